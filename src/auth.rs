@@ -1,0 +1,17 @@
+//! Who is asking, and what may they see.
+//!
+//! Today a reader sees everything; what a reader may see belongs into [`Viewer`], which every query is given.
+
+mod hook_secrets;
+mod readers;
+
+pub use hook_secrets::HookSecrets;
+pub use readers::{Denied, Readers, Viewer};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use subtle::ConstantTimeEq as _;
+
+/// Whether a text is the secret. Takes as long however much of it is right.
+fn is_secret(secret: &SecretString, text: &[u8]) -> bool {
+    bool::from(secret.expose_secret().as_bytes().ct_eq(text))
+}

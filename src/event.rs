@@ -1,0 +1,144 @@
+//! What happened, and how one asks for it: plain data that knows no I/O and no framework.
+
+mod catalogue;
+mod details;
+mod entity;
+mod filter;
+mod page;
+mod pattern;
+mod position;
+mod timestamp;
+
+pub use catalogue::{Application, ApplicationInstance, CatalogueKey};
+pub use details::Details;
+pub use entity::Entity;
+pub use filter::{Filter, FilterError, TimeRange};
+pub use page::{Cursor, Cut, DEFAULT_PAGE_SIZE, Direction, MAX_PAGE_SIZE, Page, PageRequest, PageRequestError};
+pub use pattern::EventTypePattern;
+pub use position::{Position, PositionParseError};
+pub use timestamp::Timestamp;
+
+use uuid::Uuid;
+
+/// What Okta tells with one event, read out of its JSON: everything that people filter on or select.
+///
+/// Text is normalised (no U+0000) when it is read, so that Rust and SQL compare the same characters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Occurrence {
+    /// Okta's identity of the event; with the org it is the identity in the log.
+    pub uuid: Uuid,
+    /// Okta's event type, such as `application.provision.user.sync`.
+    pub event_type: String,
+    /// When it happened in Okta, to the millisecond.
+    pub published: Timestamp,
+    /// Okta's `displayMessage`.
+    pub message: Option<String>,
+    /// Okta's version of the event's form, `"0"`.
+    pub version: Option<String>,
+    /// Okta's severity; kept as sent, whatever it is.
+    pub severity: Option<String>,
+    /// Okta's `outcome.result`, an open set: `SUCCESS`, `FAILURE`, `SKIPPED` …
+    pub outcome_result: Option<String>,
+    /// Okta's `outcome.reason`.
+    pub outcome_reason: Option<String>,
+    /// Okta's `actor`.
+    pub admin: Option<Entity>,
+    /// The target of type `User`.
+    pub user: Option<Entity>,
+    /// The target of type `AppUser`.
+    pub application_user: Option<Entity>,
+    /// The target of type `AppInstance`: its id is the instance's, its alternate id the instance's label, its
+    /// display name the application's catalogue name.
+    pub application: Option<Entity>,
+    /// Okta's key of the application (`office365`), as the event itself tells it.
+    pub application_name: Option<String>,
+    /// `debugContext.debugData`, as JSON text.
+    pub debug_data: Option<String>,
+}
+
+/// An event that has come in and is not yet in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReceivedEvent {
+    /// What it tells.
+    pub occurrence: Occurrence,
+    /// Its JSON, byte for byte as it came.
+    pub raw: String,
+}
+
+/// One way by which events reach sluice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IngestSource {
+    /// Okta's event hooks.
+    EventHook,
+    /// Okta's System Log API.
+    SystemLog,
+    /// An Okta Workflows flow that relays its card's output.
+    Workflows,
+    /// Files of history.
+    Import,
+}
+
+impl IngestSource {
+    /// Every source, in the order of [`IngestSource::code`].
+    pub const ALL: [Self; 4] = [Self::EventHook, Self::SystemLog, Self::Workflows, Self::Import];
+
+    /// The number that stands for it in the database.
+    pub const fn code(self) -> i16 {
+        match self {
+            Self::EventHook => 0,
+            Self::SystemLog => 1,
+            Self::Workflows => 2,
+            Self::Import => 3,
+        }
+    }
+
+    /// The source that a number in the database stands for.
+    pub fn from_code(code: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.code() == code)
+    }
+
+    /// The name in metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EventHook => "event_hook",
+            Self::SystemLog => "system_log",
+            Self::Workflows => "workflows",
+            Self::Import => "import",
+        }
+    }
+}
+
+/// An event in the log: what happened, and what append fixed about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SyncEvent {
+    /// Its place in the log.
+    pub position: Position,
+    /// The configured Okta org it came from.
+    pub org: String,
+    /// What happened. `application_name` is the catalogue's where that knew it at append, else the event's own.
+    pub occurrence: Occurrence,
+    /// When sluice stored it.
+    pub received_at: Timestamp,
+    /// The way that brought it first.
+    pub first_source: IngestSource,
+    /// The event as Okta sent it, where it was read along.
+    pub details: Details,
+}
+
+impl SyncEvent {
+    /// About how many bytes of memory the event holds.
+    pub fn size(&self) -> usize {
+        let occurrence = &self.occurrence;
+        let entities = [&occurrence.admin, &occurrence.user, &occurrence.application_user, &occurrence.application];
+        size_of::<Self>()
+            + self.org.len()
+            + occurrence.event_type.len()
+            + entities.into_iter().flatten().map(Entity::size).sum::<usize>()
+            + [&occurrence.message, &occurrence.debug_data, &occurrence.outcome_reason]
+                .into_iter()
+                .flatten()
+                .map(String::len)
+                .sum::<usize>()
+            + self.details.size()
+    }
+}

@@ -1,0 +1,95 @@
+//! A moment as Okta prints it: RFC 3339, UTC, to the millisecond.
+
+use std::fmt;
+
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime, UtcOffset};
+
+/// A moment in UTC, to the millisecond: what Okta prints, so what is compared is what is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(OffsetDateTime);
+
+impl Timestamp {
+    /// Now.
+    pub fn now() -> Self {
+        Self::from(OffsetDateTime::now_utc())
+    }
+
+    /// Reads RFC 3339 text of any offset and precision; None where it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        // The crate takes any separator between date and time; RFC 3339 and Okta know only `T`.
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
+            return None;
+        }
+        let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        // A moment whose UTC form leaves the calendar (year 0 or 10000) is none that anybody means.
+        moment.checked_to_offset(UtcOffset::UTC).map(Self::from)
+    }
+
+    /// The moment as a calendar date and time.
+    pub const fn date_time(self) -> OffsetDateTime {
+        self.0
+    }
+
+    /// Milliseconds since 1970.
+    pub fn millis(self) -> i64 {
+        i64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+    }
+
+    /// The moment so many milliseconds after 1970; None outside the calendar.
+    pub fn from_millis(millis: i64) -> Option<Self> {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok().map(Self)
+    }
+
+    /// This moment, later by `duration`.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
+    }
+}
+
+impl From<OffsetDateTime> for Timestamp {
+    fn from(moment: OffsetDateTime) -> Self {
+        let utc = moment.to_offset(UtcOffset::UTC);
+        Self(utc.replace_millisecond(utc.millisecond()).unwrap_or(utc))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = self.0.to_calendar_date();
+        let (hour, minute, second, milli) = self.0.to_hms_milli();
+        write!(formatter, "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z", u8::from(month))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_what_okta_prints() {
+        for (text, printed) in [
+            ("2024-04-21T12:47:34.228Z", "2024-04-21T12:47:34.228Z"),
+            ("2024-04-21T12:47:34Z", "2024-04-21T12:47:34.000Z"),
+            ("2024-04-21T12:47:34.2289999Z", "2024-04-21T12:47:34.228Z"),
+            ("2024-04-21T14:47:34.5+02:00", "2024-04-21T12:47:34.500Z"),
+        ] {
+            assert_eq!(Timestamp::parse(text).map(|moment| moment.to_string()).as_deref(), Some(printed));
+        }
+    }
+
+    #[test]
+    fn what_is_not_rfc_3339_is_none() {
+        for text in ["", "2022-06-22 18:18:29.015", "2022-06-22 18:18:29Z", "2022-06-22", "2022-13-01T00:00:00Z",
+            "9999-12-31T23:59:59-23:00", "1700000000"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn milliseconds_go_there_and_back() {
+        let moment = Timestamp::now();
+        assert_eq!(Timestamp::from_millis(moment.millis()), Some(moment));
+    }
+}

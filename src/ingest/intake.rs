@@ -1,0 +1,96 @@
+//! What all ways in share: which org, which event types, and the one append.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::event::{EventTypePattern, IngestSource};
+use crate::log::{AppendError, AppendRequest, Log, Outcome};
+use crate::store::{Rejection, StoreError};
+
+/// What is known of an org when something comes from it.
+#[derive(Clone, Debug)]
+pub struct OrgIntake {
+    /// Event types that are kept; others are counted and dropped.
+    pub event_types: Vec<EventTypePattern>,
+}
+
+/// The door to the log. Clones are the same door.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    log: Log,
+    orgs: Arc<BTreeMap<String, OrgIntake>>,
+}
+
+/// What became of the events that came together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Receipt {
+    /// Stored now.
+    pub stored: usize,
+    /// Stored before.
+    pub duplicates: usize,
+    /// Broken, and kept in `rejected`.
+    pub rejected: usize,
+    /// Of a type that is not wanted.
+    pub dropped: usize,
+}
+
+impl Intake {
+    /// A door for these orgs.
+    pub fn new(log: Log, orgs: BTreeMap<String, OrgIntake>) -> Self {
+        Self { log, orgs: Arc::new(orgs) }
+    }
+
+    /// Whether an event type of an org is wanted.
+    pub(super) fn wants(&self, org: &str, event_type: &str) -> bool {
+        self.orgs.get(org).is_some_and(|org| org.event_types.iter().any(|pattern| pattern.matches(event_type)))
+    }
+
+    /// Keeps what could not be read.
+    pub(super) async fn reject(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
+        if rejections.is_empty() {
+            return Ok(());
+        }
+        for rejection in rejections {
+            tracing::warn!(org = rejection.org, reason = rejection.reason, bytes = rejection.raw.len(), "rejected");
+        }
+        self.log.store().reject(rejections).await
+    }
+
+    /// Appends the events of a request; tells what became of them, and which ones the database refuses.
+    pub(super) async fn append(
+        &self,
+        org: &str,
+        request: AppendRequest,
+    ) -> Result<(Receipt, Vec<Rejection>), AppendError> {
+        let source = request.source;
+        let mut receipt = Receipt::default();
+        let mut refused = Vec::new();
+        for outcome in self.log.append(request).await? {
+            match outcome {
+                Outcome::Stored(_) => receipt.stored += 1,
+                Outcome::Duplicate(_) => receipt.duplicates += 1,
+                Outcome::Refused { reason, raw } => {
+                    receipt.rejected += 1;
+                    refused.push(Rejection { org: org.to_owned(), source, reason, raw: raw.into_bytes() });
+                }
+            }
+        }
+        Ok((receipt, refused))
+    }
+
+    /// Tells the metrics what became of the events.
+    pub(super) fn record(org: &str, source: IngestSource, receipt: &Receipt) {
+        let results = [
+            ("stored", receipt.stored),
+            ("duplicate", receipt.duplicates),
+            ("rejected", receipt.rejected),
+            ("dropped", receipt.dropped),
+        ];
+        for (result, number) in results {
+            if number > 0 {
+                metrics::counter!("sluice_events_total", "org" => org.to_owned(), "source" => source.name(), "result" => result)
+                    .increment(number as u64);
+            }
+        }
+    }
+}

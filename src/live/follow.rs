@@ -1,0 +1,105 @@
+//! One reader of the log that waits at its end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::Live;
+use crate::event::{Filter, Position, SyncEvent};
+use crate::log::ResumeError;
+
+/// What somebody wants to follow.
+#[derive(Clone, Debug)]
+pub struct FollowRequest {
+    /// Which events.
+    pub filter: Filter,
+    /// After which position; from now where it is left out.
+    pub after: Option<Position>,
+    /// Whether the events are wanted as Okta sent them, too.
+    pub with_details: bool,
+}
+
+/// A reader's place in the log. Nothing is kept for it in between: it reads on when it is asked for the next event.
+#[derive(Debug)]
+pub struct Follower {
+    live: Live,
+    request: FollowRequest,
+    at: Position,
+    ready: VecDeque<Arc<SyncEvent>>,
+    grown: watch::Receiver<Position>,
+}
+
+/// How many events of the window are looked at in one go.
+const STRETCH: usize = 256;
+
+/// How many events of the log one read of the store goes through.
+const READ: usize = 2000;
+
+impl Live {
+    /// Follows the log from a position, or from now.
+    ///
+    /// # Errors
+    /// The position cannot be resumed from.
+    pub async fn follow(&self, request: FollowRequest) -> Result<Follower, ResumeError> {
+        let grown = self.window.through();
+        let at = match request.after {
+            Some(after) => {
+                self.log.check_resume(after).await?;
+                after
+            }
+            None => *grown.borrow(),
+        };
+        Ok(Follower { live: self.clone(), request, at, ready: VecDeque::new(), grown })
+    }
+}
+
+impl Follower {
+    /// The next event that matches; waits until there is one. While the database is away it waits, too.
+    ///
+    /// # Errors
+    /// The log was replaced by one that does not go on from here.
+    pub async fn next(&mut self) -> Result<Arc<SyncEvent>, ResumeError> {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(event);
+            }
+            self.grown.borrow_and_update();
+            if let Some(stretch) = self.live.window.after(self.at, STRETCH) {
+                let stands = stretch.through == self.at;
+                self.at = stretch.through;
+                self.ready.extend(stretch.events.into_iter().filter(|event| self.request.filter.matches(event)));
+                if stands && self.grown.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                continue;
+            }
+            match self.read_on().await {
+                Ok(()) => pause = Duration::from_millis(50),
+                Err(ResumeError::Store(error)) => {
+                    tracing::warn!(%error, "could not read the log for a subscriber; trying again");
+                    sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(2));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Reads on from the store, where the window does not reach.
+    async fn read_on(&mut self) -> Result<(), ResumeError> {
+        let FollowRequest { filter, with_details, .. } = &self.request;
+        let read = self.live.log.store().read_after(self.at, READ, filter, *with_details).await?;
+        if read.through == self.at {
+            // Beyond the end of the log that the window knows, or at its end just before the window learns of it.
+            self.live.log.check_resume(self.at).await?;
+            _ = tokio::time::timeout(Duration::from_millis(100), self.grown.changed()).await;
+        }
+        self.at = read.through;
+        self.ready.extend(read.events.into_iter().map(Arc::new));
+        Ok(())
+    }
+}

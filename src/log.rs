@@ -1,0 +1,100 @@
+//! The log over the store: append in order, read from a position, know its end.
+
+mod group;
+mod months;
+mod resume;
+mod writer;
+
+pub use resume::ResumeError;
+pub use writer::{AppendError, AppendRequest, Outcome};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use crate::event::Position;
+use crate::store::{Store, StoreError};
+use writer::{Waiting, Writer};
+
+/// Limits of the log.
+#[derive(Clone, Debug)]
+pub struct LogOptions {
+    /// How many events one commit takes at most.
+    pub group_events: usize,
+    /// How many bytes of events may wait for their commit; more wait at the door.
+    pub waiting_bytes: usize,
+    /// How long an append is tried again while the database is away.
+    pub retry_for: Duration,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { group_events: 1024, waiting_bytes: 128 << 20, retry_for: Duration::from_secs(2) }
+    }
+}
+
+/// How many appends are on their way at once: while the database commits one, the next is already there.
+const WRITERS: usize = 2;
+
+/// The log. Clones are the same log.
+#[derive(Clone, Debug)]
+pub struct Log {
+    store: Store,
+    waiting: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+    room_size: usize,
+    head: watch::Sender<Position>,
+}
+
+/// What a byte of room stands for: permits are counted in 32 bits, so they are kibibytes.
+const ROOM_UNIT: usize = 1024;
+
+impl Log {
+    /// Opens the log of a database. Its writers end when every clone is gone.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open(store: Store, options: &LogOptions) -> Result<Self, StoreError> {
+        let (waiting, inbox) = mpsc::channel(4096);
+        let inbox = Arc::new(tokio::sync::Mutex::new(inbox));
+        let head = watch::Sender::new(store.head().await?);
+        let months = Arc::new(months::Months::new(store.clone()));
+        months.make_ahead().await?;
+        for _ in 0..WRITERS {
+            let writer = Writer::new(store.clone(), Arc::clone(&months), head.clone(), options.clone());
+            tokio::spawn(writer.run(Arc::clone(&inbox)));
+        }
+        let room_size = (options.waiting_bytes / ROOM_UNIT).max(1);
+        Ok(Self { store, waiting, room: Arc::new(Semaphore::new(room_size)), room_size, head })
+    }
+
+    /// Appends events; answers after the commit, with what became of each one, in their order.
+    ///
+    /// # Errors
+    /// The database is away. Nothing was stored, or, where the connection broke, perhaps all: send them again.
+    pub async fn append(&self, request: AppendRequest) -> Result<Vec<Outcome>, AppendError> {
+        if request.events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let size = (request.size() / ROOM_UNIT).clamp(1, self.room_size);
+        let room = Arc::clone(&self.room)
+            .acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX))
+            .await
+            .map_err(|_| AppendError::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let waiting = Waiting { request, reply, _room: room };
+        self.waiting.send(waiting).await.map_err(|_| AppendError::Closed)?;
+        answer.await.map_err(|_| AppendError::Closed)?
+    }
+
+    /// The newest position that this gateway knows of. It grows; the database may be ahead.
+    pub fn known_head(&self) -> watch::Receiver<Position> {
+        self.head.subscribe()
+    }
+
+    /// The database under the log.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+}

@@ -1,0 +1,51 @@
+//! Partitions, made before events need them.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use time::{Date, Duration};
+
+use crate::event::Timestamp;
+use crate::store::{Store, StoreError};
+
+/// The months whose partitions are known to exist.
+#[derive(Debug)]
+pub(super) struct Months {
+    store: Store,
+    known: Mutex<HashSet<Date>>,
+}
+
+impl Months {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, known: Mutex::default() }
+    }
+
+    /// Makes this month's partitions and the next one's.
+    pub(super) async fn make_ahead(&self) -> Result<(), StoreError> {
+        let now = Timestamp::now();
+        self.make([now, now.plus(Duration::days(31))].into_iter()).await
+    }
+
+    /// Makes the partitions for events of these times. Outside of the append's transaction, so that nobody waits.
+    pub(super) async fn make(&self, times: impl Iterator<Item = Timestamp>) -> Result<(), StoreError> {
+        let missing: HashSet<Date> = {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            times.map(month).filter(|month| !known.contains(month)).collect()
+        };
+        for month in missing {
+            self.store.add_month(month).await?;
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(month);
+        }
+        Ok(())
+    }
+
+    /// Forgets what is known, as after a partition was dropped.
+    pub(super) fn forget(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+fn month(time: Timestamp) -> Date {
+    let date = time.date_time().date();
+    date.replace_day(1).unwrap_or(date)
+}

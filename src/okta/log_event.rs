@@ -1,0 +1,173 @@
+//! One event of Okta's System Log, in whichever form it comes.
+
+use serde_json::value::RawValue;
+use time::{Date, Duration, Month};
+use uuid::Uuid;
+
+use super::json::{Members, text};
+use crate::event::{Entity, Occurrence, Timestamp};
+
+/// Why an event cannot be stored.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BrokenEvent {
+    /// Not a JSON object.
+    #[error("the event is not a JSON object")]
+    NotAnObject,
+    /// Bytes that are no text.
+    #[error("the event is not UTF-8")]
+    NotUtf8,
+    /// No identity.
+    #[error("the event has no `uuid` that is a UUID: {0}")]
+    Uuid(String),
+    /// No type.
+    #[error("the event has no `eventType`")]
+    EventType,
+    /// No time.
+    #[error("the event has no `published` that is RFC 3339 (2026-01-31T23:59:59.123Z): {0}")]
+    Published(String),
+    /// A time before Okta or after tomorrow.
+    #[error("`published` is {0}: expected a time between 2009 and tomorrow")]
+    PublishedOutOfRange(String),
+}
+
+/// Okta was founded in 2009: nothing it tells is older.
+const FIRST_YEAR: i32 = 2009;
+
+/// Reads one event. Everything but its identity, type and time may be missing or odd.
+///
+/// # Errors
+/// What makes it unfit to be stored, see [`BrokenEvent`].
+pub fn read_event(json: &RawValue, now: Timestamp) -> Result<Occurrence, BrokenEvent> {
+    let event = Members::read(json).ok_or(BrokenEvent::NotAnObject)?;
+    let uuid = event.text("uuid");
+    let uuid = uuid.as_deref().and_then(|text| Uuid::try_parse(text).ok()).ok_or_else(|| BrokenEvent::Uuid(shown(uuid)))?;
+    let event_type = event.text("eventType").filter(|text| !text.is_empty()).ok_or(BrokenEvent::EventType)?;
+    let published = read_published(event.text("published"), now)?;
+    let outcome = event.object("outcome");
+    let debug_data = event.object("debugContext").get("debugData").filter(|data| data.get() != "null");
+    let targets = event.get("target").map(read_targets).unwrap_or_default();
+    let target = |kind: &str| targets.iter().find(|target| target.kind == kind).cloned();
+    Ok(Occurrence {
+        uuid,
+        event_type,
+        published,
+        message: event.text("displayMessage"),
+        version: event.text("version"),
+        severity: event.text("severity"),
+        outcome_result: outcome.text("result"),
+        outcome_reason: outcome.text("reason"),
+        admin: event.get("actor").and_then(read_entity),
+        user: target("User"),
+        application_user: target("AppUser"),
+        application: target("AppInstance"),
+        application_name: debug_data
+            .and_then(Members::read)
+            .and_then(|data| data.get_in_any_case("appname").and_then(text))
+            .filter(|name| !name.is_empty()),
+        debug_data: debug_data.map(|data| data.get().to_owned()),
+    })
+}
+
+fn read_published(text: Option<String>, now: Timestamp) -> Result<Timestamp, BrokenEvent> {
+    let published = text
+        .as_deref()
+        .and_then(Timestamp::parse)
+        .ok_or_else(|| BrokenEvent::Published(shown(text.clone())))?;
+    let first = Date::from_calendar_date(FIRST_YEAR, Month::January, 1).map(|day| day.midnight().assume_utc().into());
+    if first.is_ok_and(|first: Timestamp| published < first) || published > now.plus(Duration::DAY) {
+        return Err(BrokenEvent::PublishedOutOfRange(published.to_string()));
+    }
+    Ok(published)
+}
+
+fn read_targets(json: &RawValue) -> Vec<Entity> {
+    match serde_json::from_str::<Vec<&RawValue>>(json.get()) {
+        Ok(targets) => targets.into_iter().filter_map(read_entity).collect(),
+        // A single target that came without its list is still the target.
+        Err(_) => read_entity(json).into_iter().collect(),
+    }
+}
+
+fn read_entity(json: &RawValue) -> Option<Entity> {
+    let members = Members::read(json)?;
+    let entity = Entity {
+        id: members.text("id").unwrap_or_default(),
+        alternate_id: members.text("alternateId"),
+        display_name: members.text("displayName"),
+        kind: members.text("type").unwrap_or_default(),
+    };
+    (entity != Entity::default()).then_some(entity)
+}
+
+/// What was there instead, short enough for a message.
+fn shown(text: Option<String>) -> String {
+    text.map_or_else(|| "it is missing".to_owned(), |text| format!("{:?}", text.chars().take(60).collect::<String>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Occurrence, BrokenEvent> {
+        read_event(&RawValue::from_string(json.to_owned()).unwrap(), Timestamp::now())
+    }
+
+    const LEAST: &str = r#""uuid":"7e628fc1-a0b1-11f1-bf59-8b5627020a34","eventType":"a.b","published":"2026-08-25T18:19:21Z""#;
+
+    #[test]
+    fn only_identity_type_and_time_are_needed() {
+        let event = read(&format!("{{{LEAST}}}")).unwrap();
+        assert_eq!(event.event_type, "a.b");
+        assert_eq!((event.admin, event.debug_data, event.severity), (None, None, None));
+    }
+
+    #[test]
+    fn odd_parts_are_missing_parts() {
+        let odd = r#""actor":7,"target":{"id":"0oa1","type":"AppInstance"},"outcome":[],"version":0,
+            "displayMessage":{"a":1},"severity":true,"debugContext":{"debugData":"x"},"unknown":[[[]]]"#;
+        let event = read(&format!("{{{LEAST},{odd}}}")).unwrap();
+        assert_eq!(event.admin, None);
+        assert_eq!(event.application.unwrap().id, "0oa1");
+        assert_eq!(event.message, None);
+        assert_eq!((event.version.as_deref(), event.severity.as_deref()), (Some("0"), Some("true")));
+        assert_eq!(event.debug_data.as_deref(), Some("\"x\""));
+    }
+
+    #[test]
+    fn targets_are_found_by_type_wherever_they_stand() {
+        let targets = r#""target":[{"id":"g","type":"UserGroup"},{"id":"u","type":"User"},null,3,
+            {"id":"i","type":"AppInstance","alternateId":"Label","displayName":"Catalogue"},{"id":"a","type":"AppUser"}]"#;
+        let event = read(&format!("{{{LEAST},{targets}}}")).unwrap();
+        assert_eq!(event.user.unwrap().id, "u");
+        assert_eq!(event.application_user.unwrap().id, "a");
+        assert_eq!(event.application.unwrap().alternate_id.as_deref(), Some("Label"));
+    }
+
+    #[test]
+    fn characters_that_postgres_cannot_hold_are_replaced() {
+        let event = read(&format!(r#"{{{LEAST},"displayMessage":"a\u0000b\ud800c","\ud800":1}}"#)).unwrap();
+        assert_eq!(event.message.unwrap().chars().filter(|one| *one == '\u{fffd}').count() >= 2, true);
+    }
+
+    #[test]
+    fn the_name_of_the_application_is_read_in_any_case() {
+        let event = read(&format!(r#"{{{LEAST},"debugContext":{{"debugData":{{"AppName":"office365"}}}}}}"#)).unwrap();
+        assert_eq!(event.application_name.as_deref(), Some("office365"));
+    }
+
+    #[test]
+    fn what_cannot_be_stored_says_why() {
+        let broken = |json: &str| read(json).unwrap_err();
+        assert_eq!(broken("[]"), BrokenEvent::NotAnObject);
+        assert!(matches!(broken("{}"), BrokenEvent::Uuid(_)));
+        assert!(matches!(broken(r#"{"uuid":"AbC-123-XyZ"}"#), BrokenEvent::Uuid(_)));
+        assert_eq!(broken(r#"{"uuid":"7e628fc1-a0b1-11f1-bf59-8b5627020a34"}"#), BrokenEvent::EventType);
+        let at = |published: &str| {
+            broken(&format!(r#"{{"uuid":"7e628fc1-a0b1-11f1-bf59-8b5627020a34","eventType":"a","published":{published}}}"#))
+        };
+        assert!(matches!(at("\"2022-06-22 18:18:29.015\""), BrokenEvent::Published(_)));
+        assert!(matches!(at("1700000000"), BrokenEvent::Published(_)));
+        assert!(matches!(at("\"2008-12-31T23:59:59Z\""), BrokenEvent::PublishedOutOfRange(_)));
+        assert!(matches!(at("\"2999-01-01T00:00:00Z\""), BrokenEvent::PublishedOutOfRange(_)));
+    }
+}

@@ -1,0 +1,137 @@
+//! The only place that knows SQL.
+
+mod append;
+mod arrival;
+mod catalogue;
+mod error;
+mod filter;
+mod listen;
+mod naming;
+mod page;
+pub mod private;
+mod read;
+mod rejected;
+mod row;
+
+pub use append::{Appended, DeliveryRecord, NewEvent};
+pub use arrival::ArrivalRecord;
+pub use catalogue::{ApplicationFilter, InstanceFilter};
+pub use error::StoreError;
+pub use listen::HeadListener;
+pub use page::EventPage;
+pub use read::{LogEnds, ReadThrough};
+pub use rejected::Rejection;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+/// How to reach the database, and how long anything there may take.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The database's URL.
+    pub url: String,
+    /// At most how many connections queries use.
+    pub read_connections: u32,
+    /// How long an append may take, waiting for the log's head included. Also the longest that a gateway which stops in
+    /// the middle of a transaction can hold up the others.
+    pub append_timeout: Duration,
+    /// How long a query may take.
+    pub query_timeout: Duration,
+}
+
+impl StoreOptions {
+    /// The defaults for a database.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            read_connections: 16,
+            append_timeout: Duration::from_secs(10),
+            query_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The database: a few connections that append, and others that read, so that no reader keeps a writer waiting.
+#[derive(Clone, Debug)]
+pub struct Store {
+    writes: PgPool,
+    reads: PgPool,
+}
+
+/// How many connections append: one whose batch is being committed, one whose batch comes next, one to make partitions.
+const WRITE_CONNECTIONS: u32 = 4;
+
+impl Store {
+    /// Prepares to use a database; connects when there is something to do.
+    ///
+    /// # Errors
+    /// The URL cannot be read.
+    pub fn new(options: &StoreOptions) -> Result<Self, StoreError> {
+        let pool = |connections: u32, timeout: Duration| -> Result<PgPool, StoreError> {
+            Ok(PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(Duration::from_secs(5))
+                .max_lifetime(None)
+                .test_before_acquire(false)
+                .connect_lazy_with(connect_options(&options.url, timeout)?))
+        };
+        Ok(Self {
+            writes: pool(WRITE_CONNECTIONS, options.append_timeout)?,
+            reads: pool(options.read_connections, options.query_timeout)?,
+        })
+    }
+
+    /// Brings the database's schema up to date. Safe to run from many gateways at once.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or its schema is newer than this program's.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let mut connection = self.writes.acquire().await?;
+        sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await?;
+        MIGRATIONS.run(&mut *connection).await.map_err(|error| StoreError::Migration(error.to_string()))?;
+        // The connection keeps the setting; the pool makes another.
+        connection.close().await?;
+        Ok(())
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.reads).await?;
+        Ok(())
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.writes.close().await;
+        self.reads.close().await;
+    }
+}
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+fn connect_options(url: &str, timeout: Duration) -> Result<PgConnectOptions, StoreError> {
+    let millis = timeout.as_millis().to_string();
+    let options = PgConnectOptions::from_str(url).map_err(|_| StoreError::Url)?;
+    Ok(options
+        .application_name("sluice")
+        .statement_cache_capacity(256)
+        .options([
+            ("statement_timeout", millis.as_str()),
+            ("lock_timeout", &millis),
+            ("idle_in_transaction_session_timeout", &millis),
+            ("default_transaction_isolation", "read\\ committed"),
+            ("synchronous_commit", "on"),
+            ("timezone", "UTC"),
+            ("work_mem", "16MB"),
+            ("jit", "off"),
+            ("tcp_keepalives_idle", "10"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            ("client_connection_check_interval", "1000"),
+        ]))
+}

@@ -1,0 +1,74 @@
+//! By which ways events have arrived, and with which delivery.
+
+use time::OffsetDateTime;
+
+use super::{Store, StoreError};
+use crate::event::{IngestSource, Position, Timestamp};
+
+/// How an event arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArrivalRecord {
+    /// The event.
+    pub position: Position,
+    /// Every way by which it has come, first one first.
+    pub received_via: Vec<IngestSource>,
+    /// The id of the event hook delivery that brought it first.
+    pub event_id: Option<String>,
+    /// The time of that delivery, as it says.
+    pub event_time: Option<Timestamp>,
+    /// Its source, as it says.
+    pub source: Option<String>,
+    /// Its headers as JSON, secrets redacted.
+    pub headers: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    position: i64,
+    event_hook_at: Option<OffsetDateTime>,
+    system_log_at: Option<OffsetDateTime>,
+    workflows_at: Option<OffsetDateTime>,
+    import_at: Option<OffsetDateTime>,
+    event_id: Option<String>,
+    event_time: Option<OffsetDateTime>,
+    source: Option<String>,
+    headers: Option<String>,
+}
+
+impl Store {
+    /// How the events at these positions arrived, in any order.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn arrivals_at(&self, positions: &[Position]) -> Result<Vec<ArrivalRecord>, StoreError> {
+        let positions: Vec<i64> = positions.iter().map(|position| position.get()).collect();
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT a.position, a.event_hook_at, a.system_log_at, a.workflows_at, a.import_at, \
+             d.event_id, d.event_time, d.source, d.headers \
+             FROM arrival a LEFT JOIN delivery d ON d.id = a.delivery WHERE a.position = ANY($1)",
+        )
+        .bind(positions)
+        .fetch_all(&self.reads)
+        .await?;
+        Ok(rows.into_iter().map(Row::into_record).collect())
+    }
+}
+
+impl Row {
+    fn into_record(self) -> ArrivalRecord {
+        let mut ways: Vec<_> = [self.event_hook_at, self.system_log_at, self.workflows_at, self.import_at]
+            .into_iter()
+            .zip(IngestSource::ALL)
+            .filter_map(|(at, source)| Some((at?, source)))
+            .collect();
+        ways.sort();
+        ArrivalRecord {
+            position: Position::new(self.position),
+            received_via: ways.into_iter().map(|(_, source)| source).collect(),
+            event_id: self.event_id,
+            event_time: self.event_time.map(Timestamp::from),
+            source: self.source,
+            headers: self.headers,
+        }
+    }
+}

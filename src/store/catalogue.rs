@@ -1,0 +1,164 @@
+//! Applications and their instances.
+
+use sqlx::{Postgres, QueryBuilder};
+use time::OffsetDateTime;
+
+use super::{Store, StoreError};
+use crate::event::{Application, ApplicationInstance, CatalogueKey, Direction, Page, PageRequest, Timestamp};
+
+/// Which applications.
+#[derive(Clone, Debug, Default)]
+pub struct ApplicationFilter {
+    /// Of this org.
+    pub org: Option<String>,
+    /// With this key.
+    pub name: Option<String>,
+    /// With this text in their key or their name.
+    pub search: Option<String>,
+}
+
+/// Which application instances.
+#[derive(Clone, Debug, Default)]
+pub struct InstanceFilter {
+    /// Of this org.
+    pub org: Option<String>,
+    /// With these ids.
+    pub instance_ids: Option<Vec<String>>,
+    /// Of this application.
+    pub application: Option<String>,
+    /// With this text in their label or their id.
+    pub search: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct ApplicationRow {
+    org: String,
+    name: String,
+    display_name: Option<String>,
+    event_count: i64,
+    last_event_at: Option<OffsetDateTime>,
+}
+
+#[derive(sqlx::FromRow)]
+struct InstanceRow {
+    org: String,
+    instance_id: String,
+    label: Option<String>,
+    status: Option<String>,
+    application: Option<String>,
+    event_count: i64,
+    last_event_at: Option<OffsetDateTime>,
+}
+
+impl Store {
+    /// A page of applications, by key.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn applications(
+        &self,
+        wanted: &ApplicationFilter,
+        request: &PageRequest<CatalogueKey>,
+    ) -> Result<Page<Application>, StoreError> {
+        let mut query = QueryBuilder::new(
+            "SELECT p.org, p.name, p.display_name, (p.event_count + i.event_count)::bigint AS event_count, \
+             greatest(p.last_event_at, i.last_event_at) AS last_event_at FROM (\
+             SELECT *, lower(name) AS sort, name AS key FROM application WHERE true",
+        );
+        push_equal(&mut query, "org", wanted.org.as_deref());
+        push_equal(&mut query, "name", wanted.name.as_deref());
+        push_search(&mut query, ["name", "display_name"], wanted.search.as_deref());
+        push_range(&mut query, "name", "name", request);
+        query.push(
+            ") p CROSS JOIN LATERAL (SELECT coalesce(sum(event_count), 0) AS event_count, max(last_event_at) AS \
+             last_event_at FROM application_instance WHERE org = p.org AND application = p.name) i",
+        );
+        query.push(order("p.", request.direction));
+        let rows: Vec<ApplicationRow> = query.build_query_as().fetch_all(&self.reads).await?;
+        Ok(Page::from_read(rows.into_iter().map(Application::from).collect(), request))
+    }
+
+    /// A page of application instances, by label.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn application_instances(
+        &self,
+        wanted: &InstanceFilter,
+        request: &PageRequest<CatalogueKey>,
+    ) -> Result<Page<ApplicationInstance>, StoreError> {
+        let mut query = QueryBuilder::new(
+            "SELECT *, lower(coalesce(label, '')) AS sort, instance_id AS key FROM application_instance WHERE true",
+        );
+        push_equal(&mut query, "org", wanted.org.as_deref());
+        push_equal(&mut query, "application", wanted.application.as_deref());
+        if let Some(ids) = &wanted.instance_ids {
+            query.push(" AND instance_id = ANY(").push_bind(ids.clone()).push(")");
+        }
+        push_search(&mut query, ["label", "instance_id"], wanted.search.as_deref());
+        push_range(&mut query, "coalesce(label, '')", "instance_id", request);
+        let rows: Vec<InstanceRow> = query.build_query_as().fetch_all(&self.reads).await?;
+        Ok(Page::from_read(rows.into_iter().map(ApplicationInstance::from).collect(), request))
+    }
+}
+
+fn push_equal(query: &mut QueryBuilder<Postgres>, column: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        query.push(" AND ").push(column).push(" = ").push_bind(value.to_owned());
+    }
+}
+
+fn push_search(query: &mut QueryBuilder<Postgres>, columns: [&str; 2], search: Option<&str>) {
+    if let Some(search) = search {
+        // In the "C" collation `lower` knows ASCII only, and so does the cursor's key.
+        let needle = search.to_ascii_lowercase();
+        let [one, other] = columns;
+        query.push(format!(" AND (strpos(lower({one}), ")).push_bind(needle.clone());
+        query.push(format!(") > 0 OR strpos(lower({other}), ")).push_bind(needle).push(") > 0)");
+    }
+}
+
+fn push_range(query: &mut QueryBuilder<Postgres>, label: &str, key: &str, request: &PageRequest<CatalogueKey>) {
+    for (side, bound) in [(">", &request.cut.after), ("<", &request.cut.before)] {
+        if let Some(bound) = bound {
+            query.push(format!(" AND (lower({label}), org, {key}) {side} (")).push_bind(bound.sort.clone());
+            query.push(", ").push_bind(bound.org.clone()).push(", ").push_bind(bound.key.clone()).push(")");
+        }
+    }
+    let limit = i64::try_from(request.size).unwrap_or(i64::MAX).saturating_add(1);
+    query.push(order("", request.direction)).push(" LIMIT ").push_bind(limit);
+}
+
+fn order(alias: &str, direction: Direction) -> String {
+    let way = match direction {
+        Direction::Forward => "",
+        Direction::Backward => " DESC",
+    };
+    format!(" ORDER BY {alias}sort{way}, {alias}org{way}, {alias}key{way}")
+}
+
+impl From<ApplicationRow> for Application {
+    fn from(row: ApplicationRow) -> Self {
+        Self {
+            org: row.org,
+            name: row.name,
+            display_name: row.display_name,
+            event_count: row.event_count,
+            last_event_at: row.last_event_at.map(Timestamp::from),
+        }
+    }
+}
+
+impl From<InstanceRow> for ApplicationInstance {
+    fn from(row: InstanceRow) -> Self {
+        Self {
+            org: row.org,
+            instance_id: row.instance_id,
+            label: row.label,
+            status: row.status,
+            application: row.application,
+            event_count: row.event_count,
+            last_event_at: row.last_event_at.map(Timestamp::from),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What can go wrong in the database, as far as a caller acts on it.
+
+use sqlx::postgres::PgDatabaseError;
+
+/// Why the database did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, is overloaded or gave up in time: the same thing may work later.
+    #[error("the database is not available: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// It refuses the values themselves: trying again does not help.
+    #[error("the database refuses the data: {0}")]
+    Data(#[source] sqlx::Error),
+    /// There is no partition for the event's month.
+    #[error("the partition for an event is missing: {0}")]
+    NoPartition(#[source] sqlx::Error),
+    /// Anything else: a fault of sluice or of the database's schema.
+    #[error("the database failed: {0}")]
+    Fault(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the database's schema could not be brought up to date: {0}")]
+    Migration(String),
+    /// The database's URL cannot be read. The URL, which may hold a password, is not shown.
+    #[error("the database URL cannot be read; expected postgres://user@host:5432/database")]
+    Url,
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            sqlx::Error::Database(database) => match database.try_downcast_ref::<PgDatabaseError>().map(sort) {
+                Some(Sort::Unavailable) => Self::Unavailable(error),
+                Some(Sort::Data) => Self::Data(error),
+                Some(Sort::NoPartition) => Self::NoPartition(error),
+                Some(Sort::Fault) | None => Self::Fault(error),
+            },
+            _ => Self::Fault(error),
+        }
+    }
+}
+
+enum Sort {
+    Unavailable,
+    Data,
+    NoPartition,
+    Fault,
+}
+
+/// Sorts by SQLSTATE, see PostgreSQL's Appendix A.
+fn sort(error: &PgDatabaseError) -> Sort {
+    let code = error.code();
+    if code == "23514" && error.message().contains("no partition") {
+        return Sort::NoPartition;
+    }
+    match code.get(..2) {
+        // Connections, transactions rolled back, resources, locks, an operator's doing, idle in transaction.
+        Some("08" | "40" | "53" | "55" | "57" | "25") => Sort::Unavailable,
+        Some("22" | "23" | "54") => Sort::Data,
+        _ => Sort::Fault,
+    }
+}

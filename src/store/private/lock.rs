@@ -1,0 +1,43 @@
+//! One gateway a data directory.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::PrivateError;
+
+/// A data directory that is ours until this is dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub struct DataDirLock {
+    directory: PathBuf,
+    _file: File,
+}
+
+impl DataDirLock {
+    /// Makes the directory where it is missing, and takes it.
+    ///
+    /// # Errors
+    /// Another process has it, or it cannot be made.
+    pub fn take(directory: &Path) -> Result<Self, PrivateError> {
+        fs::create_dir_all(directory).map_err(PrivateError::io(directory))?;
+        let directory = directory.canonicalize().map_err(PrivateError::io(directory))?;
+        let path = directory.join("lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(PrivateError::io(&path))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { directory, _file: file }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(PrivateError::InUse(directory)),
+            Err(error) => Err(PrivateError::Io { path, source: error.into() }),
+        }
+    }
+
+    /// The directory, as an absolute path.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}

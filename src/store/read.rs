@@ -1,0 +1,147 @@
+//! Reading the log from a position, and single events.
+
+use sqlx::{AssertSqlSafe, Postgres, QueryBuilder, Row as _};
+use uuid::Uuid;
+
+use super::row::{self, COLUMNS};
+use super::{Store, StoreError, filter};
+use crate::event::{Filter, Position, SyncEvent};
+
+/// What was read of the log after a position.
+#[derive(Clone, Debug)]
+pub struct ReadThrough {
+    /// The matching events, in order.
+    pub events: Vec<SyncEvent>,
+    /// The position through which the log was read: nothing that matches lies between the last event and it.
+    pub through: Position,
+    /// Whether the log ended there when it was read.
+    pub at_end: bool,
+}
+
+/// Where the log ends, and where it was broken off before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEnds {
+    /// The newest position.
+    pub head: Position,
+    /// The eras, oldest first: each one's start, and the last position before it that still stands.
+    pub eras: Vec<(Position, Position)>,
+}
+
+impl Store {
+    /// Reads on after a position: at most `window` events of the log, of which those are given that match.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn read_after(
+        &self,
+        after: Position,
+        window: usize,
+        wanted: &Filter,
+        with_details: bool,
+    ) -> Result<ReadThrough, StoreError> {
+        let mut query = QueryBuilder::new("WITH span AS MATERIALIZED (SELECT position, published FROM arrival WHERE position > ");
+        query.push_bind(after.get()).push(" ORDER BY position LIMIT ").push_bind(i64::try_from(window).unwrap_or(i64::MAX));
+        query.push("), ends AS (SELECT (SELECT max(position) FROM span) AS through, (SELECT count(*) FROM span) AS size) SELECT ");
+        query.push(COLUMNS).push(if with_details { ", r.raw" } else { ", NULL::text" });
+        query.push(", ends.through, ends.size FROM ends LEFT JOIN (span a JOIN sync_event e ON e.published = a.published AND e.position = a.position");
+        filter::push(&mut query, wanted);
+        if with_details {
+            query.push(" JOIN sync_event_raw r ON r.published = a.published AND r.position = a.position");
+        }
+        query.push(") ON true ORDER BY e.position");
+        let rows = query.build().fetch_all(&self.reads).await?;
+        let through = rows.first().map(|row| row.try_get::<Option<i64>, _>("through")).transpose()?.flatten();
+        let size: i64 = rows.first().map_or(Ok(0), |row| row.try_get("size"))?;
+        let events = rows
+            .iter()
+            .filter(|row| row.try_get::<Option<i64>, _>(0).is_ok_and(|position| position.is_some()))
+            .map(row::event)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(ReadThrough {
+            events,
+            through: through.map_or(after, Position::new),
+            at_end: usize::try_from(size).is_ok_and(|size| size < window),
+        })
+    }
+
+    /// Where the log ends.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn ends(&self) -> Result<LogEnds, StoreError> {
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+            "SELECT h.position, e.start, e.previous_end FROM log_head h CROSS JOIN era e ORDER BY e.start",
+        )
+        .fetch_all(&self.reads)
+        .await?;
+        Ok(LogEnds {
+            head: Position::new(rows.first().map_or(0, |row| row.0)),
+            eras: rows.iter().map(|row| (Position::new(row.1), Position::new(row.2))).collect(),
+        })
+    }
+
+    /// The newest position.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn head(&self) -> Result<Position, StoreError> {
+        let head = sqlx::query_scalar("SELECT position FROM log_head").fetch_one(&self.reads).await?;
+        Ok(Position::new(head))
+    }
+
+    /// The events with a uuid: one, or one for each of several orgs.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn events_by_uuid(&self, uuid: Uuid, org: Option<&str>) -> Result<Vec<SyncEvent>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM arrival a JOIN sync_event e ON e.published = a.published AND e.position = a.position \
+             WHERE a.uuid = $1 AND ($2::text IS NULL OR a.org = $2) ORDER BY a.org LIMIT 100"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(uuid).bind(org).fetch_all(&self.reads).await?;
+        Ok(rows.iter().map(row::event).collect::<Result<_, _>>()?)
+    }
+
+    /// The events at these positions, in any order; those that are not there are left out.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn events_at(&self, positions: &[Position]) -> Result<Vec<SyncEvent>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM arrival a JOIN sync_event e ON e.published = a.published AND e.position = a.position \
+             WHERE a.position = ANY($1)"
+        );
+        let positions: Vec<i64> = positions.iter().map(|position| position.get()).collect();
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(positions).fetch_all(&self.reads).await?;
+        Ok(rows.iter().map(row::event).collect::<Result<_, _>>()?)
+    }
+
+    /// The JSON of events as Okta sent them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn details_at(&self, positions: &[Position]) -> Result<Vec<(Position, String)>, StoreError> {
+        let positions: Vec<i64> = positions.iter().map(|position| position.get()).collect();
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT r.position, r.raw FROM arrival a \
+             JOIN sync_event_raw r ON r.published = a.published AND r.position = a.position WHERE a.position = ANY($1)",
+        )
+        .bind(positions)
+        .fetch_all(&self.reads)
+        .await?;
+        Ok(rows.into_iter().map(|(position, raw)| (Position::new(position), raw)).collect())
+    }
+
+    /// How many events match, counting no further than `up_to`; the second tells whether that is all.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn count(&self, wanted: &Filter, up_to: i64) -> Result<(i64, bool), StoreError> {
+        let mut query: QueryBuilder<Postgres> =
+            QueryBuilder::new("SELECT count(*) FROM (SELECT FROM sync_event e WHERE true");
+        filter::push(&mut query, wanted);
+        query.push(" LIMIT ").push_bind(up_to.saturating_add(1)).push(") AS found");
+        let found: i64 = query.build_query_scalar().fetch_one(&self.reads).await?;
+        Ok((found.min(up_to), found <= up_to))
+    }
+}
