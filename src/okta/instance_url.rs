@@ -4,10 +4,11 @@
 /// the path segment after `instance`. None where there is none.
 pub fn instance_id_in_url(url: &str) -> Option<&str> {
     let path = url.split(['?', '#']).next()?.split_once("://")?.1;
-    let mut segments = path.split('/').skip(1);
-    segments.by_ref().find(|segment| *segment == "instance")?;
-    let id = segments.next()?;
-    (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(id)
+    let segments: Vec<_> = path.split('/').skip(1).collect();
+    // The last one, as an application may be called `instance`, too.
+    let at = segments.iter().rposition(|segment| *segment == "instance")?;
+    let id = segments.get(at + 1)?;
+    (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(*id)
 }
 
 #[cfg(test)]
@@ -19,7 +20,7 @@ mod tests {
         let id = Some("0oahjhk34aUxGnWcZ0h7");
         assert_eq!(instance_id_in_url("https://acme.okta.com/admin/app/office365/instance/0oahjhk34aUxGnWcZ0h7/"), id);
         assert_eq!(instance_id_in_url("https://a.okta.com/admin/app/x/instance/0oahjhk34aUxGnWcZ0h7?tab=a#b"), id);
-        assert_eq!(instance_id_in_url("https://a.okta.com/admin/app/instance/instance/0oahjhk34aUxGnWcZ0h7"), None);
+        assert_eq!(instance_id_in_url("https://a.okta.com/admin/app/instance/instance/0oahjhk34aUxGnWcZ0h7"), id);
         for bad in ["", "0oahjhk34aUxGnWcZ0h7", "https://instance/0oa1", "https://a.okta.com/admin/app/x/instance/"] {
             assert_eq!(instance_id_in_url(bad), None, "{bad}");
         }
