@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod event;
+pub mod graphql;
 pub mod ingest;
 pub mod live;
 pub mod log;

@@ -1,0 +1,35 @@
+//! Errors as clients see them: a code and a sentence; the cause goes to the log.
+
+use async_graphql::{Error, ErrorExtensions as _};
+
+use crate::log::ResumeError;
+use crate::store::StoreError;
+
+/// An error with a code that clients can act on.
+pub(super) fn coded(code: &'static str, message: impl Into<String>) -> Error {
+    Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
+}
+
+/// A fault of the request.
+pub(super) fn bad_input(message: impl ToString) -> Error {
+    coded("BAD_USER_INPUT", message.to_string())
+}
+
+/// What became of the database, without what it said.
+pub(super) fn from_store(error: &StoreError) -> Error {
+    tracing::error!(%error, "a query failed in the database");
+    match error {
+        StoreError::Unavailable(_) => coded("UNAVAILABLE", "the database is not available or took too long; try again"),
+        StoreError::Data(_) => bad_input("the database cannot compare a value of the request"),
+        _ => coded("INTERNAL", "the gateway failed; its log says why"),
+    }
+}
+
+/// Why a subscriber cannot go on.
+pub(super) fn from_resume(error: &ResumeError) -> Error {
+    match error {
+        ResumeError::Ahead { .. } => coded("POSITION_AHEAD", error.to_string()),
+        ResumeError::Lost { .. } => coded("POSITION_LOST", error.to_string()),
+        ResumeError::Store(error) => from_store(error),
+    }
+}

@@ -1,0 +1,86 @@
+//! Global ids and cursors: opaque to clients.
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::event::{CatalogueKey, Cursor, Position, Timestamp};
+
+/// What a global id stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NodeId {
+    SyncEvent(Position),
+    Application { org: String, name: String },
+    ApplicationInstance { org: String, instance_id: String },
+}
+
+impl NodeId {
+    pub(super) fn encode(&self) -> String {
+        match self {
+            Self::SyncEvent(position) => format!("SyncEvent:{position}"),
+            Self::Application { org, name } => format!("Application:{}:{}", escape(org), escape(name)),
+            Self::ApplicationInstance { org, instance_id } => {
+                format!("ApplicationInstance:{}:{}", escape(org), escape(instance_id))
+            }
+        }
+    }
+
+    pub(super) fn decode(id: &str) -> Option<Self> {
+        let mut parts = id.split(':');
+        let node = match parts.next()? {
+            "SyncEvent" => Self::SyncEvent(parts.next()?.parse().ok()?),
+            "Application" => Self::Application { org: unescape(parts.next()?)?, name: unescape(parts.next()?)? },
+            "ApplicationInstance" => {
+                Self::ApplicationInstance { org: unescape(parts.next()?)?, instance_id: unescape(parts.next()?)? }
+            }
+            _ => return None,
+        };
+        parts.next().is_none().then_some(node)
+    }
+}
+
+pub(super) fn encode_cursor(cursor: Cursor) -> String {
+    format!("e{}.{}", cursor.published.millis(), cursor.position)
+}
+
+pub(super) fn decode_cursor(text: &str) -> Option<Cursor> {
+    let (published, position) = text.strip_prefix('e')?.split_once('.')?;
+    Some(Cursor { published: Timestamp::from_millis(published.parse().ok()?)?, position: position.parse().ok()? })
+}
+
+pub(super) fn encode_key(key: &CatalogueKey) -> String {
+    format!("c{}:{}:{}", escape(&key.sort), escape(&key.org), escape(&key.key))
+}
+
+pub(super) fn decode_key(text: &str) -> Option<CatalogueKey> {
+    let mut parts = text.strip_prefix('c')?.split(':').map(unescape);
+    let key = CatalogueKey { sort: parts.next()??, org: parts.next()??, key: parts.next()?? };
+    parts.next().is_none().then_some(key)
+}
+
+fn escape(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+fn unescape(text: &str) -> Option<String> {
+    // Postgres's text holds no U+0000, so no key has one.
+    let text = percent_decode_str(text).decode_utf8().ok()?.into_owned();
+    (!text.contains('\0')).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_and_cursors_go_there_and_back() {
+        let node = NodeId::Application { org: "a:b".into(), name: "ü/%".into() };
+        assert_eq!(NodeId::decode(&node.encode()), Some(node));
+        let cursor = Cursor { published: Timestamp::now(), position: Position::new(7) };
+        assert_eq!(decode_cursor(&encode_cursor(cursor)), Some(cursor));
+        let key = CatalogueKey { sort: "a b".into(), org: String::new(), key: ":".into() };
+        assert_eq!(decode_key(&encode_key(&key)), Some(key));
+        for bad in ["", "e", "e1", "e1.x", "c", "cx", "c::::", "SyncEvent:", "SyncEvent:1:2", "Application:a"] {
+            assert_eq!(NodeId::decode(bad), None, "{bad}");
+            assert_eq!(decode_cursor(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What one can ask.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Interface, Object, Result};
+use uuid::Uuid;
+
+use super::catalogue::{self, ApplicationInstanceNode, ApplicationNode};
+use super::connection::{ApplicationConnection, ApplicationInstanceConnection, PageArguments, SyncEventConnection};
+use super::error::{bad_input, coded, from_store};
+use super::filter::SyncEventFilterInput;
+use super::node::{NodeId, decode_key};
+use super::scalars::{LogPosition, Url};
+use super::sync_event::SyncEventNode;
+use crate::event::{MAX_PAGE_SIZE, Page};
+use crate::okta::instance_id_in_url;
+use crate::store::{ApplicationFilter, InstanceFilter, Store};
+
+/// Anything with a global id.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "The global id: opaque."))]
+pub(super) enum Node {
+    SyncEvent(SyncEventNode),
+    Application(ApplicationNode),
+    ApplicationInstance(ApplicationInstanceNode),
+}
+
+/// Questions about sync events.
+pub(super) struct Query;
+
+#[Object]
+impl Query {
+    /// What a global id stands for; null where there is nothing.
+    async fn node(&self, context: &Context<'_>, id: ID) -> Option<Result<Node>> {
+        find_node(context, &id).await.transpose()
+    }
+
+    /// What several global ids stand for, in their order.
+    async fn nodes(&self, context: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>> {
+        if ids.len() > MAX_PAGE_SIZE {
+            return Err(bad_input(format!("`ids` has {} values, at most {MAX_PAGE_SIZE} are allowed", ids.len())));
+        }
+        let mut nodes = Vec::with_capacity(ids.len());
+        for id in &ids {
+            nodes.push(find_node(context, id).await?);
+        }
+        Ok(nodes)
+    }
+
+    /// The event with Okta's uuid.
+    async fn sync_event(&self, context: &Context<'_>, uuid: Uuid, org: Option<String>) -> Option<Result<SyncEventNode>> {
+        let found = async {
+            let store = context.data::<Store>()?;
+            let events = store.events_by_uuid(uuid, org.as_deref()).await.map_err(|error| from_store(&error))?;
+            only_one(events)
+        };
+        found.await.transpose().map(|event| event.map(SyncEventNode::from))
+    }
+
+    /// Events, newest first.
+    async fn sync_events(
+        &self,
+        context: &Context<'_>,
+        filter: Option<SyncEventFilterInput>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<SyncEventConnection> {
+        let filter = filter.unwrap_or_default().read()?;
+        SyncEventConnection::read(context, filter, PageArguments { first, after, last, before }).await
+    }
+
+    /// The application with Okta's key.
+    async fn application(&self, context: &Context<'_>, name: String, org: Option<String>) -> Option<Result<ApplicationNode>> {
+        let filter = ApplicationFilter { org, name: Some(name), search: None };
+        let found = async {
+            let store = context.data::<Store>()?;
+            let page = store.applications(&filter, &catalogue::first(2)).await.map_err(|error| from_store(&error))?;
+            only_one(page.items)
+        };
+        found.await.transpose().map(|found| found.map(|application| ApplicationNode(Arc::new(application))))
+    }
+
+    /// Applications, by key. `search` finds a text in keys and names.
+    async fn applications(
+        &self,
+        context: &Context<'_>,
+        search: Option<String>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<ApplicationConnection> {
+        let request = PageArguments { first, after, last, before }.read(decode_key)?;
+        let filter = ApplicationFilter { search, ..ApplicationFilter::default() };
+        let page = context.data::<Store>()?.applications(&filter, &request).await.map_err(|error| from_store(&error))?;
+        let items = page.items.into_iter().map(|found| ApplicationNode(Arc::new(found))).collect();
+        Ok(ApplicationConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
+    }
+
+    /// The application instance with Okta's id, or of an admin console URL: give one of the two.
+    async fn application_instance(
+        &self,
+        context: &Context<'_>,
+        instance_id: Option<String>,
+        url: Option<Url>,
+        org: Option<String>,
+    ) -> Option<Result<ApplicationInstanceNode>> {
+        find_instance(context, instance_id, url, org).await.transpose()
+    }
+
+    /// Application instances, by label. `search` finds a text in labels and ids.
+    async fn application_instances(
+        &self,
+        context: &Context<'_>,
+        search: Option<String>,
+        application: Option<String>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<ApplicationInstanceConnection> {
+        let filter = InstanceFilter { application, search, ..InstanceFilter::default() };
+        catalogue::instances(context, &filter, PageArguments { first, after, last, before }).await
+    }
+
+    /// What is known of the ways in.
+    async fn ingestion(&self) -> Ingestion {
+        Ingestion
+    }
+}
+
+/// What is known of the ways in.
+struct Ingestion;
+
+#[Object]
+impl Ingestion {
+    /// The log's end.
+    async fn head(&self, context: &Context<'_>) -> Result<LogPosition> {
+        context.data::<Store>()?.head().await.map(LogPosition).map_err(|error| from_store(&error))
+    }
+}
+
+/// The one there is; an error where several orgs have one.
+fn only_one<T>(mut found: Vec<T>) -> Result<Option<T>> {
+    if found.len() > 1 {
+        return Err(coded("AMBIGUOUS_ORG", "several orgs have one: say which with `org`"));
+    }
+    Ok(found.pop())
+}
+
+async fn find_instance(
+    context: &Context<'_>,
+    instance_id: Option<String>,
+    url: Option<Url>,
+    org: Option<String>,
+) -> Result<Option<ApplicationInstanceNode>> {
+    let instance_id = match (instance_id, url) {
+        (Some(id), None) => id,
+        (None, Some(url)) => instance_id_in_url(&url.0)
+            .map(str::to_owned)
+            .ok_or_else(|| bad_input(format!("`url` is {:?}, which holds no application instance", url.0)))?,
+        _ => return Err(bad_input("give either `instanceId` or `url`")),
+    };
+    let filter = InstanceFilter { org, instance_ids: Some(vec![instance_id]), ..InstanceFilter::default() };
+    let store = context.data::<Store>()?;
+    let page = store.application_instances(&filter, &catalogue::first(2)).await.map_err(|error| from_store(&error))?;
+    Ok(only_one(page.items)?.map(|instance| ApplicationInstanceNode(Arc::new(instance))))
+}
+
+async fn find_node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
+    let store = context.data::<Store>()?;
+    let Some(node) = NodeId::decode(id) else { return Ok(None) };
+    let found = match node {
+        NodeId::SyncEvent(position) => {
+            let events = store.events_at(&[position]).await.map_err(|error| from_store(&error))?;
+            events.into_iter().next().map(|event| Node::SyncEvent(event.into()))
+        }
+        NodeId::Application { org, name } => {
+            let filter = ApplicationFilter { org: Some(org), name: Some(name), search: None };
+            let page = store.applications(&filter, &catalogue::first(1)).await.map_err(|error| from_store(&error))?;
+            page.items.into_iter().next().map(|found| Node::Application(ApplicationNode(Arc::new(found))))
+        }
+        NodeId::ApplicationInstance { org, instance_id } => find_instance(context, Some(instance_id), None, Some(org))
+            .await?
+            .map(Node::ApplicationInstance),
+    };
+    Ok(found)
+}

@@ -1,0 +1,78 @@
+//! The graph's scalars.
+
+use async_graphql::{InputValueError, InputValueResult, Name, RAW_VALUE_TOKEN, Scalar, ScalarType, Value};
+
+use crate::event::{Position, Timestamp};
+
+/// A moment: RFC 3339 in UTC, to the millisecond, as Okta prints it. Any offset is understood.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DateTime(pub(super) Timestamp);
+
+#[Scalar(specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        Timestamp::parse(text).map(Self).ok_or_else(|| {
+            InputValueError::custom(format!("{text:?} is not RFC 3339; expected a time such as 2026-01-31T23:59:59.123Z"))
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// A place in the log: a decimal string, "1", "2", "3" …, gapless within an era, in the order of commits; "0" is
+/// before the first event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogPosition(pub(super) Position);
+
+#[Scalar(name = "Position")]
+impl ScalarType for LogPosition {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => text.parse().map(Self).map_err(InputValueError::custom),
+            Value::Number(number) => number.to_string().parse().map(Self).map_err(InputValueError::custom),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// Any JSON.
+#[derive(Clone, Debug)]
+pub(super) struct Json(pub(super) String);
+
+#[Scalar(name = "JSON", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259")]
+impl ScalarType for Json {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Ok(Self(value.to_string()))
+    }
+
+    /// The JSON text as it is: async-graphql prints it without reading it.
+    fn to_value(&self) -> Value {
+        let raw = (Name::new(RAW_VALUE_TOKEN), Value::String(self.0.clone()));
+        Value::Object(std::iter::once(raw).collect())
+    }
+}
+
+/// A URL.
+#[derive(Clone, Debug)]
+pub(super) struct Url(pub(super) String);
+
+#[Scalar(name = "URL", specified_by_url = "https://url.spec.whatwg.org/")]
+impl ScalarType for Url {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(text)),
+            other => Err(InputValueError::expected_type(other)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}

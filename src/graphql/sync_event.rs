@@ -1,0 +1,255 @@
+//! The event in the graph: every output of Okta's card, and where it stands in the log.
+
+use std::sync::Arc;
+
+use async_graphql::dataloader::DataLoader;
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+use uuid::Uuid;
+
+use super::catalogue::ApplicationInstanceNode;
+use super::error::{coded, from_store};
+use super::loaders::{ArrivalKey, DetailsKey, InstanceKey, StoreLoader};
+use super::node::NodeId;
+use super::scalars::{DateTime, Json, LogPosition};
+use crate::event::{Details, Entity, IngestSource, SyncEvent};
+use crate::store::ArrivalRecord;
+
+/// An admin, a user, an application user or an application, as the event names it.
+#[derive(SimpleObject)]
+#[graphql(name = "Entity")]
+pub(super) struct EntityNode {
+    /// Okta's id; empty where Okta left it out.
+    id: String,
+    /// A login, a user name in the application, or an instance's label.
+    alternate_id: Option<String>,
+    /// What people call it.
+    display_name: Option<String>,
+    /// Okta's type: User, AppUser, AppInstance, SystemPrincipal …
+    #[graphql(name = "type")]
+    kind: String,
+}
+
+impl From<&Entity> for EntityNode {
+    fn from(entity: &Entity) -> Self {
+        Self {
+            id: entity.id.clone(),
+            alternate_id: entity.alternate_id.clone(),
+            display_name: entity.display_name.clone(),
+            kind: entity.kind.clone(),
+        }
+    }
+}
+
+/// Okta's debug context.
+#[derive(SimpleObject)]
+pub(super) struct DebugContext {
+    /// A free map; Okta may change its keys.
+    debug_data: Option<Json>,
+}
+
+/// How it ended.
+#[derive(SimpleObject)]
+pub(super) struct Outcome {
+    /// SUCCESS, FAILURE, SKIPPED …: an open set.
+    result: String,
+    /// Why.
+    reason: Option<String>,
+}
+
+/// How serious it is.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Severity {
+    /// Of interest when looking for a fault.
+    Debug,
+    /// All is well.
+    Info,
+    /// Something to look at.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// A way by which events come in.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(name = "IngestSource")]
+pub(super) enum IngestSourceNode {
+    /// Okta's event hooks.
+    EventHook,
+    /// Okta's System Log API.
+    SystemLog,
+    /// An Okta Workflows flow.
+    Workflows,
+    /// Files of history.
+    Import,
+}
+
+impl From<IngestSource> for IngestSourceNode {
+    fn from(source: IngestSource) -> Self {
+        match source {
+            IngestSource::EventHook => Self::EventHook,
+            IngestSource::SystemLog => Self::SystemLog,
+            IngestSource::Workflows => Self::Workflows,
+            IngestSource::Import => Self::Import,
+        }
+    }
+}
+
+/// An event in which an admin's sync, or what belongs to it, did something in an external application.
+#[derive(Clone)]
+pub(super) struct SyncEventNode(pub(super) Arc<SyncEvent>);
+
+impl From<SyncEvent> for SyncEventNode {
+    fn from(event: SyncEvent) -> Self {
+        Self(Arc::new(event))
+    }
+}
+
+impl SyncEventNode {
+    async fn arrival(&self, context: &Context<'_>) -> Result<ArrivalRecord> {
+        let loader = context.data::<DataLoader<StoreLoader>>()?;
+        let found = loader.load_one(ArrivalKey(self.0.position)).await.map_err(|error| from_store(&error))?;
+        found.ok_or_else(|| coded("INTERNAL", "the event has no arrival"))
+    }
+}
+
+#[Object(name = "SyncEvent")]
+impl SyncEventNode {
+    /// The global id.
+    async fn id(&self) -> ID {
+        NodeId::SyncEvent(self.0.position).encode().into()
+    }
+
+    /// Its place in the log.
+    async fn position(&self) -> LogPosition {
+        LogPosition(self.0.position)
+    }
+
+    /// The configured Okta org it came from.
+    async fn org(&self) -> &str {
+        &self.0.org
+    }
+
+    /// Okta's identity of the event. On the card: UUID.
+    async fn uuid(&self) -> Uuid {
+        self.0.occurrence.uuid
+    }
+
+    /// What happened, such as application.provision.user.sync. On the card: Event Type.
+    async fn event_type(&self) -> &str {
+        &self.0.occurrence.event_type
+    }
+
+    /// When it happened in Okta. On the card: Date and Time.
+    async fn published(&self) -> DateTime {
+        DateTime(self.0.occurrence.published)
+    }
+
+    /// What happened, in words. On the card: Message.
+    async fn message(&self) -> Option<&str> {
+        self.0.occurrence.message.as_deref()
+    }
+
+    /// Okta's version of the event's form. On the card: Version.
+    async fn version(&self) -> Option<&str> {
+        self.0.occurrence.version.as_deref()
+    }
+
+    /// How serious it is; null where Okta says something else.
+    async fn severity(&self) -> Option<Severity> {
+        match self.0.occurrence.severity.as_deref()? {
+            "DEBUG" => Some(Severity::Debug),
+            "INFO" => Some(Severity::Info),
+            "WARN" => Some(Severity::Warn),
+            "ERROR" => Some(Severity::Error),
+            _ => None,
+        }
+    }
+
+    /// How it ended.
+    async fn outcome(&self) -> Option<Outcome> {
+        let occurrence = &self.0.occurrence;
+        let result = occurrence.outcome_result.clone()?;
+        Some(Outcome { result, reason: occurrence.outcome_reason.clone() })
+    }
+
+    /// Who did it: Okta's actor. On the card: Admin.
+    async fn admin(&self) -> Option<EntityNode> {
+        self.0.occurrence.admin.as_ref().map(EntityNode::from)
+    }
+
+    /// The Okta user. On the card: Okta User.
+    async fn user(&self) -> Option<EntityNode> {
+        self.0.occurrence.user.as_ref().map(EntityNode::from)
+    }
+
+    /// The user in the application. On the card: Application User.
+    async fn application_user(&self) -> Option<EntityNode> {
+        self.0.occurrence.application_user.as_ref().map(EntityNode::from)
+    }
+
+    /// The application instance as Okta sent it: its alternate id is the label, its display name the application's.
+    /// On the card: Application.
+    async fn application(&self) -> Option<EntityNode> {
+        self.0.occurrence.application.as_ref().map(EntityNode::from)
+    }
+
+    /// The application instance in the catalogue.
+    async fn application_instance(&self, context: &Context<'_>) -> Option<Result<ApplicationInstanceNode>> {
+        let instance_id = self.0.occurrence.application.as_ref()?.id.clone();
+        let loader = match context.data::<DataLoader<StoreLoader>>() {
+            Ok(loader) => loader,
+            Err(error) => return Some(Err(error)),
+        };
+        match loader.load_one(InstanceKey { org: self.0.org.clone(), instance_id }).await {
+            Ok(found) => found.map(|instance| Ok(ApplicationInstanceNode(Arc::new(instance)))),
+            Err(error) => Some(Err(from_store(&error))),
+        }
+    }
+
+    /// On the card: Debug Context.
+    async fn debug_context(&self) -> Option<DebugContext> {
+        let debug_data = self.0.occurrence.debug_data.clone()?;
+        Some(DebugContext { debug_data: Some(Json(debug_data)) })
+    }
+
+    /// The event as Okta sent it, byte for byte. On the card: Event Details.
+    async fn event_details(&self, context: &Context<'_>) -> Result<Json> {
+        if let Details::Read(raw) = &self.0.details {
+            return Ok(Json(raw.to_string()));
+        }
+        let loader = context.data::<DataLoader<StoreLoader>>()?;
+        let found = loader.load_one(DetailsKey(self.0.position)).await.map_err(|error| from_store(&error))?;
+        found.map(Json).ok_or_else(|| coded("INTERNAL", "the event has no details"))
+    }
+
+    /// The id of the event hook delivery that brought it first; null where none did. May come after live delivery,
+    /// with a late hook. On the card: Event ID.
+    async fn event_id(&self, context: &Context<'_>) -> Option<Result<String>> {
+        self.arrival(context).await.map(|arrival| arrival.event_id).transpose()
+    }
+
+    /// When Okta made that delivery. On the card: Event Time.
+    async fn event_time(&self, context: &Context<'_>) -> Option<Result<DateTime>> {
+        self.arrival(context).await.map(|arrival| arrival.event_time.map(DateTime)).transpose()
+    }
+
+    /// The event hook that made that delivery. On the card: Source.
+    async fn source(&self, context: &Context<'_>) -> Option<Result<String>> {
+        self.arrival(context).await.map(|arrival| arrival.source).transpose()
+    }
+
+    /// That delivery's request headers, secrets redacted. On the card: Headers.
+    async fn headers(&self, context: &Context<'_>) -> Option<Result<Json>> {
+        self.arrival(context).await.map(|arrival| arrival.headers.map(Json)).transpose()
+    }
+
+    /// When sluice stored it.
+    async fn received_at(&self) -> DateTime {
+        DateTime(self.0.received_at)
+    }
+
+    /// Every way by which it has arrived, first one first.
+    async fn received_via(&self, context: &Context<'_>) -> Result<Vec<IngestSourceNode>> {
+        Ok(self.arrival(context).await?.received_via.into_iter().map(IngestSourceNode::from).collect())
+    }
+}
