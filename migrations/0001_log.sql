@@ -12,6 +12,15 @@ COMMENT ON COLUMN log_head.position IS 'The position of the newest event; an era
 COMMENT ON COLUMN log_head.system_identifier IS 'The database cluster that gave the positions of this era.';
 COMMENT ON COLUMN log_head.timeline IS 'That cluster''s time line, eight hexadecimal digits.';
 
+CREATE TABLE partition_change (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    number bigint NOT NULL DEFAULT 0
+);
+COMMENT ON TABLE partition_change IS 'How often partitions have come and gone, one row. A query is planned before it sees the data: one that finds a new number here may have been planned without a partition, and is asked again.';
+COMMENT ON COLUMN partition_change.singleton IS 'Always true: there is one number.';
+COMMENT ON COLUMN partition_change.number IS 'Grows with each change.';
+INSERT INTO partition_change DEFAULT VALUES;
+
 CREATE TABLE era (
     start bigint PRIMARY KEY,
     previous_end bigint NOT NULL,
@@ -173,6 +182,8 @@ CREATE TABLE application_instance (
     PRIMARY KEY (org, instance_id)
 ) WITH (fillfactor = 50);
 CREATE INDEX application_instance_of ON application_instance (org, application, instance_id);
+CREATE INDEX application_instance_unnamed ON application_instance (org, instance_id)
+    WHERE unnamed_count > 0 AND application IS NOT NULL;
 COMMENT ON TABLE application_instance IS 'Application instances: what an Okta admin configures and gives a label.';
 COMMENT ON COLUMN application_instance.org IS 'The configured name of the Okta org.';
 COMMENT ON COLUMN application_instance.instance_id IS 'Okta''s id: 0oahjhk34aUxGnWcZ0h7.';
@@ -204,5 +215,3 @@ COMMENT ON COLUMN rejected.raw IS 'Its bytes.';
 COMMENT ON COLUMN rejected.digest IS 'SHA-256 of its bytes: the same thing sent again is kept once.';
 COMMENT ON COLUMN rejected.times IS 'How often it has come.';
 COMMENT ON COLUMN rejected.received_at IS 'When it came first.';
-CREATE INDEX application_instance_unnamed ON application_instance (org, instance_id)
-    WHERE unnamed_count > 0 AND application IS NOT NULL;

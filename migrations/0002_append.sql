@@ -1,22 +1,6 @@
--- Append is one function, so that nothing between taking the log's head and the commit waits for a client.
-
--- The head, locked, in the era of this database. Each statement in the function has a snapshot of its own, so what is
--- read after the lock sees everything that was committed before it.
-CREATE FUNCTION log_lock() RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    head log_head;
-    cluster text := (SELECT system_identifier::text FROM pg_control_system());
-    line text := left(pg_walfile_name(pg_current_wal_insert_lsn()), 8);
-BEGIN
-    SELECT * INTO STRICT head FROM log_head FOR UPDATE;
-    IF head.system_identifier = cluster AND head.timeline = line THEN
-        RETURN head.position;
-    END IF;
-    UPDATE log_head SET system_identifier = cluster, timeline = line;
-    RETURN log_new_era(format('the database moved from cluster %s, time line %s to cluster %s, time line %s',
-                              head.system_identifier, head.timeline, cluster, line));
-END $$;
-COMMENT ON FUNCTION log_lock IS 'Takes the log''s head for an append and gives its position; starts a new era where the database is another one than before.';
+-- Append is one function, so that nothing between taking the log's head and the commit waits for a client. Who appended
+-- tells the others (channel sluice_log) after its commit: in the transaction, that would cost every append more than the
+-- rest of it, as listeners wake before the sender has its answer.
 
 CREATE FUNCTION log_new_era(why text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -32,7 +16,26 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION log_new_era IS 'Starts a new era and gives its start.';
 
--- Creates the partitions for one month before they are attached, so that no writer waits for it.
+-- A connection outlives neither a restore nor a failover, so to check each new one checks every append.
+CREATE FUNCTION log_check_era() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    head log_head;
+    cluster text := (SELECT system_identifier::text FROM pg_control_system());
+    line text := left(pg_walfile_name(pg_current_wal_insert_lsn()), 8);
+BEGIN
+    SELECT * INTO STRICT head FROM log_head;
+    IF head.system_identifier = cluster AND head.timeline = line THEN
+        RETURN;
+    END IF;
+    SELECT * INTO STRICT head FROM log_head FOR UPDATE;
+    IF head.system_identifier <> cluster OR head.timeline <> line THEN
+        UPDATE log_head SET system_identifier = cluster, timeline = line;
+        PERFORM log_new_era(format('the database moved from cluster %s, time line %s to cluster %s, time line %s',
+                                   head.system_identifier, head.timeline, cluster, line));
+    END IF;
+END $$;
+COMMENT ON FUNCTION log_check_era IS 'Starts a new era where the database is another one than that which gave the last positions. For each new connection that is to append.';
+
 CREATE FUNCTION log_add_month(month date) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     parent text;
@@ -41,15 +44,17 @@ DECLARE
     next timestamptz := (month + interval '1 month') AT TIME ZONE 'UTC';
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('sluice: partitions'));
+    IF to_regclass('sync_event_raw' || to_char(month, '_YYYY_MM')) IS NOT NULL THEN
+        RETURN;
+    END IF;
     FOREACH parent IN ARRAY ARRAY['sync_event', 'sync_event_raw'] LOOP
         child := parent || to_char(month, '_YYYY_MM');
-        IF to_regclass(child) IS NULL THEN
-            EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', child, parent);
-            EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', parent, child, first, next);
-        END IF;
+        EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', child, parent);
+        EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', parent, child, first, next);
     END LOOP;
+    UPDATE partition_change SET number = number + 1;
 END $$;
-COMMENT ON FUNCTION log_add_month IS 'Makes the partitions of the month that starts on this day, where they are missing.';
+COMMENT ON FUNCTION log_add_month IS 'Makes the partitions of the month that starts on this day, where they are missing. Outside of any append: created first and attached then, so that no writer waits for it.';
 
 CREATE FUNCTION log_append(
     orgs text[], uuids uuid[], event_types text[], publisheds timestamptz[], messages text[], versions text[],
@@ -61,13 +66,15 @@ CREATE FUNCTION log_append(
     application_names text[], debug_datas text[], raws text[], deliveries uuid[], way smallint,
     delivery_ids uuid[], delivery_orgs text[], delivery_event_ids text[], delivery_event_times timestamptz[],
     delivery_sources text[], delivery_headers text[]
-) RETURNS TABLE (ordinal bigint, stored_at bigint, is_new boolean) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (ordinal bigint, stored_at bigint, is_new boolean, named text, at timestamptz) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-    head bigint := log_lock();
-    moment timestamptz := date_trunc('milliseconds', clock_timestamp());
-    moved bigint;
+    head bigint;
+    moment timestamptz;
 BEGIN
+    SELECT position INTO STRICT head FROM log_head FOR UPDATE;
+    moment := date_trunc('milliseconds', clock_timestamp());
+    -- A statement of its own: its snapshot is taken after the lock, so it sees everything that was appended before.
     RETURN QUERY
     WITH input AS (
         SELECT i.* FROM unnest(orgs, uuids, event_types, publisheds, messages, versions, severities, outcome_results,
@@ -120,6 +127,7 @@ BEGIN
         FROM unnest(delivery_ids, delivery_orgs, delivery_event_ids, delivery_event_times, delivery_sources,
             delivery_headers) AS d (id, org, event_id, event_time, source, headers)
         WHERE d.id IN (SELECT f.delivery FROM fresh f) OR d.id IN (SELECT k.delivery FROM known k WHERE k.by_new_way)
+        ON CONFLICT DO NOTHING
     ), instances AS (
         INSERT INTO application_instance AS c
             (org, instance_id, label, label_at, application, event_count, unnamed_count, last_event_at)
@@ -136,27 +144,103 @@ BEGIN
             event_count = c.event_count + excluded.event_count,
             unnamed_count = c.unnamed_count + excluded.unnamed_count,
             last_event_at = greatest(c.last_event_at, excluded.last_event_at)
+    ), named AS (
+        SELECT f.org, f.known_name AS name, max(f.instance_display_name) AS display_name,
+            count(*) FILTER (WHERE coalesce(f.instance_id, '') = '') AS event_count,
+            max(f.published) FILTER (WHERE coalesce(f.instance_id, '') = '') AS last_event_at
+        FROM fresh f WHERE f.known_name IS NOT NULL GROUP BY f.org, f.known_name ORDER BY f.org, f.known_name
     ), applications AS (
         INSERT INTO application AS p (org, name, display_name, event_count, last_event_at)
-        SELECT f.org, f.known_name, max(f.instance_display_name),
-            count(*) FILTER (WHERE coalesce(f.instance_id, '') = ''),
-            max(f.published) FILTER (WHERE coalesce(f.instance_id, '') = '')
-        FROM fresh f WHERE f.known_name IS NOT NULL GROUP BY f.org, f.known_name ORDER BY f.org, f.known_name
+        SELECT n.* FROM named n LEFT JOIN application o ON o.org = n.org AND o.name = n.name
+        WHERE o.name IS NULL OR n.event_count > 0 OR (o.display_name IS NULL AND n.display_name IS NOT NULL)
         ON CONFLICT (org, name) DO UPDATE SET
             display_name = coalesce(p.display_name, excluded.display_name),
             event_count = p.event_count + excluded.event_count,
             last_event_at = greatest(p.last_event_at, excluded.last_event_at)
-        WHERE excluded.event_count > 0 OR (p.display_name IS NULL AND excluded.display_name IS NOT NULL)
     ), head_moved AS (
         UPDATE log_head SET position = head + (SELECT count(*) FROM fresh) WHERE EXISTS (SELECT FROM fresh)
     )
-    SELECT f.ordinal, f.position, true FROM fresh f
+    SELECT f.ordinal, f.position, true, f.known_name, moment FROM fresh f
     UNION ALL
-    SELECT k.ordinal, k.position, false FROM known k;
-
-    SELECT position INTO STRICT moved FROM log_head;
-    IF moved > head THEN
-        PERFORM pg_notify('sluice_log', moved::text);
-    END IF;
+    SELECT k.ordinal, k.position, false, NULL, moment FROM known k;
 END $$;
-COMMENT ON FUNCTION log_append IS 'Appends events, none of them twice, and tells of each one where it is and whether that is new. All came by one way, and none is twice among them. Columns of events come as arrays, and so do those of their deliveries.';
+COMMENT ON FUNCTION log_append IS 'Appends events, none of them twice, and tells of each one where it is, whether that is new, which application name it has and when it was stored. All came by one way, and none is twice among them. Columns of events come as arrays, and so do those of their deliveries.';
+
+-- The same for a lone event, as most deliveries bring: plain statements on one row take half the time of the above.
+CREATE FUNCTION log_append_one(
+    the_org text, the_uuid uuid, event_type text, the_published timestamptz, message text, version text, severity text,
+    outcome_result text, outcome_reason text,
+    admin_id text, admin_alternate_id text, admin_display_name text, admin_type text,
+    user_id text, user_alternate_id text, user_display_name text,
+    application_user_id text, application_user_alternate_id text, application_user_display_name text,
+    the_instance text, the_label text, the_display_name text,
+    application_name text, debug_data text, raw text, the_delivery uuid, way smallint,
+    delivery_event_id text, delivery_event_time timestamptz, delivery_source text, delivery_headers text
+) RETURNS TABLE (ordinal bigint, stored_at bigint, is_new boolean, named text, at timestamptz) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    head bigint;
+    moment timestamptz;
+    known arrival;
+    known_name text := application_name;
+BEGIN
+    SELECT position INTO STRICT head FROM log_head FOR UPDATE;
+    moment := date_trunc('milliseconds', clock_timestamp());
+    SELECT * INTO known FROM arrival a WHERE a.uuid = the_uuid AND a.org = the_org;
+    IF FOUND THEN
+        IF (ARRAY[known.event_hook_at, known.system_log_at, known.workflows_at, known.import_at])[way + 1] IS NULL THEN
+            UPDATE arrival a SET
+                event_hook_at = CASE way WHEN 0 THEN moment ELSE a.event_hook_at END,
+                system_log_at = CASE way WHEN 1 THEN moment ELSE a.system_log_at END,
+                workflows_at = CASE way WHEN 2 THEN moment ELSE a.workflows_at END,
+                import_at = CASE way WHEN 3 THEN moment ELSE a.import_at END,
+                delivery = coalesce(a.delivery, the_delivery)
+            WHERE a.uuid = the_uuid AND a.org = the_org;
+            INSERT INTO delivery SELECT the_delivery, the_org, delivery_event_id, delivery_event_time, delivery_source,
+                delivery_headers, moment WHERE the_delivery IS NOT NULL ON CONFLICT DO NOTHING;
+        END IF;
+        RETURN QUERY SELECT 1::bigint, known.position, false, NULL::text, moment;
+        RETURN;
+    END IF;
+    UPDATE log_head SET position = head + 1;
+    IF the_instance <> '' THEN
+        INSERT INTO application_instance AS c
+            (org, instance_id, label, label_at, application, event_count, unnamed_count, last_event_at)
+        VALUES (the_org, the_instance, the_label, CASE WHEN the_label IS NOT NULL THEN the_published END,
+            application_name, 1, (application_name IS NULL)::int, the_published)
+        ON CONFLICT (org, instance_id) DO UPDATE SET
+            label = CASE WHEN excluded.label_at >= c.label_at OR c.label_at IS NULL
+                    THEN coalesce(excluded.label, c.label) ELSE c.label END,
+            label_at = greatest(excluded.label_at, c.label_at),
+            application = coalesce(c.application, excluded.application),
+            event_count = c.event_count + 1,
+            unnamed_count = c.unnamed_count + (coalesce(c.application, excluded.application) IS NULL)::int,
+            last_event_at = greatest(c.last_event_at, excluded.last_event_at)
+        RETURNING application INTO known_name;
+    END IF;
+    IF known_name IS NOT NULL AND (coalesce(the_instance, '') = '' OR NOT EXISTS (
+        SELECT FROM application p WHERE p.org = the_org AND p.name = known_name
+            AND (p.display_name IS NOT NULL OR the_display_name IS NULL)))
+    THEN
+        INSERT INTO application AS p (org, name, display_name, event_count, last_event_at)
+        VALUES (the_org, known_name, the_display_name, (coalesce(the_instance, '') = '')::int,
+            CASE WHEN coalesce(the_instance, '') = '' THEN the_published END)
+        ON CONFLICT (org, name) DO UPDATE SET
+            display_name = coalesce(p.display_name, excluded.display_name),
+            event_count = p.event_count + excluded.event_count,
+            last_event_at = greatest(p.last_event_at, excluded.last_event_at);
+    END IF;
+    INSERT INTO sync_event VALUES (head + 1, the_published, the_org, the_uuid, event_type, message, version, severity,
+        outcome_result, outcome_reason, admin_id, admin_alternate_id, admin_display_name, admin_type, user_id,
+        user_alternate_id, user_display_name, application_user_id, application_user_alternate_id,
+        application_user_display_name, the_instance, the_label, the_display_name, known_name, debug_data, moment, way);
+    INSERT INTO sync_event_raw VALUES (head + 1, the_published, raw);
+    INSERT INTO arrival VALUES (the_org, the_uuid, head + 1, the_published, CASE way WHEN 0 THEN moment END,
+        CASE way WHEN 1 THEN moment END, CASE way WHEN 2 THEN moment END, CASE way WHEN 3 THEN moment END, the_delivery);
+    IF the_delivery IS NOT NULL THEN
+        INSERT INTO delivery VALUES (the_delivery, the_org, delivery_event_id, delivery_event_time, delivery_source,
+            delivery_headers, moment) ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN QUERY SELECT 1::bigint, head + 1, true, known_name, moment;
+END $$;
+COMMENT ON FUNCTION log_append_one IS 'Appends one event, as log_append does.';

@@ -9,11 +9,13 @@ mod filter;
 mod loaders;
 mod node;
 mod query;
+mod request;
 mod scalars;
 mod subscription;
 mod sync_event;
 
-pub use execute::{Answer, Graph, GraphRequest, Operation, OperationKind, RequestError};
+pub use execute::{Answer, Graph, Operation, OperationKind, RequestError};
+pub use request::GraphRequest;
 
 use std::collections::BTreeMap;
 

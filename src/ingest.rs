@@ -1,9 +1,13 @@
 //! The ways in: whatever brings an event, it ends in one append.
 
+mod body;
 mod headers;
 mod hook;
 mod intake;
+mod naming;
 
+pub use body::BodyEncoding;
 pub use headers::redacted_headers;
-pub use hook::HookError;
-pub use intake::{Intake, OrgIntake, Receipt};
+pub use hook::{HookError, ReceivedDelivery};
+pub use intake::{Intake, IntakeLimits, OrgIntake, Receipt};
+pub use naming::name_events;

@@ -13,8 +13,6 @@ pub use window::Window;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::event::Position;
 use crate::log::Log;
 
@@ -33,6 +31,15 @@ impl Default for LiveOptions {
     }
 }
 
+/// What the live side of a gateway holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Through where the log's tail has been read.
+    pub through: Position,
+    /// Bytes of events in memory.
+    pub window_bytes: usize,
+}
+
 /// The live side of a gateway. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Live {
@@ -49,8 +56,8 @@ impl Live {
         Self { log, window }
     }
 
-    /// Through where the log's tail has been read.
-    pub fn through(&self) -> watch::Receiver<Position> {
-        self.window.through()
+    /// How far the log's tail has been read, and what that takes.
+    pub fn usage(&self) -> Usage {
+        Usage { through: *self.window.through().borrow(), window_bytes: self.window.bytes() }
     }
 }

@@ -1,20 +1,23 @@
 //! The log over the store: append in order, read from a position, know its end.
 
+mod ends;
 mod group;
 mod months;
 mod resume;
 mod writer;
 
+pub use ends::Commit;
 pub use resume::ResumeError;
 pub use writer::{AppendError, AppendRequest, Outcome};
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
 use crate::event::Position;
 use crate::store::{Store, StoreError};
+use ends::Ends;
 use writer::{Waiting, Writer};
 
 /// Limits of the log.
@@ -26,11 +29,18 @@ pub struct LogOptions {
     pub waiting_bytes: usize,
     /// How long an append is tried again while the database is away.
     pub retry_for: Duration,
+    /// How long one try may take, the database's own time-out included.
+    pub append_timeout: Duration,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
-        Self { group_events: 1024, waiting_bytes: 128 << 20, retry_for: Duration::from_secs(2) }
+        Self {
+            group_events: 1024,
+            waiting_bytes: 128 << 20,
+            retry_for: Duration::from_secs(2),
+            append_timeout: Duration::from_secs(15),
+        }
     }
 }
 
@@ -44,7 +54,7 @@ pub struct Log {
     waiting: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
     room_size: usize,
-    head: watch::Sender<Position>,
+    ends: Ends,
 }
 
 /// What a byte of room stands for: permits are counted in 32 bits, so they are kibibytes.
@@ -58,15 +68,16 @@ impl Log {
     pub async fn open(store: Store, options: &LogOptions) -> Result<Self, StoreError> {
         let (waiting, inbox) = mpsc::channel(4096);
         let inbox = Arc::new(tokio::sync::Mutex::new(inbox));
-        let head = watch::Sender::new(store.head().await?);
+        let ends = Ends::new(store.head().await?);
         let months = Arc::new(months::Months::new(store.clone()));
         months.make_ahead().await?;
         for _ in 0..WRITERS {
-            let writer = Writer::new(store.clone(), Arc::clone(&months), head.clone(), options.clone());
+            let writer = Writer::new(store.clone(), Arc::clone(&months), ends.clone(), options.clone());
             tokio::spawn(writer.run(Arc::clone(&inbox)));
         }
+        tokio::spawn(ends::tell_others(store.clone(), ends.head()));
         let room_size = (options.waiting_bytes / ROOM_UNIT).max(1);
-        Ok(Self { store, waiting, room: Arc::new(Semaphore::new(room_size)), room_size, head })
+        Ok(Self { store, waiting, room: Arc::new(Semaphore::new(room_size)), room_size, ends })
     }
 
     /// Appends events; answers after the commit, with what became of each one, in their order.
@@ -90,7 +101,13 @@ impl Log {
 
     /// The newest position that this gateway knows of. It grows; the database may be ahead.
     pub fn known_head(&self) -> watch::Receiver<Position> {
-        self.head.subscribe()
+        self.ends.head()
+    }
+
+    /// What this gateway appends from now on, commit by commit, in about the order of the log. A hint: whoever is late
+    /// misses some, and other gateways append, too.
+    pub fn commits(&self) -> broadcast::Receiver<Commit> {
+        self.ends.commits()
     }
 
     /// The database under the log.

@@ -8,6 +8,7 @@ mod filter;
 mod listen;
 mod naming;
 mod page;
+mod partitions;
 pub mod private;
 mod read;
 mod rejected;
@@ -23,9 +24,13 @@ pub use read::{LogEnds, ReadThrough};
 pub use rejected::Rejection;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use partitions::Partitions;
 
 /// How to reach the database, and how long anything there may take.
 #[derive(Clone, Debug)]
@@ -58,10 +63,17 @@ impl StoreOptions {
 pub struct Store {
     writes: PgPool,
     reads: PgPool,
+    /// For what takes its time or a connection of its own.
+    direct: PgConnectOptions,
+    partitions: Arc<Partitions>,
 }
 
-/// How many connections append: one whose batch is being committed, one whose batch comes next, one to make partitions.
+/// How many connections append: one whose batch is being committed, one whose batch comes next, one to make partitions,
+/// one to keep what is rejected.
 const WRITE_CONNECTIONS: u32 = 4;
+
+/// How long to wait for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Store {
     /// Prepares to use a database; connects when there is something to do.
@@ -69,17 +81,23 @@ impl Store {
     /// # Errors
     /// The URL cannot be read.
     pub fn new(options: &StoreOptions) -> Result<Self, StoreError> {
-        let pool = |connections: u32, timeout: Duration| -> Result<PgPool, StoreError> {
-            Ok(PgPoolOptions::new()
+        let pool = |connections: u32| {
+            PgPoolOptions::new()
                 .max_connections(connections)
-                .acquire_timeout(Duration::from_secs(5))
+                .acquire_timeout(ACQUIRE_TIMEOUT)
                 .max_lifetime(None)
                 .test_before_acquire(false)
-                .connect_lazy_with(connect_options(&options.url, timeout)?))
         };
         Ok(Self {
-            writes: pool(WRITE_CONNECTIONS, options.append_timeout)?,
-            reads: pool(options.read_connections, options.query_timeout)?,
+            writes: pool(WRITE_CONNECTIONS)
+                .after_connect(|connection, _| {
+                    Box::pin(async move { sqlx::query("SELECT log_check_era()").execute(connection).await.map(drop) })
+                })
+                .connect_lazy_with(connect_options(&options.url, options.append_timeout)?),
+            reads: pool(options.read_connections)
+                .connect_lazy_with(connect_options(&options.url, options.query_timeout)?),
+            direct: connect_options(&options.url, Duration::ZERO)?,
+            partitions: Arc::default(),
         })
     }
 
@@ -88,10 +106,10 @@ impl Store {
     /// # Errors
     /// The database cannot be reached, or its schema is newer than this program's.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut connection = self.writes.acquire().await?;
-        sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await?;
-        MIGRATIONS.run(&mut *connection).await.map_err(|error| StoreError::Migration(error.to_string()))?;
-        // The connection keeps the setting; the pool makes another.
+        let mut connection = tokio::time::timeout(ACQUIRE_TIMEOUT, self.direct.connect())
+            .await
+            .map_err(|_| StoreError::from(sqlx::Error::PoolTimedOut))??;
+        MIGRATIONS.run(&mut connection).await.map_err(|error| StoreError::Migration(error.to_string()))?;
         connection.close().await?;
         Ok(())
     }
@@ -117,21 +135,18 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 fn connect_options(url: &str, timeout: Duration) -> Result<PgConnectOptions, StoreError> {
     let millis = timeout.as_millis().to_string();
     let options = PgConnectOptions::from_str(url).map_err(|_| StoreError::Url)?;
-    Ok(options
-        .application_name("sluice")
-        .statement_cache_capacity(256)
-        .options([
-            ("statement_timeout", millis.as_str()),
-            ("lock_timeout", &millis),
-            ("idle_in_transaction_session_timeout", &millis),
-            ("default_transaction_isolation", "read\\ committed"),
-            ("synchronous_commit", "on"),
-            ("timezone", "UTC"),
-            ("work_mem", "16MB"),
-            ("jit", "off"),
-            ("tcp_keepalives_idle", "10"),
-            ("tcp_keepalives_interval", "5"),
-            ("tcp_keepalives_count", "3"),
-            ("client_connection_check_interval", "1000"),
-        ]))
+    Ok(options.application_name("sluice").statement_cache_capacity(256).options([
+        ("statement_timeout", millis.as_str()),
+        ("lock_timeout", &millis),
+        ("idle_in_transaction_session_timeout", &millis),
+        ("default_transaction_isolation", "read committed"),
+        ("synchronous_commit", "on"),
+        ("timezone", "UTC"),
+        ("work_mem", "16MB"),
+        ("jit", "off"),
+        ("tcp_keepalives_idle", "10"),
+        ("tcp_keepalives_interval", "5"),
+        ("tcp_keepalives_count", "3"),
+        ("client_connection_check_interval", "1000"),
+    ]))
 }

@@ -1,1 +1,23 @@
-//! sim
+//! A stand-in Okta organisation: people, applications, what happens among them, and the event hook that tells of it.
+//!
+//! # Layout
+//!
+//! * [`organisation`]: an org made from a seed; it yields what happens in it, one event after the other.
+//! * [`event`]: such an event, as the System Log prints it and as an event hook does.
+//! * [`hook`]: deliveries, what goes wrong with them on the way (a plan of duplicates, late and overtaken ones), and
+//!   the sender that delivers them by Okta's rules.
+//!
+//! Everything but the sending is a function of the seed and of the times that the caller gives.
+
+pub mod event;
+pub mod hook;
+pub mod organisation;
+
+mod random;
+
+pub use event::LogEvent;
+pub use hook::{
+    Behaviour, Courier, Delivery, DeliveryPlan, DeliveryReport, EventHook, Fate, HookSender, HookSenderOptions,
+    PlanCounts, Tally, VerifyError,
+};
+pub use organisation::{Application, Instance, Organisation, OrganisationOptions, Person};

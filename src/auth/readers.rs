@@ -59,7 +59,9 @@ mod tests {
         let readers = Readers::new(vec![("one".into(), "t1".into()), ("two".into(), "t2".into())]);
         assert_eq!(readers.identify(Some("Bearer t2")).map(|viewer| viewer.name), Ok(Some("two".into())));
         assert_eq!(readers.identify(Some("bearer  t1")).map(|viewer| viewer.name), Ok(Some("one".into())));
-        for bad in [None, Some(""), Some("t1"), Some("Basic t1"), Some("Bearer t3"), Some("Bearer "), Some("Bearer t1t1")] {
+        for bad in
+            [None, Some(""), Some("t1"), Some("Basic t1"), Some("Bearer t3"), Some("Bearer "), Some("Bearer t1t1")]
+        {
             assert_eq!(readers.identify(bad), Err(Denied), "{bad:?}");
         }
         assert_eq!(Readers::default().identify(None), Ok(Viewer { name: None }));

@@ -25,6 +25,7 @@ impl Position {
     }
 
     /// The start of the era it belongs to. The start itself is the era's "before the first".
+    #[must_use]
     pub const fn era_start(self) -> Self {
         Self(self.0 - self.0 % Self::ERA)
     }

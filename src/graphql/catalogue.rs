@@ -8,10 +8,11 @@ use super::OrgUrls;
 use super::connection::{ApplicationInstanceConnection, PageArguments, SyncEventConnection};
 use super::error::from_store;
 use super::filter::SyncEventFilterInput;
+use super::loaders::{self, ApplicationKey};
 use super::node::{NodeId, decode_key, encode_key};
 use super::scalars::{DateTime, Url};
 use crate::event::{Application, ApplicationInstance, CatalogueKey, Cut, Direction, Filter, Page, PageRequest};
-use crate::store::{ApplicationFilter, InstanceFilter, Store};
+use crate::store::{InstanceFilter, Store};
 
 /// An application: what several instances are instances of.
 #[derive(Clone)]
@@ -76,7 +77,7 @@ fn narrow(wanted: Option<Vec<String>>, value: &str) -> Vec<String> {
 #[Object(name = "Application")]
 impl ApplicationNode {
     /// The global id.
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         NodeId::Application { org: self.0.org.clone(), name: self.0.name.clone() }.encode().into()
     }
 
@@ -143,7 +144,7 @@ impl ApplicationNode {
 #[Object(name = "ApplicationInstance")]
 impl ApplicationInstanceNode {
     /// The global id.
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         let (org, instance_id) = (self.0.org.clone(), self.0.instance_id.clone());
         NodeId::ApplicationInstance { org, instance_id }.encode().into()
     }
@@ -170,19 +171,9 @@ impl ApplicationInstanceNode {
 
     /// Its application; null while its name is not known.
     async fn application(&self, context: &Context<'_>) -> Option<Result<ApplicationNode>> {
-        let filter = ApplicationFilter {
-            org: Some(self.0.org.clone()),
-            name: Some(self.0.application.clone()?),
-            search: None,
-        };
-        let store = match context.data::<Store>() {
-            Ok(store) => store,
-            Err(error) => return Some(Err(error)),
-        };
-        match store.applications(&filter, &first(1)).await {
-            Ok(page) => page.items.into_iter().next().map(|found| Ok(ApplicationNode(Arc::new(found)))),
-            Err(error) => Some(Err(from_store(&error))),
-        }
+        let key = ApplicationKey { org: self.0.org.clone(), name: self.0.application.clone()? };
+        let found = loaders::load(context, key).await.transpose()?;
+        Some(found.map(|application| ApplicationNode(Arc::new(application))))
     }
 
     /// Its page in the Okta admin console; null where the org's address or the application's name is not known.

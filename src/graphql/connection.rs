@@ -52,7 +52,7 @@ impl PageArguments {
             },
         };
         let cut = Cut { after: cursor("after", self.after)?, before: cursor("before", self.before)? };
-        PageRequest::new(self.first, self.last, cut).map_err(bad_input)
+        PageRequest::new(self.first, self.last, cut).map_err(|error| bad_input(error.to_string()))
     }
 }
 
@@ -97,7 +97,8 @@ fn cursor(event: &SyncEvent) -> String {
 impl SyncEventConnection {
     /// The events with their cursors.
     async fn edges(&self) -> Vec<SyncEventEdge> {
-        let edge = |event: &SyncEvent| SyncEventEdge { cursor: cursor(event), node: SyncEventNode::from(event.clone()) };
+        let edge =
+            |event: &SyncEvent| SyncEventEdge { cursor: cursor(event), node: SyncEventNode::from(event.clone()) };
         self.page.page.items.iter().map(edge).collect()
     }
 

@@ -11,15 +11,17 @@ pub(super) fn coded(code: &'static str, message: impl Into<String>) -> Error {
 }
 
 /// A fault of the request.
-pub(super) fn bad_input(message: impl ToString) -> Error {
-    coded("BAD_USER_INPUT", message.to_string())
+pub(super) fn bad_input(message: impl Into<String>) -> Error {
+    coded("BAD_USER_INPUT", message)
 }
 
 /// What became of the database, without what it said.
 pub(super) fn from_store(error: &StoreError) -> Error {
     tracing::error!(%error, "a query failed in the database");
     match error {
-        StoreError::Unavailable(_) => coded("UNAVAILABLE", "the database is not available or took too long; try again"),
+        StoreError::Unavailable(_) | StoreError::NoAnswer => {
+            coded("UNAVAILABLE", "the database is not available or took too long; try again")
+        }
         StoreError::Data(_) => bad_input("the database cannot compare a value of the request"),
         _ => coded("INTERNAL", "the gateway failed; its log says why"),
     }

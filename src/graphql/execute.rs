@@ -1,12 +1,13 @@
 //! The graph as others see it: requests in, JSON out.
 
 use async_graphql::parser::types::OperationType;
-use async_graphql::{Request, Response, Variables};
+use async_graphql::{Pos, Request, Response, Variables};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use serde::Deserialize;
 
-use super::{OrgUrls, SluiceSchema, cost};
+use super::error::coded;
+use super::loaders::WaitsForDatabase;
+use super::{GraphRequest, OrgUrls, SluiceSchema, cost};
 use crate::auth::Viewer;
 use crate::live::Live;
 use crate::store::Store;
@@ -14,23 +15,6 @@ use crate::store::Store;
 /// The graph, ready to be asked. Clones are the same one.
 #[derive(Clone)]
 pub struct Graph(SluiceSchema);
-
-/// A GraphQL request as GraphQL over HTTP and graphql-transport-ws write it.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GraphRequest {
-    /// The document.
-    pub query: String,
-    /// Which of its operations.
-    #[serde(default)]
-    pub operation_name: Option<String>,
-    /// The variables' values.
-    #[serde(default)]
-    pub variables: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Room for extensions; none is known.
-    #[serde(default)]
-    pub extensions: Option<serde_json::Map<String, serde_json::Value>>,
-}
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +45,18 @@ pub struct Answer {
     pub errors: String,
 }
 
+impl Answer {
+    /// An answer to a request that is not executed.
+    pub fn refusal(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(&Response::from_errors(vec![coded(code, message).into_server_error(Pos::default())]))
+    }
+
+    /// Whether anything went wrong.
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+}
+
 /// Why a request is no operation: a document that cannot be read, or one that names no operation of its own.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.json)]
@@ -77,9 +73,7 @@ impl Graph {
     /// # Errors
     /// See [`RequestError`].
     pub fn operation(&self, request: GraphRequest, viewer: Viewer) -> Result<Operation, RequestError> {
-        let refused = |message: String| {
-            RequestError(Answer::new(&Response::from_errors(vec![async_graphql::ServerError::new(message, None)])))
-        };
+        let refused = |message: &str| RequestError(Answer::refusal("BAD_REQUEST", message));
         let variables = serde_json::Value::Object(request.variables.unwrap_or_default());
         let mut operation = Request::new(request.query).variables(Variables::from_json(variables)).data(viewer);
         if let Some(name) = &request.operation_name {
@@ -90,10 +84,9 @@ impl Graph {
             Err(error) => return Err(RequestError(Answer::new(&Response::from_errors(vec![error])))),
         };
         if cost::expanded_fields(document) > cost::MAX_FIELDS {
-            return Err(refused(format!(
-                "the document has more than {} fields once its fragments are expanded: ask for less at once",
-                cost::MAX_FIELDS
-            )));
+            let limit = cost::MAX_FIELDS;
+            let message = format!("the document has more than {limit} fields once its fragments are expanded");
+            return Err(RequestError(Answer::refusal("TOO_COMPLEX", message)));
         }
         let mut operations = document.operations.iter();
         let found = match &request.operation_name {
@@ -101,7 +94,7 @@ impl Graph {
             None => operations.next().filter(|_| operations.next().is_none()),
         };
         let Some((_, found)) = found else {
-            return Err(refused("say with `operationName` which of the document's operations is meant".to_owned()));
+            return Err(refused("say with `operationName` which of the document's operations is meant"));
         };
         let kind = match found.node.ty {
             OperationType::Query => OperationKind::Query,
@@ -116,9 +109,16 @@ impl Graph {
         Answer::new(&self.0.execute(operation.request).await)
     }
 
-    /// Executes a subscription: an answer for each event.
+    /// Executes a subscription: an answer for each event. An answer with errors is the last one: whoever gets it resumes
+    /// from the last event's position, so that no event is told half.
     pub fn subscribe(&self, operation: Operation) -> BoxStream<'static, Answer> {
-        self.0.execute_stream(operation.request).map(|response| Answer::new(&response)).boxed()
+        let responses = self.0.execute_stream(operation.request.data(WaitsForDatabase));
+        let until_errors = responses.scan(false, |ended, response| {
+            let answer = (!*ended).then(|| Answer::new(&response));
+            *ended = !response.errors.is_empty();
+            std::future::ready(answer)
+        });
+        until_errors.boxed()
     }
 }
 

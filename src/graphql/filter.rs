@@ -39,7 +39,7 @@ pub(super) struct SyncEventFilterInput {
 impl SyncEventFilterInput {
     /// The filter that is meant.
     pub(super) fn read(self) -> Result<Filter> {
-        self.into_filter().map_err(bad_input)
+        self.into_filter().map_err(|error| bad_input(error.to_string()))
     }
 
     fn into_filter(self) -> Result<Filter, FilterError> {

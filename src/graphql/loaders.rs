@@ -1,15 +1,43 @@
 //! Loads of one answer, gathered into one query each.
 
 use std::collections::HashMap;
-
-use async_graphql::dataloader::Loader;
-
-use crate::event::{ApplicationInstance, Cut, Direction, MAX_PAGE_SIZE, PageRequest, Position};
-use crate::store::{ArrivalRecord, InstanceFilter, Store, StoreError};
+use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::dataloader::{DataLoader, Loader};
+use async_graphql::{Context, Result};
+
+use super::error::from_store;
+use crate::event::{Application, ApplicationInstance, Position};
+use crate::store::{ArrivalRecord, Store, StoreError};
 
 /// Loads from the store.
 pub(super) struct StoreLoader(pub(super) Store);
+
+/// In the context of an answer that waits for a database that is away, as an event that is pushed must not be told half.
+pub(super) struct WaitsForDatabase;
+
+/// How long to leave a database alone that is away.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Loads one value together with what else the answer needs.
+pub(super) async fn load<K>(context: &Context<'_>, key: K) -> Result<Option<<StoreLoader as Loader<K>>::Value>>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    StoreLoader: Loader<K, Error = Arc<StoreError>>,
+{
+    let loader = context.data::<DataLoader<StoreLoader>>()?;
+    loop {
+        match loader.load_one(key.clone()).await {
+            Err(error) if error.is_unavailable() && context.data_opt::<WaitsForDatabase>().is_some() => {
+                tracing::warn!(%error, "could not complete an event for a subscriber; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            found => return found.map_err(|error| from_store(&error)),
+        }
+    }
+}
 
 /// The JSON of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +52,13 @@ pub(super) struct ArrivalKey(pub(super) Position);
 pub(super) struct InstanceKey {
     pub(super) org: String,
     pub(super) instance_id: String,
+}
+
+/// An application.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct ApplicationKey {
+    pub(super) org: String,
+    pub(super) name: String,
 }
 
 impl Loader<DetailsKey> for StoreLoader {
@@ -53,21 +88,23 @@ impl Loader<InstanceKey> for StoreLoader {
     type Error = Arc<StoreError>;
 
     async fn load(&self, keys: &[InstanceKey]) -> Result<HashMap<InstanceKey, ApplicationInstance>, Arc<StoreError>> {
-        let ids: Vec<_> = keys.iter().map(|key| key.instance_id.clone()).collect();
-        let mut found = HashMap::with_capacity(keys.len());
-        let mut after = None;
-        loop {
-            let filter = InstanceFilter { instance_ids: Some(ids.clone()), ..InstanceFilter::default() };
-            let cut = Cut { after, before: None };
-            let request = PageRequest { direction: Direction::Forward, size: MAX_PAGE_SIZE, cut };
-            let page = self.0.application_instances(&filter, &request).await?;
-            after = page.items.last().map(super::catalogue::instance_key);
-            found.extend(page.items.into_iter().map(|instance| {
-                (InstanceKey { org: instance.org.clone(), instance_id: instance.instance_id.clone() }, instance)
-            }));
-            if !page.has_next {
-                return Ok(found);
-            }
-        }
+        let keys: Vec<_> = keys.iter().map(|key| (key.org.as_str(), key.instance_id.as_str())).collect();
+        let found = self.0.application_instances_at(&keys).await?;
+        let keyed = |found: ApplicationInstance| {
+            (InstanceKey { org: found.org.clone(), instance_id: found.instance_id.clone() }, found)
+        };
+        Ok(found.into_iter().map(keyed).collect())
+    }
+}
+
+impl Loader<ApplicationKey> for StoreLoader {
+    type Value = Application;
+    type Error = Arc<StoreError>;
+
+    async fn load(&self, keys: &[ApplicationKey]) -> Result<HashMap<ApplicationKey, Application>, Arc<StoreError>> {
+        let keys: Vec<_> = keys.iter().map(|key| (key.org.as_str(), key.name.as_str())).collect();
+        let found = self.0.applications_at(&keys).await?;
+        let keyed = |found: Application| (ApplicationKey { org: found.org.clone(), name: found.name.clone() }, found);
+        Ok(found.into_iter().map(keyed).collect())
     }
 }

@@ -48,7 +48,12 @@ impl Query {
     }
 
     /// The event with Okta's uuid.
-    async fn sync_event(&self, context: &Context<'_>, uuid: Uuid, org: Option<String>) -> Option<Result<SyncEventNode>> {
+    async fn sync_event(
+        &self,
+        context: &Context<'_>,
+        uuid: Uuid,
+        org: Option<String>,
+    ) -> Option<Result<SyncEventNode>> {
         let found = async {
             let store = context.data::<Store>()?;
             let events = store.events_by_uuid(uuid, org.as_deref()).await.map_err(|error| from_store(&error))?;
@@ -72,7 +77,12 @@ impl Query {
     }
 
     /// The application with Okta's key.
-    async fn application(&self, context: &Context<'_>, name: String, org: Option<String>) -> Option<Result<ApplicationNode>> {
+    async fn application(
+        &self,
+        context: &Context<'_>,
+        name: String,
+        org: Option<String>,
+    ) -> Option<Result<ApplicationNode>> {
         let filter = ApplicationFilter { org, name: Some(name), search: None };
         let found = async {
             let store = context.data::<Store>()?;
@@ -94,7 +104,8 @@ impl Query {
     ) -> Result<ApplicationConnection> {
         let request = PageArguments { first, after, last, before }.read(decode_key)?;
         let filter = ApplicationFilter { search, ..ApplicationFilter::default() };
-        let page = context.data::<Store>()?.applications(&filter, &request).await.map_err(|error| from_store(&error))?;
+        let page =
+            context.data::<Store>()?.applications(&filter, &request).await.map_err(|error| from_store(&error))?;
         let items = page.items.into_iter().map(|found| ApplicationNode(Arc::new(found))).collect();
         Ok(ApplicationConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
     }
@@ -182,9 +193,9 @@ async fn find_node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
             let page = store.applications(&filter, &catalogue::first(1)).await.map_err(|error| from_store(&error))?;
             page.items.into_iter().next().map(|found| Node::Application(ApplicationNode(Arc::new(found))))
         }
-        NodeId::ApplicationInstance { org, instance_id } => find_instance(context, Some(instance_id), None, Some(org))
-            .await?
-            .map(Node::ApplicationInstance),
+        NodeId::ApplicationInstance { org, instance_id } => {
+            find_instance(context, Some(instance_id), None, Some(org)).await?.map(Node::ApplicationInstance)
+        }
     };
     Ok(found)
 }

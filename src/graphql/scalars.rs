@@ -1,6 +1,7 @@
 //! The graph's scalars.
 
-use async_graphql::{InputValueError, InputValueResult, Name, RAW_VALUE_TOKEN, Scalar, ScalarType, Value};
+use async_graphql::{InputValueError, InputValueResult, Name, Scalar, ScalarType, Value};
+use async_graphql_value::RAW_VALUE_TOKEN;
 
 use crate::event::{Position, Timestamp};
 
@@ -13,7 +14,9 @@ impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
         Timestamp::parse(text).map(Self).ok_or_else(|| {
-            InputValueError::custom(format!("{text:?} is not RFC 3339; expected a time such as 2026-01-31T23:59:59.123Z"))
+            InputValueError::custom(format!(
+                "{text:?} is not RFC 3339; expected a time such as 2026-01-31T23:59:59.123Z"
+            ))
         })
     }
 

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use async_graphql::dataloader::DataLoader;
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use uuid::Uuid;
 
 use super::catalogue::ApplicationInstanceNode;
-use super::error::{coded, from_store};
-use super::loaders::{ArrivalKey, DetailsKey, InstanceKey, StoreLoader};
+use super::error::coded;
+use super::loaders::{self, ArrivalKey, DetailsKey, InstanceKey};
 use super::node::NodeId;
 use super::scalars::{DateTime, Json, LogPosition};
 use crate::event::{Details, Entity, IngestSource, SyncEvent};
@@ -106,8 +105,7 @@ impl From<SyncEvent> for SyncEventNode {
 
 impl SyncEventNode {
     async fn arrival(&self, context: &Context<'_>) -> Result<ArrivalRecord> {
-        let loader = context.data::<DataLoader<StoreLoader>>()?;
-        let found = loader.load_one(ArrivalKey(self.0.position)).await.map_err(|error| from_store(&error))?;
+        let found = loaders::load(context, ArrivalKey(self.0.position)).await?;
         found.ok_or_else(|| coded("INTERNAL", "the event has no arrival"))
     }
 }
@@ -115,7 +113,7 @@ impl SyncEventNode {
 #[Object(name = "SyncEvent")]
 impl SyncEventNode {
     /// The global id.
-    async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         NodeId::SyncEvent(self.0.position).encode().into()
     }
 
@@ -196,14 +194,8 @@ impl SyncEventNode {
     /// The application instance in the catalogue.
     async fn application_instance(&self, context: &Context<'_>) -> Option<Result<ApplicationInstanceNode>> {
         let instance_id = self.0.occurrence.application.as_ref()?.id.clone();
-        let loader = match context.data::<DataLoader<StoreLoader>>() {
-            Ok(loader) => loader,
-            Err(error) => return Some(Err(error)),
-        };
-        match loader.load_one(InstanceKey { org: self.0.org.clone(), instance_id }).await {
-            Ok(found) => found.map(|instance| Ok(ApplicationInstanceNode(Arc::new(instance)))),
-            Err(error) => Some(Err(from_store(&error))),
-        }
+        let found = loaders::load(context, InstanceKey { org: self.0.org.clone(), instance_id }).await.transpose()?;
+        Some(found.map(|instance| ApplicationInstanceNode(Arc::new(instance))))
     }
 
     /// On the card: Debug Context.
@@ -217,8 +209,7 @@ impl SyncEventNode {
         if let Details::Read(raw) = &self.0.details {
             return Ok(Json(raw.to_string()));
         }
-        let loader = context.data::<DataLoader<StoreLoader>>()?;
-        let found = loader.load_one(DetailsKey(self.0.position)).await.map_err(|error| from_store(&error))?;
+        let found = loaders::load(context, DetailsKey(self.0.position)).await?;
         found.map(Json).ok_or_else(|| coded("INTERNAL", "the event has no details"))
     }
 

@@ -4,7 +4,8 @@
 const REDACTED: &str = "[redacted]";
 
 /// Headers that bear secrets wherever they come from.
-const SECRET_HEADERS: [&str; 5] = ["authorization", "cookie", "proxy-authorization", "x-api-key", "x-amz-security-token"];
+const SECRET_HEADERS: [&str; 5] =
+    ["authorization", "cookie", "proxy-authorization", "x-api-key", "x-amz-security-token"];
 
 /// The headers as a JSON object with names in lower case; several values of one name are joined with `, `. The
 /// header that bears the hook's secret and others that bear secrets have their values taken out.
@@ -31,7 +32,8 @@ mod tests {
 
     #[test]
     fn secrets_are_taken_out() {
-        let headers = [("Authorization", &b"a"[..]), ("X-Hook", b"b"), ("Accept", b"c"), ("accept", b"d"), ("cookie", b"e")];
+        let headers =
+            [("Authorization", &b"a"[..]), ("X-Hook", b"b"), ("Accept", b"c"), ("accept", b"d"), ("cookie", b"e")];
         let kept = redacted_headers(headers.into_iter(), "x-hook");
         assert_eq!(
             kept,

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::HookError;
 use crate::event::{EventTypePattern, IngestSource};
-use crate::log::{AppendError, AppendRequest, Log, Outcome};
+use crate::log::{AppendRequest, Log, Outcome};
 use crate::store::{Rejection, StoreError};
 
 /// What is known of an org when something comes from it.
@@ -14,11 +15,21 @@ pub struct OrgIntake {
     pub event_types: Vec<EventTypePattern>,
 }
 
+/// What is taken in one piece.
+#[derive(Clone, Copy, Debug)]
+pub struct IntakeLimits {
+    /// Bytes of a body, unpacked.
+    pub body_bytes: usize,
+    /// Events of a delivery.
+    pub delivery_events: usize,
+}
+
 /// The door to the log. Clones are the same door.
 #[derive(Clone, Debug)]
 pub struct Intake {
     log: Log,
     orgs: Arc<BTreeMap<String, OrgIntake>>,
+    pub(super) limits: IntakeLimits,
 }
 
 /// What became of the events that came together.
@@ -34,10 +45,19 @@ pub struct Receipt {
     pub dropped: usize,
 }
 
+impl std::ops::AddAssign for Receipt {
+    fn add_assign(&mut self, more: Self) {
+        self.stored += more.stored;
+        self.duplicates += more.duplicates;
+        self.rejected += more.rejected;
+        self.dropped += more.dropped;
+    }
+}
+
 impl Intake {
     /// A door for these orgs.
-    pub fn new(log: Log, orgs: BTreeMap<String, OrgIntake>) -> Self {
-        Self { log, orgs: Arc::new(orgs) }
+    pub fn new(log: Log, orgs: BTreeMap<String, OrgIntake>, limits: IntakeLimits) -> Self {
+        Self { log, orgs: Arc::new(orgs), limits }
     }
 
     /// Whether an event type of an org is wanted.
@@ -47,21 +67,14 @@ impl Intake {
 
     /// Keeps what could not be read.
     pub(super) async fn reject(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
-        if rejections.is_empty() {
-            return Ok(());
-        }
-        for rejection in rejections {
-            tracing::warn!(org = rejection.org, reason = rejection.reason, bytes = rejection.raw.len(), "rejected");
-        }
-        self.log.store().reject(rejections).await
+        let Some(first) = rejections.first() else { return Ok(()) };
+        self.log.store().reject(rejections).await?;
+        tracing::warn!(org = first.org, number = rejections.len(), first_reason = first.reason, "rejected");
+        Ok(())
     }
 
-    /// Appends the events of a request; tells what became of them, and which ones the database refuses.
-    pub(super) async fn append(
-        &self,
-        org: &str,
-        request: AppendRequest,
-    ) -> Result<(Receipt, Vec<Rejection>), AppendError> {
+    /// Appends the events of a request, keeps those that the database refuses, and tells what became of them.
+    pub(super) async fn append(&self, org: &str, request: AppendRequest) -> Result<Receipt, HookError> {
         let source = request.source;
         let mut receipt = Receipt::default();
         let mut refused = Vec::new();
@@ -75,7 +88,8 @@ impl Intake {
                 }
             }
         }
-        Ok((receipt, refused))
+        self.reject(&refused).await?;
+        Ok(receipt)
     }
 
     /// Tells the metrics what became of the events.

@@ -36,7 +36,10 @@ pub struct Follower {
 const STRETCH: usize = 256;
 
 /// How many events of the log one read of the store goes through.
-const READ: usize = 2000;
+const READ: usize = 1000;
+
+/// The same where the events come as Okta sent them, which is most of their bytes.
+const READ_WITH_DETAILS: usize = 250;
 
 impl Live {
     /// Follows the log from a position, or from now.
@@ -92,7 +95,12 @@ impl Follower {
     /// Reads on from the store, where the window does not reach.
     async fn read_on(&mut self) -> Result<(), ResumeError> {
         let FollowRequest { filter, with_details, .. } = &self.request;
-        let read = self.live.log.store().read_after(self.at, READ, filter, *with_details).await?;
+        let window = if *with_details { READ_WITH_DETAILS } else { READ };
+        let read = self.live.log.store().read_after(self.at, window, filter, *with_details).await?;
+        if read.through.era_start() > self.at {
+            // Between the eras something may have been lost that this reader has seen.
+            self.live.log.check_resume(self.at).await?;
+        }
         if read.through == self.at {
             // Beyond the end of the log that the window knows, or at its end just before the window learns of it.
             self.live.log.check_resume(self.at).await?;

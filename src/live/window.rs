@@ -46,6 +46,11 @@ impl Window {
         self.through.subscribe()
     }
 
+    /// How many bytes of events it holds.
+    pub fn bytes(&self) -> usize {
+        self.tail.read().unwrap_or_else(PoisonError::into_inner).bytes
+    }
+
     /// Adds what comes next, and lets go of the oldest.
     pub fn push(&self, events: Vec<Arc<SyncEvent>>, through: Position) {
         {

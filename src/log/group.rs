@@ -1,11 +1,12 @@
 //! Requests that share a commit.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::writer::{AppendRequest, Outcome, Waiting};
-use crate::event::IngestSource;
+use crate::event::{Details, IngestSource, ReceivedEvent, SyncEvent};
 use crate::store::{Appended, DeliveryRecord, NewEvent};
 
 /// Several requests of one way in, as one append: no event twice.
@@ -44,16 +45,21 @@ impl Group {
         (place, place == next)
     }
 
-    /// Tells every request what became of its events.
-    pub(super) fn answer(self, outcomes: &[Outcome]) {
+    /// Tells every request what became of its events, and gives those that are new, in the order of the log.
+    pub(super) fn answer(self, written: Vec<Written>) -> Vec<Arc<SyncEvent>> {
         for member in self.members {
-            let told = member.places.iter().map(|(place, first)| match (&outcomes[*place], first) {
-                (Outcome::Stored(position), false) => Outcome::Duplicate(*position),
-                (outcome, _) => outcome.clone(),
+            let told = member.places.iter().filter_map(|(place, first)| {
+                let event = self.events.get(*place)?;
+                written.get(*place).map(|written| written.outcome(*first, event))
             });
             // Who does not wait any more needs no answer.
             _ = member.waiting.reply.send(Ok(told.collect()));
         }
+        let new = self.events.into_iter().zip(written).filter_map(|(new, written)| match written {
+            Written::Appended(appended) if appended.is_new => Some(Arc::new(in_log(new, self.source, appended))),
+            _ => None,
+        });
+        new.collect()
     }
 
     /// Tells every request that nothing was stored.
@@ -64,8 +70,35 @@ impl Group {
     }
 }
 
-impl From<Appended> for Outcome {
-    fn from(appended: Appended) -> Self {
-        if appended.is_new { Self::Stored(appended.position) } else { Self::Duplicate(appended.position) }
+/// What the database did with an event.
+pub(super) enum Written {
+    /// It has it.
+    Appended(Appended),
+    /// It refuses it, whatever is done.
+    Refused(String),
+}
+
+impl Written {
+    /// What is told to who brought the event; only the first of several in a group brought something new.
+    fn outcome(&self, first: bool, new: &NewEvent) -> Outcome {
+        match self {
+            Self::Appended(appended) if appended.is_new && first => Outcome::Stored(appended.position),
+            Self::Appended(appended) => Outcome::Duplicate(appended.position),
+            Self::Refused(reason) => Outcome::Refused { reason: reason.clone(), raw: new.event.raw.clone() },
+        }
+    }
+}
+
+/// The event as the log has it now.
+fn in_log(new: NewEvent, source: IngestSource, appended: Appended) -> SyncEvent {
+    let ReceivedEvent { mut occurrence, raw } = new.event;
+    occurrence.application_name = appended.application_name;
+    SyncEvent {
+        position: appended.position,
+        org: new.org,
+        occurrence,
+        received_at: appended.received_at,
+        first_source: source,
+        details: Details::Read(raw.into()),
     }
 }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::LogOptions;
-use super::group::Group;
+use super::ends::Ends;
+use super::group::{Group, Written};
 use super::months::Months;
 use crate::event::{IngestSource, Position};
-use crate::store::{DeliveryRecord, NewEvent, Store, StoreError};
+use crate::store::{Appended, DeliveryRecord, NewEvent, Store, StoreError};
 
 /// Events that come together.
 #[derive(Clone, Debug)]
@@ -65,7 +66,7 @@ pub(super) struct Waiting {
 pub(super) struct Writer {
     store: Store,
     months: Arc<Months>,
-    head: watch::Sender<Position>,
+    ends: Ends,
     options: LogOptions,
 }
 
@@ -73,8 +74,8 @@ pub(super) struct Writer {
 type Inbox = Mutex<mpsc::Receiver<Waiting>>;
 
 impl Writer {
-    pub(super) fn new(store: Store, months: Arc<Months>, head: watch::Sender<Position>, options: LogOptions) -> Self {
-        Self { store, months, head, options }
+    pub(super) fn new(store: Store, months: Arc<Months>, ends: Ends, options: LogOptions) -> Self {
+        Self { store, months, ends, options }
     }
 
     pub(super) async fn run(self, inbox: Arc<Inbox>) {
@@ -107,24 +108,15 @@ impl Writer {
 
     async fn commit(&self, group: Group) {
         metrics::histogram!("sluice_commit_events").record(u32::try_from(group.events.len()).unwrap_or(u32::MAX));
-        let outcomes = match self.append(group.source, &group.events, &group.deliveries).await {
+        let written = match self.append(group.source, &group.events, &group.deliveries).await {
             Err(StoreError::Data(error)) => {
                 tracing::warn!(%error, "the database refuses an event; appending one by one");
                 self.append_one_by_one(&group).await
             }
             other => other,
         };
-        match outcomes {
-            Ok(outcomes) => {
-                let newest = outcomes.iter().filter_map(|outcome| match outcome {
-                    Outcome::Stored(position) => Some(*position),
-                    _ => None,
-                });
-                if let Some(newest) = newest.max() {
-                    self.head.send_if_modified(|head| std::mem::replace(head, newest.max(*head)) < newest);
-                }
-                group.answer(&outcomes);
-            }
+        match written {
+            Ok(written) => self.ends.grow(group.answer(written)),
             Err(error) => {
                 metrics::counter!("sluice_append_failures_total").increment(1);
                 tracing::error!(%error, events = group.events.len(), "could not append");
@@ -133,19 +125,18 @@ impl Writer {
         }
     }
 
-    async fn append_one_by_one(&self, group: &Group) -> Result<Vec<Outcome>, StoreError> {
-        let mut outcomes = Vec::with_capacity(group.events.len());
+    async fn append_one_by_one(&self, group: &Group) -> Result<Vec<Written>, StoreError> {
+        let mut written = Vec::with_capacity(group.events.len());
         for event in &group.events {
             match self.append(group.source, std::slice::from_ref(event), &group.deliveries).await {
-                Ok(outcome) => outcomes.extend(outcome),
+                Ok(one) => written.extend(one),
                 Err(StoreError::Data(error)) => {
-                    let reason = format!("the database refuses it: {error}");
-                    outcomes.push(Outcome::Refused { reason, raw: event.event.raw.clone() });
+                    written.push(Written::Refused(format!("the database refuses it: {error}")));
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(outcomes)
+        Ok(written)
     }
 
     /// Appends, and tries again while the database is away: to append twice stores once.
@@ -154,17 +145,17 @@ impl Writer {
         source: IngestSource,
         events: &[NewEvent],
         deliveries: &[DeliveryRecord],
-    ) -> Result<Vec<Outcome>, StoreError> {
+    ) -> Result<Vec<Written>, StoreError> {
         let deadline = Instant::now() + self.options.retry_for;
         let mut pause = Duration::from_millis(10);
         loop {
             let error = match self.append_once(source, events, deliveries).await {
-                Ok(outcomes) => return Ok(outcomes),
+                Ok(appended) => return Ok(appended.into_iter().map(Written::Appended).collect()),
                 Err(error) => error,
             };
             match error {
                 StoreError::NoPartition(_) => self.months.forget(),
-                StoreError::Unavailable(_) => {}
+                StoreError::Unavailable(_) | StoreError::NoAnswer => {}
                 error => return Err(error),
             }
             if Instant::now() + pause > deadline {
@@ -180,9 +171,12 @@ impl Writer {
         source: IngestSource,
         events: &[NewEvent],
         deliveries: &[DeliveryRecord],
-    ) -> Result<Vec<Outcome>, StoreError> {
+    ) -> Result<Vec<Appended>, StoreError> {
         self.months.make(events.iter().map(|new| new.event.occurrence.published)).await?;
-        let appended = self.store.append(source, events, deliveries).await?;
-        Ok(appended.into_iter().map(Outcome::from).collect())
+        // A network that swallows everything must not hold the writers for ever.
+        match timeout(self.options.append_timeout, self.store.append(source, events, deliveries)).await {
+            Ok(appended) => appended,
+            Err(_) => Err(StoreError::NoAnswer),
+        }
     }
 }

@@ -66,6 +66,14 @@ pub enum DeliveryError {
     /// JSON of another shape.
     #[error("the body is not an event hook delivery: expected {0}")]
     Shape(&'static str),
+    /// More events than are taken at once.
+    #[error("the delivery has {number} events, at most {limit} are taken at once (limits.delivery_events)")]
+    TooManyEvents {
+        /// How many there are.
+        number: usize,
+        /// How many may be.
+        limit: usize,
+    },
 }
 
 /// Reads a delivery's envelope and finds its events, each byte for byte as it came. Bytes that are no UTF-8 spoil
@@ -82,7 +90,8 @@ pub fn read_delivery(body: &[u8]) -> Result<Delivery, DeliveryError> {
 }
 
 fn read_envelope(text_of_body: &str, body: &[u8]) -> Result<Delivery, DeliveryError> {
-    let json: &RawValue = serde_json::from_str(text_of_body).map_err(|error| DeliveryError::NotJson(error.to_string()))?;
+    let json: &RawValue =
+        serde_json::from_str(text_of_body).map_err(|error| DeliveryError::NotJson(error.to_string()))?;
     let envelope = Members::read(json).ok_or(DeliveryError::Shape("a JSON object with `data.events`"))?;
     let events = envelope
         .get("data")
@@ -104,11 +113,7 @@ fn read_envelope(text_of_body: &str, body: &[u8]) -> Result<Delivery, DeliveryEr
 fn original(event: &RawValue, text_of_body: &str, body: &[u8]) -> RawEvent {
     let start = event.get().as_ptr().addr() - text_of_body.as_ptr().addr();
     let bytes = &body[start..start + event.get().len()];
-    if std::str::from_utf8(bytes).is_ok() {
-        RawEvent::Json(event.to_owned())
-    } else {
-        RawEvent::Bytes(bytes.to_vec())
-    }
+    if std::str::from_utf8(bytes).is_ok() { RawEvent::Json(event.to_owned()) } else { RawEvent::Bytes(bytes.to_vec()) }
 }
 
 fn with_bad_bytes_masked(body: &[u8]) -> String {
@@ -126,7 +131,8 @@ mod tests {
 
     #[test]
     fn events_come_byte_for_byte() {
-        let body = br#" {"eventId":"e","data":{"events":[ {"a" : 1.10, "a":2} ,7]},"eventTime":"2026-01-02T03:04:05Z"}"#;
+        let body =
+            br#" {"eventId":"e","data":{"events":[ {"a" : 1.10, "a":2} ,7]},"eventTime":"2026-01-02T03:04:05Z"}"#;
         let delivery = read_delivery(body).unwrap();
         assert_eq!(delivery.event_id.as_deref(), Some("e"));
         assert_eq!(delivery.event_time.unwrap().to_string(), "2026-01-02T03:04:05.000Z");

@@ -40,9 +40,12 @@ const FIRST_YEAR: i32 = 2009;
 pub fn read_event(json: &RawValue, now: Timestamp) -> Result<Occurrence, BrokenEvent> {
     let event = Members::read(json).ok_or(BrokenEvent::NotAnObject)?;
     let uuid = event.text("uuid");
-    let uuid = uuid.as_deref().and_then(|text| Uuid::try_parse(text).ok()).ok_or_else(|| BrokenEvent::Uuid(shown(uuid)))?;
+    let uuid = uuid
+        .as_deref()
+        .and_then(|text| Uuid::try_parse(text).ok())
+        .ok_or_else(|| BrokenEvent::Uuid(shown(uuid.as_deref())))?;
     let event_type = event.text("eventType").filter(|text| !text.is_empty()).ok_or(BrokenEvent::EventType)?;
-    let published = read_published(event.text("published"), now)?;
+    let published = read_published(event.text("published").as_deref(), now)?;
     let outcome = event.object("outcome");
     let debug_data = event.object("debugContext").get("debugData").filter(|data| data.get() != "null");
     let targets = event.get("target").map(read_targets).unwrap_or_default();
@@ -68,11 +71,8 @@ pub fn read_event(json: &RawValue, now: Timestamp) -> Result<Occurrence, BrokenE
     })
 }
 
-fn read_published(text: Option<String>, now: Timestamp) -> Result<Timestamp, BrokenEvent> {
-    let published = text
-        .as_deref()
-        .and_then(Timestamp::parse)
-        .ok_or_else(|| BrokenEvent::Published(shown(text.clone())))?;
+fn read_published(text: Option<&str>, now: Timestamp) -> Result<Timestamp, BrokenEvent> {
+    let published = text.and_then(Timestamp::parse).ok_or_else(|| BrokenEvent::Published(shown(text)))?;
     let first = Date::from_calendar_date(FIRST_YEAR, Month::January, 1).map(|day| day.midnight().assume_utc().into());
     if first.is_ok_and(|first: Timestamp| published < first) || published > now.plus(Duration::DAY) {
         return Err(BrokenEvent::PublishedOutOfRange(published.to_string()));
@@ -100,7 +100,7 @@ fn read_entity(json: &RawValue) -> Option<Entity> {
 }
 
 /// What was there instead, short enough for a message.
-fn shown(text: Option<String>) -> String {
+fn shown(text: Option<&str>) -> String {
     text.map_or_else(|| "it is missing".to_owned(), |text| format!("{:?}", text.chars().take(60).collect::<String>()))
 }
 
@@ -112,7 +112,8 @@ mod tests {
         read_event(&RawValue::from_string(json.to_owned()).unwrap(), Timestamp::now())
     }
 
-    const LEAST: &str = r#""uuid":"7e628fc1-a0b1-11f1-bf59-8b5627020a34","eventType":"a.b","published":"2026-08-25T18:19:21Z""#;
+    const LEAST: &str =
+        r#""uuid":"7e628fc1-a0b1-11f1-bf59-8b5627020a34","eventType":"a.b","published":"2026-08-25T18:19:21Z""#;
 
     #[test]
     fn only_identity_type_and_time_are_needed() {
@@ -163,7 +164,9 @@ mod tests {
         assert!(matches!(broken(r#"{"uuid":"AbC-123-XyZ"}"#), BrokenEvent::Uuid(_)));
         assert_eq!(broken(r#"{"uuid":"7e628fc1-a0b1-11f1-bf59-8b5627020a34"}"#), BrokenEvent::EventType);
         let at = |published: &str| {
-            broken(&format!(r#"{{"uuid":"7e628fc1-a0b1-11f1-bf59-8b5627020a34","eventType":"a","published":{published}}}"#))
+            broken(&format!(
+                r#"{{"uuid":"7e628fc1-a0b1-11f1-bf59-8b5627020a34","eventType":"a","published":{published}}}"#
+            ))
         };
         assert!(matches!(at("\"2022-06-22 18:18:29.015\""), BrokenEvent::Published(_)));
         assert!(matches!(at("1700000000"), BrokenEvent::Published(_)));

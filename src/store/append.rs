@@ -1,6 +1,6 @@
 //! Appending to the log: one call, one transaction.
 
-use time::Date;
+use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
 use super::{Store, StoreError};
@@ -35,13 +35,19 @@ pub struct DeliveryRecord {
 }
 
 /// Where an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// Its place in the log.
     pub position: Position,
     /// Whether this append put it there; false where it was there already.
     pub is_new: bool,
+    /// The application's name that it has in the log: the catalogue's where that knew it. None where it is not new.
+    pub application_name: Option<String>,
+    /// When it was stored, where it is new.
+    pub received_at: Timestamp,
 }
+
+type AppendedRow = (i64, i64, bool, Option<String>, OffsetDateTime);
 
 impl Store {
     /// Appends events that came by one way, no two of the same org and uuid, and tells for each where it is. All or
@@ -55,17 +61,24 @@ impl Store {
         events: &[NewEvent],
         deliveries: &[DeliveryRecord],
     ) -> Result<Vec<Appended>, StoreError> {
-        let rows: Vec<(i64, i64, bool)> = bind(sqlx::query_as(APPEND), source, events, deliveries)
-            .fetch_all(&self.writes)
-            .await?;
-        let mut appended = vec![Appended { position: Position::START, is_new: false }; events.len()];
-        for (ordinal, position, is_new) in rows {
-            let slot = usize::try_from(ordinal - 1).ok().and_then(|index| appended.get_mut(index));
-            if let Some(slot) = slot {
-                *slot = Appended { position: Position::new(position), is_new };
-            }
-        }
+        // Read to the end of the answer: the rows come before the commit, and what is told must be durable.
+        let mut rows: Vec<AppendedRow> = match events {
+            [event] => bind_one(sqlx::query_as(APPEND_ONE), source, event, deliveries).fetch_all(&self.writes).await?,
+            _ => bind(sqlx::query_as(APPEND), source, events, deliveries).fetch_all(&self.writes).await?,
+        };
+        rows.sort_unstable_by_key(|row| row.0);
+        let appended: Vec<_> = rows.into_iter().map(Appended::from).collect();
+        debug_assert_eq!(appended.len(), events.len(), "each event is either new or known");
         Ok(appended)
+    }
+
+    /// Tells every gateway that the log has grown to a position.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn notify(&self, head: Position) -> Result<(), StoreError> {
+        sqlx::query("SELECT pg_notify('sluice_log', $1)").bind(head.to_string()).execute(&self.writes).await?;
+        Ok(())
     }
 
     /// Makes the partitions of a month, where they are missing.
@@ -82,23 +95,71 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn new_era(&self, reason: &str) -> Result<Position, StoreError> {
-        let start = sqlx::query_scalar("SELECT log_new_era($1)").bind(reason).fetch_one(&self.writes).await?;
-        Ok(Position::new(start))
+        let start: Vec<i64> = sqlx::query_scalar("SELECT log_new_era($1)").bind(reason).fetch_all(&self.writes).await?;
+        Ok(start.first().map_or(Position::START, |start| Position::new(*start)))
     }
 }
 
 const APPEND: &str = "SELECT * FROM log_append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,\
                       $21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33)";
 
-type AppendQuery<'q> = sqlx::query::QueryAs<'q, sqlx::Postgres, (i64, i64, bool), sqlx::postgres::PgArguments>;
+const APPEND_ONE: &str = "SELECT * FROM log_append_one($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,\
+                          $19,$20,$21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31)";
 
-/// Binds a list of columns, each an array with one value per event.
+impl From<AppendedRow> for Appended {
+    fn from((_, position, is_new, application_name, received_at): AppendedRow) -> Self {
+        Self { position: Position::new(position), is_new, application_name, received_at: received_at.into() }
+    }
+}
+
+type AppendQuery<'q> = sqlx::query::QueryAs<'q, sqlx::Postgres, AppendedRow, sqlx::postgres::PgArguments>;
+
+/// Gives the values of an event, in the order of the append functions' parameters, to another macro.
+macro_rules! with_event_values {
+    ($each:ident!($($context:tt)*)) => {
+        $each!($($context)*,
+            |new| new.org.as_str(),
+            |new| new.event.occurrence.uuid,
+            |new| new.event.occurrence.event_type.as_str(),
+            |new| new.event.occurrence.published.date_time(),
+            |new| new.event.occurrence.message.as_deref(),
+            |new| new.event.occurrence.version.as_deref(),
+            |new| new.event.occurrence.severity.as_deref(),
+            |new| new.event.occurrence.outcome_result.as_deref(),
+            |new| new.event.occurrence.outcome_reason.as_deref(),
+            |new| id(new.event.occurrence.admin.as_ref()),
+            |new| alternate_id(new.event.occurrence.admin.as_ref()),
+            |new| display_name(new.event.occurrence.admin.as_ref()),
+            |new| new.event.occurrence.admin.as_ref().map(|admin| admin.kind.as_str()),
+            |new| id(new.event.occurrence.user.as_ref()),
+            |new| alternate_id(new.event.occurrence.user.as_ref()),
+            |new| display_name(new.event.occurrence.user.as_ref()),
+            |new| id(new.event.occurrence.application_user.as_ref()),
+            |new| alternate_id(new.event.occurrence.application_user.as_ref()),
+            |new| display_name(new.event.occurrence.application_user.as_ref()),
+            |new| id(new.event.occurrence.application.as_ref()),
+            |new| alternate_id(new.event.occurrence.application.as_ref()),
+            |new| display_name(new.event.occurrence.application.as_ref()),
+            |new| new.event.occurrence.application_name.as_deref(),
+            |new| new.event.occurrence.debug_data.as_deref(),
+            |new| new.event.raw.as_str(),
+            |new| new.delivery,
+        )
+    };
+}
+
+/// Binds columns, each an array with one value per row.
 macro_rules! bind_columns {
-    ($query:expr, $rows:expr, $($value:expr),+ $(,)?) => {{
-        let query = $query;
-        $(let query = query.bind($rows.iter().map($value).collect::<Vec<_>>());)+
-        query
-    }};
+    ($query:expr, $rows:expr, $(|$row:ident| $value:expr),+ $(,)?) => {
+        $query$(.bind($rows.iter().map(|$row| $value).collect::<Vec<_>>()))+
+    };
+}
+
+/// Binds the values of one row.
+macro_rules! bind_values {
+    ($query:expr, $from:expr, $(|$row:ident| $value:expr),+ $(,)?) => {
+        $query$(.bind({ let $row = $from; $value }))+
+    };
 }
 
 fn bind<'q>(
@@ -107,37 +168,7 @@ fn bind<'q>(
     events: &'q [NewEvent],
     deliveries: &'q [DeliveryRecord],
 ) -> AppendQuery<'q> {
-    let query = bind_columns!(
-        query,
-        events,
-        |new| new.org.as_str(),
-        |new| new.event.occurrence.uuid,
-        |new| new.event.occurrence.event_type.as_str(),
-        |new| new.event.occurrence.published.date_time(),
-        |new| new.event.occurrence.message.as_deref(),
-        |new| new.event.occurrence.version.as_deref(),
-        |new| new.event.occurrence.severity.as_deref(),
-        |new| new.event.occurrence.outcome_result.as_deref(),
-        |new| new.event.occurrence.outcome_reason.as_deref(),
-        |new| id(new.event.occurrence.admin.as_ref()),
-        |new| alternate_id(new.event.occurrence.admin.as_ref()),
-        |new| display_name(new.event.occurrence.admin.as_ref()),
-        |new| new.event.occurrence.admin.as_ref().map(|admin| admin.kind.as_str()),
-        |new| id(new.event.occurrence.user.as_ref()),
-        |new| alternate_id(new.event.occurrence.user.as_ref()),
-        |new| display_name(new.event.occurrence.user.as_ref()),
-        |new| id(new.event.occurrence.application_user.as_ref()),
-        |new| alternate_id(new.event.occurrence.application_user.as_ref()),
-        |new| display_name(new.event.occurrence.application_user.as_ref()),
-        |new| id(new.event.occurrence.application.as_ref()),
-        |new| alternate_id(new.event.occurrence.application.as_ref()),
-        |new| display_name(new.event.occurrence.application.as_ref()),
-        |new| new.event.occurrence.application_name.as_deref(),
-        |new| new.event.occurrence.debug_data.as_deref(),
-        |new| new.event.raw.as_str(),
-        |new| new.delivery,
-    )
-    .bind(source.code());
+    let query = with_event_values!(bind_columns!(query, events)).bind(source.code());
     bind_columns!(
         query,
         deliveries,
@@ -148,6 +179,21 @@ fn bind<'q>(
         |delivery| delivery.source.as_deref(),
         |delivery| delivery.headers.as_str(),
     )
+}
+
+fn bind_one<'q>(
+    query: AppendQuery<'q>,
+    source: IngestSource,
+    event: &'q NewEvent,
+    deliveries: &'q [DeliveryRecord],
+) -> AppendQuery<'q> {
+    let delivery = deliveries.iter().find(|delivery| event.delivery == Some(delivery.id));
+    with_event_values!(bind_values!(query, event))
+        .bind(source.code())
+        .bind(delivery.and_then(|delivery| delivery.event_id.as_deref()))
+        .bind(delivery.and_then(|delivery| delivery.event_time).map(Timestamp::date_time))
+        .bind(delivery.and_then(|delivery| delivery.source.as_deref()))
+        .bind(delivery.map(|delivery| delivery.headers.as_str()))
 }
 
 fn id(entity: Option<&Entity>) -> Option<&str> {

@@ -60,20 +60,13 @@ impl Store {
         wanted: &ApplicationFilter,
         request: &PageRequest<CatalogueKey>,
     ) -> Result<Page<Application>, StoreError> {
-        let mut query = QueryBuilder::new(
-            "SELECT p.org, p.name, p.display_name, (p.event_count + i.event_count)::bigint AS event_count, \
-             greatest(p.last_event_at, i.last_event_at) AS last_event_at FROM (\
-             SELECT *, lower(name) AS sort, name AS key FROM application WHERE true",
-        );
+        let mut query = QueryBuilder::new(APPLICATIONS);
+        query.push("(SELECT *, lower(name) AS sort, name AS key FROM application WHERE true");
         push_equal(&mut query, "org", wanted.org.as_deref());
         push_equal(&mut query, "name", wanted.name.as_deref());
         push_search(&mut query, ["name", "display_name"], wanted.search.as_deref());
         push_range(&mut query, "name", "name", request);
-        query.push(
-            ") p CROSS JOIN LATERAL (SELECT coalesce(sum(event_count), 0) AS event_count, max(last_event_at) AS \
-             last_event_at FROM application_instance WHERE org = p.org AND application = p.name) i",
-        );
-        query.push(order("p.", request.direction));
+        query.push(")").push(WITH_INSTANCES).push(order("p.", request.direction));
         let rows: Vec<ApplicationRow> = query.build_query_as().fetch_all(&self.reads).await?;
         Ok(Page::from_read(rows.into_iter().map(Application::from).collect(), request))
     }
@@ -100,6 +93,48 @@ impl Store {
         let rows: Vec<InstanceRow> = query.build_query_as().fetch_all(&self.reads).await?;
         Ok(Page::from_read(rows.into_iter().map(ApplicationInstance::from).collect(), request))
     }
+}
+
+impl Store {
+    /// The applications with these orgs and keys, in any order; those that are not there are left out.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn applications_at(&self, keys: &[(&str, &str)]) -> Result<Vec<Application>, StoreError> {
+        let mut query = QueryBuilder::new(APPLICATIONS);
+        query.push("(SELECT * FROM application WHERE (org, name) IN ");
+        push_keys(&mut query, keys);
+        query.push(")").push(WITH_INSTANCES);
+        let rows: Vec<ApplicationRow> = query.build_query_as().fetch_all(&self.reads).await?;
+        Ok(rows.into_iter().map(Application::from).collect())
+    }
+
+    /// The application instances with these orgs and ids, in any order; those that are not there are left out.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn application_instances_at(
+        &self,
+        keys: &[(&str, &str)],
+    ) -> Result<Vec<ApplicationInstance>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT * FROM application_instance WHERE (org, instance_id) IN ");
+        push_keys(&mut query, keys);
+        let rows: Vec<InstanceRow> = query.build_query_as().fetch_all(&self.reads).await?;
+        Ok(rows.into_iter().map(ApplicationInstance::from).collect())
+    }
+}
+
+/// Applications out of `p`, counting the events of their instances, too.
+const APPLICATIONS: &str = "SELECT p.org, p.name, p.display_name, (p.event_count + i.event_count)::bigint AS event_count, \
+                            greatest(p.last_event_at, i.last_event_at) AS last_event_at FROM ";
+
+const WITH_INSTANCES: &str = " p CROSS JOIN LATERAL (SELECT coalesce(sum(event_count), 0) AS event_count, max(last_event_at) AS last_event_at \
+     FROM application_instance WHERE org = p.org AND application = p.name) i";
+
+fn push_keys(query: &mut QueryBuilder<Postgres>, keys: &[(&str, &str)]) {
+    let owned = |key: fn(&(&str, &str)) -> String| keys.iter().map(key).collect::<Vec<String>>();
+    query.push("(SELECT * FROM unnest(").push_bind(owned(|key| key.0.to_owned()));
+    query.push(", ").push_bind(owned(|key| key.1.to_owned())).push("))");
 }
 
 fn push_equal(query: &mut QueryBuilder<Postgres>, column: &str, value: Option<&str>) {

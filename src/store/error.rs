@@ -7,22 +7,32 @@ use sqlx::postgres::PgDatabaseError;
 pub enum StoreError {
     /// It cannot be reached, is overloaded or gave up in time: the same thing may work later.
     #[error("the database is not available: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(sqlx::Error),
+    /// It has not said anything for so long that nobody waits any more.
+    #[error("the database does not answer")]
+    NoAnswer,
     /// It refuses the values themselves: trying again does not help.
     #[error("the database refuses the data: {0}")]
-    Data(#[source] sqlx::Error),
+    Data(sqlx::Error),
     /// There is no partition for the event's month.
     #[error("the partition for an event is missing: {0}")]
-    NoPartition(#[source] sqlx::Error),
+    NoPartition(sqlx::Error),
     /// Anything else: a fault of sluice or of the database's schema.
     #[error("the database failed: {0}")]
-    Fault(#[source] sqlx::Error),
+    Fault(sqlx::Error),
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date: {0}")]
     Migration(String),
     /// The database's URL cannot be read. The URL, which may hold a password, is not shown.
     #[error("the database URL cannot be read; expected postgres://user@host:5432/database")]
     Url,
+}
+
+impl StoreError {
+    /// Whether the same thing may work later.
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::NoAnswer)
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

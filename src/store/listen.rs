@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgPoolOptions};
 
-use super::{Store, StoreError};
+use super::{ACQUIRE_TIMEOUT, Store, StoreError};
+use crate::event::Position;
 
 /// Listens for appends, made by whichever gateway.
 #[derive(Debug)]
@@ -21,32 +22,27 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn listen(&self) -> Result<HeadListener, StoreError> {
-        let mut listener = PgListener::connect_with(&self.reads).await?;
+        let connection = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let pool = connection.acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(self.direct.clone());
+        let mut listener = PgListener::connect_with(&pool).await?;
         listener.listen("sluice_log").await?;
         Ok(HeadListener { listener })
     }
 }
 
 impl HeadListener {
-    /// Waits until the log may have grown: an append told so, or the connection was lost and made again.
+    /// Waits until the log may have grown, and gives the position that an append told of; None where the connection was
+    /// lost and made again, so that anything may have been missed.
     ///
     /// # Errors
     /// The connection is gone: listen anew, and read on in between.
-    pub async fn wait(&mut self) -> Result<(), StoreError> {
+    pub async fn wait(&mut self) -> Result<Option<Position>, StoreError> {
         loop {
-            match tokio::time::timeout(SILENCE, self.listener.try_recv()).await {
-                Ok(received) => {
-                    received?;
-                    return Ok(());
-                }
-                Err(_) => {
-                    let alive = sqlx::query("SELECT 1").execute(&mut self.listener);
-                    match tokio::time::timeout(SILENCE, alive).await {
-                        Ok(answer) => _ = answer?,
-                        Err(_) => return Err(StoreError::from(sqlx::Error::PoolTimedOut)),
-                    }
-                }
+            if let Ok(received) = tokio::time::timeout(SILENCE, self.listener.try_recv()).await {
+                return Ok(received?.and_then(|told| told.payload().parse().ok()));
             }
+            let alive = sqlx::query("SELECT 1").execute(&mut self.listener);
+            tokio::time::timeout(SILENCE, alive).await.map_err(|_| StoreError::NoAnswer)??;
         }
     }
 }

@@ -23,8 +23,20 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn page(&self, wanted: &Filter, request: &PageRequest<Cursor>) -> Result<EventPage, StoreError> {
+        loop {
+            let known = self.partitions.known();
+            let (page, number) = self.read_page(wanted, request).await?;
+            if self.partitions.were_planned(known, number) {
+                return Ok(page);
+            }
+        }
+    }
+
+    async fn read_page(&self, wanted: &Filter, request: &PageRequest<Cursor>) -> Result<(EventPage, i64), StoreError> {
         let mut query = QueryBuilder::new("SELECT ");
-        query.push(COLUMNS).push(", NULL::text, h.position AS head FROM log_head h LEFT JOIN LATERAL (");
+        query.push(COLUMNS).push(
+            ", NULL::text, h.position AS head, p.number FROM log_head h CROSS JOIN partition_change p LEFT JOIN LATERAL (",
+        );
         match pins(wanted) {
             // Several values of an index: the first of each, merged, is the first of all.
             Some((column, values)) if values.len() > 1 => {
@@ -36,13 +48,11 @@ impl Store {
         }
         query.push(") e ON true").push(order(request.direction));
         let rows = query.build().fetch_all(&self.reads).await?;
-        let head = rows.first().map_or(Ok(0), |row| row.try_get("head"))?;
-        let events = rows
-            .iter()
-            .filter(|row| row.try_get::<Option<i64>, _>(0).is_ok_and(|position| position.is_some()))
-            .map(row::event)
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(EventPage { page: Page::from_read(events, request), head: Position::new(head) })
+        let (head, number) = rows
+            .first()
+            .map_or(Ok((0, 0)), |row| Ok::<_, sqlx::Error>((row.try_get("head")?, row.try_get("number")?)))?;
+        let events = row::events(&rows)?;
+        Ok((EventPage { page: Page::from_read(events, request), head: Position::new(head) }, number))
     }
 }
 
@@ -53,12 +63,7 @@ fn pins(wanted: &Filter) -> Option<(&'static str, Vec<String>)> {
     instances.or_else(|| wanted.applications.as_ref().map(|values| ("e.application_name", distinct(values))))
 }
 
-fn push_range(
-    query: &mut QueryBuilder<Postgres>,
-    wanted: &Filter,
-    pin: Option<&str>,
-    request: &PageRequest<Cursor>,
-) {
+fn push_range(query: &mut QueryBuilder<Postgres>, wanted: &Filter, pin: Option<&str>, request: &PageRequest<Cursor>) {
     query.push("SELECT e.* FROM sync_event e WHERE true");
     if let Some(column) = pin {
         query.push(" AND ").push(column).push(" = pin.value");

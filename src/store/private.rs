@@ -40,7 +40,9 @@ pub enum PrivateError {
     #[error("PostgreSQL refuses to run as root, and there is neither a user postgres nor a user nobody here")]
     NoAccount,
     /// The unprivileged user cannot reach the directory.
-    #[error("{0} cannot be reached by the user under which PostgreSQL runs, because of {1}: give --data-dir another directory")]
+    #[error(
+        "{0} cannot be reached by the user under which PostgreSQL runs, because of {1}: give --data-dir another directory"
+    )]
     Unreachable(PathBuf, PathBuf),
     /// A program failed.
     #[error("{program} failed: {output}")]

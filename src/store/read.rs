@@ -39,29 +39,22 @@ impl Store {
         wanted: &Filter,
         with_details: bool,
     ) -> Result<ReadThrough, StoreError> {
-        let mut query = QueryBuilder::new("WITH span AS MATERIALIZED (SELECT position, published FROM arrival WHERE position > ");
-        query.push_bind(after.get()).push(" ORDER BY position LIMIT ").push_bind(i64::try_from(window).unwrap_or(i64::MAX));
-        query.push("), ends AS (SELECT (SELECT max(position) FROM span) AS through, (SELECT count(*) FROM span) AS size) SELECT ");
-        query.push(COLUMNS).push(if with_details { ", r.raw" } else { ", NULL::text" });
-        query.push(", ends.through, ends.size FROM ends LEFT JOIN (span a JOIN sync_event e ON e.published = a.published AND e.position = a.position");
-        filter::push(&mut query, wanted);
-        if with_details {
-            query.push(" JOIN sync_event_raw r ON r.published = a.published AND r.position = a.position");
+        loop {
+            let known = self.partitions.known();
+            let mut query = read_after_query(after, window, wanted, with_details);
+            let rows = query.build().fetch_all(&self.reads).await?;
+            let Some(first) = rows.first() else { return Err(StoreError::Fault(sqlx::Error::RowNotFound)) };
+            if !self.partitions.were_planned(known, first.try_get("number")?) {
+                continue;
+            }
+            let through: Option<i64> = first.try_get("through")?;
+            let size: i64 = first.try_get("size")?;
+            return Ok(ReadThrough {
+                events: row::events(&rows)?,
+                through: through.map_or(after, Position::new),
+                at_end: usize::try_from(size).is_ok_and(|size| size < window),
+            });
         }
-        query.push(") ON true ORDER BY e.position");
-        let rows = query.build().fetch_all(&self.reads).await?;
-        let through = rows.first().map(|row| row.try_get::<Option<i64>, _>("through")).transpose()?.flatten();
-        let size: i64 = rows.first().map_or(Ok(0), |row| row.try_get("size"))?;
-        let events = rows
-            .iter()
-            .filter(|row| row.try_get::<Option<i64>, _>(0).is_ok_and(|position| position.is_some()))
-            .map(row::event)
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(ReadThrough {
-            events,
-            through: through.map_or(after, Position::new),
-            at_end: usize::try_from(size).is_ok_and(|size| size < window),
-        })
     }
 
     /// Where the log ends.
@@ -144,4 +137,24 @@ impl Store {
         let found: i64 = query.build_query_scalar().fetch_one(&self.reads).await?;
         Ok((found.min(up_to), found <= up_to))
     }
+}
+
+fn read_after_query(after: Position, window: usize, wanted: &Filter, with_details: bool) -> QueryBuilder<Postgres> {
+    let window = i64::try_from(window).unwrap_or(i64::MAX);
+    let mut query =
+        QueryBuilder::new("WITH span AS MATERIALIZED (SELECT position, published FROM arrival WHERE position > ");
+    query.push_bind(after.get()).push(" ORDER BY position LIMIT ").push_bind(window);
+    query.push(
+        "), ends AS (SELECT (SELECT max(position) FROM span) AS through, (SELECT count(*) FROM span) AS size, number \
+         FROM partition_change) SELECT ",
+    );
+    query.push(COLUMNS).push(if with_details { ", r.raw" } else { ", NULL::text" });
+    query.push(", ends.through, ends.size, ends.number FROM ends LEFT JOIN (span a JOIN sync_event e ");
+    query.push("ON e.published = a.published AND e.position = a.position");
+    filter::push(&mut query, wanted);
+    if with_details {
+        query.push(" JOIN sync_event_raw r ON r.published = a.published AND r.position = a.position");
+    }
+    query.push(") ON true ORDER BY e.position");
+    query
 }

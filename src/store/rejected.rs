@@ -22,18 +22,19 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn reject(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
-        for rejection in rejections {
-            sqlx::query(
-                "INSERT INTO rejected (org, source, reason, raw, digest) VALUES ($1, $2, $3, $4, sha256($4)) \
-                 ON CONFLICT (org, digest) DO UPDATE SET times = rejected.times + 1",
-            )
-            .bind(&rejection.org)
-            .bind(rejection.source.code())
-            .bind(rejection.reason.replace('\0', "\u{fffd}"))
-            .bind(&rejection.raw)
-            .execute(&self.writes)
-            .await?;
-        }
+        sqlx::query(
+            "INSERT INTO rejected (org, source, reason, raw, digest, times) \
+             SELECT org, min(source), min(reason), raw, sha256(raw), count(*) \
+             FROM unnest($1::text[], $2::smallint[], $3::text[], $4::bytea[]) AS r (org, source, reason, raw) \
+             GROUP BY org, raw ORDER BY org, sha256(raw) \
+             ON CONFLICT (org, digest) DO UPDATE SET times = rejected.times + excluded.times",
+        )
+        .bind(rejections.iter().map(|one| one.org.as_str()).collect::<Vec<_>>())
+        .bind(rejections.iter().map(|one| one.source.code()).collect::<Vec<_>>())
+        .bind(rejections.iter().map(|one| one.reason.replace('\0', "\u{fffd}")).collect::<Vec<_>>())
+        .bind(rejections.iter().map(|one| one.raw.as_slice()).collect::<Vec<_>>())
+        .execute(&self.writes)
+        .await?;
         Ok(())
     }
 

@@ -18,6 +18,12 @@ pub(super) const COLUMNS: &str = "e.position, e.published, e.org, e.uuid, e.even
 /// How many columns those are; the raw event comes after them where it is read along.
 pub(super) const COLUMN_COUNT: usize = 27;
 
+/// The events in rows, without those rows in which an outer join found none.
+pub(super) fn events(rows: &[PgRow]) -> Result<Vec<SyncEvent>, sqlx::Error> {
+    let found = rows.iter().filter(|row| row.try_get::<Option<i64>, _>(0).is_ok_and(|position| position.is_some()));
+    found.map(event).collect()
+}
+
 /// The event in a row of [`COLUMNS`], and its details where a column `raw` follows them.
 pub(super) fn event(row: &PgRow) -> Result<SyncEvent, sqlx::Error> {
     let details = if row.len() > COLUMN_COUNT {

@@ -16,7 +16,7 @@ use super::account::Account;
 use super::programs::Programs;
 
 /// How long a Postgres may take to start (recovery after a crash included) or to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A cluster's directories and how its processes run.
 #[derive(Clone, Debug)]
@@ -81,7 +81,10 @@ impl Cluster {
         while Instant::now() < deadline {
             if let Ok(Some(status)) = child.try_wait() {
                 let output = fs::read_to_string(self.log()).unwrap_or_default();
-                return Err(PrivateError::Failed { program: "postgres".to_owned(), output: format!("{status}: {output}") });
+                return Err(PrivateError::Failed {
+                    program: "postgres".to_owned(),
+                    output: format!("{status}: {output}"),
+                });
             }
             if self.is_ready(child.id()) {
                 return Ok(child);
@@ -183,7 +186,8 @@ impl Cluster {
 
 /// The URL of the database behind a directory's socket.
 fn url(sockets: &Path) -> String {
-    let host = percent_encoding::utf8_percent_encode(&sockets.to_string_lossy(), percent_encoding::NON_ALPHANUMERIC).to_string();
+    let host = percent_encoding::utf8_percent_encode(&sockets.to_string_lossy(), percent_encoding::NON_ALPHANUMERIC)
+        .to_string();
     format!("postgres://sluice@{host}/sluice")
 }
 

@@ -23,12 +23,8 @@ impl DataDirLock {
         fs::create_dir_all(directory).map_err(PrivateError::io(directory))?;
         let directory = directory.canonicalize().map_err(PrivateError::io(directory))?;
         let path = directory.join("lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(PrivateError::io(&path))?;
+        let file =
+            File::options().create(true).truncate(false).write(true).open(&path).map_err(PrivateError::io(&path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { directory, _file: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(PrivateError::InUse(directory)),

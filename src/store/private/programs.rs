@@ -15,7 +15,8 @@ pub(super) struct Programs {
 impl Programs {
     /// The programs to use for a cluster, of its version where it exists, else the newest.
     pub(super) fn find(cluster: &Path) -> Result<Self, PrivateError> {
-        let mut found = candidates().into_iter().filter(|directory| is_complete(directory)).map(|directory| Self { directory });
+        let mut found =
+            candidates().into_iter().filter(|directory| is_complete(directory)).map(|directory| Self { directory });
         let Ok(written_by) = std::fs::read_to_string(cluster.join("PG_VERSION")) else {
             return found.next().ok_or(PrivateError::NoPrograms);
         };
@@ -51,7 +52,8 @@ fn is_complete(directory: &Path) -> bool {
 /// Where to look, best first.
 fn candidates() -> Vec<PathBuf> {
     let mut directories: Vec<PathBuf> = env::var_os("PG_BIN_DIR").map(PathBuf::from).into_iter().collect();
-    if let Some(told) = Command::new("pg_config").arg("--bindir").output().ok().filter(|output| output.status.success()) {
+    if let Some(told) = Command::new("pg_config").arg("--bindir").output().ok().filter(|output| output.status.success())
+    {
         directories.push(PathBuf::from(String::from_utf8_lossy(&told.stdout).trim()));
     }
     for (parent, bin) in [
@@ -65,12 +67,15 @@ fn candidates() -> Vec<PathBuf> {
     }
     // A directory in PATH may hold links to the programs: the programs' own directory has their libraries beside it.
     if let Some(path) = env::var_os("PATH") {
-        directories.extend(env::split_paths(&path).filter_map(|directory| {
-            directory.join("postgres").canonicalize().ok()?.parent().map(Path::to_owned)
-        }));
+        directories.extend(
+            env::split_paths(&path)
+                .filter_map(|directory| directory.join("postgres").canonicalize().ok()?.parent().map(Path::to_owned)),
+        );
     }
     if let Some(home) = env::var_os("HOME") {
-        directories.extend(versions_in(&Path::new(&home).join(".theseus/postgresql")).into_iter().map(|path| path.join("bin")));
+        directories.extend(
+            versions_in(&Path::new(&home).join(".theseus/postgresql")).into_iter().map(|path| path.join("bin")),
+        );
     }
     directories
 }

@@ -1,0 +1,103 @@
+//! Several deliveries under way at once, and a tally of what became of them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::task::JoinSet;
+
+use super::{Delivery, Fate, HookSender};
+
+/// So many deliveries are under way at once, at most.
+const AT_ONCE: usize = 16;
+
+/// Hands deliveries to a sender.
+#[derive(Debug)]
+pub struct Courier {
+    sender: HookSender,
+    tally: Arc<Tally>,
+    under_way: JoinSet<()>,
+}
+
+/// What became of deliveries so far. Counting goes on while it is read.
+#[derive(Debug, Default)]
+pub struct Tally {
+    delivered: AtomicU64,
+    retried: AtomicU64,
+    lost: AtomicU64,
+    events: AtomicU64,
+}
+
+impl Courier {
+    /// A courier with nothing to do yet.
+    pub fn new(sender: HookSender) -> Self {
+        Self { sender, tally: Arc::default(), under_way: JoinSet::new() }
+    }
+
+    /// What became of its deliveries.
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
+    }
+
+    /// Takes a delivery on its way; waits while 16 are under way.
+    pub async fn take(&mut self, delivery: Delivery) {
+        while self.under_way.try_join_next().is_some() {}
+        if self.under_way.len() >= AT_ONCE {
+            self.under_way.join_next().await;
+        }
+        let (sender, tally) = (self.sender.clone(), Arc::clone(&self.tally));
+        self.under_way.spawn(async move {
+            let fate = sender.send(&delivery).await.fate;
+            tally.add(fate, delivery.events.len());
+        });
+    }
+
+    /// Waits for what is under way: at most two time-outs.
+    pub async fn finish(&mut self) {
+        while self.under_way.join_next().await.is_some() {}
+    }
+}
+
+impl Tally {
+    /// Deliveries that were acknowledged at once.
+    pub fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
+    }
+
+    /// Deliveries that were acknowledged the second time.
+    pub fn retried(&self) -> u64 {
+        self.retried.load(Ordering::Relaxed)
+    }
+
+    /// Deliveries that were not acknowledged.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Events in acknowledged deliveries, each as often as it was told.
+    pub fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, fate: Fate, events: usize) {
+        let (count, events) = match fate {
+            Fate::Delivered => (&self.delivered, events),
+            Fate::Retried => (&self.retried, events),
+            Fate::Lost => (&self.lost, 0),
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        self.events.fetch_add(u64::try_from(events).unwrap_or_default(), Ordering::Relaxed);
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (delivered, retried, lost) = (self.delivered(), self.retried(), self.lost());
+        write!(
+            formatter,
+            "{} events delivered; of {} deliveries {delivered} at once, {retried} at the retry, {lost} lost",
+            self.events(),
+            delivered + retried + lost,
+        )
+    }
+}

@@ -1,0 +1,103 @@
+//! A delivery of an event hook.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::event::{HookForm, LogEvent, as_okta_prints_it, json, without_nulls};
+
+/// An event hook as the organisation has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventHook {
+    /// Okta's id of it, `who…`.
+    pub id: String,
+    /// Its address at Okta: the `source` of its deliveries.
+    pub source: String,
+}
+
+impl EventHook {
+    /// The hook of an id in the organisation at `url`.
+    pub fn new(url: &str, id: String) -> Self {
+        Self { source: format!("{url}/api/v1/eventHooks/{id}"), id }
+    }
+
+    /// A delivery of these events. `event_id` identifies the delivery, not an event.
+    pub fn delivery(&self, event_id: Uuid, event_time: OffsetDateTime, events: Vec<Arc<LogEvent>>) -> Delivery {
+        Delivery { source: self.source.clone(), event_id, event_time, events }
+    }
+}
+
+/// One notification of an event hook.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The hook's address at Okta.
+    pub source: String,
+    /// The delivery's id.
+    pub event_id: Uuid,
+    /// When Okta made it.
+    pub event_time: OffsetDateTime,
+    /// What it tells, in no certain order.
+    pub events: Vec<Arc<LogEvent>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    event_type: &'static str,
+    event_type_version: &'static str,
+    cloud_events_version: &'static str,
+    source: &'a str,
+    event_id: Uuid,
+    data: Events<'a>,
+    #[serde(serialize_with = "as_okta_prints_it")]
+    event_time: OffsetDateTime,
+    content_type: &'static str,
+}
+
+#[derive(Serialize)]
+struct Events<'a> {
+    events: Vec<HookForm<'a>>,
+}
+
+impl Delivery {
+    /// The body: the envelope around the events, each as [`LogEvent::hook_json`] prints it.
+    pub fn json(&self) -> String {
+        without_nulls(&json(&Envelope {
+            event_type: "com.okta.event_hook",
+            event_type_version: "1.0",
+            cloud_events_version: "0.1",
+            source: &self.source,
+            event_id: self.event_id,
+            data: Events { events: self.events.iter().map(|event| HookForm::from(&**event)).collect() },
+            event_time: self.event_time,
+            content_type: "application/json",
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::Organisation;
+
+    #[test]
+    fn the_envelope_is_around_the_events_byte_for_byte() {
+        let at = datetime!(2026-11-23 08:00:00.5 UTC);
+        let mut organisation = Organisation::new(crate::OrganisationOptions::default());
+        let events: Vec<_> = (0..3).map(|_| Arc::new(organisation.event_at(at))).collect();
+        let printed: Vec<_> = events.iter().map(|event| event.hook_json()).collect();
+        let hook = organisation.hook();
+        let source = &hook.source;
+        assert_eq!(*source, format!("https://acme.okta.example/api/v1/eventHooks/{}", hook.id));
+        let before = r#"{"eventType":"com.okta.event_hook","eventTypeVersion":"1.0","cloudEventsVersion":"0.1","#;
+        let source = format!(r#""source":"{source}","#);
+        let id = r#""eventId":"00000000-0000-0000-0000-000000000000","#;
+        let data = format!(r#""data":{{"events":[{}]}},"#, printed.join(","));
+        let after = r#""eventTime":"2026-11-23T08:00:00.500Z","contentType":"application/json"}"#;
+        assert_eq!(hook.delivery(Uuid::nil(), at, events).json(), format!("{before}{source}{id}{data}{after}"));
+    }
+}

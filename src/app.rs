@@ -1,0 +1,210 @@
+//! The gateway, wired together: the only place that knows every part.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Database, Settings};
+use crate::graphql::{Graph, OrgUrls};
+use crate::ingest::{self, Intake, IntakeLimits, OrgIntake};
+use crate::live::{Live, LiveOptions};
+use crate::log::{Log, LogOptions};
+use crate::serve::{self, Parts, RenderMetrics, ServeOptions, Sockets, Status};
+use crate::store::private::{DataDirLock, PrivateError, PrivatePostgres};
+use crate::store::{Store, StoreError, StoreOptions};
+use crate::telemetry;
+
+/// How long a database that is not there at the start is waited for.
+const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long the database may take to answer for the gateway to be called ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long sockets may take to close at the end.
+const SOCKET_GRACE: Duration = Duration::from_secs(3);
+
+/// How much longer than the database's own time-out an answer to an append is waited for.
+const NETWORK_GRACE: Duration = Duration::from_secs(5);
+
+/// Runs a gateway on a listener until `stop`. What was being committed then is committed, and sockets are closed.
+///
+/// # Errors
+/// The database cannot be had.
+pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    let metrics = telemetry::start_metrics()?;
+    // Held to the very end: dropping it stops the private Postgres, and nobody else uses its directory before.
+    let database = OpenDatabase::open(&settings.database).await?;
+    let limits = &settings.limits;
+    let mut store_options = StoreOptions::new(database.url());
+    store_options.read_connections = limits.query_connections;
+    store_options.query_timeout = limits.query_timeout();
+    store_options.append_timeout = limits.append_timeout();
+    let store = Store::new(&store_options)?;
+    let Some(opened) = stop.run_until_cancelled(open_log(&store, &settings)).await else {
+        return Ok(());
+    };
+    let log = opened?;
+    let live_options = LiveOptions { window_bytes: limits.window_bytes, ..LiveOptions::default() };
+    let live = Live::start(log.clone(), &live_options, stop.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::name_events(store.clone())));
+    let upkeep = metrics.clone();
+    tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+        let mut tick = interval(Duration::from_secs(5));
+        loop {
+            tick.tick().await;
+            upkeep.run_upkeep();
+        }
+    }));
+    let status = status(store.clone(), live.clone(), Arc::new(move || metrics.render()));
+    let parts = parts(&settings, log, live, status);
+    let options = serve_options(&settings);
+    let sockets = Sockets::new(options.sockets, stop.clone());
+    let router = serve::router(parts, &options, sockets.clone());
+    tracing::info!(address = %listener.local_addr()?, "listening");
+    serve::run(listener, router, options.connections, stop).await;
+    if timeout(SOCKET_GRACE, sockets.closed()).await.is_err() {
+        tracing::warn!("some sockets did not close in time");
+    }
+    store.close().await;
+    tokio::task::spawn_blocking(move || drop(database)).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Brings the database's schema up to date: that of a Postgres that a gateway keeps running, or of one's own.
+///
+/// # Errors
+/// The database cannot be had, or refuses.
+pub async fn migrate(database: &Database) -> anyhow::Result<()> {
+    let attached = match database {
+        Database::Private(directory) if directory.exists() => match DataDirLock::take(directory) {
+            Err(PrivateError::InUse(_)) => Some(PrivatePostgres::url_of_running(directory)),
+            _ => None,
+        },
+        _ => None,
+    };
+    let opened = match attached {
+        Some(url) => OpenDatabase::Url(url),
+        None => OpenDatabase::open(database).await?,
+    };
+    let store = Store::new(&StoreOptions::new(opened.url()))?;
+    store.migrate().await?;
+    store.close().await;
+    tokio::task::spawn_blocking(move || drop(opened)).await?;
+    Ok(())
+}
+
+/// A database that can be used.
+enum OpenDatabase {
+    Url(String),
+    Private(PrivatePostgres),
+}
+
+impl OpenDatabase {
+    async fn open(database: &Database) -> anyhow::Result<Self> {
+        match database.clone() {
+            Database::Url(url) => Ok(Self::Url(url)),
+            Database::Private(directory) => {
+                let started =
+                    tokio::task::spawn_blocking(move || PrivatePostgres::start(DataDirLock::take(&directory)?, true));
+                Ok(Self::Private(started.await??))
+            }
+        }
+    }
+
+    fn url(&self) -> &str {
+        match self {
+            Self::Url(url) => url,
+            Self::Private(postgres) => postgres.url(),
+        }
+    }
+}
+
+/// Opens the log, with its schema up to date; waits for a database that is not there yet.
+async fn open_log(store: &Store, settings: &Settings) -> anyhow::Result<Log> {
+    let limits = &settings.limits;
+    let options = LogOptions {
+        waiting_bytes: limits.waiting_bytes,
+        append_timeout: limits.append_timeout() + NETWORK_GRACE,
+        ..LogOptions::default()
+    };
+    let deadline = Instant::now() + DATABASE_PATIENCE;
+    loop {
+        let opened = async {
+            store.migrate().await?;
+            Log::open(store.clone(), &options).await
+        };
+        match opened.await {
+            Ok(log) => return Ok(log),
+            Err(error) if error.is_unavailable() && Instant::now() < deadline => {
+                tracing::warn!(%error, "waiting for the database");
+                sleep(Duration::from_secs(1)).await;
+            }
+            Err(error @ StoreError::Migration(_)) => return Err(error.into()),
+            Err(error) => return Err(error).context("could not open the log"),
+        }
+    }
+}
+
+fn parts(settings: &Settings, log: Log, live: Live, status: Status) -> Parts {
+    let urls = settings.orgs.iter().filter_map(|(name, org)| Some((name.clone(), org.url.clone()?))).collect();
+    let graph = Graph::new(log.store().clone(), live, OrgUrls(urls));
+    let orgs = settings.orgs.iter();
+    let intake_orgs =
+        orgs.clone().map(|(name, org)| (name.clone(), OrgIntake { event_types: org.event_types.clone() }));
+    let limits = IntakeLimits {
+        body_bytes: settings.limits.delivery_body_bytes,
+        delivery_events: settings.limits.delivery_events,
+    };
+    Parts {
+        graph,
+        intake: Intake::new(log, intake_orgs.collect(), limits),
+        readers: settings.readers.clone(),
+        hooks: orgs.map(|(name, org)| (name.clone(), org.hook.clone())).collect(),
+        status,
+    }
+}
+
+fn serve_options(settings: &Settings) -> ServeOptions {
+    let limits = &settings.limits;
+    ServeOptions {
+        connections: limits.connections,
+        sockets: limits.sockets,
+        operations_per_socket: limits.operations_per_socket,
+        init_timeout: Duration::from_secs(limits.connection_init_seconds),
+        write_timeout: Duration::from_secs(limits.socket_write_seconds),
+        ping_interval: Duration::from_secs(limits.socket_ping_seconds),
+        query_body_bytes: limits.query_body_bytes,
+        delivery_body_bytes: limits.delivery_body_bytes,
+    }
+}
+
+fn status(store: Store, live: Live, render: RenderMetrics) -> Status {
+    let metrics = Arc::new(move || {
+        let usage = live.usage();
+        #[expect(clippy::cast_precision_loss, reason = "gauges are floats; positions lose nothing below 2^53")]
+        {
+            metrics::gauge!("sluice_log_position").set(usage.through.get() as f64);
+            metrics::gauge!("sluice_window_bytes").set(usage.window_bytes as f64);
+        }
+        render()
+    });
+    let ready = move || {
+        let store = store.clone();
+        let ping = async move {
+            match timeout(READY_TIMEOUT, store.ping()).await {
+                Ok(Ok(())) => None,
+                Ok(Err(_)) | Err(_) => Some("the database does not answer".to_owned()),
+            }
+        };
+        Box::pin(ping) as futures_util::future::BoxFuture<'static, Option<String>>
+    };
+    Status { ready: Arc::new(ready), metrics }
+}

@@ -1,0 +1,79 @@
+//! Settings: from the command line, the environment and `sluice.toml`, checked as a whole before anything starts.
+
+mod arguments;
+mod check;
+mod file;
+mod limits;
+mod secret;
+
+pub use arguments::{Arguments, Command, Common, LogFormat, Serve};
+pub use limits::Limits;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::auth::{HookSecrets, Readers};
+use crate::event::EventTypePattern;
+
+/// Everything a gateway must know to run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where the log is.
+    pub database: Database,
+    /// The Okta orgs, by name.
+    pub orgs: BTreeMap<String, Org>,
+    /// Who may ask.
+    pub readers: Readers,
+    /// What everything that grows is held to.
+    pub limits: Limits,
+    /// What is not wrong but worth a word at start.
+    pub warnings: Vec<String>,
+}
+
+/// Where the log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// In a database of the operator's.
+    Url(String),
+    /// In a private Postgres in this directory.
+    Private(PathBuf),
+}
+
+/// An Okta org.
+#[derive(Clone, Debug)]
+pub struct Org {
+    /// Its address, for links into its admin console.
+    pub url: Option<String>,
+    /// How its event hooks prove themselves.
+    pub hook: HookSecrets,
+    /// The event types that are kept.
+    pub event_types: Vec<EventTypePattern>,
+}
+
+/// What is wrong with the settings: every fault, each with its place.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the settings are wrong:\n{}", .0.iter().map(|fault| format!("  {fault}")).collect::<Vec<_>>().join("\n"))]
+pub struct SettingsError(pub Vec<String>);
+
+impl Settings {
+    /// Reads and checks the settings of a gateway. Environment variables are looked up with `variable`.
+    ///
+    /// # Errors
+    /// Every fault there is.
+    pub fn read(arguments: &Serve, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let (file, directory) =
+            file::read(arguments.common.config.as_deref()).map_err(|fault| SettingsError(vec![fault]))?;
+        check::check(arguments, file, &secret::Secrets { variable, directory: &directory })
+    }
+}
+
+/// Where the log is, for commands that need nothing else.
+///
+/// # Errors
+/// There is no place for data.
+pub fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Result<Database, SettingsError> {
+    check::database(common, variable).ok_or_else(|| SettingsError(vec![check::NO_PLACE.to_owned()]))
+}

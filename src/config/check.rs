@@ -1,0 +1,216 @@
+//! Whether the settings make sense, every one of them, before anything starts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use super::arguments::{Common, Serve};
+use super::file::{File, OrgTable, ReaderTable};
+use super::secret::Secrets;
+use super::{Database, Org, Settings, SettingsError};
+use crate::auth::{HookSecrets, Readers};
+use crate::event::EventTypePattern;
+
+/// The event types that are kept where an org does not say: the sync family.
+const SYNC_FAMILY: [&str; 7] = [
+    "application.provision.user.*",
+    "application.user_membership.*",
+    "system.import.*",
+    "app.user_management*",
+    "app.realtimesync.*",
+    "group.application_assignment.*",
+    "application.lifecycle.*",
+];
+
+/// The org that there is where none is configured.
+const DEFAULT_ORG: &str = "default";
+
+pub(super) const NO_PLACE: &str = "there is no place for data: give --data-dir or DATABASE_URL, or set HOME";
+
+/// Collects faults and warnings while settings are read.
+struct Checker<'a> {
+    secrets: &'a Secrets<'a>,
+    faults: Vec<String>,
+    warnings: Vec<String>,
+}
+
+/// Makes settings of what was written, or tells every fault.
+pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Result<Settings, SettingsError> {
+    let mut checker = Checker { secrets, faults: Vec::new(), warnings: Vec::new() };
+    let tables = if file.orgs.is_empty() { vec![default_org(secrets)] } else { file.orgs };
+    let mut orgs = BTreeMap::new();
+    for (index, table) in tables.into_iter().enumerate() {
+        let place = format!("orgs[{index}] ({})", table.name);
+        let name = table.name.clone();
+        let org = checker.org(&place, table);
+        if orgs.insert(name, org).is_some() {
+            checker.faults.push(format!("{place}: another org has this name"));
+        }
+    }
+    let readers = checker.readers(file.readers);
+    checker.door(arguments, &orgs, &readers);
+    checker.faults.extend(file.limits.zeros().into_iter().map(|name| format!("limits.{name}: must be at least 1")));
+    let database = checker.database(&arguments.common);
+    match database {
+        Some(database) if checker.faults.is_empty() => Ok(Settings {
+            listen: arguments.listen,
+            database,
+            orgs,
+            readers,
+            limits: file.limits,
+            warnings: checker.warnings,
+        }),
+        _ => Err(SettingsError(checker.faults)),
+    }
+}
+
+fn default_org(secrets: &Secrets<'_>) -> OrgTable {
+    let variable = |name: &str| (secrets.variable)(name).filter(|value| !value.is_empty());
+    let hook_secrets = variable("SLUICE_HOOK_SECRET").map(|_| "env:SLUICE_HOOK_SECRET".to_owned());
+    OrgTable {
+        name: DEFAULT_ORG.to_owned(),
+        url: variable("SLUICE_OKTA_URL"),
+        hook_secrets: hook_secrets.into_iter().collect(),
+        hook_header: None,
+        event_types: None,
+        api: variable("SLUICE_OKTA_TOKEN").map(|_| toml::Table::new()),
+    }
+}
+
+impl Checker<'_> {
+    fn org(&mut self, place: &str, table: OrgTable) -> Org {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if table.name.is_empty() || table.name.len() > 100 || !table.name.bytes().all(plain) {
+            self.faults
+                .push(format!("{place}.name: expected 1 to 100 letters, digits, `-`, `_` or `.`, as it is in a route"));
+        }
+        if let Some(url) = &table.url
+            && !is_org_url(url)
+        {
+            self.faults.push(format!("{place}.url: {url:?} is not an org's address; expected https://acme.okta.com"));
+        }
+        let header = table.hook_header.as_deref().unwrap_or("authorization");
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if header.is_empty() || !header.bytes().all(token) {
+            self.faults.push(format!("{place}.hook_header: {header:?} is not a header's name"));
+        }
+        let hook_secrets = table.hook_secrets.iter().enumerate();
+        let secrets =
+            hook_secrets.filter_map(|(index, named)| self.secret(&format!("{place}.hook_secrets[{index}]"), named));
+        let hook = HookSecrets::new(header, secrets.collect());
+        if table.api.is_some() {
+            self.warnings
+                .push(format!("{place}: an API token is set, but this version does not poll the System Log yet"));
+        }
+        let event_types = table.event_types.unwrap_or_else(|| SYNC_FAMILY.map(str::to_owned).to_vec());
+        if event_types.is_empty() {
+            self.faults
+                .push(format!("{place}.event_types: an empty list would keep no event; leave it out, or give [\"*\"]"));
+        }
+        Org { url: table.url, hook, event_types: self.event_types(place, &event_types) }
+    }
+
+    fn event_types(&mut self, place: &str, written: &[String]) -> Vec<EventTypePattern> {
+        let mut patterns = Vec::with_capacity(written.len());
+        for (index, text) in written.iter().enumerate() {
+            match EventTypePattern::parse(text) {
+                Some(pattern) => patterns.push(pattern),
+                None => self.faults.push(format!(
+                    "{place}.event_types[{index}]: {text:?} is neither an event type nor a family: `*` may stand at the end only"
+                )),
+            }
+        }
+        patterns
+    }
+
+    fn readers(&mut self, tables: Vec<ReaderTable>) -> Readers {
+        let mut names = BTreeSet::new();
+        let mut readers = Vec::with_capacity(tables.len());
+        for (index, table) in tables.into_iter().enumerate() {
+            let place = format!("readers[{index}] ({})", table.name);
+            if table.name.is_empty() {
+                self.faults.push(format!("{place}.name: must not be empty"));
+            }
+            if let Some(token) = self.secret(&format!("{place}.token"), &table.token) {
+                readers.push((table.name.clone(), token));
+            }
+            if !names.insert(table.name) {
+                self.faults.push(format!("{place}: another reader has this name"));
+            }
+        }
+        Readers::new(readers)
+    }
+
+    fn secret(&mut self, place: &str, named: &str) -> Option<SecretString> {
+        match self.secrets.find(named) {
+            Ok(secret) => Some(secret),
+            Err(fault) => {
+                self.faults.push(format!("{place}: {fault}"));
+                None
+            }
+        }
+    }
+
+    /// What is not configured is open, which only this machine may see.
+    fn door(&mut self, arguments: &Serve, orgs: &BTreeMap<String, Org>, readers: &Readers) {
+        let listen = arguments.listen;
+        let open_hooks: Vec<_> = orgs.iter().filter(|(_, org)| org.hook.is_open()).map(|(name, _)| name).collect();
+        if !listen.ip().is_loopback() {
+            if readers.is_open() {
+                self.faults.push(format!(
+                    "{listen} is not a loopback address, and there is no reader: give [[readers]] with a name and a token"
+                ));
+            }
+            self.faults.extend(open_hooks.iter().map(|name| {
+                format!("{listen} is not a loopback address, and org {name} has no hook secret: give it hook_secrets")
+            }));
+            return;
+        }
+        if readers.is_open() {
+            self.warnings.push("no [[readers]]: everybody on this machine may ask and subscribe".to_owned());
+        }
+        let open = open_hooks
+            .iter()
+            .map(|name| format!("org {name} has no hook secret: everybody on this machine may deliver"));
+        self.warnings.extend(open);
+    }
+
+    fn database(&mut self, common: &Common) -> Option<Database> {
+        let database = database(common, self.secrets.variable);
+        if database.is_none() {
+            self.faults.push(NO_PLACE.to_owned());
+        }
+        database
+    }
+}
+
+/// Where the log is, as the command line and the environment say.
+pub(super) fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Option<Database> {
+    if let Some(url) = &common.database_url {
+        return Some(Database::Url(url.clone()));
+    }
+    common.data_dir.clone().or_else(|| default_data_directory(variable)).map(Database::Private)
+}
+
+/// The platform's directory for data; root's home is closed to the user under which Postgres runs then.
+fn default_data_directory(variable: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    if rustix::process::geteuid().is_root() {
+        return Some(PathBuf::from("/var/lib/sluice"));
+    }
+    let given = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if cfg!(target_os = "macos") {
+        return given("HOME").map(|home| home.join("Library/Application Support/sluice"));
+    }
+    given("XDG_DATA_HOME")
+        .or_else(|| given("HOME").map(|home| home.join(".local/share")))
+        .map(|data| data.join("sluice"))
+}
+
+/// Whether a text is `https://` (or, for a stand-in, `http://`) and a host, with nothing behind it.
+fn is_org_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let host = rest.map(|rest| rest.trim_end_matches('/')).unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte);
+    !host.is_empty() && host.bytes().all(plain)
+}

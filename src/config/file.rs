@@ -1,0 +1,58 @@
+//! `sluice.toml` as it is written.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::Limits;
+
+/// The whole file. A key that is not known is a fault: it is a typing error, or of another version.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) orgs: Vec<OrgTable>,
+    #[serde(default)]
+    pub(super) readers: Vec<ReaderTable>,
+    #[serde(default)]
+    pub(super) limits: Limits,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OrgTable {
+    pub(super) name: String,
+    pub(super) url: Option<String>,
+    #[serde(default)]
+    pub(super) hook_secrets: Vec<String>,
+    pub(super) hook_header: Option<String>,
+    pub(super) event_types: Option<Vec<String>>,
+    /// Understood, so that a file for a version that polls is no fault here.
+    pub(super) api: Option<toml::Table>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReaderTable {
+    pub(super) name: String,
+    pub(super) token: String,
+}
+
+/// What the file is called where nobody says.
+const DEFAULT_NAME: &str = "sluice.toml";
+
+/// Reads the file, and tells the directory from which its own paths are meant. Without a name it may be missing.
+pub(super) fn read(named: Option<&Path>) -> Result<(File, PathBuf), String> {
+    let path = named.unwrap_or(Path::new(DEFAULT_NAME));
+    let directory = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
+            return Ok((File::default(), directory));
+        }
+        Err(error) => return Err(format!("{}: {error}", path.display())),
+    };
+    let file =
+        toml::from_str(&text).map_err(|error| format!("{}: {}", path.display(), error.to_string().trim_end()))?;
+    Ok((file, directory))
+}

@@ -1,0 +1,115 @@
+//! HTTP: the routes by which events come in and answers go out.
+
+mod accept;
+mod authorization;
+mod graphql_http;
+mod hook;
+mod listen;
+mod origin;
+mod page;
+mod problem;
+mod request;
+mod status;
+mod websocket;
+
+pub use listen::run;
+pub use status::{Ready, RenderMetrics, Status};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{any, get, post};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::{HookSecrets, Readers};
+use crate::graphql::Graph;
+use crate::ingest::Intake;
+
+/// What everything that grows here is held to.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Connections open at once; more wait.
+    pub connections: usize,
+    /// WebSockets open at once; more are refused.
+    pub sockets: usize,
+    /// Operations at once on one WebSocket; more are refused.
+    pub operations_per_socket: usize,
+    /// How long a WebSocket has for `connection_init`.
+    pub init_timeout: Duration,
+    /// How long a WebSocket may take to accept a frame.
+    pub write_timeout: Duration,
+    /// How often a WebSocket is pinged.
+    pub ping_interval: Duration,
+    /// Bytes of a GraphQL request's body, and of a WebSocket message.
+    pub query_body_bytes: usize,
+    /// Bytes of a body on the ways in, unpacked.
+    pub delivery_body_bytes: usize,
+}
+
+/// The parts of the gateway that the routes lead to.
+#[derive(Clone)]
+pub struct Parts {
+    /// The graph.
+    pub graph: Graph,
+    /// The door to the log.
+    pub intake: Intake,
+    /// Who may ask.
+    pub readers: Readers,
+    /// How each org's event hooks prove themselves.
+    pub hooks: BTreeMap<String, HookSecrets>,
+    /// What machines want to know of the gateway.
+    pub status: Status,
+}
+
+/// The WebSockets that are open: how many more may be, and when to close them.
+#[derive(Clone, Debug)]
+pub struct Sockets {
+    room: Arc<Semaphore>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Sockets {
+    /// Room for so many, until `stop`.
+    pub fn new(limit: usize, stop: CancellationToken) -> Self {
+        Self { room: Arc::new(Semaphore::new(limit)), tracker: TaskTracker::new(), stop }
+    }
+
+    /// Waits until every socket is closed.
+    pub async fn closed(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+}
+
+/// All routes.
+pub fn router(parts: Parts, options: &ServeOptions, sockets: Sockets) -> Router {
+    let Parts { graph, intake, readers, hooks, status } = parts;
+    let asking = graphql_http::Asking { graph: graph.clone(), readers: readers.clone() };
+    let socket = websocket::Context { graph, readers: readers.clone(), sockets, options: Arc::new(options.clone()) };
+    let graphql = Router::new()
+        .route("/graphql", post(graphql_http::post).get(graphql_http::get).with_state(asking))
+        .layer(axum::middleware::from_fn_with_state(socket, websocket::upgrade))
+        .layer(DefaultBodyLimit::max(options.query_body_bytes));
+    let hooks = Router::new()
+        .route("/okta/{org}/hooks", get(hook::challenge).post(hook::deliver))
+        .with_state(hook::Hooks { intake, orgs: Arc::new(hooks), body_bytes: options.delivery_body_bytes });
+    let machines = Router::new()
+        .route("/livez", get(status::livez))
+        .route("/readyz", get(status::readyz))
+        .route("/metrics", get(status::metrics))
+        .with_state(status::Watched { status, readers });
+    Router::new()
+        .route("/", get(page::page))
+        .merge(graphql)
+        .merge(hooks)
+        .merge(machines)
+        .fallback(any(problem::no_route))
+        .method_not_allowed_fallback(problem::no_method)
+        .layer(axum::middleware::from_fn(request::observe))
+}

@@ -1,0 +1,45 @@
+//! What every request has: an id, a span in the log, a place in the metrics.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id that is taken over from a client or a proxy.
+const LONGEST_ID: usize = 128;
+
+/// Gives the request an id, or keeps the one it came with, and tells log and metrics how it ended.
+pub(super) async fn observe(request: Request, next: Next) -> Response {
+    let given = request.headers().get(&REQUEST_ID).filter(|id| id.len() <= LONGEST_ID && id.to_str().is_ok()).cloned();
+    let id = given.or_else(|| HeaderValue::try_from(Uuid::now_v7().to_string()).ok());
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let span = tracing::info_span!("request", id = id.as_ref().and_then(|id| id.to_str().ok()), %method, route);
+    let started = Instant::now();
+    let mut response = async {
+        let response = next.run(request).await;
+        let status = response.status().as_u16();
+        if response.status().is_server_error() {
+            tracing::warn!(status, "answered");
+        } else {
+            tracing::debug!(status, "answered");
+        }
+        response
+    }
+    .instrument(span)
+    .await;
+    let labels = [("route", route), ("method", method.to_string()), ("status", response.status().as_u16().to_string())];
+    metrics::counter!("sluice_http_requests_total", &labels).increment(1);
+    let [route, ..] = labels;
+    metrics::histogram!("sluice_http_request_seconds", &[route]).record(started.elapsed());
+    if let Some(id) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}

@@ -1,0 +1,56 @@
+//! Why a socket is closed, by the protocol's codes and WebSocket's own.
+
+use std::borrow::Cow;
+
+use axum::extract::ws::CloseFrame;
+
+/// A close: its code and its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Close {
+    pub(super) code: u16,
+    reason: Cow<'static, str>,
+}
+
+/// The longest reason that fits into a close frame.
+const LONGEST_REASON: usize = 123;
+
+impl Close {
+    const fn new(code: u16, reason: &'static str) -> Self {
+        Self { code, reason: Cow::Borrowed(reason) }
+    }
+
+    /// The gateway stops; clients connect again, and resume.
+    pub(super) const GOING_AWAY: Self = Self::new(1001, "The gateway is stopping");
+    /// The client does not answer.
+    pub(super) const SILENT: Self = Self::new(1011, "No answer to a ping");
+    /// The client reads too slowly; clients connect again, and resume.
+    pub(super) const TOO_SLOW: Self = Self::new(1013, "Too slow: resume from the last position");
+    /// A `subscribe` before the acknowledgement.
+    pub(super) const UNAUTHORIZED: Self = Self::new(4401, "Unauthorized");
+    /// `connection_init` was refused.
+    pub(super) const FORBIDDEN: Self = Self::new(4403, "Forbidden");
+    /// None of the client's sub-protocols is spoken here.
+    pub(super) const PROTOCOL: Self = Self::new(4406, "Subprotocol not acceptable");
+    /// `connection_init` did not come.
+    pub(super) const INIT_TIMEOUT: Self = Self::new(4408, "Connection initialisation timeout");
+    /// `connection_init` came twice.
+    pub(super) const TOO_MANY_INITS: Self = Self::new(4429, "Too many initialisation requests");
+
+    /// A message that is none of the protocol's.
+    pub(super) fn invalid(reason: impl Into<String>) -> Self {
+        Self { code: 4400, reason: Cow::Owned(reason.into()) }
+    }
+
+    /// An operation with the id of one that runs.
+    pub(super) fn duplicate(id: &str) -> Self {
+        Self { code: 4409, reason: Cow::Owned(format!("Subscriber for {id} already exists")) }
+    }
+
+    pub(super) fn frame(&self) -> CloseFrame {
+        let mut reason = self.reason.to_string();
+        if reason.len() > LONGEST_REASON {
+            reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
+        }
+        CloseFrame { code: self.code, reason: reason.into() }
+    }
+}

@@ -1,0 +1,66 @@
+//! Logs and metrics: set up once a process.
+
+use std::io::IsTerminal as _;
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+
+/// Buckets of durations in seconds, from a fifth of a millisecond to the longest time-out.
+const SECONDS: [f64; 16] =
+    [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+
+/// Buckets of numbers of events.
+const EVENTS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 1000.0];
+
+static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Starts to log to standard error: text on a terminal and JSON elsewhere, where nobody says. `RUST_LOG` chooses what.
+pub fn start_logging(format: Option<LogFormat>) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let is_terminal = std::io::stderr().is_terminal();
+    let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Whoever has set up logging before, as a test may, keeps it.
+    _ = match format {
+        LogFormat::Text => builder.with_ansi(is_terminal).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+}
+
+/// Starts to collect metrics, where nobody has yet.
+///
+/// # Errors
+/// Another recorder was installed.
+pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
+    if let Some(handle) = METRICS.get() {
+        return Ok(handle.clone());
+    }
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &EVENTS)?
+        .build_recorder();
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_ok() {
+        describe();
+        return Ok(METRICS.get_or_init(|| handle).clone());
+    }
+    // Another thread was faster, and puts its handle there at once.
+    Ok(METRICS.wait().clone())
+}
+
+fn describe() {
+    metrics::describe_counter!("sluice_events_total", "Events that came in, by what became of them");
+    metrics::describe_histogram!("sluice_commit_events", "Events in one commit");
+    metrics::describe_counter!("sluice_append_failures_total", "Appends that were given up");
+    metrics::describe_counter!("sluice_hooks_refused_total", "Deliveries without the org's hook secret");
+    metrics::describe_counter!("sluice_http_requests_total", "Requests, by route, method and status");
+    metrics::describe_histogram!("sluice_http_request_seconds", "Time from a request's head to its answer's");
+    metrics::describe_gauge!("sluice_log_position", "The newest position that this gateway has read");
+    metrics::describe_gauge!("sluice_window_bytes", "Bytes of the newest events that are kept in memory");
+    metrics::describe_gauge!("sluice_sockets", "WebSockets that are open");
+    metrics::describe_gauge!("sluice_operations", "Operations that run on WebSockets");
+    metrics::describe_counter!("sluice_sockets_closed_total", "WebSockets that the gateway closed, by code");
+}
