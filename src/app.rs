@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Database, Settings};
+use crate::config::{Database, Limits, Settings};
 use crate::graphql::{Graph, OrgUrls};
 use crate::ingest::{self, Intake, IntakeLimits, OrgIntake};
 use crate::live::{Live, LiveOptions};
@@ -47,10 +47,10 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     store_options.query_timeout = limits.query_timeout();
     store_options.append_timeout = limits.append_timeout();
     let store = Store::new(&store_options)?;
-    let Some(opened) = stop.run_until_cancelled(open_log(&store, &settings)).await else {
-        return Ok(());
+    let log = tokio::select! {
+        opened = open_log(&store, limits) => opened?,
+        () = stop.cancelled() => return Ok(()),
     };
-    let log = opened?;
     let live_options = LiveOptions { window_bytes: limits.window_bytes, ..LiveOptions::default() };
     let live = Live::start(log.clone(), &live_options, stop.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::name_events(store.clone())));
@@ -128,8 +128,7 @@ impl OpenDatabase {
 }
 
 /// Opens the log, with its schema up to date; waits for a database that is not there yet.
-async fn open_log(store: &Store, settings: &Settings) -> anyhow::Result<Log> {
-    let limits = &settings.limits;
+async fn open_log(store: &Store, limits: &Limits) -> anyhow::Result<Log> {
     let options = LogOptions {
         waiting_bytes: limits.waiting_bytes,
         append_timeout: limits.append_timeout() + NETWORK_GRACE,

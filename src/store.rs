@@ -27,8 +27,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _};
 
 use partitions::Partitions;
 
@@ -106,12 +106,19 @@ impl Store {
     /// # Errors
     /// The database cannot be reached, or its schema is newer than this program's.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut connection = tokio::time::timeout(ACQUIRE_TIMEOUT, self.direct.connect())
-            .await
-            .map_err(|_| StoreError::from(sqlx::Error::PoolTimedOut))??;
-        MIGRATIONS.run(&mut connection).await.map_err(|error| StoreError::Migration(error.to_string()))?;
-        connection.close().await?;
+        let pool = self.direct_pool();
+        MIGRATIONS.run(&pool).await.map_err(|error| match error {
+            MigrateError::Execute(error) => error.into(),
+            other => StoreError::Migration(other.to_string()),
+        })?;
+        pool.close().await;
         Ok(())
+    }
+
+    /// A connection of its own, without a limit on what it does.
+    fn direct_pool(&self) -> PgPool {
+        let connection = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        connection.acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(self.direct.clone())
     }
 
     /// Whether the database answers.

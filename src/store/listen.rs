@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::postgres::PgListener;
 
-use super::{ACQUIRE_TIMEOUT, Store, StoreError};
+use super::{Store, StoreError};
 use crate::event::Position;
 
 /// Listens for appends, made by whichever gateway.
@@ -22,9 +22,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn listen(&self) -> Result<HeadListener, StoreError> {
-        let connection = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-        let pool = connection.acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(self.direct.clone());
-        let mut listener = PgListener::connect_with(&pool).await?;
+        let mut listener = PgListener::connect_with(&self.direct_pool()).await?;
         listener.listen("sluice_log").await?;
         Ok(HeadListener { listener })
     }

@@ -1,0 +1,142 @@
+//! A gateway in this process, as `serve` runs it, on a port and a database of its own.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use reqwest::{Body, Client, Response, StatusCode};
+use serde_json::{Value, json};
+use sluice::auth::{HookSecrets, Readers};
+use sluice::config::{Database, Limits, Org, Settings};
+use sluice::event::EventTypePattern;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::database::TestDatabase;
+use crate::events::delivery;
+use crate::socket::Socket;
+
+/// The org of the tests, and the secret of its hook.
+pub(crate) const ORG: &str = "acme";
+pub(crate) const HOOK_SECRET: &str = "the hook's secret";
+
+/// A running gateway. Stopped when it is dropped; `stop` waits for that.
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) database: TestDatabase,
+    pub(crate) client: Client,
+    stop: CancellationToken,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+/// Settings over a database: the org `acme`, which keeps the sync family; open to readers.
+pub(crate) fn settings(database: &TestDatabase) -> Settings {
+    let event_types = ["application.*", "system.import.*", "group.application_assignment.*", "app.user_management*"];
+    let org = Org {
+        url: Some("https://acme.okta.example".to_owned()),
+        hook: HookSecrets::new("authorization", vec![HOOK_SECRET.into()]),
+        event_types: event_types.into_iter().filter_map(EventTypePattern::parse).collect(),
+    };
+    Settings {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        database: Database::Url(database.url.clone()),
+        orgs: BTreeMap::from([(ORG.to_owned(), org)]),
+        readers: Readers::default(),
+        limits: Limits::default(),
+        warnings: Vec::new(),
+    }
+}
+
+/// A pattern that takes every event type.
+pub(crate) fn every_event_type() -> Vec<EventTypePattern> {
+    EventTypePattern::parse("*").into_iter().collect()
+}
+
+impl Gateway {
+    /// Starts one over an empty database.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    /// Starts one whose settings are changed first.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let database = TestDatabase::new().await;
+        let mut settings = settings(&database);
+        change(&mut settings);
+        Self::start_over(database, settings).await
+    }
+
+    /// Starts one more over a database.
+    pub(crate) async fn start_over(database: TestDatabase, settings: Settings) -> Self {
+        let listener = TcpListener::bind(settings.listen).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(sluice::app::run(listener, settings, stop.clone()));
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self { address, database, client, stop, running }
+    }
+
+    /// The address of a route.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Delivers events, which must be acknowledged; gives the receipt.
+    pub(crate) async fn deliver(&self, events: &[Value]) -> Value {
+        let (status, receipt) = self.post_hook(delivery(events).to_string()).await;
+        assert_eq!(status, StatusCode::OK, "{receipt}");
+        receipt
+    }
+
+    /// Posts a body to the hook, with its secret.
+    pub(crate) async fn post_hook(&self, body: impl Into<Body>) -> (StatusCode, Value) {
+        let request = self.client.post(self.url("/okta/acme/hooks")).header("authorization", HOOK_SECRET).body(body);
+        let response = request.send().await.unwrap();
+        (response.status(), response.json().await.unwrap())
+    }
+
+    /// Asks, and gives the data; there must be no errors.
+    pub(crate) async fn query(&self, query: &str) -> Value {
+        self.query_with(query, json!({})).await
+    }
+
+    /// Asks with variables, and gives the data; there must be no errors.
+    pub(crate) async fn query_with(&self, query: &str, variables: Value) -> Value {
+        let answer = self.ask(query, variables).await;
+        assert!(answer.get("errors").is_none(), "{query}: {answer}");
+        answer["data"].clone()
+    }
+
+    /// Asks, and gives the whole answer.
+    pub(crate) async fn ask(&self, query: &str, variables: Value) -> Value {
+        self.post_graphql(json!({"query": query, "variables": variables}).to_string()).await.json().await.unwrap()
+    }
+
+    /// Posts a body to `/graphql`.
+    pub(crate) async fn post_graphql(&self, body: impl Into<Body>) -> Response {
+        let request = self.client.post(self.url("/graphql")).header("content-type", "application/json").body(body);
+        request.send().await.unwrap()
+    }
+
+    /// A WebSocket whose connection is acknowledged.
+    pub(crate) async fn socket(&self) -> Socket {
+        Socket::open(self.address).await
+    }
+
+    /// The newest position.
+    pub(crate) async fn head(&self) -> String {
+        self.query("{ ingestion { head } }").await["ingestion"]["head"].as_str().unwrap().to_owned()
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) async fn stop(mut self) {
+        self.stop.cancel();
+        (&mut self.running).await.unwrap().unwrap();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,124 @@
+//! Subscriptions: history and live in one stream, without a seam.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::events::{sync_event, sync_events, uuid};
+use crate::gateway::Gateway;
+
+#[tokio::test]
+async fn an_event_is_pushed_as_it_arrives() {
+    let gateway = Gateway::start().await;
+    let mut socket = gateway.socket().await;
+    socket.subscribe("1", "subscription { syncEvents { uuid position user { displayName } } }", json!({})).await;
+    // Nothing tells that a subscription has begun; what is sent before is history to it.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let event = sync_event("one");
+    gateway.deliver(std::slice::from_ref(&event)).await;
+    let expected = json!({"uuid": uuid(&event), "position": "1", "user": {"displayName": "Grace User"}});
+    assert_eq!(socket.event("1").await, expected);
+}
+
+#[tokio::test]
+async fn history_comes_first_and_live_follows_without_a_seam() {
+    let gateway = Gateway::start().await;
+    gateway.deliver(&sync_events("one", 30)).await;
+    let mut socket = gateway.socket().await;
+    let query = "subscription ($after: Position) { syncEvents(after: $after) { position } }";
+    socket.subscribe("1", query, json!({"after": "10"})).await;
+    for position in 11..=40 {
+        if position == 20 {
+            gateway.deliver(&sync_events("two", 10)).await;
+        }
+        assert_eq!(socket.event("1").await, json!({"position": position.to_string()}));
+    }
+    assert!(socket.hears_nothing(Duration::from_millis(200)).await);
+}
+
+#[tokio::test]
+async fn a_filter_lets_through_what_matches() {
+    let gateway = Gateway::start().await;
+    let mut socket = gateway.socket().await;
+    let query = "subscription ($filter: SyncEventFilter, $after: Position) \
+                 { syncEvents(filter: $filter, after: $after) { position } }";
+    let url = "https://acme-admin.okta.example/admin/app/office365/instance/0oatwo/";
+    let filters = [
+        ("instance", json!({"applicationInstances": ["0oatwo"]})),
+        ("url", json!({"applicationInstanceUrls": [url]})),
+        ("both", json!({"applications": ["office365"], "applicationInstances": ["0oatwo", "0oanone"]})),
+    ];
+    for (id, filter) in &filters {
+        socket.subscribe(id, query, json!({"filter": filter, "after": "0"})).await;
+    }
+    gateway.deliver(&[sync_event("one"), sync_event("two"), sync_event("one")]).await;
+    let mut told = Vec::new();
+    for _ in &filters {
+        let message = socket.message().await;
+        assert_eq!(message["payload"]["data"]["syncEvents"]["position"], "2", "{message}");
+        told.push(message["id"].as_str().unwrap().to_owned());
+    }
+    told.sort();
+    assert_eq!(told, ["both", "instance", "url"]);
+    assert!(socket.hears_nothing(Duration::from_millis(200)).await);
+}
+
+#[tokio::test]
+async fn what_another_gateway_appends_is_pushed_too() {
+    let one = Gateway::start().await;
+    let other = Gateway::start_over(one.database.clone(), crate::gateway::settings(&one.database)).await;
+    let mut socket = other.socket().await;
+    socket.subscribe("1", "subscription { syncEvents(after: \"0\") { uuid } }", json!({})).await;
+    let event = sync_event("one");
+    one.deliver(std::slice::from_ref(&event)).await;
+    assert_eq!(socket.event("1").await, json!({"uuid": uuid(&event)}));
+}
+
+#[tokio::test]
+async fn a_page_and_its_head_join_a_subscription_exactly() {
+    let gateway = Gateway::start().await;
+    gateway.deliver(&sync_events("one", 5)).await;
+    let page = gateway.query("{ syncEvents { head nodes { position } } }").await;
+    assert_eq!(page["syncEvents"]["nodes"].as_array().unwrap().len(), 5);
+    gateway.deliver(&sync_events("one", 2)).await;
+    let mut socket = gateway.socket().await;
+    let query = "subscription ($after: Position) { syncEvents(after: $after) { position } }";
+    socket.subscribe("1", query, json!({"after": page["syncEvents"]["head"]})).await;
+    assert_eq!(socket.event("1").await, json!({"position": "6"}));
+    assert_eq!(socket.event("1").await, json!({"position": "7"}));
+}
+
+#[tokio::test]
+async fn a_position_that_does_not_exist_yet_is_refused() {
+    let gateway = Gateway::start().await;
+    let mut socket = gateway.socket().await;
+    socket.subscribe("1", "subscription { syncEvents(after: \"7\") { position } }", json!({})).await;
+    let message = socket.message().await;
+    assert_eq!((&message["type"], &message["id"]), (&json!("error"), &json!("1")), "{message}");
+    assert_eq!(message["payload"][0]["extensions"]["code"], "POSITION_AHEAD", "{message}");
+}
+
+#[tokio::test]
+async fn a_position_that_a_restore_took_away_is_refused() {
+    let gateway = Gateway::start().await;
+    gateway.deliver(&sync_events("one", 4)).await;
+    // What a restore of a backup after the second event looks like: the rest is gone, and a new era begins.
+    for sql in [
+        "DELETE FROM sync_event WHERE position > 2",
+        "DELETE FROM sync_event_raw WHERE position > 2",
+        "DELETE FROM arrival WHERE position > 2",
+        "UPDATE log_head SET position = 2",
+    ] {
+        sqlx::query(sql).execute(&gateway.database.pool).await.unwrap();
+    }
+    gateway.database.store().new_era("a test restored it").await.unwrap();
+    let mut socket = gateway.socket().await;
+    let query = "subscription ($after: Position) { syncEvents(after: $after) { position } }";
+    socket.subscribe("seen", query, json!({"after": "4"})).await;
+    let message = socket.message().await;
+    assert_eq!(message["payload"][0]["extensions"]["code"], "POSITION_LOST", "{message}");
+    socket.subscribe("stands", query, json!({"after": "1"})).await;
+    assert_eq!(socket.event("stands").await, json!({"position": "2"}));
+    gateway.deliver(&sync_events("one", 1)).await;
+    assert_eq!(socket.event("stands").await, json!({"position": "1000000000001"}));
+}
