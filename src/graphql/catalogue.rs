@@ -74,6 +74,7 @@ fn narrow(wanted: Option<Vec<String>>, value: &str) -> Vec<String> {
     if wanted.is_none_or(|wanted| wanted.iter().any(|one| one == value)) { vec![value.to_owned()] } else { Vec::new() }
 }
 
+/// An application: what several instances are instances of.
 #[Object(name = "Application")]
 impl ApplicationNode {
     /// The global id.
@@ -141,6 +142,7 @@ impl ApplicationNode {
     }
 }
 
+/// An application instance: what an Okta admin configures and gives a label.
 #[Object(name = "ApplicationInstance")]
 impl ApplicationInstanceNode {
     /// The global id.

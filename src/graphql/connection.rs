@@ -93,6 +93,7 @@ fn cursor(event: &SyncEvent) -> String {
     encode_cursor(Cursor { published: event.occurrence.published, position: event.position })
 }
 
+/// A page of events, newest first.
 #[Object]
 impl SyncEventConnection {
     /// The events with their cursors.

@@ -28,6 +28,7 @@ pub(super) enum Node {
 /// Questions about sync events.
 pub(super) struct Query;
 
+/// Questions about sync events.
 #[Object]
 impl Query {
     /// What a global id stands for; null where there is nothing.
@@ -145,6 +146,7 @@ impl Query {
 /// What is known of the ways in.
 struct Ingestion;
 
+/// What is known of the ways in.
 #[Object]
 impl Ingestion {
     /// The log's end.

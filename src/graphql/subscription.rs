@@ -12,6 +12,7 @@ use crate::live::{FollowRequest, Live};
 /// Events as they happen.
 pub(super) struct Subscription;
 
+/// What one can wait for.
 #[SubscriptionObject]
 impl Subscription {
     /// Every event that matches, in the order of the log, each exactly once: from just after `after` where it is

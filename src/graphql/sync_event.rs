@@ -110,6 +110,8 @@ impl SyncEventNode {
     }
 }
 
+/// An event in which an admin's sync, or what belongs to it, did something in an external application: every output of
+/// Okta's card, and where it stands in the log.
 #[Object(name = "SyncEvent")]
 impl SyncEventNode {
     /// The global id.

@@ -1,0 +1,18 @@
+# sluice, for a PostgreSQL elsewhere: DATABASE_URL says where. Orchestrators ask /livez and /readyz.
+
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked -p sluice
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=build /src/target/release/sluice /usr/local/bin/sluice
+USER 10001:10001
+WORKDIR /
+ENV SLUICE_LISTEN=0.0.0.0:8080
+EXPOSE 8080
+ENTRYPOINT ["sluice"]
+CMD ["serve"]

@@ -1,0 +1,33 @@
+# What one does with sluice. `make run` and `make test` need nothing but Rust, a C compiler and PostgreSQL's programs,
+# which they install where root may (Debian).
+
+.PHONY: run test lint check build bench schema fmt postgres
+
+run:        ## the gateway with a stand-in Okta org that delivers to it; Ctrl-C stops both
+	@scripts/run
+
+test: postgres ## every test, with PostgreSQLs of their own
+	cargo test --workspace --locked
+
+lint:       ## formatting, clippy, licences and bans of dependencies
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	scripts/deny
+
+check: lint test ## what every change must pass
+
+build:      ## target/release/sluice and target/release/okta-sim
+	cargo build --release --locked -p sluice -p okta-sim
+
+bench:      ## make bench BENCH=ingest ARGS="--runs 5"
+	@scripts/bench $(BENCH) $(ARGS)
+
+schema:     ## writes the graph to schema.graphql, after a change of it
+	cargo run --quiet --locked -p sluice -- schema > schema.graphql.new
+	mv schema.graphql.new schema.graphql
+
+fmt:        ## formats the code
+	cargo fmt --all
+
+postgres:   ## makes sure that PostgreSQL's programs are on the machine
+	@scripts/postgres
