@@ -61,7 +61,8 @@ fn candidates() -> Vec<PathBuf> {
         ("/usr/local/opt", "bin"),
         ("/opt/homebrew/opt", "bin"),
         ("/Applications/Postgres.app/Contents/Versions", "bin"),
-        ("/usr/pgsql", "bin"),
+        // Red Hat and its kin: /usr/pgsql-15/bin
+        ("/usr", "bin"),
     ] {
         directories.extend(versions_in(Path::new(parent)).into_iter().map(|version| version.join(bin)));
     }
@@ -87,7 +88,7 @@ fn versions_in(parent: &Path) -> Vec<PathBuf> {
         .flatten()
         .filter_map(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let number = name.strip_prefix("postgresql@").unwrap_or(&name);
+            let number = name.strip_prefix("postgresql@").or(name.strip_prefix("pgsql-")).unwrap_or(&name);
             let major = number.split('.').next()?.parse().ok()?;
             Some((major, entry.path()))
         })
