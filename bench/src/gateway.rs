@@ -1,0 +1,106 @@
+//! The gateway under measurement: the release program as a child, with a private Postgres.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+use crate::load::Connection;
+
+/// What every delivery has to carry.
+pub(crate) const HOOK_SECRET: &str = "the-hook-secret-of-the-bench";
+
+/// How long the gateway may take to start (`initdb` included) or to stop.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A running gateway. Killed when this is dropped; better is [`Gateway::stop`].
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    child: Child,
+    address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Gateway {
+    /// Starts the program `sluice` with its data in a directory, and waits until it is ready.
+    pub(crate) async fn start(sluice: &Path, directory: &Path) -> Result<Self> {
+        let sluice = sluice
+            .canonicalize()
+            .with_context(|| format!("{}: build it first (cargo build --release)", sluice.display()))?;
+        let log = directory.join("gateway.log");
+        let output = File::create(&log).with_context(|| log.display().to_string())?;
+        let address = free_address()?;
+        let mut command = Command::new(sluice);
+        command.arg("serve").arg("--data-dir").arg(directory.join("gateway")).args(["--listen", &address.to_string()]);
+        // Neither the caller's settings nor a sluice.toml nearby: they would measure something else.
+        command.env_clear().current_dir(directory).env("SLUICE_HOOK_SECRET", HOOK_SECRET);
+        for kept in ["PATH", "HOME", "PG_BIN_DIR"] {
+            if let Some(value) = std::env::var_os(kept) {
+                command.env(kept, value);
+            }
+        }
+        // A group of its own: Ctrl-C is for the bench, which then stops the gateway in order.
+        command.process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().context("could not start the gateway")?;
+        let mut gateway = Self { child, address, log };
+        gateway.wait_until_ready().await?;
+        Ok(gateway)
+    }
+
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops it as a service manager does, and waits for its end.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let Some(pid) = pid else { bail!("the gateway ended by itself:\n{}", self.last_words()) };
+        kill_process(pid, Signal::TERM).context("could not stop the gateway")?;
+        let status = timeout(PATIENCE, self.child.wait()).await.context("the gateway does not stop")??;
+        if !status.success() {
+            bail!("the gateway stopped with {status}:\n{}", self.last_words());
+        }
+        Ok(())
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the gateway ended with {status}:\n{}", self.last_words());
+            }
+            if self.is_ready().await {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        bail!("the gateway is not ready after {PATIENCE:?}:\n{}", self.last_words())
+    }
+
+    async fn is_ready(&self) -> bool {
+        let Ok(mut connection) = Connection::open(self.address).await else { return false };
+        let request = format!("GET /readyz HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
+        connection.exchange(request.as_bytes()).await.is_ok_and(|status| status == 200)
+    }
+
+    /// The end of its log.
+    fn last_words(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+/// An address that nobody listens on.
+fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr()?)
+}

@@ -1,0 +1,179 @@
+//! `bench ingest`: durable events a second through the hook endpoint, beside what Postgres does alone.
+
+mod batched;
+mod case;
+mod results;
+mod single_row;
+mod table;
+
+use std::fs::Permissions;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use sluice::event::ReceivedEvent;
+use tempfile::TempDir;
+
+use crate::gateway::Gateway;
+use crate::load::{Identities, Load};
+use crate::postgres::{Cluster, LogSize, Reference};
+use crate::report::progress;
+use crate::rows;
+use case::Case;
+use results::{Measurement, Results};
+use single_row::SingleRow;
+
+/// The size of a run whose numbers count.
+const FULL_RUNS: usize = 5;
+const FULL_SECONDS: u64 = 4;
+
+/// What is measured, and for how long.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Rounds; each of them measures every case once.
+    #[arg(long, value_name = "N", default_value_t = FULL_RUNS)]
+    runs: usize,
+    /// Seconds that each measurement takes.
+    #[arg(long, value_name = "N", default_value_t = FULL_SECONDS, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Only these, with their references: 100x16 (deliveries of 100 events at 16 connections), batched-256 (rows a
+    /// batch), pgbench-64 (clients) and the like, separated by commas.
+    #[arg(long, value_name = "CASE", value_delimiter = ',')]
+    only: Vec<Case>,
+    /// The gateway's program, built for release.
+    #[arg(long, value_name = "PROGRAM", default_value = "target/release/sluice")]
+    sluice: PathBuf,
+    /// Where a data directory is made for the time of the run: on the disk that is to be measured, reachable by the
+    /// user postgres.
+    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
+    scratch: PathBuf,
+}
+
+impl Options {
+    fn is_full(&self) -> bool {
+        self.only.is_empty() && self.runs >= FULL_RUNS && self.seconds >= FULL_SECONDS
+    }
+}
+
+/// Runs the benchmark and prints what it gave.
+pub(crate) async fn run(options: &Options) -> Result<()> {
+    let events = rows::events(rows::POOL)?;
+    let scratch = scratch_directory(&options.scratch)?;
+    progress("starting the gateway");
+    let gateway = Gateway::start(&options.sluice, scratch.path()).await?;
+    let measured = tokio::select! {
+        measured = measure(options, gateway.address(), scratch.path(), &events) => measured,
+        signal = tokio::signal::ctrl_c() => signal.map_err(Into::into).and_then(|()| bail!("interrupted")),
+    };
+    let stopped = gateway.stop().await;
+    let (results, log) = measured?;
+    stopped?;
+    table::print(options, &results, log, rows::mean_size(&events))
+}
+
+/// A directory that is gone with the value. Postgres, under its own account, has to pass through it.
+fn scratch_directory(parent: &Path) -> Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("sluice-bench-")
+        .permissions(Permissions::from_mode(0o755))
+        .tempdir_in(parent)
+        .with_context(|| format!("could not make a directory in {}", parent.display()))
+}
+
+async fn measure(
+    options: &Options,
+    address: SocketAddr,
+    scratch: &Path,
+    events: &[ReceivedEvent],
+) -> Result<(Results, LogSize)> {
+    let mut cluster = Cluster::of(&scratch.join("gateway")).await?;
+    let mut reference = cluster.create_reference(&rows::months(events)).await?;
+    let single_row = SingleRow::prepare(&mut reference, rows::typical(events)?, scratch).await?;
+    let mut bench = Bench {
+        address,
+        cluster,
+        reference,
+        single_row,
+        events,
+        identities: Rc::new(Identities::starting_now()),
+        duration: Duration::from_secs(options.seconds),
+        acknowledged: 0,
+    };
+    bench.warm_up().await?;
+    let mut results = Results::default();
+    for run in 1..=options.runs {
+        for case in Case::selected(&options.only) {
+            let measurement = bench.measure(case).await.with_context(|| case.to_string())?;
+            progress(&format!("run {run} of {}: {case}: {:.0} events/s", options.runs, measurement.rate));
+            results.add(case, measurement);
+        }
+    }
+    let log = bench.cluster.log_size().await?;
+    ensure!(
+        usize::try_from(log.events).ok() == Some(bench.acknowledged),
+        "the gateway acknowledged {} events and has stored {}",
+        bench.acknowledged,
+        log.events
+    );
+    Ok((results, log))
+}
+
+/// All that a measurement needs.
+struct Bench<'a> {
+    address: SocketAddr,
+    cluster: Cluster,
+    reference: Reference,
+    single_row: SingleRow,
+    events: &'a [ReceivedEvent],
+    identities: Rc<Identities>,
+    duration: Duration,
+    /// Events that the gateway has acknowledged.
+    acknowledged: usize,
+}
+
+impl Bench<'_> {
+    /// Has the gateway open its connections, make its partitions and plan its statements.
+    async fn warm_up(&mut self) -> Result<()> {
+        let load = Load { events: 10, connections: 16, duration: Duration::from_secs(1) };
+        self.acknowledged += load.send(self.address, self.events, &self.identities).await?.events;
+        Ok(())
+    }
+
+    async fn measure(&mut self, case: Case) -> Result<Measurement> {
+        match case {
+            Case::Gateway { events, connections } => {
+                self.cluster.checkpoint().await?;
+                let load = Load { events, connections, duration: self.duration };
+                let answered = load.send(self.address, self.events, &self.identities).await?;
+                self.acknowledged += answered.events;
+                Ok(Measurement::of_load(&answered))
+            }
+            Case::Batched { rows } => {
+                self.empty_reference().await?;
+                let Self { reference, identities, .. } = self;
+                let inserted = batched::insert(reference, self.events, identities, rows, self.duration).await?;
+                self.check_reference(inserted).await
+            }
+            Case::SingleRow { clients } => {
+                self.empty_reference().await?;
+                let inserted = self.single_row.insert(clients, self.duration).await?;
+                self.check_reference(inserted).await
+            }
+        }
+    }
+
+    async fn empty_reference(&mut self) -> Result<()> {
+        self.reference.empty().await?;
+        self.cluster.checkpoint().await
+    }
+
+    /// Holds a reference to its word: as many rows are there as it says.
+    async fn check_reference(&mut self, (measurement, rows): (Measurement, i64)) -> Result<Measurement> {
+        let stored = self.reference.stored().await?;
+        ensure!(stored == rows, "{rows} rows were inserted, and {stored} are there");
+        Ok(measurement)
+    }
+}

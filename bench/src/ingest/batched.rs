@@ -1,0 +1,79 @@
+//! The limit for many events: the gateway's rows into the gateway's tables by UNNEST, a batch a transaction, from one
+//! connection. Nothing is read, numbered or deduplicated.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use sluice::event::{ReceivedEvent, Timestamp};
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use super::results::Measurement;
+use crate::load::Identities;
+use crate::postgres::Reference;
+use crate::report::{count, millis};
+use crate::rows::{TEXT_COLUMNS, text_column_names};
+
+/// Inserts batches for a while; gives what that measured, and how many rows it inserted.
+pub(super) async fn insert(
+    reference: &mut Reference,
+    events: &[ReceivedEvent],
+    identities: &Identities,
+    rows: usize,
+    duration: Duration,
+) -> Result<(Measurement, i64)> {
+    let statement = statement();
+    // As the gateway's own connections have it.
+    reference.execute("SET work_mem = '16MB'".to_owned()).await?;
+    let (mut position, mut batches) = (0_i64, 0);
+    let started = Instant::now();
+    for batch in events.chunks_exact(rows).cycle() {
+        if started.elapsed() >= duration {
+            break;
+        }
+        let positions: Vec<i64> = (position + 1..).take(rows).collect();
+        let uuids: Vec<Uuid> = batch.iter().map(|_| identities.next()).collect();
+        let mut query = sqlx::query(AssertSqlSafe(statement.as_str()))
+            .bind(&positions)
+            .bind(batch.iter().map(|event| event.occurrence.published.date_time()).collect::<Vec<_>>())
+            .bind(vec!["default"; rows])
+            .bind(&uuids)
+            .bind(Timestamp::now().date_time())
+            .bind(batch.iter().map(|event| event.raw.as_str()).collect::<Vec<_>>())
+            .bind(vec![Uuid::new_v4(); rows]);
+        for (_, text) in TEXT_COLUMNS {
+            query = query.bind(batch.iter().map(|event| text(&event.occurrence)).collect::<Vec<_>>());
+        }
+        query.execute(reference.connection()).await?;
+        position = positions.last().copied().unwrap_or(position);
+        batches += 1;
+    }
+    let elapsed = started.elapsed();
+    let measurement = Measurement {
+        rate: count(batches * rows) / elapsed.as_secs_f64(),
+        mean: millis(elapsed) / count(batches),
+        percentiles: None,
+    };
+    Ok((measurement, position))
+}
+
+/// One statement, as a round trip for each table would cost the limit.
+fn statement() -> String {
+    let names = text_column_names();
+    let mut texts = String::new();
+    for number in 8..8 + TEXT_COLUMNS.len() {
+        _ = write!(texts, ", ${number}");
+    }
+    format!(
+        "WITH events AS (
+             INSERT INTO sync_event (position, published, org, uuid, {names}, received_at, first_source)
+             SELECT rows.*, $5, 0 FROM unnest($1, $2, $3, $4{texts}) AS rows
+         ), details AS (
+             INSERT INTO sync_event_raw (position, published, raw) SELECT * FROM unnest($1, $2, $6)
+         )
+         INSERT INTO arrival (org, uuid, position, published, event_hook_at, delivery)
+         SELECT rows.org, rows.uuid, rows.position, rows.published, $5, rows.delivery
+         FROM unnest($3, $4, $1, $2, $7) AS rows (org, uuid, position, published, delivery)"
+    )
+}

@@ -1,0 +1,128 @@
+//! The report of `bench ingest`: a table, the targets, and what it stands on.
+
+use std::io::{self, Write};
+use std::thread::available_parallelism;
+
+use anyhow::Result;
+
+use super::case::{Case, gateway, single_row};
+use super::results::Results;
+use super::{FULL_RUNS, FULL_SECONDS, Options};
+use crate::postgres::LogSize;
+use crate::report::{Spread, Thousands, count};
+
+/// Prints the report to standard output.
+pub(super) fn print(options: &Options, results: &Results, log: LogSize, event_size: usize) -> Result<()> {
+    let mut output = io::stdout().lock();
+    let cores = available_parallelism().map_or(0, usize::from);
+    let (runs, seconds) = (options.runs, options.seconds);
+    writeln!(
+        output,
+        "ingest: events of {event_size} bytes on average; medians of {runs} runs of {seconds} s; {cores} cores"
+    )?;
+    if !options.is_full() {
+        writeln!(output, "SMALLER THAN FULL SIZE, which is {FULL_RUNS} runs of {FULL_SECONDS} s of every case")?;
+    }
+    writeln!(output)?;
+    write_table(&mut output, results)?;
+    writeln!(output)?;
+    write_targets(&mut output, results)?;
+    writeln!(
+        output,
+        "\nThe gateway stored each of {} acknowledged events. Its database grew to {} MB; the references' was\n\
+         emptied before each of their measurements.",
+        Thousands(count(usize::try_from(log.events)?)),
+        log.bytes / 1_000_000
+    )?;
+    Ok(())
+}
+
+fn write_table(output: &mut impl Write, results: &Results) -> io::Result<()> {
+    writeln!(
+        output,
+        "{:14}{:>10}{:>18}{:>12}{:>12}{:>10}{:>10}{:>10}",
+        "case", "events/s", "least–greatest", "of batched", "of pgbench", "mean ms", "p50 ms", "p99 ms"
+    )?;
+    let batched = results.batched_limits();
+    for case in results.cases() {
+        let rates = results.rates(case);
+        let Some(rate) = Spread::of(rates.iter().copied()) else { continue };
+        let of = |references: &[f64]| match case {
+            Case::Gateway { .. } => told(Spread::of_ratios(&rates, references)),
+            _ => told(None),
+        };
+        let pgbench = match case {
+            Case::Gateway { connections, .. } => results.rates(single_row(connections)),
+            _ => Vec::new(),
+        };
+        let (p50, p99) = results.percentiles(case);
+        writeln!(
+            output,
+            "{case:14}{:>10}{:>18}{:>12}{:>12}{:>10}{:>10}{:>10}",
+            Thousands(rate.median),
+            format!("{}–{}", Thousands(rate.least), Thousands(rate.greatest)),
+            of(&batched),
+            of(&pgbench),
+            told(Spread::of(results.means(case))),
+            told(Spread::of(p50)),
+            told(Spread::of(p99)),
+        )?;
+    }
+    writeln!(
+        output,
+        "\n100x16: deliveries of 100 events at 16 connections. of batched: events/s, as a ratio of the better batched\n\
+         limit; of pgbench: of pgbench at as many clients. Ratios are medians of the runs' own."
+    )
+}
+
+/// A median, or a dash where nothing was measured.
+fn told(spread: Option<Spread>) -> String {
+    spread.map_or_else(|| "–".to_owned(), |spread| format!("{:.2}", spread.median))
+}
+
+/// What sluice has to reach.
+struct Target {
+    what: &'static str,
+    reached: Option<Spread>,
+    bound: Bound,
+}
+
+enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+fn targets(results: &Results) -> [Target; 4] {
+    let (_, tail) = results.percentiles(gateway(1, 64));
+    [
+        Target {
+            what: "100x16, events/s of the better batched limit",
+            reached: Spread::of_ratios(&results.rates(gateway(100, 16)), &results.batched_limits()),
+            bound: Bound::AtLeast(0.8),
+        },
+        Target {
+            what: "1x64, events/s of pgbench at 64 clients",
+            reached: Spread::of_ratios(&results.rates(gateway(1, 64)), &results.rates(single_row(64))),
+            bound: Bound::AtLeast(1.0),
+        },
+        Target { what: "1x64, p99 in ms", reached: Spread::of(tail), bound: Bound::AtMost(25.0) },
+        Target {
+            what: "1x1, mean latency of pgbench's at 1 client",
+            reached: Spread::of_ratios(&results.means(gateway(1, 1)), &results.means(single_row(1))),
+            bound: Bound::AtMost(2.0),
+        },
+    ]
+}
+
+fn write_targets(output: &mut impl Write, results: &Results) -> io::Result<()> {
+    for Target { what, reached, bound } in targets(results) {
+        let Some(Spread { median, least, greatest }) = reached else { continue };
+        let (sign, limit, met) = match bound {
+            Bound::AtLeast(limit) => ('≥', limit, median >= limit),
+            Bound::AtMost(limit) => ('≤', limit, median <= limit),
+        };
+        let verdict = if met { "met" } else { "MISSED" };
+        writeln!(output, "{verdict:8}{what:46}{median:>8.2} {sign} {limit:<6}({least:.2}–{greatest:.2})")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! The gateway's private Postgres from the side: its log, and a database for references in the same cluster.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use anyhow::{Context as _, Result};
+use sluice::store::private::PrivatePostgres;
+use sluice::store::{Store, StoreOptions};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use time::Date;
+
+/// The cluster that a gateway keeps running in its data directory.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    url: String,
+    connection: PgConnection,
+}
+
+/// What the gateway's log holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogSize {
+    /// Events.
+    pub(crate) events: i64,
+    /// Bytes of its database.
+    pub(crate) bytes: i64,
+}
+
+impl Cluster {
+    /// Connects to it.
+    pub(crate) async fn of(data_dir: &Path) -> Result<Self> {
+        let url = PrivatePostgres::url_of_running(data_dir);
+        let connection = PgConnection::connect(&url).await.context("could not reach the gateway's Postgres")?;
+        Ok(Self { url, connection })
+    }
+
+    /// What the gateway has stored.
+    pub(crate) async fn log_size(&mut self) -> Result<LogSize> {
+        let (events, bytes) = sqlx::query_as("SELECT count(*), pg_database_size(current_database()) FROM arrival")
+            .fetch_one(&mut self.connection)
+            .await?;
+        Ok(LogSize { events, bytes })
+    }
+
+    /// Writes out what is dirty, so that no measurement pays for the one before.
+    pub(crate) async fn checkpoint(&mut self) -> Result<()> {
+        sqlx::query("CHECKPOINT").execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// Makes a database with the gateway's schema and partitions for some months.
+    pub(crate) async fn create_reference(&mut self, months: &[Date]) -> Result<Reference> {
+        sqlx::query("CREATE DATABASE reference").execute(&mut self.connection).await?;
+        let (server, _) = self.url.rsplit_once('/').context("the database's URL names no database")?;
+        let url = format!("{server}/reference");
+        let store = Store::new(&StoreOptions::new(&url))?;
+        store.migrate().await?;
+        for month in months {
+            store.add_month(*month).await?;
+        }
+        store.close().await;
+        let connection = PgConnection::connect(&url).await?;
+        Ok(Reference { url, connection })
+    }
+}
+
+/// A database in which references store.
+#[derive(Debug)]
+pub(crate) struct Reference {
+    url: String,
+    connection: PgConnection,
+}
+
+impl Reference {
+    /// Its URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The connection to it.
+    pub(crate) const fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// Empties its tables: every reference starts from nothing.
+    pub(crate) async fn empty(&mut self) -> Result<()> {
+        sqlx::query("TRUNCATE sync_event, sync_event_raw, arrival").execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// How many events all three tables hold.
+    pub(crate) async fn stored(&mut self) -> Result<i64> {
+        let joined = "SELECT count(*) FROM arrival JOIN sync_event USING (published, position) \
+                      JOIN sync_event_raw USING (published, position)";
+        Ok(sqlx::query_scalar(joined).fetch_one(&mut self.connection).await?)
+    }
+
+    /// Runs a statement that has no answer.
+    pub(crate) async fn execute(&mut self, statement: String) -> Result<()> {
+        sqlx::query(AssertSqlSafe(statement)).execute(&mut self.connection).await?;
+        Ok(())
+    }
+}
+
+/// One of PostgreSQL's programs: from `PG_BIN_DIR`, from Debian's directories (the newest version), or from `PATH`.
+pub(crate) fn program(name: &str) -> Result<PathBuf> {
+    let mut debian: Vec<_> = fs::read_dir("/usr/lib/postgresql")
+        .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
+        .unwrap_or_default();
+    debian.sort();
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::var_os("PG_BIN_DIR")
+        .map(PathBuf::from)
+        .into_iter()
+        .chain(debian.into_iter().rev())
+        .chain(env::split_paths(&path))
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file())
+        .with_context(|| format!("PostgreSQL's program {name} is not on this machine (see PG_BIN_DIR)"))
+}

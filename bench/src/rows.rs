@@ -1,0 +1,77 @@
+//! The events that every measurement stores, and how they stand in the tables.
+
+use anyhow::{Context as _, Result};
+use okta_sim::{Organisation, OrganisationOptions};
+use serde_json::value::RawValue;
+use sluice::event::{Occurrence, ReceivedEvent, Timestamp};
+use sluice::okta::read_event;
+use time::{Date, Duration};
+
+/// How many different events there are; they are stored again and again, under new identities.
+pub(crate) const POOL: usize = 1024;
+
+/// Events of a stand-in org in its last hour, as event hooks bring them.
+pub(crate) fn events(count: usize) -> Result<Vec<ReceivedEvent>> {
+    let now = Timestamp::now();
+    let mut organisation = Organisation::new(OrganisationOptions { only_for_hooks: true, ..Default::default() });
+    let history = organisation.history(count, now.plus(-Duration::HOUR).date_time(), now.date_time());
+    let received = history.into_iter().map(|event| {
+        let raw = RawValue::from_string(event.hook_json())?;
+        let occurrence = read_event(&raw, now).context("okta-sim made a broken event")?;
+        Ok(ReceivedEvent { occurrence, raw: Box::<str>::from(raw).into_string() })
+    });
+    received.collect()
+}
+
+/// How many bytes an event's JSON has on average.
+pub(crate) fn mean_size(events: &[ReceivedEvent]) -> usize {
+    events.iter().map(|event| event.raw.len()).sum::<usize>() / events.len().max(1)
+}
+
+/// The event whose JSON is nearest to the average size.
+pub(crate) fn typical(events: &[ReceivedEvent]) -> Result<&ReceivedEvent> {
+    let mean = mean_size(events);
+    events.iter().min_by_key(|event| event.raw.len().abs_diff(mean)).context("there are no events")
+}
+
+/// The first days of the months in which the events happened.
+pub(crate) fn months(events: &[ReceivedEvent]) -> Vec<Date> {
+    let date = |event: &ReceivedEvent| event.occurrence.published.date_time().date();
+    let mut months: Vec<_> = events.iter().map(date).filter_map(|date| date.replace_day(1).ok()).collect();
+    months.sort_unstable();
+    months.dedup();
+    months
+}
+
+/// A column of `sync_event` that holds text, and what it holds of an event.
+pub(crate) type TextColumn = (&'static str, fn(&Occurrence) -> Option<&str>);
+
+/// The columns of `sync_event` but its position, times, identity and source, which are not text.
+pub(crate) const TEXT_COLUMNS: [TextColumn; 21] = [
+    ("event_type", |event| Some(&event.event_type)),
+    ("message", |event| event.message.as_deref()),
+    ("version", |event| event.version.as_deref()),
+    ("severity", |event| event.severity.as_deref()),
+    ("outcome_result", |event| event.outcome_result.as_deref()),
+    ("outcome_reason", |event| event.outcome_reason.as_deref()),
+    ("admin_id", |event| Some(&event.admin.as_ref()?.id)),
+    ("admin_alternate_id", |event| event.admin.as_ref()?.alternate_id.as_deref()),
+    ("admin_display_name", |event| event.admin.as_ref()?.display_name.as_deref()),
+    ("admin_type", |event| Some(&event.admin.as_ref()?.kind)),
+    ("user_id", |event| Some(&event.user.as_ref()?.id)),
+    ("user_alternate_id", |event| event.user.as_ref()?.alternate_id.as_deref()),
+    ("user_display_name", |event| event.user.as_ref()?.display_name.as_deref()),
+    ("application_user_id", |event| Some(&event.application_user.as_ref()?.id)),
+    ("application_user_alternate_id", |event| event.application_user.as_ref()?.alternate_id.as_deref()),
+    ("application_user_display_name", |event| event.application_user.as_ref()?.display_name.as_deref()),
+    ("instance_id", |event| Some(&event.application.as_ref()?.id)),
+    ("instance_label", |event| event.application.as_ref()?.alternate_id.as_deref()),
+    ("instance_display_name", |event| event.application.as_ref()?.display_name.as_deref()),
+    ("application_name", |event| event.application_name.as_deref()),
+    ("debug_data", |event| event.debug_data.as_deref()),
+];
+
+/// Their names, as a list in SQL.
+pub(crate) fn text_column_names() -> String {
+    TEXT_COLUMNS.map(|(name, _)| name).join(", ")
+}
