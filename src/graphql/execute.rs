@@ -1,6 +1,6 @@
 //! The graph as others see it: requests in, JSON out.
 
-use async_graphql::parser::types::OperationType;
+use async_graphql::parser::types::{OperationType, Selection};
 use async_graphql::{Pos, Request, Response, Variables};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -101,6 +101,12 @@ impl Graph {
             OperationType::Mutation => OperationKind::Mutation,
             OperationType::Subscription => OperationKind::Subscription,
         };
+        // The executor would merge the streams of several fields, and silently pass over a fragment.
+        let is_one_field =
+            || matches!(&*found.node.selection_set.node.items, [one] if matches!(one.node, Selection::Field(_)));
+        if kind == OperationKind::Subscription && !is_one_field() {
+            return Err(refused("a subscription has one field at its root, which may not stand in a fragment"));
+        }
         Ok(Operation { kind, request: operation })
     }
 

@@ -77,7 +77,11 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn notify(&self, head: Position) -> Result<(), StoreError> {
-        sqlx::query("SELECT pg_notify('sluice_log', $1)").bind(head.to_string()).execute(&self.writes).await?;
+        // A hint that is lost in a crash costs nothing, and waiting for the disk would keep appends from it.
+        sqlx::query("SELECT set_config('synchronous_commit', 'off', true), pg_notify('sluice_log', $1)")
+            .bind(head.to_string())
+            .execute(&self.reads)
+            .await?;
         Ok(())
     }
 

@@ -69,6 +69,14 @@ async fn execute(url: &str, sql: &str) {
     connection.close().await.unwrap();
 }
 
+/// What could not be read.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Rejected {
+    pub(crate) reason: String,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) times: i64,
+}
+
 /// A database with sluice's schema and nothing in it.
 #[derive(Clone, Debug)]
 pub(crate) struct TestDatabase {
@@ -96,6 +104,27 @@ impl TestDatabase {
     /// The number that a query gives.
     pub(crate) async fn number(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
+    }
+
+    /// What was rejected last.
+    pub(crate) async fn newest_rejected(&self) -> Rejected {
+        let newest = "SELECT reason, raw, times FROM rejected ORDER BY id DESC LIMIT 1";
+        sqlx::query_as(newest).fetch_one(&self.pool).await.unwrap()
+    }
+
+    /// Ends every connection to it and lets nobody in, as while the server is away.
+    pub(crate) async fn close(&self) {
+        let (_, name) = self.url.rsplit_once('/').unwrap();
+        let url = SERVER.postgres.url();
+        execute(url, &format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")).await;
+        let others = format!("FROM pg_stat_activity WHERE datname = '{name}'");
+        execute(url, &format!("SELECT pg_terminate_backend(pid, 10000) {others}")).await;
+    }
+
+    /// Lets everybody in again.
+    pub(crate) async fn open(&self) {
+        let (_, name) = self.url.rsplit_once('/').unwrap();
+        execute(SERVER.postgres.url(), &format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")).await;
     }
 
     /// A store over it, with the usual limits.

@@ -46,6 +46,12 @@ pub(crate) fn delivery(events: &[Value]) -> Value {
     })
 }
 
+/// A delivery's body with these events in it, byte for byte.
+pub(crate) fn delivery_of<T: AsRef<[u8]>>(events: &[T]) -> Vec<u8> {
+    let events: Vec<_> = events.iter().map(AsRef::as_ref).collect();
+    [br#"{"eventId":"e","data":{"events":["#, events.join(&b","[..]).as_slice(), b"]}}"].concat()
+}
+
 /// The uuid of an event.
 pub(crate) fn uuid(event: &Value) -> &str {
     event["uuid"].as_str().unwrap()

@@ -66,6 +66,11 @@ impl Gateway {
         Self::start_over(database, settings).await
     }
 
+    /// Starts one whose org keeps every event type.
+    pub(crate) async fn start_for_every_event_type() -> Self {
+        Self::start_with(|settings| settings.orgs.get_mut(ORG).unwrap().event_types = every_event_type()).await
+    }
+
     /// Starts one more over a database.
     pub(crate) async fn start_over(database: TestDatabase, settings: Settings) -> Self {
         let listener = TcpListener::bind(settings.listen).await.unwrap();
@@ -116,6 +121,20 @@ impl Gateway {
     pub(crate) async fn post_graphql(&self, body: impl Into<Body>) -> Response {
         let request = self.client.post(self.url("/graphql")).header("content-type", "application/json").body(body);
         request.send().await.unwrap()
+    }
+
+    /// The details of an event, byte for byte as they are answered.
+    pub(crate) async fn event_details(&self, uuid: &str) -> String {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Event {
+            event_details: Box<serde_json::value::RawValue>,
+        }
+        let query = json!({"query": format!(r#"{{ syncEvent(uuid: "{uuid}") {{ eventDetails }} }}"#)});
+        let answer = self.post_graphql(query.to_string()).await.text().await.unwrap();
+        let mut answer: BTreeMap<String, BTreeMap<String, Event>> = serde_json::from_str(&answer).unwrap();
+        let event = answer.remove("data").and_then(|mut data| data.remove("syncEvent")).unwrap();
+        Box::<str>::from(event.event_details).into_string()
     }
 
     /// A WebSocket whose connection is acknowledged.

@@ -43,6 +43,17 @@ impl Socket {
         socket
     }
 
+    /// Connects and is acknowledged, where somebody is there to do so.
+    pub(crate) async fn try_open(address: SocketAddr) -> Result<Self, Heard> {
+        let connected = Self::connect(handshake(address, "graphql-transport-ws")).await;
+        let mut socket = connected.map_err(|_| Heard::Closed(None))?;
+        socket.try_send(json!({"type": "connection_init"})).await;
+        match socket.hear().await {
+            Heard::Message(_) => Ok(socket),
+            closed @ Heard::Closed(_) => Err(closed),
+        }
+    }
+
     /// Connects, and says nothing yet.
     pub(crate) async fn connect(request: Request<()>) -> Result<Self, tungstenite::Error> {
         Ok(Self(connect_async(request).await?.0))
@@ -51,6 +62,11 @@ impl Socket {
     /// Sends a message.
     pub(crate) async fn send(&mut self, message: Value) {
         self.0.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    /// Sends a message, where the other side is still there.
+    pub(crate) async fn try_send(&mut self, message: Value) -> bool {
+        self.0.send(Message::text(message.to_string())).await.is_ok()
     }
 
     /// Starts an operation.

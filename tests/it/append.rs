@@ -1,0 +1,158 @@
+//! Appending events alone and together: two functions of the database, one result.
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use sluice::event::{IngestSource, ReceivedEvent, Timestamp};
+use sluice::okta::read_event;
+use sluice::store::{Appended, DeliveryRecord, NewEvent, Store};
+use sqlx::AssertSqlSafe;
+use time::macros::date;
+use uuid::Uuid;
+
+use crate::database::TestDatabase;
+use crate::events::sync_event;
+
+/// What is appended at once.
+struct Step {
+    source: IngestSource,
+    event: NewEvent,
+    delivery: Option<DeliveryRecord>,
+}
+
+#[tokio::test]
+async fn an_event_leaves_the_same_rows_alone_and_together_with_another() {
+    let (alone, together) = (TestDatabase::new().await, TestDatabase::new().await);
+    let (store_alone, store_together) = (alone.store(), together.store());
+    for store in [&store_alone, &store_together] {
+        store.add_month(date!(2026 - 03 - 01)).await.unwrap();
+    }
+    for step in steps() {
+        let deliveries: Vec<_> = step.delivery.into_iter().collect();
+        let companion = new_event("acme", &sync_event("companion"), None);
+        let mut apart = append(&store_alone, step.source, std::slice::from_ref(&step.event), &deliveries).await;
+        apart.extend(append(&store_alone, step.source, std::slice::from_ref(&companion), &[]).await);
+        let both = append(&store_together, step.source, &[step.event.clone(), companion], &deliveries).await;
+        assert_eq!(apart, both, "{}", step.event.event.raw);
+    }
+    let tables = [
+        "sync_event",
+        "sync_event_raw",
+        "arrival",
+        "delivery",
+        "application",
+        "application_instance",
+        "log_head",
+        "era",
+        "rejected",
+    ];
+    for table in tables {
+        let (alone, together) = (rows(&alone, table).await, rows(&together, table).await);
+        assert_eq!(alone, together, "{table}");
+        assert_ne!(alone.is_empty(), table != "rejected", "{table}");
+    }
+}
+
+/// Appends, and gives what is told but for the clock.
+async fn append(
+    store: &Store,
+    source: IngestSource,
+    events: &[NewEvent],
+    deliveries: &[DeliveryRecord],
+) -> Vec<(i64, bool, Option<String>)> {
+    let appended = store.append(source, events, deliveries).await.unwrap();
+    let told = |one: Appended| (one.position.get(), one.is_new, one.application_name);
+    appended.into_iter().map(told).collect()
+}
+
+/// All rows of a table, of which nothing but the moment of the append may differ.
+async fn rows(database: &TestDatabase, table: &str) -> Vec<String> {
+    const CLOCKS: [&str; 6] =
+        ["received_at", "event_hook_at", "system_log_at", "workflows_at", "import_at", "started_at"];
+    let sql = format!("SELECT to_jsonb(t)::text FROM {table} t");
+    let texts: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&database.pool).await.unwrap();
+    let without_clock = |text: String| {
+        let mut row: Value = serde_json::from_str(&text).unwrap();
+        for clock in CLOCKS {
+            if row[clock].is_string() {
+                row[clock] = json!("some time");
+            }
+        }
+        row.to_string()
+    };
+    let mut rows: Vec<_> = texts.into_iter().map(without_clock).collect();
+    rows.sort();
+    rows
+}
+
+fn new_event(org: &str, event: &Value, delivery: Option<Uuid>) -> NewEvent {
+    let raw = event.to_string();
+    let json: &RawValue = serde_json::from_str(&raw).unwrap();
+    let occurrence = read_event(json, Timestamp::now().plus(time::Duration::days(3650))).unwrap();
+    NewEvent { org: org.to_owned(), event: ReceivedEvent { occurrence, raw }, delivery }
+}
+
+fn by_hook(org: &str, event: &Value) -> Step {
+    let delivery = DeliveryRecord {
+        id: Uuid::now_v7(),
+        org: org.to_owned(),
+        event_id: Some("an id".to_owned()),
+        event_time: Timestamp::parse("2026-03-04T05:06:10Z"),
+        source: None,
+        headers: "{}".to_owned(),
+    };
+    let event = new_event(org, event, Some(delivery.id));
+    Step { source: IngestSource::EventHook, event, delivery: Some(delivery) }
+}
+
+fn by(source: IngestSource, event: &Value) -> Step {
+    Step { source, event: new_event("acme", event, None), delivery: None }
+}
+
+/// An event of an instance, changed in some places, each a JSON pointer and what stands there then.
+fn odd_event(instance: &str, changes: &[(&str, Value)]) -> Value {
+    let mut event = sync_event(instance);
+    for (pointer, value) in changes {
+        *event.pointer_mut(pointer).unwrap() = value.clone();
+    }
+    event
+}
+
+fn steps() -> Vec<Step> {
+    const LABEL: &str = "/target/0/alternateId";
+    const DISPLAY_NAME: &str = "/target/0/displayName";
+    const NAME: &str = "/debugContext/debugData/appname";
+    let (known, polled) = (sync_event("one"), sync_event("two"));
+    let nothing = json!({"uuid": Uuid::new_v4(), "published": "2026-03-01T00:00:00Z", "eventType": "a.b"});
+    let odd = [
+        nothing,
+        odd_event("one", &[("/target", json!(null))]),
+        odd_event("one", &[("/target/0", json!({"type": "AppInstance", "id": ""}))]),
+        odd_event("one", &[("/target/0", json!({"type": "AppInstance", "id": "0oaone"}))]),
+        odd_event("one", &[("/target/0", json!(null)), (NAME, json!("workday"))]),
+        odd_event("one", &[(LABEL, json!("Newer")), ("/published", json!("2026-03-09T00:00:00Z"))]),
+        odd_event("one", &[(LABEL, json!("Older")), ("/published", json!("2026-03-01T00:00:00Z"))]),
+        odd_event("one", &[(LABEL, json!(null)), ("/published", json!("2026-03-10T00:00:00Z"))]),
+        odd_event("one", &[(LABEL, json!("Of the same time"))]),
+        odd_event("unnamed", &[("/debugContext", json!(null))]),
+        odd_event("unnamed", &[("/debugContext", json!(null))]),
+        odd_event("unnamed", &[]),
+        odd_event("unnamed", &[("/debugContext", json!(null))]),
+        odd_event("unnamed", &[(NAME, json!("of another name"))]),
+        odd_event("plain", &[(DISPLAY_NAME, json!(null)), (NAME, json!("plain"))]),
+        odd_event("plain", &[(DISPLAY_NAME, json!("Plain and Simple")), (NAME, json!("plain"))]),
+        odd_event("plain", &[(DISPLAY_NAME, json!("Renamed")), (NAME, json!("plain"))]),
+    ];
+    let mut steps = vec![by_hook("acme", &known)];
+    steps.extend(odd.iter().map(|event| by_hook("acme", event)));
+    steps.extend([
+        by_hook("acme", &known),
+        by(IngestSource::SystemLog, &known),
+        by(IngestSource::SystemLog, &known),
+        by(IngestSource::Import, &known),
+        by(IngestSource::SystemLog, &polled),
+        by_hook("acme", &polled),
+        by_hook("other", &known),
+        by(IngestSource::EventHook, &sync_event("one")),
+    ]);
+    steps
+}

@@ -1,0 +1,107 @@
+//! Clients that read slowly: they hold up nobody else, and nothing is lost to them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::net::TcpSocket;
+use tokio_tungstenite::{MaybeTlsStream, client_async};
+
+use crate::events::{sync_event, sync_events, uuid};
+use crate::gateway::Gateway;
+use crate::socket::{Heard, Socket, handshake};
+
+/// How many large events there are: together more than the system takes for a client that does not read.
+const EVENTS: usize = 160;
+
+/// How long the message of a large event is.
+const LENGTH: usize = 100_000;
+
+const LARGE: &str = "subscription ($after: Position) { \
+    syncEvents(after: $after, filter: {applicationInstances: [\"0oalarge\"]}) { position message } }";
+
+impl Gateway {
+    /// A WebSocket of a client for which the system holds little, so that it soon has to read or is waited for.
+    async fn slow_socket(&self) -> Socket {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 << 10).unwrap();
+        let stream = MaybeTlsStream::Plain(socket.connect(self.address).await.unwrap());
+        let request = handshake(self.address, "graphql-transport-ws");
+        let mut socket = Socket(client_async(request, stream).await.unwrap().0);
+        socket.send(json!({"type": "connection_init"})).await;
+        assert_eq!(socket.message().await, json!({"type": "connection_ack"}));
+        socket
+    }
+
+    async fn deliver_large_events(&self) {
+        let mut events = sync_events("large", EVENTS);
+        for event in &mut events {
+            event["displayMessage"] = "x".repeat(LENGTH).into();
+        }
+        self.deliver(&events).await;
+    }
+}
+
+/// The position of a large event, which must be whole.
+fn position(event: &Value) -> usize {
+    assert_eq!(event["message"].as_str().unwrap().len(), LENGTH);
+    event["position"].as_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_operation_with_much_to_tell_does_not_silence_another_on_its_socket() {
+    let gateway = Gateway::start().await;
+    gateway.deliver_large_events().await;
+    let mut socket = gateway.slow_socket().await;
+    let live = "subscription { syncEvents(filter: {applicationInstances: [\"0oasmall\"]}) { uuid } }";
+    socket.subscribe("small", live, json!({})).await;
+    socket.subscribe("large", LARGE, json!({"after": "0"})).await;
+    // Once the history is on its way, and cannot be told to its end as long as nobody reads.
+    assert_eq!(position(&socket.event("large").await), 1);
+    let small = sync_event("small");
+    gateway.deliver(std::slice::from_ref(&small)).await;
+    let mut large = 1;
+    loop {
+        let message = socket.message().await;
+        let event = &message["payload"]["data"]["syncEvents"];
+        if message["id"] == "small" {
+            break assert_eq!(event["uuid"], uuid(&small));
+        }
+        large += 1;
+        assert_eq!(position(event), large);
+    }
+    assert!(large < EVENTS, "the small event came after all the large ones");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_closed_while_others_get_on_and_resumes_without_a_loss() {
+    let gateway = Gateway::start_with(|settings| {
+        settings.limits.socket_write_seconds = 1;
+        settings.limits.sockets = 2;
+    })
+    .await;
+    gateway.deliver_large_events().await;
+    let mut slow = gateway.slow_socket().await;
+    slow.subscribe("1", LARGE, json!({"after": "0"})).await;
+    let mut other = gateway.socket().await;
+    other.subscribe("1", LARGE, json!({"after": "0"})).await;
+    for expected in 1..=EVENTS {
+        assert_eq!(position(&other.event("1").await), expected);
+    }
+    // There is room for another socket only once the slow one's place is free.
+    let mut again = loop {
+        match Socket::try_open(gateway.address).await {
+            Ok(socket) => break socket,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    let mut last = 0;
+    while let Heard::Message(message) = slow.hear().await {
+        last += 1;
+        assert_eq!(position(&message["payload"]["data"]["syncEvents"]), last);
+    }
+    assert!(last < EVENTS, "the slow client got everything");
+    again.subscribe("1", LARGE, json!({"after": last.to_string()})).await;
+    for expected in last + 1..=EVENTS {
+        assert_eq!(position(&again.event("1").await), expected);
+    }
+}

@@ -1,0 +1,25 @@
+//! What must hold of the log, whatever happened to it.
+
+use sqlx::PgPool;
+
+/// Rows of the log's tables that do not agree with each other.
+const DISAGREEMENTS: &str = "
+    SELECT count(*) FROM arrival a
+    FULL JOIN sync_event e ON e.position = a.position FULL JOIN sync_event_raw r ON r.position = a.position
+    WHERE a.uuid IS DISTINCT FROM e.uuid OR a.org IS DISTINCT FROM e.org OR a.published IS DISTINCT FROM e.published
+        OR a.published IS DISTINCT FROM r.published OR a.uuid::text IS DISTINCT FROM r.raw::json ->> 'uuid'";
+
+/// Checks that positions are 1 to the head without a gap, that every event stands there once, and that all tables
+/// agree. Gives the uuids in the order of the log.
+pub(crate) async fn check_log(pool: &PgPool) -> Vec<String> {
+    let number = async |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await.unwrap();
+    let rows: Vec<(i64, String)> =
+        sqlx::query_as("SELECT position, uuid::text FROM arrival ORDER BY position").fetch_all(pool).await.unwrap();
+    let (positions, uuids): (Vec<i64>, Vec<String>) = rows.into_iter().unzip();
+    let head = number("SELECT position FROM log_head").await;
+    assert!(positions.iter().copied().eq(1..=head), "positions are not 1 to {head} without a gap");
+    assert_eq!(number("SELECT count(DISTINCT uuid) FROM arrival").await, head);
+    assert_eq!(number(DISAGREEMENTS).await, 0);
+    assert_eq!(number("SELECT coalesce(sum(event_count), 0)::bigint FROM application_instance").await, head);
+    uuids
+}

@@ -1,0 +1,189 @@
+//! A gateway as a process of its own, with a private Postgres, so that it can be killed.
+
+use std::fs::{self, File, Permissions};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rand::RngExt as _;
+use reqwest::{Client, StatusCode};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use sluice::store::private::PrivatePostgres;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+
+use crate::gateway::HOOK_SECRET;
+
+/// The longest that anything may take before a test fails.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A data directory and an address, and the gateway that runs there. Everything is gone when this is dropped.
+pub(crate) struct GatewayProcess {
+    pub(crate) address: SocketAddr,
+    pub(crate) data_dir: PathBuf,
+    child: Option<Child>,
+    client: Client,
+    directory: TempDir,
+}
+
+impl GatewayProcess {
+    /// Starts one.
+    pub(crate) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// Starts one with more settings, lines of `sluice.toml` that come before the org `acme`.
+    pub(crate) async fn start_with(settings: &str) -> Self {
+        let mut process = Self::prepare("data", settings);
+        process.start_again().await;
+        process
+    }
+
+    /// A place for a gateway, in which none runs yet.
+    pub(crate) fn prepare(data_dir: &str, settings: &str) -> Self {
+        // Postgres, which does not run as root, must get there.
+        let directory =
+            tempfile::Builder::new().prefix("sluice-process-").permissions(Permissions::from_mode(0o755)).tempdir();
+        let directory = directory.unwrap();
+        let org = "[[orgs]]\nname = \"acme\"\nhook_secrets = [\"env:TEST_HOOK_SECRET\"]\n";
+        fs::write(directory.path().join("sluice.toml"), format!("{settings}\n{org}")).unwrap();
+        Self {
+            address: free_address(),
+            data_dir: directory.path().join(data_dir),
+            child: None,
+            client: Client::builder().no_proxy().timeout(PATIENCE).build().unwrap(),
+            directory,
+        }
+    }
+
+    /// A command of sluice on the data directory. What it says goes to `output.log` beside it.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        let log = File::options().create(true).append(true).open(self.log()).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        command.arg(name).arg("--data-dir").arg(&self.data_dir).arg("--config").arg(self.beside("sluice.toml"));
+        for inherited in ["DATABASE_URL", "SLUICE_DATA_DIR", "SLUICE_CONFIG", "SLUICE_LISTEN", "SLUICE_LOG_FORMAT"] {
+            command.env_remove(inherited);
+        }
+        command.env("TEST_HOOK_SECRET", HOOK_SECRET).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command
+    }
+
+    /// The command `serve`, at the address.
+    pub(crate) fn serve(&self) -> Command {
+        let mut command = self.command("serve");
+        command.arg("--listen").arg(self.address.to_string());
+        command
+    }
+
+    /// Starts it where it ran before, and waits until it is ready.
+    pub(crate) async fn start_again(&mut self) {
+        self.child = Some(self.serve().spawn().unwrap());
+        self.wait_until(async |process| process.status("/readyz").await == Some(StatusCode::OK)).await;
+    }
+
+    /// Waits until something holds; the gateway must not end meanwhile.
+    pub(crate) async fn wait_until(&mut self, holds: impl AsyncFn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(self).await {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
+            assert!(ended.is_none(), "the gateway ended: {}", self.output());
+            assert!(Instant::now() < deadline, "it takes too long: {}", self.output());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The status with which it answers; none where it does not answer.
+    pub(crate) async fn status(&self, path: &str) -> Option<StatusCode> {
+        let answer = self.client.get(format!("http://{}{path}", self.address)).send().await;
+        answer.ok().map(|answer| answer.status())
+    }
+
+    /// Sends the gateway a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let process = self.child.as_ref().and_then(Child::id).unwrap();
+        kill_process(pid(process), signal).unwrap();
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let mut child = self.child.take().unwrap();
+        tokio::time::timeout(PATIENCE, child.wait()).await.expect("the gateway ends in time").unwrap()
+    }
+
+    /// Ends it as a crash does.
+    pub(crate) async fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.ended().await;
+    }
+
+    /// The main process of its Postgres, where one runs.
+    pub(crate) fn postgres(&self) -> Option<Pid> {
+        let text = fs::read_to_string(self.postgres_dir().join("postmaster.pid")).ok()?;
+        let process = pid(text.lines().next()?.trim().parse().ok()?);
+        test_kill_process(process).is_ok().then_some(process)
+    }
+
+    /// The directory of its Postgres's data.
+    pub(crate) fn postgres_dir(&self) -> PathBuf {
+        self.data_dir.join("postgres/data")
+    }
+
+    /// Its database.
+    pub(crate) fn database_url(&self) -> String {
+        PrivatePostgres::url_of_running(&self.data_dir)
+    }
+
+    /// For looking into its database.
+    pub(crate) fn pool(&self) -> PgPool {
+        PgPoolOptions::new().max_connections(2).connect_lazy(&self.database_url()).unwrap()
+    }
+
+    /// What its commands have said.
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.beside("output.log")
+    }
+
+    /// A path beside the data directory.
+    fn beside(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+impl Drop for GatewayProcess {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // Failing that, it has ended.
+            _ = child.start_kill();
+        }
+        // Postgres follows; only then can its directory be removed.
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while self.postgres().is_some() && std::time::Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn pid(process: u32) -> Pid {
+    Pid::from_raw(process.try_into().unwrap()).unwrap()
+}
+
+/// An address that is free, and of which the system will not take the port for somebody's outgoing connection while no
+/// gateway listens there.
+fn free_address() -> SocketAddr {
+    loop {
+        let port = rand::rng().random_range(10_000..32_000);
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
