@@ -162,6 +162,7 @@ CREATE TABLE application (
     last_event_at timestamptz,
     PRIMARY KEY (org, name)
 ) WITH (fillfactor = 50);
+CREATE INDEX application_without_display_name ON application (org) WHERE display_name IS NULL;
 COMMENT ON TABLE application IS 'Applications: what several instances are instances of.';
 COMMENT ON COLUMN application.org IS 'The configured name of the Okta org.';
 COMMENT ON COLUMN application.name IS 'Okta''s key: office365.';

@@ -72,7 +72,7 @@ impl Log {
         let months = Arc::new(months::Months::new(store.clone()));
         months.make_ahead().await?;
         for _ in 0..WRITERS {
-            let writer = Writer::new(store.clone(), Arc::clone(&months), ends.clone(), options.clone());
+            let writer = Writer::new(store.appender(), Arc::clone(&months), ends.clone(), options.clone());
             tokio::spawn(writer.run(Arc::clone(&inbox)));
         }
         tokio::spawn(ends::tell_others(store.clone(), ends.head()));

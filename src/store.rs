@@ -14,7 +14,7 @@ mod read;
 mod rejected;
 mod row;
 
-pub use append::{Appended, DeliveryRecord, NewEvent};
+pub use append::{Appended, Appender, DeliveryRecord, NewEvent};
 pub use arrival::ArrivalRecord;
 pub use catalogue::{ApplicationFilter, InstanceFilter};
 pub use error::StoreError;
@@ -72,6 +72,10 @@ pub struct Store {
 /// one to keep what is rejected.
 const WRITE_CONNECTIONS: u32 = 4;
 
+/// Plans for appends are made while the tables are still empty, and kept: they must suit tables that are not.
+const LOOKUPS_BY_INDEX: [(&str, &str); 3] =
+    [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
+
 /// How long to wait for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -93,7 +97,7 @@ impl Store {
                 .after_connect(|connection, _| {
                     Box::pin(async move { sqlx::query("SELECT log_check_era()").execute(connection).await.map(drop) })
                 })
-                .connect_lazy_with(connect_options(&options.url, options.append_timeout)?),
+                .connect_lazy_with(connect_options(&options.url, options.append_timeout)?.options(LOOKUPS_BY_INDEX)),
             reads: pool(options.read_connections)
                 .connect_lazy_with(connect_options(&options.url, options.query_timeout)?),
             direct: connect_options(&options.url, Duration::ZERO)?,

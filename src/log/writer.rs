@@ -11,7 +11,7 @@ use super::ends::Ends;
 use super::group::{Group, Written};
 use super::months::Months;
 use crate::event::{IngestSource, Position};
-use crate::store::{Appended, DeliveryRecord, NewEvent, Store, StoreError};
+use crate::store::{Appended, Appender, DeliveryRecord, NewEvent, StoreError};
 
 /// Events that come together.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub(super) struct Waiting {
 }
 
 pub(super) struct Writer {
-    store: Store,
+    appender: Appender,
     months: Arc<Months>,
     ends: Ends,
     options: LogOptions,
@@ -74,11 +74,11 @@ pub(super) struct Writer {
 type Inbox = Mutex<mpsc::Receiver<Waiting>>;
 
 impl Writer {
-    pub(super) fn new(store: Store, months: Arc<Months>, ends: Ends, options: LogOptions) -> Self {
-        Self { store, months, ends, options }
+    pub(super) fn new(appender: Appender, months: Arc<Months>, ends: Ends, options: LogOptions) -> Self {
+        Self { appender, months, ends, options }
     }
 
-    pub(super) async fn run(self, inbox: Arc<Inbox>) {
+    pub(super) async fn run(mut self, inbox: Arc<Inbox>) {
         let mut left_over = None;
         while let Some(group) = self.next_group(&inbox, &mut left_over).await {
             self.commit(group).await;
@@ -106,7 +106,7 @@ impl Writer {
         Some(group)
     }
 
-    async fn commit(&self, group: Group) {
+    async fn commit(&mut self, group: Group) {
         metrics::histogram!("sluice_commit_events").record(u32::try_from(group.events.len()).unwrap_or(u32::MAX));
         let written = match self.append(group.source, &group.events, &group.deliveries).await {
             Err(StoreError::Data(error)) => {
@@ -125,7 +125,7 @@ impl Writer {
         }
     }
 
-    async fn append_one_by_one(&self, group: &Group) -> Result<Vec<Written>, StoreError> {
+    async fn append_one_by_one(&mut self, group: &Group) -> Result<Vec<Written>, StoreError> {
         let mut written = Vec::with_capacity(group.events.len());
         for event in &group.events {
             match self.append(group.source, std::slice::from_ref(event), &group.deliveries).await {
@@ -141,7 +141,7 @@ impl Writer {
 
     /// Appends, and tries again while the database is away: to append twice stores once.
     async fn append(
-        &self,
+        &mut self,
         source: IngestSource,
         events: &[NewEvent],
         deliveries: &[DeliveryRecord],
@@ -167,14 +167,14 @@ impl Writer {
     }
 
     async fn append_once(
-        &self,
+        &mut self,
         source: IngestSource,
         events: &[NewEvent],
         deliveries: &[DeliveryRecord],
     ) -> Result<Vec<Appended>, StoreError> {
         self.months.make(events.iter().map(|new| new.event.occurrence.published)).await?;
         // A network that swallows everything must not hold the writers for ever.
-        match timeout(self.options.append_timeout, self.store.append(source, events, deliveries)).await {
+        match timeout(self.options.append_timeout, self.appender.append(source, events, deliveries)).await {
             Ok(appended) => appended,
             Err(_) => Err(StoreError::NoAnswer),
         }

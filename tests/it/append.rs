@@ -1,4 +1,4 @@
-//! Appending events alone and together: two functions of the database, one result.
+//! Appending events alone and together: two ways into the database, one result.
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ async fn append(
     events: &[NewEvent],
     deliveries: &[DeliveryRecord],
 ) -> Vec<(i64, bool, Option<String>)> {
-    let appended = store.append(source, events, deliveries).await.unwrap();
+    let appended = store.appender().append(source, events, deliveries).await.unwrap();
     let told = |one: Appended| (one.position.get(), one.is_new, one.application_name);
     appended.into_iter().map(told).collect()
 }
