@@ -75,7 +75,7 @@ impl Log {
             let writer = Writer::new(store.appender(), Arc::clone(&months), ends.clone(), options.clone());
             tokio::spawn(writer.run(Arc::clone(&inbox)));
         }
-        tokio::spawn(ends::tell_others(store.clone(), ends.head()));
+        tokio::spawn(ends::tell_others(store.head_teller(), ends.head()));
         let room_size = (options.waiting_bytes / ROOM_UNIT).max(1);
         Ok(Self { store, waiting, room: Arc::new(Semaphore::new(room_size)), room_size, ends })
     }

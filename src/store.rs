@@ -5,6 +5,7 @@ mod arrival;
 mod catalogue;
 mod error;
 mod filter;
+mod kept;
 mod listen;
 mod naming;
 mod page;
@@ -18,7 +19,7 @@ pub use append::{Appended, Appender, DeliveryRecord, NewEvent};
 pub use arrival::ArrivalRecord;
 pub use catalogue::{ApplicationFilter, InstanceFilter};
 pub use error::StoreError;
-pub use listen::HeadListener;
+pub use listen::{HeadListener, HeadTeller};
 pub use page::EventPage;
 pub use read::{LogEnds, ReadThrough};
 pub use rejected::Rejection;
@@ -27,6 +28,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
@@ -56,6 +58,14 @@ impl StoreOptions {
             query_timeout: Duration::from_secs(30),
         }
     }
+
+    /// Whether the URL can be read.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn check(&self) -> Result<(), StoreError> {
+        connect_options(&self.url, self.query_timeout).map(drop)
+    }
 }
 
 /// The database: a few connections that append, and others that read, so that no reader keeps a writer waiting.
@@ -64,13 +74,17 @@ pub struct Store {
     writes: PgPool,
     reads: PgPool,
     /// For what takes its time or a connection of its own.
-    direct: PgConnectOptions,
+    direct: Arc<PgConnectOptions>,
     partitions: Arc<Partitions>,
 }
 
 /// How many connections append: one whose batch is being committed, one whose batch comes next, one to make partitions,
 /// one to keep what is rejected.
 const WRITE_CONNECTIONS: u32 = 4;
+
+/// How long a connection may have been idle to be used without asking whether it still lives: after the database was
+/// away, nobody gets a dead one.
+const TRUSTED: Duration = Duration::from_millis(500);
 
 /// Plans for appends are made while the tables are still empty, and kept: they must suit tables that are not.
 const LOOKUPS_BY_INDEX: [(&str, &str); 3] =
@@ -91,6 +105,14 @@ impl Store {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .max_lifetime(None)
                 .test_before_acquire(false)
+                .before_acquire(|connection, about| {
+                    Box::pin(async move {
+                        if about.idle_for > TRUSTED {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                })
         };
         Ok(Self {
             writes: pool(WRITE_CONNECTIONS)
@@ -100,7 +122,7 @@ impl Store {
                 .connect_lazy_with(connect_options(&options.url, options.append_timeout)?.options(LOOKUPS_BY_INDEX)),
             reads: pool(options.read_connections)
                 .connect_lazy_with(connect_options(&options.url, options.query_timeout)?),
-            direct: connect_options(&options.url, Duration::ZERO)?,
+            direct: Arc::new(connect_options(&options.url, Duration::ZERO)?),
             partitions: Arc::default(),
         })
     }
@@ -122,7 +144,7 @@ impl Store {
     /// A connection of its own, without a limit on what it does.
     fn direct_pool(&self) -> PgPool {
         let connection = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-        connection.acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(self.direct.clone())
+        connection.acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(PgConnectOptions::clone(&self.direct))
     }
 
     /// Whether the database answers.

@@ -11,6 +11,7 @@ use super::secret::Secrets;
 use super::{Database, Org, Settings, SettingsError};
 use crate::auth::{HookSecrets, Readers};
 use crate::event::EventTypePattern;
+use crate::store::StoreOptions;
 
 /// The event types that are kept where an org does not say: the sync family.
 const SYNC_FAMILY: [&str; 7] = [
@@ -50,7 +51,7 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
     }
     let readers = checker.readers(file.readers);
     checker.door(arguments, &orgs, &readers);
-    checker.faults.extend(file.limits.zeros().into_iter().map(|name| format!("limits.{name}: must be at least 1")));
+    checker.faults.extend(file.limits.faults());
     let database = checker.database(&arguments.common);
     match database {
         Some(database) if checker.faults.is_empty() => Ok(Settings {
@@ -178,8 +179,12 @@ impl Checker<'_> {
 
     fn database(&mut self, common: &Common) -> Option<Database> {
         let database = database(common, self.secrets.variable);
-        if database.is_none() {
-            self.faults.push(NO_PLACE.to_owned());
+        match &database {
+            None => self.faults.push(NO_PLACE.to_owned()),
+            Some(Database::Url(url)) => {
+                self.faults.extend(StoreOptions::new(url).check().err().map(|it| it.to_string()));
+            }
+            Some(Database::Private(_)) => {}
         }
         database
     }
@@ -187,7 +192,7 @@ impl Checker<'_> {
 
 /// Where the log is, as the command line and the environment say.
 pub(super) fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Option<Database> {
-    if let Some(url) = &common.database_url {
+    if let Some(url) = common.database_url.as_ref().filter(|url| !url.is_empty()) {
         return Some(Database::Url(url.clone()));
     }
     common.data_dir.clone().or_else(|| default_data_directory(variable)).map(Database::Private)

@@ -52,7 +52,18 @@ pub(super) fn read(named: Option<&Path>) -> Result<(File, PathBuf), String> {
         }
         Err(error) => return Err(format!("{}: {error}", path.display())),
     };
-    let file =
-        toml::from_str(&text).map_err(|error| format!("{}: {}", path.display(), error.to_string().trim_end()))?;
+    let file = toml::from_str(&text).map_err(|error| format!("{}, {}", path.display(), told(&error, &text)))?;
     Ok((file, directory))
+}
+
+/// What is wrong, and in which line; never what stands there, which may be a secret.
+fn told(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let message = error.message();
+    let expected = message.starts_with("invalid ").then(|| message.split_once(", expected ")).flatten();
+    match expected {
+        Some((_, expected)) => format!("line {line}: expected {expected}"),
+        None => format!("line {line}: {message}"),
+    }
 }

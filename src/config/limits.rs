@@ -60,28 +60,29 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The limits that are zero, which none may be.
-    pub(super) fn zeros(&self) -> Vec<&'static str> {
-        let numbers = [
-            ("connections", self.connections),
-            ("sockets", self.sockets),
-            ("operations_per_socket", self.operations_per_socket),
-            ("query_body_bytes", self.query_body_bytes),
-            ("delivery_body_bytes", self.delivery_body_bytes),
-            ("delivery_events", self.delivery_events),
-            ("waiting_bytes", self.waiting_bytes),
-            ("window_bytes", self.window_bytes),
-            ("query_connections", self.query_connections as usize),
+    /// What is wrong with them: each has to be from 1 to what makes sense.
+    pub(super) fn faults(&self) -> Vec<String> {
+        const NUMBER: u64 = 1_000_000;
+        const BYTES: u64 = 1 << 40;
+        const SECONDS: u64 = 86_400;
+        let limits = [
+            ("connections", self.connections as u64, NUMBER),
+            ("sockets", self.sockets as u64, NUMBER),
+            ("operations_per_socket", self.operations_per_socket as u64, NUMBER),
+            ("connection_init_seconds", self.connection_init_seconds, SECONDS),
+            ("socket_write_seconds", self.socket_write_seconds, SECONDS),
+            ("socket_ping_seconds", self.socket_ping_seconds, SECONDS),
+            ("query_body_bytes", self.query_body_bytes as u64, BYTES),
+            ("delivery_body_bytes", self.delivery_body_bytes as u64, BYTES),
+            ("delivery_events", self.delivery_events as u64, NUMBER),
+            ("waiting_bytes", self.waiting_bytes as u64, BYTES),
+            ("window_bytes", self.window_bytes as u64, BYTES),
+            ("query_seconds", self.query_seconds, SECONDS),
+            ("append_seconds", self.append_seconds, SECONDS),
+            ("query_connections", self.query_connections.into(), NUMBER),
         ];
-        let seconds = [
-            ("connection_init_seconds", self.connection_init_seconds),
-            ("socket_write_seconds", self.socket_write_seconds),
-            ("socket_ping_seconds", self.socket_ping_seconds),
-            ("query_seconds", self.query_seconds),
-            ("append_seconds", self.append_seconds),
-        ];
-        let numbers = numbers.into_iter().filter(|(_, number)| *number == 0).map(|(name, _)| name);
-        numbers.chain(seconds.into_iter().filter(|(_, number)| *number == 0).map(|(name, _)| name)).collect()
+        let wrong = limits.into_iter().filter(|(_, limit, most)| !(1..=*most).contains(limit));
+        wrong.map(|(name, _, most)| format!("limits.{name}: must be from 1 to {most}")).collect()
     }
 
     /// How long a query may take in the database.

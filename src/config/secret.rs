@@ -17,6 +17,9 @@ impl Secrets<'_> {
     /// # Errors
     /// It is not there, is empty, or could not be sent in a header.
     pub(super) fn find(&self, named: &str) -> Result<SecretString, String> {
+        if named == "env:" || named == "file:" {
+            return Err(format!("{named} names nothing: give it as {named}NAME"));
+        }
         let secret = if let Some(name) = named.strip_prefix("env:") {
             (self.variable)(name).ok_or_else(|| format!("the environment variable {name} is not set"))?
         } else if let Some(path) = named.strip_prefix("file:") {

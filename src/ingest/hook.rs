@@ -68,6 +68,7 @@ impl Intake {
         let Sorted { wanted, broken, dropped } = self.sort(org, record.id, delivery.events);
         let mut receipt = Receipt { dropped, rejected: broken.len(), ..Receipt::default() };
         self.reject(&broken).await?;
+        Self::record(org, IngestSource::EventHook, &receipt);
         let mut wanted = wanted.into_iter().peekable();
         while wanted.peek().is_some() {
             let request = AppendRequest {
@@ -75,9 +76,10 @@ impl Intake {
                 events: wanted.by_ref().take(APPEND_EVENTS).collect(),
                 deliveries: vec![record.clone()],
             };
-            receipt += self.append(org, request).await?;
+            let appended = self.append(org, request).await?;
+            Self::record(org, IngestSource::EventHook, &appended);
+            receipt += appended;
         }
-        Self::record(org, IngestSource::EventHook, &receipt);
         Ok(receipt)
     }
 
@@ -90,7 +92,10 @@ impl Intake {
     /// Keeps a body that is no delivery, and says what is wrong with it.
     async fn refuse(&self, org: &str, reason: String, body: &[u8]) -> HookError {
         match self.reject(&[rejection(org, reason.clone(), body)]).await {
-            Ok(()) => HookError::NotADelivery(reason),
+            Ok(()) => {
+                Self::record(org, IngestSource::EventHook, &Receipt { rejected: 1, ..Receipt::default() });
+                HookError::NotADelivery(reason)
+            }
             Err(error) => error.into(),
         }
     }

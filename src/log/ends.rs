@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::sleep;
 
 use crate::event::{Position, SyncEvent};
-use crate::store::Store;
+use crate::store::HeadTeller;
 
 /// Events of one commit, in the order of the log.
 pub type Commit = Arc<[Arc<SyncEvent>]>;
@@ -16,7 +16,7 @@ pub type Commit = Arc<[Arc<SyncEvent>]>;
 const COMMITS: usize = 32;
 
 /// At most how often other gateways are told that the log has grown.
-const NOTIFY_INTERVAL: Duration = Duration::from_millis(5);
+const NOTIFY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Where the log ends, and what was last added to it. Clones are the same.
 #[derive(Clone, Debug)]
@@ -48,10 +48,10 @@ impl Ends {
 }
 
 /// Tells the other gateways about this one's appends. A hint: what gets lost, their polls find. Ends with the log.
-pub(super) async fn tell_others(store: Store, mut head: watch::Receiver<Position>) {
+pub(super) async fn tell_others(mut teller: HeadTeller, mut head: watch::Receiver<Position>) {
     while head.changed().await.is_ok() {
         let position = *head.borrow_and_update();
-        if let Err(error) = store.notify(position).await {
+        if let Err(error) = teller.tell(position).await {
             tracing::debug!(%error, "could not tell other gateways that the log has grown");
         }
         sleep(NOTIFY_INTERVAL).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::LengthLimitError;
@@ -27,20 +28,27 @@ pub(super) struct Hooks {
 /// How long a body may take to come in. Okta itself waits 3 seconds for the whole answer.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The org that a request's path names.
+type Org = Result<Path<String>, PathRejection>;
+
 impl Hooks {
-    fn org(&self, name: &str) -> Result<&HookSecrets, Problem> {
-        let unknown = || Problem::new(StatusCode::NOT_FOUND, "UNKNOWN_ORG", format!("there is no org {name:?} here"));
-        self.orgs.get(name).ok_or_else(unknown)
+    fn org(&self, path: Org) -> Result<(String, &HookSecrets), Problem> {
+        let unknown = |text: String| Problem::new(StatusCode::NOT_FOUND, "UNKNOWN_ORG", text);
+        let Path(name) = path.map_err(|error| unknown(format!("there is no such org here: {error}")))?;
+        match self.orgs.get(&name) {
+            Some(secrets) => Ok((name, secrets)),
+            None => Err(unknown(format!("there is no org {name:?} here"))),
+        }
     }
 }
 
 /// Okta asks once, before it delivers, whether somebody is there.
 pub(super) async fn challenge(
     State(hooks): State<Hooks>,
-    Path(org): Path<String>,
+    org: Org,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    hooks.org(&org)?;
+    hooks.org(org)?;
     let challenge = headers.get("x-okta-verification-challenge").and_then(|value| value.to_str().ok());
     let challenge = challenge.ok_or_else(|| {
         let message = "expected the header x-okta-verification-challenge; deliveries are POSTed here";
@@ -52,11 +60,11 @@ pub(super) async fn challenge(
 /// Takes in one delivery. 200 means that it is durable.
 pub(super) async fn deliver(
     State(hooks): State<Hooks>,
-    Path(org): Path<String>,
+    org: Org,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Receipt>, Problem> {
-    let secrets = hooks.org(&org)?;
+    let (org, secrets) = hooks.org(org)?;
     if !secrets.accept(headers.get(&secrets.header).map(header::HeaderValue::as_bytes)) {
         metrics::counter!("sluice_hooks_refused_total", "org" => org).increment(1);
         let message = format!("the header {} does not hold a hook secret of this org", secrets.header);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
@@ -16,7 +16,8 @@ const LONGEST_ID: usize = 128;
 
 /// Gives the request an id, or keeps the one it came with, and tells log and metrics how it ended.
 pub(super) async fn observe(request: Request, next: Next) -> Response {
-    let given = request.headers().get(&REQUEST_ID).filter(|id| id.len() <= LONGEST_ID && id.to_str().is_ok()).cloned();
+    let usable = |id: &&HeaderValue| (1..=LONGEST_ID).contains(&id.len()) && id.to_str().is_ok();
+    let given = request.headers().get(&REQUEST_ID).filter(usable).cloned();
     let id = given.or_else(|| HeaderValue::try_from(Uuid::now_v7().to_string()).ok());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
@@ -34,7 +35,8 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     }
     .instrument(span)
     .await;
-    let labels = [("route", route), ("method", method.to_string()), ("status", response.status().as_u16().to_string())];
+    let labels =
+        [("route", route), ("method", method_label(&method)), ("status", response.status().as_u16().to_string())];
     metrics::counter!("sluice_http_requests_total", &labels).increment(1);
     let [route, ..] = labels;
     metrics::histogram!("sluice_http_request_seconds", &[route]).record(started.elapsed());
@@ -42,4 +44,12 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// The method as a label of metrics, of which there must not be as many as clients can think of.
+fn method_label(method: &Method) -> String {
+    let is_known =
+        [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS, Method::PUT, Method::PATCH, Method::DELETE]
+            .contains(method);
+    if is_known { method.to_string() } else { "other".to_owned() }
 }

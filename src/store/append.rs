@@ -1,10 +1,10 @@
 //! Appending to the log: one call, one transaction.
 
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{PgConnection, Postgres};
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
+use super::kept::KeptConnection;
 use super::{Store, StoreError};
 use crate::event::{Entity, IngestSource, Position, ReceivedEvent, Timestamp};
 
@@ -51,13 +51,9 @@ pub struct Appended {
 
 type AppendedRow = (i64, i64, bool, Option<String>, OffsetDateTime);
 
-/// A connection of its own that appends: it is kept, as to get one from the pool and give it back would cost a lone
-/// event a tenth of its time.
+/// A connection of its own that appends.
 #[derive(Debug)]
-pub struct Appender {
-    connections: PgPool,
-    connection: Option<PoolConnection<Postgres>>,
-}
+pub struct Appender(KeptConnection);
 
 impl Appender {
     /// Appends events that came by one way, no two of the same org and uuid, and tells for each where it is. All or
@@ -71,23 +67,13 @@ impl Appender {
         events: &[NewEvent],
         deliveries: &[DeliveryRecord],
     ) -> Result<Vec<Appended>, StoreError> {
-        // After an error, or when nobody waits any more, nobody knows what it is about: it is closed.
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.connect().await?,
-        };
+        let mut connection = self.0.take().await?;
         let mut rows = append(&mut connection, source, events, deliveries).await?;
-        self.connection = Some(connection);
+        self.0.keep(connection);
         rows.sort_unstable_by_key(|row| row.0);
         let appended: Vec<_> = rows.into_iter().map(Appended::from).collect();
         debug_assert_eq!(appended.len(), events.len(), "each event is either new or known");
         Ok(appended)
-    }
-
-    async fn connect(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        let mut connection = self.connections.acquire().await?;
-        connection.close_on_drop();
-        Ok(connection)
     }
 }
 
@@ -114,20 +100,7 @@ async fn append(
 impl Store {
     /// A connection that appends.
     pub fn appender(&self) -> Appender {
-        Appender { connections: self.writes.clone(), connection: None }
-    }
-
-    /// Tells every gateway that the log has grown to a position.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn notify(&self, head: Position) -> Result<(), StoreError> {
-        // A hint that is lost in a crash costs nothing, and waiting for the disk would keep appends from it.
-        sqlx::query("SELECT set_config('synchronous_commit', 'off', true), pg_notify('sluice_log', $1)")
-            .bind(head.to_string())
-            .execute(&self.reads)
-            .await?;
-        Ok(())
+        Appender(KeptConnection::of(self.writes.clone()))
     }
 
     /// Makes the partitions of a month, where they are missing.

@@ -1,11 +1,33 @@
-//! Being told that the log has grown. A hint: what it does not tell, a poll finds.
+//! Telling that the log has grown, and being told. A hint: what it does not tell, a poll finds.
 
 use std::time::Duration;
 
 use sqlx::postgres::PgListener;
 
+use super::kept::KeptConnection;
 use super::{Store, StoreError};
 use crate::event::Position;
+
+/// Tells every gateway that the log has grown.
+#[derive(Debug)]
+pub struct HeadTeller(KeptConnection);
+
+impl HeadTeller {
+    /// Tells through where.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn tell(&mut self, head: Position) -> Result<(), StoreError> {
+        let mut connection = self.0.take().await?;
+        // A hint that is lost in a crash costs nothing, and waiting for the disk would keep appends from it.
+        sqlx::query("SELECT set_config('synchronous_commit', 'off', true), pg_notify('sluice_log', $1)")
+            .bind(head.to_string())
+            .execute(&mut *connection)
+            .await?;
+        self.0.keep(connection);
+        Ok(())
+    }
+}
 
 /// Listens for appends, made by whichever gateway.
 #[derive(Debug)]
@@ -17,6 +39,11 @@ pub struct HeadListener {
 const SILENCE: Duration = Duration::from_secs(15);
 
 impl Store {
+    /// A connection that tells.
+    pub fn head_teller(&self) -> HeadTeller {
+        HeadTeller(KeptConnection::of(self.reads.clone()))
+    }
+
     /// Starts to listen.
     ///
     /// # Errors

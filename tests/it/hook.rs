@@ -40,8 +40,10 @@ async fn the_challenge_is_echoed_to_who_knows_the_org() {
     assert_eq!(response.json::<Value>().await.unwrap(), json!({"verification": "q\"8-~"}));
     let response = get("/okta/acme/hooks").send().await.unwrap();
     assert_eq!(refusal(response).await, (StatusCode::BAD_REQUEST, json!("NO_CHALLENGE")));
-    let response = get("/okta/other/hooks").header(challenge, "q").send().await.unwrap();
-    assert_eq!(refusal(response).await, (StatusCode::NOT_FOUND, json!("UNKNOWN_ORG")));
+    for unknown in ["/okta/other/hooks", "/okta/%ff/hooks"] {
+        let response = get(unknown).header(challenge, "q").send().await.unwrap();
+        assert_eq!(refusal(response).await, (StatusCode::NOT_FOUND, json!("UNKNOWN_ORG")), "{unknown}");
+    }
     let delivered = gateway.client.post(gateway.url("/okta/ACME/hooks")).header("authorization", HOOK_SECRET);
     let response = delivered.body(delivery(&sync_events("one", 1)).to_string()).send().await.unwrap();
     assert_eq!(refusal(response).await, (StatusCode::NOT_FOUND, json!("UNKNOWN_ORG")));

@@ -1,0 +1,323 @@
+//! Settings are checked as a whole before anything starts: every fault is told with its place, and no secret is.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use clap::Parser as _;
+use sluice::config::{Arguments, Settings};
+use tempfile::TempDir;
+
+const SECRET: &str = "hunter2";
+const WRONG: &str = "sluice: the settings are wrong:";
+const DATABASE: (&str, &str) = ("DATABASE_URL", "postgres://sluice:hunter2@127.0.0.1:1/sluice");
+
+/// A directory in which sluice is started, with no more in its environment than what is given.
+struct Place(TempDir);
+
+/// How a command ended, and what it said.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    output: String,
+    errors: String,
+}
+
+impl Place {
+    /// One with this `sluice.toml`.
+    fn new(settings: impl AsRef<[u8]>) -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        place.write("sluice.toml", settings);
+        place
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.0.path().join(name), content).unwrap();
+    }
+
+    /// Runs a command to its end; it must not tell the secret.
+    fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null()).env_clear();
+        let output = command.envs([DATABASE]).envs(variables.iter().copied()).output().unwrap();
+        let [said, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(!said.contains(SECRET) && !errors.contains(SECRET), "{said}{errors}");
+        Said { code: output.status.code(), output: said, errors }
+    }
+
+    fn check(&self, variables: &[(&str, &str)]) -> Said {
+        self.run(&["serve", "--check"], variables)
+    }
+
+    /// The settings, read in this process.
+    fn read(&self, variable: &dyn Fn(&str) -> Option<String>) -> Settings {
+        let file = self.0.path().join("sluice.toml");
+        let arguments = Arguments::parse_from(["sluice", "--config", file.to_str().unwrap()]);
+        Settings::read(&arguments.serve, variable).unwrap()
+    }
+}
+
+impl Said {
+    /// The faults that were told, a line each.
+    #[track_caller]
+    fn faults(&self) -> Vec<&str> {
+        assert_eq!((self.code, self.output.as_str()), (Some(1), ""), "{self:?}");
+        let mut lines = self.errors.lines();
+        assert_eq!(lines.next(), Some(WRONG), "{self:?}");
+        lines.map(str::trim_start).collect()
+    }
+
+    /// The one fault that was told: where, and how to mend it.
+    #[track_caller]
+    fn assert_fault(&self, place: &str, mend: &str) {
+        let faults = self.faults();
+        assert!(matches!(faults[..], [fault] if fault.starts_with(place) && fault.contains(mend)), "{self:?}");
+    }
+
+    /// The settings are right, with these warnings.
+    #[track_caller]
+    fn assert_right(&self, warnings: &[&str]) {
+        let (told, right) = self.output.trim_end().rsplit_once('\n').unwrap_or(("", self.output.trim_end()));
+        assert_eq!((self.code, self.errors.as_str()), (Some(0), ""), "{self:?}");
+        assert!(right.starts_with("the settings are right: "), "{self:?}");
+        let told: Vec<_> = told.lines().map(|line| line.strip_prefix("warning: ").unwrap()).collect();
+        assert!(told.len() == warnings.len(), "{self:?}");
+        assert!(told.iter().zip(warnings).all(|(told, warning)| told.contains(warning)), "{self:?}");
+    }
+}
+
+/// What is wrong, where, and what to do about it.
+const FAULTS: [(&str, &str, &str); 27] = [
+    (r#"orgs = [{name = ""}]"#, "orgs[0] ().name: ", "expected 1 to 100 letters, digits"),
+    (r#"orgs = [{name = "one"}, {name = "a/b"}]"#, "orgs[1] (a/b).name: ", "`-`, `_` or `.`"),
+    (r#"orgs = [{name = "one"}, {name = "one"}]"#, "orgs[1] (one): ", "another org has this name"),
+    (r#"orgs = [{name = "one", url = "acme.okta.com"}]"#, "orgs[0] (one).url: ", "expected https://acme.okta.com"),
+    (r#"orgs = [{name = "one", url = ""}]"#, "orgs[0] (one).url: ", "expected https://acme.okta.com"),
+    (r#"orgs = [{name = "one", url = "https://"}]"#, "orgs[0] (one).url: ", "expected https://acme.okta.com"),
+    (r#"orgs = [{name = "one", url = "ftp://a.b"}]"#, "orgs[0] (one).url: ", "expected https://acme.okta.com"),
+    (r#"orgs = [{name = "one", url = "https://a.b/c"}]"#, "orgs[0] (one).url: ", "expected https://acme.okta.com"),
+    (r#"orgs = [{name = "one", hook_header = "x key"}]"#, "orgs[0] (one).hook_header: ", "is not a header's name"),
+    (r#"orgs = [{name = "one", hook_header = ""}]"#, "orgs[0] (one).hook_header: ", "is not a header's name"),
+    (r#"orgs = [{name = "one", hook_secrets = ["a", ""]}]"#, "orgs[0] (one).hook_secrets[1]: ", "is empty"),
+    (r#"orgs = [{name = "one", hook_secrets = ["hunter2\n"]}]"#, "orgs[0] (one).hook_secrets[0]: ", "printable ASCII"),
+    (
+        r#"orgs = [{name = "one", hook_secrets = ["env:EMPTY"]}]"#,
+        "orgs[0] (one).hook_secrets[0]: env:EMPTY",
+        "is empty",
+    ),
+    (r#"orgs = [{name = "one", event_types = []}]"#, "orgs[0] (one).event_types: ", r#"leave it out, or give ["*"]"#),
+    (r#"orgs = [{name = "one", event_types = ["a", "*.b"]}]"#, "orgs[0] (one).event_types[1]: ", "at the end only"),
+    (r#"orgs = [{name = "one", event_types = [""]}]"#, "orgs[0] (one).event_types[0]: ", "neither an event type nor"),
+    (r#"readers = [{name = "", token = "a"}]"#, "readers[0] ().name: ", "must not be empty"),
+    (r#"readers = [{name = "a", token = "b"}, {name = "a", token = "c"}]"#, "readers[1] (a): ", "another reader"),
+    (r#"readers = [{name = "a", token = ""}]"#, "readers[0] (a).token: ", "is empty"),
+    (r#"readers = [{name = "a", token = " hunter2"}]"#, "readers[0] (a).token: ", "use printable ASCII"),
+    (r#"readers = [{name = "a", token = "hunter2é"}]"#, "readers[0] (a).token: ", "use printable ASCII"),
+    (r#"readers = [{name = "a", token = "env:NONE"}]"#, "readers[0] (a).token: ", "variable NONE is not set"),
+    (r#"readers = [{name = "a", token = "file:none"}]"#, "readers[0] (a).token: none: ", "No such file"),
+    (r#"readers = [{name = "a", token = "env:"}]"#, "readers[0] (a).token: env: ", "give it as env:NAME"),
+    (r#"readers = [{name = "a", token = "file:"}]"#, "readers[0] (a).token: file: ", "give it as file:NAME"),
+    (r#"readers = [{name = "a", token = "file:empty"}]"#, "readers[0] (a).token: file:empty", "is empty"),
+    (
+        r#"readers = [{name = "a", token = "file:two-lines"}]"#,
+        "readers[0] (a).token: file:two-lines",
+        "printable ASCII",
+    ),
+];
+
+#[test]
+fn a_fault_is_told_in_one_line_with_its_place_and_its_mend() {
+    for (settings, place, mend) in FAULTS {
+        let directory = Place::new(settings);
+        directory.write("empty", "\n");
+        directory.write("two-lines", "hunter2\nhunter2\n");
+        directory.check(&[("EMPTY", "")]).assert_fault(place, mend);
+    }
+    let garbage = Place::new("").check(&[("DATABASE_URL", "garbage")]);
+    garbage.assert_fault("the database URL cannot be read", "expected postgres://");
+    let unset = Place::new("").check(&[("SLUICE_OKTA_URL", "acme")]);
+    unset.assert_fault("orgs[0] (default).url: ", "expected https://acme.okta.com");
+}
+
+#[test]
+fn a_limit_has_its_bounds() {
+    let limits = [
+        "connections",
+        "sockets",
+        "operations_per_socket",
+        "connection_init_seconds",
+        "socket_write_seconds",
+        "socket_ping_seconds",
+        "query_body_bytes",
+        "delivery_body_bytes",
+        "delivery_events",
+        "waiting_bytes",
+        "window_bytes",
+        "query_seconds",
+        "append_seconds",
+        "query_connections",
+    ];
+    let settings = |number: u64| limits.map(|limit| format!("{limit} = {number}\n")).concat();
+    for wrong in [0, u32::MAX.into()] {
+        let said = Place::new(format!("[limits]\n{}", settings(wrong))).check(&[]);
+        let faults = said.faults();
+        for limit in limits.into_iter().filter(|limit| wrong == 0 || !limit.ends_with("_bytes")) {
+            let told = format!("limits.{limit}: must be from 1 to ");
+            assert_eq!(faults.iter().filter(|fault| fault.starts_with(&told)).count(), 1, "{said:?}");
+        }
+    }
+    Place::new(format!("[limits]\n{}", settings(1))).check(&[]).assert_right(&["[[readers]]", "hook secret"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_its_line() {
+    let cases = [
+        ("\nlimit = 1", 2, "`limit`, expected one of `orgs`, `readers`, `limits`"),
+        ("[[orgs]]\nname = 'a'\nhook_secret = []", 3, "`hook_secret`, expected one of `name`, `url`, `hook_secrets`"),
+        ("[[readers]]\nname = 'a'\ntoken = 'b'\norg = 'c'", 4, "`org`, expected `name` or `token`"),
+        ("\n[limits]\nsocket = 1", 3, "`socket`, expected one of `connections`, `sockets`"),
+        ("[limits]\nsockets = '1'", 2, "expected usize"),
+        ("[limits]\nsockets = -1", 2, "expected usize"),
+        ("\n\n[[orgs]]\nurl = 'https://a.b'", 3, "missing field `name`"),
+        ("\n[[readers]]\nname = 'a'", 2, "missing field `token`"),
+        ("[[orgs]]\nname = 'a'\nname = 'a'", 3, "duplicate key"),
+        ("[[orgs]]\n\nname = 'a", 3, "expected `'`"),
+        ("[[orgs]\nname = 'a'", 1, "unclosed array table"),
+        ("[[orgs]]\nname = 'a'\nhook_secrets = [\"hunter2]", 3, "expected"),
+        ("[[readers]]\nname = 'a'\ntoken = 123456", 3, "expected a string"),
+    ];
+    for (settings, line, words) in cases {
+        let said = Place::new(settings).check(&[]);
+        let fault = said.faults().join("\n");
+        assert!(fault.starts_with("sluice.toml") && fault.contains(&format!("line {line}")), "{said:?}");
+        assert!(fault.contains(words), "{said:?}");
+    }
+    let number = Place::new("[[readers]]\nname = 'a'\ntoken = 123456").check(&[]);
+    assert!(!format!("{number:?}").contains("123456"), "a secret that is no text is not shown either: {number:?}");
+    Place::new(b"\xff").check(&[]).assert_fault("sluice.toml: ", "UTF-8");
+    let elsewhere = Place::new("").run(&["serve", "--check", "--config", "none.toml"], &[]);
+    elsewhere.assert_fault("none.toml: ", "No such file");
+}
+
+#[test]
+fn every_fault_is_told_at_once() {
+    let settings = "orgs = [{name = 'a', url = 'b', hook_secrets = ['env:A', 'file:b']}]\nlimits = {sockets = 0}";
+    let said = Place::new(settings).run(&["serve", "--check", "--listen", "0.0.0.0:80"], &[]);
+    let faults = said.faults();
+    let told = |words: &str| faults.iter().filter(|fault| fault.contains(words)).count();
+    let words = ["(a).url", "hook_secrets[0]", "hook_secrets[1]", "limits.sockets", "no reader", "no hook secret"];
+    assert_eq!((words.map(told), faults.len()), ([1; 6], 6), "{said:?}");
+}
+
+#[test]
+fn what_others_can_reach_is_open_to_nobody() {
+    const ORG: &str = "orgs = [{name = 'one', hook_secrets = ['hunter2']}]";
+    const READER: &str = "readers = [{name = 'a', token = 'hunter2'}]";
+    for address in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "[2001:db8::1]:80"] {
+        let check = |settings: &str| Place::new(settings).run(&["serve", "--check", "--listen", address], &[]);
+        let place = format!("{address} is not a loopback address, and ");
+        check(ORG).assert_fault(&place, "there is no reader: give [[readers]] with a name and a token");
+        check(READER).assert_fault(&place, "org default has no hook secret: give it hook_secrets");
+        let two = "orgs = [{name = 'one', hook_secrets = ['hunter2']}, {name = 'two'}]";
+        check(&format!("{two}\n{READER}")).assert_fault(&place, "org two has no hook secret");
+        check(&format!("{ORG}\n{READER}")).assert_right(&[]);
+        let set = Place::new(READER).check(&[("SLUICE_LISTEN", address), ("SLUICE_HOOK_SECRET", SECRET)]);
+        set.assert_right(&[]);
+    }
+    for address in ["127.0.0.1:80", "127.1.2.3:80", "[::1]:80"] {
+        let said = Place::new("").check(&[("SLUICE_LISTEN", address)]);
+        said.assert_right(&["no [[readers]]: everybody on this machine", "org default has no hook secret: everybody"]);
+        assert!(said.output.ends_with(&format!("1 org(s), listening on {address}\n")), "{said:?}");
+    }
+}
+
+#[test]
+fn a_command_line_that_cannot_be_read_is_told_with_the_argument() {
+    let place = Place::new("");
+    let cases = [
+        ("serve --listen here", "127.0.0.1:80", "'here' for '--listen <ADDR>': invalid socket address"),
+        ("serve", "8080", "'8080' for '--listen <ADDR>': invalid socket address"),
+        ("serve --log-format xml", "127.0.0.1:80", "[possible values: text, json]"),
+        ("serve --chekc", "127.0.0.1:80", "a similar argument exists: '--check'"),
+        ("sevre", "127.0.0.1:80", "a similar subcommand exists: 'serve'"),
+        ("serve --config", "127.0.0.1:80", "a value is required for '--config <FILE>'"),
+    ];
+    for (arguments, listen, words) in cases {
+        let said = place.run(&arguments.split(' ').collect::<Vec<_>>(), &[("SLUICE_LISTEN", listen)]);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.errors.starts_with("error: ") && said.errors.contains(words), "{said:?}");
+    }
+    let help = place.run(&["serve", "--help"], &[]);
+    assert!(help.code == Some(0) && help.output.contains("DATABASE_URL"), "{help:?}");
+}
+
+#[test]
+fn secrets_come_from_the_environment_files_and_the_settings_themselves() {
+    let settings = r#"
+        [[orgs]]
+        name = "one"
+        hook_header = "X-Key"
+        hook_secrets = ["env:HOOK", "file:keys/hook", "as it is"]
+        api = {}
+        [[readers]]
+        name = "a"
+        token = "file:keys/token"
+    "#;
+    let place = Place::new(settings);
+    fs::create_dir(place.0.path().join("keys")).unwrap();
+    place.write("keys/hook", "hunter2 of the file\r\n");
+    place.write("keys/token", "hunter2");
+    let polls = ["orgs[0] (one): an API token is set, but this version does not poll"];
+    place.check(&[("HOOK", "hunter2 of the environment")]).assert_right(&polls);
+    let file = place.0.path().join("sluice.toml");
+    let elsewhere = Place::new("").run(&["--check", "--config", file.to_str().unwrap()], &[("HOOK", SECRET)]);
+    elsewhere.assert_right(&polls);
+
+    let settings = place.read(&|name| (name == "HOOK").then(|| "hunter2 of the environment".to_owned()));
+    let hook = &settings.orgs["one"].hook;
+    for right in ["hunter2 of the environment", "hunter2 of the file", "as it is"] {
+        assert!(hook.accept(Some(right.as_bytes())), "{right}");
+    }
+    for wrong in ["env:HOOK", "file:keys/hook", "hunter2 of the file\r\n", ""] {
+        assert!(!hook.accept(Some(wrong.as_bytes())), "{wrong}");
+    }
+    assert_eq!(settings.readers.identify(Some("Bearer hunter2")).unwrap().name.as_deref(), Some("a"));
+    assert!(!format!("{settings:?}").contains(SECRET));
+}
+
+/// The example with its settings that are comments made settings.
+fn uncommented(example: &str) -> String {
+    let is_setting = |line: &str| line.contains(" = ") || line.starts_with([' ', '[', ']']);
+    let line = |line| str::strip_prefix(line, "# ").filter(|line| is_setting(line)).unwrap_or(line);
+    example.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_example_is_right_and_its_comments_are_the_defaults() {
+    let example = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/sluice.toml")).unwrap();
+    let place = Place::new(&example);
+    let variables = [("ACME_HOOK_SECRET", SECRET), ("DASHBOARD_TOKEN", SECRET)];
+    place.run(&["serve", "--check", "--listen", "0.0.0.0:8080"], &variables).assert_right(&[]);
+    place.check(&variables[1..]).assert_fault("orgs[0] (acme).hook_secrets[0]: ", "ACME_HOOK_SECRET is not set");
+    place.check(&variables[..1]).assert_fault("readers[0] (dashboard).token: ", "DASHBOARD_TOKEN is not set");
+    let whole = uncommented(&example);
+    for setting in ["event_types = [", "[limits]", "sockets = 10_000"] {
+        assert!(whole.lines().any(|line| line.starts_with(setting)), "{whole}");
+    }
+    let [written, meant] = [&example, &whole].map(|settings| {
+        let settings = Place::new(settings).read(&|_| Some(SECRET.to_owned()));
+        format!("{:?} {:?}", settings.orgs, settings.limits)
+    });
+    assert_eq!(written, meant);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = taken.local_addr().unwrap();
+    let said = Place::new("").run(&["serve", "--listen", &address.to_string()], &[]);
+    assert_eq!((said.code, said.output.as_str()), (Some(1), ""), "{said:?}");
+    let refusal = format!("sluice: could not listen on {address} (--listen): Address already in use");
+    assert!(said.errors.starts_with(&refusal) && said.errors.lines().count() == 1, "{said:?}");
+}
