@@ -28,6 +28,8 @@ pub struct Follower {
     live: Live,
     request: FollowRequest,
     at: Position,
+    /// The era in which the log is known to end: a window that has not come there yet may hold what was lost.
+    era: Position,
     ready: VecDeque<Arc<SyncEvent>>,
     grown: watch::Receiver<Position>,
 }
@@ -48,14 +50,11 @@ impl Live {
     /// The position cannot be resumed from.
     pub async fn follow(&self, request: FollowRequest) -> Result<Follower, ResumeError> {
         let grown = self.window.through();
-        let at = match request.after {
-            Some(after) => {
-                self.log.check_resume(after).await?;
-                after
-            }
-            None => *grown.borrow(),
+        let (at, era) = match request.after {
+            Some(after) => (after, self.log.check_resume(after).await?),
+            None => (*grown.borrow(), Position::START),
         };
-        Ok(Follower { live: self.clone(), request, at, ready: VecDeque::new(), grown })
+        Ok(Follower { live: self.clone(), request, at, era, ready: VecDeque::new(), grown })
     }
 }
 
@@ -70,8 +69,8 @@ impl Follower {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(event);
             }
-            self.grown.borrow_and_update();
-            if let Some(stretch) = self.live.window.after(self.at, STRETCH) {
+            let is_current = *self.grown.borrow_and_update() >= self.era;
+            if is_current && let Some(stretch) = self.live.window.after(self.at, STRETCH) {
                 let stands = stretch.through == self.at;
                 self.at = stretch.through;
                 self.ready.extend(stretch.events.into_iter().filter(|event| self.request.filter.matches(event)));
@@ -99,11 +98,11 @@ impl Follower {
         let read = self.live.log.store().read_after(self.at, window, filter, *with_details).await?;
         if read.through.era_start() > self.at {
             // Between the eras something may have been lost that this reader has seen.
-            self.live.log.check_resume(self.at).await?;
+            self.era = self.live.log.check_resume(self.at).await?;
         }
         if read.through == self.at {
             // Beyond the end of the log that the window knows, or at its end just before the window learns of it.
-            self.live.log.check_resume(self.at).await?;
+            self.era = self.live.log.check_resume(self.at).await?;
             _ = tokio::time::timeout(Duration::from_millis(100), self.grown.changed()).await;
         }
         self.at = read.through;

@@ -39,17 +39,18 @@ pub enum ResumeError {
 const AHEAD_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Log {
-    /// Checks that the log can be read on from a position without a gap. Waits where it is just ahead.
+    /// Checks that the log can be read on from a position without a gap, and gives the start of the era in which the log
+    /// ends. Waits where the position is just ahead.
     ///
     /// # Errors
     /// See [`ResumeError`].
-    pub async fn check_resume(&self, after: Position) -> Result<(), ResumeError> {
+    pub async fn check_resume(&self, after: Position) -> Result<Position, ResumeError> {
         let deadline = Instant::now() + AHEAD_PATIENCE;
         loop {
             let ends = self.store().ends().await?;
             match check(after, &ends) {
                 Err(ResumeError::Ahead { .. }) if Instant::now() < deadline => sleep(Duration::from_millis(100)).await,
-                result => return result,
+                result => return result.map(|()| ends.head.era_start()),
             }
         }
     }
