@@ -78,12 +78,12 @@ pub struct Store {
     partitions: Arc<Partitions>,
 }
 
-/// How many connections append: one whose batch is being committed, one whose batch comes next, one to make partitions,
-/// one to keep what is rejected.
-const WRITE_CONNECTIONS: u32 = 4;
+/// How many connections append: one whose batch is being committed, one whose batch comes next, one to tell other
+/// gateways, all of which are kept; one to make partitions, one to keep what is rejected.
+const WRITE_CONNECTIONS: u32 = 5;
 
 /// How long a connection may have been idle to be used without asking whether it still lives: after the database was
-/// away, nobody gets a dead one.
+/// away for longer, nobody gets a dead one.
 const TRUSTED: Duration = Duration::from_millis(500);
 
 /// Plans for appends are made while the tables are still empty, and kept: they must suit tables that are not.

@@ -182,7 +182,7 @@ impl Checker<'_> {
         match &database {
             None => self.faults.push(NO_PLACE.to_owned()),
             Some(Database::Url(url)) => {
-                self.faults.extend(StoreOptions::new(url).check().err().map(|it| it.to_string()));
+                self.faults.extend(StoreOptions::new(url).check().err().map(|error| error.to_string()));
             }
             Some(Database::Private(_)) => {}
         }

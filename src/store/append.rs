@@ -135,7 +135,7 @@ impl From<AppendedRow> for Appended {
 
 type AppendQuery<'q> = sqlx::query::QueryAs<'q, Postgres, AppendedRow, sqlx::postgres::PgArguments>;
 
-/// Gives the values of an event, in the order of the append functions' parameters, to another macro.
+/// Gives the values of an event, in the order of the parameters of both statements, to another macro.
 macro_rules! with_event_values {
     ($each:ident!($($context:tt)*)) => {
         $each!($($context)*,

@@ -1,4 +1,4 @@
--- Appends a lone event of which nothing is new but the event itself, as log_append does and in half its time: one plain
+-- Appends a lone event of which nothing is new but the event itself, to the same end as log_append but in one plain
 -- statement. Gives no row, and has done nothing, where the event is in the log already, where its instance or the
 -- instance's application is not in the catalogue, or where the application lacks a name that this event tells.
 --

@@ -3,8 +3,8 @@
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 
-/// A connection of one's own: to get one from the pool and give it back for every use would cost a lone event a tenth
-/// of its time.
+/// A connection of one's own: the pool asks a connection that is given back whether it still lives, which would be one
+/// more round trip for every use. Whoever keeps one takes it from the others of its pool for good.
 #[derive(Debug)]
 pub(super) struct KeptConnection {
     pool: PgPool,

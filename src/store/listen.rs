@@ -41,7 +41,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 impl Store {
     /// A connection that tells.
     pub fn head_teller(&self) -> HeadTeller {
-        HeadTeller(KeptConnection::of(self.reads.clone()))
+        HeadTeller(KeptConnection::of(self.writes.clone()))
     }
 
     /// Starts to listen.

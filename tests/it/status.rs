@@ -63,6 +63,15 @@ async fn after_the_database_was_away_no_question_meets_a_dead_connection() {
     }
 }
 
+#[tokio::test]
+async fn one_connection_is_enough_for_all_queries() {
+    let gateway = Gateway::start_with(|settings| settings.limits.query_connections = 1).await;
+    for position in ["1", "2", "3"] {
+        gateway.deliver(&sync_events(position, 1)).await;
+        assert_eq!(gateway.query("{ syncEvents { head } }").await["syncEvents"]["head"], position);
+    }
+}
+
 /// The samples of Prometheus's text format, by name and labels. Everything must be in its place.
 fn samples(text: &str) -> BTreeMap<&str, f64> {
     let (mut samples, mut kinds, mut described) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
