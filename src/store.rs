@@ -174,6 +174,8 @@ fn connect_options(url: &str, timeout: Duration) -> Result<PgConnectOptions, Sto
         ("idle_in_transaction_session_timeout", &millis),
         ("default_transaction_isolation", "read committed"),
         ("synchronous_commit", "on"),
+        // Notices are about its own tables, as that they are there already.
+        ("client_min_messages", "warning"),
         ("timezone", "UTC"),
         ("work_mem", "16MB"),
         ("jit", "off"),

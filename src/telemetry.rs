@@ -8,9 +8,6 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
-/// What is logged where `RUST_LOG` says nothing: all but the database's notices, which are about its own tables.
-const DEFAULT_FILTER: &str = "info,sqlx::postgres::notice=warn";
-
 /// Buckets of durations in seconds, from a fifth of a millisecond to the longest time-out.
 const SECONDS: [f64; 16] =
     [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
@@ -22,7 +19,7 @@ static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Starts to log to standard error: text on a terminal and JSON elsewhere, where nobody says. `RUST_LOG` chooses what.
 pub fn start_logging(format: Option<LogFormat>) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let is_terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
