@@ -8,6 +8,7 @@ mod execute;
 mod filter;
 mod loaders;
 mod node;
+mod order;
 mod query;
 mod request;
 mod scalars;

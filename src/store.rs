@@ -10,10 +10,12 @@ mod listen;
 mod naming;
 mod page;
 mod partitions;
+mod pins;
 pub mod private;
 mod read;
 mod rejected;
 mod row;
+mod words;
 
 pub use append::{Appended, Appender, DeliveryRecord, NewEvent};
 pub use arrival::ArrivalRecord;
@@ -75,7 +77,7 @@ pub struct Store {
     reads: PgPool,
     /// For what takes its time or a connection of its own.
     direct: Arc<PgConnectOptions>,
-    partitions: Arc<Partitions>,
+    partitions: Partitions,
 }
 
 /// How many connections append: one whose batch is being committed, one whose batch comes next, one to tell other
@@ -123,7 +125,7 @@ impl Store {
             reads: pool(options.read_connections)
                 .connect_lazy_with(connect_options(&options.url, options.query_timeout)?),
             direct: Arc::new(connect_options(&options.url, Duration::ZERO)?),
-            partitions: Arc::default(),
+            partitions: Partitions::default(),
         })
     }
 
