@@ -15,6 +15,7 @@ pub mod private;
 mod read;
 mod rejected;
 mod row;
+mod statistics;
 mod words;
 
 pub use append::{Appended, Appender, DeliveryRecord, NewEvent};
@@ -26,6 +27,7 @@ pub use page::EventPage;
 pub use read::{LogEnds, ReadThrough};
 pub use rejected::Rejection;
 
+use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +35,7 @@ use std::time::Duration;
 use sqlx::Connection as _;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use tokio::sync::OnceCell;
 
 use partitions::Partitions;
 
@@ -78,6 +81,8 @@ pub struct Store {
     /// For what takes its time or a connection of its own.
     direct: Arc<PgConnectOptions>,
     partitions: Partitions,
+    /// The names of time zones that the database knows, in lower case.
+    time_zones: Arc<OnceCell<HashSet<String>>>,
 }
 
 /// How many connections append: one whose batch is being committed, one whose batch comes next, one to tell other
@@ -126,6 +131,7 @@ impl Store {
                 .connect_lazy_with(connect_options(&options.url, options.query_timeout)?),
             direct: Arc::new(connect_options(&options.url, Duration::ZERO)?),
             partitions: Partitions::default(),
+            time_zones: Arc::default(),
         })
     }
 
