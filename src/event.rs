@@ -1,6 +1,7 @@
 //! What happened, and how one asks for it: plain data that knows no I/O and no framework.
 
 mod catalogue;
+mod columns;
 mod details;
 mod entity;
 mod filter;
@@ -12,6 +13,7 @@ mod timestamp;
 mod words;
 
 pub use catalogue::{Application, ApplicationInstance, CatalogueKey};
+pub use columns::{EntityColumn, EventColumn, EventColumns, EventFields};
 pub use details::Details;
 pub use entity::Entity;
 pub use filter::{EntityFilter, Filter, FilterError, TimeRange, is_address};

@@ -9,12 +9,14 @@ mod filter;
 mod loaders;
 mod node;
 mod order;
+mod print;
 mod query;
 mod request;
 mod scalars;
 mod statistics;
 mod subscription;
 mod sync_event;
+mod writer;
 
 pub use execute::{Answer, Graph, Operation, OperationKind, RequestError};
 pub use request::GraphRequest;

@@ -26,6 +26,7 @@ pub use listen::{HeadListener, HeadTeller};
 pub use page::EventPage;
 pub use read::{LogEnds, ReadThrough};
 pub use rejected::Rejection;
+pub use row::StoredEvent;
 
 use std::collections::HashSet;
 use std::str::FromStr;

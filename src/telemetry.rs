@@ -55,6 +55,10 @@ fn describe() {
     metrics::describe_counter!("sluice_events_total", "Events that came in, by what became of them");
     metrics::describe_histogram!("sluice_commit_events", "Events in one commit");
     metrics::describe_counter!("sluice_append_failures_total", "Appends that were given up");
+    metrics::describe_counter!(
+        "sluice_events_ordinary_total",
+        "Events in answers that were resolved field by field, as their selection asks for more than an event holds"
+    );
     metrics::describe_counter!("sluice_hooks_refused_total", "Deliveries without the org's hook secret");
     metrics::describe_counter!("sluice_http_requests_total", "Requests, by route, method and status");
     metrics::describe_histogram!("sluice_http_request_seconds", "Time from a request's head to its answer's");

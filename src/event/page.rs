@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Position, SyncEvent, Timestamp};
+use super::{EventFields, Position, Timestamp};
 
 /// By what events are ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +24,12 @@ pub struct EventOrder {
 
 impl EventOrder {
     /// Which of two events comes first, seen from an end of the list.
-    pub fn compare(self, one: &SyncEvent, other: &SyncEvent, from: Direction) -> Ordering {
+    pub fn compare<E: EventFields>(self, one: &E, other: &E, from: Direction) -> Ordering {
         let by_time = match self.field {
-            EventOrderField::Published => one.occurrence.published.cmp(&other.occurrence.published),
+            EventOrderField::Published => one.published().cmp(&other.published()),
             EventOrderField::Position => Ordering::Equal,
         };
-        let ascending = by_time.then(one.position.cmp(&other.position));
+        let ascending = by_time.then(one.position().cmp(&other.position()));
         if self.is_descending == (from == Direction::Forward) { ascending.reverse() } else { ascending }
     }
 }

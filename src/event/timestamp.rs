@@ -41,6 +41,30 @@ impl Timestamp {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok().map(Self)
     }
 
+    /// The moment as Okta prints it.
+    pub fn text(self) -> TimestampText {
+        let (year, month, day) = self.0.to_calendar_date();
+        let (hour, minute, second, milli) = self.0.to_hms_milli();
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        // A year is between 0 and 9999: what is read is RFC 3339, and the clock is no further.
+        let parts = [
+            (0..4, year.unsigned_abs()),
+            (5..7, u32::from(u8::from(month))),
+            (8..10, u32::from(day)),
+            (11..13, u32::from(hour)),
+            (14..16, u32::from(minute)),
+            (17..19, u32::from(second)),
+            (20..23, u32::from(milli)),
+        ];
+        for (place, mut number) in parts {
+            for digit in text[place].iter_mut().rev() {
+                *digit = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        TimestampText(text)
+    }
+
     /// This moment, later by `duration`.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
@@ -57,9 +81,19 @@ impl From<OffsetDateTime> for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = self.0.to_calendar_date();
-        let (hour, minute, second, milli) = self.0.to_hms_milli();
-        write!(formatter, "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z", u8::from(month))
+        formatter.write_str(self.text().as_str())
+    }
+}
+
+/// The text of a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct TimestampText([u8; 24]);
+
+impl TimestampText {
+    /// As it is printed.
+    pub fn as_str(&self) -> &str {
+        // Digits and signs: always UTF-8.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 

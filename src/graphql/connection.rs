@@ -8,7 +8,8 @@ use super::node::{decode_cursor, encode_cursor};
 use super::order::SyncEventOrder;
 use super::scalars::LogPosition;
 use super::sync_event::SyncEventNode;
-use crate::event::{Cursor, Cut, EventOrder, Filter, Page, PageRequest, SyncEvent};
+use super::writer::{EdgeList, EventList, columns_of_lists};
+use crate::event::{Cursor, Cut, EventFields, EventOrder, EventOrderField, Filter, Page, PageRequest};
 use crate::store::{EventPage, Store};
 
 /// Where a page stands in its list.
@@ -77,9 +78,14 @@ pub(super) struct SyncEventConnection {
 #[derive(SimpleObject)]
 pub(super) struct SyncEventEdge {
     /// Its place in the list.
-    cursor: String,
+    pub(super) cursor: String,
     /// The event.
-    node: SyncEventNode,
+    pub(super) node: SyncEventNode,
+}
+
+/// The place of an event in a list by this field.
+pub(super) fn encode_event_cursor(field: EventOrderField, event: &impl EventFields) -> String {
+    encode_cursor(field, Cursor { published: event.published(), position: event.position() })
 }
 
 impl SyncEventConnection {
@@ -92,13 +98,9 @@ impl SyncEventConnection {
         let order = EventOrder::from(order.unwrap_or_default());
         let request = arguments.read(|text| decode_cursor(order.field, text))?;
         let store = context.data::<Store>()?;
-        let page = store.page(&filter, order, &request).await.map_err(|error| from_store(&error))?;
+        let columns = columns_of_lists(context, order.field);
+        let page = store.page(&filter, order, &request, columns).await.map_err(|error| from_store(&error))?;
         Ok(Self { filter, order, page })
-    }
-
-    fn cursor(&self, event: &SyncEvent) -> String {
-        let cursor = Cursor { published: event.occurrence.published, position: event.position };
-        encode_cursor(self.order.field, cursor)
     }
 }
 
@@ -106,20 +108,18 @@ impl SyncEventConnection {
 #[Object]
 impl SyncEventConnection {
     /// The events with their cursors.
-    async fn edges(&self) -> Vec<SyncEventEdge> {
-        let edge =
-            |event: &SyncEvent| SyncEventEdge { cursor: self.cursor(event), node: SyncEventNode::from(event.clone()) };
-        self.page.page.items.iter().map(edge).collect()
+    async fn edges(&self) -> EdgeList<'_> {
+        EdgeList { events: &self.page.page.items, order: self.order.field }
     }
 
     /// The events.
-    async fn nodes(&self) -> Vec<SyncEventNode> {
-        self.page.page.items.iter().cloned().map(SyncEventNode::from).collect()
+    async fn nodes(&self) -> EventList<'_> {
+        EventList(&self.page.page.items)
     }
 
     /// Where the page stands.
     async fn page_info(&self) -> PageInfo {
-        PageInfo::new(&self.page.page, |event| self.cursor(event))
+        PageInfo::new(&self.page.page, |event| encode_event_cursor(self.order.field, event))
     }
 
     /// How many events match, counted no further than `upTo` (at most 1,000,000).

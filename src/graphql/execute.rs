@@ -7,7 +7,7 @@ use futures_util::stream::BoxStream;
 
 use super::error::coded;
 use super::loaders::WaitsForDatabase;
-use super::{GraphRequest, OrgUrls, SluiceSchema, cost};
+use super::{GraphRequest, OrgUrls, SluiceSchema, cost, print};
 use crate::auth::Viewer;
 use crate::live::Live;
 use crate::store::Store;
@@ -139,14 +139,7 @@ impl Answer {
         let is_request_error = !response.errors.is_empty()
             && response.data == async_graphql::Value::Null
             && response.errors.iter().all(|error| error.path.is_empty());
-        let json = if is_request_error {
-            format!(r#"{{"errors":{errors}}}"#)
-        } else {
-            serde_json::to_string(response).unwrap_or_else(|error| {
-                tracing::error!(%error, "could not print an answer");
-                r#"{"errors":[{"message":"the gateway failed; its log says why"}]}"#.to_owned()
-            })
-        };
+        let json = if is_request_error { format!(r#"{{"errors":{errors}}}"#) } else { print::response(response) };
         Self { json, is_request_error, errors }
     }
 }

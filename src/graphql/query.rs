@@ -16,6 +16,7 @@ use super::order::SyncEventOrder;
 use super::scalars::{LogPosition, Url};
 use super::statistics::{self, ActivityBucketNode, ActivityInterval, SyncEventDimension, TallyNode};
 use super::sync_event::SyncEventNode;
+use super::writer::WrittenEvent;
 use crate::event::{MAX_PAGE_SIZE, Page};
 use crate::okta::instance_id_in_url;
 use crate::store::{ApplicationFilter, InstanceFilter, Store};
@@ -50,18 +51,13 @@ impl Query {
     }
 
     /// The event with Okta's uuid.
-    async fn sync_event(
-        &self,
-        context: &Context<'_>,
-        uuid: Uuid,
-        org: Option<String>,
-    ) -> Option<Result<SyncEventNode>> {
+    async fn sync_event(&self, context: &Context<'_>, uuid: Uuid, org: Option<String>) -> Option<Result<WrittenEvent>> {
         let found = async {
             let store = context.data::<Store>()?;
             let events = store.events_by_uuid(uuid, org.as_deref()).await.map_err(|error| from_store(&error))?;
             only_one(events)
         };
-        found.await.transpose().map(|event| event.map(SyncEventNode::from))
+        found.await.transpose().map(|event| event.map(|event| WrittenEvent(event.into())))
     }
 
     /// Events, newest first unless `orderBy` says otherwise.

@@ -1,8 +1,8 @@
 //! The graph's scalars.
 
-use async_graphql::{InputValueError, InputValueResult, Name, Scalar, ScalarType, Value};
-use async_graphql_value::RAW_VALUE_TOKEN;
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 
+use super::print;
 use crate::event::{Position, Timestamp};
 
 /// A moment: RFC 3339 in UTC, to the millisecond, as Okta prints it. Any offset is understood.
@@ -55,10 +55,9 @@ impl ScalarType for Json {
         Ok(Self(value.to_string()))
     }
 
-    /// The JSON text as it is: async-graphql prints it without reading it.
+    /// The JSON text as it is.
     fn to_value(&self) -> Value {
-        let raw = (Name::new(RAW_VALUE_TOKEN), Value::String(self.0.clone()));
-        Value::Object(std::iter::once(raw).collect())
+        print::raw(self.0.clone())
     }
 }
 

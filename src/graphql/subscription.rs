@@ -7,6 +7,7 @@ use super::error::from_resume;
 use super::filter::SyncEventFilterInput;
 use super::scalars::LogPosition;
 use super::sync_event::SyncEventNode;
+use super::writer::WrittenEvent;
 use crate::live::{FollowRequest, Live};
 
 /// Events as they happen.
@@ -24,7 +25,7 @@ impl Subscription {
         context: &Context<'_>,
         filter: Option<SyncEventFilterInput>,
         after: Option<LogPosition>,
-    ) -> Result<impl Stream<Item = Result<SyncEventNode>>> {
+    ) -> Result<impl Stream<Item = Result<WrittenEvent>>> {
         let request = FollowRequest {
             filter: filter.unwrap_or_default().read()?,
             after: after.map(|position| position.0),
@@ -34,7 +35,7 @@ impl Subscription {
         Ok(stream::unfold(Some(follower), |follower| async {
             let mut follower = follower?;
             match follower.next().await {
-                Ok(event) => Some((Ok(SyncEventNode(event)), Some(follower))),
+                Ok(event) => Some((Ok(WrittenEvent(SyncEventNode(event))), Some(follower))),
                 Err(error) => Some((Err(from_resume(&error)), None)),
             }
         })

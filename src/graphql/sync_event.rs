@@ -10,7 +10,7 @@ use super::error::coded;
 use super::loaders::{self, ArrivalKey, DetailsKey, InstanceKey};
 use super::node::NodeId;
 use super::scalars::{DateTime, Json, LogPosition};
-use crate::event::{Details, Entity, IngestSource, SyncEvent};
+use crate::event::{Details, Entity, EventColumn, EventColumns, IngestSource, SyncEvent};
 use crate::store::ArrivalRecord;
 
 /// An admin, a user, an application user or an application, as the event names it.
@@ -82,7 +82,7 @@ impl Severity {
     }
 
     /// What Okta calls so.
-    fn named(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|severity| severity.name() == name)
     }
 }
@@ -112,6 +112,11 @@ impl From<SyncEvent> for SyncEventNode {
 }
 
 impl SyncEventNode {
+    /// Whether these columns of it are in memory.
+    pub(super) fn has_columns(&self, columns: EventColumns) -> bool {
+        !columns.has(EventColumn::Details) || matches!(self.0.details, Details::Read(_))
+    }
+
     async fn arrival(&self, context: &Context<'_>) -> Result<ArrivalRecord> {
         let found = loaders::load(context, ArrivalKey(self.0.position)).await?;
         found.ok_or_else(|| coded("INTERNAL", "the event has no arrival"))

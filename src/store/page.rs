@@ -9,17 +9,17 @@ use sqlx::{Postgres, QueryBuilder, Row as _};
 
 use super::partitions::{Months, Partition};
 use super::pins::Pin;
-use super::row::{self, COLUMNS};
+use super::row::{self, Layout, StoredEvent};
 use super::{Store, StoreError, filter};
 use crate::event::{
-    Cursor, Direction, EventOrder, EventOrderField, Filter, Page, PageRequest, Position, SyncEvent, Timestamp,
+    Cursor, Direction, EventColumns, EventOrder, EventOrderField, Filter, Page, PageRequest, Position, Timestamp,
 };
 
 /// A page of events, and the log's end in the same snapshot.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct EventPage {
     /// The page.
-    pub page: Page<SyncEvent>,
+    pub page: Page<StoredEvent>,
     /// The log's end when it was read.
     pub head: Position,
 }
@@ -29,6 +29,7 @@ const NEAREST: usize = 2;
 
 /// What is read: from one end of a list on.
 struct Scan<'a> {
+    layout: &'a Layout,
     wanted: &'a Filter,
     pin: Option<Pin>,
     field: EventOrderField,
@@ -49,7 +50,7 @@ enum Source<'a> {
 }
 
 impl Store {
-    /// Reads a page of the events that match.
+    /// Reads these columns of a page of the events that match.
     ///
     /// # Errors
     /// The database's.
@@ -58,13 +59,15 @@ impl Store {
         wanted: &Filter,
         order: EventOrder,
         request: &PageRequest<Cursor>,
+        columns: EventColumns,
     ) -> Result<EventPage, StoreError> {
+        let layout = Layout::of(columns);
         loop {
             let months = self.months();
-            let scan = Scan::new(wanted, order, request);
+            let scan = Scan::new(wanted, order, request, &layout);
             let (rows, head, number) = scan.read(self, &months).await?;
             if self.saw_all(&months, number).await? {
-                let mut events = row::events(&rows)?;
+                let mut events = row::events(rows, &layout)?;
                 // They come in this order already; SQL promises it only to who sorts once more.
                 events.sort_by(|one, other| order.compare(one, other, request.direction));
                 return Ok(EventPage { page: Page::from_read(events, request), head });
@@ -74,10 +77,11 @@ impl Store {
 }
 
 impl<'a> Scan<'a> {
-    fn new(wanted: &'a Filter, order: EventOrder, request: &PageRequest<Cursor>) -> Self {
+    fn new(wanted: &'a Filter, order: EventOrder, request: &PageRequest<Cursor>, layout: &'a Layout) -> Self {
         let (after, before) = (request.cut.after, request.cut.before);
         let (above, below) = if order.is_descending { (before, after) } else { (after, before) };
         Self {
+            layout,
             wanted,
             pin: Pin::of(wanted),
             field: order.field,
@@ -128,9 +132,9 @@ impl<'a> Scan<'a> {
 
     fn query(&self, source: &Source<'_>) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new("SELECT ");
-        query.push(COLUMNS).push(
-            ", NULL::text, h.position AS head, p.number FROM log_head h CROSS JOIN partition_change p LEFT JOIN LATERAL (",
-        );
+        query
+            .push(&self.layout.all)
+            .push(", h.position AS head, p.number FROM log_head h CROSS JOIN partition_change p LEFT JOIN LATERAL (");
         match source {
             Source::Months([]) => {
                 query.push("SELECT * FROM sync_event WHERE false");
@@ -148,12 +152,15 @@ impl<'a> Scan<'a> {
             Source::Log => self.push_walk(&mut query),
         }
         query.push(") e ON true");
+        if self.layout.has_details() {
+            query.push(" LEFT JOIN sync_event_raw r ON r.published = e.published AND r.position = e.position");
+        }
         query
     }
 
     /// What matches in a table, a range of an index.
     fn push_range(&self, query: &mut QueryBuilder<Postgres>, table: &str, source: &Source<'_>) {
-        query.push("SELECT ").push(COLUMNS).push(" FROM ");
+        query.push("SELECT ").push(&self.layout.of_event).push(" FROM ");
         if let Some(pin) = &self.pin {
             query.push("(SELECT k.* FROM ");
             pin.push_values(query);
@@ -193,7 +200,7 @@ impl<'a> Scan<'a> {
 
     /// What matches in the order of the log, through `arrival`, which has that order over all months.
     fn push_walk(&self, query: &mut QueryBuilder<Postgres>) {
-        query.push("SELECT ").push(COLUMNS).push(" FROM arrival a JOIN sync_event e ");
+        query.push("SELECT ").push(&self.layout.of_event).push(" FROM arrival a JOIN sync_event e ");
         query.push("ON e.published = a.published AND e.position = a.position WHERE true");
         filter::push(query, self.wanted);
         for (side, cursor) in [(">", self.above), ("<", self.below)] {

@@ -3,9 +3,9 @@
 use sqlx::{AssertSqlSafe, Postgres, QueryBuilder, Row as _};
 use uuid::Uuid;
 
-use super::row::{self, COLUMNS};
+use super::row::{self, Layout, StoredEvent};
 use super::{Store, StoreError, filter};
-use crate::event::{Filter, Position, SyncEvent};
+use crate::event::{EventColumn, EventColumns, Filter, Position, SyncEvent};
 
 /// What was read of the log after a position.
 #[derive(Clone, Debug)]
@@ -39,9 +39,11 @@ impl Store {
         wanted: &Filter,
         with_details: bool,
     ) -> Result<ReadThrough, StoreError> {
+        let columns = EventColumns::WITHOUT_DETAILS;
+        let layout = Layout::of(if with_details { columns.with(EventColumn::Details) } else { columns });
         loop {
             let months = self.months();
-            let mut query = read_after_query(after, window, wanted, with_details);
+            let mut query = read_after_query(after, window, wanted, &layout);
             let rows = query.build().fetch_all(&self.reads).await?;
             let Some(first) = rows.first() else { return Err(StoreError::Fault(sqlx::Error::RowNotFound)) };
             if !self.saw_all(&months, first.try_get("number")?).await? {
@@ -49,8 +51,9 @@ impl Store {
             }
             let through: Option<i64> = first.try_get("through")?;
             let size: i64 = first.try_get("size")?;
+            let events = row::events(rows, &layout)?;
             return Ok(ReadThrough {
-                events: row::events(&rows)?,
+                events: events.iter().map(StoredEvent::to_event).collect(),
                 through: through.map_or(after, Position::new),
                 at_end: usize::try_from(size).is_ok_and(|size| size < window),
             });
@@ -87,12 +90,14 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn events_by_uuid(&self, uuid: Uuid, org: Option<&str>) -> Result<Vec<SyncEvent>, StoreError> {
+        let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
         let sql = format!(
-            "SELECT {COLUMNS} FROM arrival a JOIN sync_event e ON e.published = a.published AND e.position = a.position \
-             WHERE a.uuid = $1 AND ($2::text IS NULL OR a.org = $2) ORDER BY a.org LIMIT 100"
+            "SELECT {} FROM arrival a JOIN sync_event e ON e.published = a.published AND e.position = a.position \
+             WHERE a.uuid = $1 AND ($2::text IS NULL OR a.org = $2) ORDER BY a.org LIMIT 100",
+            layout.all
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(uuid).bind(org).fetch_all(&self.reads).await?;
-        Ok(rows.iter().map(row::event).collect::<Result<_, _>>()?)
+        Ok(row::events(rows, &layout)?.iter().map(StoredEvent::to_event).collect())
     }
 
     /// The events at these positions, in any order; those that are not there are left out.
@@ -100,13 +105,15 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn events_at(&self, positions: &[Position]) -> Result<Vec<SyncEvent>, StoreError> {
+        let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
         let sql = format!(
-            "SELECT {COLUMNS} FROM arrival a JOIN sync_event e ON e.published = a.published AND e.position = a.position \
-             WHERE a.position = ANY($1)"
+            "SELECT {} FROM arrival a JOIN sync_event e ON e.published = a.published AND e.position = a.position \
+             WHERE a.position = ANY($1)",
+            layout.all
         );
         let positions: Vec<i64> = positions.iter().map(|position| position.get()).collect();
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(positions).fetch_all(&self.reads).await?;
-        Ok(rows.iter().map(row::event).collect::<Result<_, _>>()?)
+        Ok(row::events(rows, &layout)?.iter().map(StoredEvent::to_event).collect())
     }
 
     /// The JSON of events as Okta sent them.
@@ -139,7 +146,7 @@ impl Store {
     }
 }
 
-fn read_after_query(after: Position, window: usize, wanted: &Filter, with_details: bool) -> QueryBuilder<Postgres> {
+fn read_after_query(after: Position, window: usize, wanted: &Filter, layout: &Layout) -> QueryBuilder<Postgres> {
     let window = i64::try_from(window).unwrap_or(i64::MAX);
     let mut query =
         QueryBuilder::new("WITH span AS MATERIALIZED (SELECT position, published FROM arrival WHERE position > ");
@@ -148,11 +155,11 @@ fn read_after_query(after: Position, window: usize, wanted: &Filter, with_detail
         "), ends AS (SELECT (SELECT max(position) FROM span) AS through, (SELECT count(*) FROM span) AS size, number \
          FROM partition_change) SELECT ",
     );
-    query.push(COLUMNS).push(if with_details { ", r.raw" } else { ", NULL::text" });
+    query.push(&layout.all);
     query.push(", ends.through, ends.size, ends.number FROM ends LEFT JOIN (span a JOIN sync_event e ");
     query.push("ON e.published = a.published AND e.position = a.position");
     filter::push(&mut query, wanted);
-    if with_details {
+    if layout.has_details() {
         query.push(" JOIN sync_event_raw r ON r.published = a.published AND r.position = a.position");
     }
     query.push(") ON true ORDER BY e.position");

@@ -5,69 +5,188 @@ use std::sync::Arc;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
-use crate::event::{Details, Entity, IngestSource, Occurrence, Position, SyncEvent};
+use crate::event::{
+    Details, Entity, EntityColumn, EventColumn, EventColumns, EventFields, IngestSource, Occurrence, Position,
+    SyncEvent, Timestamp,
+};
 
-/// The columns that [`event`] reads, of an alias `e`.
-pub(super) const COLUMNS: &str = "e.position, e.published, e.org, e.uuid, e.event_type, e.message, e.version, \
-    e.severity, e.outcome_result, e.outcome_reason, e.admin_id, e.admin_alternate_id, e.admin_display_name, \
-    e.admin_type, e.user_id, e.user_alternate_id, e.user_display_name, e.application_user_id, \
-    e.application_user_alternate_id, e.application_user_display_name, e.instance_id, e.instance_label, \
-    e.instance_display_name, e.application_name, e.debug_data, e.received_at, e.first_source";
-
-/// How many columns those are; the raw event comes after them where it is read along.
-pub(super) const COLUMN_COUNT: usize = 27;
-
-/// The events in rows, without those rows in which an outer join found none.
-pub(super) fn events(rows: &[PgRow]) -> Result<Vec<SyncEvent>, sqlx::Error> {
-    let found = rows.iter().filter(|row| row.try_get::<Option<i64>, _>(0).is_ok_and(|position| position.is_some()));
-    found.map(event).collect()
-}
-
-/// The event in a row of [`COLUMNS`], and its details where a column `raw` follows them.
-pub(super) fn event(row: &PgRow) -> Result<SyncEvent, sqlx::Error> {
-    let details = if row.len() > COLUMN_COUNT {
-        row.try_get::<Option<String>, _>(COLUMN_COUNT)?.map_or(Details::NotRead, |raw| Details::Read(Arc::from(raw)))
-    } else {
-        Details::NotRead
-    };
-    let occurrence = Occurrence {
-        uuid: row.try_get(3)?,
-        event_type: row.try_get(4)?,
-        published: row.try_get::<OffsetDateTime, _>(1)?.into(),
-        message: row.try_get(5)?,
-        version: row.try_get(6)?,
-        severity: row.try_get(7)?,
-        outcome_result: row.try_get(8)?,
-        outcome_reason: row.try_get(9)?,
-        admin: entity(row, 10, || row.try_get::<Option<String>, _>(13).map(Option::unwrap_or_default))?,
-        user: entity(row, 14, || Ok("User".to_owned()))?,
-        application_user: entity(row, 17, || Ok("AppUser".to_owned()))?,
-        application: entity(row, 20, || Ok("AppInstance".to_owned()))?,
-        application_name: row.try_get(23)?,
-        debug_data: row.try_get(24)?,
-    };
-    Ok(SyncEvent {
-        position: Position::new(row.try_get(0)?),
-        org: row.try_get(2)?,
-        occurrence,
-        received_at: row.try_get::<OffsetDateTime, _>(25)?.into(),
-        first_source: IngestSource::from_code(row.try_get(26)?).unwrap_or(IngestSource::EventHook),
-        details,
+/// How a column is called in SQL, of an alias `e`; the raw event is that of an alias `r`. None for what is the same in
+/// every row.
+const fn sql(column: EventColumn) -> Option<&'static str> {
+    Some(match column {
+        EventColumn::Position => "e.position",
+        EventColumn::Published => "e.published",
+        EventColumn::Org => "e.org",
+        EventColumn::Uuid => "e.uuid",
+        EventColumn::EventType => "e.event_type",
+        EventColumn::Message => "e.message",
+        EventColumn::Version => "e.version",
+        EventColumn::Severity => "e.severity",
+        EventColumn::OutcomeResult => "e.outcome_result",
+        EventColumn::OutcomeReason => "e.outcome_reason",
+        EventColumn::Admin(EntityColumn::Id) => "e.admin_id",
+        EventColumn::Admin(EntityColumn::AlternateId) => "e.admin_alternate_id",
+        EventColumn::Admin(EntityColumn::DisplayName) => "e.admin_display_name",
+        EventColumn::Admin(EntityColumn::Kind) => "e.admin_type",
+        EventColumn::User(EntityColumn::Id) => "e.user_id",
+        EventColumn::User(EntityColumn::AlternateId) => "e.user_alternate_id",
+        EventColumn::User(EntityColumn::DisplayName) => "e.user_display_name",
+        EventColumn::ApplicationUser(EntityColumn::Id) => "e.application_user_id",
+        EventColumn::ApplicationUser(EntityColumn::AlternateId) => "e.application_user_alternate_id",
+        EventColumn::ApplicationUser(EntityColumn::DisplayName) => "e.application_user_display_name",
+        EventColumn::Application(EntityColumn::Id) => "e.instance_id",
+        EventColumn::Application(EntityColumn::AlternateId) => "e.instance_label",
+        EventColumn::Application(EntityColumn::DisplayName) => "e.instance_display_name",
+        EventColumn::ApplicationName => "e.application_name",
+        EventColumn::DebugData => "e.debug_data",
+        EventColumn::ReceivedAt => "e.received_at",
+        EventColumn::FirstSource => "e.first_source",
+        EventColumn::Details => "r.raw",
+        EventColumn::User(EntityColumn::Kind)
+        | EventColumn::ApplicationUser(EntityColumn::Kind)
+        | EventColumn::Application(EntityColumn::Kind) => return None,
     })
 }
 
-/// The entity whose id, alternate id and display name start at a column; an id is null where there is no entity.
-fn entity(
-    row: &PgRow,
-    column: usize,
-    kind: impl FnOnce() -> Result<String, sqlx::Error>,
-) -> Result<Option<Entity>, sqlx::Error> {
-    let Some(id) = row.try_get(column)? else { return Ok(None) };
-    Ok(Some(Entity {
-        id,
-        alternate_id: row.try_get(column + 1)?,
-        display_name: row.try_get(column + 2)?,
-        kind: kind()?,
-    }))
+/// Which column of a row holds what.
+#[derive(Debug)]
+pub(super) struct Layout {
+    places: [Option<u8>; EventColumn::COUNT],
+    /// The columns of `e`, as a list in SQL.
+    pub(super) of_event: String,
+    /// All columns, as a list in SQL.
+    pub(super) all: String,
+}
+
+impl Layout {
+    /// A row of these columns, and of where the event stands.
+    pub(super) fn of(columns: EventColumns) -> Arc<Self> {
+        let columns = columns.union(EventColumns::KEYS);
+        let mut places = [None; EventColumn::COUNT];
+        let mut names = Vec::new();
+        for column in EventColumn::all().filter(|column| columns.has(*column) && *column != EventColumn::Details) {
+            if let Some(name) = sql(column) {
+                places[column.index()] = u8::try_from(names.len()).ok();
+                names.push(name);
+            }
+        }
+        let of_event = names.join(", ");
+        if columns.has(EventColumn::Details) {
+            places[EventColumn::Details.index()] = u8::try_from(names.len()).ok();
+            names.extend(sql(EventColumn::Details));
+        }
+        Arc::new(Self { places, of_event, all: names.join(", ") })
+    }
+
+    /// Whether the raw event is in the rows.
+    pub(super) const fn has_details(&self) -> bool {
+        self.places[EventColumn::Details.index()].is_some()
+    }
+}
+
+/// An event in a row as the database sent it, of which those columns were read that were wanted.
+#[derive(Debug)]
+pub struct StoredEvent {
+    row: PgRow,
+    layout: Arc<Layout>,
+    position: Position,
+    published: Timestamp,
+}
+
+impl StoredEvent {
+    /// The event in a row; None where an outer join found none.
+    fn new(row: PgRow, layout: Arc<Layout>) -> Result<Option<Self>, sqlx::Error> {
+        let Some(position) = row.try_get(0)? else { return Ok(None) };
+        let published = row.try_get::<OffsetDateTime, _>(1)?.into();
+        Ok(Some(Self { row, layout, position: Position::new(position), published }))
+    }
+
+    /// A column's value. The layout says of which type it is, and UTF-8 is all that the database sends: what cannot be
+    /// read was not asked for.
+    fn get<'r, T>(&'r self, column: EventColumn) -> Option<T>
+    where
+        T: sqlx::Decode<'r, sqlx::Postgres>,
+    {
+        let place = self.layout.places.get(column.index()).copied().flatten()?;
+        self.row.try_get_unchecked::<Option<T>, _>(usize::from(place)).ok().flatten()
+    }
+
+    /// The event, taken out of its row.
+    pub fn to_event(&self) -> SyncEvent {
+        let owned = |column: EventColumn| self.text(column).map(str::to_owned);
+        let entity = |of: fn(EntityColumn) -> EventColumn| {
+            Some(Entity {
+                id: owned(of(EntityColumn::Id))?,
+                alternate_id: owned(of(EntityColumn::AlternateId)),
+                display_name: owned(of(EntityColumn::DisplayName)),
+                kind: owned(of(EntityColumn::Kind)).unwrap_or_default(),
+            })
+        };
+        SyncEvent {
+            position: self.position,
+            org: owned(EventColumn::Org).unwrap_or_default(),
+            occurrence: Occurrence {
+                uuid: self.uuid(),
+                event_type: owned(EventColumn::EventType).unwrap_or_default(),
+                published: self.published,
+                message: owned(EventColumn::Message),
+                version: owned(EventColumn::Version),
+                severity: owned(EventColumn::Severity),
+                outcome_result: owned(EventColumn::OutcomeResult),
+                outcome_reason: owned(EventColumn::OutcomeReason),
+                admin: entity(EventColumn::Admin),
+                user: entity(EventColumn::User),
+                application_user: entity(EventColumn::ApplicationUser),
+                application: entity(EventColumn::Application),
+                application_name: owned(EventColumn::ApplicationName),
+                debug_data: owned(EventColumn::DebugData),
+            },
+            received_at: self.received_at(),
+            first_source: self.first_source(),
+            details: self.text(EventColumn::Details).map_or(Details::NotRead, |raw| Details::Read(Arc::from(raw))),
+        }
+    }
+}
+
+impl EventFields for StoredEvent {
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn published(&self) -> Timestamp {
+        self.published
+    }
+
+    fn received_at(&self) -> Timestamp {
+        self.get::<OffsetDateTime>(EventColumn::ReceivedAt).map_or(self.published, Timestamp::from)
+    }
+
+    fn uuid(&self) -> Uuid {
+        self.get(EventColumn::Uuid).unwrap_or_default()
+    }
+
+    fn first_source(&self) -> IngestSource {
+        self.get(EventColumn::FirstSource).and_then(IngestSource::from_code).unwrap_or(IngestSource::EventHook)
+    }
+
+    fn text(&self, column: EventColumn) -> Option<&str> {
+        match column {
+            EventColumn::User(EntityColumn::Kind) => Some("User"),
+            EventColumn::ApplicationUser(EntityColumn::Kind) => Some("AppUser"),
+            EventColumn::Application(EntityColumn::Kind) => Some("AppInstance"),
+            EventColumn::Position
+            | EventColumn::Published
+            | EventColumn::Uuid
+            | EventColumn::ReceivedAt
+            | EventColumn::FirstSource => None,
+            text => self.get(text),
+        }
+    }
+}
+
+/// The events in rows, without those rows in which an outer join found none.
+pub(super) fn events(rows: Vec<PgRow>, layout: &Arc<Layout>) -> Result<Vec<StoredEvent>, sqlx::Error> {
+    rows.into_iter().filter_map(|row| StoredEvent::new(row, Arc::clone(layout)).transpose()).collect()
 }

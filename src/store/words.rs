@@ -1,8 +1,8 @@
 //! Giving events their words, where they were stored before words were kept.
 
-use super::row::{self, COLUMNS};
+use super::row::{self, Layout, StoredEvent};
 use super::{Store, StoreError};
-use crate::event::Words;
+use crate::event::{EventColumns, SyncEvent, Words};
 
 /// How many events get their words in one transaction: short enough to hold nobody up.
 const CHUNK: i64 = 1000;
@@ -14,12 +14,14 @@ impl Store {
     /// The database's.
     pub async fn add_words(&self) -> Result<usize, StoreError> {
         let mut transaction = self.writes.begin().await?;
+        let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
         let sql = format!(
-            "SELECT {COLUMNS} FROM sync_event e WHERE e.words IS NULL ORDER BY e.published, e.position LIMIT {CHUNK} \
-             FOR UPDATE SKIP LOCKED"
+            "SELECT {} FROM sync_event e WHERE e.words IS NULL ORDER BY e.published, e.position LIMIT {CHUNK} \
+             FOR UPDATE SKIP LOCKED",
+            layout.all
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *transaction).await?;
-        let events = row::events(&rows)?;
+        let events: Vec<SyncEvent> = row::events(rows, &layout)?.iter().map(StoredEvent::to_event).collect();
         sqlx::query(
             "UPDATE sync_event e SET words = w.words::tsvector FROM unnest($1, $2, $3) AS w (published, position, words) \
              WHERE e.published = w.published AND e.position = w.position",

@@ -142,7 +142,7 @@ async fn what_there_is_most_of_comes_first_with_what_people_call_it() {
 #[tokio::test]
 async fn activity_that_cannot_be_told_is_refused() {
     let gateway = Gateway::start().await;
-    for zone in ["Europe/Atlantis", "", "XXX5", "UTC\0", "'; DROP TABLE sync_event"] {
+    for zone in ["Europe/Atlantis", "", "ABC5", "UTC\0", "'; DROP TABLE sync_event"] {
         let told = gateway.refused_activity(json!({"interval": "DAY", "timeZone": zone})).await;
         assert!(told.contains("`timeZone`"), "{told}");
     }

@@ -1,0 +1,186 @@
+//! The writer against async-graphql itself: the same bytes for any selection and any event.
+
+use std::sync::Arc;
+
+use async_graphql::{EmptyMutation, EmptySubscription, Object, Request, Schema, Variables};
+use proptest::prelude::*;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{OrdinaryWay, WrittenEvent};
+use crate::event::{Details, Entity, IngestSource, Occurrence, Position, SyncEvent, Timestamp};
+use crate::graphql::print;
+use crate::graphql::query::Node;
+use crate::graphql::sync_event::SyncEventNode;
+
+/// A root whose events are given with the request.
+struct Root;
+
+#[Object]
+#[expect(clippy::unused_async, reason = "what the macro makes of it is asynchronous")]
+impl Root {
+    async fn event(&self, context: &async_graphql::Context<'_>) -> async_graphql::Result<WrittenEvent> {
+        Ok(WrittenEvent(context.data::<SyncEventNode>()?.clone()))
+    }
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ -~]{0,12}",
+        "[\u{0}-\u{1f}\"\\\\/\u{7f}\u{2028}é😀]{0,6}",
+        Just("INFO".to_owned()),
+        Just("WARN".to_owned()),
+    ]
+}
+
+fn entity() -> impl Strategy<Value = Option<Entity>> {
+    let entity = (text(), prop::option::of(text()), prop::option::of(text()), text());
+    prop::option::of(entity.prop_map(|(id, alternate_id, display_name, kind)| Entity {
+        id,
+        alternate_id,
+        display_name,
+        kind,
+    }))
+}
+
+fn json_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("{\"a\" : [1, 2.50, \"\\u00e9\"],\n \"b\":null}".to_owned()),
+        Just("{}".to_owned()),
+        text().prop_map(|text| json!({ "k": text }).to_string()),
+    ]
+}
+
+fn event() -> impl Strategy<Value = SyncEvent> {
+    let texts = (text(), prop::option::of(text()), prop::option::of(text()), prop::option::of(text()));
+    let outcome = (prop::option::of(text()), prop::option::of(text()));
+    let entities = (entity(), entity(), entity(), entity());
+    let others = (prop::option::of(json_text()), json_text(), 0..4_102_444_800_000_i64, 0..i64::MAX, any::<u128>());
+    (texts, outcome, entities, others).prop_map(|(texts, outcome, entities, others)| {
+        let (debug_data, raw, millis, position, uuid) = others;
+        let moment = Timestamp::from_millis(millis).unwrap();
+        SyncEvent {
+            position: Position::new(position),
+            org: texts.0.clone(),
+            occurrence: Occurrence {
+                uuid: Uuid::from_u128(uuid),
+                event_type: texts.0,
+                published: moment,
+                message: texts.1,
+                version: texts.2,
+                severity: texts.3,
+                outcome_result: outcome.0,
+                outcome_reason: outcome.1,
+                admin: entities.0,
+                user: entities.1,
+                application_user: entities.2,
+                application: entities.3,
+                application_name: None,
+                debug_data,
+            },
+            received_at: moment,
+            first_source: IngestSource::EventHook,
+            details: Details::Read(raw.into()),
+        }
+    })
+}
+
+/// A field, perhaps under another name, perhaps skipped.
+fn dressed(field: &str, fields_key: &str, alias: u8, directive: u8) -> String {
+    // An alias that depends on the field alone keeps selections that can be merged.
+    let alias = if alias == 0 { format!("x{fields_key}: ") } else { String::new() };
+    let directive = ["", "", " @include(if: $yes)", " @skip(if: $yes)", " @include(if: false)", " @skip(if: false)"]
+        [usize::from(directive) % 6];
+    match field.split_once(" {") {
+        Some((name, inner)) => format!("{alias}{name}{directive} {{{inner}"),
+        None => format!("{alias}{field}{directive}"),
+    }
+}
+
+fn leaf(fields: &'static [&'static str]) -> impl Strategy<Value = String> {
+    (prop::sample::select(fields), 0..4_u8, any::<u8>())
+        .prop_map(|(field, alias, directive)| dressed(field, field, alias, directive))
+}
+
+/// A selection on a type: its fields, alone and in fragments that may be nested.
+fn selection(
+    type_name: &'static str,
+    fields: impl Strategy<Value = String> + Clone + 'static,
+) -> impl Strategy<Value = String> {
+    let flat = prop::collection::vec(fields.clone(), 1..4).prop_map(|fields| fields.join(" "));
+    let nested = flat.prop_recursive(2, 12, 3, move |inner| {
+        let fragment = (inner, 0..2_u8).prop_map(move |(inner, named)| {
+            if named == 0 { format!("... on {type_name} {{ {inner} }}") } else { format!("... {{ {inner} }}") }
+        });
+        prop::collection::vec(prop_oneof![fields.clone(), fragment], 1..4).prop_map(|items| items.join(" "))
+    });
+    nested.boxed()
+}
+
+const SCALARS: [&str; 12] = [
+    "id",
+    "position",
+    "org",
+    "uuid",
+    "eventType",
+    "published",
+    "message",
+    "version",
+    "severity",
+    "receivedAt",
+    "eventDetails",
+    "__typename",
+];
+
+const ENTITY: [&str; 5] = ["id", "alternateId", "displayName", "type", "__typename"];
+
+fn event_field() -> impl Strategy<Value = String> + Clone {
+    let object = |name: &'static str, type_name: &'static str, fields: &'static [&'static str]| {
+        (selection(type_name, leaf(fields).boxed()), 0..4_u8, any::<u8>()).prop_map(move |(inner, alias, directive)| {
+            dressed(&format!("{name} {{ {inner} }}"), name, alias, directive)
+        })
+    };
+    prop_oneof![
+        6 => leaf(&SCALARS),
+        1 => object("outcome", "Outcome", &["result", "reason", "__typename"]),
+        1 => object("debugContext", "DebugContext", &["debugData", "__typename"]),
+        1 => object("admin", "Entity", &ENTITY),
+        1 => object("user", "Entity", &ENTITY),
+        1 => object("applicationUser", "Entity", &ENTITY),
+        1 => object("application", "Entity", &ENTITY),
+    ]
+    .boxed()
+}
+
+fn answer(query: &str, event: &SyncEvent, is_ordinary: bool) -> String {
+    let schema = Schema::build(Root, EmptyMutation, EmptySubscription).register_output_type::<Node>().finish();
+    let mut request = Request::new(query)
+        .variables(Variables::from_json(json!({"yes": true})))
+        .data(SyncEventNode(Arc::new(event.clone())));
+    if is_ordinary {
+        request = request.data(OrdinaryWay);
+    }
+    let response = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(schema.execute(request));
+    assert!(response.errors.is_empty(), "{query}: {:?}", response.errors);
+    let async_graphql::Value::Object(data) = &response.data else { panic!("{query}") };
+    let is_written = matches!(data.get("event"), Some(async_graphql::Value::Binary(_)));
+    assert_eq!(is_written, !is_ordinary, "{query}");
+    print::response(&response)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn what_is_written_is_what_would_be_resolved(
+        selection in selection("SyncEvent", event_field()),
+        fragment in selection("SyncEvent", event_field()),
+        event in event(),
+    ) {
+        let query = format!(
+            "query ($yes: Boolean!) {{ event @include(if: $yes) {{ {selection} ...F ... on Node {{ id }} }} }} \
+             fragment F on SyncEvent {{ {fragment} }}"
+        );
+        prop_assert_eq!(answer(&query, &event, false), answer(&query, &event, true), "{}", query);
+    }
+}
