@@ -55,6 +55,7 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     let live_options = LiveOptions { window_bytes: limits.window_bytes, ..LiveOptions::default() };
     let live = Live::start(log.clone(), &live_options, stop.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::name_events(store.clone())));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::add_words(store.clone())));
     let upkeep = metrics.clone();
     tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
         let mut tick = interval(Duration::from_secs(5));

@@ -8,15 +8,20 @@ mod page;
 mod pattern;
 mod position;
 mod timestamp;
+mod words;
 
 pub use catalogue::{Application, ApplicationInstance, CatalogueKey};
 pub use details::Details;
 pub use entity::Entity;
-pub use filter::{Filter, FilterError, TimeRange};
-pub use page::{Cursor, Cut, DEFAULT_PAGE_SIZE, Direction, MAX_PAGE_SIZE, Page, PageRequest, PageRequestError};
+pub use filter::{EntityFilter, Filter, FilterError, TimeRange, is_address};
+pub use page::{
+    Cursor, Cut, DEFAULT_PAGE_SIZE, Direction, EventOrder, EventOrderField, MAX_PAGE_SIZE, Page, PageRequest,
+    PageRequestError,
+};
 pub use pattern::EventTypePattern;
 pub use position::{Position, PositionParseError};
 pub use timestamp::Timestamp;
+pub use words::{Place, Search, Words};
 
 use uuid::Uuid;
 

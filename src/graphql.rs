@@ -11,6 +11,7 @@ mod filter;
 mod limits;
 mod loaders;
 mod node;
+mod order;
 mod query;
 mod request;
 mod scalars;

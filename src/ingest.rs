@@ -10,4 +10,4 @@ pub use body::BodyEncoding;
 pub use headers::redacted_headers;
 pub use hook::{HookError, ReceivedDelivery};
 pub use intake::{Intake, IntakeLimits, OrgIntake, Receipt};
-pub use naming::name_events;
+pub use naming::{add_words, name_events};

@@ -10,11 +10,13 @@ mod listen;
 mod naming;
 mod page;
 mod partitions;
+mod pins;
 pub mod private;
 mod read;
 mod reads;
 mod rejected;
 mod row;
+mod words;
 
 pub use append::{Appended, Appender, DeliveryRecord, NewEvent};
 pub use arrival::ArrivalRecord;
@@ -77,7 +79,7 @@ pub struct Store {
     reads: Reads,
     /// For what takes its time or a connection of its own.
     direct: Arc<PgConnectOptions>,
-    partitions: Arc<Partitions>,
+    partitions: Partitions,
 }
 
 /// How many connections append: one whose batch is being committed, one whose batch comes next, one to tell other
@@ -128,7 +130,7 @@ impl Store {
                 pool(1).connect_lazy_with(connect_options(&options.url, ACQUIRE_TIMEOUT)?),
             ),
             direct: Arc::new(connect_options(&options.url, Duration::ZERO)?),
-            partitions: Arc::default(),
+            partitions: Partitions::default(),
         })
     }
 

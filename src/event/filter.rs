@@ -1,6 +1,6 @@
 //! Which events somebody wants: one meaning, live and in history.
 
-use super::{EventTypePattern, SyncEvent, Timestamp};
+use super::{Entity, EventTypePattern, IngestSource, Place, Search, SyncEvent, Timestamp, Words};
 
 /// A stretch of time: `from ≤ t < until`, open where an end is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -18,6 +18,20 @@ impl TimeRange {
     }
 }
 
+/// Which person an admin, a user or an application user must be. A part left out asks nothing; where there is no such
+/// person, any part that asks something is not met.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EntityFilter {
+    /// Okta's ids.
+    pub ids: Option<Vec<String>>,
+    /// Alternate ids.
+    pub alternate_ids: Option<Vec<String>>,
+    /// Okta's types.
+    pub types: Option<Vec<String>>,
+    /// Words of its names.
+    pub search: Option<Search>,
+}
+
 /// What an event must be. A part left out asks nothing; values within a part are ORed, parts are ANDed; an empty
 /// list matches nothing, as no value is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -32,6 +46,28 @@ pub struct Filter {
     pub event_types: Option<Vec<EventTypePattern>>,
     /// When it happened.
     pub published: TimeRange,
+    /// When sluice stored it.
+    pub received: TimeRange,
+    /// How it ended: Okta's `outcome.result`.
+    pub outcomes: Option<Vec<String>>,
+    /// Okta's severities.
+    pub severities: Option<Vec<String>>,
+    /// Who did it.
+    pub admin: Option<EntityFilter>,
+    /// The Okta user.
+    pub user: Option<EntityFilter>,
+    /// The user in the application.
+    pub application_user: Option<EntityFilter>,
+    /// The way that brought it first.
+    pub first_sources: Option<Vec<IngestSource>>,
+    /// Words of its message, names and alternate ids.
+    pub search: Option<Search>,
+    /// All of these.
+    pub and: Vec<Filter>,
+    /// At least one of these.
+    pub or: Option<Vec<Filter>>,
+    /// Not this.
+    pub not: Option<Box<Filter>>,
 }
 
 /// Why a filter is refused.
@@ -47,6 +83,9 @@ pub enum FilterError {
         /// How many may be.
         limit: usize,
     },
+    /// Too many filters within filters.
+    #[error("the filter has more than {limit} parts in `and`, `or` and `not`", limit = Filter::MAX_PARTS)]
+    TooManyParts,
     /// An event type that cannot be read.
     #[error("eventTypes: {0:?} is neither an event type nor a family: `*` may stand at the end only")]
     EventType(String),
@@ -56,15 +95,53 @@ pub enum FilterError {
          https://acme-admin.okta.com/admin/app/office365/instance/0oahjhk34aUxGnWcZ0h7/"
     )]
     InstanceUrl(String),
+    /// A range of time that ends before it starts.
+    #[error("{0}: `from` is after `until`; expected from ≤ t < until")]
+    TurnedRound(&'static str),
+    /// A search without a word.
+    #[error("search: {0:?} holds no word: words are letters and digits, and may end in `*`")]
+    NoWord(String),
+    /// A search with too many words.
+    #[error("search: {0} words are looked for, at most {limit} may be", limit = Search::MAX_WORDS)]
+    TooManyWords(usize),
+}
+
+/// Whether two ids are the same: without regard to ASCII case where they are e-mail addresses.
+fn is_same_id(one: &str, other: &str) -> bool {
+    one == other || (is_address(one) && one.eq_ignore_ascii_case(other))
+}
+
+/// Whether an id is an e-mail address, as far as comparing goes.
+pub fn is_address(id: &str) -> bool {
+    id.contains('@')
 }
 
 impl Filter {
     /// How many values a list in a filter may have.
     pub const MAX_VALUES: usize = 1000;
 
+    /// How many filters a filter may consist of, itself included.
+    pub const MAX_PARTS: usize = 100;
+
+    /// How many filters it consists of, itself included.
+    pub fn parts(&self) -> usize {
+        let within = self.and.iter().chain(self.or.iter().flatten()).chain(self.not.as_deref());
+        1 + within.map(Self::parts).sum::<usize>()
+    }
+
     /// Whether an event is asked for. Looks only at what append fixed.
     pub fn matches(&self, event: &SyncEvent) -> bool {
+        let words = std::cell::OnceCell::new();
+        self.matches_with(event, &|| words.get_or_init(|| Words::of(&event.occurrence)))
+    }
+
+    fn matches_with<'w>(&self, event: &SyncEvent, words: &impl Fn() -> &'w Words) -> bool {
         let occurrence = &event.occurrence;
+        let people = [
+            (&self.admin, &occurrence.admin, Place::Admin),
+            (&self.user, &occurrence.user, Place::User),
+            (&self.application_user, &occurrence.application_user, Place::ApplicationUser),
+        ];
         is_in(self.orgs.as_deref(), Some(&event.org))
             && is_in(self.applications.as_deref(), occurrence.application_name.as_deref())
             && is_in(self.application_instances.as_deref(), occurrence.application.as_ref().map(|found| &*found.id))
@@ -73,6 +150,31 @@ impl Filter {
                 .as_ref()
                 .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(&occurrence.event_type)))
             && self.published.contains(occurrence.published)
+            && self.received.contains(event.received_at)
+            && is_in(self.outcomes.as_deref(), occurrence.outcome_result.as_deref())
+            && is_in(self.severities.as_deref(), occurrence.severity.as_deref())
+            && self.first_sources.as_ref().is_none_or(|sources| sources.contains(&event.first_source))
+            && people.into_iter().all(|(wanted, person, place)| {
+                wanted.as_ref().is_none_or(|wanted| wanted.matches(person.as_ref(), words, place))
+            })
+            && self.search.as_ref().is_none_or(|search| search.matches(words(), None))
+            && self.and.iter().all(|part| part.matches_with(event, words))
+            && self.or.as_ref().is_none_or(|parts| parts.iter().any(|part| part.matches_with(event, words)))
+            && self.not.as_ref().is_none_or(|part| !part.matches_with(event, words))
+    }
+}
+
+impl EntityFilter {
+    fn matches<'w>(&self, person: Option<&Entity>, words: &impl Fn() -> &'w Words, place: Place) -> bool {
+        let same = |wanted: &Option<Vec<String>>, value: Option<&str>| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| value.is_some_and(|value| wanted.iter().any(|wanted| is_same_id(wanted, value))))
+        };
+        same(&self.ids, person.map(|person| &*person.id))
+            && same(&self.alternate_ids, person.and_then(|person| person.alternate_id.as_deref()))
+            && is_in(self.types.as_deref(), person.map(|person| &*person.kind))
+            && self.search.as_ref().is_none_or(|search| search.matches(words(), Some(place)))
     }
 }
 

@@ -1,8 +1,31 @@
-//! Pages of a list, as Relay asks for them. Events are listed newest first.
+//! Pages of a list, as Relay asks for them, and the orders in which events are listed.
 
 use super::{Position, Timestamp};
 
-/// The place of an event in the order of pages: its time, then its position.
+/// By what events are ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventOrderField {
+    /// When they happened; at the same moment by position.
+    Published,
+    /// Their place in the log.
+    Position,
+}
+
+/// An order in which events are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventOrder {
+    /// By what.
+    pub field: EventOrderField,
+    /// Whether the greatest comes first.
+    pub is_descending: bool,
+}
+
+impl EventOrder {
+    /// The newest event first.
+    pub const NEWEST_FIRST: Self = Self { field: EventOrderField::Published, is_descending: true };
+}
+
+/// The place of an event in a list of events. Where the list is by position, that alone counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     /// When the event happened.

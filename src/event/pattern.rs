@@ -21,6 +21,14 @@ impl EventTypePattern {
         }
     }
 
+    /// The one type that it stands for; None where it is a family.
+    pub fn exact(&self) -> Option<&str> {
+        match self {
+            Self::Exact(name) => Some(name),
+            Self::Prefix(_) => None,
+        }
+    }
+
     /// Whether an event type is one of these.
     pub fn matches(&self, event_type: &str) -> bool {
         match self {

@@ -10,6 +10,7 @@ use super::error::from_store;
 use super::filter::SyncEventFilterInput;
 use super::loaders::{self, ApplicationKey};
 use super::node::{NodeId, decode_key, encode_key};
+use super::order::SyncEventOrder;
 use super::scalars::{DateTime, Url};
 use crate::event::{Application, ApplicationInstance, CatalogueKey, Cut, Direction, Filter, Page, PageRequest};
 use crate::store::{InstanceFilter, Store};
@@ -116,11 +117,12 @@ impl ApplicationNode {
         instances(context, &filter, PageArguments { first, after, last, before }).await
     }
 
-    /// Its events, newest first.
+    /// Its events, newest first unless `orderBy` says otherwise.
     async fn sync_events(
         &self,
         context: &Context<'_>,
         filter: Option<SyncEventFilterInput>,
+        order_by: Option<SyncEventOrder>,
         first: Option<i32>,
         after: Option<String>,
         last: Option<i32>,
@@ -128,7 +130,7 @@ impl ApplicationNode {
     ) -> Result<SyncEventConnection> {
         let mut filter = within(filter, &self.0.org)?;
         filter.applications = Some(narrow(filter.applications, &self.0.name));
-        SyncEventConnection::read(context, filter, PageArguments { first, after, last, before }).await
+        SyncEventConnection::read(context, filter, order_by, PageArguments { first, after, last, before }).await
     }
 
     /// How many events there are of it.
@@ -185,11 +187,12 @@ impl ApplicationInstanceNode {
         Some(Url(format!("{url}/admin/app/{}/instance/{instance_id}/", application.as_ref()?)))
     }
 
-    /// Its events, newest first.
+    /// Its events, newest first unless `orderBy` says otherwise.
     async fn sync_events(
         &self,
         context: &Context<'_>,
         filter: Option<SyncEventFilterInput>,
+        order_by: Option<SyncEventOrder>,
         first: Option<i32>,
         after: Option<String>,
         last: Option<i32>,
@@ -197,7 +200,7 @@ impl ApplicationInstanceNode {
     ) -> Result<SyncEventConnection> {
         let mut filter = within(filter, &self.0.org)?;
         filter.application_instances = Some(narrow(filter.application_instances, &self.0.instance_id));
-        SyncEventConnection::read(context, filter, PageArguments { first, after, last, before }).await
+        SyncEventConnection::read(context, filter, order_by, PageArguments { first, after, last, before }).await
     }
 
     /// How many events there are of it.

@@ -4,10 +4,11 @@ use async_graphql::{Context, Object, Result, SimpleObject};
 
 use super::catalogue::{ApplicationInstanceNode, ApplicationNode};
 use super::error::{bad_input, from_store};
-use super::node::encode_cursor;
+use super::node::{decode_cursor, encode_cursor};
+use super::order::SyncEventOrder;
 use super::scalars::LogPosition;
 use super::sync_event::SyncEventNode;
-use crate::event::{Cursor, Cut, Filter, Page, PageRequest, SyncEvent};
+use crate::event::{Cursor, Cut, EventOrder, Filter, Page, PageRequest, SyncEvent};
 use crate::store::{EventPage, Store};
 
 /// Where a page stands in its list.
@@ -68,6 +69,7 @@ pub(super) struct Count {
 /// A page of events.
 pub(super) struct SyncEventConnection {
     filter: Filter,
+    order: EventOrder,
     page: EventPage,
 }
 
@@ -81,25 +83,32 @@ pub(super) struct SyncEventEdge {
 }
 
 impl SyncEventConnection {
-    pub(super) async fn read(context: &Context<'_>, filter: Filter, arguments: PageArguments) -> Result<Self> {
-        let request = arguments.read(super::node::decode_cursor)?;
+    pub(super) async fn read(
+        context: &Context<'_>,
+        filter: Filter,
+        order: Option<SyncEventOrder>,
+        arguments: PageArguments,
+    ) -> Result<Self> {
+        let order = EventOrder::from(order.unwrap_or_default());
+        let request = arguments.read(|text| decode_cursor(order.field, text))?;
         let store = context.data::<Store>()?;
-        let page = store.page(&filter, &request).await.map_err(|error| from_store(&error))?;
-        Ok(Self { filter, page })
+        let page = store.page(&filter, order, &request).await.map_err(|error| from_store(&error))?;
+        Ok(Self { filter, order, page })
+    }
+
+    fn cursor(&self, event: &SyncEvent) -> String {
+        let cursor = Cursor { published: event.occurrence.published, position: event.position };
+        encode_cursor(self.order.field, cursor)
     }
 }
 
-fn cursor(event: &SyncEvent) -> String {
-    encode_cursor(Cursor { published: event.occurrence.published, position: event.position })
-}
-
-/// A page of events, newest first.
+/// A page of events.
 #[Object]
 impl SyncEventConnection {
     /// The events with their cursors.
     async fn edges(&self) -> Vec<SyncEventEdge> {
         let edge =
-            |event: &SyncEvent| SyncEventEdge { cursor: cursor(event), node: SyncEventNode::from(event.clone()) };
+            |event: &SyncEvent| SyncEventEdge { cursor: self.cursor(event), node: SyncEventNode::from(event.clone()) };
         self.page.page.items.iter().map(edge).collect()
     }
 
@@ -110,7 +119,7 @@ impl SyncEventConnection {
 
     /// Where the page stands.
     async fn page_info(&self) -> PageInfo {
-        PageInfo::new(&self.page.page, cursor)
+        PageInfo::new(&self.page.page, |event| self.cursor(event))
     }
 
     /// How many events match, counted no further than `upTo` (at most 1,000,000).

@@ -2,7 +2,7 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::event::{CatalogueKey, Cursor, Position, Timestamp};
+use crate::event::{CatalogueKey, Cursor, EventOrderField, Position, Timestamp};
 
 /// What a global id stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +37,23 @@ impl NodeId {
     }
 }
 
-pub(super) fn encode_cursor(cursor: Cursor) -> String {
-    format!("e{}.{}", cursor.published.millis(), cursor.position)
+/// A place in a list of events, of use in lists by the same field only.
+pub(super) fn encode_cursor(field: EventOrderField, cursor: Cursor) -> String {
+    match field {
+        EventOrderField::Published => format!("e{}.{}", cursor.published.millis(), cursor.position),
+        EventOrderField::Position => format!("p{}", cursor.position),
+    }
 }
 
-pub(super) fn decode_cursor(text: &str) -> Option<Cursor> {
-    let (published, position) = text.strip_prefix('e')?.split_once('.')?;
-    Some(Cursor { published: Timestamp::from_millis(published.parse().ok()?)?, position: position.parse().ok()? })
+pub(super) fn decode_cursor(field: EventOrderField, text: &str) -> Option<Cursor> {
+    let (published, position) = match field {
+        EventOrderField::Published => {
+            let (published, position) = text.strip_prefix('e')?.split_once('.')?;
+            (published.parse().ok()?, position)
+        }
+        EventOrderField::Position => (0, text.strip_prefix('p')?),
+    };
+    Some(Cursor { published: Timestamp::from_millis(published)?, position: position.parse().ok()? })
 }
 
 pub(super) fn encode_key(key: &CatalogueKey) -> String {
@@ -75,12 +85,16 @@ mod tests {
         let node = NodeId::Application { org: "a:b".into(), name: "ü/%".into() };
         assert_eq!(NodeId::decode(&node.encode()), Some(node));
         let cursor = Cursor { published: Timestamp::now(), position: Position::new(7) };
-        assert_eq!(decode_cursor(&encode_cursor(cursor)), Some(cursor));
+        let (by_time, by_position) = (EventOrderField::Published, EventOrderField::Position);
+        assert_eq!(decode_cursor(by_time, &encode_cursor(by_time, cursor)), Some(cursor));
+        let found = decode_cursor(by_position, &encode_cursor(by_position, cursor));
+        assert_eq!(found.map(|found| found.position), Some(cursor.position));
+        assert_eq!(decode_cursor(by_position, &encode_cursor(by_time, cursor)), None);
         let key = CatalogueKey { sort: "a b".into(), org: String::new(), key: ":".into() };
         assert_eq!(decode_key(&encode_key(&key)), Some(key));
         for bad in ["", "e", "e1", "e1.x", "c", "cx", "c::::", "SyncEvent:", "SyncEvent:1:2", "Application:a"] {
             assert_eq!(NodeId::decode(bad), None, "{bad}");
-            assert_eq!(decode_cursor(bad), None, "{bad}");
+            assert_eq!(decode_cursor(by_time, bad), None, "{bad}");
         }
     }
 }

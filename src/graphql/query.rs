@@ -10,6 +10,7 @@ use super::connection::{ApplicationConnection, ApplicationInstanceConnection, Pa
 use super::error::{bad_input, coded, from_store};
 use super::filter::SyncEventFilterInput;
 use super::node::{NodeId, decode_key};
+use super::order::SyncEventOrder;
 use super::scalars::{LogPosition, Url};
 use super::sync_event::SyncEventNode;
 use crate::event::{MAX_PAGE_SIZE, Page};
@@ -63,18 +64,19 @@ impl Query {
         found.await.transpose().map(|event| event.map(SyncEventNode::from))
     }
 
-    /// Events, newest first.
+    /// Events, newest first unless `orderBy` says otherwise.
     async fn sync_events(
         &self,
         context: &Context<'_>,
         filter: Option<SyncEventFilterInput>,
+        #[graphql(default_with = "Some(SyncEventOrder::default())")] order_by: Option<SyncEventOrder>,
         first: Option<i32>,
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<SyncEventConnection> {
         let filter = filter.unwrap_or_default().read()?;
-        SyncEventConnection::read(context, filter, PageArguments { first, after, last, before }).await
+        SyncEventConnection::read(context, filter, order_by, PageArguments { first, after, last, before }).await
     }
 
     /// The application with Okta's key.

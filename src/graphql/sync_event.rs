@@ -56,7 +56,7 @@ pub(super) struct Outcome {
 }
 
 /// How serious it is.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severity {
     /// Of interest when looking for a fault.
     Debug,
@@ -68,9 +68,28 @@ pub(super) enum Severity {
     Error,
 }
 
+impl Severity {
+    const ALL: [Self; 4] = [Self::Debug, Self::Info, Self::Warn, Self::Error];
+
+    /// Okta's name of it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+
+    /// What Okta calls so.
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.name() == name)
+    }
+}
+
 /// A way by which events come in.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-#[graphql(name = "IngestSource")]
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(name = "IngestSource", remote = "IngestSource")]
 pub(super) enum IngestSourceNode {
     /// Okta's event hooks.
     EventHook,
@@ -80,17 +99,6 @@ pub(super) enum IngestSourceNode {
     Workflows,
     /// Files of history.
     Import,
-}
-
-impl From<IngestSource> for IngestSourceNode {
-    fn from(source: IngestSource) -> Self {
-        match source {
-            IngestSource::EventHook => Self::EventHook,
-            IngestSource::SystemLog => Self::SystemLog,
-            IngestSource::Workflows => Self::Workflows,
-            IngestSource::Import => Self::Import,
-        }
-    }
 }
 
 /// An event in which an admin's sync, or what belongs to it, did something in an external application.
@@ -156,13 +164,7 @@ impl SyncEventNode {
 
     /// How serious it is; null where Okta says something else.
     async fn severity(&self) -> Option<Severity> {
-        match self.0.occurrence.severity.as_deref()? {
-            "DEBUG" => Some(Severity::Debug),
-            "INFO" => Some(Severity::Info),
-            "WARN" => Some(Severity::Warn),
-            "ERROR" => Some(Severity::Error),
-            _ => None,
-        }
+        Severity::named(self.0.occurrence.severity.as_deref()?)
     }
 
     /// How it ended.

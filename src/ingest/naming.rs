@@ -1,4 +1,4 @@
-//! Application names that are learned after events were stored.
+//! What is learned of events after they were stored: their application's name, and their words where none were kept.
 
 use std::time::Duration;
 
@@ -18,6 +18,21 @@ pub async fn name_events(store: Store) {
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%error, "could not name events whose application has become known; trying again");
+                sleep(INTERVAL).await;
+            }
+        }
+    }
+}
+
+/// Gives their words to events that were stored before words were kept; ends when all have theirs. Searches find them
+/// from then on.
+pub async fn add_words(store: Store) {
+    loop {
+        match store.add_words().await {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "could not give older events their words; trying again");
                 sleep(INTERVAL).await;
             }
         }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::kept::KeptConnection;
 use super::{Store, StoreError};
-use crate::event::{Entity, IngestSource, Position, ReceivedEvent, Timestamp};
+use crate::event::{Entity, IngestSource, Position, ReceivedEvent, Timestamp, Words};
 
 /// An event to be appended.
 #[derive(Clone, Debug)]
@@ -123,7 +123,7 @@ impl Store {
 }
 
 const APPEND: &str = "SELECT * FROM log_append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,\
-                      $21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33)";
+                      $21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34)";
 
 const APPEND_LONE: &str = include_str!("append_lone.sql");
 
@@ -164,6 +164,7 @@ macro_rules! with_event_values {
             |new| new.event.occurrence.application_name.as_deref(),
             |new| new.event.occurrence.debug_data.as_deref(),
             |new| new.event.raw.as_str(),
+            |new| Words::of(&new.event.occurrence).to_vector(),
             |new| new.delivery,
         )
     };

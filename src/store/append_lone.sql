@@ -1,6 +1,6 @@
 -- Appends a lone event of which nothing is new but the event itself, to the same end as log_append but in one plain
--- statement. Gives no row, and has done nothing, where the event is in the log already, where its instance or the
--- instance's application is not in the catalogue, or where the application lacks a name that this event tells.
+-- statement. Gives no row, and has done nothing, where the event is in the log already, where its type, its instance or
+-- the instance's application is not known, or where the application lacks a name that this event tells.
 --
 -- Its snapshot may be older than the head that it gets. What it asks the catalogue for never goes away again, so only
 -- an event that somebody appended meanwhile is overlooked: the primary key of arrival refuses that.
@@ -9,17 +9,18 @@ WITH known AS MATERIALIZED (
     FROM application_instance c
     JOIN application p ON p.org = c.org AND p.name = c.application
     WHERE c.org = $1 AND c.instance_id = $20 AND (p.display_name IS NOT NULL OR $22 IS NULL)
+        AND EXISTS (SELECT FROM event_type t WHERE t.name = $3)
         AND NOT EXISTS (SELECT FROM arrival a WHERE a.uuid = $2 AND a.org = $1)
 ), head AS (
     UPDATE log_head SET position = position + 1 FROM known
     RETURNING position, known.application, date_trunc('milliseconds', clock_timestamp()) AS moment
 ), arrivals AS (
     INSERT INTO arrival
-    SELECT $1, $2, h.position, $4, CASE $27 WHEN 0 THEN h.moment END, CASE $27 WHEN 1 THEN h.moment END,
-        CASE $27 WHEN 2 THEN h.moment END, CASE $27 WHEN 3 THEN h.moment END, $26
+    SELECT $1, $2, h.position, $4, CASE $28 WHEN 0 THEN h.moment END, CASE $28 WHEN 1 THEN h.moment END,
+        CASE $28 WHEN 2 THEN h.moment END, CASE $28 WHEN 3 THEN h.moment END, $27
     FROM head h
 ), envelopes AS (
-    INSERT INTO delivery SELECT $26, $1, $28, $29, $30, $31, h.moment FROM head h WHERE $26 IS NOT NULL
+    INSERT INTO delivery SELECT $27, $1, $29, $30, $31, $32, h.moment FROM head h WHERE $27 IS NOT NULL
     ON CONFLICT DO NOTHING
 ), details AS (
     INSERT INTO sync_event_raw SELECT h.position, $4, $25 FROM head h
@@ -34,6 +35,6 @@ WITH known AS MATERIALIZED (
 )
 INSERT INTO sync_event
 SELECT h.position, $4, $1, $2, $3, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-    h.application, $24, h.moment, $27
+    h.application, $24, h.moment, $28, $26::tsvector
 FROM head h
 RETURNING 1::bigint, position, true, application_name, received_at

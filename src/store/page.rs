@@ -1,12 +1,19 @@
-//! Pages of events, newest first, each as fast as the first.
+//! Pages of events, each as fast as the first.
+//!
+//! A page by time is a range of an index of the months in question. The two nearest months, which mostly have it all,
+//! are asked by themselves, as planning and visiting every partition would take longer than the page; the other months
+//! follow where the page is not full, as of the log's end that the first answer told.
 
-use std::collections::BTreeSet;
-
+use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row as _};
 
+use super::partitions::{Months, Partition};
+use super::pins::Pin;
 use super::row::{self, COLUMNS};
 use super::{Store, StoreError, filter};
-use crate::event::{Cursor, Direction, Filter, Page, PageRequest, Position, SyncEvent};
+use crate::event::{
+    Cursor, Direction, EventOrder, EventOrderField, Filter, Page, PageRequest, Position, SyncEvent, Timestamp,
+};
 
 /// A page of events, and the log's end in the same snapshot.
 #[derive(Clone, Debug)]
@@ -17,82 +24,196 @@ pub struct EventPage {
     pub head: Position,
 }
 
+/// How many months are asked by themselves.
+const NEAREST: usize = 2;
+
+/// What is read: from one end of a list on.
+struct Scan<'a> {
+    wanted: &'a Filter,
+    pin: Option<Pin>,
+    field: EventOrderField,
+    is_descending: bool,
+    above: Option<Cursor>,
+    below: Option<Cursor>,
+    limit: i64,
+}
+
+/// Where it is read.
+enum Source<'a> {
+    /// In these months.
+    Months(&'a [Partition]),
+    /// In all months on the far side of this one, as of this end of the log.
+    Beyond(&'a Partition, Position),
+    /// In the order of the log.
+    Log,
+}
+
 impl Store {
     /// Reads a page of the events that match.
     ///
     /// # Errors
     /// The database's.
-    pub async fn page(&self, wanted: &Filter, request: &PageRequest<Cursor>) -> Result<EventPage, StoreError> {
+    pub async fn page(
+        &self,
+        wanted: &Filter,
+        order: EventOrder,
+        request: &PageRequest<Cursor>,
+    ) -> Result<EventPage, StoreError> {
         loop {
-            let known = self.partitions.known();
-            let (page, number) = self.read_page(wanted, request).await?;
-            if self.partitions.were_planned(known, number) {
-                return Ok(page);
+            let months = self.months();
+            let scan = Scan::new(wanted, order, request);
+            let (rows, head, number) = scan.read(self, &months).await?;
+            if self.saw_all(&months, number).await? {
+                return Ok(EventPage { page: Page::from_read(row::events(&rows)?, request), head });
             }
         }
     }
+}
 
-    async fn read_page(&self, wanted: &Filter, request: &PageRequest<Cursor>) -> Result<(EventPage, i64), StoreError> {
+impl<'a> Scan<'a> {
+    fn new(wanted: &'a Filter, order: EventOrder, request: &PageRequest<Cursor>) -> Self {
+        let (after, before) = (request.cut.after, request.cut.before);
+        let (above, below) = if order.is_descending { (before, after) } else { (after, before) };
+        Self {
+            wanted,
+            pin: Pin::of(wanted),
+            field: order.field,
+            is_descending: order.is_descending == (request.direction == Direction::Forward),
+            above,
+            below,
+            limit: i64::try_from(request.size).unwrap_or(i64::MAX).saturating_add(1),
+        }
+    }
+
+    /// The rows, the log's end, and the number of the last change of partitions.
+    async fn read(self, store: &Store, months: &Months) -> Result<(Vec<PgRow>, Position, i64), StoreError> {
+        if self.field == EventOrderField::Position {
+            let rows = self.query(&Source::Log).build().fetch_all(&store.reads).await?;
+            return told(rows);
+        }
+        let within = self.months(months);
+        let middle = NEAREST.min(within.len());
+        let (nearest, others) = if self.is_descending {
+            let (others, nearest) = within.split_at(within.len() - middle);
+            (nearest, others)
+        } else {
+            within.split_at(middle)
+        };
+        let rows = self.query(&Source::Months(nearest)).build().fetch_all(&store.reads).await?;
+        let (mut rows, head, number) = told(rows)?;
+        let found = rows.iter().filter(|row| row.try_get::<Option<i64>, _>(0).is_ok_and(|at| at.is_some())).count();
+        let missing = self.limit - i64::try_from(found).unwrap_or(i64::MAX);
+        let last = if self.is_descending { nearest.first() } else { nearest.last() };
+        if let Some(last) = last.filter(|_| missing > 0 && !others.is_empty()) {
+            let rest = Self { limit: missing, ..self };
+            rows.extend(rest.query(&Source::Beyond(last, head)).build().fetch_all(&store.reads).await?);
+        }
+        Ok((rows, head, number))
+    }
+
+    /// The months in which something may be.
+    fn months<'m>(&self, months: &'m Months) -> &'m [Partition] {
+        let later = |one: Option<Timestamp>, other: Option<Timestamp>| one.max(other);
+        let earlier = |one: Option<Timestamp>, other: Option<Timestamp>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        let moment = |cursor: Option<Cursor>| cursor.map(|cursor| cursor.published);
+        let published = self.wanted.published;
+        months.between(later(published.from, moment(self.above)), earlier(published.until, moment(self.below)))
+    }
+
+    fn query(&self, source: &Source<'_>) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new("SELECT ");
         query.push(COLUMNS).push(
             ", NULL::text, h.position AS head, p.number FROM log_head h CROSS JOIN partition_change p LEFT JOIN LATERAL (",
         );
-        match pins(wanted) {
-            // Several values of an index: the first of each, merged, is the first of all.
-            Some((column, values)) if values.len() > 1 => {
-                query.push("SELECT e.* FROM unnest(").push_bind(values).push(") AS pin (value) CROSS JOIN LATERAL (");
-                push_range(&mut query, wanted, Some(column), request);
-                query.push(") e").push(order(request.direction)).push(" LIMIT ").push_bind(limit(request));
+        match source {
+            Source::Months([]) => {
+                query.push("SELECT * FROM sync_event WHERE false");
             }
-            _ => push_range(&mut query, wanted, None, request),
+            Source::Months(months) => {
+                for (nth, month) in months.iter().enumerate() {
+                    query.push(if nth == 0 { "(" } else { " UNION ALL (" });
+                    self.push_range(&mut query, &month.table, source);
+                    query.push(")");
+                }
+            }
+            Source::Beyond(..) => self.push_range(&mut query, "sync_event", source),
+            Source::Log => self.push_walk(&mut query),
         }
-        query.push(") e ON true").push(order(request.direction));
-        let rows = query.build().fetch_all(&self.reads).await?;
-        let (head, number) = rows
-            .first()
-            .map_or(Ok((0, 0)), |row| Ok::<_, sqlx::Error>((row.try_get("head")?, row.try_get("number")?)))?;
-        let events = row::events(&rows)?;
-        Ok((EventPage { page: Page::from_read(events, request), head: Position::new(head) }, number))
+        query.push(") e ON true").push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
+        query
+    }
+
+    /// What matches in a table, a range of an index.
+    fn push_range(&self, query: &mut QueryBuilder<Postgres>, table: &str, source: &Source<'_>) {
+        query.push("SELECT ").push(COLUMNS).push(" FROM ");
+        if let Some(pin) = &self.pin {
+            query.push("(SELECT k.* FROM ");
+            pin.push_values(query);
+            query.push(" AS pin (value) CROSS JOIN LATERAL (SELECT e.published, e.position FROM ").push(table);
+            query.push(" e WHERE ").push(pin.column).push(" = pin.value");
+            self.push_conditions(query, source);
+            query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
+            query.push(") k").push(self.order("k")).push(" LIMIT ").push_bind(self.limit);
+            query.push(") k JOIN ").push(table).push(" e ON e.published = k.published AND e.position = k.position");
+        } else {
+            query.push(table).push(" e WHERE true");
+            self.push_conditions(query, source);
+        }
+        query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
+    }
+
+    fn push_conditions(&self, query: &mut QueryBuilder<Postgres>, source: &Source<'_>) {
+        filter::push(query, self.wanted);
+        // The bound on published alone is redundant, and lets partitions be left out.
+        for (side, cursor) in [(">", self.above), ("<", self.below)] {
+            if let Some(cursor) = cursor {
+                let published = cursor.published.date_time();
+                query.push(" AND e.published ").push(side).push("= ").push_bind(published);
+                query.push(" AND (e.published, e.position) ").push(side).push(" (").push_bind(published);
+                query.push(", ").push_bind(cursor.position.get()).push(")");
+            }
+        }
+        if let Source::Beyond(month, head) = source {
+            if self.is_descending {
+                query.push(" AND e.published < ").push_bind(month.start);
+            } else {
+                query.push(" AND e.published >= ").push_bind(month.end);
+            }
+            query.push(" AND e.position <= ").push_bind(head.get());
+        }
+    }
+
+    /// What matches in the order of the log, through `arrival`, which has that order over all months.
+    fn push_walk(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push("SELECT ").push(COLUMNS).push(" FROM arrival a JOIN sync_event e ");
+        query.push("ON e.published = a.published AND e.position = a.position WHERE true");
+        filter::push(query, self.wanted);
+        for (side, cursor) in [(">", self.above), ("<", self.below)] {
+            if let Some(cursor) = cursor {
+                query.push(" AND a.position ").push(side).push(" ").push_bind(cursor.position.get());
+            }
+        }
+        query.push(" ORDER BY a.position").push(self.way()).push(" LIMIT ").push_bind(self.limit);
+    }
+
+    const fn way(&self) -> &'static str {
+        if self.is_descending { " DESC" } else { "" }
+    }
+
+    fn order(&self, alias: &str) -> String {
+        let way = self.way();
+        match self.field {
+            EventOrderField::Published => format!(" ORDER BY {alias}.published{way}, {alias}.position{way}"),
+            EventOrderField::Position => format!(" ORDER BY {alias}.position{way}"),
+        }
     }
 }
 
-/// The part of a filter that an index serves in the order of pages, and its values.
-fn pins(wanted: &Filter) -> Option<(&'static str, Vec<String>)> {
-    let distinct = |values: &Vec<String>| values.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect();
-    let instances = wanted.application_instances.as_ref().map(|values| ("e.instance_id", distinct(values)));
-    instances.or_else(|| wanted.applications.as_ref().map(|values| ("e.application_name", distinct(values))))
-}
-
-fn push_range(query: &mut QueryBuilder<Postgres>, wanted: &Filter, pin: Option<&str>, request: &PageRequest<Cursor>) {
-    query.push("SELECT e.* FROM sync_event e WHERE true");
-    if let Some(column) = pin {
-        query.push(" AND ").push(column).push(" = pin.value");
-    }
-    filter::push(query, wanted);
-    // The bound on published alone is redundant, and lets partitions be left out.
-    if let Some(after) = request.cut.after {
-        push_bound(query, "<", after);
-    }
-    if let Some(before) = request.cut.before {
-        push_bound(query, ">", before);
-    }
-    query.push(order(request.direction)).push(" LIMIT ").push_bind(limit(request));
-}
-
-fn push_bound(query: &mut QueryBuilder<Postgres>, side: &str, cursor: Cursor) {
-    let published = cursor.published.date_time();
-    query.push(" AND e.published ").push(side).push("= ").push_bind(published);
-    query.push(" AND (e.published, e.position) ").push(side).push(" (").push_bind(published);
-    query.push(", ").push_bind(cursor.position.get()).push(")");
-}
-
-const fn order(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Forward => " ORDER BY e.published DESC, e.position DESC",
-        Direction::Backward => " ORDER BY e.published, e.position",
-    }
-}
-
-fn limit(request: &PageRequest<Cursor>) -> i64 {
-    i64::try_from(request.size).unwrap_or(i64::MAX).saturating_add(1)
+fn told(rows: Vec<PgRow>) -> Result<(Vec<PgRow>, Position, i64), StoreError> {
+    let Some(first) = rows.first() else { return Err(StoreError::Fault(sqlx::Error::RowNotFound)) };
+    let (head, number) = (first.try_get("head")?, first.try_get("number")?);
+    Ok((rows, Position::new(head), number))
 }

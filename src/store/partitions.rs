@@ -1,28 +1,113 @@
-//! Reads that see every partition.
+//! The monthly partitions, as far as this gateway knows them, and reads that see every one.
 //!
 //! The database plans a query before it takes the snapshot that the query reads. A partition that is attached in between
 //! is missing from the plan while its events, and a log's end that counts them, are in the snapshot. So such reads bring
 //! along the number of the last change of partitions: where it is another one than was known before the query was
-//! sent, the query is asked again.
+//! sent, the query is asked again. The same number tells whether the months known here are all there are.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
-/// The number of the last change of partitions that has been seen.
-#[derive(Debug, Default)]
-pub(super) struct Partitions(AtomicI64);
+use time::{Date, Month, OffsetDateTime, Time};
 
-impl Partitions {
-    /// The number that was known before a query is sent.
-    pub(super) fn known(&self) -> i64 {
-        self.0.load(Ordering::Acquire)
+use super::{Store, StoreError};
+use crate::event::Timestamp;
+
+/// The months that are known to have partitions.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Partitions(Arc<RwLock<Arc<Months>>>);
+
+/// The months that have partitions, the oldest first.
+#[derive(Debug)]
+pub(super) struct Months {
+    number: i64,
+    pub(super) months: Vec<Partition>,
+}
+
+impl Default for Months {
+    fn default() -> Self {
+        // No change has this number: the first read finds that it knows nothing.
+        Self { number: -1, months: Vec::new() }
+    }
+}
+
+/// A month that has a partition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Partition {
+    /// Its first moment.
+    pub(super) start: OffsetDateTime,
+    /// The first moment after it.
+    pub(super) end: OffsetDateTime,
+    /// The table that holds its events.
+    pub(super) table: String,
+}
+
+impl Partition {
+    /// Reads a table's name, such as `sync_event_2026_01`.
+    fn named(table: String) -> Option<Self> {
+        let (year, month) = table.strip_prefix("sync_event_")?.split_once('_')?;
+        let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
+        let year = year.parse().ok()?;
+        let next_year = if month == Month::December { year + 1 } else { year };
+        let start =
+            |year, month| Some(Date::from_calendar_date(year, month, 1).ok()?.with_time(Time::MIDNIGHT).assume_utc());
+        Some(Self { start: start(year, month)?, end: start(next_year, month.next())?, table })
+    }
+}
+
+impl Months {
+    /// Those in which something from a moment on, and up to another one, may have happened.
+    pub(super) fn between(&self, from: Option<Timestamp>, through: Option<Timestamp>) -> &[Partition] {
+        let first = from.map_or(0, |from| self.months.partition_point(|month| month.end <= from.date_time()));
+        let after_last = through.map_or(self.months.len(), |through| {
+            self.months.partition_point(|month| month.start <= through.date_time())
+        });
+        self.months.get(first..after_last).unwrap_or_default()
+    }
+}
+
+impl Store {
+    /// The months that are known.
+    pub(super) fn months(&self) -> Arc<Months> {
+        Arc::clone(&self.partitions.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether a query that was sent when `known` was known, and that found `number` in its snapshot, was planned with
-    /// every partition of its snapshot.
-    pub(super) fn were_planned(&self, known: i64, number: i64) -> bool {
-        if number != known {
-            self.0.fetch_max(number, Ordering::AcqRel);
+    /// Whether a query that was made when `months` were known, and that found `number` in its snapshot, saw every
+    /// partition of its snapshot. Where it did not, the months are read anew: ask again.
+    pub(super) async fn saw_all(&self, months: &Months, number: i64) -> Result<bool, StoreError> {
+        if months.number == number {
+            return Ok(true);
         }
-        number == known
+        let (number, tables): (i64, Vec<String>) = sqlx::query_as(
+            "SELECT number, ARRAY(SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+             WHERE i.inhparent = 'sync_event'::regclass) FROM partition_change",
+        )
+        .fetch_one(&self.reads)
+        .await?;
+        let mut months: Vec<_> = tables.into_iter().filter_map(Partition::named).collect();
+        months.sort_unstable();
+        *self.partitions.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Months { number, months });
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_are_found_by_their_moments() {
+        let named = |name: &str| Partition::named(name.to_owned());
+        let tables = ["sync_event_2025_11", "sync_event_2025_12", "sync_event_2026_02"];
+        let months = Months { number: 0, months: tables.into_iter().filter_map(named).collect() };
+        let found = |from: &str, through: &str| {
+            let found = months.between(Timestamp::parse(from), Timestamp::parse(through));
+            found.iter().map(|month| &month.table["sync_event_".len()..]).collect::<Vec<_>>()
+        };
+        assert_eq!(found("", ""), ["2025_11", "2025_12", "2026_02"]);
+        assert_eq!(found("2025-12-01T00:00:00Z", ""), ["2025_12", "2026_02"]);
+        assert_eq!(found("", "2025-12-01T00:00:00Z"), ["2025_11", "2025_12"]);
+        assert_eq!(found("2026-01-01T00:00:00Z", "2026-01-31T00:00:00Z"), Vec::<&str>::new());
+        assert_eq!(found("2026-03-01T00:00:00Z", "2020-01-01T00:00:00Z"), Vec::<&str>::new());
+        assert_eq!(named("sync_event_raw"), None);
     }
 }

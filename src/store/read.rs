@@ -40,11 +40,11 @@ impl Store {
         with_details: bool,
     ) -> Result<ReadThrough, StoreError> {
         loop {
-            let known = self.partitions.known();
+            let months = self.months();
             let mut query = read_after_query(after, window, wanted, with_details);
             let rows = query.build().fetch_all(&self.reads).await?;
             let Some(first) = rows.first() else { return Err(StoreError::Fault(sqlx::Error::RowNotFound)) };
-            if !self.partitions.were_planned(known, first.try_get("number")?) {
+            if !self.saw_all(&months, first.try_get("number")?).await? {
                 continue;
             }
             let through: Option<i64> = first.try_get("through")?;

@@ -1,0 +1,223 @@
+//! The words of an event, by which `search` finds it: cut here alone, for the index and for whoever waits.
+
+use std::collections::BTreeMap;
+
+use super::{Entity, Occurrence};
+
+/// Where in an event a word stands. Each place is a weight of PostgreSQL's text search, A to D.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// In the admin's names.
+    Admin,
+    /// In the user's names.
+    User,
+    /// In the application user's names.
+    ApplicationUser,
+    /// In the message or in the application's names.
+    Elsewhere,
+}
+
+impl Place {
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// A set of places.
+type Places = u8;
+
+/// How many characters of a word count.
+const WORD_LENGTH: usize = 64;
+
+/// How many different words of an event count: PostgreSQL's index entry is bounded.
+const WORDS: usize = 1000;
+
+/// The different words of an event and where each of them stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words(BTreeMap<String, Places>);
+
+impl Words {
+    /// The words of what an event tells: of its message, its names and its alternate ids.
+    pub fn of(occurrence: &Occurrence) -> Self {
+        let mut words = Self::default();
+        let entities = [
+            (&occurrence.admin, Place::Admin),
+            (&occurrence.user, Place::User),
+            (&occurrence.application_user, Place::ApplicationUser),
+            (&occurrence.application, Place::Elsewhere),
+        ];
+        for (entity, place) in entities {
+            if let Some(Entity { alternate_id, display_name, .. }) = entity {
+                words.add(alternate_id.as_deref(), place);
+                words.add(display_name.as_deref(), place);
+            }
+        }
+        words.add(occurrence.message.as_deref(), Place::Elsewhere);
+        words
+    }
+
+    fn add(&mut self, text: Option<&str>, place: Place) {
+        for (word, _) in cut(text.unwrap_or_default()) {
+            if let Some(places) = self.0.get_mut(&word) {
+                *places |= place.bit();
+            } else if self.0.len() < WORDS {
+                self.0.insert(word, place.bit());
+            }
+        }
+    }
+
+    /// As a text-search vector of PostgreSQL: each word with a position for each place, labelled with its weight.
+    pub fn to_vector(&self) -> String {
+        let mut vector = String::with_capacity(self.0.len() * 16);
+        for (word, places) in &self.0 {
+            let labels = ["1A", "2B", "3C", "4"].into_iter().enumerate().filter(|(bit, _)| places & (1 << bit) != 0);
+            let labels: Vec<_> = labels.map(|(_, label)| label).collect();
+            // A word is letters and digits only: nothing in it needs an escape.
+            vector.push_str(&format!("'{word}':{} ", labels.join(",")));
+        }
+        vector.pop();
+        vector
+    }
+}
+
+/// What somebody looks for: words, all of which must be there. One that ends in `*` stands for every word that starts
+/// so.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Search(Vec<(String, bool)>);
+
+impl Search {
+    /// How many words a search may have.
+    pub const MAX_WORDS: usize = 20;
+
+    /// Reads what somebody types; None where there is no word in it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut words: Vec<_> = cut(text).collect();
+        words.sort();
+        words.dedup();
+        (!words.is_empty()).then_some(Self(words))
+    }
+
+    /// How many words are looked for.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is looked for; never, as it is made.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether all its words are among an event's, in one place or, without one, in any.
+    pub fn matches(&self, words: &Words, place: Option<Place>) -> bool {
+        let places = place.map_or(Places::MAX, Place::bit);
+        self.0.iter().all(|(word, is_prefix)| {
+            if *is_prefix {
+                let from_there = words.0.range(word.clone()..);
+                from_there.take_while(|(found, _)| found.starts_with(word)).any(|(_, found)| found & places != 0)
+            } else {
+                words.0.get(word).is_some_and(|found| found & places != 0)
+            }
+        })
+    }
+
+    /// As a text-search query of PostgreSQL that finds the same in [`Words::to_vector`].
+    pub fn to_query(&self, place: Option<Place>) -> String {
+        let weight = match place {
+            Some(Place::Admin) => "A",
+            Some(Place::User) => "B",
+            Some(Place::ApplicationUser) => "C",
+            Some(Place::Elsewhere) => "D",
+            None => "",
+        };
+        let terms = self.0.iter().map(|(word, is_prefix)| {
+            let star = if *is_prefix { "*" } else { "" };
+            let marks = if star.len() + weight.len() > 0 { format!(":{star}{weight}") } else { String::new() };
+            format!("'{word}'{marks}")
+        });
+        terms.collect::<Vec<_>>().join(" & ")
+    }
+}
+
+/// The words of a text, in lower case, and whether a `*` follows each.
+fn cut(text: &str) -> impl Iterator<Item = (String, bool)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let start = rest.find(char::is_alphanumeric)?;
+        rest = &rest[start..];
+        let end = rest.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        // Lower case may bring marks that are no letters; the length is counted after it.
+        let word = word.chars().flat_map(char::to_lowercase).filter(|letter| letter.is_alphanumeric());
+        Some((word.take(WORD_LENGTH).collect(), after.starts_with('*')))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> Words {
+        let person = |alternate_id: &str, display_name: &str| {
+            Some(Entity {
+                alternate_id: Some(alternate_id.into()),
+                display_name: Some(display_name.into()),
+                ..Entity::default()
+            })
+        };
+        let mut words = Words::default();
+        for (entity, place) in
+            [(person("ada@acme.example", "Ada Ünal"), Place::Admin), (person("grace", "Grace"), Place::User)]
+        {
+            let entity = entity.unwrap();
+            words.add(entity.alternate_id.as_deref(), place);
+            words.add(entity.display_name.as_deref(), place);
+        }
+        words.add(Some("Sync Ada's user"), Place::Elsewhere);
+        words
+    }
+
+    #[test]
+    fn words_are_found_whole_or_by_their_start_where_they_stand() {
+        let matches =
+            |text: &str, place: Option<Place>| Search::parse(text).map(|search| search.matches(&event(), place));
+        for (text, place, expected) in [
+            ("ada", None, true),
+            ("ADA sync", None, true),
+            ("ada@acme.example", None, true),
+            ("ad", None, false),
+            ("ad*", None, true),
+            ("ad*", Some(Place::User), false),
+            ("ünal", Some(Place::Admin), true),
+            ("ÜN*", None, true),
+            ("grace", Some(Place::User), true),
+            ("grace", Some(Place::Admin), false),
+            ("ada", Some(Place::Elsewhere), true),
+            ("ada nobody", None, false),
+        ] {
+            assert_eq!(matches(text, place), Some(expected), "{text} {place:?}");
+        }
+        for nothing in ["", " ", "***", "-- '"] {
+            assert_eq!(Search::parse(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn postgres_reads_them() {
+        assert_eq!(
+            event().to_vector(),
+            "'acme':1A 'ada':1A,4 'example':1A 'grace':2B 's':4 'sync':4 'user':4 'ünal':1A"
+        );
+        let search = Search::parse("grace ad*").unwrap();
+        assert_eq!(search.to_query(None), "'ad':* & 'grace'");
+        assert_eq!(search.to_query(Some(Place::User)), "'ad':*B & 'grace':B");
+    }
+
+    #[test]
+    fn words_are_bounded() {
+        let mut words = Words::default();
+        words.add(Some(&(0..2000).map(|word| format!("w{word} ")).collect::<String>()), Place::Elsewhere);
+        assert_eq!(words.0.len(), WORDS);
+        assert_eq!(cut(&"x".repeat(1000)).next().map(|(word, _)| word.len()), Some(WORD_LENGTH));
+    }
+}

@@ -1,0 +1,35 @@
+//! Giving events their words, where they were stored before words were kept.
+
+use super::row::{self, COLUMNS};
+use super::{Store, StoreError};
+use crate::event::Words;
+
+/// How many events get their words in one transaction: short enough to hold nobody up.
+const CHUNK: i64 = 1000;
+
+impl Store {
+    /// Gives a chunk of events their words. Gives how many; 0 when all have theirs.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn add_words(&self) -> Result<usize, StoreError> {
+        let mut transaction = self.writes.begin().await?;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM sync_event e WHERE e.words IS NULL ORDER BY e.published, e.position LIMIT {CHUNK} \
+             FOR UPDATE SKIP LOCKED"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *transaction).await?;
+        let events = row::events(&rows)?;
+        sqlx::query(
+            "UPDATE sync_event e SET words = w.words::tsvector FROM unnest($1, $2, $3) AS w (published, position, words) \
+             WHERE e.published = w.published AND e.position = w.position",
+        )
+        .bind(events.iter().map(|event| event.occurrence.published.date_time()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.position.get()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| Words::of(&event.occurrence).to_vector()).collect::<Vec<_>>())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(events.len())
+    }
+}
