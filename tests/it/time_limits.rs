@@ -12,9 +12,9 @@ const PAGE: &str = "{ syncEvents { nodes { uuid } } }";
 /// The longest that anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Statements of the gateway that are under way.
+/// Statements of the gateway that read pages and are under way; its tail reads on by itself.
 const AT_WORK: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                       AND application_name = 'sluice' AND state = 'active' AND query LIKE '%sync_event%'";
+                       AND application_name = 'sluice' AND state = 'active' AND query LIKE 'SELECT e.%'";
 
 impl Gateway {
     /// Waits until so many of the gateway's statements are under way.
@@ -32,7 +32,7 @@ impl Gateway {
 async fn a_query_that_takes_too_long_is_stopped_in_the_database_too() {
     let gateway = Gateway::start_with(|settings| {
         settings.limits.query_seconds = 1;
-        settings.limits.query_connections = 1;
+        settings.limits.query_connections = 2;
     })
     .await;
     gateway.query(PAGE).await;
@@ -42,7 +42,8 @@ async fn a_query_that_takes_too_long_is_stopped_in_the_database_too() {
         let started = Instant::now();
         let request =
             gateway.client.post(gateway.url("/graphql")).header("accept", accept).json(&json!({"query": PAGE}));
-        let response = request.send().await.unwrap();
+        let (response, ()) = futures_util::future::join(request.send(), gateway.until_at_work(1)).await;
+        let response = response.unwrap();
         assert_eq!(response.status(), status);
         let answer: Value = response.json().await.unwrap();
         assert_eq!(answer["errors"][0]["extensions"]["code"], "TIMEOUT", "{answer}");
@@ -61,7 +62,7 @@ async fn a_query_that_takes_too_long_is_stopped_in_the_database_too() {
 
 #[tokio::test]
 async fn a_query_whose_client_is_gone_is_stopped_in_the_database() {
-    let gateway = Gateway::start_with(|settings| settings.limits.query_connections = 2).await;
+    let gateway = Gateway::start_with(|settings| settings.limits.query_connections = 3).await;
     gateway.query(PAGE).await;
     let mut lock = gateway.database.pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE sync_event IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
