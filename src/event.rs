@@ -7,6 +7,7 @@ mod filter;
 mod page;
 mod pattern;
 mod position;
+mod statistics;
 mod timestamp;
 mod words;
 
@@ -20,6 +21,7 @@ pub use page::{
 };
 pub use pattern::EventTypePattern;
 pub use position::{Position, PositionParseError};
+pub use statistics::{ActivityBucket, Dimension, Interval, MAX_BUCKETS, Tally};
 pub use timestamp::Timestamp;
 pub use words::{Place, Search, Words};
 

@@ -15,6 +15,7 @@ mod order;
 mod query;
 mod request;
 mod scalars;
+mod statistics;
 mod subscription;
 mod sync_event;
 mod tokens;

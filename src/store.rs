@@ -16,6 +16,7 @@ mod read;
 mod reads;
 mod rejected;
 mod row;
+mod statistics;
 mod words;
 
 pub use append::{Appended, Appender, DeliveryRecord, NewEvent};
@@ -27,6 +28,7 @@ pub use page::EventPage;
 pub use read::{LogEnds, ReadThrough};
 pub use rejected::Rejection;
 
+use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,7 @@ use std::time::Duration;
 use sqlx::Connection as _;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use tokio::sync::OnceCell;
 
 use partitions::Partitions;
 use reads::Reads;
@@ -80,6 +83,8 @@ pub struct Store {
     /// For what takes its time or a connection of its own.
     direct: Arc<PgConnectOptions>,
     partitions: Partitions,
+    /// The names of time zones that the database knows, in lower case.
+    time_zones: Arc<OnceCell<HashSet<String>>>,
 }
 
 /// How many connections append: one whose batch is being committed, one whose batch comes next, one to tell other
@@ -131,6 +136,7 @@ impl Store {
             ),
             direct: Arc::new(connect_options(&options.url, Duration::ZERO)?),
             partitions: Partitions::default(),
+            time_zones: Arc::default(),
         })
     }
 

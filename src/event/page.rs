@@ -1,6 +1,8 @@
 //! Pages of a list, as Relay asks for them, and the orders in which events are listed.
 
-use super::{Position, Timestamp};
+use std::cmp::Ordering;
+
+use super::{Position, SyncEvent, Timestamp};
 
 /// By what events are ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +23,15 @@ pub struct EventOrder {
 }
 
 impl EventOrder {
-    /// The newest event first.
-    pub const NEWEST_FIRST: Self = Self { field: EventOrderField::Published, is_descending: true };
+    /// Which of two events comes first, seen from an end of the list.
+    pub fn compare(self, one: &SyncEvent, other: &SyncEvent, from: Direction) -> Ordering {
+        let by_time = match self.field {
+            EventOrderField::Published => one.occurrence.published.cmp(&other.occurrence.published),
+            EventOrderField::Position => Ordering::Equal,
+        };
+        let ascending = by_time.then(one.position.cmp(&other.position));
+        if self.is_descending == (from == Direction::Forward) { ascending.reverse() } else { ascending }
+    }
 }
 
 /// The place of an event in a list of events. Where the list is by position, that alone counts.

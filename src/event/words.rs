@@ -70,10 +70,18 @@ impl Words {
     pub fn to_vector(&self) -> String {
         let mut vector = String::with_capacity(self.0.len() * 16);
         for (word, places) in &self.0 {
-            let labels = ["1A", "2B", "3C", "4"].into_iter().enumerate().filter(|(bit, _)| places & (1 << bit) != 0);
-            let labels: Vec<_> = labels.map(|(_, label)| label).collect();
             // A word is letters and digits only: nothing in it needs an escape.
-            vector.push_str(&format!("'{word}':{} ", labels.join(",")));
+            vector.push('\'');
+            vector.push_str(word);
+            vector.push('\'');
+            let labels = ["1A", "2B", "3C", "4"].into_iter().enumerate();
+            let labels = labels.filter(|(bit, _)| places & (1 << bit) != 0).map(|(_, label)| label);
+            let marks = std::iter::once(':').chain(std::iter::repeat(','));
+            for (mark, label) in marks.zip(labels) {
+                vector.push(mark);
+                vector.push_str(label);
+            }
+            vector.push(' ');
         }
         vector.pop();
         vector
@@ -216,7 +224,8 @@ mod tests {
     #[test]
     fn words_are_bounded() {
         let mut words = Words::default();
-        words.add(Some(&(0..2000).map(|word| format!("w{word} ")).collect::<String>()), Place::Elsewhere);
+        let many: Vec<_> = (0..2000).map(|word| format!("w{word}")).collect();
+        words.add(Some(&many.join(" ")), Place::Elsewhere);
         assert_eq!(words.0.len(), WORDS);
         assert_eq!(cut(&"x".repeat(1000)).next().map(|(word, _)| word.len()), Some(WORD_LENGTH));
     }

@@ -97,8 +97,8 @@ impl SyncEventFilterInput {
             applications: read_list("applications", self.applications)?,
             application_instances,
             event_types: self.event_types.map(read_event_types).transpose()?,
-            published: read_range("published", self.published)?,
-            received: read_range("received", self.received)?,
+            published: read_range("published", self.published.as_ref())?,
+            received: read_range("received", self.received.as_ref())?,
             outcomes: read_list("outcomes", self.outcomes)?,
             severities: self.severities.map(|severities| severities.iter().map(|one| one.name().to_owned()).collect()),
             admin: self.admin.map(EntityFilterInput::into_filter).transpose()?,
@@ -150,9 +150,9 @@ fn read_urls(urls: Vec<Url>) -> Result<Vec<String>, FilterError> {
         .collect()
 }
 
-fn read_range(field: &'static str, range: Option<TimeRangeInput>) -> Result<TimeRange, FilterError> {
-    let Some(TimeRangeInput { from, until }) = range else { return Ok(TimeRange::default()) };
-    let (from, until) = (from.map(|from| from.0), until.map(|until| until.0));
+fn read_range(field: &'static str, range: Option<&TimeRangeInput>) -> Result<TimeRange, FilterError> {
+    let from = range.and_then(|range| range.from).map(|from| from.0);
+    let until = range.and_then(|range| range.until).map(|until| until.0);
     match (from, until) {
         (Some(start), Some(end)) if start > end => Err(FilterError::TurnedRound(field)),
         _ => Ok(TimeRange { from, until }),

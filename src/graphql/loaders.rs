@@ -9,7 +9,7 @@ use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::{Context, Result};
 
 use super::error::from_store;
-use crate::event::{Application, ApplicationInstance, Position};
+use crate::event::{Application, ApplicationInstance, Position, SyncEvent};
 use crate::store::{ArrivalRecord, Store, StoreError};
 
 /// Loads from the store.
@@ -39,6 +39,10 @@ where
     }
 }
 
+/// An event.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct EventKey(pub(super) Position);
+
 /// The JSON of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct DetailsKey(pub(super) Position);
@@ -59,6 +63,17 @@ pub(super) struct InstanceKey {
 pub(super) struct ApplicationKey {
     pub(super) org: String,
     pub(super) name: String,
+}
+
+impl Loader<EventKey> for StoreLoader {
+    type Value = SyncEvent;
+    type Error = Arc<StoreError>;
+
+    async fn load(&self, keys: &[EventKey]) -> Result<HashMap<EventKey, SyncEvent>, Arc<StoreError>> {
+        let positions: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = self.0.events_at(&positions).await?;
+        Ok(found.into_iter().map(|event| (EventKey(event.position), event)).collect())
+    }
 }
 
 impl Loader<DetailsKey> for StoreLoader {

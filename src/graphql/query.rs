@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Interface, Object, Result};
+use futures_util::future::try_join_all;
 use uuid::Uuid;
 
 use super::catalogue::{self, ApplicationInstanceNode, ApplicationNode};
 use super::connection::{ApplicationConnection, ApplicationInstanceConnection, PageArguments, SyncEventConnection};
 use super::error::{bad_input, coded, from_store};
 use super::filter::SyncEventFilterInput;
+use super::loaders::{self, ApplicationKey, EventKey, InstanceKey};
 use super::node::{NodeId, decode_key};
 use super::order::SyncEventOrder;
 use super::scalars::{LogPosition, Url};
+use super::statistics::{self, ActivityBucketNode, ActivityInterval, SyncEventDimension, TallyNode};
 use super::sync_event::SyncEventNode;
 use crate::event::{MAX_PAGE_SIZE, Page};
 use crate::okta::instance_id_in_url;
@@ -42,11 +45,8 @@ impl Query {
         if ids.len() > MAX_PAGE_SIZE {
             return Err(bad_input(format!("`ids` has {} values, at most {MAX_PAGE_SIZE} are allowed", ids.len())));
         }
-        let mut nodes = Vec::with_capacity(ids.len());
-        for id in &ids {
-            nodes.push(find_node(context, id).await?);
-        }
-        Ok(nodes)
+        // Together, so that each kind is one statement.
+        try_join_all(ids.iter().map(|id| find_node(context, id))).await
     }
 
     /// The event with Okta's uuid.
@@ -77,6 +77,31 @@ impl Query {
     ) -> Result<SyncEventConnection> {
         let filter = filter.unwrap_or_default().read()?;
         SyncEventConnection::read(context, filter, order_by, PageArguments { first, after, last, before }).await
+    }
+
+    /// How many events there were in each stretch of time, the oldest first; stretches without any are left out. At
+    /// most 10,000 buckets; more is an error. `timeZone` says where days, weeks and months start: a name of the IANA's
+    /// database, such as Europe/Berlin.
+    async fn activity(
+        &self,
+        context: &Context<'_>,
+        filter: Option<SyncEventFilterInput>,
+        interval: ActivityInterval,
+        by: Option<SyncEventDimension>,
+        #[graphql(default_with = "Some(\"UTC\".to_owned())")] time_zone: Option<String>,
+    ) -> Result<Vec<ActivityBucketNode>> {
+        statistics::activity(context, filter, interval, by, time_zone.as_deref().unwrap_or("UTC")).await
+    }
+
+    /// What there is most of: events counted by what they have in common, the most frequent first. At most 1,000.
+    async fn top(
+        &self,
+        context: &Context<'_>,
+        filter: Option<SyncEventFilterInput>,
+        by: SyncEventDimension,
+        #[graphql(default_with = "Some(10)")] first: Option<i32>,
+    ) -> Result<Vec<TallyNode>> {
+        statistics::top(context, filter, by, first.unwrap_or(10)).await
     }
 
     /// The application with Okta's key.
@@ -185,21 +210,19 @@ async fn find_instance(
 }
 
 async fn find_node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
-    let store = context.data::<Store>()?;
     let Some(node) = NodeId::decode(id) else { return Ok(None) };
-    let found = match node {
+    Ok(match node {
         NodeId::SyncEvent(position) => {
-            let events = store.events_at(&[position]).await.map_err(|error| from_store(&error))?;
-            events.into_iter().next().map(|event| Node::SyncEvent(event.into()))
+            let event = loaders::load(context, EventKey(position)).await?;
+            event.map(|event| Node::SyncEvent(event.into()))
         }
         NodeId::Application { org, name } => {
-            let filter = ApplicationFilter { org: Some(org), name: Some(name), search: None };
-            let page = store.applications(&filter, &catalogue::first(1)).await.map_err(|error| from_store(&error))?;
-            page.items.into_iter().next().map(|found| Node::Application(ApplicationNode(Arc::new(found))))
+            let application = loaders::load(context, ApplicationKey { org, name }).await?;
+            application.map(|application| Node::Application(ApplicationNode(Arc::new(application))))
         }
         NodeId::ApplicationInstance { org, instance_id } => {
-            find_instance(context, Some(instance_id), None, Some(org)).await?.map(Node::ApplicationInstance)
+            let instance = loaders::load(context, InstanceKey { org, instance_id }).await?;
+            instance.map(|instance| Node::ApplicationInstance(ApplicationInstanceNode(Arc::new(instance))))
         }
-    };
-    Ok(found)
+    })
 }

@@ -64,7 +64,10 @@ impl Store {
             let scan = Scan::new(wanted, order, request);
             let (rows, head, number) = scan.read(self, &months).await?;
             if self.saw_all(&months, number).await? {
-                return Ok(EventPage { page: Page::from_read(row::events(&rows)?, request), head });
+                let mut events = row::events(&rows)?;
+                // They come in this order already; SQL promises it only to who sorts once more.
+                events.sort_by(|one, other| order.compare(one, other, request.direction));
+                return Ok(EventPage { page: Page::from_read(events, request), head });
             }
         }
     }
@@ -132,17 +135,19 @@ impl<'a> Scan<'a> {
             Source::Months([]) => {
                 query.push("SELECT * FROM sync_event WHERE false");
             }
+            Source::Months([month]) => self.push_range(&mut query, &month.table, source),
             Source::Months(months) => {
                 for (nth, month) in months.iter().enumerate() {
-                    query.push(if nth == 0 { "(" } else { " UNION ALL (" });
+                    query.push(if nth == 0 { "SELECT * FROM ((" } else { " UNION ALL (" });
                     self.push_range(&mut query, &month.table, source);
                     query.push(")");
                 }
+                query.push(") e").push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
             }
             Source::Beyond(..) => self.push_range(&mut query, "sync_event", source),
             Source::Log => self.push_walk(&mut query),
         }
-        query.push(") e ON true").push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
+        query.push(") e ON true");
         query
     }
 

@@ -54,7 +54,7 @@ impl Pin {
     pub(super) fn push_values(&self, query: &mut QueryBuilder<Postgres>) {
         match &self.values {
             Values::Listed(values) => {
-                query.push("unnest(").push_bind(values.clone()).push(")");
+                query.push("unnest(").push_bind(values.clone()).push("::text[])");
             }
             Values::Types(patterns) => {
                 query.push("(SELECT t.name FROM event_type t WHERE ");

@@ -57,6 +57,11 @@ fn wrong_arguments() -> Vec<(&'static str, Value, &'static str, &'static str)> {
         ("{ syncEvents(first: 1, last: 1) { head } }", json!({}), INPUT, "`first` or `last`"),
         ("{ syncEvents { count(upTo: -1) { value } } }", json!({}), INPUT, "`upTo`"),
         ("{ syncEvents { count(upTo: 1000001) { value } } }", json!({}), INPUT, "`upTo`"),
+        // Statistics.
+        ("{ top(by: NOTHING) { key } }", json!({}), VALIDATION, "\"by\""),
+        ("{ top(by: USER, first: -1) { key } }", json!({}), INPUT, "`first`"),
+        ("{ activity { count } }", json!({}), VALIDATION, "\"interval\""),
+        ("{ activity(interval: DAY, timeZone: \"Mars\") { count } }", json!({}), INPUT, "`timeZone`"),
         // Cursors that are none, or another list's.
         ("{ syncEvents(after: \"\") { head } }", json!({}), INPUT, "`after`"),
         ("{ syncEvents(after: \"e1\") { head } }", json!({}), INPUT, "`after`"),

@@ -72,7 +72,7 @@ async fn a_query_whose_client_is_gone_is_stopped_in_the_database() {
         let gone = timeout(Duration::from_secs(10), async {
             tokio::select! {
                 _ = both => panic!("nothing can be read"),
-                _ = gateway.until_at_work(2) => {}
+                () = gateway.until_at_work(2) => {}
             }
         });
         gone.await.unwrap();

@@ -47,6 +47,9 @@ fn a_field_costs_what_its_page_has_room_for() {
             51 + 1 + 10 * (51 + 1 + 10),
         ),
         ("{ a: ingestion { head } b: ingestion { head } }", 4),
+        ("{ top(by: USER) { key count } }", 1_051 + 10 * 2),
+        ("{ top(by: USER, first: 3) { key count } }", 1_051 + 3 * 2),
+        ("{ activity(interval: DAY) { start count } }", 1_051 + 2_500 * 2),
         ("mutation { anything { at all } }", 3),
     ] {
         assert_eq!(price(query, &none), expected, "{query}");
@@ -127,7 +130,7 @@ fn what_is_too_much_is_named() {
 
 #[test]
 fn a_bomb_is_refused_at_once() {
-    let levels = 60;
+    let levels = 70;
     let bomb = |start: &str, spread: &str| {
         let fragments = (0..levels).map(|level| {
             let next = format!("...F{}", level + 1);
