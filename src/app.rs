@@ -9,7 +9,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Database, Limits, Settings};
-use crate::graphql::{Graph, OrgUrls};
+use crate::graphql::{DocumentOptions, Graph, GraphOptions, OrgUrls};
 use crate::ingest::{self, Intake, IntakeLimits, OrgIntake};
 use crate::live::{Live, LiveOptions};
 use crate::log::{Log, LogOptions};
@@ -27,7 +27,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long sockets may take to close at the end.
 const SOCKET_GRACE: Duration = Duration::from_secs(3);
 
-/// How much longer than the database's own time-out an answer to an append is waited for.
+/// How much longer than what is waited for the database's or the gateway's own time-out is, so that it comes second.
 const NETWORK_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs a gateway on a listener until `stop`. What was being committed then is committed, and sockets are closed.
@@ -44,7 +44,8 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     let limits = &settings.limits;
     let mut store_options = StoreOptions::new(database.url());
     store_options.read_connections = limits.query_connections;
-    store_options.query_timeout = limits.query_timeout();
+    // A query is stopped when its own time is over; the database's is for those whose gateway is gone.
+    store_options.query_timeout = limits.query_timeout() + NETWORK_GRACE;
     store_options.append_timeout = limits.append_timeout();
     let store = Store::new(&store_options)?;
     let log = tokio::select! {
@@ -155,7 +156,17 @@ async fn open_log(store: &Store, limits: &Limits) -> anyhow::Result<Log> {
 
 fn parts(settings: &Settings, log: Log, live: Live, status: Status) -> Parts {
     let urls = settings.orgs.iter().filter_map(|(name, org)| Some((name.clone(), org.url.clone()?))).collect();
-    let graph = Graph::new(log.store().clone(), live, OrgUrls(urls));
+    let options = GraphOptions {
+        limits: settings.limits.documents(),
+        timeout: settings.limits.query_timeout(),
+        introspection: settings.graphql.introspection,
+        documents: DocumentOptions {
+            trusted: settings.graphql.trusted_documents.clone(),
+            trusted_only: settings.graphql.trusted_only,
+            persisted_bytes: settings.limits.persisted_bytes,
+        },
+    };
+    let graph = Graph::new(log.store().clone(), live, OrgUrls(urls), options);
     let orgs = settings.orgs.iter();
     let intake_orgs =
         orgs.clone().map(|(name, org)| (name.clone(), OrgIntake { event_types: org.event_types.clone() }));
@@ -182,6 +193,7 @@ fn serve_options(settings: &Settings) -> ServeOptions {
         write_timeout: Duration::from_secs(limits.socket_write_seconds),
         ping_interval: Duration::from_secs(limits.socket_ping_seconds),
         query_body_bytes: limits.query_body_bytes,
+        batch: limits.batch,
         delivery_body_bytes: limits.delivery_body_bytes,
     }
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check;
+mod documents;
 mod file;
 mod limits;
 mod secret;
@@ -27,10 +28,29 @@ pub struct Settings {
     pub orgs: BTreeMap<String, Org>,
     /// Who may ask.
     pub readers: Readers,
+    /// What the graph answers.
+    pub graphql: GraphqlSettings,
     /// What everything that grows is held to.
     pub limits: Limits,
     /// What is not wrong but worth a word at start.
     pub warnings: Vec<String>,
+}
+
+/// What the graph answers.
+#[derive(Clone, Debug)]
+pub struct GraphqlSettings {
+    /// Whether clients may ask for the schema.
+    pub introspection: bool,
+    /// Documents that the operator trusts, by their ids.
+    pub trusted_documents: BTreeMap<String, String>,
+    /// Whether every other document is refused.
+    pub trusted_only: bool,
+}
+
+impl Default for GraphqlSettings {
+    fn default() -> Self {
+        Self { introspection: true, trusted_documents: BTreeMap::new(), trusted_only: false }
+    }
 }
 
 /// Where the log is.

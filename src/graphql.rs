@@ -1,11 +1,14 @@
 //! The graph: types, queries and the subscription. The only place that knows async-graphql; others see a [`Graph`].
 
+mod answer;
 mod catalogue;
 mod connection;
 mod cost;
+mod documents;
 mod error;
 mod execute;
 mod filter;
+mod limits;
 mod loaders;
 mod node;
 mod order;
@@ -16,10 +19,14 @@ mod scalars;
 mod statistics;
 mod subscription;
 mod sync_event;
+mod tokens;
 mod writer;
 
-pub use execute::{Answer, Graph, Operation, OperationKind, RequestError};
-pub use request::GraphRequest;
+pub use answer::{Answer, Verdict};
+pub use documents::{DocumentOptions, syntax_fault};
+pub use execute::{Graph, GraphOptions, Operation, OperationKind, RequestError};
+pub use limits::DocumentLimits;
+pub use request::{BodyError, GraphBody, GraphRequest};
 
 use std::collections::BTreeMap;
 
@@ -32,14 +39,12 @@ use crate::store::Store;
 
 type SluiceSchema = Schema<query::Query, EmptyMutation, subscription::Subscription>;
 
-/// How deep fields may be nested. GraphiQL's introspection needs 15.
-const MAX_DEPTH: usize = 20;
-
 /// The addresses of the orgs, for links into their admin consoles.
 pub struct OrgUrls(pub BTreeMap<String, String>);
 
 fn builder() -> SchemaBuilder<query::Query, EmptyMutation, subscription::Subscription> {
-    Schema::build(query::Query, EmptyMutation, subscription::Subscription).limit_depth(MAX_DEPTH)
+    // How deep, and how much of anything, is weighed before; see `cost`.
+    Schema::build(query::Query, EmptyMutation, subscription::Subscription).limit_recursive_depth(cost::MAX_NESTING + 1)
 }
 
 /// The graph in GraphQL's schema language.
@@ -48,7 +53,9 @@ pub fn sdl() -> String {
     builder().finish().sdl_with_options(options)
 }
 
-fn schema(store: Store, live: Live, urls: OrgUrls) -> SluiceSchema {
+fn schema(store: Store, live: Live, urls: OrgUrls, introspection: bool) -> SluiceSchema {
     let loader = DataLoader::new(loaders::StoreLoader(store.clone()), TokioSpawner::current(), TokioTimer::default());
-    builder().data(loader.delay(std::time::Duration::ZERO)).data(store).data(live).data(urls).finish()
+    // Suggestions tell names of the schema, too.
+    let builder = if introspection { builder() } else { builder().disable_introspection().disable_suggestions() };
+    builder.data(loader.delay(std::time::Duration::ZERO)).data(store).data(live).data(urls).finish()
 }

@@ -47,6 +47,8 @@ pub struct ServeOptions {
     pub ping_interval: Duration,
     /// Bytes of a GraphQL request's body, and of a WebSocket message.
     pub query_body_bytes: usize,
+    /// GraphQL requests in one body; 0 is no batches.
+    pub batch: usize,
     /// Bytes of a body on the ways in, unpacked.
     pub delivery_body_bytes: usize,
 }
@@ -90,7 +92,7 @@ impl Sockets {
 /// All routes.
 pub fn router(parts: Parts, options: &ServeOptions, sockets: Sockets) -> Router {
     let Parts { graph, intake, readers, hooks, status } = parts;
-    let asking = graphql_http::Asking { graph: graph.clone(), readers: readers.clone() };
+    let asking = graphql_http::Asking { graph: graph.clone(), readers: readers.clone(), batch: options.batch };
     let socket = websocket::Context { graph, readers: readers.clone(), sockets, options: Arc::new(options.clone()) };
     let graphql = Router::new()
         .route("/graphql", post(graphql_http::post).get(graphql_http::get).with_state(asking))

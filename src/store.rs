@@ -13,6 +13,7 @@ mod partitions;
 mod pins;
 pub mod private;
 mod read;
+mod reads;
 mod rejected;
 mod row;
 mod statistics;
@@ -39,6 +40,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::sync::OnceCell;
 
 use partitions::Partitions;
+use reads::Reads;
 
 /// How to reach the database, and how long anything there may take.
 #[derive(Clone, Debug)]
@@ -78,7 +80,7 @@ impl StoreOptions {
 #[derive(Clone, Debug)]
 pub struct Store {
     writes: PgPool,
-    reads: PgPool,
+    reads: Reads,
     /// For what takes its time or a connection of its own.
     direct: Arc<PgConnectOptions>,
     partitions: Partitions,
@@ -128,8 +130,11 @@ impl Store {
                     Box::pin(async move { sqlx::query("SELECT log_check_era()").execute(connection).await.map(drop) })
                 })
                 .connect_lazy_with(connect_options(&options.url, options.append_timeout)?.options(LOOKUPS_BY_INDEX)),
-            reads: pool(options.read_connections)
-                .connect_lazy_with(connect_options(&options.url, options.query_timeout)?),
+            reads: Reads::new(
+                connect_options(&options.url, options.query_timeout)?,
+                options.read_connections,
+                pool(1).connect_lazy_with(connect_options(&options.url, ACQUIRE_TIMEOUT)?),
+            ),
             direct: Arc::new(connect_options(&options.url, Duration::ZERO)?),
             partitions: Partitions::default(),
             time_zones: Arc::default(),

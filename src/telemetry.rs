@@ -67,4 +67,9 @@ fn describe() {
     metrics::describe_gauge!("sluice_sockets", "WebSockets that are open");
     metrics::describe_gauge!("sluice_operations", "Operations that run on WebSockets");
     metrics::describe_counter!("sluice_sockets_closed_total", "WebSockets that the gateway closed, by code");
+    metrics::describe_counter!(
+        "sluice_persisted_queries_total",
+        "Documents asked for by their hashes, by what was found"
+    );
+    metrics::describe_counter!("sluice_statements_cancelled_total", "Statements that nobody waited for any more");
 }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::arguments::{Common, Serve};
-use super::file::{File, OrgTable, ReaderTable};
+use super::documents;
+use super::file::{File, GraphqlTable, OrgTable, ReaderTable};
 use super::secret::Secrets;
-use super::{Database, Org, Settings, SettingsError};
+use super::{Database, GraphqlSettings, Org, Settings, SettingsError};
 use crate::auth::{HookSecrets, Readers};
 use crate::event::EventTypePattern;
 use crate::store::StoreOptions;
@@ -52,6 +53,7 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
     let readers = checker.readers(file.readers);
     checker.door(arguments, &orgs, &readers);
     checker.faults.extend(file.limits.faults());
+    let graphql = checker.graphql(&file.graphql);
     let database = checker.database(&arguments.common);
     match database {
         Some(database) if checker.faults.is_empty() => Ok(Settings {
@@ -59,6 +61,7 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
             database,
             orgs,
             readers,
+            graphql,
             limits: file.limits,
             warnings: checker.warnings,
         }),
@@ -141,6 +144,27 @@ impl Checker<'_> {
             }
         }
         Readers::new(readers)
+    }
+
+    fn graphql(&mut self, table: &GraphqlTable) -> GraphqlSettings {
+        let mut settings = GraphqlSettings {
+            introspection: table.introspection.unwrap_or(true),
+            trusted_only: table.trusted_only,
+            ..GraphqlSettings::default()
+        };
+        match &table.trusted_documents {
+            Some(path) => match documents::read(&self.secrets.directory.join(path)) {
+                Ok(documents) => settings.trusted_documents = documents,
+                Err(faults) => {
+                    self.faults.extend(faults.iter().map(|fault| format!("graphql.trusted_documents: {fault}")));
+                }
+            },
+            None if table.trusted_only => {
+                self.faults.push("graphql.trusted_only: there are no trusted documents: give trusted_documents".into());
+            }
+            None => {}
+        }
+        settings
     }
 
     fn secret(&mut self, place: &str, named: &str) -> Option<SecretString> {

@@ -15,7 +15,18 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) readers: Vec<ReaderTable>,
     #[serde(default)]
+    pub(super) graphql: GraphqlTable,
+    #[serde(default)]
     pub(super) limits: Limits,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GraphqlTable {
+    pub(super) introspection: Option<bool>,
+    pub(super) trusted_documents: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) trusted_only: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::graphql::DocumentLimits;
+
 /// The `[limits]` table. Every limit has a default that suits a small machine.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -30,8 +32,30 @@ pub struct Limits {
     pub waiting_bytes: usize,
     /// Bytes of the newest events that are kept in memory for subscribers.
     pub window_bytes: usize,
-    /// Seconds a query may take in the database.
+    /// Seconds a GraphQL query may take, in the database and out of it; then it is stopped.
     pub query_seconds: u64,
+    /// GraphQL requests in one body, a batch; 0 is no batches.
+    pub batch: usize,
+    /// What answering a GraphQL request may cost: each field as often as its pages have room for it.
+    pub complexity: usize,
+    /// Bytes of a GraphQL document.
+    pub document_bytes: usize,
+    /// Tokens of a GraphQL document.
+    pub document_tokens: usize,
+    /// How deep fields may be nested; GraphiQL needs 15.
+    pub document_depth: usize,
+    /// Fields of a document, its fragments expanded.
+    pub document_fields: usize,
+    /// Fields at the root of an operation.
+    pub document_root_fields: usize,
+    /// Aliases of an operation, its fragments expanded.
+    pub document_aliases: usize,
+    /// Directives of an operation, its fragments expanded.
+    pub document_directives: usize,
+    /// Values in an operation's arguments, variables counted as often as they are used.
+    pub document_values: usize,
+    /// Bytes of the documents that clients may register by their hashes; 0 is none.
+    pub persisted_bytes: usize,
     /// Seconds an append may take in the database, the wait for its turn included.
     pub append_seconds: u64,
     /// Connections to the database that queries use at once.
@@ -40,6 +64,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        let documents = DocumentLimits::default();
         Self {
             connections: 20_000,
             sockets: 10_000,
@@ -53,6 +78,17 @@ impl Default for Limits {
             waiting_bytes: 128 << 20,
             window_bytes: 64 << 20,
             query_seconds: 30,
+            batch: 10,
+            complexity: documents.complexity,
+            document_bytes: documents.bytes,
+            document_tokens: documents.tokens,
+            document_depth: documents.depth,
+            document_fields: documents.fields,
+            document_root_fields: documents.root_fields,
+            document_aliases: documents.aliases,
+            document_directives: documents.directives,
+            document_values: documents.values,
+            persisted_bytes: 8 << 20,
             append_seconds: 10,
             query_connections: 16,
         }
@@ -60,11 +96,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What is wrong with them: each has to be from 1 to what makes sense.
+    /// What is wrong with them: each has to be from 1 to what makes sense, or from 0 where that turns something off.
     pub(super) fn faults(&self) -> Vec<String> {
         const NUMBER: u64 = 1_000_000;
         const BYTES: u64 = 1 << 40;
         const SECONDS: u64 = 86_400;
+        const PRICE: u64 = 1_000_000_000;
+        // As deep as the parser goes.
+        const DEPTH: u64 = 64;
         let limits = [
             ("connections", self.connections as u64, NUMBER),
             ("sockets", self.sockets as u64, NUMBER),
@@ -78,14 +117,41 @@ impl Limits {
             ("waiting_bytes", self.waiting_bytes as u64, BYTES),
             ("window_bytes", self.window_bytes as u64, BYTES),
             ("query_seconds", self.query_seconds, SECONDS),
+            ("complexity", self.complexity as u64, PRICE),
+            ("document_bytes", self.document_bytes as u64, BYTES),
+            ("document_tokens", self.document_tokens as u64, NUMBER),
+            ("document_depth", self.document_depth as u64, DEPTH),
+            ("document_fields", self.document_fields as u64, NUMBER),
+            ("document_root_fields", self.document_root_fields as u64, NUMBER),
+            ("document_aliases", self.document_aliases as u64, NUMBER),
+            ("document_directives", self.document_directives as u64, NUMBER),
+            ("document_values", self.document_values as u64, NUMBER),
             ("append_seconds", self.append_seconds, SECONDS),
             ("query_connections", self.query_connections.into(), NUMBER),
         ];
         let wrong = limits.into_iter().filter(|(_, limit, most)| !(1..=*most).contains(limit));
-        wrong.map(|(name, _, most)| format!("limits.{name}: must be from 1 to {most}")).collect()
+        let wrong = wrong.map(|(name, _, most)| format!("limits.{name}: must be from 1 to {most}"));
+        let off = [("batch", self.batch as u64, NUMBER), ("persisted_bytes", self.persisted_bytes as u64, BYTES)];
+        let off = off.into_iter().filter(|(_, limit, most)| limit > most);
+        wrong.chain(off.map(|(name, _, most)| format!("limits.{name}: must be from 0 to {most}"))).collect()
     }
 
-    /// How long a query may take in the database.
+    /// What a GraphQL request is held to.
+    pub const fn documents(&self) -> DocumentLimits {
+        DocumentLimits {
+            bytes: self.document_bytes,
+            tokens: self.document_tokens,
+            depth: self.document_depth,
+            fields: self.document_fields,
+            root_fields: self.document_root_fields,
+            aliases: self.document_aliases,
+            directives: self.document_directives,
+            values: self.document_values,
+            complexity: self.complexity,
+        }
+    }
+
+    /// How long a query may take.
     pub const fn query_timeout(&self) -> Duration {
         Duration::from_secs(self.query_seconds)
     }

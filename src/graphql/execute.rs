@@ -1,20 +1,49 @@
 //! The graph as others see it: requests in, JSON out.
 
-use async_graphql::parser::types::{OperationType, Selection};
-use async_graphql::{Pos, Request, Response, Variables};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection};
+use async_graphql::{Request, Variables};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
+use tokio::time::{Instant, timeout_at};
 
-use super::error::coded;
+use super::answer::{Answer, Refusal};
+use super::cost::{self, Prices, Values, Weight};
+use super::documents::{DocumentOptions, Documents, Found};
+use super::limits::DocumentLimits;
 use super::loaders::WaitsForDatabase;
-use super::{GraphRequest, OrgUrls, SluiceSchema, cost, print};
+use super::{GraphRequest, OrgUrls, SluiceSchema, tokens};
 use crate::auth::Viewer;
 use crate::live::Live;
 use crate::store::Store;
 
 /// The graph, ready to be asked. Clones are the same one.
 #[derive(Clone)]
-pub struct Graph(SluiceSchema);
+pub struct Graph(Arc<Parts>);
+
+struct Parts {
+    schema: SluiceSchema,
+    prices: Prices,
+    documents: Documents,
+    limits: DocumentLimits,
+    timeout: Duration,
+    introspection: bool,
+}
+
+/// How the graph is to be asked.
+#[derive(Clone, Debug)]
+pub struct GraphOptions {
+    /// What a request is held to.
+    pub limits: DocumentLimits,
+    /// How long a query or a mutation may take; then it is stopped, in the database, too.
+    pub timeout: Duration,
+    /// Whether the schema may be asked for.
+    pub introspection: bool,
+    /// Which documents are executed.
+    pub documents: DocumentOptions,
+}
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,115 +60,126 @@ pub enum OperationKind {
 pub struct Operation {
     /// What it does.
     pub kind: OperationKind,
+    /// What answering may cost, in the unit of `limits.complexity`.
+    pub complexity: u64,
     request: Request,
+    document: Arc<str>,
+    deadline: Instant,
 }
 
-/// An answer: JSON, and what a transport must know of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The response object.
-    pub json: String,
-    /// The request itself was refused: there is no data, not even null.
-    pub is_request_error: bool,
-    /// Only the `errors` list, for transports that send it by itself; empty where there are none.
-    pub errors: String,
-}
-
-impl Answer {
-    /// An answer to a request that is not executed.
-    pub fn refusal(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(&Response::from_errors(vec![coded(code, message).into_server_error(Pos::default())]))
-    }
-
-    /// Whether anything went wrong.
-    pub fn has_errors(&self) -> bool {
-        !self.errors.is_empty()
-    }
-}
-
-/// Why a request is no operation: a document that cannot be read, or one that names no operation of its own.
+/// Why a request is no operation: a document that is not known, cannot be read or is too much, or one that names no
+/// operation of its own.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.json)]
 pub struct RequestError(pub Answer);
 
+impl From<Refusal> for RequestError {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal.into())
+    }
+}
+
 impl Graph {
     /// The graph over a store and its live side.
-    pub fn new(store: Store, live: Live, urls: OrgUrls) -> Self {
-        Self(super::schema(store, live, urls))
+    pub fn new(store: Store, live: Live, urls: OrgUrls, options: GraphOptions) -> Self {
+        Self(Arc::new(Parts {
+            prices: Prices::new(&super::sdl()),
+            schema: super::schema(store, live, urls, options.introspection),
+            documents: Documents::new(options.documents),
+            limits: options.limits,
+            timeout: options.timeout,
+            introspection: options.introspection,
+        }))
     }
 
-    /// Reads a request: parses its document, weighs it and finds its operation.
+    /// What a request is held to.
+    pub fn limits(&self) -> &DocumentLimits {
+        &self.0.limits
+    }
+
+    /// Reads a request: finds and parses its document, weighs it and finds its operation. Its time begins.
     ///
     /// # Errors
     /// See [`RequestError`].
-    pub fn operation(&self, request: GraphRequest, viewer: Viewer) -> Result<Operation, RequestError> {
-        let refused = |message: &str| RequestError(Answer::refusal("BAD_REQUEST", message));
-        let variables = serde_json::Value::Object(request.variables.unwrap_or_default());
-        let mut operation = Request::new(request.query).variables(Variables::from_json(variables)).data(viewer);
-        if let Some(name) = &request.operation_name {
-            operation = operation.operation_name(name);
+    pub fn operation(&self, mut request: GraphRequest, viewer: Viewer) -> Result<Operation, RequestError> {
+        let deadline = Instant::now() + self.0.timeout;
+        let Found { text, register } = self.0.documents.find(&mut request)?;
+        tokens::check(&text, &self.0.limits)?;
+        let document = async_graphql::parser::parse_query(&*text)
+            .map_err(|error| RequestError(Answer::syntax_error(error.into())))?;
+        let (kind, weight) = self.weigh(&document, &request)?;
+        if let Some(hash) = register {
+            self.0.documents.keep(hash, &text);
         }
-        let document = match operation.parsed_query() {
-            Ok(document) => document,
-            Err(error) => return Err(RequestError(Answer::new(&Response::from_errors(vec![error])))),
-        };
-        if cost::expanded_fields(document) > cost::MAX_FIELDS {
-            let limit = cost::MAX_FIELDS;
-            let message = format!("the document has more than {limit} fields once its fragments are expanded");
-            return Err(RequestError(Answer::refusal("TOO_COMPLEX", message)));
-        }
-        let mut operations = document.operations.iter();
-        let found = match &request.operation_name {
-            Some(name) => operations.find(|(known, _)| known.is_some_and(|known| known.as_str() == name)),
-            None => operations.next().filter(|_| operations.next().is_none()),
-        };
-        let Some((_, found)) = found else {
-            return Err(refused("say with `operationName` which of the document's operations is meant"));
-        };
-        let kind = match found.node.ty {
+        let variables = Variables::from_json(serde_json::Value::Object(request.variables));
+        let mut operation = Request::new(String::new()).variables(variables).data(viewer);
+        operation.operation_name = request.operation_name;
+        operation.set_parsed_query(document);
+        Ok(Operation { kind, complexity: weight.complexity, request: operation, document: text, deadline })
+    }
+
+    /// Finds the operation that is meant, and what it weighs.
+    fn weigh(&self, document: &ExecutableDocument, request: &GraphRequest) -> Result<(OperationKind, Weight), Refusal> {
+        let operation = meant(document, request.operation_name.as_deref())?;
+        let kind = match operation.ty {
             OperationType::Query => OperationKind::Query,
             OperationType::Mutation => OperationKind::Mutation,
             OperationType::Subscription => OperationKind::Subscription,
         };
         // The executor would merge the streams of several fields, and silently pass over a fragment.
         let is_one_field =
-            || matches!(&*found.node.selection_set.node.items, [one] if matches!(one.node, Selection::Field(_)));
+            || matches!(&*operation.selection_set.node.items, [one] if matches!(one.node, Selection::Field(_)));
         if kind == OperationKind::Subscription && !is_one_field() {
-            return Err(refused("a subscription has one field at its root, which may not stand in a fragment"));
+            let message = "a subscription has one field at its root, which may not stand in a fragment";
+            return Err(Refusal::new("GRAPHQL_VALIDATION_FAILED", message));
         }
-        Ok(Operation { kind, request: operation })
+        let values = Values::new(operation, &request.variables)?;
+        let weight = cost::weigh(&self.0.prices, document, operation, &values, &self.0.limits)?;
+        if weight.introspects && !self.0.introspection {
+            let message = "introspection is off (graphql.introspection): `sluice schema` prints the schema";
+            return Err(Refusal::new("INTROSPECTION_DISABLED", message));
+        }
+        Ok((kind, weight))
     }
 
-    /// Executes a query or a mutation.
+    /// Executes a query or a mutation, within its time.
     pub async fn execute(&self, operation: Operation) -> Answer {
-        Answer::new(&self.0.execute(operation.request).await)
+        let executed = timeout_at(operation.deadline, self.0.schema.execute(operation.request)).await;
+        executed.map_or_else(
+            |_| {
+                let seconds = self.0.timeout.as_secs();
+                let message = format!("the request took more than {seconds} s (limits.query_seconds) and was stopped");
+                Answer::refusal("TIMEOUT", message)
+            },
+            |response| Answer::new(response, &operation.document),
+        )
     }
 
     /// Executes a subscription: an answer for each event. An answer with errors is the last one: whoever gets it resumes
     /// from the last event's position, so that no event is told half.
     pub fn subscribe(&self, operation: Operation) -> BoxStream<'static, Answer> {
-        let responses = self.0.execute_stream(operation.request.data(WaitsForDatabase));
-        let until_errors = responses.scan(false, |ended, response| {
-            let answer = (!*ended).then(|| Answer::new(&response));
-            *ended = !response.errors.is_empty();
+        let document = operation.document;
+        let responses = self.0.schema.execute_stream(operation.request.data(WaitsForDatabase));
+        let until_errors = responses.scan(false, move |ended, response| {
+            let has_errors = !response.errors.is_empty();
+            let answer = (!*ended).then(|| Answer::new(response, &document));
+            *ended = has_errors;
             std::future::ready(answer)
         });
         until_errors.boxed()
     }
 }
 
-impl Answer {
-    fn new(response: &Response) -> Self {
-        let errors = if response.errors.is_empty() {
-            String::new()
-        } else {
-            serde_json::to_string(&response.errors).unwrap_or_default()
-        };
-        // Errors of the request have no path: nothing was executed. Its answer has no `data`.
-        let is_request_error = !response.errors.is_empty()
-            && response.data == async_graphql::Value::Null
-            && response.errors.iter().all(|error| error.path.is_empty());
-        let json = if is_request_error { format!(r#"{{"errors":{errors}}}"#) } else { print::response(response) };
-        Self { json, is_request_error, errors }
-    }
+/// The operation of a document that is meant.
+fn meant<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Result<&'d OperationDefinition, Refusal> {
+    let mut operations = document.operations.iter();
+    let found = match name {
+        Some(name) => operations.find(|(known, _)| known.is_some_and(|known| known.as_str() == name)),
+        None => operations.next().filter(|_| operations.next().is_none()),
+    };
+    let message = match name {
+        Some(_) => "the document has no operation that is called as `operationName` says",
+        None => "say with `operationName` which of the document's operations is meant",
+    };
+    found.map(|(_, operation)| &operation.node).ok_or_else(|| Refusal::new("BAD_REQUEST", message))
 }

@@ -20,6 +20,10 @@ impl ScalarType for DateTime {
         })
     }
 
+    fn is_valid(value: &Value) -> bool {
+        matches!(value, Value::String(text) if Timestamp::parse(text).is_some())
+    }
+
     fn to_value(&self) -> Value {
         Value::String(self.0.to_string())
     }
@@ -38,6 +42,10 @@ impl ScalarType for LogPosition {
             Value::Number(number) => number.to_string().parse().map(Self).map_err(InputValueError::custom),
             _ => Err(InputValueError::expected_type(value)),
         }
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        Self::parse(value.clone()).is_ok()
     }
 
     fn to_value(&self) -> Value {
@@ -72,6 +80,10 @@ impl ScalarType for Url {
             Value::String(text) => Ok(Self(text)),
             other => Err(InputValueError::expected_type(other)),
         }
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        matches!(value, Value::String(_))
     }
 
     fn to_value(&self) -> Value {

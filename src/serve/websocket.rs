@@ -49,10 +49,8 @@ pub(super) async fn upgrade(State(context): State<Context>, request: Request, ne
 }
 
 fn accept(context: Context, upgrade: WebSocketUpgrade, headers: &HeaderMap, uri: &Uri) -> Result<Response, Problem> {
-    if !origin::is_own(headers, uri) {
-        let message = "this page's origin may not open a WebSocket here";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "FOREIGN_ORIGIN", message));
-    }
+    origin::check(headers, uri, context.readers.is_open())
+        .map_err(|foreign| Problem::new(StatusCode::FORBIDDEN, foreign.code(), foreign.to_string()))?;
     let place = Arc::clone(&context.sockets.room)
         .try_acquire_owned()
         .map_err(|_| Problem::unavailable("there are as many WebSockets as there may be (limits.sockets)"))?;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use reqwest::{Body, Client, Response, StatusCode};
 use serde_json::{Value, json};
 use sluice::auth::{HookSecrets, Readers};
-use sluice::config::{Database, Limits, Org, Settings};
+use sluice::config::{Database, GraphqlSettings, Limits, Org, Settings};
 use sluice::event::EventTypePattern;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -42,6 +42,7 @@ pub(crate) fn settings(database: &TestDatabase) -> Settings {
         database: Database::Url(database.url.clone()),
         orgs: BTreeMap::from([(ORG.to_owned(), org)]),
         readers: Readers::default(),
+        graphql: GraphqlSettings::default(),
         limits: Limits::default(),
         warnings: Vec::new(),
     }

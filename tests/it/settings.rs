@@ -157,6 +157,15 @@ fn a_limit_has_its_bounds() {
         "query_seconds",
         "append_seconds",
         "query_connections",
+        "complexity",
+        "document_bytes",
+        "document_tokens",
+        "document_depth",
+        "document_fields",
+        "document_root_fields",
+        "document_aliases",
+        "document_directives",
+        "document_values",
     ];
     let settings = |number: u64| limits.map(|limit| format!("{limit} = {number}\n")).concat();
     for wrong in [0, u32::MAX.into()] {
@@ -168,16 +177,21 @@ fn a_limit_has_its_bounds() {
         }
     }
     Place::new(format!("[limits]\n{}", settings(1))).check(&[]).assert_right(&["[[readers]]", "hook secret"]);
+    let off = Place::new("limits = {batch = 0, persisted_bytes = 0}");
+    off.check(&[]).assert_right(&["[[readers]]", "hook secret"]);
+    let large = Place::new("limits = {batch = 1_000_001}").check(&[]);
+    large.assert_fault("limits.batch: ", "must be from 0 to 1000000");
 }
 
 #[test]
 fn what_cannot_be_read_is_told_with_its_line() {
     let cases = [
-        ("\nlimit = 1", 2, "`limit`, expected one of `orgs`, `readers`, `limits`"),
+        ("\nlimit = 1", 2, "`limit`, expected one of `orgs`, `readers`, `graphql`, `limits`"),
         ("[[orgs]]\nname = 'a'\nhook_secret = []", 3, "`hook_secret`, expected one of `name`, `url`, `hook_secrets`"),
         ("[[readers]]\nname = 'a'\ntoken = 'b'\norg = 'c'", 4, "`org`, expected `name` or `token`"),
         ("\n[limits]\nsocket = 1", 3, "`socket`, expected one of `connections`, `sockets`"),
         ("[limits]\nsockets = '1'", 2, "expected usize"),
+        ("[graphql]\nintrospect = true", 2, "`introspect`, expected one of `introspection`, `trusted_documents`"),
         ("[limits]\nsockets = -1", 2, "expected usize"),
         ("\n\n[[orgs]]\nurl = 'https://a.b'", 3, "missing field `name`"),
         ("\n[[readers]]\nname = 'a'", 2, "missing field `token`"),
@@ -286,6 +300,32 @@ fn secrets_come_from_the_environment_files_and_the_settings_themselves() {
     assert!(!format!("{settings:?}").contains(SECRET));
 }
 
+#[test]
+fn trusted_documents_are_read_beside_the_settings() {
+    let place = Place::new("[graphql]\nintrospection = false\ntrusted_documents = 'trusted.json'\ntrusted_only = true");
+    place.check(&[]).assert_fault("graphql.trusted_documents: trusted.json: ", "No such file");
+    for (text, says) in [
+        ("", "expected a JSON object of ids and documents"),
+        ("[]", "expected a JSON object"),
+        (r#"{"a": 7}"#, "expected a string"),
+        ("{}", "there is no document in it"),
+        (r#"{"a": "{ a }", "b": "{"}"#, "\"b\": the document cannot be read at line 1, column 2"),
+    ] {
+        place.write("trusted.json", text);
+        place.check(&[]).assert_fault("graphql.trusted_documents: trusted.json: ", says);
+    }
+    place.write("trusted.json", r#"{"head": "{ ingestion { head } }"}"#);
+    let graphql = place.read(&|_| None).graphql;
+    assert!(graphql.trusted_only && !graphql.introspection);
+    assert_eq!(
+        graphql.trusted_documents.into_iter().collect::<Vec<_>>(),
+        [("head".into(), "{ ingestion { head } }".into())]
+    );
+    let none = Place::new("graphql = {trusted_only = true}").check(&[]);
+    none.assert_fault("graphql.trusted_only: ", "there are no trusted documents");
+    assert!(Place::new("").read(&|_| None).graphql.introspection);
+}
+
 /// The example with its settings that are comments made settings.
 fn uncommented(example: &str) -> String {
     let is_setting = |line: &str| line.contains(" = ") || line.starts_with([' ', '[', ']']);
@@ -307,7 +347,7 @@ fn the_example_is_right_and_its_comments_are_the_defaults() {
     }
     let [written, meant] = [&example, &whole].map(|settings| {
         let settings = Place::new(settings).read(&|_| Some(SECRET.to_owned()));
-        format!("{:?} {:?}", settings.orgs, settings.limits)
+        format!("{:?} {:?} {:?}", settings.orgs, settings.graphql, settings.limits)
     });
     assert_eq!(written, meant);
 }

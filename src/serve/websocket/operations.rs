@@ -103,7 +103,7 @@ fn happenings(graph: &Graph, operation: Operation) -> BoxStream<'static, Happeni
 
 /// The only answer of a query or a mutation, and its end. Errors of single fields are part of the answer.
 fn last(answer: Answer) -> Vec<Happening> {
-    if answer.is_request_error {
+    if answer.is_request_error() {
         vec![Happening::Error(answer)]
     } else {
         vec![Happening::Next(answer), Happening::Complete]

@@ -1,0 +1,190 @@
+//! What is answered: JSON, with errors that bear a code.
+
+use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError};
+
+use super::print;
+
+/// At most how many errors an answer tells; a document can hold many more.
+const MAX_ERRORS: usize = 20;
+
+/// The longest message of an error, in bytes: some repeat what the client sent.
+const MAX_MESSAGE: usize = 1_000;
+
+/// What became of a request, for transports that tell it by a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was executed; single fields may have failed.
+    Executed,
+    /// It was refused: there is no data, not even null.
+    Refused,
+    /// It names a document by its hash that is not known here: the client sends it again, with the document.
+    UnknownDocument,
+    /// It took too long and was stopped.
+    TimedOut,
+}
+
+/// An answer: JSON, and what a transport must know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The response object.
+    pub json: String,
+    /// What became of the request.
+    pub verdict: Verdict,
+    /// Only the `errors` list, for transports that send it by itself; empty where there are none.
+    pub errors: String,
+}
+
+/// Why a request is not executed: a code, and a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        Self::refusal(refusal.code, refusal.message)
+    }
+}
+
+impl Answer {
+    /// An answer to a request that is not executed.
+    pub fn refusal(code: &'static str, message: impl Into<String>) -> Self {
+        let mut error = ServerError::new(message, None);
+        set_code(&mut error, code);
+        let mut answer = Self::new(Response::from_errors(vec![error]), "");
+        answer.verdict = match code {
+            "PERSISTED_QUERY_NOT_FOUND" | "PERSISTED_QUERY_NOT_SUPPORTED" => Verdict::UnknownDocument,
+            "TIMEOUT" => Verdict::TimedOut,
+            _ => Verdict::Refused,
+        };
+        answer
+    }
+
+    /// An answer to a document that cannot be parsed.
+    pub(super) fn syntax_error(mut error: ServerError) -> Self {
+        error.message = syntax_message(&error);
+        set_code(&mut error, "GRAPHQL_PARSE_FAILED");
+        Self::new(Response::from_errors(vec![error]), "")
+    }
+
+    /// Whether the request itself was refused: there is no data, not even null.
+    pub fn is_request_error(&self) -> bool {
+        self.verdict != Verdict::Executed
+    }
+
+    /// Whether anything went wrong.
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// The answer that the executor gave to a document.
+    pub(super) fn new(mut response: Response, document: &str) -> Self {
+        // Errors of the request have no path: nothing was executed. Its answer has no `data`.
+        let is_request_error = !response.errors.is_empty()
+            && response.data == async_graphql::Value::Null
+            && response.errors.iter().all(|error| error.path.is_empty());
+        response.errors.truncate(MAX_ERRORS);
+        for error in &mut response.errors {
+            complete(error, document);
+        }
+        let errors = if response.errors.is_empty() {
+            String::new()
+        } else {
+            serde_json::to_string(&response.errors).unwrap_or_default()
+        };
+        if is_request_error {
+            return Self { json: format!(r#"{{"errors":{errors}}}"#), verdict: Verdict::Refused, errors };
+        }
+        let json = print::response(&response);
+        Self { json, verdict: Verdict::Executed, errors }
+    }
+}
+
+/// What keeps a document from being read. The parser's message shows the line with a mark under it; of all that, the last
+/// line says what is wrong.
+pub(super) fn syntax_message(error: &ServerError) -> String {
+    let what = error.message.lines().last().unwrap_or_default().trim_start_matches([' ', '=']);
+    match error.locations.first() {
+        Some(Pos { line, column }) => format!("the document cannot be read at line {line}, column {column}: {what}"),
+        None => format!("the document cannot be read: {what}"),
+    }
+}
+
+fn set_code(error: &mut ServerError, code: &'static str) {
+    error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
+}
+
+/// Gives an error of the executor's its code, and says what its message leaves out.
+fn complete(error: &mut ServerError, document: &str) {
+    if error.message.len() > MAX_MESSAGE {
+        error.message.truncate(error.message.floor_char_boundary(MAX_MESSAGE));
+        error.message.push('…');
+    }
+    let has_code = error.extensions.as_ref().is_some_and(|extensions| extensions.get("code").is_some());
+    if has_code {
+        return;
+    }
+    if error.path.is_empty() {
+        if let Some((_, example)) = EXAMPLES.iter().find(|(end, _)| error.message.ends_with(end)) {
+            error.message.push_str(example);
+        }
+        set_code(error, "GRAPHQL_VALIDATION_FAILED");
+        return;
+    }
+    // What a resolver says has a code: this is about an argument's value, which is at the error's place.
+    if let Some(name) = error.locations.first().and_then(|place| argument_at(document, *place)) {
+        error.message = format!("Invalid value for argument \"{name}\": {}", error.message);
+    }
+    set_code(error, "BAD_USER_INPUT");
+}
+
+/// How values of these types look.
+const EXAMPLES: [(&str, &str); 3] = [
+    ("expected type \"DateTime\"", ": RFC 3339, such as \"2026-01-31T23:59:59.123Z\""),
+    ("expected type \"Position\"", ": digits, such as \"41\""),
+    ("expected type \"Int\"", ": a whole number from -2147483648 to 2147483647"),
+];
+
+/// The name of the argument whose value starts at a place of a document.
+fn argument_at(document: &str, place: Pos) -> Option<&str> {
+    let line_start: usize = document.split_inclusive('\n').take(place.line.checked_sub(1)?).map(str::len).sum();
+    let line = document.get(line_start..)?;
+    let column = line.char_indices().nth(place.column.checked_sub(1)?).map_or(line.len(), |(at, _)| at);
+    let ignored = |letter: char| letter.is_whitespace() || letter == ',';
+    let before = document.get(..line_start + column)?.trim_end_matches(ignored).strip_suffix(':')?;
+    let before = before.trim_end_matches(ignored);
+    let name = before.rfind(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').map_or(0, |at| at + 1);
+    before.get(name..).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_is_found_by_the_place_of_its_value() {
+        let document = "{\n  é: event(\n    uuid : , \"x\", org:$o) }";
+        let at = |line, column| argument_at(document, Pos { line, column });
+        assert_eq!(at(3, 14), Some("uuid"));
+        assert_eq!(at(3, 23), Some("org"));
+        assert_eq!(at(2, 6), Some("é").filter(|_| false));
+        for (line, column) in [(0, 0), (1, 1), (9, 9), (3, 999)] {
+            assert_eq!(at(line, column), None, "{line}:{column}");
+        }
+    }
+
+    #[test]
+    fn an_answer_tells_a_bounded_number_of_errors() {
+        let errors = vec![ServerError::new("é".repeat(MAX_MESSAGE), None); MAX_ERRORS + 1];
+        let answer = Answer::new(Response::from_errors(errors), "");
+        assert_eq!(answer.errors.matches("GRAPHQL_VALIDATION_FAILED").count(), MAX_ERRORS);
+        assert!(answer.is_request_error() && answer.errors.len() < MAX_ERRORS * 1_100);
+    }
+}

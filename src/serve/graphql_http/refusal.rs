@@ -1,0 +1,48 @@
+//! Requests that HTTP itself refuses: with a status of their own, whatever the media type of the answer.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+
+use super::super::accept::MediaType;
+use super::respond;
+use crate::graphql::Answer;
+
+/// Why a request is not executed.
+pub(super) struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+    }
+
+    pub(super) fn only_by_post(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message)
+    }
+
+    pub(super) fn answer(self) -> Answer {
+        Answer::refusal(self.code, self.message)
+    }
+
+    pub(super) fn respond(self, media_type: MediaType) -> Response {
+        let status = self.status;
+        let mut response = respond(status, media_type, self.answer().json);
+        let more = match status {
+            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            StatusCode::METHOD_NOT_ALLOWED => Some((header::ALLOW, "POST")),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Some((header::ACCEPT, "application/json")),
+            _ => None,
+        };
+        if let Some((name, value)) = more {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
