@@ -1,6 +1,6 @@
 // Builds the page into dist/, from where the gateway's build takes it: every file gzipped, and nothing else.
 
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
@@ -23,6 +23,7 @@ function gzipped() {
     enforce: "post",
     configResolved(config) { directory = join(config.root, config.build.outDir); },
     async buildStart() {
+      await mkdir(directory, { recursive: true });
       for (const file of await filesOf(directory)) await rm(file);
     },
     async closeBundle() {

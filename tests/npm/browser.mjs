@@ -9,6 +9,9 @@ import { chromium } from "playwright-core";
 const [address, token] = process.argv.slice(2);
 const authorization = token ? { authorization: `Bearer ${token}` } : {};
 
+// How many milliseconds anything may take.
+const PATIENCE = 60_000;
+
 /** Chromium's program. */
 function program() {
   const names = ["chromium", "chromium-browser", "google-chrome"];
@@ -43,7 +46,7 @@ const browser = await chromium.launch({
   ],
 });
 const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
-page.setDefaultTimeout(30_000);
+page.setDefaultTimeout(PATIENCE);
 
 // Whatever must not be.
 const faults = [];
@@ -66,7 +69,7 @@ for (const kind of ["request", "websocket"]) {
 /** The answer that GraphiQL shows, once it is as wanted. */
 async function answer(wanted) {
   const shown = page.locator(".result-window");
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + PATIENCE;
   let text = "";
   while (Date.now() < deadline) {
     // The editor only has the lines in sight, with spaces of its own.

@@ -124,7 +124,7 @@ async function needsItsToken(_, { connect, list }) {
 
 /** Fails where something takes too long. */
 async function inTime(promise) {
-  const over = sleep(30_000, undefined, { ref: false }).then(() => { throw new Error("it takes too long"); });
+  const over = sleep(60_000, undefined, { ref: false }).then(() => { throw new Error("it takes too long"); });
   return Promise.race([promise, over]);
 }
 
