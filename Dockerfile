@@ -1,8 +1,16 @@
 # sluice, for a PostgreSQL elsewhere: DATABASE_URL says where. Orchestrators ask /livez and /readyz.
 
+FROM node:22-bookworm-slim AS console
+WORKDIR /src/console
+COPY console/package.json console/package-lock.json console/.npmrc ./
+RUN npm ci
+COPY console .
+RUN npm run build
+
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 COPY . .
+COPY --from=console /src/console/dist console/dist
 RUN cargo build --release --locked -p sluice
 
 FROM debian:bookworm-slim

@@ -1,12 +1,15 @@
-# What one does with sluice. `make run` and `make test` need nothing but Rust, a C compiler and PostgreSQL's programs,
-# which they install where root may (Debian).
+# What one does with sluice. `make run` needs Rust, a C compiler and PostgreSQL's programs, and Node for GraphiQL;
+# `make test` needs Node and Chromium, too. What is missing they install where root may (Debian).
 
-.PHONY: run test lint check build bench schema fmt postgres
+.PHONY: run test lint check build console bench schema fmt postgres
 
 run:        ## the gateway with a stand-in Okta org that delivers to it; Ctrl-C stops both
 	@scripts/run
 
 test: postgres ## every test, with PostgreSQLs of their own
+	@scripts/console
+	@scripts/npm-ci tests/npm
+	@scripts/chromium
 	cargo test --workspace --locked
 
 lint:       ## formatting, clippy, licences and bans of dependencies
@@ -16,8 +19,12 @@ lint:       ## formatting, clippy, licences and bans of dependencies
 
 check: lint test ## what every change must pass
 
-build:      ## target/release/sluice and target/release/okta-sim
+build:      ## target/release/sluice and target/release/okta-sim; with GraphiQL where there is Node
+	@scripts/console --if-there
 	cargo build --release --locked -p sluice -p okta-sim
+
+console:    ## GraphiQL, for the next build
+	@scripts/console
 
 bench:      ## make bench BENCH=ingest ARGS="--runs 5"
 	@scripts/bench $(BENCH) $(ARGS)

@@ -2,6 +2,7 @@
 
 mod accept;
 mod authorization;
+mod graphiql;
 mod graphql_http;
 mod hook;
 mod listen;
@@ -108,6 +109,9 @@ pub fn router(parts: Parts, options: &ServeOptions, sockets: Sockets) -> Router 
         .with_state(status::Watched { status, readers });
     Router::new()
         .route("/", get(page::page))
+        .route("/graphiql", get(graphiql::page))
+        .route("/graphiql/", get(graphiql::without_slash))
+        .route("/graphiql/{file}", get(graphiql::file))
         .merge(graphql)
         .merge(hooks)
         .merge(machines)

@@ -1,0 +1,159 @@
+//! GraphiQL at `/graphiql`: built from `console/`, and held in the binary.
+
+use std::borrow::Cow;
+use std::io::Read as _;
+
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use flate2::read::GzDecoder;
+use rust_embed::Embed;
+
+use super::problem::{self, Problem};
+
+/// What `make console` has built, each file gzipped. Nothing where it was not built.
+#[derive(Embed)]
+#[folder = "console/dist"]
+#[allow_missing = true]
+struct Built;
+
+/// Nothing comes from another host, nor goes there. The editor writes its styles into the page, which has fonts in its
+/// style sheet.
+const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline'; \
+                      font-src 'self' data:; img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
+
+/// The page names the other files, whose names change with what is in them.
+const CACHE_PAGE: &str = "no-cache";
+const CACHE_FILE: &str = "public, max-age=31536000, immutable";
+
+/// The page, or why there is none.
+pub(super) async fn page(headers: HeaderMap) -> Response {
+    match Built::get("index.html.gz") {
+        Some(file) => respond("index.html", file.data, CACHE_PAGE, &headers),
+        None => absent(),
+    }
+}
+
+/// One of the page's files.
+pub(super) async fn file(Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Response {
+    match Built::get(&format!("graphiql/{name}.gz")) {
+        Some(file) => respond(&name, file.data, CACHE_FILE, &headers),
+        None => problem::no_route(uri).await.into_response(),
+    }
+}
+
+/// The page names its files as from the place without the slash.
+pub(super) async fn without_slash() -> Redirect {
+    Redirect::permanent("../graphiql")
+}
+
+/// Says that GraphiQL was not built, and how to build it.
+fn absent() -> Response {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+        (header::CACHE_CONTROL, CACHE_PAGE),
+    ];
+    (StatusCode::NOT_FOUND, headers, Html(include_str!("graphiql.html"))).into_response()
+}
+
+/// Answers with a file, gzipped as it is held where the client can read that.
+fn respond(name: &str, gzipped: Cow<'static, [u8]>, cache: &'static str, asked: &HeaderMap) -> Response {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        (header::CONTENT_TYPE, content_type(name)),
+        (header::CACHE_CONTROL, cache),
+        (header::VARY, "accept-encoding"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if takes_gzip(asked) {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        return (headers, gzipped).into_response();
+    }
+    let mut plain = Vec::new();
+    match GzDecoder::new(&*gzipped).read_to_end(&mut plain) {
+        Ok(_) => (headers, plain).into_response(),
+        Err(error) => {
+            tracing::error!(%error, name, "a file in the binary is broken");
+            let message = "the gateway failed; its log says why";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message).into_response()
+        }
+    }
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("ttf") => "font/ttf",
+        Some("woff2") => "font/woff2",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Whether the client named gzip among the encodings that it reads, and not to refuse it.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let encodings = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    encodings.flat_map(|value| value.split(',')).any(|encoding| {
+        let mut parts = encoding.split(';').map(str::trim);
+        let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        is_gzip && quality.is_none_or(|quality| quality.parse::<f32>().is_ok_and(|quality| quality > 0.0))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use axum::body::to_bytes;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn asking(encodings: &str) -> HeaderMap {
+        HeaderMap::from_iter([(header::ACCEPT_ENCODING, encodings.parse().unwrap())])
+    }
+
+    #[test]
+    fn gzip_goes_to_who_asks_for_it() {
+        for encodings in ["gzip", "deflate, GZIP", "br;q=1, gzip;q=0.5"] {
+            assert!(takes_gzip(&asking(encodings)), "{encodings}");
+        }
+        for encodings in ["", "identity", "gzip;q=0", "gzip; q=0.0", "*"] {
+            assert!(!takes_gzip(&asking(encodings)), "{encodings}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
+    }
+
+    #[tokio::test]
+    async fn a_file_is_the_same_gzipped_or_not() {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(b"let x = 1;").unwrap();
+        let gzipped = encoder.finish().unwrap();
+        for (encodings, encoding, body) in [("gzip", Some("gzip"), &gzipped[..]), ("identity", None, b"let x = 1;")] {
+            let response = respond("a-1.js", gzipped.clone().into(), CACHE_FILE, &asking(encodings));
+            assert_eq!(response.status(), StatusCode::OK);
+            let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap());
+            assert_eq!(header(header::CONTENT_ENCODING), encoding);
+            assert_eq!(header(header::CONTENT_TYPE), Some("text/javascript; charset=utf-8"));
+            assert_eq!(to_bytes(response.into_body(), 1000).await.unwrap(), body);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_build_without_it_says_so_and_how_to_have_it() {
+        let response = absent();
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+        let text = std::str::from_utf8(&body).unwrap();
+        assert!(text.contains("built without Node") && text.contains("make console build"), "{text}");
+    }
+}

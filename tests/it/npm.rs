@@ -1,0 +1,101 @@
+//! What front ends use, out of npm, against a gateway: GraphiQL in Chromium, clients, audits, rules (tests/npm/).
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use sluice::auth::Readers;
+use tokio::process::Command;
+use tokio::time::{sleep, timeout};
+
+use crate::events::sync_events;
+use crate::gateway::Gateway;
+
+/// The longest that a check may take.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+const TOKEN: &str = "the reader's token";
+
+/// An instance whose events are there, and arrive.
+const INSTANCE: &str = "listed";
+
+/// Runs a check, which must end well.
+async fn run(script: &str, arguments: &[&str]) {
+    let (is_well, said) = try_run(script, arguments).await;
+    assert!(is_well, "{script}:\n{said}");
+}
+
+/// Runs a check; tells whether it ended well, and what it said.
+async fn try_run(script: &str, arguments: &[&str]) -> (bool, String) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/npm");
+    assert!(directory.join("node_modules").is_dir(), "the checks out of npm are not prepared: run `make test`");
+    let mut node = Command::new("node");
+    node.arg(script).args(arguments).current_dir(directory).stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(PATIENCE, node.output()).await.expect("the check ends in time");
+    let output = output.expect("node runs: `make test` says how to get it");
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (output.status.success(), said)
+}
+
+/// Runs a check against a gateway at which events arrive.
+async fn run_beside_events(gateway: &Gateway, script: &str, arguments: &[&str]) {
+    gateway.deliver(&sync_events(INSTANCE, 30)).await;
+    let arrivals = async {
+        loop {
+            gateway.deliver(&sync_events(INSTANCE, 1)).await;
+            sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        () = run(script, arguments) => {}
+        () = arrivals => {}
+    }
+}
+
+fn schema() -> String {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql").to_owned()
+}
+
+async fn start_with_reader() -> Gateway {
+    Gateway::start_with(|settings| settings.readers = Readers::new(vec![("front end".to_owned(), TOKEN.into())])).await
+}
+
+#[tokio::test]
+async fn the_pages_work_in_a_browser() {
+    let gateway = Gateway::start().await;
+    run_beside_events(&gateway, "browser.mjs", &[&gateway.url("")]).await;
+}
+
+#[tokio::test]
+async fn the_pages_take_a_token_in_a_browser() {
+    let gateway = start_with_reader().await;
+    run_beside_events(&gateway, "browser.mjs", &[&gateway.url(""), TOKEN]).await;
+}
+
+#[tokio::test]
+async fn clients_do_what_their_page_says() {
+    let gateway = start_with_reader().await;
+    run_beside_events(&gateway, "clients.mjs", &[&gateway.url("/graphql"), TOKEN]).await;
+}
+
+#[tokio::test]
+async fn http_is_as_graphql_over_http_wants_it() {
+    let gateway = Gateway::start().await;
+    run("http_audit.mjs", &[&gateway.url("/graphql")]).await;
+}
+
+#[tokio::test]
+async fn the_graph_keeps_relays_rules() {
+    run("relay_rules.mjs", &[&schema()]).await;
+}
+
+#[tokio::test]
+async fn a_change_that_breaks_clients_is_named() {
+    let graph = std::fs::read_to_string(schema()).unwrap();
+    let grown = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&grown, graph.replacen("\tmessage: String\n", "\tmessage: String\n\twords: String\n", 1)).unwrap();
+    let grown = grown.path().to_str().unwrap();
+    run("schema_changes.mjs", &[&schema(), grown]).await;
+    let (is_well, said) = try_run("schema_changes.mjs", &[grown, &schema()]).await;
+    assert!(!is_well && said.contains("SyncEvent.words was removed"), "{said}");
+}

@@ -1,0 +1,158 @@
+// Opens a gateway's pages in Chromium: node browser.mjs ADDRESS [TOKEN]. Events must be arriving meanwhile. With a
+// token, the gateway is one that wants it.
+
+import assert from "node:assert/strict";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import { chromium } from "playwright-core";
+
+const [address, token] = process.argv.slice(2);
+const authorization = token ? { authorization: `Bearer ${token}` } : {};
+
+// How many milliseconds anything may take.
+const PATIENCE = 60_000;
+
+/** Chromium's program. */
+function program() {
+  const names = ["chromium", "chromium-browser", "google-chrome"];
+  const paths = process.env.PATH.split(delimiter).flatMap(place => names.map(name => join(place, name)));
+  for (const path of [process.env.CHROMIUM, ...paths].filter(Boolean)) {
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // The next one.
+    }
+  }
+  throw new Error("there is no Chromium: run `make test`, or name the program in CHROMIUM");
+}
+
+async function head() {
+  const answer = await fetch(`${address}/graphql`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...authorization },
+    body: JSON.stringify({ query: "{ ingestion { head } }" }),
+  });
+  const { data } = await answer.json();
+  return Number(data.ingestion.head);
+}
+
+const browser = await chromium.launch({
+  executablePath: program(),
+  // No sandbox works for root; none is needed for pages of our own.
+  args: [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+  ],
+});
+const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
+page.setDefaultTimeout(PATIENCE);
+
+// Whatever must not be.
+const faults = [];
+// What the browser says of answers with an error's status, where that is the gateway's due.
+let refusalsAreDue = Boolean(token);
+page.on("console", message => {
+  const isRefusal = message.text().includes("status of 401");
+  if (message.type() === "error" && !(refusalsAreDue && isRefusal)) faults.push(`console: ${message.text()}`);
+});
+page.on("pageerror", error => faults.push(`error: ${error}`));
+page.on("requestfailed", request => faults.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
+for (const kind of ["request", "websocket"]) {
+  page.on(kind, asking => {
+    const asked = new URL(asking.url());
+    const isOwn = ["data:", "blob:"].includes(asked.protocol) || asked.host === new URL(address).host;
+    if (!isOwn) faults.push(`asked ${asked}`);
+  });
+}
+
+/** The answer that GraphiQL shows, once it is as wanted. */
+async function answer(wanted) {
+  const shown = page.locator(".result-window");
+  const deadline = Date.now() + PATIENCE;
+  let text = "";
+  while (Date.now() < deadline) {
+    // The editor only has the lines in sight, with spaces of its own.
+    text = (await shown.innerText()).replaceAll("\u00a0", " ");
+    if (wanted(text)) return text;
+    await page.waitForTimeout(50);
+  }
+  throw new Error(`GraphiQL shows:\n${text}\n${faults.join("\n")}`);
+}
+
+const run = page.getByRole("button", { name: /execute query/i });
+const stop = page.getByRole("button", { name: /stop/i });
+
+/** Goes to a tab. GraphiQL finds out a moment later which operation it has. */
+async function show(name) {
+  await page.getByRole("tab", { name }).click();
+  await page.waitForTimeout(1000);
+}
+
+const positions = text => [...text.matchAll(/"position": "(\d+)"/g)].map(([, digits]) => Number(digits));
+const newestPosition = text => Math.max(...positions(text));
+
+async function picture(name) {
+  const file = `${token ? "token-" : ""}${name}.png`;
+  if (process.env.SCREENSHOTS) await page.screenshot({ path: join(process.env.SCREENSHOTS, file) });
+}
+
+/** GraphiQL's examples, run as a person would. */
+async function graphiql() {
+  await page.goto(`${address}/graphiql`);
+  await run.waitFor();
+  if (token) {
+    await run.click();
+    await answer(text => text.includes("UNAUTHENTICATED"));
+    await page.getByRole("button", { name: "Headers", exact: true }).click();
+    await page.getByRole("region", { name: "Headers" }).getByRole("code").click();
+    await page.keyboard.insertText(JSON.stringify(authorization));
+    refusalsAreDue = false;
+  }
+
+  const before = await head();
+  await run.click();
+  await answer(text => newestPosition(text) >= before);
+  await picture("newest");
+
+  await show("Live");
+  const now = await head();
+  await run.click();
+  await answer(text => newestPosition(text) > now);
+  await picture("live");
+  await stop.click();
+  // The token that was given in one tab goes for the others.
+  if (token) return;
+
+  for (const [name, wanted] of [["OfApplication", '"applicationInstance"'], ["Catalogue", '"office365"']]) {
+    await show(name);
+    await run.click();
+    await answer(text => text.includes(wanted) && !text.includes('"errors"'));
+    await picture(name);
+  }
+}
+
+/** The live page, and its way to GraphiQL. */
+async function live() {
+  await page.goto(`${address}/`);
+  if (token) {
+    await page.getByLabel("Reader's token").fill(token);
+    await page.getByRole("button", { name: "Connect" }).click();
+  }
+  await page.locator("#state.open").waitFor();
+  const now = await head();
+  await page.waitForFunction(now => Number(document.querySelector("#events td")?.textContent) > now, now);
+  await picture("page");
+  await page.getByRole("link", { name: "GraphiQL" }).click();
+  await run.waitFor();
+}
+
+try {
+  await graphiql();
+  refusalsAreDue = Boolean(token);
+  await live();
+  assert.deepEqual(faults, []);
+  console.log("the pages are as they should be");
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,70 @@
+// Takes the examples out of docs/clients.md and has them compiled against schema.graphql by the clients' own tools.
+
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import babel from "@babel/core";
+import { build } from "esbuild";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const root = join(here, "../..");
+const generated = join(here, "generated");
+
+/** Runs one of the tools; what it says is told where it fails. */
+function run(tool, ...words) {
+  try {
+    execFileSync(join(here, "node_modules/.bin", tool), words, { cwd: generated, encoding: "utf8", stdio: "pipe" });
+  } catch (error) {
+    throw new Error(`${tool} fails:\n${error.stdout}${error.stderr}`);
+  }
+}
+
+/** The files that the page has: blocks of code with a name after the language. */
+function blocks(page) {
+  return [...page.matchAll(/^```\w+ (\S+)\n(.*?)^```$/gms)].map(([, name, text]) => ({ name, text }));
+}
+
+/** Puts what relay-compiler wrote in place of the tagged texts, as a bundler does. */
+const relay = {
+  name: "relay",
+  setup(bundler) {
+    bundler.onLoad({ filter: /Feed\.ts$/ }, async ({ path }) => {
+      const { code } = await babel.transformAsync(readFileSync(path, "utf8"), {
+        filename: path,
+        configFile: false,
+        parserOpts: { plugins: ["typescript"] },
+        plugins: [["relay", { eagerEsModules: true }]],
+      });
+      return { contents: code, loader: "ts" };
+    });
+  },
+};
+
+/** Compiles all examples, and gives the modules by name. */
+export async function compile() {
+  rmSync(generated, { recursive: true, force: true });
+  mkdirSync(join(generated, "__generated__"), { recursive: true });
+  copyFileSync(join(root, "schema.graphql"), join(generated, "schema.graphql"));
+  for (const { name, text } of blocks(readFileSync(join(root, "docs/clients.md"), "utf8"))) {
+    writeFileSync(join(generated, name), text);
+  }
+  run("graphql-codegen", "--config", "codegen.ts");
+  run("relay-compiler", "relay.config.json");
+  run("tsc", "--project", "../tsconfig.json");
+  const names = ["apollo", "urql", "Feed"];
+  await build({
+    absWorkingDir: generated,
+    entryPoints: names.map(name => `${name}.ts`),
+    outdir: "built",
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    packages: "external",
+    logLevel: "silent",
+    plugins: [relay],
+  });
+  const modules = names.map(async name => [name, await import(join(generated, "built", `${name}.mjs`))]);
+  return Object.fromEntries(await Promise.all(modules));
+}
