@@ -16,6 +16,8 @@ pub(crate) struct Pgbench {
     /// Scripts and their variables.
     arguments: Vec<OsString>,
     url: String,
+    /// Settings of its sessions.
+    settings: &'static str,
 }
 
 /// What a run told.
@@ -32,7 +34,12 @@ pub(crate) struct Told {
 impl Pgbench {
     /// Prepares to run scripts on a database: `arguments` are their `-f` and `-D`.
     pub(crate) fn new(arguments: Vec<OsString>, url: &str) -> Result<Self> {
-        Ok(Self { program: program("pgbench")?, arguments, url: url.to_owned() })
+        Ok(Self { program: program("pgbench")?, arguments, url: url.to_owned(), settings: "" })
+    }
+
+    /// The same with settings for its sessions, as `-c name=value`.
+    pub(crate) fn with_settings(self, settings: &'static str) -> Self {
+        Self { settings, ..self }
     }
 
     /// Runs so many clients for a while.
@@ -40,7 +47,12 @@ impl Pgbench {
         let mut command = Command::new(&self.program);
         command.args(["-n", "-M", "prepared", "-j", "2"]);
         command.arg("-c").arg(clients.to_string()).arg("-T").arg(duration.as_secs().to_string());
-        command.args(&self.arguments).arg(&self.url).env("LC_ALL", "C").kill_on_drop(true);
+        command
+            .args(&self.arguments)
+            .arg(&self.url)
+            .env("LC_ALL", "C")
+            .env("PGOPTIONS", self.settings)
+            .kill_on_drop(true);
         let output = command.output().await.with_context(|| self.program.display().to_string())?;
         if !output.status.success() {
             bail!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr));

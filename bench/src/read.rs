@@ -22,14 +22,13 @@ use anyhow::{Context as _, Result, bail};
 use crate::gateway::Gateway;
 use crate::pgbench::Pgbench;
 use crate::postgres::Cluster;
-use crate::processor;
 use crate::report::progress;
 use aggregate::Aggregates;
 use data::Data;
 use mercurius::Mercurius;
 use question::{Peer, Place, Question};
 use results::{Measurement, Results};
-use server::{Pages, Server};
+use server::{Pages, Server, postgres};
 
 /// The size of a run whose numbers count.
 const FULL_RUNS: usize = 5;
@@ -56,6 +55,9 @@ pub(crate) struct Options {
     /// to be reachable by the user postgres.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The --data of a run with fewer events: its first and deep pages are asked for as well, in the same rounds.
+    #[arg(long, value_name = "DIR")]
+    beside: Option<PathBuf>,
     /// Without --data: where a directory is made for the time of the run.
     #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
     scratch: PathBuf,
@@ -89,31 +91,47 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
 }
 
 async fn seed_and_measure(options: &Options) -> Result<()> {
-    let data = Data::prepare(options).await?;
-    progress("starting the gateway");
-    let gateway = Gateway::start(&options.sluice, data.directory()).await?;
-    let measured = measure(options, &data, &gateway).await;
-    let stopped = gateway.stop().await;
-    let results = measured?;
-    stopped?;
-    table::print(options, &results)
+    let mut logs = vec![(Peer::Gateway, Data::prepare(options).await?)];
+    if let Some(directory) = &options.beside {
+        logs.push((Peer::Beside, Data::kept(directory).await?));
+    }
+    let mut subjects = Vec::new();
+    for (peer, data) in logs {
+        progress(&format!("starting the {peer}"));
+        let gateway = Gateway::start(&options.sluice, data.directory()).await?;
+        subjects.push(Subject { peer, data, gateway });
+    }
+    let measured = measure(options, &subjects).await;
+    for subject in subjects {
+        let stopped = subject.gateway.stop().await;
+        if measured.is_ok() {
+            stopped?;
+        }
+    }
+    table::print(options, &measured?)
 }
 
-async fn measure(options: &Options, data: &Data, gateway: &Gateway) -> Result<Results> {
-    let mut cluster = Cluster::of(&data.directory().join("gateway")).await?;
-    progress("starting mercurius");
-    let mercurius = Mercurius::start(&options.mercurius, cluster.url(), data.directory()).await?;
-    let gateway_server = Server { name: "the gateway", address: gateway.address(), process: gateway.process()? };
-    let mut bench = Bench {
-        duration: Duration::from_secs(options.seconds),
-        postmaster: cluster.postmaster().await?,
-        pages: BTreeMap::new(),
-        limits: BTreeMap::new(),
-        servers: [(Peer::Gateway, gateway_server), (Peer::Mercurius, mercurius.server()?)].into(),
-    };
+/// A gateway and its log.
+struct Subject {
+    peer: Peer,
+    data: Data,
+    gateway: Gateway,
+}
+
+async fn measure(options: &Options, subjects: &[Subject]) -> Result<Results> {
+    let mut bench = Bench::new(Duration::from_secs(options.seconds));
     let questions = Question::selected(&options.only);
-    bench.prepare(&mut cluster, &questions, data).await?;
-    let mut aggregates = Aggregates::prepare(&questions, gateway.address(), &mut cluster, data).await?;
+    let (main, beside) = subjects.split_first().context("there is no gateway")?;
+    let mut cluster = main.cluster().await?;
+    progress("starting mercurius");
+    let mercurius = Mercurius::start(&options.mercurius, cluster.url(), main.data.directory()).await?;
+    bench.servers.insert(Peer::Gateway, main.server(&mut cluster).await?);
+    bench.servers.insert(Peer::Mercurius, mercurius.server(cluster.postmaster().await?)?);
+    bench.prepare(&mut cluster, &questions, &main.data).await?;
+    for subject in beside {
+        bench.prepare_beside(subject, &questions).await?;
+    }
+    let mut aggregates = Aggregates::prepare(&questions, main.gateway.address(), &mut cluster, &main.data).await?;
     let mut results = Results::default();
     results.depths = bench.depths();
     results.missing = aggregates.missing();
@@ -132,16 +150,25 @@ async fn measure(options: &Options, data: &Data, gateway: &Gateway) -> Result<Re
             }
         }
     }
-    results.ordinary_events = ordinary_events(gateway).await?;
+    results.ordinary_events = ordinary_events(&main.gateway).await?;
     mercurius.stop().await?;
     Ok(results)
+}
+
+impl Subject {
+    async fn cluster(&self) -> Result<Cluster> {
+        Cluster::of(&self.data.directory().join("gateway")).await
+    }
+
+    async fn server(&self, cluster: &mut Cluster) -> Result<Server> {
+        let (address, process) = (self.gateway.address(), self.gateway.process()?);
+        Ok(Server { name: "the gateway", address, process, postmaster: cluster.postmaster().await? })
+    }
 }
 
 /// All that a measurement needs.
 struct Bench {
     duration: Duration,
-    /// PostgreSQL's main process.
-    postmaster: u32,
     servers: BTreeMap<Peer, Server>,
     /// What each server is asked at each place.
     pages: BTreeMap<(Peer, Place), Pages>,
@@ -150,6 +177,10 @@ struct Bench {
 }
 
 impl Bench {
+    const fn new(duration: Duration) -> Self {
+        Self { duration, servers: BTreeMap::new(), pages: BTreeMap::new(), limits: BTreeMap::new() }
+    }
+
     /// Finds out what to ask, that all answer the same, and which statements the gateway sends.
     async fn prepare(&mut self, cluster: &mut Cluster, questions: &[Question], data: &Data) -> Result<()> {
         let popular = cluster.popular_instances(question::POPULAR).await?;
@@ -164,9 +195,23 @@ impl Bench {
             }
             let statements = statements::of(&gateway, self.servers[&Peer::Gateway].address, cluster).await?;
             let scripts = limit::write(place, &gateway.spots, &statements, data.directory())?;
-            self.limits.insert(place, Pgbench::new(scripts, cluster.url())?);
+            self.limits.insert(place, Pgbench::new(scripts, cluster.url())?.with_settings(limit::SETTINGS));
             self.pages.insert((Peer::Gateway, place), gateway);
         }
+        Ok(())
+    }
+
+    /// Finds out what to ask of the gateway of another log.
+    async fn prepare_beside(&mut self, subject: &Subject, questions: &[Question]) -> Result<()> {
+        let mut cluster = subject.cluster().await?;
+        let server = subject.server(&mut cluster).await?;
+        let popular = cluster.popular_instances(question::POPULAR).await?;
+        for place in Place::asked_in(questions).into_iter().filter(|place| place.peers().contains(&subject.peer)) {
+            progress(&format!("{place}, {}: asking for the pages once", subject.peer));
+            let pages = server.prepare(&place.spots(&popular, subject.data.events())).await?;
+            self.pages.insert((subject.peer, place), pages);
+        }
+        self.servers.insert(subject.peer, server);
         Ok(())
     }
 
@@ -193,27 +238,21 @@ impl Bench {
         let mut measured = Vec::new();
         for peer in place.peers() {
             let measurement = if *peer == Peer::Pgbench {
-                let before = self.postgres().await?;
+                let postmaster = self.servers[&Peer::Gateway].postmaster;
+                let before = postgres(postmaster).await?;
                 let told = self.limits[&place].run(connections, self.duration).await?;
-                let postgres = self.postgres().await?.saturating_sub(before);
-                Measurement::of_pgbench(told, postgres)
-            } else {
+                Measurement::of_pgbench(told, postgres(postmaster).await?.saturating_sub(before))
+            } else if let Some(pages) = self.pages.get(&(*peer, place)) {
                 let server = &self.servers[peer];
-                let before = (processor::of_process(server.process)?, self.postgres().await?);
-                let asked = server.ask(&self.pages[&(*peer, place)], connections, self.duration).await?;
-                let after = (processor::of_process(server.process)?, self.postgres().await?);
-                Measurement::of_load(&asked, after.0.saturating_sub(before.0), after.1.saturating_sub(before.1))
+                let before = server.usage().await?;
+                let asked = server.ask(pages, connections, self.duration).await?;
+                Measurement::of_load(&asked, server.usage().await?.since(before))
+            } else {
+                continue;
             };
             measured.push((*peer, measurement));
         }
         Ok(measured)
-    }
-
-    /// What PostgreSQL has taken of the processors so far.
-    async fn postgres(&self) -> Result<Duration> {
-        // Backends that end are counted once their main process has waited for them.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        processor::of_family(self.postmaster)
     }
 }
 

@@ -18,7 +18,6 @@ use super::question::{Peer, Question};
 use super::results::Measurement;
 use crate::load::Connection;
 use crate::postgres::Cluster;
-use crate::processor;
 use crate::report::progress;
 
 /// The questions: by day over the year, by hour over a week of it, and the instances in which most happened.
@@ -128,16 +127,14 @@ impl Aggregates {
         bench: &Bench,
     ) -> Result<Vec<(Peer, Measurement)>> {
         let Some(ready) = self.ready.get(name) else { return Ok(Vec::new()) };
-        let process = bench.servers[&Peer::Gateway].process;
-        let before = bench.postgres().await?;
+        let server = &bench.servers[&Peer::Gateway];
+        let before = server.usage().await?;
         let by_hand = ready.by_hand(&mut self.hand, duration).await?;
-        let between = (processor::of_process(process)?, bench.postgres().await?);
+        let between = server.usage().await?;
         let turns: Rc<[usize]> = Rc::new([0]);
         let asked = asking::ask(self.gateway, &ready.asked, &turns, 1, duration).await?;
-        let after = (processor::of_process(process)?, bench.postgres().await?);
-        let hand = Measurement::of_load(&by_hand, Duration::ZERO, between.1.saturating_sub(before));
-        let gateway =
-            Measurement::of_load(&asked, after.0.saturating_sub(between.0), after.1.saturating_sub(between.1));
+        let gateway = Measurement::of_load(&asked, server.usage().await?.since(between));
+        let hand = Measurement::of_load(&by_hand, between.since(before));
         Ok(vec![(Peer::Hand, Measurement { server: None, ..hand }), (Peer::Gateway, gateway)])
     }
 }

@@ -5,10 +5,11 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use sluice::event::Timestamp;
 use sluice::store::private::{DataDirLock, PrivatePostgres};
+use sluice::store::{Store, StoreOptions};
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 use time::Duration;
@@ -26,9 +27,7 @@ pub(super) struct Data {
     directory: PathBuf,
     /// Gone with the value, where nobody wants to keep it.
     _temporary: Option<TempDir>,
-    events: usize,
-    from: Timestamp,
-    until: Timestamp,
+    note: Note,
 }
 
 impl Data {
@@ -42,31 +41,41 @@ impl Data {
             let made = scratch::directory(&options.scratch)?;
             (made.path().to_owned(), Some(made))
         };
-        let gateway = directory.join("gateway");
-        let lock = DataDirLock::take(&gateway)?;
-        let note = directory.join(NOTE);
-        let kept = Note::read(&note)?;
-        if let Some(kept) = &kept {
-            let events = kept.events;
+        let note = Note::read(&directory)?;
+        if let Some(Note { events, .. }) = note {
             ensure!(
                 events == options.events,
                 "{} keeps {events} events: give --events {events}, or another directory",
                 directory.display()
             );
-        } else {
-            let is_unused = !gateway.join("postgres").exists();
-            ensure!(is_unused, "{} holds a log that is not whole: remove it", directory.display());
         }
+        Self::open(directory, temporary, note, options.events).await
+    }
+
+    /// Finds a log that was kept.
+    pub(super) async fn kept(directory: &Path) -> Result<Self> {
+        let note = Note::read(directory)?;
+        let Some(Note { events, .. }) = note else { bail!("{} keeps no log", directory.display()) };
+        Self::open(directory.canonicalize()?, None, note, events).await
+    }
+
+    async fn open(directory: PathBuf, temporary: Option<TempDir>, note: Option<Note>, events: usize) -> Result<Self> {
+        let gateway = directory.join("gateway");
+        let is_known = note.is_some() || !gateway.join("postgres").exists();
+        ensure!(is_known, "{} holds a log that is not whole: remove it", directory.display());
         // Without a gateway, which would read every event that is appended.
+        let lock = DataDirLock::take(&gateway)?;
         let postgres = tokio::task::spawn_blocking(move || PrivatePostgres::start(lock, true)).await??;
-        let noted = match kept {
-            Some(noted) => noted,
-            None => Note::of_new(postgres.url(), options.events, &note).await?,
+        let store = Store::new(&StoreOptions::new(postgres.url()))?;
+        store.migrate().await?;
+        let note = match note {
+            Some(note) => note,
+            None => Note::of_new(&store, events, &directory).await?,
         };
+        store.close().await;
         tidy(postgres.url()).await?;
         tokio::task::spawn_blocking(move || drop(postgres)).await?;
-        let Note { events, from, until } = noted;
-        Ok(Self { directory, _temporary: temporary, events, from, until })
+        Ok(Self { directory, _temporary: temporary, note })
     }
 
     /// What a gateway is started with.
@@ -76,16 +85,17 @@ impl Data {
 
     /// How many events there are.
     pub(super) const fn events(&self) -> usize {
-        self.events
+        self.note.events
     }
 
     /// From when (inclusive) until when (exclusive) they happened.
     pub(super) const fn span(&self) -> (Timestamp, Timestamp) {
-        (self.from, self.until)
+        (self.note.from, self.note.until)
     }
 }
 
 /// Which log a directory holds.
+#[derive(Clone, Copy, Debug)]
 struct Note {
     events: usize,
     from: Timestamp,
@@ -94,11 +104,12 @@ struct Note {
 
 impl Note {
     /// Reads it; None where there is none.
-    fn read(path: &Path) -> Result<Option<Self>> {
+    fn read(directory: &Path) -> Result<Option<Self>> {
+        let path = directory.join(NOTE);
         if !path.exists() {
             return Ok(None);
         }
-        let note: Value = serde_json::from_str(&fs::read_to_string(path)?)?;
+        let note: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
         let moment = |name: &str| Timestamp::from_millis(note[name].as_i64()?);
         let events = note["events"].as_u64().and_then(|events| usize::try_from(events).ok());
         let read = || Some(Self { events: events?, from: moment("from")?, until: moment("until")? });
@@ -106,15 +117,15 @@ impl Note {
     }
 
     /// Appends a log's events, over the year until now, and notes it.
-    async fn of_new(url: &str, events: usize, path: &Path) -> Result<Self> {
+    async fn of_new(store: &Store, events: usize, directory: &Path) -> Result<Self> {
         let until = Timestamp::now();
         let from = until.plus(Duration::days(-365));
         progress(&format!("appending {} events", Thousands(count(events))));
         let started = Instant::now();
-        seed::append(url, events, from, until).await?;
+        seed::append(store, events, from, until).await?;
         progress(&format!("appended in {:.0} s", started.elapsed().as_secs_f64()));
         let note = json!({ "events": events, "from": from.millis(), "until": until.millis() });
-        fs::write(path, note.to_string())?;
+        fs::write(directory.join(NOTE), note.to_string())?;
         Ok(Self { events, from, until })
     }
 }

@@ -13,6 +13,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::question::{Place, Spot};
 use super::statements::Statement;
 
+/// Planned once: left to itself, PostgreSQL may plan a page of many partitions anew each time, which takes longer than to
+/// read it.
+pub(super) const SETTINGS: &str = "-c jit=off -c plan_cache_mode=force_generic_plan";
+
 /// Writes the script of a place; gives pgbench's arguments.
 pub(super) fn write(
     place: Place,

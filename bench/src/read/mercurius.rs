@@ -52,10 +52,10 @@ impl Mercurius {
         Ok(mercurius)
     }
 
-    /// Where and what it is.
-    pub(super) fn server(&self) -> Result<Server> {
+    /// Where and what it is, over a PostgreSQL with this main process.
+    pub(super) fn server(&self, postmaster: u32) -> Result<Server> {
         let process = self.child.id().context("mercurius ended by itself")?;
-        Ok(Server { name: "mercurius", address: self.address, process })
+        Ok(Server { name: "mercurius", address: self.address, process, postmaster })
     }
 
     /// Ends it.

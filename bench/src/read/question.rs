@@ -33,6 +33,8 @@ pub(super) enum Place {
 pub(super) enum Peer {
     /// sluice.
     Gateway,
+    /// sluice over another log.
+    Beside,
     /// A server by hand in Node.
     Mercurius,
     /// The gateway's SQL by pgbench, or from one connection.
@@ -87,7 +89,7 @@ impl Place {
     /// Who is asked there.
     pub(super) const fn peers(self) -> &'static [Peer] {
         match self {
-            Self::First | Self::Deep => &[Peer::Pgbench, Peer::Gateway, Peer::Mercurius],
+            Self::First | Self::Deep => &[Peer::Pgbench, Peer::Beside, Peer::Gateway, Peer::Mercurius],
             Self::Line | Self::LineDeep => &[Peer::Pgbench, Peer::Gateway],
         }
     }
@@ -158,6 +160,7 @@ impl fmt::Display for Peer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
             Self::Gateway => "gateway",
+            Self::Beside => "other log",
             Self::Mercurius => "mercurius",
             Self::Pgbench => "pgbench",
             Self::Hand => "by hand",

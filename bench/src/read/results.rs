@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::asking::Answered;
 use super::question::{Peer, Place, Question};
+use super::server::Usage;
 use crate::pgbench::Told;
 use crate::report::{count, millis, percentile};
 
@@ -25,15 +26,15 @@ pub(super) struct Measurement {
 
 impl Measurement {
     /// Of a server's answers.
-    pub(super) fn of_load(answered: &Answered, server: Duration, postgres: Duration) -> Self {
+    pub(super) fn of_load(answered: &Answered, usage: Usage) -> Self {
         let latencies = &answered.latencies;
         let answers = count(latencies.len());
         Self {
             rate: answers / answered.elapsed.as_secs_f64(),
             mean: latencies.iter().copied().map(millis).sum::<f64>() / answers,
             percentiles: Some((millis(percentile(latencies, 50)), millis(percentile(latencies, 99)))),
-            server: Some(millis(server) * 1000.0 / answers),
-            postgres: millis(postgres) * 1000.0 / answers,
+            server: Some(millis(usage.server) * 1000.0 / answers),
+            postgres: millis(usage.postgres) * 1000.0 / answers,
         }
     }
 

@@ -5,7 +5,7 @@ use std::thread;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use okta_sim::{Organisation, OrganisationOptions};
 use sluice::event::{IngestSource, Timestamp};
-use sluice::store::{NewEvent, Store, StoreOptions};
+use sluice::store::{NewEvent, Store};
 use time::{Date, Duration};
 use tokio::sync::mpsc;
 
@@ -19,9 +19,7 @@ const BATCH: usize = 1_000;
 const ORG: &str = "default";
 
 /// Appends so many events, evenly spread from one moment to another, in order of time.
-pub(super) async fn append(url: &str, events: usize, from: Timestamp, until: Timestamp) -> Result<()> {
-    let store = Store::new(&StoreOptions::new(url))?;
-    store.migrate().await?;
+pub(super) async fn append(store: &Store, events: usize, from: Timestamp, until: Timestamp) -> Result<()> {
     let (sender, mut batches) = mpsc::channel::<Vec<NewEvent>>(4);
     // Making events takes a processor, and appending them mostly another: PostgreSQL's.
     let maker = thread::spawn(move || make(events, from, until, &sender));
@@ -42,9 +40,6 @@ pub(super) async fn append(url: &str, events: usize, from: Timestamp, until: Tim
         }
     }
     maker.join().map_err(|_| anyhow!("events could not be made"))??;
-    // The store waits for the connection that this keeps.
-    drop(appender);
-    store.close().await;
     ensure!(stored == events, "only {stored} events were appended");
     Ok(())
 }

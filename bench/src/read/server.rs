@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use tokio::time::sleep;
 
 use super::asking::{self, Answered, Asked};
 use super::document;
 use super::question::{PAGE, Spot};
 use crate::load::Connection;
+use crate::processor;
 
 /// The largest page.
 const LARGEST_PAGE: usize = 1_000;
@@ -19,12 +21,37 @@ const LARGEST_PAGE: usize = 1_000;
 /// In how many turns the pages of a place are asked for, as often as their weights say.
 const TURNS: usize = 4_096;
 
-/// Where a server listens and what process it is.
+/// Where a server listens, what process it is, and the main process of its PostgreSQL.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) name: &'static str,
     pub(super) address: SocketAddr,
     pub(super) process: u32,
+    pub(super) postmaster: u32,
+}
+
+/// What has been taken of the processors.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    pub(super) server: Duration,
+    pub(super) postgres: Duration,
+}
+
+impl Usage {
+    /// What was taken since.
+    pub(super) fn since(self, before: Self) -> Self {
+        Self {
+            server: self.server.saturating_sub(before.server),
+            postgres: self.postgres.saturating_sub(before.postgres),
+        }
+    }
+}
+
+/// What a PostgreSQL has taken so far.
+pub(super) async fn postgres(postmaster: u32) -> Result<Duration> {
+    // Backends that end are counted once their main process has waited for them.
+    sleep(Duration::from_millis(50)).await;
+    processor::of_family(postmaster)
 }
 
 /// The pages of a place, as a server gives them.
@@ -70,6 +97,11 @@ impl Server {
         let of_instance = nodes.iter().all(|node| instance.is_none() || node["application"]["id"].as_str() == instance);
         ensure!(of_instance, "events of other instances");
         Ok(Asked { request, body: connection.body().to_vec() })
+    }
+
+    /// What it and its PostgreSQL have taken so far.
+    pub(super) async fn usage(&self) -> Result<Usage> {
+        Ok(Usage { postgres: postgres(self.postmaster).await?, server: processor::of_process(self.process)? })
     }
 
     /// Asks for pages for a while.

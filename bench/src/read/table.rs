@@ -114,6 +114,8 @@ fn targets(results: &Results) -> Vec<Target> {
         target("deep-16, mean latency of first-16's", deeper(Place::Deep, Place::First, 16), Bound::AtMost(1.1)),
         target("line-deep-1, mean latency of line-1's", deeper(Place::LineDeep, Place::Line, 1), Bound::AtMost(1.1)),
         target("line-deep-16, mean latency of line-16's", deeper(Place::LineDeep, Place::Line, 16), Bound::AtMost(1.1)),
+        target("first-1, mean latency of the other log's", ratio(first(1), Peer::Beside, mean), Bound::AtMost(1.25)),
+        target("first-16, mean latency of the other log's", ratio(first(16), Peer::Beside, mean), Bound::AtMost(1.25)),
         target(
             "activity-year, mean latency of the SQL's by hand",
             ratio(Question::Aggregate("activity-year"), Peer::Hand, mean),
