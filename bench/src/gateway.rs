@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
@@ -59,6 +59,20 @@ impl Gateway {
         self.address
     }
 
+    /// The id of its process.
+    pub(crate) fn process(&self) -> Result<u32> {
+        self.child.id().context("the gateway ended by itself")
+    }
+
+    /// Its metrics, in Prometheus's text form.
+    pub(crate) async fn metrics(&self) -> Result<String> {
+        let mut connection = Connection::open(self.address).await?;
+        let request = format!("GET /metrics HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
+        let status = connection.exchange(request.as_bytes()).await?;
+        ensure!(status == 200, "the gateway answers {status} to who asks for its metrics");
+        Ok(String::from_utf8_lossy(connection.body()).into_owned())
+    }
+
     /// Stops it as a service manager does, and waits for its end.
     pub(crate) async fn stop(mut self) -> Result<()> {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
@@ -100,7 +114,7 @@ impl Gateway {
 }
 
 /// An address that nobody listens on.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
     Ok(listener.local_addr()?)
 }

@@ -6,22 +6,19 @@ mod results;
 mod single_row;
 mod table;
 
-use std::fs::Permissions;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use sluice::event::ReceivedEvent;
-use tempfile::TempDir;
 
 use crate::gateway::Gateway;
 use crate::load::{Identities, Load};
 use crate::postgres::{Cluster, LogSize, Reference};
 use crate::report::progress;
-use crate::rows;
+use crate::{rows, scratch};
 use case::Case;
 use results::{Measurement, Results};
 use single_row::SingleRow;
@@ -61,7 +58,7 @@ impl Options {
 /// Runs the benchmark and prints what it gave.
 pub(crate) async fn run(options: &Options) -> Result<()> {
     let events = rows::events(rows::POOL)?;
-    let scratch = scratch_directory(&options.scratch)?;
+    let scratch = scratch::directory(&options.scratch)?;
     progress("starting the gateway");
     let gateway = Gateway::start(&options.sluice, scratch.path()).await?;
     let measured = tokio::select! {
@@ -72,15 +69,6 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let (results, log) = measured?;
     stopped?;
     table::print(options, &results, log, rows::mean_size(&events))
-}
-
-/// A directory that is gone with the value. Postgres, under its own account, has to pass through it.
-fn scratch_directory(parent: &Path) -> Result<TempDir> {
-    tempfile::Builder::new()
-        .prefix("sluice-bench-")
-        .permissions(Permissions::from_mode(0o755))
-        .tempdir_in(parent)
-        .with_context(|| format!("could not make a directory in {}", parent.display()))
 }
 
 async fn measure(

@@ -3,9 +3,14 @@
 mod gateway;
 mod ingest;
 mod load;
+mod pgbench;
 mod postgres;
+mod processor;
+mod read;
 mod report;
 mod rows;
+mod scratch;
+mod target;
 
 use clap::{Parser, Subcommand};
 
@@ -26,6 +31,14 @@ enum Benchmark {
     /// and of 1,024 from one connection, without numbering and deduplication; and pgbench's single-row inserts of
     /// such a row at as many clients. Ratios are taken within a round; the median of the rounds is told.
     Ingest(ingest::Options),
+    /// Pages of events a second, beside the same SQL alone and beside what a team would write by hand in Node.
+    ///
+    /// A million events of 200 instances (Zipf) over a year. Pages of 50 events with 12 scalars and the four entities:
+    /// of one instance and of the bare time line, first and deep, at up to 64 connections. In the same rounds, on the
+    /// same database: pgbench with the gateway's own statements (the limit), and a mercurius server (bench/peers/).
+    /// Then `activity` and `top` beside the same SQL from one connection. Ratios are taken within a round; the median
+    /// of the rounds is told. CPU is what the kernel counts of the server's process and of all of PostgreSQL's.
+    Read(read::Options),
 }
 
 // One thread: the load shares the machine with what it measures and has to be cheap.
@@ -33,5 +46,6 @@ enum Benchmark {
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().benchmark {
         Benchmark::Ingest(options) => ingest::run(&options).await,
+        Benchmark::Read(options) => read::run(&options).await,
     }
 }

@@ -33,6 +33,31 @@ impl Cluster {
         Ok(Self { url, connection })
     }
 
+    /// The database's URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The connection to it.
+    pub(crate) const fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// The process id of PostgreSQL's main process, of which every other of its is a child.
+    pub(crate) async fn postmaster(&mut self) -> Result<u32> {
+        let file: String =
+            sqlx::query_scalar("SELECT pg_read_file('postmaster.pid')").fetch_one(&mut self.connection).await?;
+        file.lines().next().and_then(|line| line.trim().parse().ok()).context("postmaster.pid names no process")
+    }
+
+    /// The application instances in which most has happened, and how much.
+    pub(crate) async fn popular_instances(&mut self, count: usize) -> Result<Vec<(String, i64)>> {
+        let statement = "SELECT instance_id, event_count FROM application_instance \
+                         ORDER BY event_count DESC, instance_id LIMIT $1";
+        let query = sqlx::query_as(statement).bind(i64::try_from(count)?);
+        Ok(query.fetch_all(&mut self.connection).await?)
+    }
+
     /// What the gateway has stored.
     pub(crate) async fn log_size(&mut self) -> Result<LogSize> {
         let (events, bytes) = sqlx::query_as("SELECT count(*), pg_database_size(current_database()) FROM arrival")

@@ -49,6 +49,11 @@ pub(crate) fn count(things: usize) -> f64 {
     f64::from(u32::try_from(things).unwrap_or(u32::MAX))
 }
 
+/// A median, or a dash where nothing was measured.
+pub(crate) fn told(spread: Option<Spread>) -> String {
+    spread.map_or_else(|| "–".to_owned(), |spread| format!("{:.2}", spread.median))
+}
+
 /// Tells on standard error what is going on.
 pub(crate) fn progress(what: &str) {
     // Who closed standard error does not want to know.

@@ -15,12 +15,19 @@ pub(crate) fn events(count: usize) -> Result<Vec<ReceivedEvent>> {
     let now = Timestamp::now();
     let mut organisation = Organisation::new(OrganisationOptions { only_for_hooks: true, ..Default::default() });
     let history = organisation.history(count, now.plus(-Duration::HOUR).date_time(), now.date_time());
-    let received = history.into_iter().map(|event| {
-        let raw = RawValue::from_string(event.hook_json())?;
-        let occurrence = read_event(&raw, now).context("okta-sim made a broken event")?;
-        Ok(ReceivedEvent { occurrence, raw: Box::<str>::from(raw).into_string() })
-    });
-    received.collect()
+    history.into_iter().map(|event| received(event.hook_json(), now)).collect()
+}
+
+/// An event as the gateway reads it.
+pub(crate) fn received(json: String, now: Timestamp) -> Result<ReceivedEvent> {
+    let raw = RawValue::from_string(json)?;
+    let occurrence = read_event(&raw, now).context("okta-sim made a broken event")?;
+    Ok(ReceivedEvent { occurrence, raw: Box::<str>::from(raw).into_string() })
+}
+
+/// The first day of the month of an event.
+pub(crate) fn month(event: &ReceivedEvent) -> Option<Date> {
+    event.occurrence.published.date_time().date().replace_day(1).ok()
 }
 
 /// How many bytes an event's JSON has on average.
@@ -36,8 +43,7 @@ pub(crate) fn typical(events: &[ReceivedEvent]) -> Result<&ReceivedEvent> {
 
 /// The first days of the months in which the events happened.
 pub(crate) fn months(events: &[ReceivedEvent]) -> Vec<Date> {
-    let date = |event: &ReceivedEvent| event.occurrence.published.date_time().date();
-    let mut months: Vec<_> = events.iter().map(date).filter_map(|date| date.replace_day(1).ok()).collect();
+    let mut months: Vec<_> = events.iter().filter_map(month).collect();
     months.sort_unstable();
     months.dedup();
     months

@@ -1,26 +1,21 @@
 //! The limit for single events: pgbench inserts a row into the gateway's three tables, one transaction each.
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use sluice::event::ReceivedEvent;
-use tokio::process::Command;
 
 use super::results::Measurement;
-use crate::postgres::{Reference, program};
+use crate::pgbench::Pgbench;
+use crate::postgres::Reference;
 use crate::rows::{TEXT_COLUMNS, text_column_names};
 
 /// A script for pgbench, and the row that it inserts.
 #[derive(Debug)]
-pub(super) struct SingleRow {
-    pgbench: PathBuf,
-    script: PathBuf,
-    /// The row's values, sent with every statement as a real client would.
-    variables: Vec<String>,
-    url: String,
-}
+pub(super) struct SingleRow(Pgbench);
 
 impl SingleRow {
     /// Writes the script that inserts an event into a reference database.
@@ -28,29 +23,20 @@ impl SingleRow {
         reference.execute("CREATE SEQUENCE single_row".to_owned()).await?;
         let script = directory.join("single_row.sql");
         fs::write(&script, statement(event)).with_context(|| script.display().to_string())?;
+        // The row's values are sent with every statement, as a real client would.
         let texts = TEXT_COLUMNS
             .into_iter()
             .filter_map(|(name, text)| Some(format!("{name}={}", text(&event.occurrence)?)))
             .chain([format!("published={}", event.occurrence.published), format!("raw={}", event.raw)]);
-        Ok(Self { pgbench: program("pgbench")?, script, variables: texts.collect(), url: reference.url().to_owned() })
+        let mut arguments = vec!["-f".into(), script.into_os_string()];
+        arguments.extend(texts.flat_map(|text| [OsString::from("-D"), text.into()]));
+        Ok(Self(Pgbench::new(arguments, reference.url())?))
     }
 
     /// Inserts rows for a while; gives what that measured, and how many rows it inserted.
     pub(super) async fn insert(&self, clients: usize, duration: Duration) -> Result<(Measurement, i64)> {
-        let mut command = Command::new(&self.pgbench);
-        command.args(["-n", "-M", "prepared", "-j", "2"]);
-        command.arg("-c").arg(clients.to_string()).arg("-T").arg(duration.as_secs().to_string());
-        command.arg("-f").arg(&self.script);
-        for variable in &self.variables {
-            command.arg("-D").arg(variable);
-        }
-        command.arg(&self.url).env("LC_ALL", "C").kill_on_drop(true);
-        let output = command.output().await.with_context(|| self.pgbench.display().to_string())?;
-        if !output.status.success() {
-            bail!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        let told = String::from_utf8_lossy(&output.stdout);
-        read(&told).with_context(|| format!("pgbench told something unexpected: {told}"))
+        let told = self.0.run(clients, duration).await?;
+        Ok((Measurement { rate: told.rate, mean: told.mean, percentiles: None }, told.transactions))
     }
 }
 
@@ -76,35 +62,4 @@ fn statement(event: &ReceivedEvent) -> String {
         names = text_column_names(),
         texts = texts.join(", "),
     )
-}
-
-/// Reads what pgbench tells at its end.
-fn read(told: &str) -> Option<(Measurement, i64)> {
-    let value = |label: &str| {
-        told.lines().find_map(|line| line.strip_prefix(label)?.trim_start_matches([' ', '=', ':']).split(' ').next())
-    };
-    let rows = value("number of transactions actually processed")?.parse().ok()?;
-    let rate = value("tps")?.parse().ok()?;
-    let mean = value("latency average")?.parse().ok()?;
-    Some((Measurement { rate, mean, percentiles: None }, rows))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_pgbench_tells_is_read() {
-        let told = "pgbench (15.18 (Debian 15.18-0+deb12u1))\n\
-                    transaction type: single_row.sql\n\
-                    number of transactions actually processed: 23771\n\
-                    number of failed transactions: 0 (0.000%)\n\
-                    latency average = 2.691 ms\n\
-                    initial connection time = 38.100 ms\n\
-                    tps = 5944.500000 (without initial connection time)\n";
-        let (measurement, rows) = read(told).unwrap();
-        assert_eq!(rows, 23_771);
-        assert_eq!((measurement.rate, measurement.mean), (5944.5, 2.691));
-        assert!(read("pgbench: error: connection failed\n").is_none());
-    }
 }

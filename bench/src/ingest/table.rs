@@ -9,7 +9,8 @@ use super::case::{Case, gateway, single_row};
 use super::results::Results;
 use super::{FULL_RUNS, FULL_SECONDS, Options};
 use crate::postgres::LogSize;
-use crate::report::{Spread, Thousands, count};
+use crate::report::{Spread, Thousands, count, told};
+use crate::target::{self, Bound, Target};
 
 /// Prints the report to standard output.
 pub(super) fn print(options: &Options, results: &Results, log: LogSize, event_size: usize) -> Result<()> {
@@ -26,7 +27,7 @@ pub(super) fn print(options: &Options, results: &Results, log: LogSize, event_si
     writeln!(output)?;
     write_table(&mut output, results)?;
     writeln!(output)?;
-    write_targets(&mut output, results)?;
+    target::write(&mut output, &targets(results))?;
     writeln!(
         output,
         "\nThe gateway stored each of {} acknowledged events. Its database grew to {} MB; the references' was\n\
@@ -75,23 +76,6 @@ fn write_table(output: &mut impl Write, results: &Results) -> io::Result<()> {
     )
 }
 
-/// A median, or a dash where nothing was measured.
-fn told(spread: Option<Spread>) -> String {
-    spread.map_or_else(|| "–".to_owned(), |spread| format!("{:.2}", spread.median))
-}
-
-/// What sluice has to reach.
-struct Target {
-    what: &'static str,
-    reached: Option<Spread>,
-    bound: Bound,
-}
-
-enum Bound {
-    AtLeast(f64),
-    AtMost(f64),
-}
-
 fn targets(results: &Results) -> [Target; 4] {
     let (_, tail) = results.percentiles(gateway(1, 64));
     [
@@ -112,17 +96,4 @@ fn targets(results: &Results) -> [Target; 4] {
             bound: Bound::AtMost(2.0),
         },
     ]
-}
-
-fn write_targets(output: &mut impl Write, results: &Results) -> io::Result<()> {
-    for Target { what, reached, bound } in targets(results) {
-        let Some(Spread { median, least, greatest }) = reached else { continue };
-        let (sign, limit, met) = match bound {
-            Bound::AtLeast(limit) => ('≥', limit, median >= limit),
-            Bound::AtMost(limit) => ('≤', limit, median <= limit),
-        };
-        let verdict = if met { "met" } else { "MISSED" };
-        writeln!(output, "{verdict:8}{what:46}{median:>8.2} {sign} {limit:<6}({least:.2}–{greatest:.2})")?;
-    }
-    Ok(())
 }

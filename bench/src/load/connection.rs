@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -11,6 +12,8 @@ use tokio::net::TcpStream;
 pub(crate) struct Connection {
     stream: TcpStream,
     answer: Vec<u8>,
+    /// Where in it the body of the last whole answer is.
+    body: Range<usize>,
 }
 
 impl Connection {
@@ -18,33 +21,41 @@ impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, answer: Vec::with_capacity(4096) })
+        Ok(Self { stream, answer: Vec::with_capacity(4096), body: 0..0 })
     }
 
     /// Sends a request and waits for its whole answer; gives the status.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
         self.stream.write_all(request).await?;
         self.answer.clear();
+        self.body = 0..0;
         loop {
             if self.stream.read_buf(&mut self.answer).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            if let Some(status) = whole_answer(&self.answer)? {
+            if let Some((status, body)) = whole_answer(&self.answer)? {
+                self.body = body;
                 return Ok(status);
             }
         }
     }
+
+    /// The body of the last answer.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.answer[self.body.clone()]
+    }
 }
 
-/// The status of an answer that is whole; None while bytes are missing.
-fn whole_answer(bytes: &[u8]) -> io::Result<Option<u16>> {
+/// The status of an answer that is whole, and where its body is; None while bytes are missing.
+fn whole_answer(bytes: &[u8]) -> io::Result<Option<(u16, Range<usize>)>> {
     const END_OF_HEAD: &[u8] = b"\r\n\r\n";
     let Some(end) = bytes.windows(END_OF_HEAD.len()).position(|window| window == END_OF_HEAD) else {
         return Ok(None);
     };
     let (status, length) = read_head(&bytes[..end])
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an answer with a Content-Length"))?;
-    Ok((bytes.len() >= end + END_OF_HEAD.len() + length).then_some(status))
+    let body = end + END_OF_HEAD.len()..end + END_OF_HEAD.len() + length;
+    Ok((bytes.len() >= body.end).then_some((status, body)))
 }
 
 /// The status and the length of the body.
@@ -68,8 +79,10 @@ mod tests {
         for length in 0..answer.len() {
             assert_eq!(whole_answer(&answer[..length]).unwrap(), None, "{length} bytes");
         }
-        assert_eq!(whole_answer(answer).unwrap(), Some(200));
-        assert_eq!(whole_answer(b"HTTP/1.1 503 Away\r\ncontent-length: 0\r\n\r\n").unwrap(), Some(503));
+        let (status, body) = whole_answer(answer).unwrap().unwrap();
+        assert_eq!((status, &answer[body]), (200, &b"ok"[..]));
+        let (status, body) = whole_answer(b"HTTP/1.1 503 Away\r\ncontent-length: 0\r\n\r\n").unwrap().unwrap();
+        assert_eq!((status, body.len()), (503, 0));
     }
 
     #[test]

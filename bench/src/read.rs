@@ -1,0 +1,269 @@
+//! `bench read`: pages of events a second, beside the same SQL alone and beside what a team would write by hand in Node.
+
+mod aggregate;
+mod asking;
+mod data;
+mod document;
+mod limit;
+mod mercurius;
+mod question;
+mod results;
+mod seed;
+mod server;
+mod statements;
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::gateway::Gateway;
+use crate::pgbench::Pgbench;
+use crate::postgres::Cluster;
+use crate::report::progress;
+use aggregate::Aggregates;
+use data::Data;
+use mercurius::Mercurius;
+use question::{Peer, Place, Question};
+use results::{Measurement, Results};
+use server::{Pages, Server, postgres};
+
+/// The size of a run whose numbers count.
+const FULL_RUNS: usize = 5;
+const FULL_SECONDS: u64 = 4;
+const FULL_EVENTS: usize = 1_000_000;
+
+/// What is measured, and for how long.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Events in the log.
+    #[arg(long, value_name = "N", default_value_t = FULL_EVENTS, value_parser = events)]
+    events: usize,
+    /// Rounds; each of them measures every case once.
+    #[arg(long, value_name = "N", default_value_t = FULL_RUNS)]
+    runs: usize,
+    /// Seconds that each measurement takes.
+    #[arg(long, value_name = "N", default_value_t = FULL_SECONDS, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Only these: first-16 (the first page of an instance, 16 connections), deep-1, line-1, line-deep-16,
+    /// activity-year, top and the like, separated by commas.
+    #[arg(long, value_name = "CASE", value_delimiter = ',')]
+    only: Vec<Question>,
+    /// A directory that keeps the log for the next run with as many events; made where it is missing. Its parents have
+    /// to be reachable by the user postgres.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The --data of a run with fewer events: its first and deep pages are asked for as well, in the same rounds.
+    #[arg(long, value_name = "DIR")]
+    beside: Option<PathBuf>,
+    /// Without --data: where a directory is made for the time of the run.
+    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
+    scratch: PathBuf,
+    /// The gateway's program, built for release.
+    #[arg(long, value_name = "PROGRAM", default_value = "target/release/sluice")]
+    sluice: PathBuf,
+    /// The mercurius server, its packages installed.
+    #[arg(long, value_name = "DIR", default_value = "bench/peers/mercurius")]
+    mercurius: PathBuf,
+}
+
+impl Options {
+    fn is_full(&self) -> bool {
+        let is_long = self.runs >= FULL_RUNS && self.seconds >= FULL_SECONDS;
+        self.only.is_empty() && is_long && self.events >= FULL_EVENTS
+    }
+}
+
+/// With fewer events the popular instances have no deep pages.
+fn events(text: &str) -> Result<usize, String> {
+    let events = text.replace('_', "").parse().map_err(|_| "not a number".to_owned())?;
+    if events < 10_000 { Err("at least 10000".to_owned()) } else { Ok(events) }
+}
+
+/// Runs the benchmark and prints what it gave.
+pub(crate) async fn run(options: &Options) -> Result<()> {
+    tokio::select! {
+        done = seed_and_measure(options) => done,
+        signal = tokio::signal::ctrl_c() => signal.map_err(Into::into).and_then(|()| bail!("interrupted")),
+    }
+}
+
+async fn seed_and_measure(options: &Options) -> Result<()> {
+    let mut logs = vec![(Peer::Gateway, Data::prepare(options).await?)];
+    if let Some(directory) = &options.beside {
+        logs.push((Peer::Beside, Data::kept(directory).await?));
+    }
+    let mut subjects = Vec::new();
+    for (peer, data) in logs {
+        progress(&format!("starting the {peer}"));
+        let gateway = Gateway::start(&options.sluice, data.directory()).await?;
+        subjects.push(Subject { peer, data, gateway });
+    }
+    let measured = measure(options, &subjects).await;
+    for subject in subjects {
+        let stopped = subject.gateway.stop().await;
+        if measured.is_ok() {
+            stopped?;
+        }
+    }
+    table::print(options, &measured?)
+}
+
+/// A gateway and its log.
+struct Subject {
+    peer: Peer,
+    data: Data,
+    gateway: Gateway,
+}
+
+async fn measure(options: &Options, subjects: &[Subject]) -> Result<Results> {
+    let mut bench = Bench::new(Duration::from_secs(options.seconds));
+    let questions = Question::selected(&options.only);
+    let (main, beside) = subjects.split_first().context("there is no gateway")?;
+    let mut cluster = main.cluster().await?;
+    progress("starting mercurius");
+    let mercurius = Mercurius::start(&options.mercurius, cluster.url(), main.data.directory()).await?;
+    bench.servers.insert(Peer::Gateway, main.server(&mut cluster).await?);
+    bench.servers.insert(Peer::Mercurius, mercurius.server(cluster.postmaster().await?)?);
+    bench.prepare(&mut cluster, &questions, &main.data).await?;
+    for subject in beside {
+        bench.prepare_beside(subject, &questions).await?;
+    }
+    let mut aggregates = Aggregates::prepare(&questions, main.gateway.address(), &mut cluster, &main.data).await?;
+    let mut results = Results::default();
+    results.depths = bench.depths();
+    results.missing = aggregates.missing();
+    bench.warm_up(&questions).await?;
+    cluster.checkpoint().await?;
+    for run in 1..=options.runs {
+        for question in &questions {
+            let measured = match question {
+                Question::Page { .. } => bench.measure(*question).await,
+                Question::Aggregate(name) => aggregates.measure(name, bench.duration, &bench).await,
+            };
+            for (peer, measurement) in measured.with_context(|| question.to_string())? {
+                let rate = measurement.rate;
+                progress(&format!("run {run} of {}: {question}: {peer}: {rate:.0} answers/s", options.runs));
+                results.add(*question, peer, measurement);
+            }
+        }
+    }
+    results.ordinary_events = ordinary_events(&main.gateway).await?;
+    mercurius.stop().await?;
+    Ok(results)
+}
+
+impl Subject {
+    async fn cluster(&self) -> Result<Cluster> {
+        Cluster::of(&self.data.directory().join("gateway")).await
+    }
+
+    async fn server(&self, cluster: &mut Cluster) -> Result<Server> {
+        let (address, process) = (self.gateway.address(), self.gateway.process()?);
+        Ok(Server { name: "the gateway", address, process, postmaster: cluster.postmaster().await? })
+    }
+}
+
+/// All that a measurement needs.
+struct Bench {
+    duration: Duration,
+    servers: BTreeMap<Peer, Server>,
+    /// What each server is asked at each place.
+    pages: BTreeMap<(Peer, Place), Pages>,
+    /// The same SQL, by pgbench.
+    limits: BTreeMap<Place, Pgbench>,
+}
+
+impl Bench {
+    const fn new(duration: Duration) -> Self {
+        Self { duration, servers: BTreeMap::new(), pages: BTreeMap::new(), limits: BTreeMap::new() }
+    }
+
+    /// Finds out what to ask, that all answer the same, and which statements the gateway sends.
+    async fn prepare(&mut self, cluster: &mut Cluster, questions: &[Question], data: &Data) -> Result<()> {
+        let popular = cluster.popular_instances(question::POPULAR).await?;
+        for place in Place::asked_in(questions) {
+            progress(&format!("{place}: asking for the pages once"));
+            let spots = place.spots(&popular, data.events());
+            let gateway = self.servers[&Peer::Gateway].prepare(&spots).await?;
+            if place.peers().contains(&Peer::Mercurius) {
+                let mercurius = self.servers[&Peer::Mercurius].prepare(&spots).await?;
+                gateway.check_same(&mercurius)?;
+                self.pages.insert((Peer::Mercurius, place), mercurius);
+            }
+            let statements = statements::of(&gateway, self.servers[&Peer::Gateway].address, cluster).await?;
+            let scripts = limit::write(place, &gateway.spots, &statements, data.directory())?;
+            self.limits.insert(place, Pgbench::new(scripts, cluster.url())?.with_settings(limit::SETTINGS));
+            self.pages.insert((Peer::Gateway, place), gateway);
+        }
+        Ok(())
+    }
+
+    /// Finds out what to ask of the gateway of another log.
+    async fn prepare_beside(&mut self, subject: &Subject, questions: &[Question]) -> Result<()> {
+        let mut cluster = subject.cluster().await?;
+        let server = subject.server(&mut cluster).await?;
+        let popular = cluster.popular_instances(question::POPULAR).await?;
+        for place in Place::asked_in(questions).into_iter().filter(|place| place.peers().contains(&subject.peer)) {
+            progress(&format!("{place}, {}: asking for the pages once", subject.peer));
+            let pages = server.prepare(&place.spots(&popular, subject.data.events())).await?;
+            self.pages.insert((subject.peer, place), pages);
+        }
+        self.servers.insert(subject.peer, server);
+        Ok(())
+    }
+
+    /// How many pages deep the deep ones are: the least and the greatest of each place.
+    fn depths(&self) -> Vec<(Place, usize, usize)> {
+        let gateway = self.pages.iter().filter(|((peer, place), _)| *peer == Peer::Gateway && place.is_deep());
+        gateway.map(|((_, place), pages)| (*place, pages.least_depth(), pages.greatest_depth())).collect()
+    }
+
+    /// Has the servers open their connections, and Node compile what runs often.
+    async fn warm_up(&self, questions: &[Question]) -> Result<()> {
+        progress("warming up");
+        for ((peer, place), pages) in &self.pages {
+            let connections = questions.iter().filter_map(|question| question.connections_at(*place));
+            for connections in connections {
+                self.servers[peer].ask(pages, connections, self.duration.min(Duration::from_secs(2))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn measure(&self, question: Question) -> Result<Vec<(Peer, Measurement)>> {
+        let Question::Page { place, connections } = question else { bail!("{question} is no page") };
+        let mut measured = Vec::new();
+        for peer in place.peers() {
+            let measurement = if *peer == Peer::Pgbench {
+                let postmaster = self.servers[&Peer::Gateway].postmaster;
+                let before = postgres(postmaster).await?;
+                let told = self.limits[&place].run(connections, self.duration).await?;
+                Measurement::of_pgbench(told, postgres(postmaster).await?.saturating_sub(before))
+            } else if let Some(pages) = self.pages.get(&(*peer, place)) {
+                let server = &self.servers[peer];
+                let before = server.usage().await?;
+                let asked = server.ask(pages, connections, self.duration).await?;
+                Measurement::of_load(&asked, server.usage().await?.since(before))
+            } else {
+                continue;
+            };
+            measured.push((*peer, measurement));
+        }
+        Ok(measured)
+    }
+}
+
+/// How many events the gateway printed the ordinary way; None where it does not count them.
+async fn ordinary_events(gateway: &Gateway) -> Result<Option<f64>> {
+    const NAME: &str = "sluice_events_ordinary_total";
+    let metrics = gateway.metrics().await?;
+    let values = metrics.lines().filter_map(|line| {
+        let rest = line.strip_prefix(NAME)?;
+        if rest.starts_with([' ', '{']) { rest.rsplit_once(' ')?.1.parse::<f64>().ok() } else { None }
+    });
+    let values: Vec<f64> = values.collect();
+    Ok((!values.is_empty()).then(|| values.iter().sum()))
+}
