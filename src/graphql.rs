@@ -2,6 +2,7 @@
 
 mod answer;
 mod catalogue;
+mod compiled;
 mod connection;
 mod cost;
 mod documents;
@@ -14,6 +15,7 @@ mod node;
 mod order;
 mod print;
 mod query;
+mod recent;
 mod request;
 mod scalars;
 mod statistics;
@@ -32,14 +34,23 @@ use std::collections::BTreeMap;
 
 use async_graphql::dataloader::DataLoader;
 use async_graphql::runtime::{TokioSpawner, TokioTimer};
-use async_graphql::{EmptyMutation, Schema, SchemaBuilder};
+use async_graphql::{EmptyMutation, Schema, SchemaBuilder, ValidationMode};
 
 use crate::live::Live;
 use crate::store::Store;
 
 type SluiceSchema = Schema<query::Query, EmptyMutation, subscription::Subscription>;
 
+/// What resolvers use.
+#[derive(Clone)]
+struct SchemaParts {
+    store: Store,
+    live: Live,
+    urls: OrgUrls,
+}
+
 /// The addresses of the orgs, for links into their admin consoles.
+#[derive(Clone)]
 pub struct OrgUrls(pub BTreeMap<String, String>);
 
 fn builder() -> SchemaBuilder<query::Query, EmptyMutation, subscription::Subscription> {
@@ -53,9 +64,12 @@ pub fn sdl() -> String {
     builder().finish().sdl_with_options(options)
 }
 
-fn schema(store: Store, live: Live, urls: OrgUrls, introspection: bool) -> SluiceSchema {
+/// The schema; without `validation`, for requests that are known to be valid.
+fn schema(parts: &SchemaParts, introspection: bool, validation: ValidationMode) -> SluiceSchema {
+    let SchemaParts { store, live, urls } = parts.clone();
     let loader = DataLoader::new(loaders::StoreLoader(store.clone()), TokioSpawner::current(), TokioTimer::default());
     // Suggestions tell names of the schema, too.
     let builder = if introspection { builder() } else { builder().disable_introspection().disable_suggestions() };
+    let builder = builder.validation_mode(validation);
     builder.data(loader.delay(std::time::Duration::ZERO)).data(store).data(live).data(urls).finish()
 }

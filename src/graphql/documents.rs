@@ -1,8 +1,6 @@
 //! Documents that clients need not send: trusted ones, which the operator lists, and persisted ones, which clients
 //! register by Apollo's protocol.
 
-mod persisted;
-
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest as _, Sha256};
 
 use super::answer::{Refusal, syntax_message};
+use super::recent::Recent;
 use super::request::GraphRequest;
-use persisted::Persisted;
 
 /// Which documents are executed.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +32,7 @@ pub(super) struct Documents {
     trusted: BTreeMap<String, Arc<str>>,
     trusted_texts: HashSet<Arc<str>>,
     trusted_only: bool,
-    persisted: Option<Mutex<Persisted>>,
+    persisted: Option<Mutex<Recent<String, Arc<str>>>>,
 }
 
 /// The document that a request means.
@@ -53,7 +51,7 @@ impl Documents {
             trusted_texts: trusted.values().cloned().collect(),
             trusted,
             trusted_only: options.trusted_only,
-            persisted: persists.then(|| Mutex::new(Persisted::new(options.persisted_bytes))),
+            persisted: persists.then(|| Mutex::new(Recent::new(options.persisted_bytes))),
         }
     }
 
@@ -99,7 +97,7 @@ impl Documents {
     /// Keeps a document that can be executed, so that its hash is enough next time.
     pub(super) fn keep(&self, hash: String, text: &Arc<str>) {
         if let Some(persisted) = &self.persisted {
-            persisted.lock().unwrap_or_else(PoisonError::into_inner).keep(hash, text);
+            persisted.lock().unwrap_or_else(PoisonError::into_inner).keep(hash, Arc::clone(text), text.len());
         }
     }
 

@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection};
-use async_graphql::{Request, Variables};
+use async_graphql::{Request, ValidationMode, Variables};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Refusal};
+use super::compiled::CompiledDocuments;
 use super::cost::{self, Prices, Values, Weight};
 use super::documents::{DocumentOptions, Documents, Found};
 use super::limits::DocumentLimits;
 use super::loaders::WaitsForDatabase;
-use super::{GraphRequest, OrgUrls, SluiceSchema, tokens};
+use super::writer::OrdinaryWay;
+use super::{GraphRequest, OrgUrls, SchemaParts, SluiceSchema, tokens};
 use crate::auth::Viewer;
 use crate::live::Live;
 use crate::store::Store;
@@ -25,6 +27,9 @@ pub struct Graph(Arc<Parts>);
 
 struct Parts {
     schema: SluiceSchema,
+    /// The same, for requests that are known to be valid.
+    unchecked: SluiceSchema,
+    compiled: CompiledDocuments,
     prices: Prices,
     documents: Documents,
     limits: DocumentLimits,
@@ -65,6 +70,8 @@ pub struct Operation {
     request: Request,
     document: Arc<str>,
     deadline: Instant,
+    /// What decides whether it is valid.
+    likeness: String,
 }
 
 /// Why a request is no operation: a document that is not known, cannot be read or is too much, or one that names no
@@ -82,9 +89,12 @@ impl From<Refusal> for RequestError {
 impl Graph {
     /// The graph over a store and its live side.
     pub fn new(store: Store, live: Live, urls: OrgUrls, options: GraphOptions) -> Self {
+        let (parts, introspection) = (SchemaParts { store, live, urls }, options.introspection);
         Self(Arc::new(Parts {
             prices: Prices::new(&super::sdl()),
-            schema: super::schema(store, live, urls, options.introspection),
+            schema: super::schema(&parts, introspection, ValidationMode::Strict),
+            unchecked: super::schema(&parts, introspection, ValidationMode::Fast),
+            compiled: CompiledDocuments::new(),
             documents: Documents::new(options.documents),
             limits: options.limits,
             timeout: options.timeout,
@@ -104,18 +114,32 @@ impl Graph {
     pub fn operation(&self, mut request: GraphRequest, viewer: Viewer) -> Result<Operation, RequestError> {
         let deadline = Instant::now() + self.0.timeout;
         let Found { text, register } = self.0.documents.find(&mut request)?;
-        tokens::check(&text, &self.0.limits)?;
-        let document = async_graphql::parser::parse_query(&*text)
-            .map_err(|error| RequestError(Answer::syntax_error(error.into())))?;
-        let (kind, weight) = self.weigh(&document, &request)?;
+        let (kind, weight, compiled) = if let Some(known) = self.0.compiled.find(&text) {
+            let (kind, weight) = self.weigh(&known.document, &request)?;
+            (kind, weight, known)
+        } else {
+            let document = self.parse(&text)?;
+            let (kind, weight) = self.weigh(&document, &request)?;
+            (kind, weight, self.0.compiled.keep(&text, document))
+        };
         if let Some(hash) = register {
             self.0.documents.keep(hash, &text);
         }
+        let name = request.operation_name.as_deref();
+        let likeness = compiled.likeness(meant(&compiled.document, name)?, name, &request.variables);
         let variables = Variables::from_json(serde_json::Value::Object(request.variables));
         let mut operation = Request::new(String::new()).variables(variables).data(viewer);
+        if compiled.merges_events {
+            operation = operation.data(OrdinaryWay);
+        }
         operation.operation_name = request.operation_name;
-        operation.set_parsed_query(document);
-        Ok(Operation { kind, complexity: weight.complexity, request: operation, document: text, deadline })
+        operation.set_parsed_query(compiled.document.clone());
+        Ok(Operation { kind, complexity: weight.complexity, request: operation, document: text, deadline, likeness })
+    }
+
+    fn parse(&self, text: &str) -> Result<ExecutableDocument, RequestError> {
+        tokens::check(text, &self.0.limits)?;
+        async_graphql::parser::parse_query(text).map_err(|error| RequestError(Answer::syntax_error(error.into())))
     }
 
     /// Finds the operation that is meant, and what it weighs.
@@ -144,15 +168,18 @@ impl Graph {
 
     /// Executes a query or a mutation, within its time.
     pub async fn execute(&self, operation: Operation) -> Answer {
-        let executed = timeout_at(operation.deadline, self.0.schema.execute(operation.request)).await;
-        executed.map_or_else(
-            |_| {
-                let seconds = self.0.timeout.as_secs();
-                let message = format!("the request took more than {seconds} s (limits.query_seconds) and was stopped");
-                Answer::refusal("TIMEOUT", message)
-            },
-            |response| Answer::new(response, &operation.document),
-        )
+        let is_valid = self.0.compiled.is_valid(&operation.likeness);
+        let schema = if is_valid { &self.0.unchecked } else { &self.0.schema };
+        let Ok(response) = timeout_at(operation.deadline, schema.execute(operation.request)).await else {
+            let seconds = self.0.timeout.as_secs();
+            let message = format!("the request took more than {seconds} s (limits.query_seconds) and was stopped");
+            return Answer::refusal("TIMEOUT", message);
+        };
+        let answer = Answer::new(response, &operation.document);
+        if !is_valid && !answer.is_request_error() {
+            self.0.compiled.keep_valid(operation.likeness);
+        }
+        answer
     }
 
     /// Executes a subscription: an answer for each event. An answer with errors is the last one: whoever gets it resumes

@@ -1,6 +1,7 @@
 //! The statements that an answer takes: as many for a thousand events as for one, and every page a range of an index.
 
-use std::sync::{Arc, Mutex};
+use std::cell::RefCell;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -11,30 +12,43 @@ use crate::database::TestDatabase;
 use crate::events::sync_event;
 use crate::gateway::{Gateway, settings};
 
-/// What sqlx tells of statements. The gateway of a test runs on the test's own thread, and so do its statements.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    /// The statements of this thread, where somebody records them.
+    static STATEMENTS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
 
-impl Recorder {
-    /// Records until the guard is dropped. The database must have been used before: who makes statements first, on a
-    /// thread where nobody listens, decides that nobody does, until somebody comes.
-    fn start(&self) -> tracing::subscriber::DefaultGuard {
-        tracing::subscriber::set_default(tracing_subscriber::registry().with(self.clone()))
+/// Hands what sqlx tells of statements to the thread that made them. The gateway of a test runs on the test's own thread.
+struct ByThread;
+
+impl<S: tracing::Subscriber> Layer<S> for ByThread {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
+        metadata.target() == "sqlx::query"
     }
 
-    fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        STATEMENTS.with_borrow_mut(|statements| {
+            if let Some(statements) = statements {
+                let mut statement = Statement::default();
+                event.record(&mut statement);
+                statements.push(statement.0);
+            }
+        });
     }
 }
 
-impl<S: tracing::Subscriber> Layer<S> for Recorder {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == "sqlx::query" {
-            let mut statement = Statement::default();
-            event.record(&mut statement);
-            self.0.lock().unwrap().push(statement.0);
-        }
-    }
+/// Records the statements of this thread from now on.
+fn record() {
+    // One for the whole process: whether anybody listens is decided for all threads.
+    static LISTENS: LazyLock<()> = LazyLock::new(|| {
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(ByThread)).unwrap()
+    });
+    LazyLock::force(&LISTENS);
+    STATEMENTS.set(Some(Vec::new()));
+}
+
+/// What was recorded since it was taken last.
+fn recorded() -> Vec<String> {
+    STATEMENTS.with_borrow_mut(|statements| statements.replace(Vec::new())).unwrap_or_default()
 }
 
 /// The text of a statement: a long one stands beside its summary.
@@ -62,8 +76,7 @@ const NODES: &str =
 #[tokio::test]
 async fn an_answer_takes_as_many_statements_for_many_events_as_for_few() {
     let database = TestDatabase::new().await;
-    let recorder = Recorder::default();
-    let _guard = recorder.start();
+    record();
     let settings = settings(&database);
     let gateway = Gateway::start_over(database, settings).await;
     let events: Vec<_> = (0..200).map(|number| sync_event(&(number % 40).to_string())).collect();
@@ -72,9 +85,9 @@ async fn an_answer_takes_as_many_statements_for_many_events_as_for_few() {
         // What runs in the background may come in between: the fewest of several tries are the answer's own.
         let mut fewest = usize::MAX;
         for _ in 0..5 {
-            recorder.take();
+            recorded();
             gateway.query_with(query, variables.clone()).await;
-            fewest = fewest.min(recorder.take().len());
+            fewest = fewest.min(recorded().len());
         }
         fewest
     };
@@ -152,7 +165,7 @@ async fn a_page_is_a_range_of_an_index_at_any_depth() {
     let gateway = Gateway::start_over(database, settings).await;
     let query = "query ($filter: SyncEventFilter, $orderBy: SyncEventOrder, $after: String) { \
                  syncEvents(filter: $filter, orderBy: $orderBy, after: $after) { nodes { uuid } pageInfo { endCursor } } }";
-    let recorder = Recorder::default();
+    record();
     let mut seen = 0;
     for wanted in [
         json!({}),
@@ -174,14 +187,12 @@ async fn a_page_is_a_range_of_an_index_at_any_depth() {
                 let order = json!({"field": "PUBLISHED", "direction": direction});
                 let mut after = Value::Null;
                 for depth in 0..3 {
-                    let guard = recorder.start();
-                    recorder.take();
+                    recorded();
                     let variables = json!({"filter": filter, "orderBy": order, "after": after});
                     let page = gateway.query_with(query, variables).await["syncEvents"].clone();
-                    drop(guard);
                     after = page["pageInfo"]["endCursor"].clone();
                     assert!(!page["nodes"].as_array().unwrap().is_empty(), "{filter} {direction} finds nothing");
-                    let statements = recorder.take();
+                    let statements = recorded();
                     for statement in statements.iter().filter(|statement| statement.contains("LEFT JOIN LATERAL")) {
                         let plan = gateway.database.generic_plan(statement).await;
                         let mut found = Vec::new();

@@ -1,0 +1,184 @@
+//! Documents that were parsed before, and requests whose like were found valid before: most requests are asked again
+//! and again, with other values.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_graphql::parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet};
+use serde_json::{Map, Value};
+
+use super::recent::Recent;
+
+/// How many bytes of documents, and of what is known to be valid, are kept; each.
+const BYTES: usize = 8 << 20;
+
+/// About how many bytes a parsed document takes for each of its text.
+const PARSED: usize = 16;
+
+/// A parsed document.
+pub(super) struct Compiled {
+    number: u64,
+    pub(super) document: ExecutableDocument,
+    /// Whether it selects some field with events twice, so that the answers have to be merged.
+    pub(super) merges_events: bool,
+}
+
+/// What is known of documents.
+pub(super) struct CompiledDocuments {
+    documents: Mutex<Recent<Arc<str>, Arc<Compiled>>>,
+    valid: Mutex<Recent<String, ()>>,
+    number: AtomicU64,
+}
+
+impl CompiledDocuments {
+    pub(super) fn new() -> Self {
+        let (documents, valid) = (Mutex::new(Recent::new(BYTES)), Mutex::new(Recent::new(BYTES)));
+        Self { documents, valid, number: AtomicU64::new(0) }
+    }
+
+    pub(super) fn find(&self, text: &str) -> Option<Arc<Compiled>> {
+        self.documents.lock().unwrap_or_else(PoisonError::into_inner).get(text)
+    }
+
+    /// Keeps a document that was weighed: its fragments do not grow beyond a limit.
+    pub(super) fn keep(&self, text: &Arc<str>, document: ExecutableDocument) -> Arc<Compiled> {
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let merges_events = merges_events(&document);
+        let compiled = Arc::new(Compiled { number, document, merges_events });
+        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        documents.keep(Arc::clone(text), Arc::clone(&compiled), text.len() * PARSED);
+        compiled
+    }
+
+    pub(super) fn is_valid(&self, likeness: &str) -> bool {
+        self.valid.lock().unwrap_or_else(PoisonError::into_inner).get(likeness).is_some()
+    }
+
+    pub(super) fn keep_valid(&self, likeness: String) {
+        let bytes = 2 * likeness.len();
+        self.valid.lock().unwrap_or_else(PoisonError::into_inner).keep(likeness, (), bytes);
+    }
+}
+
+/// Types of which every text is a value, as far as validation goes.
+const TEXTS: [&str; 7] = ["String", "ID", "DateTime", "Position", "UUID", "URL", "JSON"];
+
+impl Compiled {
+    /// What decides whether a request with this document is valid: its operation, and its variables' values, where
+    /// they are not just any text.
+    pub(super) fn likeness(
+        &self,
+        operation: &OperationDefinition,
+        name: Option<&str>,
+        variables: &Map<String, Value>,
+    ) -> String {
+        let mut likeness = format!("{}\n{}\n", self.number, name.unwrap_or_default());
+        for (variable, value) in variables {
+            let definition = operation.variable_definitions.iter().find(|one| one.node.name.node == variable.as_str());
+            let base = definition.map(|one| one.node.var_type.node.to_string());
+            let base = base.as_deref().map(|base| base.trim_matches(['[', ']', '!']));
+            let is_any_text = value.is_string() && base.is_some_and(|base| TEXTS.contains(&base));
+            // Names are JSON texts, too, so that no two requests look alike by a trick.
+            _ = write!(likeness, "{}:", Value::from(variable.as_str()));
+            _ = if is_any_text { writeln!(likeness, "text") } else { writeln!(likeness, "{value}") };
+        }
+        likeness
+    }
+}
+
+/// Fields in which events are.
+const EVENTS: [&str; 5] = ["syncEvents", "syncEvent", "nodes", "edges", "node"];
+
+/// Whether a document selects some field with events twice under one key.
+fn merges_events(document: &ExecutableDocument) -> bool {
+    let operations = document.operations.iter();
+    operations.into_iter().any(|(_, operation)| merge(document, &[&operation.node.selection_set.node]))
+}
+
+/// Whether fields with events meet in these selections of one object.
+fn merge<'d>(document: &'d ExecutableDocument, selections: &[&'d SelectionSet]) -> bool {
+    let mut fields: HashMap<&str, Vec<&Field>> = HashMap::new();
+    for selection in selections {
+        visit(document, selection, &mut |field| {
+            fields.entry(field.response_key().node.as_str()).or_default().push(field);
+        });
+    }
+    fields.into_values().any(|same| {
+        let inner: Vec<_> = same.iter().map(|field| &field.selection_set.node).collect();
+        (same.len() > 1 && same.iter().any(|field| has_events(document, field))) || merge(document, &inner)
+    })
+}
+
+fn has_events(document: &ExecutableDocument, field: &Field) -> bool {
+    let mut found = EVENTS.contains(&field.name.node.as_str());
+    visit(document, &field.selection_set.node, &mut |inner| found = found || has_events(document, inner));
+    found
+}
+
+fn visit<'d>(document: &'d ExecutableDocument, selection: &'d SelectionSet, visitor: &mut dyn FnMut(&'d Field)) {
+    for item in &selection.items {
+        let inner = match &item.node {
+            Selection::Field(field) => {
+                visitor(&field.node);
+                continue;
+            }
+            Selection::InlineFragment(fragment) => Some(&fragment.node.selection_set.node),
+            Selection::FragmentSpread(spread) => {
+                let fragment = document.fragments.get(&spread.node.fragment_name.node);
+                fragment.map(|fragment| &fragment.node.selection_set.node)
+            }
+        };
+        if let Some(inner) = inner {
+            visit(document, inner, visitor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::parser::parse_query;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lists_of_events_that_meet_are_found() {
+        for (query, meets) in [
+            ("{ syncEvents { nodes { uuid uuid admin { id } admin { type } } } }", false),
+            ("{ syncEvents { nodes { uuid } nodes { org } } }", true),
+            ("{ syncEvents { nodes { uuid } pageInfo { endCursor } ...F } } fragment F on C { nodes { org } }", true),
+            ("{ syncEvents { head } ...F } fragment F on Query { syncEvents { nodes { org } } }", true),
+            ("{ a: syncEvents { nodes { uuid } } b: syncEvents { nodes { org } } }", false),
+            ("{ syncEvent(uuid: 1) { uuid } ... { syncEvent(uuid: 1) { org } } }", true),
+            ("{ application { syncEvents { nodes { uuid } } } application { name } }", true),
+        ] {
+            assert_eq!(merges_events(&parse_query(query).unwrap()), meets, "{query}");
+        }
+    }
+
+    #[test]
+    fn requests_are_alike_whose_texts_differ() {
+        let documents = CompiledDocuments::new();
+        let text = "query ($after: String, $first: Int, $order: Order, $ids: [ID!]) { a }";
+        let compiled = documents.keep(&text.into(), parse_query(text).unwrap());
+        let operation = &compiled.document.operations.iter().next().unwrap().1.node;
+        let likeness = |variables: Value| compiled.likeness(operation, None, variables.as_object().unwrap());
+        let alike = |one: Value, other: Value| likeness(one) == likeness(other);
+        assert!(alike(json!({"after": "x"}), json!({"after": "y\n\"first\":1"})));
+        for (one, other) in [
+            (json!({"after": "x"}), json!({"after": null})),
+            (json!({"after": "x"}), json!({})),
+            (json!({"after": "x"}), json!({"first": "x"})),
+            (json!({"first": 1}), json!({"first": 2})),
+            (json!({"order": "A"}), json!({"order": "B"})),
+            (json!({"ids": ["a"]}), json!({"ids": [1]})),
+            (json!({"unknown": "a"}), json!({"unknown": "b"})),
+        ] {
+            assert!(!alike(one.clone(), other.clone()), "{one} {other}");
+        }
+        let again = documents.find(text).unwrap();
+        assert!(Arc::ptr_eq(&again, &compiled));
+    }
+}
