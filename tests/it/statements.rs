@@ -40,7 +40,7 @@ impl<S: tracing::Subscriber> Layer<S> for ByThread {
 fn record() {
     // One for the whole process: whether anybody listens is decided for all threads.
     static LISTENS: LazyLock<()> = LazyLock::new(|| {
-        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(ByThread)).unwrap()
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(ByThread)).unwrap();
     });
     LazyLock::force(&LISTENS);
     STATEMENTS.set(Some(Vec::new()));
