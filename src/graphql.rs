@@ -26,7 +26,7 @@ mod writer;
 
 pub use answer::{Answer, Verdict};
 pub use documents::{DocumentOptions, syntax_fault};
-pub use execute::{Graph, GraphOptions, Operation, OperationKind, RequestError};
+pub use execute::{Graph, GraphOptions, Operation, OperationKind, RequestError, Subscription};
 pub use limits::DocumentLimits;
 pub use request::{BodyError, GraphBody, GraphRequest};
 

@@ -4,10 +4,12 @@
 //! the gateway's one tail reader fills; older ones are read from the store.
 
 mod follow;
+mod progress;
 mod tail;
 mod window;
 
 pub use follow::{FollowRequest, Follower};
+pub use progress::Progress;
 pub use window::Window;
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError};
 
 use super::print;
+use crate::event::Position;
 
 /// At most how many errors an answer tells; a document can hold many more.
 const MAX_ERRORS: usize = 20;
@@ -32,6 +33,8 @@ pub struct Answer {
     pub verdict: Verdict,
     /// Only the `errors` list, for transports that send it by itself; empty where there are none.
     pub errors: String,
+    /// The position of the event that it tells, if it is a subscription's.
+    pub position: Option<Position>,
 }
 
 /// Why a request is not executed: a code, and a sentence.
@@ -100,10 +103,15 @@ impl Answer {
             serde_json::to_string(&response.errors).unwrap_or_default()
         };
         if is_request_error {
-            return Self { json: format!(r#"{{"errors":{errors}}}"#), verdict: Verdict::Refused, errors };
+            return Self {
+                json: format!(r#"{{"errors":{errors}}}"#),
+                verdict: Verdict::Refused,
+                errors,
+                position: None,
+            };
         }
         let json = print::response(&response);
-        Self { json, verdict: Verdict::Executed, errors }
+        Self { json, verdict: Verdict::Executed, errors, position: None }
     }
 }
 

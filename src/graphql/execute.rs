@@ -15,10 +15,12 @@ use super::cost::{self, Prices, Values, Weight};
 use super::documents::{DocumentOptions, Documents, Found};
 use super::limits::DocumentLimits;
 use super::loaders::WaitsForDatabase;
+use super::subscription::Told;
 use super::writer::OrdinaryWay;
 use super::{GraphRequest, OrgUrls, SchemaParts, SluiceSchema, tokens};
 use crate::auth::Viewer;
-use crate::live::Live;
+use crate::event::Position;
+use crate::live::{Live, Progress};
 use crate::store::Store;
 
 /// The graph, ready to be asked. Clones are the same one.
@@ -72,6 +74,17 @@ pub struct Operation {
     deadline: Instant,
     /// What decides whether it is valid.
     likeness: String,
+    /// Where a subscription goes on, whatever the document says.
+    after: Option<Position>,
+}
+
+/// A subscription that runs.
+pub struct Subscription {
+    /// An answer for each event.
+    pub answers: BoxStream<'static, Answer>,
+    /// How far it is, which moves on through events that do not match, too. Whoever takes the answers is told of it
+    /// only what was told before.
+    pub progress: Progress,
 }
 
 /// Why a request is no operation: a document that is not known, cannot be read or is too much, or one that names no
@@ -134,7 +147,15 @@ impl Graph {
         }
         operation.operation_name = request.operation_name;
         operation.set_parsed_query(compiled.document.clone());
-        Ok(Operation { kind, complexity: weight.complexity, request: operation, document: text, deadline, likeness })
+        Ok(Operation {
+            kind,
+            complexity: weight.complexity,
+            request: operation,
+            document: text,
+            deadline,
+            likeness,
+            after: None,
+        })
     }
 
     fn parse(&self, text: &str) -> Result<ExecutableDocument, RequestError> {
@@ -184,16 +205,28 @@ impl Graph {
 
     /// Executes a subscription: an answer for each event. An answer with errors is the last one: whoever gets it resumes
     /// from the last event's position, so that no event is told half.
-    pub fn subscribe(&self, operation: Operation) -> BoxStream<'static, Answer> {
+    pub fn subscribe(&self, operation: Operation) -> Subscription {
         let document = operation.document;
-        let responses = self.0.schema.execute_stream(operation.request.data(WaitsForDatabase));
-        let until_errors = responses.scan(false, move |ended, response| {
+        let told = Told { after: operation.after, ..Told::default() };
+        let progress = told.progress.clone();
+        let request = operation.request.data(WaitsForDatabase).data(told.clone());
+        let answers = self.0.schema.execute_stream(request).scan(false, move |ended, response| {
             let has_errors = !response.errors.is_empty();
-            let answer = (!*ended).then(|| Answer::new(response, &document));
+            let answer = (!*ended).then(|| {
+                let position = told.event.get().filter(|_| !has_errors);
+                Answer { position, ..Answer::new(response, &document) }
+            });
             *ended = has_errors;
             std::future::ready(answer)
         });
-        until_errors.boxed()
+        Subscription { answers: answers.boxed(), progress }
+    }
+}
+
+impl Operation {
+    /// Has a subscription go on after a position, whatever its document says.
+    pub fn resume_after(&mut self, position: Position) {
+        self.after = Some(position);
     }
 }
 

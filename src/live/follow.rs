@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::Live;
+use super::{Live, Progress};
 use crate::event::{Filter, Position, SyncEvent};
 use crate::log::ResumeError;
 
@@ -20,6 +20,8 @@ pub struct FollowRequest {
     pub after: Option<Position>,
     /// Whether the events are wanted as Okta sent them, too.
     pub with_details: bool,
+    /// Where to tell how far the reader has come.
+    pub progress: Progress,
 }
 
 /// A reader's place in the log. Nothing is kept for it in between: it reads on when it is asked for the next event.
@@ -31,6 +33,8 @@ pub struct Follower {
     /// The era in which the log is known to end: a window that has not come there yet may hold what was lost.
     era: Position,
     ready: VecDeque<Arc<SyncEvent>>,
+    /// The event that was handed out last.
+    told: Option<Position>,
     grown: watch::Receiver<Position>,
 }
 
@@ -54,7 +58,7 @@ impl Live {
             Some(after) => (after, self.log.check_resume(after).await?),
             None => (*grown.borrow(), Position::START),
         };
-        Ok(Follower { live: self.clone(), request, at, era, ready: VecDeque::new(), grown })
+        Ok(Follower { live: self.clone(), request, at, era, ready: VecDeque::new(), told: None, grown })
     }
 }
 
@@ -65,10 +69,16 @@ impl Follower {
     /// The log was replaced by one that does not go on from here.
     pub async fn next(&mut self) -> Result<Arc<SyncEvent>, ResumeError> {
         let mut pause = Duration::from_millis(50);
+        // Who asks for the next event has told the one before.
+        if let Some(told) = self.told {
+            self.request.progress.set(told);
+        }
         loop {
             if let Some(event) = self.ready.pop_front() {
+                self.told = Some(event.position);
                 return Ok(event);
             }
+            self.request.progress.set(self.at);
             let is_current = *self.grown.borrow_and_update() >= self.era;
             if is_current && let Some(stretch) = self.live.window.after(self.at, STRETCH) {
                 let stands = stretch.through == self.at;

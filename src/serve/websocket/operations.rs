@@ -85,7 +85,7 @@ fn happenings(graph: &Graph, operation: Operation) -> BoxStream<'static, Happeni
         let answer = stream::once(async move { graph.execute(operation).await });
         return answer.flat_map(|answer| stream::iter(last(answer))).boxed();
     }
-    let answers = graph.subscribe(operation).map(Some).chain(stream::once(async { None }));
+    let answers = graph.subscribe(operation).answers.map(Some).chain(stream::once(async { None }));
     let ended = answers.scan(false, |failed, answer| {
         let happening = match answer {
             Some(answer) if answer.has_errors() => {
