@@ -205,6 +205,8 @@ fn status(store: Store, live: Live, render: RenderMetrics) -> Status {
         {
             metrics::gauge!("sluice_log_position").set(usage.through.get() as f64);
             metrics::gauge!("sluice_window_bytes").set(usage.window_bytes as f64);
+            metrics::gauge!("sluice_feeds").set(usage.feeds.feeds as f64);
+            metrics::gauge!("sluice_feed_bytes").set(usage.feeds.bytes as f64);
         }
         render()
     });

@@ -21,6 +21,7 @@ mod scalars;
 mod statistics;
 mod subscription;
 mod sync_event;
+mod text;
 mod tokens;
 mod writer;
 
@@ -29,6 +30,7 @@ pub use documents::{DocumentOptions, syntax_fault};
 pub use execute::{Graph, GraphOptions, Operation, OperationKind, RequestError, Subscription};
 pub use limits::DocumentLimits;
 pub use request::{BodyError, GraphBody, GraphRequest};
+pub use text::JsonText;
 
 use std::collections::BTreeMap;
 

@@ -3,33 +3,46 @@
 //! A subscription is a read of the log that waits at its end. The newest events are in a [`Window`] in memory, which
 //! the gateway's one tail reader fills; older ones are read from the store.
 
+mod feed;
 mod follow;
+mod member;
 mod progress;
+mod router;
 mod tail;
 mod window;
 
+pub use feed::{FeedRequest, Told};
 pub use follow::{FollowRequest, Follower};
+pub use member::Member;
 pub use progress::Progress;
+pub use router::FeedUsage;
 pub use window::Window;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::event::Position;
 use crate::log::Log;
+use router::Router;
 
 /// Limits of live delivery.
 #[derive(Clone, Debug)]
 pub struct LiveOptions {
     /// How many bytes of events the window holds.
     pub window_bytes: usize,
+    /// How many bytes of told events all feeds hold together.
+    pub feed_bytes: usize,
+    /// How many subscribers read the database at once to catch up.
+    pub catch_up_reads: usize,
     /// How long after an append it is found at the latest, with every hint lost.
     pub poll_interval: Duration,
 }
 
 impl Default for LiveOptions {
     fn default() -> Self {
-        Self { window_bytes: 64 << 20, poll_interval: Duration::from_secs(1) }
+        Self { window_bytes: 64 << 20, feed_bytes: 64 << 20, catch_up_reads: 4, poll_interval: Duration::from_secs(1) }
     }
 }
 
@@ -40,6 +53,8 @@ pub struct Usage {
     pub through: Position,
     /// Bytes of events in memory.
     pub window_bytes: usize,
+    /// What feeds hold.
+    pub feeds: FeedUsage,
 }
 
 /// The live side of a gateway. Clones are the same one.
@@ -47,6 +62,9 @@ pub struct Usage {
 pub struct Live {
     log: Log,
     window: Arc<Window>,
+    router: Arc<Router>,
+    /// Turns to read the database for who catches up.
+    catching_up: Arc<Semaphore>,
 }
 
 impl Live {
@@ -54,12 +72,17 @@ impl Live {
     pub fn start(log: Log, options: &LiveOptions, stop: tokio_util::sync::CancellationToken) -> Self {
         let head = *log.known_head().borrow();
         let window = Arc::new(Window::new(head, options.window_bytes));
-        tail::start(log.clone(), Arc::clone(&window), options.poll_interval, stop);
-        Self { log, window }
+        let router = Arc::new(Router::new(head, options.feed_bytes));
+        tail::start(log.clone(), Arc::clone(&window), Arc::clone(&router), options.poll_interval, stop);
+        Self { log, window, router, catching_up: Arc::new(Semaphore::new(options.catch_up_reads)) }
     }
 
     /// How far the log's tail has been read, and what that takes.
     pub fn usage(&self) -> Usage {
-        Usage { through: *self.window.through().borrow(), window_bytes: self.window.bytes() }
+        Usage {
+            through: *self.window.through().borrow(),
+            window_bytes: self.window.bytes(),
+            feeds: self.router.usage(),
+        }
     }
 }

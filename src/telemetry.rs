@@ -64,6 +64,10 @@ fn describe() {
     metrics::describe_histogram!("sluice_http_request_seconds", "Time from a request's head to its answer's");
     metrics::describe_gauge!("sluice_log_position", "The newest position that this gateway has read");
     metrics::describe_gauge!("sluice_window_bytes", "Bytes of the newest events that are kept in memory");
+    metrics::describe_gauge!("sluice_feeds", "Feeds: subscriptions that differ in what they want");
+    metrics::describe_gauge!("sluice_feed_bytes", "Bytes of events that feeds hold as they are told");
+    metrics::describe_gauge!("sluice_subscribers", "Subscribers of feeds");
+    metrics::describe_counter!("sluice_catch_up_reads_total", "Reads of the database for subscribers that are behind");
     metrics::describe_gauge!("sluice_sockets", "WebSockets that are open");
     metrics::describe_gauge!("sluice_operations", "Operations that run on WebSockets");
     metrics::describe_counter!("sluice_sockets_closed_total", "WebSockets that the gateway closed, by code");

@@ -1,9 +1,11 @@
 //! What is answered: JSON, with errors that bear a code.
 
-use async_graphql::{ErrorExtensionValues, Pos, Response, ServerError};
+use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError};
 
 use super::print;
+use super::text::JsonText;
 use crate::event::Position;
+use crate::live::Told;
 
 /// At most how many errors an answer tells; a document can hold many more.
 const MAX_ERRORS: usize = 20;
@@ -28,7 +30,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The response object.
-    pub json: String,
+    pub json: JsonText,
     /// What became of the request.
     pub verdict: Verdict,
     /// Only the `errors` list, for transports that send it by itself; empty where there are none.
@@ -70,6 +72,24 @@ impl Answer {
         answer
     }
 
+    /// What a feed tells of an event.
+    pub(super) fn told(told: Told) -> Self {
+        Self {
+            json: JsonText::from_utf8(told.text),
+            verdict: Verdict::Executed,
+            errors: String::new(),
+            position: Some(told.position),
+        }
+    }
+
+    /// The last answer of a subscription that cannot go on.
+    pub(super) fn ended(key: &str, error: async_graphql::Error) -> Self {
+        let mut error = error.into_server_error(Pos::default());
+        error.path = vec![PathSegment::Field(key.to_owned())];
+        error.locations.clear();
+        Self::new(Response::from_errors(vec![error]), "")
+    }
+
     /// An answer to a document that cannot be parsed.
     pub(super) fn syntax_error(mut error: ServerError) -> Self {
         error.message = syntax_message(&error);
@@ -104,13 +124,13 @@ impl Answer {
         };
         if is_request_error {
             return Self {
-                json: format!(r#"{{"errors":{errors}}}"#),
+                json: format!(r#"{{"errors":{errors}}}"#).into(),
                 verdict: Verdict::Refused,
                 errors,
                 position: None,
             };
         }
-        let json = print::response(&response);
+        let json = print::response(&response).into();
         Self { json, verdict: Verdict::Executed, errors, position: None }
     }
 }

@@ -1,26 +1,27 @@
 //! The graph as others see it: requests in, JSON out.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection};
 use async_graphql::{Request, ValidationMode, Variables};
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Refusal};
 use super::compiled::CompiledDocuments;
 use super::cost::{self, Prices, Values, Weight};
 use super::documents::{DocumentOptions, Documents, Found};
+use super::error::from_resume;
 use super::limits::DocumentLimits;
 use super::loaders::WaitsForDatabase;
-use super::subscription::Told;
+use super::subscription::Place;
 use super::writer::OrdinaryWay;
 use super::{GraphRequest, OrgUrls, SchemaParts, SluiceSchema, tokens};
 use crate::auth::Viewer;
 use crate::event::Position;
-use crate::live::{Live, Progress};
+use crate::live::{Live, Member, Progress};
 use crate::store::Store;
 
 /// The graph, ready to be asked. Clones are the same one.
@@ -207,20 +208,37 @@ impl Graph {
     /// from the last event's position, so that no event is told half.
     pub fn subscribe(&self, operation: Operation) -> Subscription {
         let document = operation.document;
-        let told = Told { after: operation.after, ..Told::default() };
-        let progress = told.progress.clone();
-        let request = operation.request.data(WaitsForDatabase).data(told.clone());
-        let answers = self.0.schema.execute_stream(request).scan(false, move |ended, response| {
+        let place = Place { after: operation.after, ..Place::default() };
+        let progress = place.progress.clone();
+        let member = Arc::clone(&place.member);
+        let event = place.event.clone();
+        let request = operation.request.data(WaitsForDatabase).data(place);
+        let resolved = self.0.schema.execute_stream(request).scan(false, move |ended, response| {
             let has_errors = !response.errors.is_empty();
             let answer = (!*ended).then(|| {
-                let position = told.event.get().filter(|_| !has_errors);
+                let position = event.get().filter(|_| !has_errors);
                 Answer { position, ..Answer::new(response, &document) }
             });
             *ended = has_errors;
             std::future::ready(answer)
         });
-        Subscription { answers: answers.boxed(), progress }
+        // What is resolved ends at once where a feed tells the events instead.
+        let told = stream::once(async move { member.lock().unwrap_or_else(PoisonError::into_inner).take() });
+        let told = told.filter_map(std::future::ready).flat_map(tell);
+        Subscription { answers: resolved.chain(told).boxed(), progress }
     }
+}
+
+/// What a feed tells one of its subscribers.
+fn tell((key, member): (String, Member)) -> BoxStream<'static, Answer> {
+    let batches = stream::unfold(Some((key, member)), |telling| async move {
+        let (key, mut member) = telling?;
+        match member.next().await {
+            Ok(batch) => Some((batch.into_iter().map(Answer::told).collect(), Some((key, member)))),
+            Err(error) => Some((vec![Answer::ended(&key, from_resume(&error))], None)),
+        }
+    });
+    batches.flat_map(|batch: Vec<_>| stream::iter(batch)).boxed()
 }
 
 impl Operation {

@@ -11,14 +11,17 @@ mod tests;
 
 pub(super) use output::{EdgeList, EventList, WrittenEvent, columns_of_lists};
 
+use std::sync::Arc;
+
 use async_graphql::context::ContextBase;
 use async_graphql::parser::types::SelectionSet;
+use bytes::Bytes;
 
 use super::connection::encode_event_cursor;
 use super::node::NodeId;
 use super::print;
 use super::sync_event::Severity;
-use crate::event::{EventColumn, EventColumns, EventFields, EventOrderField, Timestamp};
+use crate::event::{EventColumn, EventColumns, EventFields, EventOrderField, SyncEvent, Timestamp};
 use plan::{Field, Scalar, Shape};
 
 /// In the data of a request whose events all take the ordinary way: one that selects some list of events twice, as what
@@ -113,6 +116,20 @@ impl EventWriter {
     /// Prints an event.
     pub(super) fn write(&self, out: &mut String, event: &impl EventFields) {
         self.write_steps(out, &self.steps, event);
+    }
+
+    /// What a subscription whose field has this key in its answers is told of an event.
+    pub(super) fn into_teller(self, key: &str) -> Arc<dyn Fn(&SyncEvent) -> Bytes + Send + Sync> {
+        let mut start = String::from("{\"data\":{");
+        print::string(&mut start, key);
+        start.push(':');
+        Arc::new(move |event| {
+            let mut out = String::with_capacity(1024);
+            out.push_str(&start);
+            self.write(&mut out, event);
+            out.push_str("}}");
+            out.into()
+        })
     }
 
     /// Prints a list of events.

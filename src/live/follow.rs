@@ -62,13 +62,21 @@ impl Live {
     }
 }
 
+/// What a follower read.
+#[derive(Debug)]
+pub(super) enum Read {
+    /// What matches of a stretch of the log.
+    Events(Vec<Arc<SyncEvent>>),
+    /// Nothing: the log ends here.
+    AtEnd,
+}
+
 impl Follower {
     /// The next event that matches; waits until there is one. While the database is away it waits, too.
     ///
     /// # Errors
     /// The log was replaced by one that does not go on from here.
     pub async fn next(&mut self) -> Result<Arc<SyncEvent>, ResumeError> {
-        let mut pause = Duration::from_millis(50);
         // Who asks for the next event has told the one before.
         if let Some(told) = self.told {
             self.request.progress.set(told);
@@ -78,34 +86,77 @@ impl Follower {
                 self.told = Some(event.position);
                 return Ok(event);
             }
-            self.request.progress.set(self.at);
-            let is_current = *self.grown.borrow_and_update() >= self.era;
-            if is_current && let Some(stretch) = self.live.window.after(self.at, STRETCH) {
-                let stands = stretch.through == self.at;
-                self.at = stretch.through;
-                self.ready.extend(stretch.events.into_iter().filter(|event| self.request.filter.matches(event)));
-                if stands && self.grown.changed().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-                continue;
+            self.tell_progress();
+            match self.read_patiently().await? {
+                Read::Events(events) => self.ready.extend(events),
+                Read::AtEnd => self.wait().await,
             }
-            match self.read_on().await {
-                Ok(()) => pause = Duration::from_millis(50),
+        }
+    }
+
+    /// Where it stands: what matches up to there was handed out.
+    pub(super) const fn at(&self) -> Position {
+        self.at
+    }
+
+    pub(super) const fn move_to(&mut self, position: Position) {
+        self.at = position;
+    }
+
+    pub(super) fn tell_progress(&self) {
+        self.request.progress.set(self.at);
+    }
+
+    /// Whether what was read through a position has come to the era in which the log is known to end.
+    pub(super) fn is_in_era(&self, through: Position) -> bool {
+        through >= self.era
+    }
+
+    /// Waits until there is more in the window.
+    pub(super) async fn wait(&mut self) {
+        if self.grown.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Reads on. While the database is away it waits.
+    pub(super) async fn read_patiently(&mut self) -> Result<Read, ResumeError> {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            match self.read().await {
                 Err(ResumeError::Store(error)) => {
                     tracing::warn!(%error, "could not read the log for a subscriber; trying again");
                     sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(2));
                 }
-                Err(error) => return Err(error),
+                read => return read,
             }
         }
     }
 
-    /// Reads on from the store, where the window does not reach.
-    async fn read_on(&mut self) -> Result<(), ResumeError> {
+    /// Reads on in the window, or in the store where the window does not reach.
+    async fn read(&mut self) -> Result<Read, ResumeError> {
+        let through = *self.grown.borrow_and_update();
+        if self.is_in_era(through)
+            && let Some(stretch) = self.live.window.after(self.at, STRETCH)
+        {
+            let stands = stretch.through == self.at;
+            self.at = stretch.through;
+            let matching = stretch.events.into_iter().filter(|event| self.request.filter.matches(event));
+            return Ok(if stands { Read::AtEnd } else { Read::Events(matching.collect()) });
+        }
+        self.read_store().await.map(Read::Events)
+    }
+
+    async fn read_store(&mut self) -> Result<Vec<Arc<SyncEvent>>, ResumeError> {
         let FollowRequest { filter, with_details, .. } = &self.request;
         let window = if *with_details { READ_WITH_DETAILS } else { READ };
-        let read = self.live.log.store().read_after(self.at, window, filter, *with_details).await?;
+        let read = {
+            // Those who catch up leave the database to others, too.
+            let _turn = self.live.catching_up.acquire().await;
+            self.live.log.store().read_after(self.at, window, filter, *with_details).await?
+        };
+        metrics::counter!("sluice_catch_up_reads_total").increment(1);
         if read.through.era_start() > self.at {
             // Between the eras something may have been lost that this reader has seen.
             self.era = self.live.log.check_resume(self.at).await?;
@@ -116,7 +167,6 @@ impl Follower {
             _ = tokio::time::timeout(Duration::from_millis(100), self.grown.changed()).await;
         }
         self.at = read.through;
-        self.ready.extend(read.events.into_iter().map(Arc::new));
-        Ok(())
+        Ok(read.events.into_iter().map(Arc::new).collect())
     }
 }

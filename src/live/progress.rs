@@ -1,33 +1,53 @@
 //! How far a subscriber has been told of the log.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
+use super::feed::Feed;
+use super::router::Router;
 use crate::event::Position;
 
 /// A place in the log through which a subscriber was handed everything that matches: who resumes from there misses
 /// nothing. It moves on through what does not match, too. Clones are the same one.
-#[derive(Clone, Debug)]
-pub struct Progress(Arc<AtomicI64>);
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    place: AtomicI64,
+    /// A subscriber of a feed is not woken by what does not match: while nothing is there for it, it is as far as all are.
+    feed: OnceLock<(Weak<Feed>, Weak<Router>)>,
+}
 
 /// Before it is known where a subscriber starts.
 const NOWHERE: i64 = -1;
 
-impl Default for Progress {
+impl Default for Inner {
     fn default() -> Self {
-        Self(Arc::new(AtomicI64::new(NOWHERE)))
+        Self { place: AtomicI64::new(NOWHERE), feed: OnceLock::new() }
     }
 }
 
 impl Progress {
     /// The place; None before it is known where the subscriber starts.
     pub fn get(&self) -> Option<Position> {
-        let number = self.0.load(Ordering::Acquire);
-        (number != NOWHERE).then(|| Position::new(number))
+        let number = self.0.place.load(Ordering::Acquire);
+        let place = (number != NOWHERE).then(|| Position::new(number))?;
+        let quiet = self.0.feed.get().and_then(|(feed, router)| {
+            let (feed, router) = (feed.upgrade()?, router.upgrade()?);
+            // Read first: what the feed wants through there is in it by then.
+            let through = router.through();
+            feed.is_quiet_after(place).then_some(through)
+        });
+        Some(quiet.map_or(place, |through| through.max(place)))
     }
 
     /// Moves to a place.
     pub fn set(&self, position: Position) {
-        self.0.store(position.get(), Ordering::Release);
+        self.0.place.store(position.get(), Ordering::Release);
+    }
+
+    pub(super) fn stands_with(&self, feed: &Arc<Feed>, router: &Arc<Router>) {
+        _ = self.0.feed.set((Arc::downgrade(feed), Arc::downgrade(router)));
     }
 }

@@ -9,7 +9,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Window;
-use crate::event::{Filter, Position};
+use super::router::Router;
+use crate::event::{Filter, Position, SyncEvent};
 use crate::log::{Commit, Log};
 use crate::store::StoreError;
 
@@ -23,18 +24,48 @@ const PAUSE: Duration = Duration::from_millis(200);
 const TURN: Duration = Duration::from_millis(2);
 
 /// Starts the reader, and the listener that hurries it.
-pub(super) fn start(log: Log, window: Arc<Window>, poll_interval: Duration, stop: CancellationToken) {
+pub(super) fn start(
+    log: Log,
+    window: Arc<Window>,
+    router: Arc<Router>,
+    poll_interval: Duration,
+    stop: CancellationToken,
+) {
     let hint = Arc::new(Notify::new());
     let listener = listen(log.clone(), Arc::clone(&window), Arc::clone(&hint));
     let commits = log.commits();
-    let tail = Tail { log, window, commits, early: BTreeMap::new() };
+    let end = End { window, router };
+    let tail = Tail { log, end, commits, early: BTreeMap::new() };
     tokio::spawn(stop.clone().run_until_cancelled_owned(listener));
     tokio::spawn(stop.run_until_cancelled_owned(tail.read(poll_interval, hint)));
 }
 
+/// Where the newest events are handed on.
+struct End {
+    window: Arc<Window>,
+    router: Arc<Router>,
+}
+
+impl End {
+    fn through(&self) -> Position {
+        *self.window.through().borrow()
+    }
+
+    fn push(&self, events: &[Arc<SyncEvent>], through: Position) {
+        // First, so that who is told by the feeds finds the window there, too.
+        self.window.push(events.to_vec(), through);
+        self.router.route(events, through);
+    }
+
+    fn reset(&self, start: Position) {
+        self.window.reset(start);
+        self.router.reset(start);
+    }
+}
+
 struct Tail {
     log: Log,
-    window: Arc<Window>,
+    end: End,
     commits: broadcast::Receiver<Commit>,
     /// This gateway's commits whose turn has not come, by their first position.
     early: BTreeMap<Position, Commit>,
@@ -58,7 +89,7 @@ impl Tail {
                 continue;
             }
             self.early.clear();
-            if let Err(error) = read_to_end(&self.log, &self.window).await {
+            if let Err(error) = read_to_end(&self.log, &self.end).await {
                 tracing::warn!(%error, "could not read the log's tail; trying again");
                 sleep(PAUSE).await;
                 hint.notify_one();
@@ -89,32 +120,33 @@ impl Tail {
 
     fn push_what_is_due(&mut self) {
         while let Some(earliest) = self.early.first_entry() {
-            let through = *self.window.through().borrow();
+            let through = self.end.through();
             if *earliest.key() > through.next() {
                 return;
             }
             let commit = earliest.remove();
             let new: Vec<_> = commit.iter().filter(|event| event.position > through).cloned().collect();
             if let Some(newest) = new.last().map(|event| event.position) {
-                self.window.push(new, newest);
+                self.end.push(&new, newest);
             }
         }
     }
 }
 
-async fn read_to_end(log: &Log, window: &Window) -> Result<(), StoreError> {
+async fn read_to_end(log: &Log, end: &End) -> Result<(), StoreError> {
     loop {
-        let through = *window.through().borrow();
+        let through = end.through();
         let read = log.store().read_after(through, READ, &Filter::default(), true).await?;
         if read.through == through {
-            return follow_another_log(log, window, through).await;
+            return follow_another_log(log, end, through).await;
         }
         if read.through.era_start() > through {
             // Nobody may step over the border between eras without asking whether something was lost there.
-            window.reset(read.through.era_start());
+            end.reset(read.through.era_start());
             continue;
         }
-        window.push(read.events.into_iter().map(Arc::new).collect(), read.through);
+        let events: Vec<_> = read.events.into_iter().map(Arc::new).collect();
+        end.push(&events, read.through);
         if read.at_end {
             return Ok(());
         }
@@ -123,13 +155,13 @@ async fn read_to_end(log: &Log, window: &Window) -> Result<(), StoreError> {
 
 /// A database that was replaced by an older one ends before what was read, or has a new era that is empty so far: start
 /// anew from its end.
-async fn follow_another_log(log: &Log, window: &Window, through: Position) -> Result<(), StoreError> {
+async fn follow_another_log(log: &Log, end: &End, through: Position) -> Result<(), StoreError> {
     let head = log.store().head().await?;
     if head < through {
         tracing::error!(%head, %through, "the log ends before what was read of it: was the database restored?");
-        window.reset(head);
+        end.reset(head);
     } else if head.era_start() > through {
-        window.reset(head.era_start());
+        end.reset(head.era_start());
     }
     Ok(())
 }

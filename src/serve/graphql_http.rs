@@ -81,7 +81,7 @@ impl Asking {
         };
         match read() {
             Ok(GraphBody::One(request)) => match self.execute(request, viewer, way, &mut 0).await {
-                Ok(answer) => respond(status(answer.verdict, media_type), media_type, answer.json),
+                Ok(answer) => respond(status(answer.verdict, media_type), media_type, answer.json.into_bytes()),
                 Err(refusal) => refusal.respond(media_type),
             },
             Ok(GraphBody::Batch(requests)) => {
@@ -99,7 +99,7 @@ impl Asking {
             let answer = self.execute(request, viewer.clone(), way, &mut spent).await;
             answers.push(answer.unwrap_or_else(Refusal::answer).json);
         }
-        format!("[{}]", answers.join(","))
+        format!("[{}]", answers.iter().map(|answer| &**answer).collect::<Vec<_>>().join(","))
     }
 
     /// Executes a request. What it costs is added to what was spent before.
@@ -148,7 +148,7 @@ fn status(verdict: Verdict, media_type: MediaType) -> StatusCode {
     }
 }
 
-fn respond(status: StatusCode, media_type: MediaType, json: String) -> Response {
+fn respond(status: StatusCode, media_type: MediaType, json: impl IntoResponse) -> Response {
     // What one reader may see, at one time: no cache has use for it.
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type.content_type())),

@@ -33,7 +33,7 @@ impl Refusal {
 
     pub(super) fn respond(self, media_type: MediaType) -> Response {
         let status = self.status;
-        let mut response = respond(status, media_type, self.answer().json);
+        let mut response = respond(status, media_type, self.answer().json.into_bytes());
         let more = match status {
             StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
             StatusCode::METHOD_NOT_ALLOWED => Some((header::ALLOW, "POST")),

@@ -1,0 +1,180 @@
+//! From each event to the feeds that may want it: found by what their filters pin, so that an event costs what it
+//! matches and not the number of subscribers.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::feed::{Feed, FeedRequest};
+use crate::event::{EventTypePattern, Filter, Position, SyncEvent};
+
+/// All feeds of a gateway.
+#[derive(Debug)]
+pub(super) struct Router {
+    /// Through where events were handed to the feeds.
+    through: AtomicI64,
+    routes: Mutex<Routes>,
+    most_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Routes {
+    by_key: HashMap<String, Arc<Feed>>,
+    by_instance: Pinned,
+    by_application: Pinned,
+    by_type: Pinned,
+    /// Feeds whose filters pin nothing.
+    others: HashMap<u64, Arc<Feed>>,
+    /// What feeds hold, the oldest first.
+    told: VecDeque<(Weak<Feed>, usize)>,
+    bytes: usize,
+    next_number: u64,
+}
+
+/// Feeds by the values that they pin.
+type Pinned = HashMap<String, HashMap<u64, Arc<Feed>>>;
+
+/// What the feeds of a gateway hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedUsage {
+    /// How many feeds there are.
+    pub feeds: usize,
+    /// Bytes of told events that they hold.
+    pub bytes: usize,
+}
+
+impl Router {
+    /// Feeds from after a position on that hold so many bytes together.
+    pub(super) fn new(start: Position, most_bytes: usize) -> Self {
+        Self { through: AtomicI64::new(start.get()), routes: Mutex::default(), most_bytes }
+    }
+
+    fn routes(&self) -> MutexGuard<'_, Routes> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Through where every feed has what it wants.
+    pub(super) fn through(&self) -> Position {
+        Position::new(self.through.load(Ordering::Acquire))
+    }
+
+    pub(super) fn usage(&self) -> FeedUsage {
+        let routes = self.routes();
+        FeedUsage { feeds: routes.by_key.len(), bytes: routes.bytes }
+    }
+
+    /// The feed for a request: the one that is there, or a new one that starts now. Every call is to be followed by one
+    /// of [`leave`](Self::leave).
+    pub(super) fn join(&self, request: FeedRequest) -> Arc<Feed> {
+        let mut routes = self.routes();
+        let feed = if let Some(feed) = routes.by_key.get(&request.key) {
+            Arc::clone(feed)
+        } else {
+            routes.next_number += 1;
+            let feed = Arc::new(Feed::new(routes.next_number, request, self.through()));
+            routes.add(&feed);
+            feed
+        };
+        feed.members.fetch_add(1, Ordering::AcqRel);
+        feed
+    }
+
+    /// Takes a subscriber from a feed; the feed ends with its last one.
+    pub(super) fn leave(&self, feed: &Arc<Feed>) {
+        let mut routes = self.routes();
+        feed.members.fetch_sub(1, Ordering::AcqRel);
+        if !feed.has_members() {
+            routes.remove(feed);
+        }
+    }
+
+    /// Hands events to the feeds that want them, in the order of the log, and wakes their subscribers.
+    pub(super) fn route(&self, events: &[Arc<SyncEvent>], through: Position) {
+        let mut touched: HashMap<u64, Arc<Feed>> = HashMap::new();
+        {
+            let mut routes = self.routes();
+            let Routes { by_instance, by_application, by_type, others, told, bytes, .. } = &mut *routes;
+            for event in events {
+                let occurrence = &event.occurrence;
+                let instance = occurrence.application.as_ref().and_then(|found| by_instance.get(&found.id));
+                let application = occurrence.application_name.as_ref().and_then(|name| by_application.get(name));
+                let pinned = [instance, application, by_type.get(&occurrence.event_type), Some(&*others)];
+                for feed in pinned.into_iter().flatten().flat_map(HashMap::values) {
+                    let Some(size) = feed.offer(event) else { continue };
+                    *bytes += size;
+                    told.push_back((Arc::downgrade(feed), size));
+                    touched.entry(feed.number).or_insert_with(|| Arc::clone(feed));
+                }
+            }
+            routes.shrink(self.most_bytes);
+            self.through.store(through.get(), Ordering::Release);
+        }
+        for feed in touched.into_values() {
+            feed.wake();
+        }
+    }
+
+    /// Starts all feeds anew after a position.
+    pub(super) fn reset(&self, start: Position) {
+        let mut routes = self.routes();
+        (routes.told, routes.bytes) = (VecDeque::new(), 0);
+        self.through.store(start.get(), Ordering::Release);
+        for feed in routes.by_key.values() {
+            feed.reset(start);
+        }
+    }
+}
+
+impl Routes {
+    /// Where a filter's feed belongs: under each value of what it pins.
+    fn places(&mut self, filter: &Filter) -> Option<(&mut Pinned, Vec<String>)> {
+        if let Some(instances) = &filter.application_instances {
+            return Some((&mut self.by_instance, instances.clone()));
+        }
+        if let Some(applications) = &filter.applications {
+            return Some((&mut self.by_application, applications.clone()));
+        }
+        let types: Option<Vec<_>> = filter
+            .event_types
+            .as_ref()
+            .and_then(|types| types.iter().map(EventTypePattern::exact).map(|name| name.map(str::to_owned)).collect());
+        types.map(|types| (&mut self.by_type, types))
+    }
+
+    fn add(&mut self, feed: &Arc<Feed>) {
+        self.by_key.insert(feed.request.key.clone(), Arc::clone(feed));
+        let Some((pinned, values)) = self.places(&feed.request.filter) else {
+            self.others.insert(feed.number, Arc::clone(feed));
+            return;
+        };
+        for value in values {
+            pinned.entry(value).or_default().insert(feed.number, Arc::clone(feed));
+        }
+    }
+
+    fn remove(&mut self, feed: &Arc<Feed>) {
+        self.by_key.remove(&feed.request.key);
+        self.others.remove(&feed.number);
+        let Some((pinned, values)) = self.places(&feed.request.filter) else { return };
+        for value in values {
+            if let Some(feeds) = pinned.get_mut(&value) {
+                feeds.remove(&feed.number);
+                if feeds.is_empty() {
+                    pinned.remove(&value);
+                }
+            }
+        }
+    }
+
+    /// Lets go of what was told first, whichever feed's it is.
+    fn shrink(&mut self, most_bytes: usize) {
+        while self.bytes > most_bytes
+            && let Some((feed, size)) = self.told.pop_front()
+        {
+            self.bytes -= size;
+            if let Some(feed) = feed.upgrade() {
+                feed.forget_oldest();
+            }
+        }
+    }
+}
