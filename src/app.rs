@@ -52,7 +52,12 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
         opened = open_log(&store, limits) => opened?,
         () = stop.cancelled() => return Ok(()),
     };
-    let live_options = LiveOptions { window_bytes: limits.window_bytes, ..LiveOptions::default() };
+    let live_options = LiveOptions {
+        window_bytes: limits.window_bytes,
+        feed_bytes: limits.feed_bytes,
+        catch_up_reads: limits.catch_up_reads,
+        ..LiveOptions::default()
+    };
     let live = Live::start(log.clone(), &live_options, stop.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::name_events(store.clone())));
     tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::add_words(store.clone())));

@@ -32,6 +32,10 @@ pub struct Limits {
     pub waiting_bytes: usize,
     /// Bytes of the newest events that are kept in memory for subscribers.
     pub window_bytes: usize,
+    /// Bytes of events as they are told that all feeds hold together; who is further behind reads the window again.
+    pub feed_bytes: usize,
+    /// Subscribers that read the database at once to catch up; more wait for their turn.
+    pub catch_up_reads: usize,
     /// Seconds a GraphQL query may take, in the database and out of it; then it is stopped.
     pub query_seconds: u64,
     /// GraphQL requests in one body, a batch; 0 is no batches.
@@ -77,6 +81,8 @@ impl Default for Limits {
             delivery_events: 20_000,
             waiting_bytes: 128 << 20,
             window_bytes: 64 << 20,
+            feed_bytes: 64 << 20,
+            catch_up_reads: 4,
             query_seconds: 30,
             batch: 10,
             complexity: documents.complexity,
@@ -116,6 +122,8 @@ impl Limits {
             ("delivery_events", self.delivery_events as u64, NUMBER),
             ("waiting_bytes", self.waiting_bytes as u64, BYTES),
             ("window_bytes", self.window_bytes as u64, BYTES),
+            ("feed_bytes", self.feed_bytes as u64, BYTES),
+            ("catch_up_reads", self.catch_up_reads as u64, NUMBER),
             ("query_seconds", self.query_seconds, SECONDS),
             ("complexity", self.complexity as u64, PRICE),
             ("document_bytes", self.document_bytes as u64, BYTES),

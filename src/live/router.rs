@@ -178,3 +178,6 @@ impl Routes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,15 @@
 //! The limit: the gateway's own statements by pgbench, with the values that the gateway sends, each page as often.
 //!
-//! One script for all pages of a place, as pgbench would prepare and plan each script for itself. It picks a page by its
-//! weight; a value that differs from page to page is then an element of an array.
+//! One script for all pages of a place that have the same statements, as pgbench would prepare and plan each script for
+//! itself. It picks a page by its weight; a value that differs from page to page is then an element of an array.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 
 use super::question::{Place, Spot};
 use super::statements::Statement;
@@ -17,23 +18,37 @@ use super::statements::Statement;
 /// read it.
 pub(super) const SETTINGS: &str = "-c jit=off -c plan_cache_mode=force_generic_plan";
 
-/// Writes the script of a place; gives pgbench's arguments.
+/// Writes the scripts of a place, one for the pages that have the same statements; gives pgbench's arguments.
 pub(super) fn write(
     place: Place,
     spots: &[Spot],
     statements: &[Vec<Statement>],
     directory: &Path,
 ) -> Result<Vec<OsString>> {
-    let mut script = choice(spots);
+    let mut kinds: BTreeMap<Vec<&str>, (Vec<&Spot>, Vec<&[Statement]>)> = BTreeMap::new();
+    for (spot, statements) in spots.iter().zip(statements) {
+        let kind = kinds.entry(statements.iter().map(|statement| statement.sql.as_str()).collect()).or_default();
+        kind.0.push(spot);
+        kind.1.push(statements);
+    }
     let mut arguments = Vec::new();
-    let first = statements.first().context("there are no pages")?;
-    let same = |statement: &Statement, other: &Statement| statement.sql == other.sql;
-    for (nth, statement) in first.iter().enumerate() {
+    for (nth, (spots, statements)) in kinds.into_values().enumerate() {
+        let weight: i64 = spots.iter().map(|spot| spot.weight).sum();
+        let path = directory.join(format!("{place}-{nth}.sql"));
+        let script = script(&format!("value_{nth}"), &spots, &statements, &mut arguments)?;
+        fs::write(&path, script).with_context(|| path.display().to_string())?;
+        arguments.extend(["-f".into(), format!("{}@{weight}", path.display()).into()]);
+    }
+    Ok(arguments)
+}
+
+/// The script for pages with the same statements; adds pgbench's arguments with its values.
+fn script(name: &str, spots: &[&Spot], statements: &[&[Statement]], arguments: &mut Vec<OsString>) -> Result<String> {
+    let mut script = choice(spots);
+    for (nth, statement) in statements.first().context("there are no pages")?.iter().enumerate() {
         let of_pages: Vec<_> = statements.iter().filter_map(|statements| statements.get(nth)).collect();
-        let is_same = of_pages.len() == statements.len() && of_pages.iter().all(|other| same(statement, other));
-        ensure!(is_same, "the gateway sends other statements for other pages: {}", statement.sql);
         let variables: Vec<_> = (0..statement.parameters.len())
-            .map(|index| Variable::of(&format!("value_{nth}_{}", index + 1), &of_pages, index))
+            .map(|index| Variable::of(&format!("{name}_{nth}_{}", index + 1), &of_pages, index))
             .collect();
         script.push_str(&with_variables(statement, &variables)?);
         script.push_str(";\n");
@@ -41,14 +56,11 @@ pub(super) fn write(
             arguments.extend(["-D".into(), value.into()]);
         }
     }
-    let path = directory.join(format!("{place}.sql"));
-    fs::write(&path, script).with_context(|| path.display().to_string())?;
-    arguments.extend(["-f".into(), path.into_os_string()]);
-    Ok(arguments)
+    Ok(script)
 }
 
 /// Sets `page` to the number of one of the pages, from 1.
-fn choice(spots: &[Spot]) -> String {
+fn choice(spots: &[&Spot]) -> String {
     let total: i64 = spots.iter().map(|spot| spot.weight).sum();
     let mut script = format!("\\set point random(1, {total})\n\\set page case");
     let mut sum = 0;
@@ -132,7 +144,7 @@ mod tests {
     #[test]
     fn pages_are_picked_by_weight() {
         let spot = |weight| Spot { instance: None, depth: 0, weight };
-        let script = choice(&[spot(30), spot(10)]);
+        let script = choice(&[&spot(30), &spot(10)]);
         assert_eq!(
             script,
             "\\set point random(1, 40)\n\\set page case when :point <= 30 then 1 when :point <= 40 then 2 end\n"

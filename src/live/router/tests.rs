@@ -1,0 +1,128 @@
+//! Which events reach which feeds, and what is kept of them.
+
+use std::sync::atomic::AtomicUsize;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::event::{Details, Entity, IngestSource, Occurrence, Timestamp};
+use crate::live::feed::Told;
+
+fn event(position: i64, instance: &str, application: Option<&str>, event_type: &str) -> Arc<SyncEvent> {
+    let moment = Timestamp::now();
+    let application_entity = (!instance.is_empty()).then(|| Entity { id: instance.into(), ..Entity::default() });
+    Arc::new(SyncEvent {
+        position: Position::new(position),
+        org: "acme".into(),
+        occurrence: Occurrence {
+            uuid: Uuid::new_v4(),
+            event_type: event_type.into(),
+            published: moment,
+            message: None,
+            version: None,
+            severity: None,
+            outcome_result: None,
+            outcome_reason: None,
+            admin: None,
+            user: None,
+            application_user: None,
+            application: application_entity,
+            application_name: application.map(str::to_owned),
+            debug_data: None,
+        },
+        received_at: moment,
+        first_source: IngestSource::EventHook,
+        details: Details::NotRead,
+    })
+}
+
+/// A request whose events are told by their positions; counts how many are told.
+fn request(key: &str, filter: Filter, told: &Arc<AtomicUsize>) -> FeedRequest {
+    let told = Arc::clone(told);
+    let tell = Arc::new(move |event: &SyncEvent| {
+        told.fetch_add(1, Ordering::Relaxed);
+        event.position.to_string().into()
+    });
+    FeedRequest { key: key.into(), filter, tell, with_details: false }
+}
+
+fn some(values: &[&str]) -> Option<Vec<String>> {
+    Some(values.iter().map(|value| (*value).to_owned()).collect())
+}
+
+fn positions(told: Option<Vec<Told>>) -> Option<Vec<i64>> {
+    told.map(|told| told.iter().map(|told| told.position.get()).collect())
+}
+
+#[test]
+fn an_event_reaches_the_feeds_that_want_it_and_no_others() {
+    let (router, told) = (Router::new(Position::START, 1 << 20), Arc::default());
+    let types = |types: &[&str]| types.iter().map(|text| EventTypePattern::parse(text)).collect::<Option<Vec<_>>>();
+    let filters = [
+        ("everything", Filter::default()),
+        ("instances", Filter { application_instances: some(&["0oa1", "0oa2"]), ..Filter::default() }),
+        ("application", Filter { applications: some(&["slack"]), ..Filter::default() }),
+        ("types", Filter { event_types: types(&["a.b", "a.c"]), ..Filter::default() }),
+        ("family", Filter { event_types: types(&["a.*"]), ..Filter::default() }),
+        (
+            "both",
+            Filter { application_instances: some(&["0oa1"]), applications: some(&["slack"]), ..Filter::default() },
+        ),
+        ("nothing", Filter { application_instances: some(&[]), ..Filter::default() }),
+    ];
+    let feeds: Vec<_> = filters.into_iter().map(|(key, filter)| router.join(request(key, filter, &told))).collect();
+    let events = [
+        event(1, "0oa1", Some("slack"), "a.b"),
+        event(2, "0oa2", None, "a.d"),
+        event(3, "", Some("slack"), "x"),
+        event(4, "0oa3", Some("other"), "a.c"),
+    ];
+    router.route(&events, Position::new(4));
+    let found: Vec<_> = feeds.iter().map(|feed| positions(feed.after(Position::START, 10)).unwrap()).collect();
+    let expected: [&[i64]; 7] = [&[1, 2, 3, 4], &[1, 2], &[1, 3], &[1, 4], &[1, 2, 4], &[1], &[]];
+    assert_eq!(found, expected);
+    assert_eq!(told.load(Ordering::Relaxed), 4 + 2 + 2 + 2 + 3 + 1);
+    for feed in &feeds {
+        router.leave(feed);
+    }
+    let routes = router.routes();
+    assert!(routes.by_key.is_empty() && routes.others.is_empty());
+    assert!(routes.by_instance.is_empty() && routes.by_application.is_empty() && routes.by_type.is_empty());
+}
+
+#[test]
+fn who_wants_the_same_is_told_the_same_once() {
+    let (router, told) = (Router::new(Position::new(5), 1 << 20), Arc::default());
+    let (one, other) =
+        (router.join(request("k", Filter::default(), &told)), router.join(request("k", Filter::default(), &told)));
+    assert!(Arc::ptr_eq(&one, &other));
+    router.route(&[event(6, "0oa1", None, "a")], Position::new(6));
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    assert_eq!(positions(one.after(Position::new(5), 10)), Some(vec![6]));
+    assert_eq!(positions(one.after(Position::new(6), 10)), Some(vec![]));
+    assert_eq!(one.after(Position::new(4), 10), None, "what was before the feed is not in it");
+    router.leave(&one);
+    assert_eq!(router.usage().feeds, 1);
+    router.leave(&other);
+    assert_eq!(router.usage().feeds, 0);
+}
+
+#[test]
+fn what_feeds_hold_is_bounded_together() {
+    let (router, told) = (Router::new(Position::START, 10), Arc::default());
+    let quiet = router.join(request("quiet", Filter { orgs: some(&["other"]), ..Filter::default() }, &told));
+    let feeds = ["a", "b"].map(|key| router.join(request(key, Filter::default(), &told)));
+    for position in 1..=100 {
+        router.route(&[event(position, "0oa1", None, "a")], Position::new(position));
+        assert!(router.usage().bytes <= 10, "{:?}", router.usage());
+    }
+    for feed in &feeds {
+        assert_eq!(feed.after(Position::new(50), 10), None, "it does not go back so far any more");
+        assert_eq!(positions(feed.after(Position::new(99), 10)), Some(vec![100]));
+    }
+    assert_eq!(positions(quiet.after(Position::START, 10)), Some(vec![]), "it lost nothing");
+    router.reset(Position::new(1000));
+    assert_eq!(router.usage().bytes, 0);
+    assert_eq!(feeds[0].after(Position::new(100), 10), None);
+    assert_eq!(positions(feeds[0].after(Position::new(1000), 10)), Some(vec![]));
+}
