@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use sluice::event::{ReceivedEvent, Timestamp};
+use sluice::event::{ReceivedEvent, Timestamp, Words};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -45,6 +45,7 @@ pub(super) async fn insert(
         for (_, text) in TEXT_COLUMNS {
             query = query.bind(batch.iter().map(|event| text(&event.occurrence)).collect::<Vec<_>>());
         }
+        query = query.bind(batch.iter().map(|event| Words::of(&event.occurrence).to_vector()).collect::<Vec<_>>());
         query.execute(reference.connection()).await?;
         position = positions.last().copied().unwrap_or(position);
         batches += 1;
@@ -62,13 +63,14 @@ pub(super) async fn insert(
 fn statement() -> String {
     let names = text_column_names();
     let mut texts = String::new();
-    for number in 8..8 + TEXT_COLUMNS.len() {
+    for number in 8..=8 + TEXT_COLUMNS.len() {
         _ = write!(texts, ", ${number}");
     }
     format!(
         "WITH events AS (
-             INSERT INTO sync_event (position, published, org, uuid, {names}, received_at, first_source)
-             SELECT rows.*, $5, 0 FROM unnest($1, $2, $3, $4{texts}) AS rows
+             INSERT INTO sync_event (position, published, org, uuid, {names}, words, received_at, first_source)
+             SELECT position, published, org, uuid, {names}, words::tsvector, $5, 0
+             FROM unnest($1, $2, $3, $4{texts}) AS rows (position, published, org, uuid, {names}, words)
          ), details AS (
              INSERT INTO sync_event_raw (position, published, raw) SELECT * FROM unnest($1, $2, $6)
          )

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use sluice::event::ReceivedEvent;
+use sluice::event::{ReceivedEvent, Words};
 
 use super::results::Measurement;
 use crate::pgbench::Pgbench;
@@ -27,7 +27,8 @@ impl SingleRow {
         let texts = TEXT_COLUMNS
             .into_iter()
             .filter_map(|(name, text)| Some(format!("{name}={}", text(&event.occurrence)?)))
-            .chain([format!("published={}", event.occurrence.published), format!("raw={}", event.raw)]);
+            .chain([format!("published={}", event.occurrence.published), format!("raw={}", event.raw)])
+            .chain([format!("words={}", Words::of(&event.occurrence).to_vector())]);
         let mut arguments = vec!["-f".into(), script.into_os_string()];
         arguments.extend(texts.flat_map(|text| [OsString::from("-D"), text.into()]));
         Ok(Self(Pgbench::new(arguments, reference.url())?))
@@ -52,8 +53,8 @@ fn statement(event: &ReceivedEvent) -> String {
              SELECT next AS position, lpad(to_hex(next), 32, '0')::uuid AS uuid, :published::timestamptz AS published
              FROM nextval('single_row') AS next
          ), events AS (
-             INSERT INTO sync_event (position, published, org, uuid, {names}, received_at, first_source)
-             SELECT position, published, 'default', uuid, {texts}, now(), 0 FROM fresh
+             INSERT INTO sync_event (position, published, org, uuid, {names}, words, received_at, first_source)
+             SELECT position, published, 'default', uuid, {texts}, :words::tsvector, now(), 0 FROM fresh
          ), details AS (
              INSERT INTO sync_event_raw (position, published, raw) SELECT position, published, :raw::text FROM fresh
          )
