@@ -25,14 +25,14 @@ pub(super) fn write(
     statements: &[Vec<Statement>],
     directory: &Path,
 ) -> Result<Vec<OsString>> {
-    let mut kinds: BTreeMap<Vec<&str>, (Vec<&Spot>, Vec<&[Statement]>)> = BTreeMap::new();
-    for (spot, statements) in spots.iter().zip(statements) {
-        let kind = kinds.entry(statements.iter().map(|statement| statement.sql.as_str()).collect()).or_default();
-        kind.0.push(spot);
-        kind.1.push(statements);
+    let mut kinds: BTreeMap<Vec<&str>, Vec<usize>> = BTreeMap::new();
+    for (page, statements) in statements.iter().enumerate() {
+        kinds.entry(statements.iter().map(|statement| statement.sql.as_str()).collect()).or_default().push(page);
     }
     let mut arguments = Vec::new();
-    for (nth, (spots, statements)) in kinds.into_values().enumerate() {
+    for (nth, pages) in kinds.into_values().enumerate() {
+        let (spots, statements): (Vec<_>, Vec<_>) =
+            pages.into_iter().filter_map(|page| Some((spots.get(page)?, &**statements.get(page)?))).unzip();
         let weight: i64 = spots.iter().map(|spot| spot.weight).sum();
         let path = directory.join(format!("{place}-{nth}.sql"));
         let script = script(&format!("value_{nth}"), &spots, &statements, &mut arguments)?;
