@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use sluice::event::ReceivedEvent;
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use delivery::Delivery;
 
@@ -87,6 +87,33 @@ impl Load {
         let elapsed = started.elapsed();
         latencies.sort_unstable();
         Ok(Answered { events: latencies.len() * self.events, elapsed, latencies })
+    }
+}
+
+impl Load {
+    /// Sends so many events a second, each by itself.
+    ///
+    /// # Errors
+    /// Any answer but 200.
+    pub(crate) async fn send_at(
+        address: SocketAddr,
+        pool: &[ReceivedEvent],
+        identities: &Rc<Identities>,
+        rate: u32,
+        duration: Duration,
+    ) -> Result<()> {
+        let mut connection = Connection::open(address).await.context("could not connect to the gateway")?;
+        let mut delivery = Delivery::new(address, pool.iter().take(1))?;
+        let mut tick = interval(Duration::from_secs(1) / rate);
+        let deadline = Instant::now() + duration;
+        while Instant::now() < deadline {
+            tick.tick().await;
+            let status = connection.exchange(delivery.renewed(identities)).await.context("the gateway broke off")?;
+            if status != 200 {
+                bail!("the gateway answered a delivery with {status}");
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod gateway;
 mod ingest;
+mod live;
 mod load;
 mod pgbench;
 mod postgres;
@@ -39,6 +40,16 @@ enum Benchmark {
     /// Then `activity` and `top` beside the same SQL from one connection. Ratios are taken within a round; the median
     /// of the rounds is told. CPU is what the kernel counts of the server's process and of all of PostgreSQL's.
     Read(read::Options),
+    /// Pushes of events to many subscribers, beside a raw broadcast and what a team would write by hand in Node.
+    ///
+    /// A thousand WebSocket subscribers with the same subscription, at as many events as they take and at 20 a second.
+    /// In the same rounds: a broadcast of frames that are ready, many in one write (the limit), and a mercurius server
+    /// that listens to the same database. Then what an idle subscriber takes, and what an event costs with ten thousand
+    /// subscribers of different instances.
+    Live(live::Options),
+    /// The raw broadcast of `live`.
+    #[command(hide = true)]
+    Raw(live::raw::RawOptions),
 }
 
 // One thread: the load shares the machine with what it measures and has to be cheap.
@@ -47,5 +58,7 @@ async fn main() -> anyhow::Result<()> {
     match Arguments::parse().benchmark {
         Benchmark::Ingest(options) => ingest::run(&options).await,
         Benchmark::Read(options) => read::run(&options).await,
+        Benchmark::Live(options) => live::run(&options).await,
+        Benchmark::Raw(options) => live::raw::serve(options).await,
     }
 }

@@ -114,3 +114,12 @@ function readCursor (text) {
   }
   return [published, position]
 }
+
+// The events after a position, in the order of the log.
+export async function since (pool, position) {
+  const text = `SELECT ${COLUMNS.replace('position, published', 'e.position, e.published').replace('org, uuid', 'e.org, e.uuid')}
+    FROM arrival a JOIN sync_event e ON e.published = a.published AND e.position = a.position
+    WHERE a.position > $1 ORDER BY a.position LIMIT 1000`
+  const { rows } = await pool.query({ name: 'since', text, values: [position] })
+  return rows.map(event)
+}

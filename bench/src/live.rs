@@ -1,0 +1,237 @@
+//! `bench live`: what it takes to push an event to many subscribers, beside a raw broadcast and what a team would write
+//! by hand in Node.
+
+mod crowd;
+mod peer;
+pub(crate) mod raw;
+mod socket;
+mod table;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::gateway::Gateway;
+use crate::load::{Identities, Load};
+use crate::postgres::Cluster;
+use crate::processor;
+use crate::report::progress;
+use crate::rows;
+use crate::scratch;
+use crowd::{Crowd, Heard};
+use peer::Peer;
+use table::{Measurement, Results};
+
+/// The size of a run whose numbers count.
+const FULL_RUNS: usize = 5;
+const FULL_SECONDS: u64 = 4;
+const FULL_SUBSCRIBERS: usize = 1_000;
+
+/// Events a second where time is measured.
+const PACE: u32 = 20;
+
+/// Subscribers whose memory is measured.
+const IDLE: usize = 10_000;
+
+/// What is measured, and for how long.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Rounds; each of them measures every case once.
+    #[arg(long, value_name = "N", default_value_t = FULL_RUNS)]
+    runs: usize,
+    /// Seconds that each measurement takes.
+    #[arg(long, value_name = "N", default_value_t = FULL_SECONDS, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Subscribers with the same subscription.
+    #[arg(long, value_name = "N", default_value_t = FULL_SUBSCRIBERS)]
+    subscribers: usize,
+    /// Idle subscribers whose memory is measured, and subscribers with as many different instances; 0 leaves it out.
+    #[arg(long, value_name = "N", default_value_t = IDLE)]
+    idle: usize,
+    /// The gateway's program, built for release.
+    #[arg(long, value_name = "PROGRAM", default_value = "target/release/sluice")]
+    sluice: PathBuf,
+    /// The mercurius server, its packages installed; without it, it is left out.
+    #[arg(long, value_name = "DIR", default_value = "bench/peers/mercurius")]
+    mercurius: PathBuf,
+    /// Where a data directory is made for the time of the run.
+    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
+    scratch: PathBuf,
+}
+
+impl Options {
+    fn is_full(&self) -> bool {
+        let is_long = self.runs >= FULL_RUNS && self.seconds >= FULL_SECONDS;
+        is_long && self.subscribers >= FULL_SUBSCRIBERS && self.idle >= IDLE
+    }
+}
+
+/// What a subscriber asks for: 12 scalars, as pages do.
+pub(super) const SUBSCRIPTION: &str = "subscription { syncEvents { id position uuid eventType published message version \
+    severity outcome { result reason } org receivedAt user { alternateId } } }";
+
+/// The same for one instance.
+pub(super) const OF_INSTANCE: &str = "subscription ($instance: String!) { syncEvents(filter: {applicationInstances: \
+    [$instance]}) { id position uuid eventType published message receivedAt } }";
+
+/// Runs the benchmark and prints what it gave.
+pub(crate) async fn run(options: &Options) -> Result<()> {
+    tokio::select! {
+        done = measure_all(options) => done,
+        signal = tokio::signal::ctrl_c() => signal.map_err(Into::into).and_then(|()| bail!("interrupted")),
+    }
+}
+
+async fn measure_all(options: &Options) -> Result<()> {
+    let events = rows::events(rows::POOL)?;
+    let scratch = scratch::directory(&options.scratch)?;
+    // Servers on one processor, clients on another: children inherit what is set when they start.
+    peer::run_on(0)?;
+    progress("starting the gateway");
+    let gateway = Gateway::start(&options.sluice, scratch.path()).await?;
+    let cluster = Cluster::of(&scratch.path().join("gateway")).await?;
+    let mercurius = Peer::mercurius(&options.mercurius, cluster.url(), scratch.path()).await?;
+    peer::run_on(1)?;
+    let mut bench = Bench {
+        options,
+        identities: Rc::new(Identities::starting_now()),
+        events: &events,
+        gateway: &gateway,
+        mercurius: mercurius.as_ref(),
+        results: Results::default(),
+    };
+    let warm_up = Load { events: 10, connections: 4, duration: Duration::from_secs(1) };
+    warm_up.send(gateway.address(), &events, &bench.identities).await?;
+    for run in 1..=options.runs {
+        bench.round().await.with_context(|| format!("run {run}"))?;
+        progress(&format!("run {run} of {} is done", options.runs));
+    }
+    if options.idle > 0 {
+        bench.idle().await?;
+        bench.routing().await?;
+    }
+    let results = bench.results;
+    let stopped = gateway.stop().await;
+    table::print(options, &results)?;
+    stopped
+}
+
+/// All that a measurement needs.
+struct Bench<'a> {
+    options: &'a Options,
+    identities: Rc<Identities>,
+    events: &'a [sluice::event::ReceivedEvent],
+    gateway: &'a Gateway,
+    mercurius: Option<&'a Peer>,
+    results: Results,
+}
+
+impl Bench<'_> {
+    const fn duration(&self) -> Duration {
+        Duration::from_secs(self.options.seconds)
+    }
+
+    async fn round(&mut self) -> Result<()> {
+        let bytes = self.gateway_pushes().await?;
+        for rate in [0, PACE] {
+            peer::run_on(0)?;
+            let raw = Peer::raw(rate, bytes).await?;
+            peer::run_on(1)?;
+            let mut crowd = Crowd::gather(raw.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
+            let measured = self.hear(&mut crowd, raw.process()?, async { Ok(()) }).await?;
+            self.results.add("raw", rate, measured);
+            drop(crowd);
+            raw.stop().await?;
+        }
+        if let Some(mercurius) = self.mercurius {
+            let mut crowd =
+                Crowd::gather(mercurius.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
+            for rate in [0, PACE] {
+                let measured = self.hear(&mut crowd, mercurius.process()?, self.load(rate)).await?;
+                self.results.add("mercurius", rate, measured);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives how many bytes a message has.
+    async fn gateway_pushes(&mut self) -> Result<usize> {
+        let address = self.gateway.address();
+        let mut crowd = Crowd::gather(address, self.options.subscribers, SUBSCRIPTION, |_| None).await?;
+        let mut bytes = 0;
+        for rate in [0, PACE] {
+            let measured = self.hear(&mut crowd, self.gateway.process()?, self.load(rate)).await?;
+            bytes = measured.bytes;
+            self.results.add("gateway", rate, measured);
+        }
+        Ok(bytes)
+    }
+
+    /// Sends deliveries: as many as are taken, or at a pace.
+    async fn load(&self, rate: u32) -> Result<()> {
+        let (address, duration) = (self.gateway.address(), self.duration());
+        if rate == 0 {
+            let load = Load { events: 100, connections: 4, duration };
+            load.send(address, self.events, &self.identities).await?;
+        } else {
+            Load::send_at(address, self.events, &self.identities, rate, duration).await?;
+        }
+        Ok(())
+    }
+
+    /// What a crowd hears while something is done for a while.
+    async fn hear(
+        &self,
+        crowd: &mut Crowd,
+        process: u32,
+        work: impl Future<Output = Result<()>>,
+    ) -> Result<Measurement> {
+        let before = processor::of_process(process)?;
+        let (heard, done) = tokio::join!(crowd.hear(self.duration()), work);
+        let spent = processor::of_process(process)?.saturating_sub(before);
+        done?;
+        let Heard { messages, bytes, elapsed, mut latencies } = heard?;
+        latencies.sort_unstable();
+        if messages == 0 {
+            bail!("nobody heard anything");
+        }
+        Ok(Measurement::new(messages, bytes, elapsed, spent, &latencies))
+    }
+
+    /// What a subscriber takes who hears nothing.
+    async fn idle(&mut self) -> Result<()> {
+        progress("idle subscribers");
+        let process = self.gateway.process()?;
+        let before = peer::memory(process)?;
+        let nothing = |_| Some("0oanone".to_owned());
+        let crowd = Crowd::gather(self.gateway.address(), self.options.idle, OF_INSTANCE, nothing).await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let after = peer::memory(process)?;
+        self.results.idle_bytes = Some((after.saturating_sub(before), crowd.len()));
+        Ok(())
+    }
+
+    /// What an event costs that one of a hundred, or of all, subscribers with different instances wants.
+    async fn routing(&mut self) -> Result<()> {
+        progress("subscribers with different instances");
+        let instances = self.events.iter().filter_map(|event| event.occurrence.application.as_ref());
+        let instances: BTreeSet<_> = instances.map(|instance| instance.id.clone()).collect();
+        let instances: Vec<_> = instances.into_iter().collect();
+        for subscribers in [100, self.options.idle] {
+            // Nearly every event is wanted by one of them.
+            let own =
+                |number: usize| Some(instances.get(number).cloned().unwrap_or_else(|| format!("0oanothing{number}")));
+            let _crowd = Crowd::gather(self.gateway.address(), subscribers, OF_INSTANCE, own).await?;
+            let process = self.gateway.process()?;
+            let before = processor::of_process(process)?;
+            let load = Load { events: 100, connections: 4, duration: self.duration() };
+            let answered = load.send(self.gateway.address(), self.events, &self.identities).await?;
+            let spent = processor::of_process(process)?.saturating_sub(before);
+            self.results.routing.push((subscribers, spent.as_secs_f64() * 1e6 / crate::report::count(answered.events)));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,169 @@
+//! A subscriber that only counts: a WebSocket client that reads as little as it must.
+
+use std::io;
+use std::net::SocketAddr;
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// An open WebSocket.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    unread: Vec<u8>,
+    /// Where in it the next frame starts.
+    at: usize,
+}
+
+/// A WebSocket's frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Frame<'f> {
+    /// A message.
+    Text(&'f [u8]),
+    /// A ping, and what it bears.
+    Ping(&'f [u8]),
+    /// Anything else.
+    Other,
+}
+
+/// How much is read at once: many subscribers share the client's memory.
+const READ: usize = 64 << 10;
+
+impl Socket {
+    /// Connects and shakes hands.
+    pub(super) async fn open(address: SocketAddr) -> Result<Self> {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let request = format!(
+            "GET /graphql HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             sec-websocket-protocol: graphql-transport-ws\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut unread = Vec::with_capacity(4096);
+        let end = loop {
+            if stream.read_buf(&mut unread).await? == 0 {
+                bail!("the handshake was not answered");
+            }
+            if let Some(end) = unread.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+        };
+        if !unread.starts_with(b"HTTP/1.1 101") {
+            bail!("the handshake was refused: {}", String::from_utf8_lossy(&unread));
+        }
+        Ok(Self { stream, unread, at: end })
+    }
+
+    /// Connects, and subscribes; the server has acknowledged the connection then.
+    pub(super) async fn subscribe(address: SocketAddr, query: &str, variables: &Value) -> Result<Self> {
+        let mut socket = Self::open(address).await?;
+        socket.send(&json!({"type": "connection_init"})).await?;
+        let acknowledged = socket.next(|frame| matches!(frame, Frame::Text(_))).await?;
+        if !acknowledged {
+            bail!("the connection was not acknowledged");
+        }
+        let payload = json!({"query": query, "variables": variables});
+        socket.send(&json!({"type": "subscribe", "id": "1", "payload": payload})).await?;
+        Ok(socket)
+    }
+
+    async fn send(&mut self, message: &Value) -> io::Result<()> {
+        self.send_frame(0x81, message.to_string().as_bytes()).await
+    }
+
+    /// Sends a frame, masked with zeros as clients must mask.
+    async fn send_frame(&mut self, kind: u8, payload: &[u8]) -> io::Result<()> {
+        let mut frame = vec![kind];
+        match u16::try_from(payload.len()) {
+            Ok(short @ ..126) => frame.push(0x80 | short.to_be_bytes()[1]),
+            Ok(length) => {
+                frame.push(0x80 | 0x7e);
+                frame.extend(length.to_be_bytes());
+            }
+            Err(_) => return Err(io::ErrorKind::InvalidInput.into()),
+        }
+        frame.extend([0; 4]);
+        frame.extend(payload);
+        self.stream.write_all(&frame).await
+    }
+
+    /// Reads one frame, and asks what to make of it.
+    pub(super) async fn next<T>(&mut self, read: impl FnOnce(Frame<'_>) -> T) -> Result<T> {
+        loop {
+            if let Some((kind, start, end)) = whole_frame(&self.unread[self.at..]) {
+                let payload = &self.unread[self.at + start..self.at + end];
+                let frame = match kind {
+                    0x1 => Frame::Text(payload),
+                    0x9 => Frame::Ping(payload),
+                    _ => Frame::Other,
+                };
+                let read = read(frame);
+                self.at += end;
+                return Ok(read);
+            }
+            self.read_more().await?;
+        }
+    }
+
+    /// Reads what is there, and counts the messages in it; waits until there is something.
+    pub(super) async fn count(&mut self, each: &mut impl FnMut(&[u8])) -> Result<()> {
+        self.read_more().await?;
+        let mut pings = Vec::new();
+        while let Some((kind, start, end)) = whole_frame(&self.unread[self.at..]) {
+            let payload = &self.unread[self.at + start..self.at + end];
+            match kind {
+                0x1 => each(payload),
+                0x9 => pings.push(payload.to_vec()),
+                0x8 => bail!("the server closes: {payload:?}"),
+                _ => {}
+            }
+            self.at += end;
+        }
+        for ping in pings {
+            self.send_frame(0x8a, &ping).await?;
+        }
+        Ok(())
+    }
+
+    async fn read_more(&mut self) -> Result<()> {
+        self.unread.drain(..self.at);
+        self.at = 0;
+        if self.unread.capacity() - self.unread.len() < READ / 2 {
+            self.unread.reserve(READ);
+        }
+        if self.stream.read_buf(&mut self.unread).await? == 0 {
+            bail!("the server is gone");
+        }
+        Ok(())
+    }
+}
+
+/// The kind of a frame that is whole, and where its payload is.
+fn whole_frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
+    let (kind, length) = (*bytes.first()? & 0x0f, usize::from(*bytes.get(1)? & 0x7f));
+    let (start, length) = match length {
+        126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
+        127 => (10, usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?),
+        length => (2, length),
+    };
+    (bytes.len() >= start + length).then_some((kind, start, start + length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_whole_with_its_last_byte() {
+        let long = [&[0x81, 126, 0, 200][..], &[b'x'; 200]].concat();
+        assert_eq!(whole_frame(b"\x81\x02ok\x81"), Some((1, 2, 4)));
+        assert_eq!(whole_frame(b"\x89\x00"), Some((9, 2, 2)));
+        assert_eq!(whole_frame(&long), Some((1, 4, 204)));
+        for length in 0..long.len() {
+            assert_eq!(whole_frame(&long[..length]), None, "{length}");
+        }
+    }
+}
