@@ -160,9 +160,11 @@ impl Bench<'_> {
     /// Gives how many bytes a message has.
     async fn gateway_pushes(&mut self) -> Result<usize> {
         let address = self.gateway.address();
-        let mut crowd = Crowd::gather(address, self.options.subscribers, SUBSCRIPTION, |_| None).await?;
         let mut bytes = 0;
         for rate in [0, PACE] {
+            // New ones: those of before may still be behind.
+            let mut crowd = Crowd::gather(address, self.options.subscribers, SUBSCRIPTION, |_| None).await?;
+            crowd.settle().await?;
             let measured = self.hear(&mut crowd, self.gateway.process()?, self.load(rate)).await?;
             bytes = measured.bytes;
             self.results.add("gateway", rate, measured);

@@ -50,6 +50,12 @@ impl Crowd {
         self.0.len()
     }
 
+    /// Listens until all is quiet.
+    pub(super) async fn settle(&mut self) -> Result<()> {
+        while self.hear(Duration::from_millis(500)).await?.messages > 0 {}
+        Ok(())
+    }
+
     /// Listens for a while.
     pub(super) async fn hear(&mut self, duration: Duration) -> Result<Heard> {
         let started = Instant::now();
