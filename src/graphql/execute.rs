@@ -1,12 +1,13 @@
 //! The graph as others see it: requests in, JSON out.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection};
+use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
 use async_graphql::{Request, ValidationMode, Variables};
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Refusal};
@@ -17,7 +18,7 @@ use super::limits::DocumentLimits;
 use super::loaders::WaitsForDatabase;
 use super::subscription::Told;
 use super::writer::OrdinaryWay;
-use super::{GraphRequest, OrgUrls, SchemaParts, SluiceSchema, tokens};
+use super::{GraphRequest, OrgUrls, SchemaParts, SluiceSchema, root, tokens};
 use crate::auth::Viewer;
 use crate::event::Position;
 use crate::live::{Live, Progress};
@@ -131,8 +132,9 @@ impl Graph {
             let (kind, weight) = self.weigh(&known.document, &request)?;
             (kind, weight, known)
         } else {
-            let document = self.parse(&text)?;
+            let mut document = self.parse(&text)?;
             let (kind, weight) = self.weigh(&document, &request)?;
+            root::flatten(&mut document)?;
             (kind, weight, self.0.compiled.keep(&text, document))
         };
         if let Some(hash) = register {
@@ -171,13 +173,6 @@ impl Graph {
             OperationType::Mutation => OperationKind::Mutation,
             OperationType::Subscription => OperationKind::Subscription,
         };
-        // The executor would merge the streams of several fields, and silently pass over a fragment.
-        let is_one_field =
-            || matches!(&*operation.selection_set.node.items, [one] if matches!(one.node, Selection::Field(_)));
-        if kind == OperationKind::Subscription && !is_one_field() {
-            let message = "a subscription has one field at its root, which may not stand in a fragment";
-            return Err(Refusal::new("GRAPHQL_VALIDATION_FAILED", message));
-        }
         let values = Values::new(operation, &request.variables)?;
         let weight = cost::weigh(&self.0.prices, document, operation, &values, &self.0.limits)?;
         if weight.introspects && !self.0.introspection {
@@ -203,14 +198,17 @@ impl Graph {
         answer
     }
 
-    /// Executes a subscription: an answer for each event. An answer with errors is the last one: whoever gets it resumes
+    /// Starts a subscription: an answer for each event. An answer with errors is the last one: whoever gets it resumes
     /// from the last event's position, so that no event is told half.
-    pub fn subscribe(&self, operation: Operation) -> Subscription {
+    ///
+    /// # Errors
+    /// The answer to what cannot be started: an invalid document, or a position that cannot be resumed from.
+    pub async fn subscribe(&self, operation: Operation) -> Result<Subscription, Answer> {
         let document = operation.document;
         let told = Told { after: operation.after, ..Told::default() };
         let progress = told.progress.clone();
         let request = operation.request.data(WaitsForDatabase).data(told.clone());
-        let answers = self.0.schema.execute_stream(request).scan(false, move |ended, response| {
+        let responses = self.0.schema.execute_stream(request).scan(false, move |ended, response| {
             let has_errors = !response.errors.is_empty();
             let answer = (!*ended).then(|| {
                 let position = told.event.get().filter(|_| !has_errors);
@@ -219,8 +217,22 @@ impl Graph {
             *ended = has_errors;
             std::future::ready(answer)
         });
-        Subscription { answers: answers.boxed(), progress }
+        let mut answers = responses.boxed();
+        let first = first_unless_started(&mut answers, &progress).await;
+        match first {
+            Some(refused) if refused.has_errors() => Err(refused),
+            first => Ok(Subscription { answers: stream::iter(first).chain(answers).boxed(), progress }),
+        }
     }
+}
+
+/// The first answer, if there is one before the subscription waits for events.
+async fn first_unless_started(answers: &mut BoxStream<'static, Answer>, progress: &Progress) -> Option<Answer> {
+    std::future::poll_fn(|context| match answers.poll_next_unpin(context) {
+        Poll::Pending if progress.get().is_some() => Poll::Ready(None),
+        polled => polled,
+    })
+    .await
 }
 
 impl Operation {
