@@ -13,7 +13,7 @@ use crate::graphql::{DocumentOptions, Graph, GraphOptions, OrgUrls};
 use crate::ingest::{self, Intake, IntakeLimits, OrgIntake};
 use crate::live::{Live, LiveOptions};
 use crate::log::{Log, LogOptions};
-use crate::serve::{self, Parts, RenderMetrics, ServeOptions, Sockets, Status};
+use crate::serve::{self, Parts, RenderMetrics, ServeOptions, Status, Subscribers};
 use crate::store::private::{DataDirLock, PrivateError, PrivatePostgres};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::telemetry;
@@ -30,7 +30,7 @@ const SOCKET_GRACE: Duration = Duration::from_secs(3);
 /// How much longer than what is waited for the database's or the gateway's own time-out is, so that it comes second.
 const NETWORK_GRACE: Duration = Duration::from_secs(5);
 
-/// Runs a gateway on a listener until `stop`. What was being committed then is committed, and sockets are closed.
+/// Runs a gateway on a listener until `stop`. What was being committed then is committed, and subscribers are sent away.
 ///
 /// # Errors
 /// The database cannot be had.
@@ -58,7 +58,10 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
         catch_up_reads: limits.catch_up_reads,
         ..LiveOptions::default()
     };
-    let live = Live::start(log.clone(), &live_options, stop.clone());
+    // Subscribers are told what happens until each has left.
+    let live_stop = CancellationToken::new();
+    let _ends_with_this = live_stop.clone().drop_guard();
+    let live = Live::start(log.clone(), &live_options, live_stop);
     tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::name_events(store.clone())));
     tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::add_words(store.clone())));
     let upkeep = metrics.clone();
@@ -72,11 +75,11 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     let status = status(store.clone(), live.clone(), Arc::new(move || metrics.render()));
     let parts = parts(&settings, log, live, status);
     let options = serve_options(&settings);
-    let sockets = Sockets::new(options.sockets, stop.clone());
-    let router = serve::router(parts, &options, sockets.clone());
+    let subscribers = Subscribers::new(&options, stop.clone());
+    let router = serve::router(parts, &options, subscribers.clone());
     tracing::info!(address = %listener.local_addr()?, "listening");
-    serve::run(listener, router, options.connections, stop).await;
-    if timeout(SOCKET_GRACE, sockets.closed()).await.is_err() {
+    serve::run(listener, router, options.connections, options.drain, stop).await;
+    if timeout(options.drain + SOCKET_GRACE, subscribers.gone()).await.is_err() {
         tracing::warn!("some sockets did not close in time");
     }
     store.close().await;
@@ -193,10 +196,14 @@ fn serve_options(settings: &Settings) -> ServeOptions {
     ServeOptions {
         connections: limits.connections,
         sockets: limits.sockets,
+        sockets_per_client: limits.sockets_per_client,
+        streams: limits.streams,
+        streams_per_client: limits.streams_per_client,
         operations_per_socket: limits.operations_per_socket,
         init_timeout: Duration::from_secs(limits.connection_init_seconds),
         write_timeout: Duration::from_secs(limits.socket_write_seconds),
         ping_interval: Duration::from_secs(limits.socket_ping_seconds),
+        drain: Duration::from_secs(limits.drain_seconds),
         query_body_bytes: limits.query_body_bytes,
         batch: limits.batch,
         delivery_body_bytes: limits.delivery_body_bytes,

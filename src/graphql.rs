@@ -17,6 +17,7 @@ mod print;
 mod query;
 mod recent;
 mod request;
+mod root;
 mod scalars;
 mod statistics;
 mod subscription;

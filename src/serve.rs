@@ -4,6 +4,7 @@ mod accept;
 mod authorization;
 mod graphiql;
 mod graphql_http;
+mod happenings;
 mod hook;
 mod listen;
 mod origin;
@@ -11,10 +12,13 @@ mod page;
 mod problem;
 mod request;
 mod status;
+mod stream;
+mod subscribers;
 mod websocket;
 
 pub use listen::run;
 pub use status::{Ready, RenderMetrics, Status};
+pub use subscribers::Subscribers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,9 +27,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, get, post};
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::auth::{HookSecrets, Readers};
 use crate::graphql::Graph;
@@ -38,14 +39,22 @@ pub struct ServeOptions {
     pub connections: usize,
     /// WebSockets open at once; more are refused.
     pub sockets: usize,
+    /// The same of one client's address.
+    pub sockets_per_client: usize,
+    /// Streams (SSE and multipart) open at once; more are refused.
+    pub streams: usize,
+    /// The same of one client's address.
+    pub streams_per_client: usize,
     /// Operations at once on one WebSocket; more are refused.
     pub operations_per_socket: usize,
     /// How long a WebSocket has for `connection_init`.
     pub init_timeout: Duration,
-    /// How long a WebSocket may take to accept a frame.
+    /// How long a WebSocket or a stream may take to accept what is sent.
     pub write_timeout: Duration,
-    /// How often a WebSocket is pinged.
+    /// How often a WebSocket is pinged, and a quiet stream told that it lives.
     pub ping_interval: Duration,
+    /// The time over which subscribers are sent away when the gateway stops.
+    pub drain: Duration,
     /// Bytes of a GraphQL request's body, and of a WebSocket message.
     pub query_body_bytes: usize,
     /// GraphQL requests in one body; 0 is no batches.
@@ -69,32 +78,17 @@ pub struct Parts {
     pub status: Status,
 }
 
-/// The WebSockets that are open: how many more may be, and when to close them.
-#[derive(Clone, Debug)]
-pub struct Sockets {
-    room: Arc<Semaphore>,
-    tracker: TaskTracker,
-    stop: CancellationToken,
-}
-
-impl Sockets {
-    /// Room for so many, until `stop`.
-    pub fn new(limit: usize, stop: CancellationToken) -> Self {
-        Self { room: Arc::new(Semaphore::new(limit)), tracker: TaskTracker::new(), stop }
-    }
-
-    /// Waits until every socket is closed.
-    pub async fn closed(&self) {
-        self.tracker.close();
-        self.tracker.wait().await;
-    }
-}
-
 /// All routes.
-pub fn router(parts: Parts, options: &ServeOptions, sockets: Sockets) -> Router {
+pub fn router(parts: Parts, options: &ServeOptions, subscribers: Subscribers) -> Router {
     let Parts { graph, intake, readers, hooks, status } = parts;
-    let asking = graphql_http::Asking { graph: graph.clone(), readers: readers.clone(), batch: options.batch };
-    let socket = websocket::Context { graph, readers: readers.clone(), sockets, options: Arc::new(options.clone()) };
+    let streams = stream::Streams {
+        subscribers: subscribers.clone(),
+        write_timeout: options.write_timeout,
+        beat_interval: options.ping_interval,
+    };
+    let asking = graphql_http::Asking { graph: graph.clone(), readers: readers.clone(), batch: options.batch, streams };
+    let options_of_sockets = Arc::new(options.clone());
+    let socket = websocket::Context { graph, readers: readers.clone(), subscribers, options: options_of_sockets };
     let graphql = Router::new()
         .route("/graphql", post(graphql_http::post).get(graphql_http::get).with_state(asking))
         .layer(axum::middleware::from_fn_with_state(socket, websocket::upgrade))

@@ -14,14 +14,22 @@ pub struct Limits {
     pub connections: usize,
     /// WebSockets open at once; more are answered with 503.
     pub sockets: usize,
+    /// WebSockets of one client's address open at once; more are answered with 429.
+    pub sockets_per_client: usize,
+    /// Streams (SSE and multipart) open at once; more are answered with 503.
+    pub streams: usize,
+    /// Streams of one client's address open at once; more are answered with 429.
+    pub streams_per_client: usize,
     /// Operations running at once on one WebSocket; more are refused.
     pub operations_per_socket: usize,
     /// Seconds a WebSocket has to send `connection_init`.
     pub connection_init_seconds: u64,
-    /// Seconds a WebSocket may take to accept a frame; slower ones are closed and resume where they were.
+    /// Seconds a WebSocket or a stream may take to accept what is sent; slower ones are closed and resume where they were.
     pub socket_write_seconds: u64,
-    /// Seconds between the pings that find out whether a quiet WebSocket still lives.
+    /// Seconds between the pings that find out whether a quiet WebSocket still lives, and the signs of life on streams.
     pub socket_ping_seconds: u64,
+    /// Seconds over which subscribers are sent away when the gateway stops; 0 is at once.
+    pub drain_seconds: u64,
     /// Bytes of a request's body on `/graphql`, and of a WebSocket message.
     pub query_body_bytes: usize,
     /// Bytes of a request's body on the ways in, unpacked.
@@ -72,10 +80,14 @@ impl Default for Limits {
         Self {
             connections: 20_000,
             sockets: 10_000,
+            sockets_per_client: 10_000,
+            streams: 10_000,
+            streams_per_client: 10_000,
             operations_per_socket: 100,
             connection_init_seconds: 10,
             socket_write_seconds: 30,
             socket_ping_seconds: 25,
+            drain_seconds: 5,
             query_body_bytes: 1 << 20,
             delivery_body_bytes: 32 << 20,
             delivery_events: 20_000,
@@ -113,6 +125,9 @@ impl Limits {
         let limits = [
             ("connections", self.connections as u64, NUMBER),
             ("sockets", self.sockets as u64, NUMBER),
+            ("sockets_per_client", self.sockets_per_client as u64, NUMBER),
+            ("streams", self.streams as u64, NUMBER),
+            ("streams_per_client", self.streams_per_client as u64, NUMBER),
             ("operations_per_socket", self.operations_per_socket as u64, NUMBER),
             ("connection_init_seconds", self.connection_init_seconds, SECONDS),
             ("socket_write_seconds", self.socket_write_seconds, SECONDS),
@@ -139,7 +154,11 @@ impl Limits {
         ];
         let wrong = limits.into_iter().filter(|(_, limit, most)| !(1..=*most).contains(limit));
         let wrong = wrong.map(|(name, _, most)| format!("limits.{name}: must be from 1 to {most}"));
-        let off = [("batch", self.batch as u64, NUMBER), ("persisted_bytes", self.persisted_bytes as u64, BYTES)];
+        let off = [
+            ("batch", self.batch as u64, NUMBER),
+            ("persisted_bytes", self.persisted_bytes as u64, BYTES),
+            ("drain_seconds", self.drain_seconds, SECONDS),
+        ];
         let off = off.into_iter().filter(|(_, limit, most)| limit > most);
         wrong.chain(off.map(|(name, _, most)| format!("limits.{name}: must be from 0 to {most}"))).collect()
     }

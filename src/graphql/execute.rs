@@ -1,9 +1,10 @@
 //! The graph as others see it: requests in, JSON out.
 
 use std::sync::{Arc, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
-use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType, Selection};
+use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
 use async_graphql::{Request, ValidationMode, Variables};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
@@ -18,7 +19,7 @@ use super::limits::DocumentLimits;
 use super::loaders::WaitsForDatabase;
 use super::subscription::Place;
 use super::writer::OrdinaryWay;
-use super::{GraphRequest, OrgUrls, SchemaParts, SluiceSchema, tokens};
+use super::{GraphRequest, OrgUrls, SchemaParts, SluiceSchema, root, tokens};
 use crate::auth::Viewer;
 use crate::event::Position;
 use crate::live::{Live, Member, Progress};
@@ -132,8 +133,9 @@ impl Graph {
             let (kind, weight) = self.weigh(&known.document, &request)?;
             (kind, weight, known)
         } else {
-            let document = self.parse(&text)?;
+            let mut document = self.parse(&text)?;
             let (kind, weight) = self.weigh(&document, &request)?;
+            root::flatten(&mut document)?;
             (kind, weight, self.0.compiled.keep(&text, document))
         };
         if let Some(hash) = register {
@@ -172,13 +174,6 @@ impl Graph {
             OperationType::Mutation => OperationKind::Mutation,
             OperationType::Subscription => OperationKind::Subscription,
         };
-        // The executor would merge the streams of several fields, and silently pass over a fragment.
-        let is_one_field =
-            || matches!(&*operation.selection_set.node.items, [one] if matches!(one.node, Selection::Field(_)));
-        if kind == OperationKind::Subscription && !is_one_field() {
-            let message = "a subscription has one field at its root, which may not stand in a fragment";
-            return Err(Refusal::new("GRAPHQL_VALIDATION_FAILED", message));
-        }
         let values = Values::new(operation, &request.variables)?;
         let weight = cost::weigh(&self.0.prices, document, operation, &values, &self.0.limits)?;
         if weight.introspects && !self.0.introspection {
@@ -204,9 +199,12 @@ impl Graph {
         answer
     }
 
-    /// Executes a subscription: an answer for each event. An answer with errors is the last one: whoever gets it resumes
+    /// Starts a subscription: an answer for each event. An answer with errors is the last one: whoever gets it resumes
     /// from the last event's position, so that no event is told half.
-    pub fn subscribe(&self, operation: Operation) -> Subscription {
+    ///
+    /// # Errors
+    /// The answer to what cannot be started: an invalid document, or a position that cannot be resumed from.
+    pub async fn subscribe(&self, operation: Operation) -> Result<Subscription, Answer> {
         let document = operation.document;
         let place = Place { after: operation.after, ..Place::default() };
         let progress = place.progress.clone();
@@ -222,11 +220,25 @@ impl Graph {
             *ended = has_errors;
             std::future::ready(answer)
         });
+        let mut answers = resolved.boxed();
+        let first = first_unless_started(&mut answers, &progress).await;
+        if let Some(refused) = first.as_ref().filter(|first| first.has_errors()) {
+            return Err(refused.clone());
+        }
         // What is resolved ends at once where a feed tells the events instead.
-        let told = stream::once(async move { member.lock().unwrap_or_else(PoisonError::into_inner).take() });
-        let told = told.filter_map(std::future::ready).flat_map(tell);
-        Subscription { answers: resolved.chain(told).boxed(), progress }
+        let told = member.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let answers = told.map_or_else(|| stream::iter(first).chain(answers).boxed(), tell);
+        Ok(Subscription { answers, progress })
     }
+}
+
+/// The first answer, if there is one before the subscription waits for events.
+async fn first_unless_started(answers: &mut BoxStream<'static, Answer>, progress: &Progress) -> Option<Answer> {
+    std::future::poll_fn(|context| match answers.poll_next_unpin(context) {
+        Poll::Pending if progress.get().is_some() => Poll::Ready(None),
+        polled => polled,
+    })
+    .await
 }
 
 /// What a feed tells one of its subscribers.

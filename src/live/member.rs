@@ -57,6 +57,7 @@ impl Live {
         let follower = self.follow(following).await?;
         let membership = Membership { feed: self.router.join(request), router: Arc::clone(&self.router) };
         metrics::gauge!("sluice_subscribers").increment(1);
+        follower.tell_progress();
         progress.stands_with(&membership.feed, &self.router);
         Ok(Member { follower, grown: membership.feed.grown(), feed: membership })
     }

@@ -1,28 +1,16 @@
-//! Which of the two JSON types of GraphQL over HTTP a client wants.
+//! What a client wants: which of the two JSON types of GraphQL over HTTP, or answers one after the other.
 
 use axum::http::{HeaderMap, header};
 
-/// A media type of answers.
+use super::stream::StreamType;
+
+/// A media type of single answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MediaType {
     /// `application/json`: a request that was understood is answered with 200, whatever came of it.
     Json,
     /// `application/graphql-response+json`: the status tells a request that could not be executed.
     GraphqlResponse,
-}
-
-/// How much a client wants a type: by quality in thousandths, then by how exactly it says so, then by who comes first.
-type Wish = (u16, Exactness, std::cmp::Reverse<usize>);
-
-/// How exactly a media range names a type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Exactness {
-    /// `*/*`
-    Any,
-    /// `application/*`
-    Family,
-    /// The type itself.
-    Exact,
 }
 
 impl MediaType {
@@ -40,30 +28,91 @@ impl MediaType {
             Self::GraphqlResponse => "application/graphql-response+json",
         }
     }
+}
 
-    /// The type that suits a client best; None where it takes neither. Without `Accept`, and for `*/*`, it is JSON, as
-    /// older clients expect.
-    pub(super) fn wanted(headers: &HeaderMap) -> Option<Self> {
+/// The form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Single(MediaType),
+    Stream(StreamType),
+}
+
+/// How much a client wants a type: by quality in thousandths, then by how exactly it says so, then by who comes first.
+type Wish = (u16, Exactness, std::cmp::Reverse<usize>);
+
+/// How exactly a media range names a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Exactness {
+    /// `*/*`
+    Any,
+    /// `application/*`
+    Family,
+    /// The type itself.
+    Exact,
+}
+
+/// What a client takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Accepted {
+    /// The JSON type that suits it best.
+    single: Option<(Wish, MediaType)>,
+    event_stream: Option<Wish>,
+    multipart: Option<Wish>,
+}
+
+impl Accepted {
+    /// Reads `Accept`; None where the client takes nothing of what there is. Without it, and for `*/*`, it is JSON, as
+    /// older clients expect. Streams have to be asked for by name.
+    pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
         let accepted: Vec<_> = headers.get_all(header::ACCEPT).iter().collect();
-        if accepted.is_empty() {
-            return Some(Self::Json);
-        }
-        let ranges = accepted.into_iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-        let ranges: Vec<_> = ranges.filter_map(Range::parse).collect();
-        let [json, newer] = [Self::Json, Self::GraphqlResponse].map(|media_type| media_type.wish(&ranges));
-        match (json, newer) {
-            (None, None) => None,
-            (json, newer) => Some(if newer > json { Self::GraphqlResponse } else { Self::Json }),
+        let text = |value: &'_ axum::http::HeaderValue| value.to_str().map(str::to_owned).ok();
+        let lines: Vec<String> =
+            if accepted.is_empty() { vec!["*/*".to_owned()] } else { accepted.into_iter().filter_map(text).collect() };
+        let ranges: Vec<_> = lines.iter().flat_map(|line| line.split(',')).filter_map(Range::parse).collect();
+        let [json, newer] = [MediaType::Json, MediaType::GraphqlResponse]
+            .map(|media_type| Some((wish(&ranges, |range| range.holds(media_type))?, media_type)));
+        let exact = |is: bool| is.then_some(Exactness::Exact);
+        let single = match (json, newer) {
+            (Some((json, _)), Some((wish, _))) if wish > json => newer,
+            _ => json.or(newer),
+        };
+        let event_stream = wish(&ranges, |range| exact(range.is("text/event-stream")));
+        let multipart = wish(&ranges, |range| exact(range.is("multipart/mixed") && range.subscribes));
+        let accepted = Self { single, event_stream, multipart };
+        (single.is_some() || event_stream.is_some() || multipart.is_some()).then_some(accepted)
+    }
+
+    /// The type of a single answer, whatever the client takes: refusals by HTTP itself are told in JSON.
+    pub(super) fn single_or_json(&self) -> MediaType {
+        self.single.map_or(MediaType::Json, |(_, media_type)| media_type)
+    }
+
+    /// The form of an answer to what has one answer.
+    pub(super) fn for_one_answer(&self) -> Form {
+        match (self.single, self.event_stream) {
+            (Some((wish, _)), Some(streamed)) if streamed > wish => Form::Stream(StreamType::EventStream),
+            (Some((_, media_type)), _) => Form::Single(media_type),
+            (None, Some(_)) => Form::Stream(StreamType::EventStream),
+            (None, None) => Form::Stream(StreamType::Multipart),
         }
     }
 
-    /// What the most exact range says that holds this type.
-    fn wish(self, ranges: &[Range<'_>]) -> Option<Wish> {
-        let places = ranges.iter().enumerate();
-        let holding = places.filter_map(|(place, range)| Some((range.holds(self)?, std::cmp::Reverse(place), range)));
-        let (exactness, place, range) = holding.max_by_key(|(exactness, place, _)| (*exactness, *place))?;
-        (range.quality > 0).then_some((range.quality, exactness, place))
+    /// The form of the answers to what has many; None where the client takes single answers only.
+    pub(super) fn for_many_answers(&self) -> Option<StreamType> {
+        match (self.event_stream, self.multipart) {
+            (Some(events), Some(parts)) if parts > events => Some(StreamType::Multipart),
+            (Some(_), _) => Some(StreamType::EventStream),
+            (None, parts) => parts.map(|_| StreamType::Multipart),
+        }
     }
+}
+
+/// What the most exact range says that holds a type.
+fn wish(ranges: &[Range<'_>], holds: impl Fn(&Range<'_>) -> Option<Exactness>) -> Option<Wish> {
+    let places = ranges.iter().enumerate();
+    let holding = places.filter_map(|(place, range)| Some((holds(range)?, std::cmp::Reverse(place), range)));
+    let (exactness, place, range) = holding.max_by_key(|(exactness, place, _)| (*exactness, *place))?;
+    (range.quality > 0).then_some((range.quality, exactness, place))
 }
 
 /// A media range of `Accept`.
@@ -71,6 +120,8 @@ struct Range<'h> {
     name: &'h str,
     /// In thousandths.
     quality: u16,
+    /// Whether it asks for the version of Apollo's subscriptions that is spoken here.
+    subscribes: bool,
 }
 
 impl<'h> Range<'h> {
@@ -78,25 +129,29 @@ impl<'h> Range<'h> {
     fn parse(text: &'h str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
         let name = parts.next()?;
-        let mut quality = 1_000;
+        let (mut quality, mut subscribes) = (1_000, false);
         for (parameter, value) in parts.filter_map(|part| part.split_once('=')) {
+            let value = value.trim_matches('"');
             if parameter.eq_ignore_ascii_case("q") {
                 quality = thousandths(value)?;
-            } else if parameter.eq_ignore_ascii_case("charset")
-                && !value.trim_matches('"').eq_ignore_ascii_case("utf-8")
-            {
+            } else if parameter.eq_ignore_ascii_case("subscriptionSpec") {
+                subscribes = value == "1.0";
+            } else if parameter.eq_ignore_ascii_case("charset") && !value.eq_ignore_ascii_case("utf-8") {
                 return None;
             }
         }
-        Some(Self { name, quality })
+        Some(Self { name, quality, subscribes })
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
     }
 
     fn holds(&self, media_type: MediaType) -> Option<Exactness> {
-        let is = |name: &str| self.name.eq_ignore_ascii_case(name);
-        if is(media_type.name()) {
+        if self.is(media_type.name()) {
             return Some(Exactness::Exact);
         }
-        is("application/*").then_some(Exactness::Family).or_else(|| is("*/*").then_some(Exactness::Any))
+        self.is("application/*").then_some(Exactness::Family).or_else(|| self.is("*/*").then_some(Exactness::Any))
     }
 }
 
@@ -112,12 +167,19 @@ fn thousandths(text: &str) -> Option<u16> {
 mod tests {
     use super::*;
 
-    fn wanted(accept: Option<&str>) -> Option<MediaType> {
+    fn accepted(accept: Option<&str>) -> Option<Accepted> {
         let mut headers = HeaderMap::new();
         if let Some(accept) = accept {
             headers.insert(header::ACCEPT, accept.parse().unwrap());
         }
-        MediaType::wanted(&headers)
+        Accepted::read(&headers)
+    }
+
+    fn wanted(accept: Option<&str>) -> Option<MediaType> {
+        match accepted(accept)?.for_one_answer() {
+            Form::Single(media_type) => Some(media_type),
+            Form::Stream(_) => None,
+        }
     }
 
     #[test]
@@ -149,5 +211,44 @@ mod tests {
         for none in ["text/html", "application/json;q=0", "image/png, text/*", "", "application/json; charset=utf-16"] {
             assert_eq!(wanted(Some(none)), None, "{none}");
         }
+    }
+
+    #[test]
+    fn streams_are_asked_for_by_name_in_any_order() {
+        const APOLLO: &str = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0";
+        let many = |accept: &str| accepted(Some(accept)).and_then(|accepted| accepted.for_many_answers());
+        let one = |accept: &str| accepted(Some(accept)).map(|accepted| accepted.for_one_answer());
+        let (events, parts) = (Some(StreamType::EventStream), Some(StreamType::Multipart));
+        for (accept, stream_type) in [
+            ("text/event-stream", events),
+            ("application/json, text/event-stream;q=0.1", events),
+            ("text/event-stream, multipart/mixed", events),
+            (APOLLO, parts),
+            (&format!("application/json, {APOLLO}"), parts),
+            (&format!("{APOLLO}, application/graphql-response+json, application/json;q=0.9"), parts),
+            ("Multipart/Mixed; subscriptionspec=\"1.0\"; boundary=\"-\"", parts),
+            (&format!("{APOLLO}, text/event-stream"), parts),
+            (&format!("text/event-stream, {APOLLO}"), events),
+            (&format!("text/event-stream;q=0.5, {APOLLO};q=0.6"), parts),
+            (&format!("text/event-stream;q=0, {APOLLO}"), parts),
+            ("multipart/mixed, application/json", None),
+            ("multipart/mixed;subscriptionSpec=2.0, application/json", None),
+            ("*/*", None),
+            ("application/json", None),
+        ] {
+            assert_eq!(many(accept), stream_type, "{accept}");
+        }
+        let json = Form::Single(MediaType::Json);
+        for (accept, form) in [
+            ("text/event-stream", Form::Stream(StreamType::EventStream)),
+            ("text/event-stream, */*;q=0.1", Form::Stream(StreamType::EventStream)),
+            ("application/json, text/event-stream", json),
+            (APOLLO, Form::Stream(StreamType::Multipart)),
+            (&format!("{APOLLO}, application/json;q=0.9"), json),
+        ] {
+            assert_eq!(one(accept), Some(form), "{accept}");
+        }
+        assert_eq!(accepted(Some("multipart/mixed")), None);
+        assert_eq!(accepted(Some("text/event-stream;q=0")), None);
     }
 }

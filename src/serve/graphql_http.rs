@@ -1,18 +1,22 @@
-//! GraphQL over HTTP: POST and GET, by the specification (<https://graphql.github.io/graphql-over-http/draft/>).
+//! GraphQL over HTTP: POST and GET, by the specification (<https://graphql.github.io/graphql-over-http/draft/>), and
+//! answers one after the other where a client asks for a stream.
 
 mod body;
 mod refusal;
+mod streamed;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::accept::MediaType;
+use super::accept::{Accepted, MediaType};
+use super::stream::Streams;
 use super::{authorization, origin};
 use crate::auth::{Readers, Viewer};
-use crate::graphql::{Answer, Graph, GraphBody, GraphRequest, OperationKind, Verdict};
+use crate::graphql::{Answer, Graph, GraphBody, GraphRequest, Operation, OperationKind, Verdict};
 use refusal::Refusal;
 
 /// What asking needs.
@@ -22,6 +26,7 @@ pub(super) struct Asking {
     pub(super) readers: Readers,
     /// At most how many requests a batch has; 0 is no batches.
     pub(super) batch: usize,
+    pub(super) streams: Streams,
 }
 
 /// How a request came.
@@ -32,63 +37,69 @@ enum Way {
 }
 
 /// A request in a body, or a batch of them.
-pub(super) async fn post(
-    State(asking): State<Asking>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+pub(super) async fn post(State(asking): State<Asking>, parts: Parts, body: Result<Bytes, BytesRejection>) -> Response {
     let most = asking.batch;
-    asking.answer(&headers, &uri, Way::Post, || body::read(&headers, body, most)).await
+    asking.answer(&parts, Way::Post, || body::read(&parts.headers, body, most)).await
 }
 
-/// A query in the address.
+/// A request in the address.
 pub(super) async fn get(
     State(asking): State<Asking>,
-    uri: Uri,
-    headers: HeaderMap,
     parameters: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    parts: Parts,
 ) -> Response {
     let read = || {
         let Query(parameters) = parameters.map_err(|_| Refusal::bad_request("the address's query cannot be read"))?;
         GraphRequest::from_parameters(parameters).map(GraphBody::One).map_err(Refusal::bad_request)
     };
-    asking.answer(&headers, &uri, Way::Get, read).await
+    asking.answer(&parts, Way::Get, read).await
 }
 
 impl Asking {
     /// Negotiates, lets in, reads, executes, answers.
-    async fn answer(
-        &self,
-        headers: &HeaderMap,
-        uri: &Uri,
-        way: Way,
-        read: impl FnOnce() -> Result<GraphBody, Refusal>,
-    ) -> Response {
-        let Some(media_type) = MediaType::wanted(headers) else {
-            let message = "answers are application/graphql-response+json or application/json";
+    async fn answer(&self, parts: &Parts, way: Way, read: impl FnOnce() -> Result<GraphBody, Refusal>) -> Response {
+        let Some(accepted) = Accepted::read(&parts.headers) else {
+            let message = "answers are application/graphql-response+json or application/json, and of subscriptions \
+                           text/event-stream or multipart/mixed with subscriptionSpec=1.0";
             return Refusal::new(StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message).respond(MediaType::Json);
         };
-        if let Err(foreign) = origin::check(headers, uri, self.readers.is_open()) {
-            return Refusal::new(StatusCode::FORBIDDEN, foreign.code(), foreign.to_string()).respond(media_type);
-        }
-        let viewer = match authorization::viewer(&self.readers, headers) {
-            Ok(viewer) => viewer,
-            Err(denied) => {
-                let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", denied.to_string());
-                return refusal.respond(media_type);
+        let answered = match self.let_in(parts).and_then(|viewer| Ok((viewer, read()?))) {
+            Ok((viewer, GraphBody::One(request))) => self.answer_one(parts, accepted, request, viewer, way).await,
+            Ok((viewer, GraphBody::Batch(requests))) => {
+                let answers = self.execute_batch(requests, &viewer, way).await;
+                Ok(respond(StatusCode::OK, accepted.single_or_json(), answers))
             }
+            Err(refusal) => Err(refusal),
         };
-        match read() {
-            Ok(GraphBody::One(request)) => match self.execute(request, viewer, way, &mut 0).await {
-                Ok(answer) => respond(status(answer.verdict, media_type), media_type, answer.json.into_bytes()),
-                Err(refusal) => refusal.respond(media_type),
-            },
-            Ok(GraphBody::Batch(requests)) => {
-                respond(StatusCode::OK, media_type, self.execute_batch(requests, &viewer, way).await)
-            }
-            Err(refusal) => refusal.respond(media_type),
+        answered.unwrap_or_else(|refusal| refusal.respond(accepted.single_or_json()))
+    }
+
+    fn let_in(&self, parts: &Parts) -> Result<Viewer, Refusal> {
+        origin::check(&parts.headers, &parts.uri, self.readers.is_open())
+            .map_err(|foreign| Refusal::new(StatusCode::FORBIDDEN, foreign.code(), foreign.to_string()))?;
+        authorization::viewer(&self.readers, &parts.headers)
+            .map_err(|denied| Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", denied.to_string()))
+    }
+
+    async fn answer_one(
+        &self,
+        parts: &Parts,
+        accepted: Accepted,
+        request: GraphRequest,
+        viewer: Viewer,
+        way: Way,
+    ) -> Result<Response, Refusal> {
+        let operation = match self.graph.operation(request, viewer) {
+            Ok(operation) => operation,
+            Err(error) => return self.tell(parts, accepted.for_one_answer(), error.0),
+        };
+        if operation.kind == OperationKind::Subscription
+            && let Some(stream_type) = accepted.for_many_answers()
+        {
+            return self.subscribe(parts, accepted, stream_type, operation).await;
         }
+        let answer = self.execute(operation, way, &mut 0).await?;
+        self.tell(parts, accepted.for_one_answer(), answer)
     }
 
     /// Executes the requests of a batch one after the other: together they may cost what one may, and take as long.
@@ -96,37 +107,27 @@ impl Asking {
         let mut answers = Vec::with_capacity(requests.len());
         let mut spent = 0;
         for request in requests {
-            let answer = self.execute(request, viewer.clone(), way, &mut spent).await;
-            answers.push(answer.unwrap_or_else(Refusal::answer).json);
+            let answer = match self.graph.operation(request, viewer.clone()) {
+                Ok(operation) => self.execute(operation, way, &mut spent).await.unwrap_or_else(Refusal::answer),
+                Err(error) => error.0,
+            };
+            answers.push(answer.json);
         }
         format!("[{}]", answers.iter().map(|answer| &**answer).collect::<Vec<_>>().join(","))
     }
 
-    /// Executes a request. What it costs is added to what was spent before.
-    async fn execute(
-        &self,
-        request: GraphRequest,
-        viewer: Viewer,
-        way: Way,
-        spent: &mut u64,
-    ) -> Result<Answer, Refusal> {
-        let operation = match self.graph.operation(request, viewer) {
-            Ok(operation) => operation,
-            Err(error) => return Ok(error.0),
-        };
+    /// Executes an operation. What it costs is added to what was spent before.
+    async fn execute(&self, operation: Operation, way: Way, spent: &mut u64) -> Result<Answer, Refusal> {
+        const STREAMS: &str = "subscriptions go over a WebSocket, or are accepted as text/event-stream or as \
+                               multipart/mixed with subscriptionSpec=1.0";
         match operation.kind {
             OperationKind::Query => {}
             OperationKind::Mutation if way == Way::Post => {}
             OperationKind::Mutation => {
                 return Err(Refusal::only_by_post("GET is for queries: send a mutation by POST"));
             }
-            OperationKind::Subscription if way == Way::Get => {
-                let message = "GET is for queries: subscriptions go over a WebSocket (graphql-transport-ws)";
-                return Err(Refusal::only_by_post(message));
-            }
-            OperationKind::Subscription => {
-                return Err(Refusal::bad_request("subscriptions go over a WebSocket (graphql-transport-ws)"));
-            }
+            OperationKind::Subscription if way == Way::Get => return Err(Refusal::only_by_post(STREAMS)),
+            OperationKind::Subscription => return Err(Refusal::bad_request(STREAMS)),
         }
         *spent = spent.saturating_add(operation.complexity);
         let most = self.graph.limits().complexity;

@@ -1,9 +1,12 @@
 //! Connections: accepted, bounded, and ended in peace.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::{Extensions, Request};
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -21,8 +24,25 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long to wait when the system has no connection to give, as when files run out.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stop`, then lets requests that are under way finish.
-pub async fn run(listener: TcpListener, router: Router, connections: usize, stop: CancellationToken) {
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    /// Its address, or that of the proxy before it.
+    pub(super) address: IpAddr,
+    /// Cuts the connection off.
+    pub(super) cut: CancellationToken,
+}
+
+impl Client {
+    /// The client of a request.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        let nobody = || Self { address: Ipv4Addr::UNSPECIFIED.into(), cut: CancellationToken::new() };
+        extensions.get().cloned().unwrap_or_else(nobody)
+    }
+}
+
+/// Serves until `stop`, then lets requests that are under way finish; streams have so long to leave.
+pub async fn run(listener: TcpListener, router: Router, connections: usize, drain: Duration, stop: CancellationToken) {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(HEAD_TIMEOUT)).max_concurrent_streams(100);
@@ -31,8 +51,8 @@ pub async fn run(listener: TcpListener, router: Router, connections: usize, stop
     let accept = async {
         loop {
             let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
+            let (stream, address) = match listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");
                     tokio::time::sleep(PAUSE).await;
@@ -41,12 +61,20 @@ pub async fn run(listener: TcpListener, router: Router, connections: usize, stop
             };
             // Answers are small and awaited: none of them waits for another to fill its packet.
             _ = stream.set_nodelay(true);
-            let service = TowerToHyperService::new(router.clone());
+            let client = Client { address: address.ip(), cut: CancellationToken::new() };
+            let cut = client.cut.clone();
+            let router = TowerToHyperService::new(router.clone());
+            let service = service_fn(move |mut request: Request<_>| {
+                request.extensions_mut().insert(client.clone());
+                router.call(request)
+            });
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
             let connection = graceful.watch(connection);
             tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(error, "a connection ended early");
+                match cut.run_until_cancelled(connection).await {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => tracing::debug!(error, "a connection ended early"),
+                    None => tracing::debug!("a connection was cut off"),
                 }
                 drop(place);
             });
@@ -54,7 +82,7 @@ pub async fn run(listener: TcpListener, router: Router, connections: usize, stop
     };
     _ = stop.run_until_cancelled(accept).await;
     drop(listener);
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(GRACE + drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests were not done in time; ending without them");
     }
 }

@@ -7,7 +7,14 @@ use std::path::Path;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Where answers to GraphQL requests are made.
-const PLACES: [&str; 4] = ["src/graphql", "src/serve/graphql_http", "src/serve/graphql_http.rs", "src/serve/origin.rs"];
+const PLACES: [&str; 6] = [
+    "src/graphql",
+    "src/serve/graphql_http",
+    "src/serve/graphql_http.rs",
+    "src/serve/origin.rs",
+    "src/serve/stream",
+    "src/serve/subscribers.rs",
+];
 
 /// Whether a text looks like a code. Shorter ones are Okta's severities and the like.
 fn is_code(text: &str) -> bool {

@@ -43,7 +43,8 @@ pub(crate) fn settings(database: &TestDatabase) -> Settings {
         orgs: BTreeMap::from([(ORG.to_owned(), org)]),
         readers: Readers::default(),
         graphql: GraphqlSettings::default(),
-        limits: Limits::default(),
+        // Who stops a gateway here does not want to wait for it.
+        limits: Limits { drain_seconds: 0, ..Limits::default() },
         warnings: Vec::new(),
     }
 }

@@ -79,6 +79,12 @@ async fn clients_do_what_their_page_says() {
 }
 
 #[tokio::test]
+async fn clients_subscribe_and_resume_over_every_protocol() {
+    let gateway = start_with_reader().await;
+    run_beside_events(&gateway, "subscriptions.mjs", &[&gateway.url("/graphql"), TOKEN]).await;
+}
+
+#[tokio::test]
 async fn http_is_as_graphql_over_http_wants_it() {
     let gateway = Gateway::start().await;
     run("http_audit.mjs", &[&gateway.url("/graphql")]).await;

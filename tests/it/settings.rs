@@ -147,6 +147,9 @@ fn a_limit_has_its_bounds() {
         "sockets",
         "operations_per_socket",
         "connection_init_seconds",
+        "sockets_per_client",
+        "streams",
+        "streams_per_client",
         "socket_write_seconds",
         "socket_ping_seconds",
         "query_body_bytes",
@@ -177,7 +180,7 @@ fn a_limit_has_its_bounds() {
         }
     }
     Place::new(format!("[limits]\n{}", settings(1))).check(&[]).assert_right(&["[[readers]]", "hook secret"]);
-    let off = Place::new("limits = {batch = 0, persisted_bytes = 0}");
+    let off = Place::new("limits = {batch = 0, persisted_bytes = 0, drain_seconds = 0}");
     off.check(&[]).assert_right(&["[[readers]]", "hook secret"]);
     let large = Place::new("limits = {batch = 1_000_001}").check(&[]);
     large.assert_fault("limits.batch: ", "must be from 0 to 1000000");

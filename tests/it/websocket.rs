@@ -226,8 +226,10 @@ async fn an_operation_that_is_refused_gets_an_error_and_the_socket_goes_on() {
         ("{ syncEvents { uuid } }", json!({})),
         ("subscription { syncEvents { uuid } __typename }", json!({})),
         ("subscription { a: syncEvents { uuid } b: syncEvents { uuid } }", json!({})),
-        ("subscription { ...Root } fragment Root on Subscription { syncEvents { uuid } }", json!({})),
-        ("subscription { ... on Subscription { syncEvents { uuid } } }", json!({})),
+        ("subscription { ...Root } fragment Root on Query { syncEvents { uuid } }", json!({})),
+        ("subscription { ...Root } fragment Root on Subscription { syncEvents { uuid } __typename }", json!({})),
+        ("subscription { __typename }", json!({})),
+        ("subscription ($yes: Boolean!) { syncEvents @include(if: $yes) { uuid } }", json!({"yes": true})),
         ("subscription { syncEvents(filter: {eventTypes: [\"a*b\"]}) { uuid } }", json!({})),
         ("query A { __typename } query B { __typename }", json!({})),
         ("", json!({})),
@@ -288,14 +290,14 @@ async fn a_close_is_answered() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_stops_closes_every_socket_with_1001() {
+async fn a_gateway_that_stops_closes_every_socket_with_1012() {
     let gateway = Gateway::start().await;
     let mut sockets = vec![gateway.quiet_socket().await, gateway.socket().await, gateway.socket().await];
     sockets[2].subscribe("1", LIVE, json!({})).await;
     sockets[2].settle().await;
     let stopping = tokio::spawn(gateway.stop());
     for socket in &mut sockets {
-        assert_eq!(socket.close_code().await, Some(1001));
+        assert_eq!(socket.close_code().await, Some(1012));
     }
     stopping.await.unwrap();
 }

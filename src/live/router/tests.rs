@@ -46,8 +46,8 @@ fn request(key: &str, filter: Filter, told: &Arc<AtomicUsize>) -> FeedRequest {
     FeedRequest { key: key.into(), filter, tell, with_details: false }
 }
 
-fn some(values: &[&str]) -> Option<Vec<String>> {
-    Some(values.iter().map(|value| (*value).to_owned()).collect())
+fn list(values: &[&str]) -> Vec<String> {
+    values.iter().map(|value| (*value).to_owned()).collect()
 }
 
 fn positions(told: Option<Vec<Told>>) -> Option<Vec<i64>> {
@@ -60,15 +60,19 @@ fn an_event_reaches_the_feeds_that_want_it_and_no_others() {
     let types = |types: &[&str]| types.iter().map(|text| EventTypePattern::parse(text)).collect::<Option<Vec<_>>>();
     let filters = [
         ("everything", Filter::default()),
-        ("instances", Filter { application_instances: some(&["0oa1", "0oa2"]), ..Filter::default() }),
-        ("application", Filter { applications: some(&["slack"]), ..Filter::default() }),
+        ("instances", Filter { application_instances: Some(list(&["0oa1", "0oa2"])), ..Filter::default() }),
+        ("application", Filter { applications: Some(list(&["slack"])), ..Filter::default() }),
         ("types", Filter { event_types: types(&["a.b", "a.c"]), ..Filter::default() }),
         ("family", Filter { event_types: types(&["a.*"]), ..Filter::default() }),
         (
             "both",
-            Filter { application_instances: some(&["0oa1"]), applications: some(&["slack"]), ..Filter::default() },
+            Filter {
+                application_instances: Some(list(&["0oa1"])),
+                applications: Some(list(&["slack"])),
+                ..Filter::default()
+            },
         ),
-        ("nothing", Filter { application_instances: some(&[]), ..Filter::default() }),
+        ("nothing", Filter { application_instances: Some(list(&[])), ..Filter::default() }),
     ];
     let feeds: Vec<_> = filters.into_iter().map(|(key, filter)| router.join(request(key, filter, &told))).collect();
     let events = [
@@ -85,9 +89,9 @@ fn an_event_reaches_the_feeds_that_want_it_and_no_others() {
     for feed in &feeds {
         router.leave(feed);
     }
-    let routes = router.routes();
-    assert!(routes.by_key.is_empty() && routes.others.is_empty());
-    assert!(routes.by_instance.is_empty() && routes.by_application.is_empty() && routes.by_type.is_empty());
+    let left = router.routes();
+    assert!(left.by_key.is_empty() && left.others.is_empty());
+    assert!(left.by_instance.is_empty() && left.by_application.is_empty() && left.by_type.is_empty());
 }
 
 #[test]
@@ -110,7 +114,7 @@ fn who_wants_the_same_is_told_the_same_once() {
 #[test]
 fn what_feeds_hold_is_bounded_together() {
     let (router, told) = (Router::new(Position::START, 10), Arc::default());
-    let quiet = router.join(request("quiet", Filter { orgs: some(&["other"]), ..Filter::default() }, &told));
+    let quiet = router.join(request("quiet", Filter { orgs: Some(list(&["other"])), ..Filter::default() }, &told));
     let feeds = ["a", "b"].map(|key| router.join(request(key, Filter::default(), &told)));
     for position in 1..=100 {
         router.route(&[event(position, "0oa1", None, "a")], Position::new(position));

@@ -19,10 +19,12 @@ impl Close {
         Self { code, reason: Cow::Borrowed(reason) }
     }
 
-    /// The gateway stops; clients connect again, and resume.
-    pub(super) const GOING_AWAY: Self = Self::new(1001, "The gateway is stopping");
+    /// The client said that it goes.
+    pub(super) const TERMINATED: Self = Self::new(1000, "Terminated");
     /// The client does not answer.
     pub(super) const SILENT: Self = Self::new(1011, "No answer to a ping");
+    /// The gateway stops; clients connect again, and resume.
+    pub(super) const RESTARTING: Self = Self::new(1012, "The gateway is stopping: resume from the last position");
     /// The client reads too slowly; clients connect again, and resume.
     pub(super) const TOO_SLOW: Self = Self::new(1013, "Too slow: resume from the last position");
     /// A `subscribe` before the acknowledgement.
@@ -44,6 +46,11 @@ impl Close {
     /// An operation with the id of one that runs.
     pub(super) fn duplicate(id: &str) -> Self {
         Self { code: 4409, reason: Cow::Owned(format!("Subscriber for {id} already exists")) }
+    }
+
+    /// The reason, in words.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
     }
 
     pub(super) fn frame(&self) -> CloseFrame {

@@ -4,14 +4,17 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
+use bytes::Bytes;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
+use super::super::happenings::Happening;
+use super::Context;
 use super::close::Close;
-use super::message::{self, ClientMessage};
-use super::operations::{Happening, Operations};
-use super::{Context, PROTOCOL};
+use super::message::ClientMessage;
+use super::operations::Operations;
+use super::protocol::Protocol;
 use crate::auth::Viewer;
 use crate::graphql::{Answer, GraphRequest};
 
@@ -24,6 +27,7 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 /// One client's socket.
 pub(super) struct Connection {
     socket: WebSocket,
+    protocol: Protocol,
     context: Context,
     /// Who asks, if the request's header told it.
     known: Option<Viewer>,
@@ -38,30 +42,22 @@ pub(super) struct Connection {
 type Flow = ControlFlow<Option<Close>>;
 
 impl Connection {
-    pub(super) fn new(socket: WebSocket, context: Context, known: Option<Viewer>) -> Self {
-        Self { socket, context, known, viewer: None, operations: Operations::default(), has_spoken: true }
+    pub(super) fn new(socket: WebSocket, protocol: Protocol, context: Context, known: Option<Viewer>) -> Self {
+        let operations = Operations::default();
+        Self { socket, protocol, context, known, viewer: None, operations, has_spoken: true }
     }
 
     /// Speaks with the client until one of the two has enough.
     pub(super) async fn run(mut self) {
-        let end = if self.socket.protocol().is_some_and(|protocol| protocol == PROTOCOL) {
-            self.converse().await
-        } else {
-            Some(Close::PROTOCOL)
-        };
-        if let Some(close) = end {
-            tracing::debug!(code = close.code, "closing a socket");
-            metrics::counter!("sluice_sockets_closed_total", "code" => close.code.to_string()).increment(1);
-            _ = timeout(CLOSE_PATIENCE, async {
-                _ = self.socket.send(Message::Close(Some(close.frame()))).await;
-                while let Some(Ok(_)) = self.socket.next().await {}
-            })
-            .await;
+        if let Some(reason) = self.converse().await {
+            close(self.socket, &reason).await;
         }
     }
 
     async fn converse(&mut self) -> Option<Close> {
-        let stop = self.context.sockets.stop.clone();
+        let subscribers = self.context.subscribers.clone();
+        let dismissed = subscribers.dismissed();
+        tokio::pin!(dismissed);
         let init_deadline = sleep(self.context.options.init_timeout);
         tokio::pin!(init_deadline);
         let period = self.context.options.ping_interval;
@@ -72,7 +68,7 @@ impl Connection {
                 (id, happening) = self.operations.next() => self.tell(&id, happening).await,
                 () = &mut init_deadline, if self.viewer.is_none() => Flow::Break(Some(Close::INIT_TIMEOUT)),
                 _ = ping.tick(), if self.viewer.is_some() => self.ping().await,
-                () = stop.cancelled() => Flow::Break(Some(Close::GOING_AWAY)),
+                () = &mut dismissed => Flow::Break(Some(Close::RESTARTING)),
             };
             if let Flow::Break(end) = flow {
                 return end;
@@ -100,16 +96,30 @@ impl Connection {
             None => return Flow::Break(None),
         };
         self.has_spoken = true;
-        match ClientMessage::read(&text) {
-            Ok(ClientMessage::ConnectionInit(payload)) => self.init(&payload).await,
-            Ok(ClientMessage::Ping(payload)) => self.send(message::pong(payload)).await,
-            Ok(ClientMessage::Pong) => Flow::Continue(()),
-            Ok(ClientMessage::Subscribe(id, request)) => self.subscribe(&id, request).await,
-            Ok(ClientMessage::Complete(id)) => {
-                self.operations.end(&id);
-                Flow::Continue(())
+        let said = match self.protocol.read(&text) {
+            Ok(said) => said,
+            Err(fault) => return self.complain(fault).await,
+        };
+        match said {
+            ClientMessage::ConnectionInit(payload) => self.init(&payload).await,
+            ClientMessage::Ping(payload) => self.send(Protocol::pong(payload)).await,
+            ClientMessage::Pong => Flow::Continue(()),
+            ClientMessage::Subscribe(id, request) => self.subscribe(&id, request).await,
+            ClientMessage::Complete(id) => {
+                let has_run = self.operations.end(&id);
+                match self.protocol.stopped(&id).filter(|_| has_run) {
+                    Some(confirmed) => self.send(confirmed).await,
+                    None => Flow::Continue(()),
+                }
             }
-            Err(close) => Flow::Break(Some(close)),
+            ClientMessage::Terminate => Flow::Break(Some(Close::TERMINATED)),
+        }
+    }
+
+    async fn complain(&mut self, fault: Close) -> Flow {
+        match self.protocol.complaint(&fault) {
+            Some(complaint) => self.send(complaint).await,
+            None => Flow::Break(Some(fault)),
         }
     }
 
@@ -122,9 +132,19 @@ impl Connection {
             Some((_, value)) => self.context.readers.identify(value.as_str()).ok(),
             None => self.known.take().or_else(|| self.context.readers.identify(None).ok()),
         };
-        let Some(viewer) = viewer else { return Flow::Break(Some(Close::FORBIDDEN)) };
+        let Some(viewer) = viewer else {
+            if let Some(denied) = self.protocol.denied() {
+                _ = self.send(denied).await;
+            }
+            return Flow::Break(Some(Close::FORBIDDEN));
+        };
         self.viewer = Some(viewer);
-        self.send(message::ACK.to_owned()).await
+        for message in self.protocol.acknowledged() {
+            if let gone @ Flow::Break(_) = self.feed((*message).to_owned()).await {
+                return gone;
+            }
+        }
+        self.write(Write::Flush).await
     }
 
     async fn subscribe(&mut self, id: &str, request: GraphRequest) -> Flow {
@@ -135,55 +155,63 @@ impl Connection {
         let most = self.context.options.operations_per_socket;
         if self.operations.len() >= most {
             let text = format!("{most} operations run on this socket already (limits.operations_per_socket)");
-            return self.send(message::error(id, &Answer::refusal("TOO_MANY_OPERATIONS", text).errors)).await;
+            return self.send(self.protocol.error(id, &Answer::refusal("TOO_MANY_OPERATIONS", text).errors)).await;
         }
         match self.context.graph.operation(request, viewer) {
             Ok(operation) => {
                 self.operations.start(id, &self.context.graph, operation);
                 Flow::Continue(())
             }
-            Err(error) => self.send(message::error(id, &error.0.errors)).await,
+            Err(error) => self.send(self.protocol.error(id, &error.0.errors)).await,
         }
     }
 
     /// Tells what happened to an operation, and what else is ready to be told, in one go.
     async fn tell(&mut self, id: &str, happening: Happening) -> Flow {
-        let mut told = self.feed(id, happening).await;
+        let mut told = self.tell_one(id, happening).await;
         for _ in 1..BATCH {
             if told.is_break() {
                 return told;
             }
             let Some((id, happening)) = self.operations.next().now_or_never() else { break };
-            told = self.feed(&id, happening).await;
+            told = self.tell_one(&id, happening).await;
         }
         if told.is_break() { told } else { self.write(Write::Flush).await }
     }
 
-    async fn feed(&mut self, id: &str, happening: Happening) -> Flow {
+    async fn tell_one(&mut self, id: &str, happening: Happening) -> Flow {
         let text = match happening {
-            Happening::Next(answer) => message::next(id, &answer.json),
+            Happening::Started(progress) => {
+                self.operations.started(id, progress);
+                return Flow::Continue(());
+            }
+            Happening::Next(answer) => self.protocol.next(id, &answer.json),
             Happening::Error(answer) => {
                 self.operations.end(id);
-                message::error(id, &answer.errors)
+                self.protocol.error(id, &answer.errors)
             }
             Happening::Complete => {
                 self.operations.end(id);
-                message::complete(id)
+                self.protocol.complete(id)
             }
         };
-        self.write(Write::Feed(text)).await
+        self.feed(text).await
+    }
+
+    async fn feed(&mut self, text: String) -> Flow {
+        self.write(Write::Feed(Message::Text(text.into()))).await
     }
 
     async fn send(&mut self, text: String) -> Flow {
-        self.write(Write::Send(text)).await
+        self.write(Write::Send(Message::Text(text.into()))).await
     }
 
     /// Writes within the time that a client has to take it.
     async fn write(&mut self, what: Write) -> Flow {
         let written = async {
             match what {
-                Write::Feed(text) => self.socket.feed(Message::Text(text.into())).await,
-                Write::Send(text) => self.socket.send(Message::Text(text.into())).await,
+                Write::Feed(message) => self.socket.feed(message).await,
+                Write::Send(message) => self.socket.send(message).await,
                 Write::Flush => self.socket.flush().await,
             }
         };
@@ -197,16 +225,34 @@ impl Connection {
         }
     }
 
+    /// Asks whether the client still lives, and tells how far its subscriptions are.
     async fn ping(&mut self) -> Flow {
         if !std::mem::take(&mut self.has_spoken) {
             return Flow::Break(Some(Close::SILENT));
         }
-        self.send(message::PING.to_owned()).await
+        let beat = self.protocol.beat(self.operations.progress());
+        if !self.protocol.beat_is_answered()
+            && let gone @ Flow::Break(_) = self.write(Write::Feed(Message::Ping(Bytes::new()))).await
+        {
+            return gone;
+        }
+        self.send(beat).await
     }
 }
 
+/// Closes a socket, and waits a moment for the client's answer.
+pub(super) async fn close(mut socket: WebSocket, reason: &Close) {
+    tracing::debug!(code = reason.code, "closing a socket");
+    metrics::counter!("sluice_sockets_closed_total", "code" => reason.code.to_string()).increment(1);
+    _ = timeout(CLOSE_PATIENCE, async {
+        _ = socket.send(Message::Close(Some(reason.frame()))).await;
+        while let Some(Ok(_)) = socket.next().await {}
+    })
+    .await;
+}
+
 enum Write {
-    Feed(String),
-    Send(String),
+    Feed(Message),
+    Send(Message),
     Flush,
 }

@@ -1,10 +1,13 @@
-//! The messages of graphql-transport-ws.
+//! What clients say, whichever sub-protocol they say it in, and what the frames of both have in common.
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::close::Close;
 use crate::graphql::GraphRequest;
+
+/// The longest id of an operation, in bytes: the gateway keeps it.
+const LONGEST_ID: usize = 256;
 
 /// What a client says.
 #[derive(Debug, PartialEq)]
@@ -19,119 +22,69 @@ pub(super) enum ClientMessage {
     Subscribe(String, GraphRequest),
     /// It ends an operation.
     Complete(String),
+    /// It goes.
+    Terminate,
 }
 
+/// A message as both sub-protocols write it.
 #[derive(Deserialize)]
-struct Raw {
+pub(super) struct RawMessage {
     #[serde(rename = "type")]
-    kind: String,
+    pub(super) kind: String,
     id: Option<String>,
     payload: Option<Value>,
 }
 
-impl ClientMessage {
-    /// Reads a message.
-    ///
-    /// # Errors
-    /// With what to close the socket.
+impl RawMessage {
     pub(super) fn read(text: &str) -> Result<Self, Close> {
-        let raw: Raw =
-            serde_json::from_str(text).map_err(|error| Close::invalid(format!("Invalid message: {error}")))?;
-        let id = || {
-            raw.id
-                .clone()
-                .filter(|id| !id.is_empty())
-                .ok_or_else(|| Close::invalid(format!("{} needs an id", raw.kind)))
-        };
-        let object = |payload: Option<Value>| match payload {
+        serde_json::from_str(text).map_err(|error| Close::invalid(format!("Invalid message: {error}")))
+    }
+
+    /// The operation's id, which must be there.
+    pub(super) fn id(&self) -> Result<String, Close> {
+        match &self.id {
+            Some(id) if (1..=LONGEST_ID).contains(&id.len()) => Ok(id.clone()),
+            _ => Err(Close::invalid(format!("{} needs an id of 1 to {LONGEST_ID} bytes", self.kind))),
+        }
+    }
+
+    /// The payload, which must be an object, or left out.
+    pub(super) fn object(self) -> Result<Map<String, Value>, Close> {
+        match self.payload {
             None | Some(Value::Null) => Ok(Map::new()),
             Some(Value::Object(object)) => Ok(object),
-            Some(_) => Err(Close::invalid(format!("the payload of {} must be an object", raw.kind))),
-        };
-        match raw.kind.as_str() {
-            "connection_init" => Ok(Self::ConnectionInit(object(raw.payload)?)),
-            "ping" => Ok(Self::Ping(Some(Value::Object(object(raw.payload)?)).filter(|payload| *payload != json!({})))),
-            "pong" => object(raw.payload).map(|_| Self::Pong),
-            "subscribe" => {
-                let request = serde_json::from_value(raw.payload.clone().unwrap_or_default())
-                    .map_err(|error| Close::invalid(format!("the payload of subscribe is not a request: {error}")))?;
-                Ok(Self::Subscribe(id()?, request))
-            }
-            "complete" => Ok(Self::Complete(id()?)),
-            unknown => Err(Close::invalid(format!("Unknown message type {unknown:?}"))),
+            Some(_) => Err(Close::invalid(format!("the payload of {} must be an object", self.kind))),
         }
+    }
+
+    /// The message that starts an operation.
+    pub(super) fn subscribe(self) -> Result<ClientMessage, Close> {
+        let id = self.id()?;
+        let request = serde_json::from_value(self.payload.unwrap_or_default())
+            .map_err(|error| Close::invalid(format!("the payload of {} is not a request: {error}", self.kind)))?;
+        Ok(ClientMessage::Subscribe(id, request))
+    }
+
+    pub(super) fn unknown(&self) -> Close {
+        Close::invalid(format!("Unknown message type {:?}", self.kind))
     }
 }
 
-/// The connection is accepted.
-pub(super) const ACK: &str = r#"{"type":"connection_ack"}"#;
-
-/// Asks the client for a sign of life.
-pub(super) const PING: &str = r#"{"type":"ping"}"#;
-
-/// Answers a ping, with what it brought.
-pub(super) fn pong(payload: Option<Value>) -> String {
-    payload.map_or_else(
-        || r#"{"type":"pong"}"#.to_owned(),
-        |payload| json!({ "type": "pong", "payload": payload }).to_string(),
-    )
+/// A message with an operation's id.
+pub(super) fn of_operation(kind: &str, id: &str) -> String {
+    head(kind, id) + "}"
 }
 
-/// An operation's answer, which is JSON already.
-pub(super) fn next(id: &str, answer: &str) -> String {
-    let mut message = head("next", id);
-    message.reserve(answer.len() + 12);
+/// A message with an operation's id and a payload, which is JSON already.
+pub(super) fn with_payload(kind: &str, id: &str, payload: &str) -> String {
+    let mut message = head(kind, id);
+    message.reserve(payload.len() + 12);
     message.push_str(",\"payload\":");
-    message.push_str(answer);
+    message.push_str(payload);
     message.push('}');
     message
 }
 
-/// An operation is refused, or ends with errors, which are a JSON list already.
-pub(super) fn error(id: &str, errors: &str) -> String {
-    head("error", id) + ",\"payload\":" + errors + "}"
-}
-
-/// An operation is over.
-pub(super) fn complete(id: &str) -> String {
-    head("complete", id) + "}"
-}
-
 fn head(kind: &str, id: &str) -> String {
     format!(r#"{{"type":"{kind}","id":{}"#, Value::from(id))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_message_closes_with_4400() {
-        for bad in [
-            "",
-            "{",
-            "[]",
-            "7",
-            r#"{"id":"1"}"#,
-            r#"{"type":"start"}"#,
-            r#"{"type":7}"#,
-            r#"{"type":"subscribe"}"#,
-            r#"{"type":"subscribe","id":"1"}"#,
-            r#"{"type":"subscribe","id":"","payload":{"query":"{a}"}}"#,
-            r#"{"type":"subscribe","id":"1","payload":{"query":7}}"#,
-            r#"{"type":"complete"}"#,
-            r#"{"type":"connection_init","payload":"x"}"#,
-            r#"{"type":"ping","payload":[]}"#,
-        ] {
-            assert_eq!(ClientMessage::read(bad).unwrap_err().code, 4400, "{bad}");
-        }
-    }
-
-    #[test]
-    fn frames_are_json() {
-        assert_eq!(next("a\"b", r#"{"data":null}"#), r#"{"type":"next","id":"a\"b","payload":{"data":null}}"#);
-        assert_eq!(error("1", "[]"), r#"{"type":"error","id":"1","payload":[]}"#);
-        assert_eq!(complete("1"), r#"{"type":"complete","id":"1"}"#);
-        assert_eq!(pong(None), r#"{"type":"pong"}"#);
-    }
 }

@@ -5,20 +5,12 @@ use std::sync::Arc;
 
 use futures_util::future::AbortHandle;
 use futures_util::stream::{Abortable, BoxStream, SelectAll};
-use futures_util::{Stream as _, StreamExt as _, stream};
+use futures_util::{Stream as _, StreamExt as _};
 
-use crate::graphql::{Answer, Graph, Operation, OperationKind};
-
-/// What happens to an operation.
-#[derive(Debug)]
-pub(super) enum Happening {
-    /// It has an answer.
-    Next(Answer),
-    /// It is refused, or ends with errors.
-    Error(Answer),
-    /// It is over.
-    Complete,
-}
+use super::super::happenings::{self, Happening};
+use crate::event::Position;
+use crate::graphql::{Graph, Operation};
+use crate::live::Progress;
 
 type Running = Abortable<BoxStream<'static, (Arc<str>, Happening)>>;
 
@@ -26,38 +18,64 @@ type Running = Abortable<BoxStream<'static, (Arc<str>, Happening)>>;
 #[derive(Default)]
 pub(super) struct Operations {
     running: SelectAll<Running>,
-    handles: HashMap<Arc<str>, AbortHandle>,
+    known: HashMap<Arc<str>, Known>,
+}
+
+/// What is known of an operation.
+struct Known {
+    handle: AbortHandle,
+    /// How far it is; None for what is no subscription, or has not started.
+    progress: Option<Progress>,
 }
 
 impl Operations {
     /// How many run.
     pub(super) fn len(&self) -> usize {
-        self.handles.len()
+        self.known.len()
     }
 
     /// Whether one with this id runs.
     pub(super) fn contains(&self, id: &str) -> bool {
-        self.handles.contains_key(id)
+        self.known.contains_key(id)
     }
 
     /// Starts an operation.
     pub(super) fn start(&mut self, id: &str, graph: &Graph, operation: Operation) {
         let id: Arc<str> = id.into();
         let (handle, registration) = AbortHandle::new_pair();
-        let happenings = happenings(graph, operation);
         let name = Arc::clone(&id);
-        let named = happenings.map(move |happening| (Arc::clone(&name), happening)).boxed();
+        let named = happenings::run(graph, operation).map(move |happening| (Arc::clone(&name), happening)).boxed();
         self.running.push(Abortable::new(named, registration));
-        self.handles.insert(id, handle);
+        self.known.insert(id, Known { handle, progress: None });
         metrics::gauge!("sluice_operations").increment(1);
     }
 
-    /// Ends an operation as the client wishes.
-    pub(super) fn end(&mut self, id: &str) {
-        if let Some(handle) = self.handles.remove(id) {
-            handle.abort();
-            metrics::gauge!("sluice_operations").decrement(1);
+    /// Learns how far an operation is.
+    pub(super) fn started(&mut self, id: &str, progress: Progress) {
+        if let Some(known) = self.known.get_mut(id) {
+            known.progress = Some(progress);
         }
+    }
+
+    /// Ends an operation; gives false where none of this id runs.
+    pub(super) fn end(&mut self, id: &str) -> bool {
+        let Some(known) = self.known.remove(id) else { return false };
+        known.handle.abort();
+        metrics::gauge!("sluice_operations").decrement(1);
+        true
+    }
+
+    /// How far all subscriptions of the socket are, and which they are; None where there are none, or one is about to
+    /// start.
+    pub(super) fn progress(&self) -> Option<(Position, Vec<&str>)> {
+        let mut ids = Vec::new();
+        let mut least = None;
+        for (id, known) in &self.known {
+            let position = known.progress.as_ref()?.get()?;
+            least = Some(least.map_or(position, |least: Position| least.min(position)));
+            ids.push(&**id);
+        }
+        Some((least?, ids))
     }
 
     /// What happens next. Waits for ever while nothing runs. What is lost by not waiting to the end comes again.
@@ -76,36 +94,5 @@ impl Operations {
 impl Drop for Operations {
     fn drop(&mut self) {
         metrics::gauge!("sluice_operations").decrement(u32::try_from(self.len()).unwrap_or(u32::MAX));
-    }
-}
-
-fn happenings(graph: &Graph, operation: Operation) -> BoxStream<'static, Happening> {
-    if operation.kind != OperationKind::Subscription {
-        let graph = graph.clone();
-        let answer = stream::once(async move { graph.execute(operation).await });
-        return answer.flat_map(|answer| stream::iter(last(answer))).boxed();
-    }
-    let answers = graph.subscribe(operation).answers.map(Some).chain(stream::once(async { None }));
-    let ended = answers.scan(false, |failed, answer| {
-        let happening = match answer {
-            Some(answer) if answer.has_errors() => {
-                *failed = true;
-                Some(Happening::Error(answer))
-            }
-            Some(answer) => Some(Happening::Next(answer)),
-            None if *failed => None,
-            None => Some(Happening::Complete),
-        };
-        std::future::ready(happening)
-    });
-    ended.boxed()
-}
-
-/// The only answer of a query or a mutation, and its end. Errors of single fields are part of the answer.
-fn last(answer: Answer) -> Vec<Happening> {
-    if answer.is_request_error() {
-        vec![Happening::Error(answer)]
-    } else {
-        vec![Happening::Next(answer), Happening::Complete]
     }
 }

@@ -1,0 +1,79 @@
+//! Server-sent events, in graphql-sse's mode of distinct connections: see
+//! <https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>.
+//!
+//! Each event's id is its position, so that `Last-Event-ID` resumes. An id by itself tells the quiet how far they are:
+//! browsers keep it, and dispatch nothing.
+
+use std::fmt::Write as _;
+
+use crate::event::Position;
+use crate::graphql::Answer;
+
+pub(super) const CONTENT_TYPE: &str = "text/event-stream; charset=utf-8";
+
+/// An answer. What ends a line begins another line of data, which the client puts together again.
+pub(super) fn write_next(out: &mut String, answer: &Answer) {
+    out.push_str("event: next\n");
+    if let Some(position) = answer.position {
+        write_id(out, position);
+    }
+    for line in lines(&answer.json) {
+        out.push_str("data: ");
+        out.push_str(line);
+        out.push('\n');
+    }
+    out.push('\n');
+}
+
+/// The end. With data, as browsers dispatch no event without.
+pub(super) fn write_complete(out: &mut String) {
+    out.push_str("event: complete\ndata:\n\n");
+}
+
+/// A position, or a comment.
+pub(super) fn write_beat(out: &mut String, position: Option<Position>) {
+    match position {
+        Some(position) => write_id(out, position),
+        None => out.push_str(":\n"),
+    }
+    out.push('\n');
+}
+
+fn write_id(out: &mut String, position: Position) {
+    _ = writeln!(out, "id: {position}");
+}
+
+/// The lines of a text; a line ends with `\n`, `\r` or both.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(end) = text.find(['\n', '\r']) else { return rest.take() };
+        let (line, after) = text.split_at(end);
+        rest = after.strip_prefix("\r\n").or_else(|| after.get(1..));
+        Some(line)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_an_answer_is_data() {
+        for (text, expected) in [
+            ("", &[""][..]),
+            ("{}", &["{}"]),
+            ("{\n\"a\":\r\n1\r}", &["{", "\"a\":", "1", "}"]),
+            ("\n\na\r", &["", "", "a", ""]),
+        ] {
+            assert_eq!(lines(text).collect::<Vec<_>>(), expected, "{text:?}");
+        }
+        let mut answer = Answer::refusal("UNAVAILABLE", "no");
+        answer.json = "{\n}".to_owned().into();
+        answer.position = Some(Position::new(7));
+        let mut out = String::new();
+        write_next(&mut out, &answer);
+        assert_eq!(out, "event: next\nid: 7\ndata: {\ndata: }\n\n");
+    }
+}

@@ -1,0 +1,38 @@
+//! Apollo's protocol of subscriptions over multipart HTTP: see
+//! <https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol>.
+
+use crate::graphql::Answer;
+
+pub(super) const CONTENT_TYPE: &str = "multipart/mixed; boundary=\"graphql\"; subscriptionSpec=\"1.0\"";
+
+/// The first boundary. Each part is followed by the next boundary at once, without which no client knows that the part is
+/// whole.
+pub(super) const OPENING: &str = "\r\n--graphql";
+
+/// An answer, in an object of its own, beside which there is place for what goes wrong with the stream.
+pub(super) fn write_payload(out: &mut String, answer: &Answer) {
+    write_part(out, &["{\"payload\":", &answer.json, "}"]);
+}
+
+/// A sign of life.
+pub(super) fn write_beat(out: &mut String) {
+    write_part(out, &["{}"]);
+}
+
+/// The end: the last boundary is closed.
+pub(super) fn write_end(out: &mut String) {
+    out.push_str("--\r\n");
+}
+
+/// The gateway stops. This is an error of the stream and not of the operation.
+pub(super) fn write_farewell(out: &mut String) {
+    let stopping = Answer::refusal("UNAVAILABLE", "the gateway is stopping: resume from the last position");
+    write_part(out, &["{\"payload\":null,\"errors\":", &stopping.errors, "}"]);
+    write_end(out);
+}
+
+fn write_part(out: &mut String, json: &[&str]) {
+    out.push_str("\r\ncontent-type: application/json\r\n\r\n");
+    out.extend(json.iter().copied());
+    out.push_str("\r\n--graphql");
+}

@@ -1,0 +1,74 @@
+//! The messages of `graphql-ws`, the older sub-protocol, which subscriptions-transport-ws speaks: see
+//! <https://github.com/apollographql/subscriptions-transport-ws/blob/master/PROTOCOL.md>.
+
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::close::Close;
+use super::message::{ClientMessage, RawMessage, of_operation, with_payload};
+
+/// The connection is accepted.
+pub(super) const ACK: &str = r#"{"type":"connection_ack"}"#;
+
+/// The connection lives. Clients expect it after the acknowledgement, and again and again from then on.
+pub(super) const KEEP_ALIVE: &str = r#"{"type":"ka"}"#;
+
+/// Reads a message.
+///
+/// # Errors
+/// What is wrong with it: this protocol tells it, and goes on.
+pub(super) fn read(text: &str) -> Result<ClientMessage, Close> {
+    let message = RawMessage::read(text)?;
+    match message.kind.as_str() {
+        "connection_init" => message.object().map(ClientMessage::ConnectionInit),
+        "start" => message.subscribe(),
+        "stop" => message.id().map(ClientMessage::Complete),
+        "connection_terminate" => Ok(ClientMessage::Terminate),
+        _ => Err(message.unknown()),
+    }
+}
+
+/// The connection is refused, or what came on it cannot be read.
+pub(super) fn connection_error(close: &Close) -> String {
+    json!({ "type": "connection_error", "payload": { "message": close.reason() } }).to_string()
+}
+
+/// An operation's answer, which is JSON already.
+pub(super) fn data(id: &str, answer: &str) -> String {
+    with_payload("data", id, answer)
+}
+
+/// An operation is refused, or ends with errors, which are a JSON list already: this protocol tells one.
+pub(super) fn error(id: &str, errors: &str) -> String {
+    let errors: Vec<&RawValue> = serde_json::from_str(errors).unwrap_or_default();
+    with_payload("error", id, errors.first().map_or("{}", |error| error.get()))
+}
+
+/// An operation is over.
+pub(super) fn complete(id: &str) -> String {
+    of_operation("complete", id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_own_messages_are_read_and_no_others() {
+        assert_eq!(read(r#"{"type":"stop","id":"1"}"#), Ok(ClientMessage::Complete("1".to_owned())));
+        assert_eq!(read(r#"{"type":"connection_terminate","id":null}"#), Ok(ClientMessage::Terminate));
+        for other in ["ping", "pong", "subscribe", "complete", "next"] {
+            assert!(read(&format!(r#"{{"type":"{other}","id":"1"}}"#)).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_an_object() {
+        assert_eq!(
+            error("1", r#"[{"message":"a"},{"message":"b"}]"#),
+            with_payload("error", "1", r#"{"message":"a"}"#)
+        );
+        let denied: serde_json::Value = serde_json::from_str(&connection_error(&Close::FORBIDDEN)).unwrap();
+        assert_eq!(denied, json!({"type": "connection_error", "payload": {"message": "Forbidden"}}));
+    }
+}

@@ -1,0 +1,98 @@
+//! The messages of `graphql-transport-ws`, see <https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>.
+
+use serde_json::{Value, json};
+
+use super::close::Close;
+use super::message::{ClientMessage, RawMessage, of_operation, with_payload};
+use crate::event::Position;
+
+/// The connection is accepted.
+pub(super) const ACK: &str = r#"{"type":"connection_ack"}"#;
+
+/// Reads a message.
+///
+/// # Errors
+/// With what to close the socket.
+pub(super) fn read(text: &str) -> Result<ClientMessage, Close> {
+    let message = RawMessage::read(text)?;
+    match message.kind.as_str() {
+        "connection_init" => message.object().map(ClientMessage::ConnectionInit),
+        "ping" => {
+            let payload = message.object()?;
+            Ok(ClientMessage::Ping(Some(payload).filter(|payload| !payload.is_empty()).map(Value::Object)))
+        }
+        "pong" => message.object().map(|_| ClientMessage::Pong),
+        "subscribe" => message.subscribe(),
+        "complete" => message.id().map(ClientMessage::Complete),
+        _ => Err(message.unknown()),
+    }
+}
+
+/// Asks the client for a sign of life, and tells how far its subscriptions are.
+pub(super) fn ping(progress: Option<(Position, Vec<&str>)>) -> String {
+    let Some((position, mut ids)) = progress else { return r#"{"type":"ping"}"#.to_owned() };
+    ids.sort_unstable();
+    json!({ "type": "ping", "payload": { "position": position.to_string(), "operations": ids } }).to_string()
+}
+
+/// Answers a ping, with what it brought.
+pub(super) fn pong(payload: Option<Value>) -> String {
+    match payload {
+        None => r#"{"type":"pong"}"#.to_owned(),
+        Some(payload) => json!({ "type": "pong", "payload": payload }).to_string(),
+    }
+}
+
+/// An operation's answer, which is JSON already.
+pub(super) fn next(id: &str, answer: &str) -> String {
+    with_payload("next", id, answer)
+}
+
+/// An operation is refused, or ends with errors, which are a JSON list already.
+pub(super) fn error(id: &str, errors: &str) -> String {
+    with_payload("error", id, errors)
+}
+
+/// An operation is over.
+pub(super) fn complete(id: &str) -> String {
+    of_operation("complete", id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_message_closes_with_4400() {
+        for bad in [
+            "",
+            "{",
+            "[]",
+            "7",
+            r#"{"id":"1"}"#,
+            r#"{"type":"start"}"#,
+            r#"{"type":7}"#,
+            r#"{"type":"subscribe"}"#,
+            r#"{"type":"subscribe","id":"1"}"#,
+            r#"{"type":"subscribe","id":"","payload":{"query":"{a}"}}"#,
+            r#"{"type":"subscribe","id":"1","payload":{"query":7}}"#,
+            r#"{"type":"complete"}"#,
+            r#"{"type":"connection_init","payload":"x"}"#,
+            r#"{"type":"ping","payload":[]}"#,
+        ] {
+            assert_eq!(read(bad).unwrap_err().code, 4400, "{bad}");
+        }
+        let long = format!(r#"{{"type":"complete","id":"{}"}}"#, "x".repeat(257));
+        assert_eq!(read(&long).unwrap_err().code, 4400);
+    }
+
+    #[test]
+    fn frames_are_json() {
+        assert_eq!(next("a\"b", r#"{"data":null}"#), r#"{"type":"next","id":"a\"b","payload":{"data":null}}"#);
+        assert_eq!(error("1", "[]"), r#"{"type":"error","id":"1","payload":[]}"#);
+        assert_eq!(complete("1"), r#"{"type":"complete","id":"1"}"#);
+        assert_eq!((pong(None), ping(None)), (r#"{"type":"pong"}"#.to_owned(), r#"{"type":"ping"}"#.to_owned()));
+        let told: Value = serde_json::from_str(&ping(Some((Position::new(7), vec!["b", "a"])))).unwrap();
+        assert_eq!(told, json!({"type": "ping", "payload": {"position": "7", "operations": ["a", "b"]}}));
+    }
+}

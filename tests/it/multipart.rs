@@ -1,0 +1,162 @@
+//! Apollo's subscriptions over multipart HTTP: parts, their payloads, and how they end.
+
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::events::sync_events;
+use crate::gateway::Gateway;
+
+const ACCEPT: &str = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The parts of a response.
+struct Parts {
+    response: Response,
+    read: Vec<u8>,
+}
+
+/// What is found between two boundaries.
+#[derive(Debug, PartialEq)]
+enum Part {
+    Json(Value),
+    /// The last boundary.
+    End,
+}
+
+impl Gateway {
+    fn multipart(&self, accept: &str, query: &str) -> RequestBuilder {
+        let request = self.client.post(self.url("/graphql")).header("accept", accept);
+        request.json(&json!({"query": query}))
+    }
+}
+
+impl Parts {
+    async fn open(request: RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let content_type = response.headers()["content-type"].to_str().unwrap();
+        assert_eq!(content_type, "multipart/mixed; boundary=\"graphql\"; subscriptionSpec=\"1.0\"");
+        let mut parts = Self { response, read: Vec::new() };
+        assert_eq!(parts.until("--graphql").await, "\r\n", "nothing comes before the first boundary");
+        parts
+    }
+
+    async fn until(&mut self, mark: &str) -> String {
+        loop {
+            if let Some(at) = self.read.windows(mark.len()).position(|text| text == mark.as_bytes()) {
+                let mut text: Vec<u8> = self.read.drain(..at + mark.len()).collect();
+                text.truncate(at);
+                return String::from_utf8(text).unwrap();
+            }
+            let bytes = timeout(PATIENCE, self.response.chunk()).await.expect("a part comes in time");
+            self.read.extend_from_slice(&bytes.unwrap().expect("the response goes on"));
+        }
+    }
+
+    /// The next part, which is whole with the boundary that follows it at once.
+    async fn part(&mut self) -> Part {
+        let head = self.until("\r\n").await;
+        if head == "--" {
+            assert_eq!(self.response.chunk().await.unwrap(), None, "nothing comes after the last boundary");
+            return Part::End;
+        }
+        assert_eq!(head, "", "a boundary ends its line");
+        assert_eq!(self.until("\r\n\r\n").await, "content-type: application/json");
+        Part::Json(serde_json::from_str(&self.until("\r\n--graphql").await).unwrap())
+    }
+
+    /// The next part that is no sign of life.
+    async fn told(&mut self) -> Part {
+        loop {
+            let part = self.part().await;
+            if part != Part::Json(json!({})) {
+                return part;
+            }
+        }
+    }
+}
+
+fn payload(position: u64) -> Part {
+    Part::Json(json!({"payload": {"data": {"syncEvents": {"position": position.to_string()}}}}))
+}
+
+#[tokio::test]
+async fn each_answer_is_the_payload_of_a_part() {
+    let gateway = Gateway::start().await;
+    gateway.deliver(&sync_events("one", 2)).await;
+    let query = "subscription { syncEvents(after: \"0\") { position } }";
+    for accept in [
+        ACCEPT,
+        &format!("{ACCEPT}, application/json"),
+        &format!("application/json, {ACCEPT}"),
+        &format!("application/graphql-response+json, application/json;q=0.9, {ACCEPT}"),
+        "multipart/mixed;subscriptionSpec=\"1.0\", */*",
+    ] {
+        let mut parts = Parts::open(gateway.multipart(accept, query)).await;
+        for position in 1..=2 {
+            assert_eq!(parts.told().await, payload(position), "{accept}");
+        }
+    }
+    let mut parts = Parts::open(gateway.multipart(ACCEPT, query)).await;
+    for position in 1..=3 {
+        assert_eq!(parts.told().await, payload(position));
+        if position == 2 {
+            gateway.deliver(&sync_events("one", 1)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_subscriber_gets_signs_of_life() {
+    let gateway = Gateway::start_with(|settings| settings.limits.socket_ping_seconds = 1).await;
+    let mut parts = Parts::open(gateway.multipart(ACCEPT, "subscription { syncEvents { position } }")).await;
+    for _ in 0..3 {
+        assert_eq!(parts.part().await, Part::Json(json!({})));
+    }
+}
+
+#[tokio::test]
+async fn an_error_before_the_start_is_an_answer_by_itself() {
+    let gateway = Gateway::start().await;
+    let accept = format!("{ACCEPT}, application/graphql-response+json, application/json;q=0.9");
+    for (query, status, code) in [
+        ("subscription {", 400, "GRAPHQL_PARSE_FAILED"),
+        ("subscription { nothing }", 400, "GRAPHQL_VALIDATION_FAILED"),
+        ("subscription { syncEvents(after: \"7\") { position } }", 200, "POSITION_AHEAD"),
+    ] {
+        let response = gateway.multipart(&accept, query).send().await.unwrap();
+        assert_eq!(response.headers()["content-type"], "application/graphql-response+json; charset=utf-8");
+        assert_eq!(response.status().as_u16(), status, "{query}");
+        let answer: Value = response.json().await.unwrap();
+        assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{query}");
+        let mut parts = Parts::open(gateway.multipart(ACCEPT, query)).await;
+        let Part::Json(part) = parts.told().await else { panic!("{query}") };
+        assert_eq!(part["payload"]["errors"][0]["extensions"]["code"], code, "{query}: who takes nothing else");
+        assert_eq!(parts.told().await, Part::End);
+    }
+}
+
+#[tokio::test]
+async fn a_query_is_json_where_that_is_accepted() {
+    let gateway = Gateway::start().await;
+    let accept = format!("{ACCEPT}, application/json;q=0.1");
+    let response = gateway.multipart(&accept, "{ __typename }").send().await.unwrap();
+    assert_eq!(response.json::<Value>().await.unwrap(), json!({"data": {"__typename": "Query"}}));
+    let mut parts = Parts::open(gateway.multipart(ACCEPT, "{ __typename }")).await;
+    assert_eq!(parts.told().await, Part::Json(json!({"payload": {"data": {"__typename": "Query"}}})));
+    assert_eq!(parts.told().await, Part::End);
+}
+
+#[tokio::test]
+async fn a_gateway_that_stops_tells_so_and_ends_the_parts() {
+    let gateway = Gateway::start().await;
+    let mut parts = Parts::open(gateway.multipart(ACCEPT, "subscription { syncEvents { position } }")).await;
+    let stopping = tokio::spawn(gateway.stop());
+    let Part::Json(part) = parts.told().await else { panic!("expected a part") };
+    assert_eq!((&part["payload"], &part["errors"][0]["extensions"]["code"]), (&json!(null), &json!("UNAVAILABLE")));
+    assert_eq!(parts.told().await, Part::End);
+    stopping.await.unwrap();
+}

@@ -1,0 +1,208 @@
+//! GraphQL over server-sent events: what is told, with which ids, and how one goes on.
+
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::event_stream::EventStream;
+use crate::events::{sync_event, sync_events, uuid};
+use crate::gateway::Gateway;
+
+const AFTER: &str = "subscription ($after: Position) { syncEvents(after: $after) { position } }";
+
+impl Gateway {
+    /// Gets what a browser's `EventSource` gets.
+    fn event_source(&self, query: &str, last_event_id: Option<&str>) -> RequestBuilder {
+        let mut url = reqwest::Url::parse(&self.url("/graphql")).unwrap();
+        url.query_pairs_mut().append_pair("query", query);
+        let request = self.client.get(url).header("accept", "text/event-stream");
+        last_event_id.into_iter().fold(request, |request, id| request.header("last-event-id", id))
+    }
+}
+
+#[tokio::test]
+async fn history_and_then_what_happens_each_with_its_position_as_id() {
+    let gateway = Gateway::start().await;
+    gateway.deliver(&sync_events("one", 3)).await;
+    for request in [
+        gateway.event_stream(AFTER, &json!({"after": "1"})),
+        gateway.event_source("subscription { syncEvents(after: \"1\") { position } }", None),
+    ] {
+        let mut stream = EventStream::open(request).await;
+        for position in ["2", "3"] {
+            assert_eq!(stream.sync_event().await, (position.to_owned(), json!({"position": position})));
+        }
+    }
+    let mut stream = EventStream::open(gateway.event_stream(AFTER, &json!({"after": "3"}))).await;
+    gateway.deliver(&sync_events("one", 1)).await;
+    assert_eq!(stream.sync_event().await.0, "4");
+}
+
+#[tokio::test]
+async fn the_last_event_id_wins_wherever_a_subscription_starts() {
+    let gateway = Gateway::start().await;
+    gateway.deliver(&sync_events("one", 5)).await;
+    let literal = "subscription { syncEvents(after: \"1\") { position } }";
+    let default = "subscription ($after: Position = \"1\") { syncEvents(after: $after) { position } }";
+    let fragment = "subscription { ...R } fragment R on Subscription { syncEvents(after: \"1\") { position } }";
+    let now = "subscription { syncEvents { position } }";
+    for query in [literal, default, fragment, now] {
+        let mut stream = EventStream::open(gateway.event_source(query, Some("3"))).await;
+        for position in ["4", "5"] {
+            assert_eq!(stream.sync_event().await.0, position, "{query}");
+        }
+    }
+    for after in [json!("1"), json!("4"), json!(null), json!("999")] {
+        let request = gateway.event_stream(AFTER, &json!({"after": after})).header("last-event-id", "3");
+        assert_eq!(EventStream::open(request).await.sync_event().await.0, "4", "{after}");
+    }
+    let empty = gateway.event_source(literal, Some(""));
+    assert_eq!(EventStream::open(empty).await.sync_event().await.0, "2", "an empty id is none");
+    for bad in ["x", "-1", "1.5", "99999999999999999999"] {
+        let response = gateway.event_source(literal, Some(bad)).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{bad}");
+        assert_eq!(response.json::<Value>().await.unwrap()["errors"][0]["extensions"]["code"], "BAD_REQUEST");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_before_its_first_event_can_be_resumed() {
+    let gateway = Gateway::start().await;
+    gateway.deliver(&sync_events("one", 2)).await;
+    let query = "subscription { syncEvents { position } }";
+    let mut stream = EventStream::open(gateway.event_source(query, None)).await;
+    let first = stream.frame().await;
+    assert_eq!((first.event, first.id.as_deref()), (None, Some("2")), "it starts from now");
+    drop(stream);
+    gateway.deliver(&sync_events("one", 1)).await;
+    let mut stream = EventStream::open(gateway.event_source(query, first.id.as_deref())).await;
+    assert_eq!(stream.sync_event().await.0, "3");
+}
+
+#[tokio::test]
+async fn a_quiet_subscriber_is_told_that_the_stream_lives_and_how_far_it_is() {
+    let gateway = Gateway::start_with(|settings| settings.limits.socket_ping_seconds = 1).await;
+    let query = "subscription { syncEvents(filter: {applicationInstances: [\"0oarare\"]}) { position } }";
+    let mut stream = EventStream::open(gateway.event_source(query, None)).await;
+    assert_eq!(stream.frame().await.id.as_deref(), Some("0"));
+    gateway.deliver(&sync_events("other", 7)).await;
+    let told = stream.frame().await;
+    assert_eq!((told.event, told.id.as_deref(), told.data.len()), (None, Some("7"), 0));
+    let told = stream.frame().await;
+    assert_eq!((told.event, told.id, told.comments), (None, None, 1), "nothing is new");
+    gateway.deliver(&[sync_event("rare")]).await;
+    assert_eq!(stream.sync_event().await.0, "8");
+}
+
+#[tokio::test]
+async fn lines_in_what_is_told_are_lines_of_data() {
+    let gateway = Gateway::start().await;
+    let event = sync_event("one");
+    let pretty = serde_json::to_string_pretty(&crate::events::delivery(std::slice::from_ref(&event))).unwrap();
+    gateway.post_hook(pretty.replace('\n', "\r\n")).await;
+    let query = "subscription { syncEvents(after: \"0\") { uuid eventDetails } }";
+    let mut stream = EventStream::open(gateway.event_source(query, None)).await;
+    let frame = stream.dispatched().await;
+    assert!(frame.data.len() > 10, "the event came in lines: {frame:?}");
+    let answer: Value = serde_json::from_str(&frame.data.join("\n")).unwrap();
+    assert_eq!(answer["data"]["syncEvents"]["eventDetails"], event);
+    assert_eq!(answer["data"]["syncEvents"]["uuid"], uuid(&event));
+}
+
+#[tokio::test]
+async fn a_query_is_answered_and_complete() {
+    let gateway = Gateway::start().await;
+    for request in
+        [gateway.event_stream("{ __typename }", &json!({})), gateway.event_source("{ __typename }", Some("7"))]
+    {
+        let mut stream = EventStream::open(request).await;
+        assert_eq!(stream.answer().await, (None, json!({"data": {"__typename": "Query"}})));
+        stream.completes().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_before_its_execution_is_told_in_the_stream() {
+    let gateway = Gateway::start().await;
+    for (query, code) in [
+        ("subscription {", "GRAPHQL_PARSE_FAILED"),
+        ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        ("subscription { a: syncEvents { uuid } b: syncEvents { uuid } }", "GRAPHQL_VALIDATION_FAILED"),
+        ("subscription { syncEvents(filter: {eventTypes: [\"a*b\"]}) { uuid } }", "BAD_USER_INPUT"),
+        ("subscription { syncEvents(after: \"7\") { uuid } }", "POSITION_AHEAD"),
+    ] {
+        let mut stream = EventStream::open(gateway.event_source(query, None)).await;
+        let (id, answer) = stream.answer().await;
+        assert_eq!((id, &answer["errors"][0]["extensions"]["code"]), (None, &json!(code)), "{query}");
+        stream.completes().await;
+    }
+}
+
+#[tokio::test]
+async fn what_http_refuses_is_told_by_its_status() {
+    let gateway = Gateway::start_with(|settings| {
+        settings.readers = sluice::auth::Readers::new(vec![("dashboard".to_owned(), "the token".into())]);
+    })
+    .await;
+    let query = "subscription { syncEvents { uuid } }";
+    let told = async |request: RequestBuilder| {
+        let response = request.send().await.unwrap();
+        assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/json"));
+        response.status().as_u16()
+    };
+    assert_eq!(told(gateway.event_source(query, None)).await, 401);
+    let known = |request: RequestBuilder| request.header("authorization", "Bearer the token");
+    assert_eq!(told(known(gateway.event_source(query, None)).header("origin", "https://evil.example")).await, 403);
+    assert_eq!(told(known(gateway.event_source("", None))).await, 400);
+    let refused = gateway.client.get(gateway.url("/graphql?query={__typename}")).header("accept", "text/html");
+    assert_eq!(told(known(refused)).await, 406);
+    EventStream::open(known(gateway.event_source(query, None))).await;
+}
+
+#[tokio::test]
+async fn a_client_that_goes_leaves_nothing_behind() {
+    let gateway = Gateway::start_with(|settings| settings.limits.streams = 1).await;
+    let query = "subscription { syncEvents { uuid } }";
+    let stream = EventStream::open(gateway.event_source(query, None)).await;
+    let refused = gateway.event_source(query, None).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.json::<Value>().await.unwrap()["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+    drop(stream);
+    while gateway.event_source(query, None).send().await.unwrap().status() != StatusCode::OK {
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_cut_off_and_resumes_without_a_loss() {
+    let gateway = Gateway::start_with(|settings| settings.limits.socket_write_seconds = 1).await;
+    let mut events = sync_events("large", 160);
+    for event in &mut events {
+        event["displayMessage"] = "x".repeat(100_000).into();
+    }
+    gateway.deliver(&events).await;
+    let query = "subscription { syncEvents(after: \"0\") { message position } }";
+    let mut stream = EventStream::open(gateway.event_source(query, None)).await;
+    sleep(Duration::from_secs(3)).await;
+    let mut last = 0_usize;
+    loop {
+        match stream.try_frame().await {
+            Ok(Some(frame)) if frame.event.is_some() => {
+                let id = frame.id.unwrap();
+                last += 1;
+                assert_eq!(id, last.to_string());
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the stream ended well"),
+            Err(_) => break,
+        }
+    }
+    assert!(last < events.len(), "everything was told");
+    let mut stream = EventStream::open(gateway.event_source(query, Some(&last.to_string()))).await;
+    for expected in last + 1..=events.len() {
+        assert_eq!(stream.sync_event().await.0, expected.to_string());
+    }
+}
