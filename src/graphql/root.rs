@@ -77,7 +77,7 @@ impl Root<'_> {
                     unconditional(&spread.node.directives)?;
                     let name = &spread.node.fragment_name.node;
                     let Some(fragment) = self.document.fragments.get(name) else {
-                        return Err(invalid(format!("there is no fragment {name:?}")));
+                        return Err(invalid(format!("there is no fragment {:?}", name.as_str())));
                     };
                     on_root(fragment.node.type_condition.node.on.node.as_str())?;
                     // What it adds is there already.

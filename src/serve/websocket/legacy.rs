@@ -68,9 +68,7 @@ mod tests {
             error("1", r#"[{"message":"a"},{"message":"b"}]"#),
             with_payload("error", "1", r#"{"message":"a"}"#)
         );
-        assert_eq!(
-            connection_error(&Close::FORBIDDEN),
-            r#"{"type":"connection_error","payload":{"message":"Forbidden"}}"#
-        );
+        let denied: serde_json::Value = serde_json::from_str(&connection_error(&Close::FORBIDDEN)).unwrap();
+        assert_eq!(denied, json!({"type": "connection_error", "payload": {"message": "Forbidden"}}));
     }
 }
