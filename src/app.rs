@@ -60,8 +60,7 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     };
     // Subscribers are told what happens until each has left.
     let live_stop = CancellationToken::new();
-    let _ends_with_this = live_stop.clone().drop_guard();
-    let live = Live::start(log.clone(), &live_options, live_stop);
+    let live = Live::start(log.clone(), &live_options, live_stop.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::name_events(store.clone())));
     tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::add_words(store.clone())));
     let upkeep = metrics.clone();
@@ -82,6 +81,7 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     if timeout(options.drain + SOCKET_GRACE, subscribers.gone()).await.is_err() {
         tracing::warn!("some sockets did not close in time");
     }
+    live_stop.cancel();
     store.close().await;
     tokio::task::spawn_blocking(move || drop(database)).await?;
     tracing::info!("stopped");

@@ -73,6 +73,11 @@ fn describe() {
     metrics::describe_gauge!("sluice_sockets", "WebSockets that are open");
     metrics::describe_gauge!("sluice_operations", "Operations that run on WebSockets");
     metrics::describe_counter!("sluice_sockets_closed_total", "WebSockets that the gateway closed, by code");
+    metrics::describe_gauge!("sluice_streams", "Streams (SSE and multipart) that are open");
+    metrics::describe_counter!(
+        "sluice_streams_cut_total",
+        "Streams that were cut off as their clients read too slowly"
+    );
     metrics::describe_counter!(
         "sluice_persisted_queries_total",
         "Documents asked for by their hashes, by what was found"

@@ -105,3 +105,50 @@ async fn a_client_that_does_not_read_is_closed_while_others_get_on_and_resumes_w
         assert_eq!(position(&again.event("1").await), expected);
     }
 }
+
+#[tokio::test]
+async fn a_client_that_reads_again_soon_is_told_that_it_was_too_slow() {
+    let gateway = Gateway::start_with(|settings| settings.limits.socket_write_seconds = 1).await;
+    gateway.deliver_large_events().await;
+    let mut slow = gateway.slow_socket().await;
+    slow.subscribe("1", LARGE, json!({"after": "0"})).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut last = 0;
+    let close = loop {
+        match slow.hear().await {
+            Heard::Message(message) => {
+                last += 1;
+                assert_eq!(position(&message["payload"]["data"]["syncEvents"]), last);
+            }
+            Heard::Closed(code) => break code,
+        }
+    };
+    assert_eq!(close, Some(1013), "after {last} events");
+    assert!(last < EVENTS, "the slow client got everything");
+}
+
+#[tokio::test]
+async fn operations_with_much_to_tell_take_turns() {
+    let gateway = Gateway::start().await;
+    gateway.deliver_large_events().await;
+    let mut socket = gateway.slow_socket().await;
+    for id in ["a", "b", "c"] {
+        socket.subscribe(id, LARGE, json!({"after": "0"})).await;
+    }
+    // A query among them, too.
+    socket.subscribe("q", "{ __typename }", json!({})).await;
+    let mut told = std::collections::HashMap::<String, usize>::new();
+    while told.get("q").is_none_or(|_| told.values().sum::<usize>() < 3 * EVENTS / 2) {
+        let message = socket.message().await;
+        let id = message["id"].as_str().unwrap().to_owned();
+        let events = told.entry(id).or_default();
+        if message["type"] == "next" && message["id"] != "q" {
+            *events += 1;
+            assert_eq!(position(&message["payload"]["data"]["syncEvents"]), *events);
+        }
+    }
+    let [a, b, c] = ["a", "b", "c"].map(|id| told[id]);
+    let (least, most) = (a.min(b).min(c), a.max(b).max(c));
+    // The first may have told a batch or two before the others have found their place in the log.
+    assert!(most - least <= 2 * 64, "one is far behind another: {told:?}");
+}

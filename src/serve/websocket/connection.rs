@@ -24,6 +24,9 @@ const BATCH: usize = 64;
 /// How long the client's answer to a close is waited for.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// The same of a client that reads too slowly, and has to read all that is on its way before it sees the close.
+const SLOW_PATIENCE: Duration = Duration::from_secs(5);
+
 /// One client's socket.
 pub(super) struct Connection {
     socket: WebSocket,
@@ -50,6 +53,8 @@ impl Connection {
     /// Speaks with the client until one of the two has enough.
     pub(super) async fn run(mut self) {
         if let Some(reason) = self.converse().await {
+            // Nothing of it goes on meanwhile.
+            drop(self.operations);
             close(self.socket, &reason).await;
         }
     }
@@ -244,7 +249,8 @@ impl Connection {
 pub(super) async fn close(mut socket: WebSocket, reason: &Close) {
     tracing::debug!(code = reason.code, "closing a socket");
     metrics::counter!("sluice_sockets_closed_total", "code" => reason.code.to_string()).increment(1);
-    _ = timeout(CLOSE_PATIENCE, async {
+    let patience = if *reason == Close::TOO_SLOW { SLOW_PATIENCE } else { CLOSE_PATIENCE };
+    _ = timeout(patience, async {
         _ = socket.send(Message::Close(Some(reason.frame()))).await;
         while let Some(Ok(_)) = socket.next().await {}
     })
