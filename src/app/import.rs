@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::open::OpenIntake;
+use super::open::{OpenIntake, PATIENCE};
 use crate::config::WaysIn;
 use crate::ingest::{ImportEnd, ImportOptions, ImportReport, Progress, RejectedLine};
 use show::Show;
@@ -48,7 +48,8 @@ pub async fn import(
     let mut failed = None;
     for (path, (source, _)) in files.iter().zip(sources) {
         let started = Instant::now();
-        let options = ImportOptions { limit: None, stop: stop.clone(), progress: Arc::clone(&progress) };
+        let options =
+            ImportOptions { limit: None, patience: PATIENCE, stop: stop.clone(), progress: Arc::clone(&progress) };
         let (report, end) = opened.intake.import(org, source, options).await;
         show.around(|| tell(path, &report, &end, started.elapsed().as_secs_f64()));
         if report.receipt.rejected > 0 {

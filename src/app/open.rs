@@ -11,7 +11,7 @@ use crate::log::LogOptions;
 use crate::store::{Store, StoreOptions};
 
 /// How long a database that goes away meanwhile is waited for.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A log that is open for a command.
 pub(super) struct OpenIntake {

@@ -9,20 +9,25 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::intake::{Intake, Receipt};
 use crate::event::IngestSource;
 use crate::log::{AppendRequest, Outcome};
-use crate::store::Rejection;
+use crate::store::{Rejection, StoreError};
 use batch::{Batch, Message};
 
 /// How many batches are on their way at once: while one is committed, the next is sent.
 const ON_THEIR_WAY: usize = 2;
+
+/// How long to leave a database alone that is away.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// How many rejections a report tells one by one.
 const TOLD_REJECTIONS: usize = 50;
@@ -35,6 +40,8 @@ const COUNTED_TYPES: usize = 100;
 pub struct ImportOptions {
     /// At most how many bytes are taken, unpacked.
     pub limit: Option<u64>,
+    /// How long a database is waited for that is away, where that is longer than an append waits.
+    pub patience: Duration,
     /// Ends it after what is on its way.
     pub stop: CancellationToken,
     /// How far it is.
@@ -94,12 +101,12 @@ impl Intake {
         let may_be_known = AtomicBool::new(true);
         let read = stream::unfold(read, |mut read| async move { read.recv().await.map(|message| (message, read)) });
         let stop = options.stop.child_token();
-        let (may_be_known, progress) = (&may_be_known, &*options.progress);
+        let (may_be_known, options) = (&may_be_known, &options);
         let taken = read
             .take_until(stop.cancelled())
             .map(|message| async move {
                 match message {
-                    Message::Batch(batch) => self.take_batch(org, batch, may_be_known, progress).await.map(Some),
+                    Message::Batch(batch) => self.take_batch(org, batch, may_be_known, options).await.map(Some),
                     Message::End(end) => end.map(|()| None),
                 }
             })
@@ -126,11 +133,11 @@ impl Intake {
     }
 
     /// Keeps what was rejected. The report tells of it, where a line in the log for each batch would flood that.
-    async fn keep_rejected(&self, rejections: &[Rejection]) -> Result<(), ImportError> {
-        if !rejections.is_empty() {
-            self.log().store().reject(rejections).await?;
+    async fn keep_rejected(&self, rejections: &[Rejection], options: &ImportOptions) -> Result<(), StoreError> {
+        if rejections.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        patiently(options.patience, || self.log().store().reject(rejections)).await
     }
 
     async fn take_batch(
@@ -138,7 +145,7 @@ impl Intake {
         org: &str,
         batch: Batch,
         may_be_known: &AtomicBool,
-        progress: &Progress,
+        options: &ImportOptions,
     ) -> Result<ImportReport, ImportError> {
         let Batch { mut events, mut lines, deliveries, broken, dropped, .. } = batch;
         let mut report = ImportReport::default();
@@ -147,11 +154,11 @@ impl Intake {
         for (line, rejection) in &broken {
             report.reject(*line, rejection.reason.clone());
         }
-        self.keep_rejected(&broken.into_iter().map(|(_, rejection)| rejection).collect::<Vec<_>>()).await?;
+        self.keep_rejected(&broken.into_iter().map(|(_, rejection)| rejection).collect::<Vec<_>>(), options).await?;
         let before = events.len();
         if may_be_known.load(Ordering::Relaxed) && before > 0 {
             let uuids: Vec<Uuid> = events.iter().map(|new| new.event.occurrence.uuid).collect();
-            let known = self.log().store().imported(org, &uuids).await?;
+            let known = patiently(options.patience, || self.log().store().imported(org, &uuids)).await?;
             let is_new: Vec<bool> = uuids.iter().map(|uuid| !known.contains(uuid)).collect();
             let mut of_events = is_new.iter();
             events.retain(|_| of_events.next().copied().unwrap_or(true));
@@ -172,12 +179,26 @@ impl Intake {
                 }
             }
         }
-        self.keep_rejected(&refused).await?;
+        self.keep_rejected(&refused, options).await?;
         // To ask costs what an append costs in part: worth it only where something was found a moment ago.
         may_be_known.store(report.receipt.duplicates > 0, Ordering::Relaxed);
         Self::record(org, IngestSource::Import, &report.receipt);
-        progress.add_events(report.receipt.total());
+        options.progress.add_events(report.receipt.total());
         Ok(report)
+    }
+}
+
+/// Does something in the database, and tries again while that is away.
+async fn patiently<T, F>(patience: Duration, work: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let deadline = Instant::now() + patience;
+    loop {
+        match work().await {
+            Err(error) if error.is_unavailable() && Instant::now() < deadline => sleep(PAUSE).await,
+            done => return done,
+        }
     }
 }
 

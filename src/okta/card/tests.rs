@@ -91,9 +91,9 @@ fn cards_come_alone_in_lists_and_in_outputs() {
         cards.into_iter().map(RawEvent::into_text).collect::<Vec<_>>()
     };
     let text = card.to_string();
-    assert_eq!(texts(&card), [text.clone()]);
+    assert_eq!(texts(&card), [text.as_str()]);
     assert_eq!(texts(&json!([card, {"Output": card}, 7])), [text.clone(), text.clone(), "7".to_owned()]);
-    assert_eq!(texts(&json!({"Output": card})), [text.clone()]);
+    assert_eq!(texts(&json!({"Output": card})), [text.as_str()]);
     assert_eq!(texts(&json!({"list": [{"Output": card}], "execution_id": "x"})), [text]);
     assert!(matches!(cards_in(b"7"), Err(DeliveryError::Shape(_))));
     assert!(matches!(cards_in(b"{"), Err(DeliveryError::NotJson(_))));

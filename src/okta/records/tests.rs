@@ -4,8 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The records of a stream that comes in pieces of this size: where each starts, and its text or what was kept of it.
-fn read(stream: &[u8], piece: usize) -> (Vec<(u64, Result<String, String>)>, bool) {
+/// The line of a record, and its text or what was kept of it.
+type Found = (u64, Result<String, String>);
+
+/// The records of a stream that comes in pieces of this size, and whether it ended where it may.
+fn read(stream: &[u8], piece: usize) -> (Vec<Found>, bool) {
     let mut found = Vec::new();
     let mut records = Records::new(1000);
     let mut each = |record: Record<'_>| {
@@ -28,7 +31,7 @@ fn found(stream: &str) -> Vec<String> {
     for piece in 1..stream.len().min(40) {
         assert_eq!(read(stream.as_bytes(), piece).0, all, "in pieces of {piece}: {stream}");
     }
-    let shown = |(line, content): (u64, Result<String, String>)| match content {
+    let shown = |(line, content): Found| match content {
         Ok(text) => format!("{line} {text}"),
         Err(text) => format!("{line} !{text}"),
     };

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -37,8 +38,12 @@ pub(in crate::serve) async fn import(
         return Err(failed(&ImportError::TooLarge(limit), None));
     }
     let (parts, source) = mpsc::channel(4);
-    let options =
-        ImportOptions { limit: Some(limit), stop: CancellationToken::new(), progress: Arc::new(Progress::default()) };
+    let options = ImportOptions {
+        limit: Some(limit),
+        patience: Duration::ZERO,
+        stop: CancellationToken::new(),
+        progress: Arc::new(Progress::default()),
+    };
     // A task of its own: a client that hangs up does not stop half-way what has been read.
     let intake = ways_in.intake;
     let source = BodyReader { parts: source, part: Bytes::new(), has_ended: false };
