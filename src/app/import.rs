@@ -39,15 +39,22 @@ pub async fn import(
     stop: CancellationToken,
 ) -> anyhow::Result<ImportEnded> {
     // All of them first: a name that is wrong should not be found out after an hour.
-    let sources = files.iter().map(|path| open(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let sizes = files.iter().map(|path| size(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let Some(opened) = OpenIntake::open(ways_in, &stop).await? else { return Ok(ImportEnded::Stopped) };
-    let total = sources.iter().map(|(_, size)| *size).sum();
+    let total = sizes.into_iter().sum();
     let progress = Arc::new(Progress::default());
     let show = Show::start(Arc::clone(&progress), total);
     let mut ended = ImportEnded::Complete;
     let mut failed = None;
-    for (path, (source, _)) in files.iter().zip(sources) {
+    for path in files {
         let started = Instant::now();
+        let source = match open(path) {
+            Ok(source) => source,
+            Err(error) => {
+                failed.get_or_insert(error);
+                continue;
+            }
+        };
         let options =
             ImportOptions { limit: None, patience: PATIENCE, stop: stop.clone(), progress: Arc::clone(&progress) };
         let (report, end) = opened.intake.import(org, source, options).await;
@@ -75,17 +82,27 @@ pub async fn import(
     failed.map_or(Ok(ended), Err)
 }
 
-/// A source, and how many bytes it has, where that is known.
-type Source = (Box<dyn Read + Send>, Option<u64>);
+const STANDARD_INPUT: &str = "-";
 
-fn open(path: &Path) -> anyhow::Result<Source> {
-    if path == Path::new("-") {
-        return Ok((Box::new(io::stdin()), None));
+/// How many bytes a file has that can be read; None where that is not known, as for standard input or a pipe.
+fn size(path: &Path) -> anyhow::Result<Option<u64>> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Ok(None);
     }
-    let file = File::open(path).with_context(|| path.display().to_string())?;
-    let about = file.metadata().with_context(|| path.display().to_string())?;
+    let about = std::fs::metadata(path).with_context(|| path.display().to_string())?;
     anyhow::ensure!(!about.is_dir(), "{}: is a directory", path.display());
-    Ok((Box::new(file), about.is_file().then_some(about.len())))
+    if !about.is_file() {
+        return Ok(None);
+    }
+    open(path)?;
+    Ok(Some(about.len()))
+}
+
+fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Ok(Box::new(io::stdin()));
+    }
+    Ok(Box::new(File::open(path).with_context(|| path.display().to_string())?))
 }
 
 /// Tells what became of a file.

@@ -38,7 +38,7 @@ pub struct IntakeLimits {
 #[derive(Clone, Debug)]
 pub struct Intake {
     log: Log,
-    orgs: Arc<BTreeMap<String, OrgIntake>>,
+    orgs: Arc<BTreeMap<String, Arc<OrgIntake>>>,
     pub(super) limits: IntakeLimits,
 }
 
@@ -74,13 +74,14 @@ impl std::ops::AddAssign for Receipt {
 impl Intake {
     /// A door for these orgs.
     pub fn new(log: Log, orgs: BTreeMap<String, OrgIntake>, limits: IntakeLimits) -> Self {
+        let orgs = orgs.into_iter().map(|(name, org)| (name, Arc::new(org))).collect();
         Self { log, orgs: Arc::new(orgs), limits }
     }
 
     /// Reads what comes from an org by a way. Of an org that is not known, nothing is wanted.
     pub(super) fn record_reader(&self, org: &str, source: IngestSource) -> RecordReader {
-        let nobody = OrgIntake { event_types: Vec::new(), secret_header: String::new() };
-        let intake = self.orgs.get(org).cloned().unwrap_or(nobody);
+        let nobody = || Arc::new(OrgIntake { event_types: Vec::new(), secret_header: String::new() });
+        let intake = self.orgs.get(org).cloned().unwrap_or_else(nobody);
         RecordReader { org: org.to_owned(), intake, source, now: Timestamp::now() }
     }
 

@@ -1,11 +1,13 @@
 //! One JSON object of any shape in which events come, read: an event, a delivery of an event hook, a card of Workflows.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::headers::redacted_headers;
 use super::intake::OrgIntake;
-use crate::event::{IngestSource, ReceivedEvent, Timestamp};
+use crate::event::{IngestSource, Occurrence, ReceivedEvent, Timestamp};
 use crate::okta::{BrokenEvent, Card, Delivery, RawEvent, delivery_in, read_card, read_event};
 use crate::store::{DeliveryRecord, NewEvent, Rejection};
 
@@ -13,7 +15,7 @@ use crate::store::{DeliveryRecord, NewEvent, Rejection};
 #[derive(Clone, Debug)]
 pub(super) struct RecordReader {
     pub(super) org: String,
-    pub(super) intake: OrgIntake,
+    pub(super) intake: Arc<OrgIntake>,
     pub(super) source: IngestSource,
     pub(super) now: Timestamp,
 }
@@ -98,7 +100,7 @@ impl RecordReader {
 
     fn sort(
         &self,
-        read: Result<(crate::event::Occurrence, &str), BrokenEvent>,
+        read: Result<(Occurrence, &str), BrokenEvent>,
         delivery: Option<Uuid>,
         came_as: &str,
         sorted: &mut Sorted,
