@@ -1,5 +1,13 @@
 //! The gateway, wired together: the only place that knows every part.
 
+mod import;
+mod open;
+mod rejected;
+
+pub use import::{ImportEnded, import};
+pub use rejected::{drop_rejected, list_rejected, retry_rejected};
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Database, Limits, Settings};
+use crate::config::{Database, Limits, Org, Settings};
 use crate::graphql::{DocumentOptions, Graph, GraphOptions, OrgUrls};
 use crate::ingest::{self, Intake, IntakeLimits, OrgIntake};
 use crate::live::{Live, LiveOptions};
@@ -48,8 +56,9 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     store_options.query_timeout = limits.query_timeout() + NETWORK_GRACE;
     store_options.append_timeout = limits.append_timeout();
     let store = Store::new(&store_options)?;
+    let log_options = log_options(limits);
     let log = tokio::select! {
-        opened = open_log(&store, limits) => opened?,
+        opened = open_log(&store, &log_options) => opened?,
         () = stop.cancelled() => return Ok(()),
     };
     let live_options = LiveOptions {
@@ -93,17 +102,7 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
 /// # Errors
 /// The database cannot be had, or refuses.
 pub async fn migrate(database: &Database) -> anyhow::Result<()> {
-    let attached = match database {
-        Database::Private(directory) if directory.exists() => match DataDirLock::take(directory) {
-            Err(PrivateError::InUse(_)) => Some(PrivatePostgres::url_of_running(directory)),
-            _ => None,
-        },
-        _ => None,
-    };
-    let opened = match attached {
-        Some(url) => OpenDatabase::Url(url),
-        None => OpenDatabase::open(database).await?,
-    };
+    let opened = OpenDatabase::attach_or_open(database).await?;
     let store = Store::new(&StoreOptions::new(opened.url()))?;
     store.migrate().await?;
     store.close().await;
@@ -129,6 +128,17 @@ impl OpenDatabase {
         }
     }
 
+    /// That of a gateway that runs on the same data directory, else one's own.
+    async fn attach_or_open(database: &Database) -> anyhow::Result<Self> {
+        if let Database::Private(directory) = database
+            && directory.exists()
+            && let Err(PrivateError::InUse(_)) = DataDirLock::take(directory)
+        {
+            return Ok(Self::Url(PrivatePostgres::url_of_running(directory)));
+        }
+        Self::open(database).await
+    }
+
     fn url(&self) -> &str {
         match self {
             Self::Url(url) => url,
@@ -137,18 +147,21 @@ impl OpenDatabase {
     }
 }
 
-/// Opens the log, with its schema up to date; waits for a database that is not there yet.
-async fn open_log(store: &Store, limits: &Limits) -> anyhow::Result<Log> {
-    let options = LogOptions {
+fn log_options(limits: &Limits) -> LogOptions {
+    LogOptions {
         waiting_bytes: limits.waiting_bytes,
         append_timeout: limits.append_timeout() + NETWORK_GRACE,
         ..LogOptions::default()
-    };
+    }
+}
+
+/// Opens the log, with its schema up to date; waits for a database that is not there yet.
+async fn open_log(store: &Store, options: &LogOptions) -> anyhow::Result<Log> {
     let deadline = Instant::now() + DATABASE_PATIENCE;
     loop {
         let opened = async {
             store.migrate().await?;
-            Log::open(store.clone(), &options).await
+            Log::open(store.clone(), options).await
         };
         match opened.await {
             Ok(log) => return Ok(log),
@@ -176,19 +189,23 @@ fn parts(settings: &Settings, log: Log, live: Live, status: Status) -> Parts {
     };
     let graph = Graph::new(log.store().clone(), live, OrgUrls(urls), options);
     let orgs = settings.orgs.iter();
-    let intake_orgs =
-        orgs.clone().map(|(name, org)| (name.clone(), OrgIntake { event_types: org.event_types.clone() }));
-    let limits = IntakeLimits {
-        body_bytes: settings.limits.delivery_body_bytes,
-        delivery_events: settings.limits.delivery_events,
-    };
     Parts {
         graph,
-        intake: Intake::new(log, intake_orgs.collect(), limits),
+        intake: intake(log, &settings.orgs, &settings.limits),
         readers: settings.readers.clone(),
         hooks: orgs.map(|(name, org)| (name.clone(), org.hook.clone())).collect(),
         status,
     }
+}
+
+/// The door to a log.
+fn intake(log: Log, orgs: &BTreeMap<String, Org>, limits: &Limits) -> Intake {
+    let orgs = orgs.iter().map(|(name, org)| {
+        let intake = OrgIntake { event_types: org.event_types.clone(), secret_header: org.hook.header.clone() };
+        (name.clone(), intake)
+    });
+    let limits = IntakeLimits { body_bytes: limits.delivery_body_bytes, delivery_events: limits.delivery_events };
+    Intake::new(log, orgs.collect(), limits)
 }
 
 fn serve_options(settings: &Settings) -> ServeOptions {

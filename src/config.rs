@@ -7,7 +7,7 @@ mod file;
 mod limits;
 mod secret;
 
-pub use arguments::{Arguments, Command, Common, LogFormat, Serve};
+pub use arguments::{Arguments, Command, Common, Import, LogFormat, Rejected, RejectedCommand, Selection, Serve};
 pub use limits::Limits;
 
 use std::collections::BTreeMap;
@@ -96,4 +96,44 @@ impl Settings {
 /// There is no place for data.
 pub fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Result<Database, SettingsError> {
     check::database(common, variable).ok_or_else(|| SettingsError(vec![check::NO_PLACE.to_owned()]))
+}
+
+/// What commands need that take in what is here already: no secrets, no address.
+#[derive(Clone, Debug)]
+pub struct WaysIn {
+    /// Where the log is.
+    pub database: Database,
+    /// The Okta orgs, by name. Their secrets are not looked up.
+    pub orgs: BTreeMap<String, Org>,
+    /// What everything that grows is held to.
+    pub limits: Limits,
+}
+
+impl WaysIn {
+    /// Reads and checks these settings. Environment variables are looked up with `variable`.
+    ///
+    /// # Errors
+    /// Every fault there is.
+    pub fn read(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let (file, directory) = file::read(common.config.as_deref()).map_err(|fault| SettingsError(vec![fault]))?;
+        let limits = file.limits.clone();
+        let secrets = secret::Secrets { variable, directory: &directory };
+        Ok(Self { database: database(common, variable)?, orgs: check::orgs_without_secrets(file, &secrets)?, limits })
+    }
+
+    /// The org that is named, or the only one there is.
+    ///
+    /// # Errors
+    /// There is none of this name, or no name and several orgs.
+    pub fn org(&self, name: Option<&str>) -> Result<String, SettingsError> {
+        let known = || self.orgs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        match (name, self.orgs.keys().next()) {
+            (Some(name), _) if self.orgs.contains_key(name) => Ok(name.to_owned()),
+            (Some(name), _) => {
+                Err(SettingsError(vec![format!("--org: there is no org {name:?}; there are: {}", known())]))
+            }
+            (None, Some(only)) if self.orgs.len() == 1 => Ok(only.clone()),
+            (None, _) => Err(SettingsError(vec![format!("there are several orgs, say which with --org: {}", known())])),
+        }
+    }
 }

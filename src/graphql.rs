@@ -9,6 +9,7 @@ mod documents;
 mod error;
 mod execute;
 mod filter;
+mod ingestion;
 mod limits;
 mod loaders;
 mod node;

@@ -3,11 +3,17 @@
 mod body;
 mod headers;
 mod hook;
+mod import;
 mod intake;
 mod naming;
+mod record;
+mod retry;
+mod workflows;
 
 pub use body::BodyEncoding;
 pub use headers::redacted_headers;
 pub use hook::{HookError, ReceivedDelivery};
+pub use import::{ImportEnd, ImportError, ImportOptions, ImportReport, Progress, RejectedLine};
 pub use intake::{Intake, IntakeLimits, OrgIntake, Receipt};
 pub use naming::{add_words, name_events};
+pub use retry::{Retried, RetryReport};

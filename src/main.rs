@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use sluice::config::{self, Arguments, Command, Serve, Settings};
+use sluice::app::ImportEnded;
+use sluice::config::{self, Arguments, Command, Common, Import, Rejected, RejectedCommand, Serve, Settings, WaysIn};
+use sluice::store::RejectionFilter;
 use sluice::{app, graphql, telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,27 +16,70 @@ use tokio_util::sync::CancellationToken;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What the exit status says where all was done, and some of what was read was refused.
+const SOME_REJECTED: u8 = 3;
+
+/// What a shell says of a program that was interrupted.
+const INTERRUPTED: u8 = 130;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
-        Command::Serve(arguments) => serve(&arguments).await,
+        Command::Serve(arguments) => serve(&arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Schema => schema(),
-        Command::Migrate(common) => {
-            telemetry::start_logging(common.log_format);
-            match config::database(&common, &variable) {
-                Ok(database) => app::migrate(&database).await,
-                Err(error) => Err(error.into()),
-            }
-        }
+        Command::Migrate(common) => migrate(&common).await,
+        Command::Import(arguments) => import(&arguments).await,
+        Command::Rejected(Rejected { command }) => rejected(&command).await,
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report(&error);
-            ExitCode::FAILURE
+    done.unwrap_or_else(|error| {
+        report(&error);
+        ExitCode::FAILURE
+    })
+}
+
+async fn migrate(common: &Common) -> anyhow::Result<ExitCode> {
+    telemetry::start_logging(common.log_format);
+    app::migrate(&config::database(common, &variable)?).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn import(arguments: &Import) -> anyhow::Result<ExitCode> {
+    let ways_in = WaysIn::read(&arguments.common, &variable)?;
+    let org = ways_in.org(arguments.org.as_deref())?;
+    telemetry::start_logging(arguments.common.log_format);
+    let stop = CancellationToken::new();
+    stop_on_signals(stop.clone())?;
+    Ok(match app::import(&ways_in, &org, &arguments.files, stop).await? {
+        ImportEnded::Complete => ExitCode::SUCCESS,
+        ImportEnded::SomeRejected => SOME_REJECTED.into(),
+        ImportEnded::Stopped => INTERRUPTED.into(),
+    })
+}
+
+async fn rejected(command: &RejectedCommand) -> anyhow::Result<ExitCode> {
+    let (RejectedCommand::List { selection, .. }
+    | RejectedCommand::Retry(selection)
+    | RejectedCommand::Drop { selection, .. }) = command;
+    telemetry::start_logging(selection.common.log_format);
+    let filter =
+        RejectionFilter { org: selection.org.clone(), ids: Some(selection.ids.clone()).filter(|ids| !ids.is_empty()) };
+    let database = || config::database(&selection.common, &variable);
+    match command {
+        RejectedCommand::List { limit, raw, .. } => {
+            let limit = if *limit == 0 { usize::MAX } else { *limit };
+            app::list_rejected(&database()?, &filter, limit, *raw).await?;
+        }
+        RejectedCommand::Drop { .. } => app::drop_rejected(&database()?, &filter).await?,
+        RejectedCommand::Retry(_) => {
+            let ways_in = WaysIn::read(&selection.common, &variable)?;
+            let stop = CancellationToken::new();
+            stop_on_signals(stop.clone())?;
+            let is_all = app::retry_rejected(&ways_in, &filter, &stop).await?;
+            return Ok(if is_all { ExitCode::SUCCESS } else { SOME_REJECTED.into() });
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(arguments: &Serve) -> anyhow::Result<()> {
@@ -76,9 +121,9 @@ fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
 
 #[expect(clippy::print_stdout, reason = "the command's output")]
 #[expect(clippy::unnecessary_wraps, reason = "a command like the others")]
-fn schema() -> anyhow::Result<()> {
+fn schema() -> anyhow::Result<ExitCode> {
     print!("{}", graphql::sdl());
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, reason = "the command's output")]

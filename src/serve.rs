@@ -5,7 +5,6 @@ mod authorization;
 mod graphiql;
 mod graphql_http;
 mod happenings;
-mod hook;
 mod listen;
 mod origin;
 mod page;
@@ -14,6 +13,7 @@ mod request;
 mod status;
 mod stream;
 mod subscribers;
+mod ways_in;
 mod websocket;
 
 pub use listen::run;
@@ -72,7 +72,7 @@ pub struct Parts {
     pub intake: Intake,
     /// Who may ask.
     pub readers: Readers,
-    /// How each org's event hooks prove themselves.
+    /// How what comes from each org proves itself.
     pub hooks: BTreeMap<String, HookSecrets>,
     /// What machines want to know of the gateway.
     pub status: Status,
@@ -93,9 +93,11 @@ pub fn router(parts: Parts, options: &ServeOptions, subscribers: Subscribers) ->
         .route("/graphql", post(graphql_http::post).get(graphql_http::get).with_state(asking))
         .layer(axum::middleware::from_fn_with_state(socket, websocket::upgrade))
         .layer(DefaultBodyLimit::max(options.query_body_bytes));
-    let hooks = Router::new()
-        .route("/okta/{org}/hooks", get(hook::challenge).post(hook::deliver))
-        .with_state(hook::Hooks { intake, orgs: Arc::new(hooks), body_bytes: options.delivery_body_bytes });
+    let ways_in = Router::new()
+        .route("/okta/{org}/hooks", get(ways_in::hook::challenge).post(ways_in::hook::deliver))
+        .route("/okta/{org}/workflows", post(ways_in::workflows::relay))
+        .route("/okta/{org}/import", post(ways_in::import::import))
+        .with_state(ways_in::WaysIn { intake, orgs: Arc::new(hooks), body_bytes: options.delivery_body_bytes });
     let machines = Router::new()
         .route("/livez", get(status::livez))
         .route("/readyz", get(status::readyz))
@@ -107,7 +109,7 @@ pub fn router(parts: Parts, options: &ServeOptions, subscribers: Subscribers) ->
         .route("/graphiql/", get(graphiql::without_slash))
         .route("/graphiql/{file}", get(graphiql::file))
         .merge(graphql)
-        .merge(hooks)
+        .merge(ways_in)
         .merge(machines)
         .fallback(any(problem::no_route))
         .method_not_allowed_fallback(problem::no_method)

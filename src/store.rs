@@ -26,7 +26,7 @@ pub use error::StoreError;
 pub use listen::{HeadListener, HeadTeller};
 pub use page::EventPage;
 pub use read::{LogEnds, ReadThrough};
-pub use rejected::Rejection;
+pub use rejected::{Rejection, RejectionFilter, StoredRejection};
 pub use row::StoredEvent;
 
 use std::collections::HashSet;

@@ -68,8 +68,6 @@ fn describe() {
     metrics::describe_gauge!("sluice_feed_bytes", "Bytes of events that feeds hold as they are told");
     metrics::describe_gauge!("sluice_subscribers", "Subscribers of feeds");
     metrics::describe_counter!("sluice_catch_up_reads_total", "Reads of the database for subscribers that are behind");
-    metrics::describe_gauge!("sluice_streams", "Subscriptions over HTTP that are open");
-    metrics::describe_counter!("sluice_streams_cut_total", "Subscriptions over HTTP whose clients were too slow");
     metrics::describe_gauge!("sluice_sockets", "WebSockets that are open");
     metrics::describe_gauge!("sluice_operations", "Operations that run on WebSockets");
     metrics::describe_counter!("sluice_sockets_closed_total", "WebSockets that the gateway closed, by code");

@@ -1,6 +1,6 @@
 //! `bench ingest`: durable events a second through the hook endpoint, beside what Postgres does alone.
 
-mod batched;
+pub(crate) mod batched;
 mod case;
 mod results;
 mod single_row;
@@ -142,7 +142,9 @@ impl Bench<'_> {
             Case::Batched { rows } => {
                 self.empty_reference().await?;
                 let Self { reference, identities, .. } = self;
-                let inserted = batched::insert(reference, self.events, identities, rows, self.duration).await?;
+                let inserted =
+                    batched::insert(reference, self.events, identities, rows, batched::Extent::Time(self.duration))
+                        .await?;
                 self.check_reference(inserted).await
             }
             Case::SingleRow { clients } => {

@@ -1,6 +1,7 @@
 //! sluice's benchmarks: each one beside its reference, in the same run.
 
 mod gateway;
+mod import;
 mod ingest;
 mod live;
 mod load;
@@ -32,6 +33,12 @@ enum Benchmark {
     /// and of 1,024 from one connection, without numbering and deduplication; and pgbench's single-row inserts of
     /// such a row at as many clients. Ratios are taken within a round; the median of the rounds is told.
     Ingest(ingest::Options),
+    /// Events a second of `sluice import`, beside what Postgres does alone; then the same file again.
+    ///
+    /// A file of a million events. In the same rounds, in the same cluster: as many of the same rows into the same
+    /// tables and indexes by UNNEST in batches of 256 and of 1,024 from one connection, without numbering and
+    /// deduplication. Ratios are taken within a round; the median of the rounds is told.
+    Import(import::Options),
     /// Pages of events a second, beside the same SQL alone and beside what a team would write by hand in Node.
     ///
     /// A million events of 200 instances (Zipf) over a year. Pages of 50 events with 12 scalars and the four entities:
@@ -57,6 +64,7 @@ enum Benchmark {
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().benchmark {
         Benchmark::Ingest(options) => ingest::run(&options).await,
+        Benchmark::Import(options) => import::run(&options).await,
         Benchmark::Read(options) => read::run(&options).await,
         Benchmark::Live(options) => live::run(&options).await,
         Benchmark::Raw(options) => live::raw::serve(options).await,

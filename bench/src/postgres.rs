@@ -72,11 +72,28 @@ impl Cluster {
         Ok(())
     }
 
+    /// The URL of another database in it.
+    pub(crate) fn url_of(&self, database: &str) -> Result<String> {
+        let (server, _) = self.url.rsplit_once('/').context("the database's URL names no database")?;
+        Ok(format!("{server}/{database}"))
+    }
+
+    /// Makes an empty database.
+    pub(crate) async fn create_database(&mut self, name: &str) -> Result<()> {
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// Removes a database, whoever uses it.
+    pub(crate) async fn drop_database(&mut self, name: &str) -> Result<()> {
+        sqlx::query(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
     /// Makes a database with the gateway's schema and partitions for some months.
     pub(crate) async fn create_reference(&mut self, months: &[Date]) -> Result<Reference> {
-        sqlx::query("CREATE DATABASE reference").execute(&mut self.connection).await?;
-        let (server, _) = self.url.rsplit_once('/').context("the database's URL names no database")?;
-        let url = format!("{server}/reference");
+        self.create_database("reference").await?;
+        let url = self.url_of("reference")?;
         let store = Store::new(&StoreOptions::new(&url))?;
         store.migrate().await?;
         for month in months {

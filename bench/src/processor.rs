@@ -1,4 +1,4 @@
-//! What processes have taken of the processors, as the kernel counts it in `/proc` (Linux alone has it).
+//! What processes have taken of the processors and of memory, as the kernel counts it in `/proc` (Linux alone has it).
 
 use std::fs;
 use std::time::Duration;
@@ -21,6 +21,12 @@ pub(crate) fn of_family(pid: u32) -> Result<Duration> {
     // One that ends meanwhile is gone, or is still there to be counted.
     let children = pids.filter_map(read).filter(|stat| stat.parent == pid).map(|stat| stat.own);
     Ok(ticks(parent.own + parent.ended_children + children.sum::<u64>()))
+}
+
+/// The most memory that a process has had at once, in kibibytes; None where it has ended.
+pub(crate) fn most_memory(pid: u32) -> Option<usize> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
 }
 
 /// What `/proc/PID/stat` tells, times in clock ticks.

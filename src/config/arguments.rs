@@ -26,6 +26,80 @@ pub enum Command {
     Schema,
     /// Bring the database's schema up to date and stop.
     Migrate(Common),
+    /// Take in history out of files: the System Log's JSON, hook deliveries, cards of Workflows.
+    Import(Import),
+    /// What came in and could not be read.
+    Rejected(Rejected),
+}
+
+/// What `import` takes.
+#[derive(Clone, Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 all was taken in; 3 all was read, and some was rejected; 1 it could not be read to its \
+                        end; 130 it was stopped. It can be started again at any time: nothing is stored twice."
+)]
+pub struct Import {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// The org of which the events are, where there are several.
+    #[arg(long, value_name = "NAME")]
+    pub org: Option<String>,
+    /// JSON, an event a line or in lists, plain or packed with gzip or zstd; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// What `rejected` takes.
+#[derive(Clone, Debug, Args)]
+pub struct Rejected {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: RejectedCommand,
+}
+
+/// What can be done with what was rejected.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RejectedCommand {
+    /// Tell what there is, the newest first.
+    List {
+        /// Which.
+        #[command(flatten)]
+        selection: Selection,
+        /// At most how many; 0 is all.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+        /// Print the bytes, too, as they came.
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Read it again, and take in what can be read now.
+    #[command(after_help = "Exit status: 0 all was read; 3 some cannot be read yet, and stays; 1 it failed.")]
+    Retry(Selection),
+    /// Forget it.
+    #[command(group = clap::ArgGroup::new("which").required(true).multiple(true).args(["ids", "org", "all"]))]
+    Drop {
+        /// Which.
+        #[command(flatten)]
+        selection: Selection,
+        /// Everything there is.
+        #[arg(long, conflicts_with_all = ["ids", "org"])]
+        all: bool,
+    },
+}
+
+/// Which of what was rejected.
+#[derive(Clone, Debug, Args)]
+pub struct Selection {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// Only what came from this org.
+    #[arg(long, value_name = "NAME")]
+    pub org: Option<String>,
+    /// Only those with these numbers, as `list` tells them.
+    #[arg(value_name = "ID")]
+    pub ids: Vec<i64>,
 }
 
 /// What every command takes.

@@ -214,6 +214,24 @@ impl Checker<'_> {
     }
 }
 
+/// The orgs without what proves who they are, for commands that read for them what is here already.
+pub(super) fn orgs_without_secrets(file: File, secrets: &Secrets<'_>) -> Result<BTreeMap<String, Org>, SettingsError> {
+    let mut checker = Checker { secrets, faults: Vec::new(), warnings: Vec::new() };
+    let tables = if file.orgs.is_empty() { vec![default_org(secrets)] } else { file.orgs };
+    let mut orgs = BTreeMap::new();
+    for (index, mut table) in tables.into_iter().enumerate() {
+        table.hook_secrets.clear();
+        table.api = None;
+        let (place, name) = (format!("orgs[{index}] ({})", table.name), table.name.clone());
+        let org = checker.org(&place, table);
+        if orgs.insert(name, org).is_some() {
+            checker.faults.push(format!("{place}: another org has this name"));
+        }
+    }
+    checker.faults.extend(file.limits.faults());
+    if checker.faults.is_empty() { Ok(orgs) } else { Err(SettingsError(checker.faults)) }
+}
+
 /// Where the log is, as the command line and the environment say.
 pub(super) fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Option<Database> {
     if let Some(url) = common.database_url.as_ref().filter(|url| !url.is_empty()) {

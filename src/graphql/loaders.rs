@@ -10,7 +10,7 @@ use async_graphql::{Context, Result};
 
 use super::error::from_store;
 use crate::event::{Application, ApplicationInstance, Position, SyncEvent};
-use crate::store::{ArrivalRecord, Store, StoreError};
+use crate::store::{ArrivalRecord, Store, StoreError, StoredRejection};
 
 /// Loads from the store.
 pub(super) struct StoreLoader(pub(super) Store);
@@ -63,6 +63,21 @@ pub(super) struct InstanceKey {
 pub(super) struct ApplicationKey {
     pub(super) org: String,
     pub(super) name: String,
+}
+
+/// Something that was rejected. What is found may no longer fit into the answer: None.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RejectionKey(pub(super) i64);
+
+impl Loader<RejectionKey> for StoreLoader {
+    type Value = Option<Arc<StoredRejection>>;
+    type Error = Arc<StoreError>;
+
+    async fn load(&self, keys: &[RejectionKey]) -> Result<HashMap<RejectionKey, Self::Value>, Arc<StoreError>> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let found = self.0.rejections_at(&ids).await?;
+        Ok(found.into_iter().map(|(id, found)| (RejectionKey(id), found.map(Arc::new))).collect())
+    }
 }
 
 impl Loader<EventKey> for StoreLoader {

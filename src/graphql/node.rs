@@ -10,6 +10,7 @@ pub(super) enum NodeId {
     SyncEvent(Position),
     Application { org: String, name: String },
     ApplicationInstance { org: String, instance_id: String },
+    Rejected(i64),
 }
 
 impl NodeId {
@@ -20,6 +21,7 @@ impl NodeId {
             Self::ApplicationInstance { org, instance_id } => {
                 format!("ApplicationInstance:{}:{}", escape(org), escape(instance_id))
             }
+            Self::Rejected(id) => format!("Rejected:{id}"),
         }
     }
 
@@ -31,6 +33,7 @@ impl NodeId {
             "ApplicationInstance" => {
                 Self::ApplicationInstance { org: unescape(parts.next()?)?, instance_id: unescape(parts.next()?)? }
             }
+            "Rejected" => Self::Rejected(parts.next()?.parse().ok()?),
             _ => return None,
         };
         parts.next().is_none().then_some(node)
@@ -66,6 +69,15 @@ pub(super) fn decode_key(text: &str) -> Option<CatalogueKey> {
     parts.next().is_none().then_some(key)
 }
 
+/// A place in the list of what was rejected.
+pub(super) fn encode_rejection_cursor(id: i64) -> String {
+    format!("r{id}")
+}
+
+pub(super) fn decode_rejection_cursor(text: &str) -> Option<i64> {
+    text.strip_prefix('r')?.parse().ok()
+}
+
 fn escape(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
@@ -90,6 +102,9 @@ mod tests {
         let found = decode_cursor(by_position, &encode_cursor(by_position, cursor));
         assert_eq!(found.map(|found| found.position), Some(cursor.position));
         assert_eq!(decode_cursor(by_position, &encode_cursor(by_time, cursor)), None);
+        assert_eq!(NodeId::decode(&NodeId::Rejected(7).encode()), Some(NodeId::Rejected(7)));
+        assert_eq!(decode_rejection_cursor(&encode_rejection_cursor(7)), Some(7));
+        assert_eq!(decode_rejection_cursor("c7"), None);
         let key = CatalogueKey { sort: "a b".into(), org: String::new(), key: ":".into() };
         assert_eq!(decode_key(&encode_key(&key)), Some(key));
         for bad in ["", "e", "e1", "e1.x", "c", "cx", "c::::", "SyncEvent:", "SyncEvent:1:2", "Application:a"] {

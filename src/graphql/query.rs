@@ -10,10 +10,11 @@ use super::catalogue::{self, ApplicationInstanceNode, ApplicationNode};
 use super::connection::{ApplicationConnection, ApplicationInstanceConnection, PageArguments, SyncEventConnection};
 use super::error::{bad_input, coded, from_store};
 use super::filter::SyncEventFilterInput;
-use super::loaders::{self, ApplicationKey, EventKey, InstanceKey};
+use super::ingestion::{Ingestion, RejectedNode};
+use super::loaders::{self, ApplicationKey, EventKey, InstanceKey, RejectionKey};
 use super::node::{NodeId, decode_key};
 use super::order::SyncEventOrder;
-use super::scalars::{LogPosition, Url};
+use super::scalars::Url;
 use super::statistics::{self, ActivityBucketNode, ActivityInterval, SyncEventDimension, TallyNode};
 use super::sync_event::SyncEventNode;
 use super::writer::WrittenEvent;
@@ -28,6 +29,7 @@ pub(super) enum Node {
     SyncEvent(SyncEventNode),
     Application(ApplicationNode),
     ApplicationInstance(ApplicationInstanceNode),
+    Rejected(RejectedNode),
 }
 
 /// Questions about sync events.
@@ -166,18 +168,6 @@ impl Query {
     }
 }
 
-/// What is known of the ways in.
-struct Ingestion;
-
-/// What is known of the ways in.
-#[Object]
-impl Ingestion {
-    /// The log's end.
-    async fn head(&self, context: &Context<'_>) -> Result<LogPosition> {
-        context.data::<Store>()?.head().await.map(LogPosition).map_err(|error| from_store(&error))
-    }
-}
-
 /// The one there is; an error where several orgs have one.
 fn only_one<T>(mut found: Vec<T>) -> Result<Option<T>> {
     if found.len() > 1 {
@@ -220,5 +210,10 @@ async fn find_node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
             let instance = loaders::load(context, InstanceKey { org, instance_id }).await?;
             instance.map(|instance| Node::ApplicationInstance(ApplicationInstanceNode(Arc::new(instance))))
         }
+        NodeId::Rejected(id) => match loaders::load(context, RejectionKey(id)).await? {
+            Some(None) => return Err(bad_input("what these ids stand for is too large for one answer: ask for fewer")),
+            Some(Some(rejection)) => Some(Node::Rejected(RejectedNode(rejection))),
+            None => None,
+        },
     })
 }

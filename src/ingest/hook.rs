@@ -1,11 +1,14 @@
 //! Event hooks: Okta's deliveries.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::body::{BodyEncoding, UnpackError};
 use super::intake::{Intake, Receipt};
-use crate::event::{IngestSource, ReceivedEvent, Timestamp};
+use super::record::Sorted;
+use crate::event::{IngestSource, ReceivedEvent};
 use crate::log::{AppendError, AppendRequest};
 use crate::okta::{Delivery, DeliveryError, RawEvent, read_delivery, read_event};
 use crate::store::{DeliveryRecord, NewEvent, Rejection, StoreError};
@@ -39,7 +42,7 @@ pub enum HookError {
 }
 
 /// How many events one append takes: short enough to let others have their turn.
-const APPEND_EVENTS: usize = 1000;
+pub(super) const APPEND_EVENTS: usize = 1000;
 
 impl Intake {
     /// Takes in one delivery of an org's event hook. When this returns without an error, every event of it is either
@@ -51,11 +54,13 @@ impl Intake {
         let body = match received.encoding.unpack(&received.body, self.limits.body_bytes) {
             Ok(body) => body,
             Err(error @ UnpackError::TooLarge(_)) => return Err(HookError::TooLarge(error.to_string())),
-            Err(error) => return Err(self.refuse(org, error.to_string(), &received.body).await),
+            Err(error) => {
+                return Err(self.refuse(org, IngestSource::EventHook, error.to_string(), &received.body).await);
+            }
         };
         let delivery = match self.read(&body) {
             Ok(delivery) => delivery,
-            Err(error) => return Err(self.refuse(org, error.to_string(), &body).await),
+            Err(error) => return Err(self.refuse(org, IngestSource::EventHook, error.to_string(), &body).await),
         };
         let record = DeliveryRecord {
             id: Uuid::now_v7(),
@@ -65,22 +70,8 @@ impl Intake {
             source: delivery.source,
             headers: received.headers,
         };
-        let Sorted { wanted, broken, dropped } = self.sort(org, record.id, delivery.events);
-        let mut receipt = Receipt { dropped, rejected: broken.len(), ..Receipt::default() };
-        self.reject(&broken).await?;
-        Self::record(org, IngestSource::EventHook, &receipt);
-        let mut wanted = wanted.into_iter().peekable();
-        while wanted.peek().is_some() {
-            let request = AppendRequest {
-                source: IngestSource::EventHook,
-                events: wanted.by_ref().take(APPEND_EVENTS).collect(),
-                deliveries: vec![record.clone()],
-            };
-            let appended = self.append(org, request).await?;
-            Self::record(org, IngestSource::EventHook, &appended);
-            receipt += appended;
-        }
-        Ok(receipt)
+        let sorted = self.sort(org, record, delivery.events);
+        self.append_sorted(org, IngestSource::EventHook, sorted).await
     }
 
     fn read(&self, body: &[u8]) -> Result<Delivery, DeliveryError> {
@@ -89,42 +80,56 @@ impl Intake {
         if number > limit { Err(DeliveryError::TooManyEvents { number, limit }) } else { Ok(delivery) }
     }
 
-    /// Keeps a body that is no delivery, and says what is wrong with it.
-    async fn refuse(&self, org: &str, reason: String, body: &[u8]) -> HookError {
-        match self.reject(&[rejection(org, reason.clone(), body)]).await {
+    /// Keeps a body that is none of what is expected, and says what is wrong with it.
+    pub(super) async fn refuse(&self, org: &str, source: IngestSource, reason: String, body: &[u8]) -> HookError {
+        let rejection = Rejection { org: org.to_owned(), source, reason: reason.clone(), raw: body.to_vec() };
+        match self.reject(&[rejection]).await {
             Ok(()) => {
-                Self::record(org, IngestSource::EventHook, &Receipt { rejected: 1, ..Receipt::default() });
+                Self::record(org, source, &Receipt { rejected: 1, ..Receipt::default() });
                 HookError::NotADelivery(reason)
             }
             Err(error) => error.into(),
         }
     }
 
-    /// Reads the events of a delivery: those to append, those that are broken, and how many nobody wants.
-    fn sort(&self, org: &str, delivery: Uuid, events: Vec<RawEvent>) -> Sorted {
-        let now = Timestamp::now();
+    /// Reads the events of a delivery: those to append, those that are broken, and those that nobody wants.
+    fn sort(&self, org: &str, delivery: DeliveryRecord, events: Vec<RawEvent>) -> Sorted {
+        let reader = self.record_reader(org, IngestSource::EventHook);
         let mut sorted = Sorted::default();
         for raw in events {
-            match raw.json().and_then(|json| read_event(json, now)) {
-                Ok(occurrence) if self.wants(org, &occurrence.event_type) => {
+            match raw.json().and_then(|json| read_event(json, reader.now)) {
+                Ok(occurrence) if reader.intake.wants(&occurrence.event_type) => {
                     let event = ReceivedEvent { occurrence, raw: raw.into_text() };
-                    sorted.wanted.push(NewEvent { org: org.to_owned(), event, delivery: Some(delivery) });
+                    sorted.wanted.push(NewEvent { org: org.to_owned(), event, delivery: Some(delivery.id) });
                 }
-                Ok(_) => sorted.dropped += 1,
-                Err(broken) => sorted.broken.push(rejection(org, broken.to_string(), raw.as_bytes())),
+                Ok(occurrence) => sorted.dropped.push(occurrence.event_type),
+                Err(broken) => sorted.broken.push(reader.rejection(broken.to_string(), raw.as_bytes())),
             }
         }
+        sorted.deliveries.push(delivery);
         sorted
     }
-}
 
-#[derive(Default)]
-struct Sorted {
-    wanted: Vec<NewEvent>,
-    broken: Vec<Rejection>,
-    dropped: usize,
-}
-
-fn rejection(org: &str, reason: String, raw: &[u8]) -> Rejection {
-    Rejection { org: org.to_owned(), source: IngestSource::EventHook, reason, raw: raw.to_vec() }
+    /// Keeps what is broken and appends what is wanted, a few at a time.
+    pub(super) async fn append_sorted(
+        &self,
+        org: &str,
+        source: IngestSource,
+        sorted: Sorted,
+    ) -> Result<Receipt, HookError> {
+        let Sorted { wanted, deliveries, broken, dropped } = sorted;
+        let mut receipt = Receipt { dropped: dropped.len(), rejected: broken.len(), ..Receipt::default() };
+        self.reject(&broken).await?;
+        Self::record(org, source, &receipt);
+        let mut wanted = wanted.into_iter().peekable();
+        while wanted.peek().is_some() {
+            let events: Vec<_> = wanted.by_ref().take(APPEND_EVENTS).collect();
+            let bringing: HashSet<_> = events.iter().filter_map(|new| new.delivery).collect();
+            let deliveries = deliveries.iter().filter(|delivery| bringing.contains(&delivery.id)).cloned().collect();
+            let appended = self.append(org, AppendRequest { source, events, deliveries }).await?;
+            Self::record(org, source, &appended);
+            receipt += appended;
+        }
+        Ok(receipt)
+    }
 }

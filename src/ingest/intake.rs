@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::HookError;
-use crate::event::{EventTypePattern, IngestSource};
+use super::record::RecordReader;
+use crate::event::{EventTypePattern, IngestSource, Timestamp};
 use crate::log::{AppendRequest, Log, Outcome};
 use crate::store::{Rejection, StoreError};
 
@@ -13,6 +14,15 @@ use crate::store::{Rejection, StoreError};
 pub struct OrgIntake {
     /// Event types that are kept; others are counted and dropped.
     pub event_types: Vec<EventTypePattern>,
+    /// The header that bears its secret, in lower case; see [`redacted_headers`](super::redacted_headers).
+    pub secret_header: String,
+}
+
+impl OrgIntake {
+    /// Whether an event type is wanted.
+    pub(super) fn wants(&self, event_type: &str) -> bool {
+        self.event_types.iter().any(|pattern| pattern.matches(event_type))
+    }
 }
 
 /// What is taken in one piece.
@@ -28,7 +38,7 @@ pub struct IntakeLimits {
 #[derive(Clone, Debug)]
 pub struct Intake {
     log: Log,
-    orgs: Arc<BTreeMap<String, OrgIntake>>,
+    orgs: Arc<BTreeMap<String, Arc<OrgIntake>>>,
     pub(super) limits: IntakeLimits,
 }
 
@@ -45,6 +55,13 @@ pub struct Receipt {
     pub dropped: usize,
 }
 
+impl Receipt {
+    /// How many events came.
+    pub const fn total(&self) -> usize {
+        self.stored + self.duplicates + self.rejected + self.dropped
+    }
+}
+
 impl std::ops::AddAssign for Receipt {
     fn add_assign(&mut self, more: Self) {
         self.stored += more.stored;
@@ -57,12 +74,20 @@ impl std::ops::AddAssign for Receipt {
 impl Intake {
     /// A door for these orgs.
     pub fn new(log: Log, orgs: BTreeMap<String, OrgIntake>, limits: IntakeLimits) -> Self {
+        let orgs = orgs.into_iter().map(|(name, org)| (name, Arc::new(org))).collect();
         Self { log, orgs: Arc::new(orgs), limits }
     }
 
-    /// Whether an event type of an org is wanted.
-    pub(super) fn wants(&self, org: &str, event_type: &str) -> bool {
-        self.orgs.get(org).is_some_and(|org| org.event_types.iter().any(|pattern| pattern.matches(event_type)))
+    /// Reads what comes from an org by a way. Of an org that is not known, nothing is wanted.
+    pub(super) fn record_reader(&self, org: &str, source: IngestSource) -> RecordReader {
+        let nobody = || Arc::new(OrgIntake { event_types: Vec::new(), secret_header: String::new() });
+        let intake = self.orgs.get(org).cloned().unwrap_or_else(nobody);
+        RecordReader { org: org.to_owned(), intake, source, now: Timestamp::now() }
+    }
+
+    /// The log behind the door.
+    pub(super) const fn log(&self) -> &Log {
+        &self.log
     }
 
     /// Keeps what could not be read.

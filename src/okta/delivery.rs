@@ -64,10 +64,10 @@ pub enum DeliveryError {
     #[error("the body is not JSON: {0}")]
     NotJson(String),
     /// JSON of another shape.
-    #[error("the body is not an event hook delivery: expected {0}")]
+    #[error("the body is not {0}")]
     Shape(&'static str),
     /// More events than are taken at once.
-    #[error("the delivery has {number} events, at most {limit} are taken at once (limits.delivery_events)")]
+    #[error("the body has {number} events, at most {limit} are taken at once (limits.delivery_events)")]
     TooManyEvents {
         /// How many there are.
         number: usize,
@@ -89,17 +89,23 @@ pub fn read_delivery(body: &[u8]) -> Result<Delivery, DeliveryError> {
     }
 }
 
+/// The delivery that a JSON object is; None where it is none.
+pub fn delivery_in(json: &RawValue) -> Option<Delivery> {
+    read_delivery(json.get().as_bytes()).ok()
+}
+
 fn read_envelope(text_of_body: &str, body: &[u8]) -> Result<Delivery, DeliveryError> {
     let json: &RawValue =
         serde_json::from_str(text_of_body).map_err(|error| DeliveryError::NotJson(error.to_string()))?;
-    let envelope = Members::read(json).ok_or(DeliveryError::Shape("a JSON object with `data.events`"))?;
+    let envelope = Members::read(json)
+        .ok_or(DeliveryError::Shape("an event hook delivery: expected a JSON object with `data.events`"))?;
     let events = envelope
         .get("data")
         .and_then(Members::read)
         .and_then(|data| data.get("events"))
-        .ok_or(DeliveryError::Shape("the events under `data.events`"))?;
+        .ok_or(DeliveryError::Shape("an event hook delivery: expected the events under `data.events`"))?;
     let events = serde_json::from_str::<Vec<&RawValue>>(events.get())
-        .map_err(|_| DeliveryError::Shape("`data.events` to be a list"))?;
+        .map_err(|_| DeliveryError::Shape("an event hook delivery: expected `data.events` to be a list"))?;
     let event_id = envelope.get("eventId").and_then(text);
     Ok(Delivery {
         event_id,
@@ -110,13 +116,13 @@ fn read_envelope(text_of_body: &str, body: &[u8]) -> Result<Delivery, DeliveryEr
 }
 
 /// The bytes of the body from which an event was read.
-fn original(event: &RawValue, text_of_body: &str, body: &[u8]) -> RawEvent {
+pub(super) fn original(event: &RawValue, text_of_body: &str, body: &[u8]) -> RawEvent {
     let start = event.get().as_ptr().addr() - text_of_body.as_ptr().addr();
     let bytes = &body[start..start + event.get().len()];
     if std::str::from_utf8(bytes).is_ok() { RawEvent::Json(event.to_owned()) } else { RawEvent::Bytes(bytes.to_vec()) }
 }
 
-fn with_bad_bytes_masked(body: &[u8]) -> String {
+pub(super) fn with_bad_bytes_masked(body: &[u8]) -> String {
     let mut masked = String::with_capacity(body.len());
     for chunk in body.utf8_chunks() {
         masked.push_str(chunk.valid());

@@ -1,6 +1,9 @@
 //! By which ways events have arrived, and with which delivery.
 
+use std::collections::HashSet;
+
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::{Store, StoreError};
 use crate::event::{IngestSource, Position, Timestamp};
@@ -51,6 +54,19 @@ impl Store {
         .fetch_all(&self.reads)
         .await?;
         Ok(rows.into_iter().map(Row::into_record).collect())
+    }
+}
+
+impl Store {
+    /// Which of these events of an org an import has brought before.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn imported(&self, org: &str, uuids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
+        // By a connection whose plans suit a table that grows meanwhile.
+        let statement = "SELECT uuid FROM arrival WHERE org = $1 AND uuid = ANY($2) AND import_at IS NOT NULL";
+        let found = sqlx::query_scalar(statement).bind(org).bind(uuids).fetch_all(&self.writes).await?;
+        Ok(found.into_iter().collect())
     }
 }
 

@@ -1,7 +1,10 @@
 //! What came in and could not be read, kept whole.
 
+use sqlx::QueryBuilder;
+use time::OffsetDateTime;
+
 use super::{Store, StoreError};
-use crate::event::IngestSource;
+use crate::event::{Direction, IngestSource, Page, PageRequest, Timestamp};
 
 /// Something that could not be read.
 #[derive(Clone, Debug)]
@@ -38,24 +41,144 @@ impl Store {
         Ok(())
     }
 
-    /// The newest of what was rejected, newest first.
+    /// A page of what was rejected, the newest first. It has fewer items than it has room for where their bytes are more
+    /// than a page may hold.
     ///
     /// # Errors
     /// The database's.
-    pub async fn newest_rejected(&self, limit: i64) -> Result<Vec<Rejection>, StoreError> {
-        let rows: Vec<(String, i16, String, Vec<u8>)> =
-            sqlx::query_as("SELECT org, source, reason, raw FROM rejected ORDER BY id DESC LIMIT $1")
-                .bind(limit)
-                .fetch_all(&self.reads)
-                .await?;
-        Ok(rows
-            .into_iter()
-            .map(|(org, source, reason, raw)| Rejection {
-                org,
-                source: IngestSource::from_code(source).unwrap_or(IngestSource::EventHook),
-                reason,
-                raw,
-            })
-            .collect())
+    pub async fn rejections(
+        &self,
+        wanted: &RejectionFilter,
+        request: &PageRequest<i64>,
+    ) -> Result<Page<StoredRejection>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT id, octet_length(raw)::bigint FROM rejected WHERE true");
+        if let Some(org) = &wanted.org {
+            query.push(" AND org = ").push_bind(org.clone());
+        }
+        if let Some(ids) = &wanted.ids {
+            query.push(" AND id = ANY(").push_bind(ids.clone()).push(")");
+        }
+        for (side, bound) in [("<", request.cut.after), (">", request.cut.before)] {
+            if let Some(bound) = bound {
+                query.push(format!(" AND id {side} ")).push_bind(bound);
+            }
+        }
+        query.push(match request.direction {
+            Direction::Forward => " ORDER BY id DESC LIMIT ",
+            Direction::Backward => " ORDER BY id LIMIT ",
+        });
+        query.push_bind(i64::try_from(request.size).unwrap_or(i64::MAX).saturating_add(1));
+        let found: Vec<(i64, i64)> = query.build_query_as().fetch_all(&self.reads).await?;
+        let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
+        let fitting = fitting(&found).min(request.size);
+        let items = self.rejections_with(ids.get(..fitting).unwrap_or(&ids)).await?;
+        // What did not fit is more of the list.
+        let cut = PageRequest { size: fitting, ..request.clone() };
+        let missing = ids.len() > fitting;
+        let mut page = Page::from_read(items, &cut);
+        match request.direction {
+            Direction::Forward => page.has_next |= missing,
+            Direction::Backward => page.has_previous |= missing,
+        }
+        Ok(page)
+    }
+
+    /// What was rejected under these ids, in any order; None for those that no longer fit into one answer.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn rejections_at(&self, ids: &[i64]) -> Result<Vec<(i64, Option<StoredRejection>)>, StoreError> {
+        let statement = "SELECT id, octet_length(raw)::bigint FROM rejected WHERE id = ANY($1)";
+        let found: Vec<(i64, i64)> = sqlx::query_as(statement).bind(ids).fetch_all(&self.reads).await?;
+        let (here, left) = found.split_at_checked(fitting(&found)).unwrap_or((&found, &[]));
+        let here: Vec<i64> = here.iter().map(|(id, _)| *id).collect();
+        let items = self.rejections_with(&here).await?.into_iter().map(|item| (item.id, Some(item)));
+        Ok(items.chain(left.iter().map(|(id, _)| (*id, None))).collect())
+    }
+
+    /// Those with these ids, in their order.
+    async fn rejections_with(&self, ids: &[i64]) -> Result<Vec<StoredRejection>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT id, org, source, reason, raw, times, received_at FROM unnest($1::bigint[]) WITH ORDINALITY \
+             AS wanted (id, place) JOIN rejected USING (id) ORDER BY place",
+        )
+        .bind(ids)
+        .fetch_all(&self.reads)
+        .await?;
+        Ok(rows.into_iter().map(StoredRejection::from).collect())
+    }
+
+    /// Forgets what was rejected under these ids; gives how many there were.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn drop_rejections(&self, ids: &[i64]) -> Result<u64, StoreError> {
+        let done = sqlx::query("DELETE FROM rejected WHERE id = ANY($1)").bind(ids).execute(&self.writes).await?;
+        Ok(done.rows_affected())
+    }
+}
+
+/// How many bytes of what was rejected one answer holds, if it is not a single one.
+const ANSWER_BYTES: i64 = 32 << 20;
+
+/// How many of these ids and sizes fit into an answer, one at least.
+fn fitting(found: &[(i64, i64)]) -> usize {
+    let sizes = found.iter().scan(0_i64, |sum, (_, size)| {
+        *sum = sum.saturating_add(*size);
+        Some(*sum)
+    });
+    sizes.take_while(|sum| *sum <= ANSWER_BYTES).count().max(1).min(found.len())
+}
+
+/// Which of what was rejected.
+#[derive(Clone, Debug, Default)]
+pub struct RejectionFilter {
+    /// Of this org.
+    pub org: Option<String>,
+    /// With these ids.
+    pub ids: Option<Vec<i64>>,
+}
+
+/// Something that could not be read, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRejection {
+    /// Its number.
+    pub id: i64,
+    /// The configured name of the Okta org.
+    pub org: String,
+    /// The way by which it came.
+    pub source: IngestSource,
+    /// Why it could not be read.
+    pub reason: String,
+    /// Its bytes.
+    pub raw: Vec<u8>,
+    /// How often it has come.
+    pub times: i64,
+    /// When it came first.
+    pub received_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    org: String,
+    source: i16,
+    reason: String,
+    raw: Vec<u8>,
+    times: i64,
+    received_at: OffsetDateTime,
+}
+
+impl From<Row> for StoredRejection {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            org: row.org,
+            source: IngestSource::from_code(row.source).unwrap_or(IngestSource::EventHook),
+            reason: row.reason,
+            raw: row.raw,
+            times: row.times,
+            received_at: row.received_at.into(),
+        }
     }
 }

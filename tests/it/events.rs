@@ -56,3 +56,10 @@ pub(crate) fn delivery_of<T: AsRef<[u8]>>(events: &[T]) -> Vec<u8> {
 pub(crate) fn uuid(event: &Value) -> &str {
     event["uuid"].as_str().unwrap()
 }
+
+/// Events, one a line.
+pub(crate) fn lines(events: &[Value]) -> String {
+    let mut lines = events.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    lines.push('\n');
+    lines
+}

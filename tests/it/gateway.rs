@@ -97,8 +97,13 @@ impl Gateway {
 
     /// Posts a body to the hook, with its secret.
     pub(crate) async fn post_hook(&self, body: impl Into<Body>) -> (StatusCode, Value) {
-        let request = self.client.post(self.url("/okta/acme/hooks")).header("authorization", HOOK_SECRET).body(body);
-        let response = request.send().await.unwrap();
+        self.post("hooks", body).await
+    }
+
+    /// Posts a body to one of the org's ways in, with its secret.
+    pub(crate) async fn post(&self, way: &str, body: impl Into<Body>) -> (StatusCode, Value) {
+        let request = self.client.post(self.url(&format!("/okta/acme/{way}"))).header("authorization", HOOK_SECRET);
+        let response = request.body(body).send().await.unwrap();
         (response.status(), response.json().await.unwrap())
     }
 

@@ -63,9 +63,14 @@ impl GatewayProcess {
 
     /// A command of sluice on the data directory. What it says goes to `output.log` beside it.
     pub(crate) fn command(&self, name: &str) -> Command {
+        self.command_of(&[name])
+    }
+
+    /// The same, for a command of several words.
+    pub(crate) fn command_of(&self, words: &[&str]) -> Command {
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
-        command.arg(name).arg("--data-dir").arg(&self.data_dir).arg("--config").arg(self.beside("sluice.toml"));
+        command.args(words).arg("--data-dir").arg(&self.data_dir).arg("--config").arg(self.beside("sluice.toml"));
         for inherited in ["DATABASE_URL", "SLUICE_DATA_DIR", "SLUICE_CONFIG", "SLUICE_LISTEN", "SLUICE_LOG_FORMAT"] {
             command.env_remove(inherited);
         }
@@ -153,7 +158,7 @@ impl GatewayProcess {
     }
 
     /// A path beside the data directory.
-    fn beside(&self, name: &str) -> PathBuf {
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 }

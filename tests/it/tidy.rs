@@ -290,8 +290,16 @@ fn the_documents_say_what_is_there() -> io::Result<()> {
     let architecture = File::read("ARCHITECTURE.md")?;
     let exists = |path: &str| Path::new(ROOT).join(path).exists();
     let mut faults = Vec::new();
-    let documents =
-        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/clients.md", "docs/evolution.md"];
+    let documents = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/clients.md",
+        "docs/evolution.md",
+        "docs/import.md",
+        "docs/workflows.md",
+    ];
     for path in documents {
         let document = File::read(path)?;
         faults.extend(path_faults(&document, exists));

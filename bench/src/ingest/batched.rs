@@ -15,13 +15,22 @@ use crate::postgres::Reference;
 use crate::report::{count, millis};
 use crate::rows::{TEXT_COLUMNS, text_column_names};
 
-/// Inserts batches for a while; gives what that measured, and how many rows it inserted.
-pub(super) async fn insert(
+/// How much is inserted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Extent {
+    /// What fits into this time.
+    Time(Duration),
+    /// So many rows, up to whole batches.
+    Rows(usize),
+}
+
+/// Inserts batches; gives what that measured, and how many rows it inserted.
+pub(crate) async fn insert(
     reference: &mut Reference,
     events: &[ReceivedEvent],
     identities: &Identities,
     rows: usize,
-    duration: Duration,
+    extent: Extent,
 ) -> Result<(Measurement, i64)> {
     let statement = statement();
     // As the gateway's own connections have it.
@@ -29,7 +38,11 @@ pub(super) async fn insert(
     let (mut position, mut batches) = (0_i64, 0);
     let started = Instant::now();
     for batch in events.chunks_exact(rows).cycle() {
-        if started.elapsed() >= duration {
+        let is_done = match extent {
+            Extent::Time(duration) => started.elapsed() >= duration,
+            Extent::Rows(wanted) => batches * rows >= wanted,
+        };
+        if is_done {
             break;
         }
         let positions: Vec<i64> = (position + 1..).take(rows).collect();

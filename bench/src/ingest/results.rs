@@ -8,13 +8,13 @@ use crate::report::{count, millis, percentile};
 
 /// What one measurement gave.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Measurement {
+pub(crate) struct Measurement {
     /// Events a second.
-    pub(super) rate: f64,
+    pub(crate) rate: f64,
     /// How long a delivery, a batch or an insert took on average, in milliseconds.
-    pub(super) mean: f64,
+    pub(crate) mean: f64,
     /// The gateway's median and 99th percentile of that, in milliseconds.
-    pub(super) percentiles: Option<(f64, f64)>,
+    pub(crate) percentiles: Option<(f64, f64)>,
 }
 
 impl Measurement {

@@ -1,4 +1,8 @@
-//! Okta's event hooks: the challenge and the deliveries.
+//! The ways in from outside: which org, with which secret, and the body.
+
+pub(super) mod hook;
+pub(super) mod import;
+pub(super) mod workflows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,20 +10,19 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
+use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::LengthLimitError;
-use serde_json::{Value, json};
-use tracing::Instrument as _;
+use tokio::task::JoinError;
 
 use super::problem::Problem;
 use crate::auth::HookSecrets;
 use crate::ingest::{BodyEncoding, HookError, Intake, Receipt, ReceivedDelivery, redacted_headers};
 
-/// What deliveries need.
+/// What the ways in need.
 #[derive(Clone)]
-pub(super) struct Hooks {
+pub(super) struct WaysIn {
     pub(super) intake: Intake,
     pub(super) orgs: Arc<BTreeMap<String, HookSecrets>>,
     pub(super) body_bytes: usize,
@@ -31,7 +34,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The org that a request's path names.
 type Org = Result<Path<String>, PathRejection>;
 
-impl Hooks {
+impl WaysIn {
     fn org(&self, path: Org) -> Result<(String, &HookSecrets), Problem> {
         let unknown = |text: String| Problem::new(StatusCode::NOT_FOUND, "UNKNOWN_ORG", text);
         let Path(name) = path.map_err(|error| unknown(format!("there is no such org here: {error}")))?;
@@ -40,60 +43,55 @@ impl Hooks {
             None => Err(unknown(format!("there is no org {name:?} here"))),
         }
     }
-}
 
-/// Okta asks once, before it delivers, whether somebody is there.
-pub(super) async fn challenge(
-    State(hooks): State<Hooks>,
-    org: Org,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Problem> {
-    hooks.org(org)?;
-    let challenge = headers.get("x-okta-verification-challenge").and_then(|value| value.to_str().ok());
-    let challenge = challenge.ok_or_else(|| {
-        let message = "expected the header x-okta-verification-challenge; deliveries are POSTed here";
-        Problem::new(StatusCode::BAD_REQUEST, "NO_CHALLENGE", message)
-    })?;
-    Ok(Json(json!({ "verification": challenge })))
-}
-
-/// Takes in one delivery. 200 means that it is durable.
-pub(super) async fn deliver(
-    State(hooks): State<Hooks>,
-    org: Org,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<Receipt>, Problem> {
-    let (org, secrets) = hooks.org(org)?;
-    if !secrets.accept(headers.get(&secrets.header).map(header::HeaderValue::as_bytes)) {
+    /// The org of a request, which must bear one of its secrets.
+    fn authenticated(&self, path: Org, headers: &HeaderMap) -> Result<(String, &HookSecrets), Problem> {
+        let (org, secrets) = self.org(path)?;
+        if secrets.accept(headers.get(&secrets.header).map(header::HeaderValue::as_bytes)) {
+            return Ok((org, secrets));
+        }
         metrics::counter!("sluice_hooks_refused_total", "org" => org).increment(1);
         let message = format!("the header {} does not hold a hook secret of this org", secrets.header);
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message));
+        Err(Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message))
     }
-    let encoding = BodyEncoding::named(headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes));
-    let Some(encoding) = encoding else {
-        let message = "the body's content-encoding is not known: send it plain or with gzip";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_ENCODING", message));
-    };
-    let body = read_body(body, hooks.body_bytes).await?;
-    let kept = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let delivery = ReceivedDelivery { body, encoding, headers: redacted_headers(kept, &secrets.header) };
-    // A task of its own: Okta hanging up does not stop half-way what has been read.
-    let intake = hooks.intake;
-    let taken = tokio::spawn(async move { intake.take_delivery(&org, delivery).await }.in_current_span());
-    match taken.await {
+
+    /// A request's body with its headers, as a whole.
+    async fn received(
+        &self,
+        secrets: &HookSecrets,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<ReceivedDelivery, Problem> {
+        let encoding = BodyEncoding::named(headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes));
+        let encoding = encoding.ok_or_else(|| unknown_encoding("plain or with gzip"))?;
+        let body = read_body(body, self.body_bytes).await?;
+        let kept = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        Ok(ReceivedDelivery { body, encoding, headers: redacted_headers(kept, &secrets.header) })
+    }
+}
+
+/// The body is packed in a way that is not known.
+fn unknown_encoding(known: &str) -> Problem {
+    let message = format!("the body's content-encoding is not known: send it {known}");
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_ENCODING", message)
+}
+
+/// What is answered to who brought something.
+fn answered(
+    taken: Result<Result<Receipt, HookError>, JoinError>,
+    refusal: &'static str,
+) -> Result<Json<Receipt>, Problem> {
+    match taken {
         Ok(Ok(receipt)) => Ok(Json(receipt)),
-        Ok(Err(HookError::NotADelivery(error))) => {
-            Err(Problem::new(StatusCode::BAD_REQUEST, "NOT_A_DELIVERY", error.clone()))
-        }
+        Ok(Err(HookError::NotADelivery(error))) => Err(Problem::new(StatusCode::BAD_REQUEST, refusal, error)),
         Ok(Err(HookError::TooLarge(error))) => Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", error)),
         Ok(Err(HookError::Append(error))) => Err(Problem::unavailable(error.to_string())),
         Ok(Err(HookError::Store(error))) => {
             tracing::error!(%error, "could not keep what was rejected");
-            Err(Problem::unavailable("the database is not available; send the delivery again"))
+            Err(Problem::unavailable("the database is not available; send it again"))
         }
         Err(error) => {
-            tracing::error!(%error, "a delivery was not taken in");
+            tracing::error!(%error, "what came in was not taken in");
             Err(Problem::unavailable("the gateway failed; its log says why"))
         }
     }

@@ -1,0 +1,138 @@
+//! `sluice import`.
+
+mod show;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::open::{OpenIntake, PATIENCE};
+use crate::config::WaysIn;
+use crate::ingest::{ImportEnd, ImportOptions, ImportReport, Progress, RejectedLine};
+use show::Show;
+
+/// How an import ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportEnded {
+    /// All was taken in.
+    Complete,
+    /// All was read, and some was rejected.
+    SomeRejected,
+    /// It was stopped before.
+    Stopped,
+}
+
+/// Takes in files, `-` for standard input, one after the other: into the database of a gateway that runs on the same data
+/// directory, or by itself. Tells on standard error how far it is, and at the end on standard output what became of it.
+///
+/// # Errors
+/// A file cannot be read to its end, or the database cannot be had. What was read before is stored.
+pub async fn import(
+    ways_in: &WaysIn,
+    org: &str,
+    files: &[PathBuf],
+    stop: CancellationToken,
+) -> anyhow::Result<ImportEnded> {
+    // All of them first: a name that is wrong should not be found out after an hour.
+    let sizes = files.iter().map(|path| size(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let Some(opened) = OpenIntake::open(ways_in, &stop).await? else { return Ok(ImportEnded::Stopped) };
+    let total = sizes.into_iter().sum();
+    let progress = Arc::new(Progress::default());
+    let show = Show::start(Arc::clone(&progress), total);
+    let mut ended = ImportEnded::Complete;
+    let mut failed = None;
+    for path in files {
+        let started = Instant::now();
+        let source = match open(path) {
+            Ok(source) => source,
+            Err(error) => {
+                failed.get_or_insert(error);
+                continue;
+            }
+        };
+        let options =
+            ImportOptions { limit: None, patience: PATIENCE, stop: stop.clone(), progress: Arc::clone(&progress) };
+        let (report, end) = opened.intake.import(org, source, options).await;
+        show.around(|| tell(path, &report, &end, started.elapsed().as_secs_f64()));
+        if report.receipt.rejected > 0 {
+            ended = ImportEnded::SomeRejected;
+        }
+        match end {
+            ImportEnd::Complete => {}
+            ImportEnd::Stopped => {
+                ended = ImportEnded::Stopped;
+                break;
+            }
+            ImportEnd::Failed(error) => {
+                let goes_on = !error.is_unavailable();
+                failed.get_or_insert(anyhow::Error::from(error).context(path.display().to_string()));
+                if !goes_on {
+                    break;
+                }
+            }
+        }
+    }
+    show.end();
+    opened.close().await?;
+    failed.map_or(Ok(ended), Err)
+}
+
+const STANDARD_INPUT: &str = "-";
+
+/// How many bytes a file has that can be read; None where that is not known, as for standard input or a pipe.
+fn size(path: &Path) -> anyhow::Result<Option<u64>> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Ok(None);
+    }
+    let about = std::fs::metadata(path).with_context(|| path.display().to_string())?;
+    anyhow::ensure!(!about.is_dir(), "{}: is a directory", path.display());
+    if !about.is_file() {
+        return Ok(None);
+    }
+    open(path)?;
+    Ok(Some(about.len()))
+}
+
+fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Ok(Box::new(io::stdin()));
+    }
+    Ok(Box::new(File::open(path).with_context(|| path.display().to_string())?))
+}
+
+/// Tells what became of a file.
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn tell(path: &Path, report: &ImportReport, end: &ImportEnd, seconds: f64) {
+    let receipt = &report.receipt;
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let rate = receipt.total() as f64 / seconds.max(0.001);
+    println!("{}: {} events in {seconds:.1} s ({rate:.0}/s)", path.display(), receipt.total());
+    for (what, number) in [
+        ("stored", receipt.stored),
+        ("duplicate", receipt.duplicates),
+        ("rejected", receipt.rejected),
+        ("dropped", receipt.dropped),
+    ] {
+        println!("  {what:<10} {number}");
+    }
+    for (name, number) in &report.dropped_types {
+        println!("    {name}: {number}, as the org's event_types do not have it");
+    }
+    for RejectedLine { line, reason } in &report.rejections {
+        println!("  line {line}: {reason}");
+    }
+    let more = receipt.rejected.saturating_sub(report.rejections.len());
+    if more > 0 {
+        println!("  and {more} more: see `sluice rejected list`");
+    }
+    match end {
+        ImportEnd::Complete => {}
+        ImportEnd::Stopped => println!("  stopped before its end: started again, it goes on from there"),
+        ImportEnd::Failed(error) => println!("  {error}"),
+    }
+}

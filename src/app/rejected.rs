@@ -1,0 +1,153 @@
+//! `sluice rejected`.
+
+use std::io::Write as _;
+
+use tokio_util::sync::CancellationToken;
+
+use super::OpenDatabase;
+use super::open::OpenIntake;
+use crate::config::{Database, WaysIn};
+use crate::event::{Cut, Direction, PageRequest};
+use crate::ingest::{Retried, RetryReport};
+use crate::store::{RejectionFilter, Store, StoreError, StoreOptions, StoredRejection};
+
+/// How many are read at once.
+const PAGE: usize = 100;
+
+/// How many characters of the bytes a list shows.
+const SHOWN: usize = 100;
+
+/// Prints what was rejected, the newest first: at most `limit`, with all their bytes where `with_raw` says so.
+///
+/// # Errors
+/// The database cannot be had.
+#[expect(clippy::print_stdout, reason = "the command's output")]
+pub async fn list_rejected(
+    database: &Database,
+    filter: &RejectionFilter,
+    limit: usize,
+    with_raw: bool,
+) -> anyhow::Result<()> {
+    with_store(database, async |store| {
+        let (mut after, mut shown) = (None, 0);
+        loop {
+            let size = PAGE.min(limit - shown);
+            let cut = Cut { after, before: None };
+            let page = store.rejections(filter, &PageRequest { direction: Direction::Forward, size, cut }).await?;
+            for rejection in &page.items {
+                print(rejection, with_raw)?;
+            }
+            shown += page.items.len();
+            after = page.items.last().map(|rejection| rejection.id);
+            if !page.has_next || shown == limit {
+                if shown == 0 {
+                    println!("nothing was rejected");
+                } else if page.has_next {
+                    println!("there are more: see --limit");
+                }
+                return Ok(());
+            }
+        }
+    })
+    .await
+}
+
+fn print(rejection: &StoredRejection, with_raw: bool) -> std::io::Result<()> {
+    let StoredRejection { id, org, source, reason, raw, times, received_at } = rejection;
+    let mut out = std::io::stdout().lock();
+    let times = if *times > 1 { format!(" {times} times") } else { String::new() };
+    writeln!(out, "{id}  {received_at}  {org}  {}{times}, {} bytes: {reason}", source.name(), raw.len())?;
+    if with_raw {
+        out.write_all(raw)?;
+        return writeln!(out);
+    }
+    let text = String::from_utf8_lossy(raw.get(..4 * SHOWN).unwrap_or(raw)).into_owned();
+    let beginning: String = text.chars().take(SHOWN).map(|one| if one.is_control() { ' ' } else { one }).collect();
+    writeln!(out, "    {beginning}{}", if raw.len() > beginning.len() { " …" } else { "" })
+}
+
+/// Forgets what was rejected; gives how many there were.
+///
+/// # Errors
+/// The database cannot be had.
+#[expect(clippy::print_stdout, reason = "the command's output")]
+pub async fn drop_rejected(database: &Database, filter: &RejectionFilter) -> anyhow::Result<()> {
+    with_store(database, async |store| {
+        let mut dropped = 0;
+        while let Some(page) = oldest_after(store, filter, None).await? {
+            dropped += store.drop_rejections(&page.iter().map(|one| one.id).collect::<Vec<_>>()).await?;
+        }
+        println!("{dropped} dropped");
+        Ok(())
+    })
+    .await
+}
+
+/// Reads again what was rejected, the oldest first; gives whether all could be read.
+///
+/// # Errors
+/// The database cannot be had. What was taken in until then is.
+#[expect(clippy::print_stdout, reason = "the command's output")]
+pub async fn retry_rejected(
+    ways_in: &WaysIn,
+    filter: &RejectionFilter,
+    stop: &CancellationToken,
+) -> anyhow::Result<bool> {
+    let Some(opened) = OpenIntake::open(ways_in, stop).await? else { return Ok(false) };
+    let newest = PageRequest { direction: Direction::Forward, size: 1, cut: Cut { after: None, before: None } };
+    let newest = opened.store.rejections(filter, &newest).await?.items.first().map_or(0, |rejection| rejection.id);
+    let (mut report, mut after) = (RetryReport::default(), None);
+    // What is rejected from now on is not what was meant.
+    'all: while let Some(page) = oldest_after(&opened.store, filter, after).await? {
+        for rejection in page {
+            after = Some(rejection.id);
+            if rejection.id > newest || stop.is_cancelled() {
+                break 'all;
+            }
+            let retried = if ways_in.orgs.contains_key(&rejection.org) {
+                opened.intake.retry(&rejection).await?
+            } else {
+                Retried::Broken(format!("there is no org {:?} in the settings", rejection.org))
+            };
+            match &retried {
+                Retried::Read(_) => {}
+                Retried::Broken(reason) => println!("{}: {reason}", rejection.id),
+                Retried::NotWanted(name) => {
+                    println!("{}: it can be read, but the org's event_types do not have {name}", rejection.id);
+                }
+            }
+            report.add(&retried);
+        }
+    }
+    opened.close().await?;
+    let RetryReport { read, left, receipt } = report;
+    println!("{read} read: {} events stored, {} duplicate; {left} left", receipt.stored, receipt.duplicates);
+    if receipt.rejected > 0 {
+        println!("{} events of them are still broken, and are kept by themselves", receipt.rejected);
+    }
+    Ok(left == 0 && receipt.rejected == 0)
+}
+
+/// The oldest of what was rejected after one; None where there is nothing.
+async fn oldest_after(
+    store: &Store,
+    filter: &RejectionFilter,
+    after: Option<i64>,
+) -> Result<Option<Vec<StoredRejection>>, StoreError> {
+    // The list has the newest first, so what came later is before.
+    let cut = Cut { after: None, before: Some(after.unwrap_or(i64::MIN)) };
+    let request = PageRequest { direction: Direction::Backward, size: PAGE, cut };
+    let mut items = store.rejections(filter, &request).await?.items;
+    items.reverse();
+    Ok(Some(items).filter(|items| !items.is_empty()))
+}
+
+async fn with_store(database: &Database, work: impl AsyncFnOnce(&Store) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let opened = OpenDatabase::attach_or_open(database).await?;
+    let store = Store::new(&StoreOptions::new(opened.url()))?;
+    store.migrate().await?;
+    let done = work(&store).await;
+    store.close().await;
+    tokio::task::spawn_blocking(move || drop(opened)).await?;
+    done
+}

@@ -1,0 +1,76 @@
+//! What was rejected, read again: after an upgrade, or a change of the settings, more of it may be readable.
+
+use super::hook::HookError;
+use super::intake::{Intake, Receipt};
+use super::record::Sorted;
+use crate::okta::Records;
+use crate::store::StoredRejection;
+
+/// What became of something that was rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Retried {
+    /// It was read: its events are in the log, and it is gone from `rejected`. Parts of it that are still broken stand there
+    /// by themselves.
+    Read(Receipt),
+    /// It cannot be read now, either: it stays.
+    Broken(String),
+    /// It can be read, but its events are of this type, which the org does not keep: it stays.
+    NotWanted(String),
+}
+
+/// What became of everything that was read again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetryReport {
+    /// How many rejections were read.
+    pub read: usize,
+    /// How many stay.
+    pub left: usize,
+    /// What became of the events of those that were read.
+    pub receipt: Receipt,
+}
+
+impl RetryReport {
+    /// Counts one more.
+    pub fn add(&mut self, retried: &Retried) {
+        match retried {
+            Retried::Read(receipt) => {
+                self.read += 1;
+                self.receipt += *receipt;
+            }
+            Retried::Broken(_) | Retried::NotWanted(_) => self.left += 1,
+        }
+    }
+}
+
+impl Intake {
+    /// Reads a rejection again, and appends what can be read now, by the way by which it came.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn retry(&self, rejection: &StoredRejection) -> Result<Retried, HookError> {
+        let StoredRejection { id, org, source, raw, .. } = rejection;
+        let reader = self.record_reader(org, *source);
+        let mut sorted = Sorted::default();
+        let mut records = Records::new(raw.len());
+        let mut each = |record: crate::okta::Record<'_>| match record.content {
+            Ok(json) => reader.read(json, &mut sorted),
+            Err(broken) => sorted.broken.push(reader.rejection(broken.reason, broken.bytes)),
+        };
+        records.feed(raw, &mut each);
+        records.finish(&mut each);
+        if sorted.wanted.is_empty() {
+            return Ok(match (sorted.broken.first(), sorted.dropped.pop()) {
+                (Some(broken), _) => Retried::Broken(broken.reason.clone()),
+                (None, Some(event_type)) => Retried::NotWanted(event_type),
+                (None, None) => Retried::Broken("there is no event in it".to_owned()),
+            });
+        }
+        let is_refused = sorted.wanted.len() == 1 && sorted.broken.is_empty();
+        let receipt = self.append_sorted(org, *source, sorted).await?;
+        if is_refused && receipt.rejected > 0 {
+            return Ok(Retried::Broken("the database refuses it".to_owned()));
+        }
+        self.log().store().drop_rejections(&[*id]).await?;
+        Ok(Retried::Read(receipt))
+    }
+}

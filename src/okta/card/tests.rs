@@ -1,0 +1,101 @@
+//! Cards as flows send them.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::okta::read_event;
+
+fn card() -> Value {
+    let entity = |id: &str, kind: &str| json!({"ID": id, "Alternate ID": format!("{id}@acme.example"), "Display Name": "Name", "Type": kind});
+    json!({
+        "Date and Time": "2026-03-04T05:06:07.890Z",
+        "Message": "Sync user in external application",
+        "Event ID": "b5a188b9-5ece-4636-b041-482ffda96311",
+        "Event Type": "application.provision.user.sync",
+        "Event Time": "2026-03-04T05:06:10.000Z",
+        "Version": "0",
+        "Admin": entity("00uadmin", "SystemPrincipal"),
+        "Okta User": entity("00u1", "User"),
+        "Application User": entity("0ua1", "AppUser"),
+        "Application": entity("0oa1", "AppInstance"),
+        "UUID": "7e628fc1-a0b1-11f1-bf59-8b5627020a34",
+        "Headers": {"Authorization": "secret", "n": 1},
+        "Source": "https://acme.okta.example/api/v1/eventHooks/who1",
+        "Debug Context": {"Debug Data": {"AppName": "office365", "n": 1.50}},
+    })
+}
+
+fn raw(value: &Value) -> Box<RawValue> {
+    RawValue::from_string(value.to_string()).unwrap()
+}
+
+fn read(value: &Value) -> Card {
+    read_card(&raw(value)).unwrap()
+}
+
+#[test]
+fn an_event_is_made_of_the_cards_fields() {
+    let card = read(&card());
+    let json = RawValue::from_string(card.event.clone()).unwrap();
+    let event = read_event(&json, Timestamp::now()).unwrap();
+    assert_eq!(event.uuid.to_string(), "7e628fc1-a0b1-11f1-bf59-8b5627020a34");
+    assert_eq!(event.published.to_string(), "2026-03-04T05:06:07.890Z");
+    assert_eq!(event.message.as_deref(), Some("Sync user in external application"));
+    assert_eq!(event.version.as_deref(), Some("0"));
+    assert_eq!(event.admin.unwrap().kind, "SystemPrincipal");
+    assert_eq!(event.user.unwrap().alternate_id.as_deref(), Some("00u1@acme.example"));
+    assert_eq!(event.application_user.unwrap().id, "0ua1");
+    assert_eq!(event.application.unwrap().id, "0oa1");
+    assert_eq!(event.application_name.as_deref(), Some("office365"));
+    assert_eq!(event.debug_data.as_deref(), Some(r#"{"AppName":"office365","n":1.5}"#));
+    assert_eq!(card.event_id.as_deref(), Some("b5a188b9-5ece-4636-b041-482ffda96311"));
+    assert_eq!(card.event_time.unwrap().to_string(), "2026-03-04T05:06:10.000Z");
+    assert!(card.headers.contains(&("n".to_owned(), "1".to_owned())));
+    assert!(card.has_delivery());
+}
+
+#[test]
+fn the_details_are_the_event_byte_for_byte() {
+    let details = r#"{ "uuid":"7E628FC1-a0b1-11f1-bf59-8b5627020a34","published":"2026-03-04T05:06:07Z","eventType":"a.b","x":1.0 }"#;
+    let with = |details: &str| {
+        let mut text = card().to_string();
+        text.pop();
+        read_card(&RawValue::from_string(format!("{text},\"Event Details\":{details}}}")).unwrap()).unwrap().event
+    };
+    assert_eq!(with(details), details);
+    assert_eq!(with(&Value::from(details).to_string()), details, "in quotes");
+    let partial = with(r#"{"severity":"WARN","actor":null,"uuid":null}"#);
+    assert!(partial.starts_with(r#"{"uuid":"7e628fc1"#) && partial.contains(r#""severity":"WARN""#), "{partial}");
+    assert!(partial.contains(r#""actor":{"id":"00uadmin""#), "{partial}");
+    let other = with(&details.replace("7E628FC1", "00000000"));
+    assert!(other.contains("7e628fc1") && !other.contains("00000000"), "of another event: {other}");
+}
+
+#[test]
+fn entities_that_workflows_leaves_empty_are_none() {
+    let mut empty = card();
+    empty["Okta User"] = json!({"ID": "", "Alternate ID": null, "Display Name": "", "Type": "User"});
+    empty["Application User"] = json!({"ID": "0ua1", "Type": ""});
+    empty["Admin"] = Value::Null;
+    let json = RawValue::from_string(read(&empty).event).unwrap();
+    let event = read_event(&json, Timestamp::now()).unwrap();
+    assert_eq!((event.user, event.admin), (None, None));
+    assert_eq!(event.application_user.unwrap().kind, "AppUser");
+}
+
+#[test]
+fn cards_come_alone_in_lists_and_in_outputs() {
+    let card = json!({"UUID": "u"});
+    let texts = |body: &Value| {
+        let cards = cards_in(body.to_string().as_bytes()).unwrap();
+        cards.into_iter().map(RawEvent::into_text).collect::<Vec<_>>()
+    };
+    let text = card.to_string();
+    assert_eq!(texts(&card), [text.as_str()]);
+    assert_eq!(texts(&json!([card, {"Output": card}, 7])), [text.clone(), text.clone(), "7".to_owned()]);
+    assert_eq!(texts(&json!({"Output": card})), [text.as_str()]);
+    assert_eq!(texts(&json!({"list": [{"Output": card}], "execution_id": "x"})), [text]);
+    assert!(matches!(cards_in(b"7"), Err(DeliveryError::Shape(_))));
+    assert!(matches!(cards_in(b"{"), Err(DeliveryError::NotJson(_))));
+    assert!(read_card(&raw(&json!({"uuid": "u"}))).is_none());
+}

@@ -1,0 +1,134 @@
+//! Import over HTTP: a body of any of the forms that `sluice import` reads, taken in while it comes.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::{BODY_TIMEOUT, Org, WaysIn, unknown_encoding};
+use crate::ingest::{ImportEnd, ImportError, ImportOptions, ImportReport, Progress};
+use crate::serve::problem::Problem;
+
+/// Takes in a stream. 200 means that all of it was read, and is durable.
+pub(in crate::serve) async fn import(
+    State(ways_in): State<WaysIn>,
+    org: Org,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<ImportReport>, Problem> {
+    let (org, _) = ways_in.authenticated(org, &headers)?;
+    // Which one it is, its first bytes tell.
+    let encoding = headers.get(header::CONTENT_ENCODING).map_or(&b""[..], header::HeaderValue::as_bytes);
+    let known: [&[u8]; 5] = [b"", b"identity", b"gzip", b"x-gzip", b"zstd"];
+    if !known.iter().any(|known| known.eq_ignore_ascii_case(encoding.trim_ascii())) {
+        return Err(unknown_encoding("plain, with gzip or with zstd"));
+    }
+    let limit = ways_in.body_bytes as u64;
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit) {
+        return Err(failed(&ImportError::TooLarge(limit), None));
+    }
+    let (parts, source) = mpsc::channel(4);
+    let options = ImportOptions {
+        limit: Some(limit),
+        patience: Duration::ZERO,
+        stop: CancellationToken::new(),
+        progress: Arc::new(Progress::default()),
+    };
+    // A task of its own: a client that hangs up does not stop half-way what has been read.
+    let intake = ways_in.intake;
+    let source = BodyReader { parts: source, part: Bytes::new(), has_ended: false };
+    let taken = tokio::spawn(async move { intake.import(&org, source, options).await }.in_current_span());
+    hand_on(body, &parts).await;
+    drop(parts);
+    match taken.await {
+        Ok((report, ImportEnd::Complete | ImportEnd::Stopped)) => {
+            tracing::info!(receipt = ?report.receipt, "imported");
+            Ok(Json(report))
+        }
+        Ok((report, ImportEnd::Failed(error))) => Err(failed(&error, Some(&report))),
+        Err(error) => {
+            tracing::error!(%error, "an import failed");
+            Err(Problem::unavailable("the gateway failed; its log says why"))
+        }
+    }
+}
+
+/// Hands on a body, and its end, or what breaks it off.
+async fn hand_on(body: Body, parts: &mpsc::Sender<Part>) {
+    let mut stream = body.into_data_stream();
+    loop {
+        let part = match timeout(BODY_TIMEOUT, stream.next()).await {
+            Ok(Some(Ok(bytes))) => Part::Bytes(bytes),
+            Ok(Some(Err(error))) => Part::Broken(error.to_string()),
+            Ok(None) => Part::End,
+            Err(_) => Part::Broken("it took too long to come in".to_owned()),
+        };
+        let is_last = !matches!(part, Part::Bytes(_));
+        if parts.send(part).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+fn failed(error: &ImportError, report: Option<&ImportReport>) -> Problem {
+    let stored = report.map(|report| {
+        let receipt = &report.receipt;
+        format!("; before that, {} events were stored, and {} were known", receipt.stored, receipt.duplicates)
+    });
+    let message = format!("{error}{}", stored.unwrap_or_default());
+    match error {
+        ImportError::TooLarge(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message),
+        ImportError::Append(_) => Problem::unavailable(message),
+        ImportError::Store(error) => {
+            tracing::error!(%error, "could not go on with an import");
+            Problem::unavailable("the database is not available; send it again")
+        }
+        ImportError::Read(_) | ImportError::CutOff | ImportError::Csv | ImportError::Utf16 => {
+            Problem::new(StatusCode::BAD_REQUEST, "NOT_IMPORTABLE", message)
+        }
+    }
+}
+
+/// What comes of a body.
+enum Part {
+    Bytes(Bytes),
+    Broken(String),
+    End,
+}
+
+/// A body as the importing thread reads it.
+struct BodyReader {
+    parts: mpsc::Receiver<Part>,
+    part: Bytes,
+    has_ended: bool,
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.part.is_empty() {
+            match self.parts.blocking_recv() {
+                Some(Part::Bytes(bytes)) => self.part = bytes,
+                Some(Part::End) => self.has_ended = true,
+                Some(Part::Broken(error)) => return Err(io::Error::other(error)),
+                // Whoever reads on is at the end again.
+                None if self.has_ended => return Ok(0),
+                None => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
+        }
+        let part = self.part.split_to(buffer.len().min(self.part.len()));
+        if let Some(room) = buffer.get_mut(..part.len()) {
+            room.copy_from_slice(&part);
+        }
+        Ok(part.len())
+    }
+}
