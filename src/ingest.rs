@@ -5,9 +5,11 @@ mod headers;
 mod hook;
 mod intake;
 mod naming;
+mod okta_api;
 
 pub use body::BodyEncoding;
 pub use headers::redacted_headers;
 pub use hook::{HookError, ReceivedDelivery};
 pub use intake::{Intake, IntakeLimits, OrgIntake, Receipt};
 pub use naming::{add_words, name_events};
+pub use okta_api::{ApiOptions, OrgApi, read_org};

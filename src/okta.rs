@@ -1,10 +1,15 @@
-//! Okta's wire formats: bytes to events. What it does not need it does not judge: Okta may add, drop and change.
+//! Okta's wire formats: bytes to events; and a client of its APIs. What it does not need it does not judge: Okta may
+//! add, drop and change.
 
+mod client;
 mod delivery;
 mod instance_url;
 mod json;
 mod log_event;
+mod system_log;
 
+pub use client::{ClientKey, Credentials, OktaClient, OktaError, OktaPage, Resource};
 pub use delivery::{Delivery, DeliveryError, RawEvent, read_delivery};
 pub use instance_url::instance_id_in_url;
 pub use log_event::{BrokenEvent, read_event};
+pub use system_log::{HOOK_DELIVERY, LIFECYCLE, LOG_PAGE, LogFilter, read_log_page};
