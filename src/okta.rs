@@ -1,6 +1,7 @@
 //! Okta's wire formats: bytes to events; and a client of its APIs. What it does not need it does not judge: Okta may
 //! add, drop and change.
 
+mod apps;
 mod client;
 mod delivery;
 mod instance_url;
@@ -8,6 +9,7 @@ mod json;
 mod log_event;
 mod system_log;
 
+pub use apps::{APPS_PAGE, ListedInstance, read_apps_page};
 pub use client::{ClientKey, Credentials, OktaClient, OktaError, OktaPage, Resource};
 pub use delivery::{Delivery, DeliveryError, RawEvent, read_delivery};
 pub use instance_url::instance_id_in_url;

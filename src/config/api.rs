@@ -65,6 +65,12 @@ impl Checker<'_> {
             }
             options.poll_interval = Duration::from_secs(seconds);
         }
+        if let Some(seconds) = table.catalogue_seconds {
+            if !(10..=86_400).contains(&seconds) {
+                self.faults.push(format!("{place}.catalogue_seconds: must be from 10 to 86400"));
+            }
+            options.catalogue_interval = Duration::from_secs(seconds);
+        }
         options
     }
 }

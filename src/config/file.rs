@@ -50,6 +50,7 @@ pub(super) struct ApiTable {
     pub(super) key_id: Option<String>,
     pub(super) rate_share: Option<f64>,
     pub(super) poll_seconds: Option<u64>,
+    pub(super) catalogue_seconds: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -25,6 +25,7 @@ mod graphql_executor;
 mod graphql_http;
 mod hook;
 mod kills;
+mod listed_applications;
 mod live;
 mod malformed;
 mod new_months;

@@ -7,9 +7,9 @@
 use time::Duration;
 use tokio::time::{Instant, sleep};
 
-use super::OrgApi;
 use super::backoff::Backoff;
 use super::page::LogPage;
+use super::{Hints, OrgApi};
 use crate::event::{IngestSource, Timestamp};
 use crate::ingest::{HookError, Intake, Receipt};
 use crate::log::{AppendError, AppendRequest};
@@ -29,6 +29,7 @@ const LONGEST_REST: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) struct Poller<'a> {
     intake: &'a Intake,
     api: &'a OrgApi,
+    hints: &'a Hints,
     filter: LogFilter,
     digest: String,
 }
@@ -56,9 +57,9 @@ enum Next {
 }
 
 impl<'a> Poller<'a> {
-    pub(super) fn new(intake: &'a Intake, api: &'a OrgApi) -> Self {
+    pub(super) fn new(intake: &'a Intake, api: &'a OrgApi, hints: &'a Hints) -> Self {
         let filter = LogFilter::new(intake.event_types(&api.org));
-        Self { intake, api, digest: filter.digest(), filter }
+        Self { intake, api, hints, digest: filter.digest(), filter }
     }
 
     /// Reads for ever.
@@ -110,7 +111,7 @@ impl<'a> Poller<'a> {
         let link = cursor.next_link.as_ref().and_then(|link| self.api.client.link(Resource::Logs, link));
         let start_at = if link.is_none() && cursor.next_link.is_some() { restart(&cursor) } else { cursor.start_at };
         let url = link.clone().unwrap_or_else(|| self.first_url(start_at));
-        self.wait().await;
+        self.api.pause(Resource::Logs).await;
         match self.api.client.get(Resource::Logs, url.clone()).await {
             Ok(page) => {
                 let kept = link.map(|_| url.to_string());
@@ -156,18 +157,6 @@ impl<'a> Poller<'a> {
         self.api.client.url(Resource::Logs, &parameters)
     }
 
-    /// Waits until the budget of requests allows one more.
-    async fn wait(&self) {
-        loop {
-            let wait = self.api.client.wait(Resource::Logs);
-            if wait.is_zero() {
-                return;
-            }
-            tracing::debug!(org = self.api.org, seconds = wait.as_secs_f32(), "waiting for Okta's rate limit");
-            sleep(wait).await;
-        }
-    }
-
     /// Stores a page, and where the next one is. `link` is the one by which it was got.
     async fn take(
         &self,
@@ -207,6 +196,9 @@ impl<'a> Poller<'a> {
             other => PollError::Okta(OktaError::NotOkta(other.to_string())),
         })?;
         Intake::record(org, IngestSource::SystemLog, &receipt);
+        if log_page.changes_applications {
+            self.hints.applications.notify_one();
+        }
         if !is_full {
             return Ok(Next::Wait);
         }
