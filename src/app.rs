@@ -18,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Database, Limits, Org, Settings};
 use crate::graphql::{DocumentOptions, Graph, GraphOptions, OrgUrls};
-use crate::ingest::{self, Intake, IntakeLimits, OrgIntake};
+use crate::ingest::{self, Intake, IntakeLimits, OrgApi, OrgIntake};
 use crate::live::{Live, LiveOptions};
 use crate::log::{Log, LogOptions};
+use crate::okta::OktaClient;
 use crate::serve::{self, Parts, RenderMetrics, ServeOptions, Status, Subscribers};
 use crate::store::private::{DataDirLock, PrivateError, PrivatePostgres};
 use crate::store::{Store, StoreError, StoreOptions};
@@ -82,6 +83,9 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     }));
     let status = status(store.clone(), live.clone(), Arc::new(move || metrics.render()));
     let parts = parts(&settings, log, live, status);
+    for api in org_apis(&settings)? {
+        tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::read_org(parts.intake.clone(), api)));
+    }
     let options = serve_options(&settings);
     let subscribers = Subscribers::new(&options, stop.clone());
     let router = serve::router(parts, &options, subscribers.clone());
@@ -206,6 +210,17 @@ fn intake(log: Log, orgs: &BTreeMap<String, Org>, limits: &Limits) -> Intake {
     });
     let limits = IntakeLimits { body_bytes: limits.delivery_body_bytes, delivery_events: limits.delivery_events };
     Intake::new(log, orgs.collect(), limits)
+}
+
+/// The orgs whose APIs are read.
+fn org_apis(settings: &Settings) -> anyhow::Result<Vec<OrgApi>> {
+    let configured = settings.orgs.iter().filter_map(|(name, org)| Some((name, org.url.as_ref()?, org.api.as_ref()?)));
+    let apis = configured.map(|(name, url, api)| {
+        let client = OktaClient::new(url, api.credentials.clone(), api.options.rate_share);
+        let client = client.with_context(|| format!("org {name}"))?;
+        Ok(OrgApi { org: name.clone(), client, options: api.options.clone() })
+    });
+    apis.collect()
 }
 
 fn serve_options(settings: &Settings) -> ServeOptions {

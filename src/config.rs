@@ -1,5 +1,6 @@
 //! Settings: from the command line, the environment and `sluice.toml`, checked as a whole before anything starts.
 
+mod api;
 mod arguments;
 mod check;
 mod documents;
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 
 use crate::auth::{HookSecrets, Readers};
 use crate::event::EventTypePattern;
+use crate::ingest::ApiOptions;
+use crate::okta::Credentials;
 
 /// Everything a gateway must know to run.
 #[derive(Clone, Debug)]
@@ -71,6 +74,17 @@ pub struct Org {
     pub hook: HookSecrets,
     /// The event types that are kept.
     pub event_types: Vec<EventTypePattern>,
+    /// How its APIs are read; None where they are not. Where there are some, there is an address.
+    pub api: Option<OrgApiSettings>,
+}
+
+/// How an org's APIs are read.
+#[derive(Clone, Debug)]
+pub struct OrgApiSettings {
+    /// How sluice proves itself.
+    pub credentials: Credentials,
+    /// How often, and how much.
+    pub options: ApiOptions,
 }
 
 /// What is wrong with the settings: every fault, each with its place.

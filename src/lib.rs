@@ -5,7 +5,7 @@
 //! In reading order, each module using only those before it:
 //!
 //! * [`event`]: what happened, and how one asks for it
-//! * [`okta`]: Okta's wire formats
+//! * [`okta`]: Okta's wire formats, and a client of its APIs
 //! * [`store`]: PostgreSQL, the only place that knows SQL
 //! * [`log`]: the log over the store: append in order, read from a position
 //! * [`ingest`]: the ways in

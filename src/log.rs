@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
 use crate::event::Position;
-use crate::store::{Store, StoreError};
+use crate::store::{CursorMove, Store, StoreError};
 use ends::Ends;
 use writer::{Waiting, Writer};
 
@@ -88,13 +88,35 @@ impl Log {
         if request.events.is_empty() {
             return Ok(Vec::new());
         }
+        self.hand_over(request, None).await
+    }
+
+    /// Appends the events of a page of a System Log and moves its cursor, both in one transaction.
+    ///
+    /// # Errors
+    /// The database is away, or another gateway has moved the cursor. Look where it stands, and go on from there.
+    pub async fn append_page(&self, request: AppendRequest, cursor: CursorMove) -> Result<Vec<Outcome>, AppendError> {
+        if request.events.is_empty() {
+            return match self.store.move_cursor(&cursor).await {
+                Ok(()) => Ok(Vec::new()),
+                Err(StoreError::CursorMoved) => Err(AppendError::CursorMoved),
+                Err(error) => {
+                    tracing::warn!(%error, "could not move the cursor of a System Log");
+                    Err(AppendError::Unavailable)
+                }
+            };
+        }
+        self.hand_over(request, Some(cursor)).await
+    }
+
+    async fn hand_over(&self, request: AppendRequest, cursor: Option<CursorMove>) -> Result<Vec<Outcome>, AppendError> {
         let size = (request.size() / ROOM_UNIT).clamp(1, self.room_size);
         let room = Arc::clone(&self.room)
             .acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX))
             .await
             .map_err(|_| AppendError::Closed)?;
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { request, reply, _room: room };
+        let waiting = Waiting { request, cursor, reply, _room: room };
         self.waiting.send(waiting).await.map_err(|_| AppendError::Closed)?;
         answer.await.map_err(|_| AppendError::Closed)?
     }

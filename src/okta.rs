@@ -1,14 +1,21 @@
-//! Okta's wire formats: bytes to events. What it does not need it does not judge: Okta may add, drop and change.
+//! Okta's wire formats: bytes to events; and a client of its APIs. What it does not need it does not judge: Okta may
+//! add, drop and change.
 
+mod apps;
 mod card;
+mod client;
 mod delivery;
 mod instance_url;
 mod json;
 mod log_event;
 mod records;
+mod system_log;
 
+pub use apps::{APPS_PAGE, ListedInstance, read_apps_page};
 pub use card::{Card, cards_in, read_card};
+pub use client::{ClientKey, Credentials, OktaClient, OktaError, OktaPage, Resource};
 pub use delivery::{Delivery, DeliveryError, RawEvent, delivery_in, read_delivery};
 pub use instance_url::instance_id_in_url;
 pub use log_event::{BrokenEvent, read_event};
 pub use records::{BrokenRecord, Record, Records};
+pub use system_log::{HOOK_DELIVERY, LIFECYCLE, LOG_PAGE, LogFilter, read_log_page};

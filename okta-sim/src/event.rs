@@ -64,6 +64,40 @@ pub struct LogEvent {
 }
 
 impl LogEvent {
+    /// That a hook's delivery failed.
+    pub(crate) fn delivery_failure(hook: EventHook, delivery: Uuid, at: OffsetDateTime) -> Self {
+        let entity = |id: &str, kind, alternate_id: &str, display_name: &str| Entity {
+            id: id.to_owned(),
+            kind,
+            alternate_id: alternate_id.to_owned(),
+            display_name: display_name.to_owned(),
+            detail_entry: None,
+            change_details: None,
+        };
+        let outcome =
+            Outcome { result: "FAILURE", reason: Some("The endpoint did not acknowledge the delivery".into()) };
+        Self {
+            actor: entity("0sp0000000000000005d7", "SystemPrincipal", "system@okta.com", "Okta System"),
+            client: Client::default(),
+            device: None,
+            authentication_context: AuthenticationContext::default(),
+            display_message: "Event hook delivery",
+            event_type: "event_hook.delivery",
+            outcome,
+            published: at.replace_millisecond(at.millisecond()).unwrap_or(at),
+            security_context: SecurityContext::default(),
+            severity: "WARN",
+            debug_context: DebugContext { debug_data: Some(DebugData(vec![("eventId", delivery.to_string())])) },
+            legacy_event_type: None,
+            transaction: Transaction { kind: "JOB", id: delivery.simple().to_string(), detail: TransactionDetail {} },
+            uuid: Uuid::new_v4(),
+            version: "0",
+            request: Request::default(),
+            target: Some(vec![entity(&hook.id, "EventHook", &hook.source, "Event hook")]),
+            hook: Arc::new(hook),
+        }
+    }
+
     /// The application instance that the event names, if it does.
     pub fn instance_id(&self) -> Option<&str> {
         self.target("AppInstance").map(|target| target.id.as_str())

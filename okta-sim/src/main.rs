@@ -1,53 +1,23 @@
-//! The command: an organisation that tells its event hook what happens in it.
+//! The command: an organisation that tells its event hook what happens in it, and that can be asked for it.
+
+mod options;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Parser;
 use okta_sim::{
-    Behaviour, Courier, DeliveryPlan, HookSender, HookSenderOptions, LogEvent, Organisation, OrganisationOptions,
-    Tally, VerifyError,
+    ApiOptions, AppDirectory, Behaviour, Courier, DeliveryPlan, HookSender, HookSenderOptions, LogEvent, OktaApi,
+    Organisation, OrganisationOptions, SystemLog, Tally, VerifyError,
 };
-use reqwest::Url;
+use rand::RngExt as _;
 use time::OffsetDateTime;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
-/// A stand-in Okta organisation that delivers sync events to an event hook
-#[derive(Parser)]
-#[command(name = "okta-sim", version)]
-struct Options {
-    /// Where to deliver
-    #[arg(long, value_name = "URL")]
-    hook: Url,
-    /// The secret that the hook expects, as its header's whole value
-    #[arg(long, value_name = "SECRET", env = "OKTA_SIM_HOOK_SECRET", hide_env_values = true)]
-    hook_secret: Option<String>,
-    /// The header that carries the secret
-    #[arg(long, value_name = "NAME", default_value = "authorization")]
-    hook_header: String,
-    /// How many events happen a second
-    #[arg(long, value_name = "EVENTS_PER_S", default_value = "5", value_parser = positive)]
-    rate: f64,
-    /// How many applications the organisation uses
-    #[arg(long, value_name = "N", default_value = "12")]
-    apps: u32,
-    /// How many instances of them it has
-    #[arg(long, value_name = "N", default_value = "40")]
-    instances: u32,
-    /// Makes the same organisation again
-    #[arg(long, value_name = "N", default_value = "1")]
-    seed: u64,
-    /// How many events happened in the last hours, told first
-    #[arg(long, value_name = "N", default_value = "500")]
-    history: usize,
-    /// Stop after so many events beyond history
-    #[arg(long, value_name = "N")]
-    events: Option<usize>,
-}
-
-/// How long ago history begins.
-const HISTORY: time::Duration = time::Duration::hours(6);
+use options::Options;
 
 /// How many events of history a delivery tells, at most.
 const HISTORY_BATCH: usize = 50;
@@ -61,29 +31,6 @@ const STATUS: Duration = Duration::from_secs(10);
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let sender = HookSender::new(HookSenderOptions {
-        header: options.hook_header.clone(),
-        secret: options.hook_secret.clone(),
-        ..HookSenderOptions::new(options.hook.clone())
-    })?;
-    let mut courier = Courier::new(sender.clone());
-    let tally = courier.tally();
-    let Options { apps, instances, seed, hook, .. } = &options;
-    say(&format!("{apps} applications, {instances} instances, seed {seed}; waiting for {hook}"));
-    let ended = tokio::select! {
-        ended = run(&options, &sender, &mut courier) => ended,
-        () = status(&tally) => Ok(()),
-        stopped = stop_signal() => stopped,
-    };
-    courier.finish().await;
-    say(&format!("the end: {tally}"));
-    ended
-}
-
-/// Tells history, then what happens from now on.
-async fn run(options: &Options, sender: &HookSender, courier: &mut Courier) -> anyhow::Result<()> {
-    verify(sender).await?;
-    say("the hook is verified; delivering");
     let mut organisation = Organisation::new(OrganisationOptions {
         seed: options.seed,
         applications: options.apps,
@@ -91,17 +38,97 @@ async fn run(options: &Options, sender: &HookSender, courier: &mut Courier) -> a
         only_for_hooks: true,
         ..OrganisationOptions::default()
     });
-    let hook = Arc::clone(organisation.hook());
-    // The plans are not of the seed: no delivery has the id of another one, not even of an earlier run.
+    let log = SystemLog::new();
     let now = OffsetDateTime::now_utc();
-    let history = organisation.history(options.history, now - HISTORY, now);
-    let batches = Behaviour { batch: HISTORY_BATCH, ..Behaviour::default() };
-    for delivery in DeliveryPlan::new(Arc::clone(&hook), history, batches, rand::random()) {
-        courier.take(delivery).await;
+    let history = organisation.history(options.history, now - options.history_span(), now);
+    for event in &history {
+        log.record_at(event, event.published);
     }
-    let happening = std::iter::repeat_with(|| organisation.event_at(OffsetDateTime::now_utc()));
+    let api = match options.listen {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await;
+            let listener = listener.with_context(|| format!("could not listen on {address} (--listen)"))?;
+            Some(OktaApi::start(listener, log.clone(), AppDirectory::of(&organisation), api_options(&options)?)?)
+        }
+        None => None,
+    };
+    if let Some(api) = &api {
+        say(&format!("System Log, applications and OAuth 2 at {}", api.url()));
+    }
+    let Options { apps, instances, seed, .. } = &options;
+    say(&format!("{apps} applications, {instances} instances, seed {seed}"));
+    let tally = Arc::new(Tally::default());
+    let ended = tokio::select! {
+        ended = run(&options, organisation, history, &log, Arc::clone(&tally)) => ended,
+        () = status(&tally, &log) => Ok(()),
+        stopped = stop_signal() => stopped,
+    };
+    say(&format!("the end: {tally}"));
+    ended
+}
+
+fn api_options(options: &Options) -> anyhow::Result<ApiOptions> {
+    Ok(ApiOptions {
+        tokens: options.tokens(),
+        service_apps: options.service_apps()?,
+        rate: options.rate_limit(),
+        joined_links: options.joined_links,
+        link_lifetime: options.link_lifetime.map(Duration::from_secs),
+        clock_ahead: time::Duration::seconds(options.clock_ahead),
+        errors: options.errors,
+        ..ApiOptions::default()
+    })
+}
+
+/// Tells history, then what happens from now on. Without a hook only the System Log has it.
+async fn run(
+    options: &Options,
+    mut organisation: Organisation,
+    history: Vec<LogEvent>,
+    log: &SystemLog,
+    tally: Arc<Tally>,
+) -> anyhow::Result<()> {
+    let hook = Arc::clone(organisation.hook());
+    let late = options.late;
+    let late_by = time::Duration::seconds(options.late_by);
+    let happening = std::iter::repeat_with(|| {
+        let now = OffsetDateTime::now_utc();
+        let is_late = rand::rng().random_bool(late);
+        let event = organisation.event_at(if is_late { now - late_by } else { now });
+        log.record(&event);
+        event
+    });
     let happening = happening.take(options.events.unwrap_or(usize::MAX));
-    tell(DeliveryPlan::new(hook, happening, Behaviour::default(), rand::random()), options.rate, courier).await;
+    let Some(url) = &options.hook else {
+        let mut tick = interval(Duration::from_secs_f64(1.0 / options.rate));
+        for _ in happening {
+            tick.tick().await;
+        }
+        // The APIs are still to be asked.
+        std::future::pending::<()>().await;
+        return Ok(());
+    };
+    let sender = HookSender::new(HookSenderOptions {
+        header: options.hook_header.clone(),
+        secret: options.hook_secret.clone(),
+        ..HookSenderOptions::new(url.clone())
+    })?;
+    say(&format!("waiting for {url}"));
+    verify(&sender).await?;
+    say("the hook is verified; delivering");
+    let mut courier = Courier::counting(sender, tally).losing(options.lose, rand::random()).recording(log.clone());
+    // The plans are not of the seed: no delivery has the id of another one, not even of an earlier run.
+    let batches = Behaviour { batch: HISTORY_BATCH, ..Behaviour::default() };
+    if options.history_by_hook || options.listen.is_none() {
+        for delivery in DeliveryPlan::new(Arc::clone(&hook), history, batches, rand::random()) {
+            courier.take(delivery).await;
+        }
+    }
+    tell(DeliveryPlan::new(hook, happening, Behaviour::default(), rand::random()), options.rate, &mut courier).await;
+    courier.finish().await;
+    if options.listen.is_some() {
+        std::future::pending::<()>().await;
+    }
     Ok(())
 }
 
@@ -133,12 +160,12 @@ async fn verify(sender: &HookSender) -> Result<(), VerifyError> {
 }
 
 /// Says how it goes, for ever.
-async fn status(tally: &Tally) {
+async fn status(tally: &Tally, log: &SystemLog) {
     let mut tick = interval(STATUS);
     tick.tick().await;
     loop {
         tick.tick().await;
-        say(&tally.to_string());
+        say(&format!("{} events in the System Log; {tally}", log.len()));
     }
 }
 
@@ -150,13 +177,6 @@ async fn stop_signal() -> anyhow::Result<()> {
         _ = terminate.recv() => {}
     }
     Ok(())
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
-        _ => Err("expected a number above 0, at most 1,000,000".to_owned()),
-    }
 }
 
 #[expect(clippy::print_stdout, reason = "the command says how it goes")]

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::arguments::{Common, Serve};
 use super::documents;
-use super::file::{File, GraphqlTable, OrgTable, ReaderTable};
+use super::file::{ApiTable, File, GraphqlTable, OrgTable, ReaderTable};
 use super::secret::Secrets;
 use super::{Database, GraphqlSettings, Org, Settings, SettingsError};
 use crate::auth::{HookSecrets, Readers};
@@ -31,10 +31,10 @@ const DEFAULT_ORG: &str = "default";
 pub(super) const NO_PLACE: &str = "there is no place for data: give --data-dir or DATABASE_URL, or set HOME";
 
 /// Collects faults and warnings while settings are read.
-struct Checker<'a> {
-    secrets: &'a Secrets<'a>,
-    faults: Vec<String>,
-    warnings: Vec<String>,
+pub(super) struct Checker<'a> {
+    pub(super) secrets: &'a Secrets<'a>,
+    pub(super) faults: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 /// Makes settings of what was written, or tells every fault.
@@ -78,7 +78,8 @@ fn default_org(secrets: &Secrets<'_>) -> OrgTable {
         hook_secrets: hook_secrets.into_iter().collect(),
         hook_header: None,
         event_types: None,
-        api: variable("SLUICE_OKTA_TOKEN").map(|_| toml::Table::new()),
+        api: variable("SLUICE_OKTA_TOKEN")
+            .map(|_| ApiTable { token: Some("env:SLUICE_OKTA_TOKEN".to_owned()), ..ApiTable::default() }),
     }
 }
 
@@ -103,16 +104,13 @@ impl Checker<'_> {
         let secrets =
             hook_secrets.filter_map(|(index, named)| self.secret(&format!("{place}.hook_secrets[{index}]"), named));
         let hook = HookSecrets::new(header, secrets.collect());
-        if table.api.is_some() {
-            self.warnings
-                .push(format!("{place}: an API token is set, but this version does not poll the System Log yet"));
-        }
+        let api = table.api.and_then(|api| self.api(place, table.url.as_deref(), api));
         let event_types = table.event_types.unwrap_or_else(|| SYNC_FAMILY.map(str::to_owned).to_vec());
         if event_types.is_empty() {
             self.faults
                 .push(format!("{place}.event_types: an empty list would keep no event; leave it out, or give [\"*\"]"));
         }
-        Org { url: table.url, hook, event_types: self.event_types(place, &event_types) }
+        Org { url: table.url, hook, event_types: self.event_types(place, &event_types), api }
     }
 
     fn event_types(&mut self, place: &str, written: &[String]) -> Vec<EventTypePattern> {
@@ -167,7 +165,7 @@ impl Checker<'_> {
         settings
     }
 
-    fn secret(&mut self, place: &str, named: &str) -> Option<SecretString> {
+    pub(super) fn secret(&mut self, place: &str, named: &str) -> Option<SecretString> {
         match self.secrets.find(named) {
             Ok(secret) => Some(secret),
             Err(fault) => {

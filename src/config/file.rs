@@ -38,8 +38,19 @@ pub(super) struct OrgTable {
     pub(super) hook_secrets: Vec<String>,
     pub(super) hook_header: Option<String>,
     pub(super) event_types: Option<Vec<String>>,
-    /// Understood, so that a file for a version that polls is no fault here.
-    pub(super) api: Option<toml::Table>,
+    pub(super) api: Option<ApiTable>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApiTable {
+    pub(super) token: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) private_key: Option<String>,
+    pub(super) key_id: Option<String>,
+    pub(super) rate_share: Option<f64>,
+    pub(super) poll_seconds: Option<u64>,
+    pub(super) catalogue_seconds: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// Where secrets are looked up.
 pub(super) struct Secrets<'a> {
@@ -17,6 +17,20 @@ impl Secrets<'_> {
     /// # Errors
     /// It is not there, is empty, or could not be sent in a header.
     pub(super) fn find(&self, named: &str) -> Result<SecretString, String> {
+        let secret = self.find_text(named)?;
+        let text = secret.expose_secret();
+        if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) || text.trim() != text {
+            let place = place(named);
+            return Err(format!("{place} holds characters that a header cannot carry: use printable ASCII"));
+        }
+        Ok(secret)
+    }
+
+    /// The same where it may have any characters, as a key of several lines has.
+    ///
+    /// # Errors
+    /// It is not there, or is empty.
+    pub(super) fn find_text(&self, named: &str) -> Result<SecretString, String> {
         if named == "env:" || named == "file:" {
             return Err(format!("{named} names nothing: give it as {named}NAME"));
         }
@@ -29,13 +43,14 @@ impl Secrets<'_> {
         } else {
             named.to_owned()
         };
-        let place = if named.starts_with("env:") || named.starts_with("file:") { named } else { "the secret" };
         if secret.is_empty() {
-            return Err(format!("{place} is empty"));
-        }
-        if !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) || secret.trim() != secret {
-            return Err(format!("{place} holds characters that a header cannot carry: use printable ASCII"));
+            return Err(format!("{} is empty", place(named)));
         }
         Ok(secret.into())
     }
+}
+
+/// How a secret is called in a message, which never shows it.
+fn place(named: &str) -> &str {
+    if named.starts_with("env:") || named.starts_with("file:") { named } else { "the secret" }
 }

@@ -7,7 +7,7 @@ use super::HookError;
 use super::record::RecordReader;
 use crate::event::{EventTypePattern, IngestSource, Timestamp};
 use crate::log::{AppendRequest, Log, Outcome};
-use crate::store::{Rejection, StoreError};
+use crate::store::{CursorMove, Rejection, StoreError};
 
 /// What is known of an org when something comes from it.
 #[derive(Clone, Debug)]
@@ -90,6 +90,16 @@ impl Intake {
         &self.log
     }
 
+    /// The event types of an org that are kept.
+    pub(super) fn event_types(&self, org: &str) -> &[EventTypePattern] {
+        self.orgs.get(org).map_or(&[], |org| org.event_types.as_slice())
+    }
+
+    /// Whether an event type of an org is wanted.
+    pub(super) fn wants(&self, org: &str, event_type: &str) -> bool {
+        self.orgs.get(org).is_some_and(|org| org.event_types.iter().any(|pattern| pattern.matches(event_type)))
+    }
+
     /// Keeps what could not be read.
     pub(super) async fn reject(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
         let Some(first) = rejections.first() else { return Ok(()) };
@@ -101,9 +111,27 @@ impl Intake {
     /// Appends the events of a request, keeps those that the database refuses, and tells what became of them.
     pub(super) async fn append(&self, org: &str, request: AppendRequest) -> Result<Receipt, HookError> {
         let source = request.source;
+        let outcomes = self.log.append(request).await?;
+        self.receipt(org, source, outcomes).await
+    }
+
+    /// Appends the events of a page of an org's System Log and moves its cursor, in one transaction.
+    pub(super) async fn append_page(
+        &self,
+        org: &str,
+        request: AppendRequest,
+        cursor: CursorMove,
+    ) -> Result<Receipt, HookError> {
+        let source = request.source;
+        let outcomes = self.log.append_page(request, cursor).await?;
+        self.receipt(org, source, outcomes).await
+    }
+
+    /// Keeps what the database refuses, and counts.
+    async fn receipt(&self, org: &str, source: IngestSource, outcomes: Vec<Outcome>) -> Result<Receipt, HookError> {
         let mut receipt = Receipt::default();
         let mut refused = Vec::new();
-        for outcome in self.log.append(request).await? {
+        for outcome in outcomes {
             match outcome {
                 Outcome::Stored(_) => receipt.stored += 1,
                 Outcome::Duplicate(_) => receipt.duplicates += 1,

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::writer::{AppendRequest, Outcome, Waiting};
+use super::writer::{AppendError, AppendRequest, Outcome, Waiting};
 use crate::event::{Details, IngestSource, ReceivedEvent, SyncEvent};
-use crate::store::{Appended, DeliveryRecord, NewEvent};
+use crate::store::{Appended, CursorMove, DeliveryRecord, NewEvent};
 
 /// Several requests of one way in, as one append: no event twice.
 pub(super) struct Group {
     pub(super) source: IngestSource,
     pub(super) events: Vec<NewEvent>,
     pub(super) deliveries: Vec<DeliveryRecord>,
+    /// Moves with the events of the only request of the group.
+    pub(super) cursor: Option<CursorMove>,
     seen: HashMap<(String, Uuid), usize>,
     members: Vec<Member>,
 }
@@ -26,12 +28,20 @@ struct Member {
 
 impl Group {
     pub(super) fn new(source: IngestSource) -> Self {
-        Self { source, events: Vec::new(), deliveries: Vec::new(), seen: HashMap::new(), members: Vec::new() }
+        Self {
+            source,
+            events: Vec::new(),
+            deliveries: Vec::new(),
+            cursor: None,
+            seen: HashMap::new(),
+            members: Vec::new(),
+        }
     }
 
     pub(super) fn add(&mut self, mut waiting: Waiting) {
         let AppendRequest { events, deliveries, .. } = &mut waiting.request;
         self.deliveries.append(deliveries);
+        self.cursor = waiting.cursor.take().or(self.cursor.take());
         let places = std::mem::take(events).into_iter().map(|new| self.place(new)).collect();
         self.members.push(Member { waiting, places });
     }
@@ -62,10 +72,10 @@ impl Group {
         new.collect()
     }
 
-    /// Tells every request that nothing was stored.
-    pub(super) fn refuse(self) {
+    /// Tells every request that nothing was stored, and why.
+    pub(super) fn refuse(self, error: &AppendError) {
         for member in self.members {
-            _ = member.waiting.reply.send(Err(super::AppendError::Unavailable));
+            _ = member.waiting.reply.send(Err(error.clone()));
         }
     }
 }

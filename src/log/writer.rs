@@ -11,7 +11,7 @@ use super::ends::Ends;
 use super::group::{Group, Written};
 use super::months::Months;
 use crate::event::{IngestSource, Position};
-use crate::store::{Appended, Appender, DeliveryRecord, NewEvent, StoreError};
+use crate::store::{Appended, Appender, CursorMove, DeliveryRecord, NewEvent, StoreError};
 
 /// Events that come together.
 #[derive(Clone, Debug)]
@@ -47,11 +47,14 @@ pub enum Outcome {
 }
 
 /// Why nothing was appended.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AppendError {
     /// The database is away.
     #[error("the database is not available; send the events again")]
     Unavailable,
+    /// Another gateway reads the System Log from which the events are.
+    #[error("another gateway reads this System Log")]
+    CursorMoved,
     /// The gateway stops.
     #[error("the gateway is stopping; send the events again")]
     Closed,
@@ -59,6 +62,8 @@ pub enum AppendError {
 
 pub(super) struct Waiting {
     pub(super) request: AppendRequest,
+    /// Moves with the events; such a request has a commit of its own.
+    pub(super) cursor: Option<CursorMove>,
     pub(super) reply: oneshot::Sender<Result<Vec<Outcome>, AppendError>>,
     pub(super) _room: OwnedSemaphorePermit,
 }
@@ -94,10 +99,11 @@ impl Writer {
         };
         let mut group = Group::new(first.request.source);
         group.add(first);
-        while group.events.len() < self.options.group_events
+        while group.cursor.is_none()
+            && group.events.len() < self.options.group_events
             && let Ok(waiting) = inbox.try_recv()
         {
-            if waiting.request.source != group.source {
+            if waiting.request.source != group.source || waiting.cursor.is_some() {
                 *left_over = Some(waiting);
                 break;
             }
@@ -108,7 +114,7 @@ impl Writer {
 
     async fn commit(&mut self, group: Group) {
         metrics::histogram!("sluice_commit_events").record(u32::try_from(group.events.len()).unwrap_or(u32::MAX));
-        let written = match self.append(group.source, &group.events, &group.deliveries).await {
+        let written = match self.append(&group, &group.events, group.cursor.as_ref()).await {
             Err(StoreError::Data(error)) => {
                 tracing::warn!(%error, "the database refuses an event; appending one by one");
                 self.append_one_by_one(&group).await
@@ -119,8 +125,11 @@ impl Writer {
             Ok(written) => self.ends.grow(group.answer(written)),
             Err(error) => {
                 metrics::counter!("sluice_append_failures_total").increment(1);
-                tracing::error!(%error, events = group.events.len(), "could not append");
-                group.refuse();
+                let moved = matches!(error, StoreError::CursorMoved);
+                if !moved {
+                    tracing::error!(%error, events = group.events.len(), "could not append");
+                }
+                group.refuse(if moved { &AppendError::CursorMoved } else { &AppendError::Unavailable });
             }
         }
     }
@@ -128,7 +137,7 @@ impl Writer {
     async fn append_one_by_one(&mut self, group: &Group) -> Result<Vec<Written>, StoreError> {
         let mut written = Vec::with_capacity(group.events.len());
         for event in &group.events {
-            match self.append(group.source, std::slice::from_ref(event), &group.deliveries).await {
+            match self.append(group, std::slice::from_ref(event), None).await {
                 Ok(one) => written.extend(one),
                 Err(StoreError::Data(error)) => {
                     written.push(Written::Refused(format!("the database refuses it: {error}")));
@@ -136,20 +145,23 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
+        if group.cursor.is_some() {
+            self.append(group, &[], group.cursor.as_ref()).await?;
+        }
         Ok(written)
     }
 
     /// Appends, and tries again while the database is away: to append twice stores once.
     async fn append(
         &mut self,
-        source: IngestSource,
+        group: &Group,
         events: &[NewEvent],
-        deliveries: &[DeliveryRecord],
+        cursor: Option<&CursorMove>,
     ) -> Result<Vec<Written>, StoreError> {
         let deadline = Instant::now() + self.options.retry_for;
         let mut pause = Duration::from_millis(10);
         loop {
-            let error = match self.append_once(source, events, deliveries).await {
+            let error = match self.append_once(group, events, cursor).await {
                 Ok(appended) => return Ok(appended.into_iter().map(Written::Appended).collect()),
                 Err(error) => error,
             };
@@ -168,13 +180,19 @@ impl Writer {
 
     async fn append_once(
         &mut self,
-        source: IngestSource,
+        group: &Group,
         events: &[NewEvent],
-        deliveries: &[DeliveryRecord],
+        cursor: Option<&CursorMove>,
     ) -> Result<Vec<Appended>, StoreError> {
         self.months.make(events.iter().map(|new| new.event.occurrence.published)).await?;
         // A network that swallows everything must not hold the writers for ever.
-        match timeout(self.options.append_timeout, self.appender.append(source, events, deliveries)).await {
+        let append = async {
+            match cursor {
+                Some(cursor) => self.appender.append_page(group.source, events, cursor).await,
+                None => self.appender.append(group.source, events, &group.deliveries).await,
+            }
+        };
+        match timeout(self.options.append_timeout, append).await {
             Ok(appended) => appended,
             Err(_) => Err(StoreError::NoAnswer),
         }

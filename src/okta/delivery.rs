@@ -1,5 +1,7 @@
 //! The body of an event hook's delivery.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::json::{Members, text};
@@ -92,6 +94,23 @@ pub fn read_delivery(body: &[u8]) -> Result<Delivery, DeliveryError> {
 /// The delivery that a JSON object is; None where it is none.
 pub fn delivery_in(json: &RawValue) -> Option<Delivery> {
     read_delivery(json.get().as_bytes()).ok()
+}
+
+/// Reads a list of events and finds each byte for byte as it came, as [`read_delivery`] does.
+///
+/// # Errors
+/// The body is not JSON, or no list.
+pub(super) fn read_list(body: &[u8]) -> Result<Vec<RawEvent>, DeliveryError> {
+    let text_of_body = match std::str::from_utf8(body) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(with_bad_bytes_masked(body)),
+    };
+    let text_of_body = &*text_of_body;
+    let json: &RawValue =
+        serde_json::from_str(text_of_body).map_err(|error| DeliveryError::NotJson(error.to_string()))?;
+    let events =
+        serde_json::from_str::<Vec<&RawValue>>(json.get()).map_err(|_| DeliveryError::Shape("a list of events"))?;
+    Ok(events.into_iter().map(|event| original(event, text_of_body, body)).collect())
 }
 
 fn read_envelope(text_of_body: &str, body: &[u8]) -> Result<Delivery, DeliveryError> {

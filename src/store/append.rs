@@ -1,10 +1,11 @@
 //! Appending to the log: one call, one transaction.
 
-use sqlx::{PgConnection, Postgres};
+use sqlx::{Connection as _, PgConnection, Postgres};
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
 use super::kept::KeptConnection;
+use super::poll::{CursorMove, move_cursor};
 use super::{Store, StoreError};
 use crate::event::{Entity, IngestSource, Position, ReceivedEvent, Timestamp, Words};
 
@@ -68,13 +69,37 @@ impl Appender {
         deliveries: &[DeliveryRecord],
     ) -> Result<Vec<Appended>, StoreError> {
         let mut connection = self.0.take().await?;
-        let mut rows = append(&mut connection, source, events, deliveries).await?;
+        let rows = append(&mut connection, source, events, deliveries).await?;
         self.0.keep(connection);
-        rows.sort_unstable_by_key(|row| row.0);
-        let appended: Vec<_> = rows.into_iter().map(Appended::from).collect();
-        debug_assert_eq!(appended.len(), events.len(), "each event is either new or known");
-        Ok(appended)
+        Ok(in_order(rows, events))
     }
+
+    /// Appends the events of a page of the System Log and moves its cursor: both, or neither.
+    ///
+    /// # Errors
+    /// The database's, or another gateway has moved the cursor.
+    pub async fn append_page(
+        &mut self,
+        source: IngestSource,
+        events: &[NewEvent],
+        cursor: &CursorMove,
+    ) -> Result<Vec<Appended>, StoreError> {
+        let mut connection = self.0.take().await?;
+        let mut transaction = connection.begin().await?;
+        // First, so that the log's head is held for no longer than the append itself takes.
+        move_cursor(&mut transaction, cursor).await?;
+        let query = bind(sqlx::query_as(APPEND), source, events, &[]);
+        let rows = if events.is_empty() { Vec::new() } else { query.fetch_all(&mut *transaction).await? };
+        transaction.commit().await?;
+        self.0.keep(connection);
+        Ok(in_order(rows, events))
+    }
+}
+
+fn in_order(mut rows: Vec<AppendedRow>, events: &[NewEvent]) -> Vec<Appended> {
+    rows.sort_unstable_by_key(|row| row.0);
+    debug_assert_eq!(rows.len(), events.len(), "each event is either new or known");
+    rows.into_iter().map(Appended::from).collect()
 }
 
 async fn append(

@@ -17,6 +17,9 @@ pub enum StoreError {
     /// There is no partition for the event's month.
     #[error("the partition for an event is missing: {0}")]
     NoPartition(sqlx::Error),
+    /// Another gateway has moved the cursor of this System Log meanwhile: read it anew.
+    #[error("another gateway reads this System Log")]
+    CursorMoved,
     /// Anything else: a fault of sluice or of the database's schema.
     #[error("the database failed: {0}")]
     Fault(sqlx::Error),

@@ -36,6 +36,7 @@ pub(crate) fn settings(database: &TestDatabase) -> Settings {
         url: Some("https://acme.okta.example".to_owned()),
         hook: HookSecrets::new("authorization", vec![HOOK_SECRET.into()]),
         event_types: event_types.into_iter().filter_map(EventTypePattern::parse).collect(),
+        api: None,
     };
     Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),

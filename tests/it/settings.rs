@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use clap::Parser as _;
 use sluice::config::{Arguments, Settings};
+use sluice::okta::Credentials;
 use tempfile::TempDir;
 
 const SECRET: &str = "hunter2";
@@ -87,8 +88,15 @@ impl Said {
     }
 }
 
+/// An org whose APIs are read so.
+macro_rules! org_api {
+    ($api:literal) => {
+        concat!("orgs = [{name = 'one', url = 'https://acme.okta.com', api = {", $api, "}}]")
+    };
+}
+
 /// What is wrong, where, and what to do about it.
-const FAULTS: [(&str, &str, &str); 27] = [
+const FAULTS: [(&str, &str, &str); 37] = [
     (r#"orgs = [{name = ""}]"#, "orgs[0] ().name: ", "expected 1 to 100 letters, digits"),
     (r#"orgs = [{name = "one"}, {name = "a/b"}]"#, "orgs[1] (a/b).name: ", "`-`, `_` or `.`"),
     (r#"orgs = [{name = "one"}, {name = "one"}]"#, "orgs[1] (one): ", "another org has this name"),
@@ -109,6 +117,16 @@ const FAULTS: [(&str, &str, &str); 27] = [
     (r#"orgs = [{name = "one", event_types = []}]"#, "orgs[0] (one).event_types: ", r#"leave it out, or give ["*"]"#),
     (r#"orgs = [{name = "one", event_types = ["a", "*.b"]}]"#, "orgs[0] (one).event_types[1]: ", "at the end only"),
     (r#"orgs = [{name = "one", event_types = [""]}]"#, "orgs[0] (one).event_types[0]: ", "neither an event type nor"),
+    (r#"orgs = [{name = "one", api = {token = "hunter2"}}]"#, "orgs[0] (one).api: ", "url = \"https://acme.okta.com\""),
+    (org_api!(""), "orgs[0] (one).api: ", "give either token, or client_id and private_key"),
+    (org_api!("token = 'hunter2', client_id = 'a'"), "orgs[0] (one).api: ", "give either token, or client_id and"),
+    (org_api!("client_id = 'a'"), "orgs[0] (one).api: ", "give either token, or client_id and private_key"),
+    (org_api!("token = 'env:NONE'"), "orgs[0] (one).api.token: ", "variable NONE is not set"),
+    (org_api!("client_id = 'a', private_key = 'file:none'"), "orgs[0] (one).api.private_key: none: ", "No such file"),
+    (org_api!("client_id = 'a', private_key = 'hunter2'"), "orgs[0] (one).api.private_key: ", "save it in Okta as PEM"),
+    (org_api!("token = 'hunter2', rate_share = 1.5"), "orgs[0] (one).api.rate_share: ", "above 0, at most 1"),
+    (org_api!("token = 'hunter2', poll_seconds = 0"), "orgs[0] (one).api.poll_seconds: ", "from 1 to 3600"),
+    (org_api!("token = 'hunter2', catalogue_seconds = 1"), "orgs[0] (one).api.catalogue_seconds: ", "from 10 to 86400"),
     (r#"readers = [{name = "", token = "a"}]"#, "readers[0] ().name: ", "must not be empty"),
     (r#"readers = [{name = "a", token = "b"}, {name = "a", token = "c"}]"#, "readers[1] (a): ", "another reader"),
     (r#"readers = [{name = "a", token = ""}]"#, "readers[0] (a).token: ", "is empty"),
@@ -276,7 +294,6 @@ fn secrets_come_from_the_environment_files_and_the_settings_themselves() {
         name = "one"
         hook_header = "X-Key"
         hook_secrets = ["env:HOOK", "file:keys/hook", "as it is"]
-        api = {}
         [[readers]]
         name = "a"
         token = "file:keys/token"
@@ -285,11 +302,10 @@ fn secrets_come_from_the_environment_files_and_the_settings_themselves() {
     fs::create_dir(place.0.path().join("keys")).unwrap();
     place.write("keys/hook", "hunter2 of the file\r\n");
     place.write("keys/token", "hunter2");
-    let polls = ["orgs[0] (one): an API token is set, but this version does not poll"];
-    place.check(&[("HOOK", "hunter2 of the environment")]).assert_right(&polls);
+    place.check(&[("HOOK", "hunter2 of the environment")]).assert_right(&[]);
     let file = place.0.path().join("sluice.toml");
     let elsewhere = Place::new("").run(&["--check", "--config", file.to_str().unwrap()], &[("HOOK", SECRET)]);
-    elsewhere.assert_right(&polls);
+    elsewhere.assert_right(&[]);
 
     let settings = place.read(&|name| (name == "HOOK").then(|| "hunter2 of the environment".to_owned()));
     let hook = &settings.orgs["one"].hook;
@@ -301,6 +317,26 @@ fn secrets_come_from_the_environment_files_and_the_settings_themselves() {
     }
     assert_eq!(settings.readers.identify(Some("Bearer hunter2")).unwrap().name.as_deref(), Some("a"));
     assert!(!format!("{settings:?}").contains(SECRET));
+}
+
+#[test]
+fn an_org_is_read_with_a_token_or_a_key() {
+    let quiet = ["[[readers]]", "hook secret"];
+    let place = Place::new(org_api!("client_id = '0oa1', private_key = 'file:key.pem', rate_share = 0.25"));
+    let (_, pem) = okta_sim::ServiceApp::with_new_key("0oa1").unwrap();
+    place.write("key.pem", pem);
+    place.check(&[]).assert_right(&quiet);
+    let settings = place.read(&|_| None);
+    let api = settings.orgs["one"].api.as_ref().unwrap();
+    assert!(matches!(api.credentials, Credentials::Key(_)) && !format!("{api:?}").contains("PRIVATE"));
+    assert!((api.options.rate_share - 0.25).abs() < f64::EPSILON && api.options.poll_interval.as_secs() == 10);
+    let variables = [("SLUICE_OKTA_URL", "https://acme.okta.com"), ("SLUICE_OKTA_TOKEN", SECRET)];
+    Place::new("").check(&variables).assert_right(&quiet);
+    let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    assert!(Place::new("").read(&value).orgs["default"].api.is_some());
+    Place::new("").check(&variables[1..]).assert_fault("orgs[0] (default).api: ", "the org's address is missing");
+    let plain = Place::new("orgs = [{name = 'one', url = 'http://okta-sim:80', api = {token = 'hunter2'}}]");
+    plain.check(&[]).assert_right(&["(one).api: http://okta-sim:80 is not https", quiet[0], quiet[1]]);
 }
 
 #[test]
@@ -340,10 +376,10 @@ fn uncommented(example: &str) -> String {
 fn the_example_is_right_and_its_comments_are_the_defaults() {
     let example = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/sluice.toml")).unwrap();
     let place = Place::new(&example);
-    let variables = [("ACME_HOOK_SECRET", SECRET), ("DASHBOARD_TOKEN", SECRET)];
+    let variables = [("ACME_HOOK_SECRET", SECRET), ("ACME_OKTA_TOKEN", SECRET), ("DASHBOARD_TOKEN", SECRET)];
     place.run(&["serve", "--check", "--listen", "0.0.0.0:8080"], &variables).assert_right(&[]);
     place.check(&variables[1..]).assert_fault("orgs[0] (acme).hook_secrets[0]: ", "ACME_HOOK_SECRET is not set");
-    place.check(&variables[..1]).assert_fault("readers[0] (dashboard).token: ", "DASHBOARD_TOKEN is not set");
+    place.check(&variables[..2]).assert_fault("readers[0] (dashboard).token: ", "DASHBOARD_TOKEN is not set");
     let whole = uncommented(&example);
     for setting in ["event_types = [", "[limits]", "sockets = 10_000"] {
         assert!(whole.lines().any(|line| line.starts_with(setting)), "{whole}");

@@ -103,7 +103,7 @@ pub struct Geolocation {
 }
 
 /// The session in which something was done.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthenticationContext {
     /// Null here.

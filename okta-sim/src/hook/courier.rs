@@ -4,9 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
 use super::{Delivery, Fate, HookSender};
+use crate::system_log::SystemLog;
 
 /// So many deliveries are under way at once, at most.
 const AT_ONCE: usize = 16;
@@ -17,6 +21,9 @@ pub struct Courier {
     sender: HookSender,
     tally: Arc<Tally>,
     under_way: JoinSet<()>,
+    losses: f64,
+    random: ChaCha8Rng,
+    log: Option<SystemLog>,
 }
 
 /// What became of deliveries so far. Counting goes on while it is read.
@@ -31,7 +38,24 @@ pub struct Tally {
 impl Courier {
     /// A courier with nothing to do yet.
     pub fn new(sender: HookSender) -> Self {
-        Self { sender, tally: Arc::default(), under_way: JoinSet::new() }
+        Self::counting(sender, Arc::default())
+    }
+
+    /// One that counts in a tally that is there already.
+    pub fn counting(sender: HookSender, tally: Arc<Tally>) -> Self {
+        Self { sender, tally, under_way: JoinSet::new(), losses: 0.0, random: ChaCha8Rng::seed_from_u64(0), log: None }
+    }
+
+    /// Loses a share of the deliveries, from 0 to 1, which are never sent: by a seed, always the same ones.
+    #[must_use]
+    pub fn losing(self, losses: f64, seed: u64) -> Self {
+        Self { losses: losses.clamp(0.0, 1.0), random: ChaCha8Rng::seed_from_u64(seed), ..self }
+    }
+
+    /// Tells the System Log of each delivery that is lost, as Okta does.
+    #[must_use]
+    pub fn recording(self, log: SystemLog) -> Self {
+        Self { log: Some(log), ..self }
     }
 
     /// What became of its deliveries.
@@ -45,10 +69,16 @@ impl Courier {
         if self.under_way.len() >= AT_ONCE {
             self.under_way.join_next().await;
         }
-        let (sender, tally) = (self.sender.clone(), Arc::clone(&self.tally));
+        let (sender, tally, log) = (self.sender.clone(), Arc::clone(&self.tally), self.log.clone());
+        let is_lost = self.random.random_bool(self.losses);
         self.under_way.spawn(async move {
-            let fate = sender.send(&delivery).await.fate;
+            let fate = if is_lost { Fate::Lost } else { sender.send(&delivery).await.fate };
             tally.add(fate, delivery.events.len());
+            if fate == Fate::Lost
+                && let Some(log) = log
+            {
+                log.record(&delivery.failure(OffsetDateTime::now_utc()));
+            }
         });
     }
 

@@ -62,6 +62,13 @@ struct Events<'a> {
 }
 
 impl Delivery {
+    /// What the System Log tells of a delivery that failed: an event `event_hook.delivery`. Okta does not say what stands
+    /// in its targets and debug data; here they name the hook and the delivery.
+    pub fn failure(&self, at: OffsetDateTime) -> LogEvent {
+        let id = self.source.rsplit('/').next().unwrap_or_default().to_owned();
+        LogEvent::delivery_failure(EventHook { id, source: self.source.clone() }, self.event_id, at)
+    }
+
     /// The body: the envelope around the events, each as [`LogEvent::hook_json`] prints it.
     pub fn json(&self) -> String {
         without_nulls(&json(&Envelope {

@@ -141,3 +141,29 @@ fn what_http_cannot_carry_is_said_before_anything_is_sent() {
         Err(HookSenderError::HeaderName)
     ));
 }
+
+#[tokio::test]
+async fn the_system_log_is_told_of_deliveries_that_are_lost() {
+    let (sender, _) = endpoint([Answer::Status(400), Answer::Status(200)]).await;
+    let mut organisation = crate::Organisation::new(crate::OrganisationOptions::default());
+    let mut delivery = || {
+        let event = organisation.event_at(time::OffsetDateTime::now_utc());
+        organisation.hook().delivery(uuid::Uuid::new_v4(), event.published, vec![event.into()])
+    };
+    let (refused, taken, lost) = (delivery(), delivery(), delivery());
+    let log = crate::SystemLog::new();
+    let mut courier = crate::Courier::new(sender.clone()).recording(log.clone());
+    for delivery in [&refused, &taken] {
+        courier.take(delivery.clone()).await;
+        courier.finish().await;
+    }
+    let mut losing = crate::Courier::new(sender).recording(log.clone()).losing(1.0, 1);
+    losing.take(lost.clone()).await;
+    losing.finish().await;
+    assert_eq!((courier.tally().delivered(), courier.tally().lost(), losing.tally().lost()), (1, 1, 1));
+    let entries = log.entries();
+    assert!(entries.iter().all(|entry| entry.event_type == "event_hook.delivery"));
+    let told: Vec<Value> = entries.iter().map(|entry| serde_json::from_str(&entry.json).unwrap()).collect();
+    let ids: Vec<_> = told.iter().map(|event| event["debugContext"]["debugData"]["eventId"].clone()).collect();
+    assert_eq!(ids, [refused, lost].map(|delivery| serde_json::json!(delivery.event_id)));
+}

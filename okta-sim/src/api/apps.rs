@@ -1,0 +1,139 @@
+//! `GET /api/v1/apps`, and the application instances that it lists.
+
+use std::sync::{Arc, Mutex};
+
+use axum::http::HeaderMap;
+use serde_json::{Value, json};
+
+use super::link::Place;
+use super::refusal::Refusal;
+use super::{Org, link, lock};
+use crate::organisation::Organisation;
+
+/// The most instances of a page.
+const MAX_LIMIT: usize = 200;
+
+/// How many it has where nobody says, which Okta leaves open.
+const DEFAULT_LIMIT: usize = 20;
+
+/// Whether an application instance is in use. One that is deleted is not listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppStatus {
+    /// It is.
+    Active,
+    /// It is switched off.
+    Inactive,
+}
+
+/// An application instance, as the Apps API knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppRecord {
+    /// Okta's id, `0oa…`.
+    pub id: String,
+    /// The application's name, such as `office365`.
+    pub name: String,
+    /// What people call the instance.
+    pub label: String,
+    /// How people sign in to it.
+    pub sign_on_mode: String,
+    /// Whether it is in use.
+    pub status: AppStatus,
+}
+
+/// The application instances of the org. Clones are the same ones.
+#[derive(Clone, Debug, Default)]
+pub struct AppDirectory(Arc<Mutex<Vec<AppRecord>>>);
+
+impl AppDirectory {
+    /// Those of an organisation, all in use.
+    pub fn of(organisation: &Organisation) -> Self {
+        let records = organisation.instances().iter().map(|instance| AppRecord {
+            id: instance.id.clone(),
+            name: instance.application.name.clone(),
+            label: instance.label.clone(),
+            sign_on_mode: instance.application.sign_on_mode.to_owned(),
+            status: AppStatus::Active,
+        });
+        Self(Arc::new(Mutex::new(records.collect())))
+    }
+
+    /// Every instance, as it is now.
+    pub fn records(&self) -> Vec<AppRecord> {
+        lock(&self.0).clone()
+    }
+
+    /// Changes an instance, where there is one with this id.
+    pub fn change(&self, id: &str, change: impl FnOnce(&mut AppRecord)) {
+        if let Some(record) = lock(&self.0).iter_mut().find(|record| record.id == id) {
+            change(record);
+        }
+    }
+
+    /// Deletes an instance: it is no longer listed.
+    pub fn delete(&self, id: &str) {
+        lock(&self.0).retain(|record| record.id != id);
+    }
+}
+
+/// Answers with a page of instances; its links go into the headers.
+pub(super) fn list(
+    org: &Org,
+    url: &str,
+    parameters: &[(String, String)],
+    headers: &mut HeaderMap,
+) -> Result<String, Refusal> {
+    let get = |name: &str| parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let limit = match get("limit").map_or(Ok(DEFAULT_LIMIT), str::parse) {
+        Ok(limit) if (1..=MAX_LIMIT).contains(&limit) => limit,
+        _ => return Err(Refusal::validation("limit: at most 200 apps a page")),
+    };
+    let all = match get("includeNonDeleted").unwrap_or("false") {
+        "true" => true,
+        "false" => false,
+        _ => return Err(Refusal::validation("includeNonDeleted: it is true or false")),
+    };
+    let mut rest = reqwest::Url::parse("http://rest/").map_err(|_| Refusal::validation("query"))?;
+    rest.query_pairs_mut().extend_pairs(parameters.iter().filter(|(key, _)| key != "after"));
+    let rest = rest.query().unwrap_or_default().to_owned();
+    let now = org.now();
+    let place = get("after").map(|token| org.links.read(token, &rest, org.options.link_lifetime, now));
+    let place = place.transpose().map_err(|rule| Refusal::validation(&format!("after: {rule}")))?;
+    let records = org.apps.records();
+    let from = place.map_or(0, |place| usize::try_from(place.at).unwrap_or(usize::MAX).min(records.len()));
+    let mut page = Vec::new();
+    let mut at = from;
+    while at < records.len() && page.len() < limit {
+        if all || records[at].status == AppStatus::Active {
+            page.push(print(&records[at], url));
+        }
+        at += 1;
+    }
+    let mut links = vec![("self", format!("{url}?{rest}"))];
+    if at < records.len() {
+        let token = org.links.token(Place { at: i128::try_from(at).unwrap_or(0), then: 0 }, &rest, now);
+        links.push(("next", format!("{url}?{rest}&after={token}")));
+    }
+    link::tell(headers, &links, org.options.joined_links);
+    Ok(Value::Array(page).to_string())
+}
+
+/// An instance in Okta's form, as far as it is the same for all.
+fn print(record: &AppRecord, url: &str) -> Value {
+    let AppRecord { id, name, label, sign_on_mode, status } = record;
+    json!({
+        "id": id,
+        "orn": format!("orn:okta:idp:00osim0000000000005d7:apps:{name}:{id}"),
+        "name": name,
+        "label": label,
+        "status": if *status == AppStatus::Active { "ACTIVE" } else { "INACTIVE" },
+        "created": "2024-02-03T04:05:06.000Z",
+        "lastUpdated": "2024-02-03T04:05:06.000Z",
+        "accessibility": {"selfService": false, "errorRedirectUrl": null, "loginRedirectUrl": null},
+        "visibility": {"autoSubmitToolbar": false, "hide": {"iOS": false, "web": false}, "appLinks": {"login": true}},
+        "features": ["PUSH_NEW_USERS", "PUSH_PROFILE_UPDATES", "PUSH_USER_DEACTIVATION"],
+        "signOnMode": sign_on_mode,
+        "credentials": {"userNameTemplate": {"template": "${source.login}", "type": "BUILT_IN"}, "signing": {}},
+        "settings": {"app": {}, "notifications": {"vpn": {"network": {"connection": "DISABLED"}}}, "signOn": {}},
+        "_links": {"self": {"href": format!("{url}/{id}")}, "users": {"href": format!("{url}/{id}/users")}},
+    })
+}

@@ -1,0 +1,82 @@
+//! How an org's APIs are to be read, checked.
+
+use std::time::Duration;
+
+use super::OrgApiSettings;
+use super::check::Checker;
+use super::file::ApiTable;
+use crate::ingest::ApiOptions;
+use crate::okta::{ClientKey, Credentials};
+
+impl Checker<'_> {
+    /// The settings of `[orgs.api]`; None where they are wrong.
+    pub(super) fn api(&mut self, place: &str, url: Option<&str>, table: ApiTable) -> Option<OrgApiSettings> {
+        let place = format!("{place}.api");
+        match url {
+            Some(url) if url.starts_with("http://") && !is_here(url) => {
+                let warning = format!("{place}: {url} is not https, so everybody on the way can read the token");
+                self.warnings.push(warning);
+            }
+            Some(_) => {}
+            None => {
+                let fault = format!("{place}: the org's address is missing: give it url = \"https://acme.okta.com\"");
+                self.faults.push(fault);
+            }
+        }
+        let options = self.api_options(&place, &table);
+        let credentials = self.credentials(&place, table)?;
+        Some(OrgApiSettings { credentials, options })
+    }
+
+    fn credentials(&mut self, place: &str, table: ApiTable) -> Option<Credentials> {
+        match (table.token, table.client_id, table.private_key) {
+            (Some(token), None, None) => self.secret(&format!("{place}.token"), &token).map(Credentials::Token),
+            (None, Some(client_id), Some(key)) => {
+                let place = format!("{place}.private_key");
+                let pem =
+                    self.secrets.find_text(&key).map_err(|fault| self.faults.push(format!("{place}: {fault}"))).ok()?;
+                let key = ClientKey::read(&client_id, table.key_id, &pem);
+                if key.is_none() {
+                    self.faults.push(format!(
+                        "{place}: it is not a private key in PEM, of RSA or of the curves P-256 and P-384: save it in Okta as PEM"
+                    ));
+                }
+                key.map(Credentials::Key)
+            }
+            _ => {
+                self.faults.push(format!("{place}: give either token, or client_id and private_key"));
+                None
+            }
+        }
+    }
+
+    fn api_options(&mut self, place: &str, table: &ApiTable) -> ApiOptions {
+        let mut options = ApiOptions::default();
+        if let Some(share) = table.rate_share {
+            if !(share > 0.0 && share <= 1.0) {
+                self.faults
+                    .push(format!("{place}.rate_share: must be above 0, at most 1: a share of Okta's rate limit"));
+            }
+            options.rate_share = share;
+        }
+        if let Some(seconds) = table.poll_seconds {
+            if !(1..=3600).contains(&seconds) {
+                self.faults.push(format!("{place}.poll_seconds: must be from 1 to 3600"));
+            }
+            options.poll_interval = Duration::from_secs(seconds);
+        }
+        if let Some(seconds) = table.catalogue_seconds {
+            if !(10..=86_400).contains(&seconds) {
+                self.faults.push(format!("{place}.catalogue_seconds: must be from 10 to 86400"));
+            }
+            options.catalogue_interval = Duration::from_secs(seconds);
+        }
+        options
+    }
+}
+
+/// Whether an address is of this machine.
+fn is_here(url: &str) -> bool {
+    let host = url.trim_start_matches("http://");
+    ["127.", "localhost", "[::1]"].iter().any(|own| host.starts_with(own))
+}

@@ -1,0 +1,102 @@
+//! What is read from an org's APIs. Of all gateways over a database, one reads an org; when it dies, another one does,
+//! within seconds.
+
+mod backoff;
+mod catalogue;
+mod page;
+mod poller;
+
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use super::Intake;
+use crate::okta::{OktaClient, Resource};
+use poller::Poller;
+
+/// How an org's APIs are read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApiOptions {
+    /// The share of Okta's rate limits that is used, from 0 to 1; the rest is left to others.
+    pub rate_share: f64,
+    /// How long to wait at the end of the System Log.
+    pub poll_interval: Duration,
+    /// How far back the first start reads. Okta keeps 90 days, and refuses to be asked for more than 180.
+    pub backfill: Duration,
+    /// How often the list of applications is read, unless events tell of changes.
+    pub catalogue_interval: Duration,
+}
+
+impl Default for ApiOptions {
+    fn default() -> Self {
+        Self {
+            rate_share: 0.5,
+            poll_interval: Duration::from_secs(10),
+            backfill: Duration::from_hours(90 * 24),
+            catalogue_interval: Duration::from_hours(1),
+        }
+    }
+}
+
+/// An org whose APIs are read.
+#[derive(Clone, Debug)]
+pub struct OrgApi {
+    /// Its configured name.
+    pub org: String,
+    /// A client of it.
+    pub client: OktaClient,
+    /// How it is read.
+    pub options: ApiOptions,
+}
+
+impl OrgApi {
+    /// Waits until the budget of requests allows one more.
+    async fn pause(&self, resource: Resource) {
+        loop {
+            let wait = self.client.wait(resource);
+            if wait.is_zero() {
+                return;
+            }
+            let (seconds, resource) = (wait.as_secs_f32(), resource.path());
+            tracing::debug!(org = self.org, resource, seconds, "waiting for Okta's rate limit");
+            sleep(wait).await;
+        }
+    }
+}
+
+/// What the System Log tells those who read something else.
+#[derive(Debug, Default)]
+struct Hints {
+    /// Applications have changed.
+    applications: Notify,
+}
+
+/// The pause after the database could not say who leads.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Reads an org's APIs whenever no other gateway does, for as long as it is polled.
+pub async fn read_org(intake: Intake, api: OrgApi) {
+    let store = intake.log().store().clone();
+    loop {
+        let mut lead = match store.lead(&format!("okta {}", api.org)).await {
+            Ok(lead) => lead,
+            Err(error) => {
+                tracing::debug!(org = api.org, %error, "could not find out who reads this org's APIs");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        tracing::info!(org = api.org, "this gateway reads the org's System Log");
+        let hints = Hints::default();
+        let poller = Poller::new(&intake, &api, &hints);
+        tokio::select! {
+            () = lead.lost() => {
+                tracing::warn!(org = api.org, "this gateway does not read the org's System Log any more");
+            }
+            () = poller.run() => {}
+            () = catalogue::keep(&intake, &api, &hints) => {}
+        }
+        lead.resign().await;
+    }
+}

@@ -1,0 +1,50 @@
+//! The Apps API, `GET /api/v1/apps`: the application instances of an org.
+
+use serde_json::value::RawValue;
+
+use super::delivery::DeliveryError;
+use super::json::Members;
+
+/// The most instances of a page.
+pub const APPS_PAGE: usize = 200;
+
+/// An application instance, as the Apps API tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedInstance {
+    /// Okta's id, `0oa…`.
+    pub id: String,
+    /// Okta's key of the application.
+    pub name: Option<String>,
+    /// What people call the instance.
+    pub label: Option<String>,
+    /// `ACTIVE` or `INACTIVE`.
+    pub status: Option<String>,
+}
+
+/// Reads a page. What has no id is left out.
+///
+/// # Errors
+/// It is no list.
+pub fn read_apps_page(body: &[u8]) -> Result<Vec<ListedInstance>, DeliveryError> {
+    let apps: Vec<&RawValue> =
+        serde_json::from_slice(body).map_err(|_| DeliveryError::Shape("a list of applications"))?;
+    let read = |app: &RawValue| {
+        let members = Members::read(app)?;
+        let text = |name: &str| members.text(name).filter(|text| !text.is_empty());
+        Some(ListedInstance { id: text("id")?, name: text("name"), label: text("label"), status: text("status") })
+    };
+    Ok(apps.into_iter().filter_map(read).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_an_id_is_an_instance() {
+        let page = br#"[{"id":"0oa1","name":"slack","label":"Chat","status":"ACTIVE","x":[]},{"id":"0oa2"},{},7]"#;
+        let page = read_apps_page(page).unwrap();
+        assert_eq!((page.len(), page[0].label.as_deref(), page[1].name.as_deref()), (2, Some("Chat"), None));
+        assert!(read_apps_page(b"{}").is_err());
+    }
+}

@@ -1,0 +1,222 @@
+//! A client of an org's APIs: signs in, keeps to the org's rate limits, and follows links of the org only.
+
+mod access_token;
+mod budget;
+mod credentials;
+mod error;
+mod link;
+mod proof;
+
+pub use credentials::{ClientKey, Credentials};
+pub use error::OktaError;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use secrecy::ExposeSecret as _;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use crate::event::Timestamp;
+use access_token::AccessTokens;
+use budget::{Budget, Limits};
+use error::{ApiProblem, problem};
+
+/// How long a connection may take, and a whole answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How large an answer may be: a page of 1,000 events has about 2 MB.
+const BODY_BYTES: usize = 64 << 20;
+
+/// An org's API, of which each has a rate limit of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// `/api/v1/logs`.
+    Logs,
+    /// `/api/v1/apps`.
+    Apps,
+}
+
+impl Resource {
+    /// Its path.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Logs => "/api/v1/logs",
+            Self::Apps => "/api/v1/apps",
+        }
+    }
+}
+
+/// A page of an answer.
+#[derive(Debug)]
+pub struct OktaPage {
+    /// The JSON.
+    pub body: Bytes,
+    /// Where the next page is, as Okta says.
+    pub next: Option<Url>,
+    /// When it was answered, by Okta's clock; by this machine's where Okta does not say.
+    pub answered_at: Timestamp,
+}
+
+/// A client of one org. Clones share the connections, the access token and the budget of requests.
+#[derive(Clone, Debug)]
+pub struct OktaClient(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    http: Client,
+    origin: Url,
+    credentials: Credentials,
+    tokens: AccessTokens,
+    budget: Budget,
+}
+
+impl OktaClient {
+    /// A client of the org at an address, such as `https://acme.okta.com`. `share` of the rate limit that Okta tells is
+    /// used, from 0 to 1; the rest is left to others.
+    ///
+    /// # Errors
+    /// The address is none, or there can be no client.
+    pub fn new(url: &str, credentials: Credentials, share: f64) -> Result<Self, OktaError> {
+        let origin = Url::parse(url).map_err(|_| OktaError::Address(url.to_owned()))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let builder = Client::builder()
+            .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .redirect(Policy::none());
+        // A stand-in on this machine is not behind a proxy.
+        let is_local = matches!(origin.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        let builder = if is_local { builder.no_proxy() } else { builder };
+        let http = builder.build().map_err(|error| OktaError::NoAnswer(error.to_string()))?;
+        let tokens = AccessTokens::new(&origin)?;
+        Ok(Self(Arc::new(Shared { http, origin, credentials, tokens, budget: Budget::new(share) })))
+    }
+
+    /// The address of a resource, with these parameters.
+    pub fn url(&self, resource: Resource, parameters: &[(&str, &str)]) -> Url {
+        let mut url = self.0.origin.clone();
+        url.set_path(resource.path());
+        url.query_pairs_mut().extend_pairs(parameters);
+        url
+    }
+
+    /// A link that was kept, if it is one of the org's to this resource.
+    pub fn link(&self, resource: Resource, text: &str) -> Option<Url> {
+        Url::parse(text).ok().filter(|url| link::is_of(url, &self.0.origin, resource))
+    }
+
+    /// How long to wait before the next request to a resource, so that this client keeps to its share.
+    pub fn wait(&self, resource: Resource) -> Duration {
+        self.0.budget.wait(resource)
+    }
+
+    /// Asks for a page. It neither waits nor tries again: see [`wait`](Self::wait).
+    ///
+    /// # Errors
+    /// See [`OktaError`].
+    pub async fn get(&self, resource: Resource, url: Url) -> Result<OktaPage, OktaError> {
+        if !link::is_of(&url, &self.0.origin, resource) {
+            return Err(OktaError::Elsewhere(url.origin().ascii_serialization()));
+        }
+        let response = self.send(resource, &url).await?;
+        let answered_at = date(response.headers()).unwrap_or_else(Timestamp::now);
+        self.0.budget.learn(resource, &Limits::read(response.headers()), answered_at);
+        let status = response.status();
+        let headers = response.headers().clone();
+        let body = read_body(response).await?;
+        if status == StatusCode::OK {
+            let next = link::next(&headers, &url)?;
+            if let Some(elsewhere) = next.as_ref().filter(|next| !link::is_of(next, &self.0.origin, resource)) {
+                return Err(OktaError::Elsewhere(elsewhere.origin().ascii_serialization()));
+            }
+            return Ok(OktaPage { body, next, answered_at });
+        }
+        Err(self.refusal(resource, status, &headers, &problem(&body)))
+    }
+
+    /// Sends a request, and once more with a new access token where Okta does not take the old one.
+    async fn send(&self, resource: Resource, url: &Url) -> Result<Response, OktaError> {
+        let Shared { http, credentials, tokens, .. } = &*self.0;
+        let key = match credentials {
+            Credentials::Token(token) => {
+                let mut value = HeaderValue::from_str(&format!("SSWS {}", token.expose_secret()))
+                    .map_err(|_| OktaError::Token("it holds characters that a header cannot carry".to_owned()))?;
+                value.set_sensitive(true);
+                return sent(http.get(url.clone()).header(AUTHORIZATION, value)).await;
+            }
+            Credentials::Key(key) => key,
+        };
+        let token = tokens.get(http, key).await?;
+        let response = sent(token.authorize(http.get(url.clone()), "GET", url)?).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        tracing::debug!(resource = resource.path(), "the access token is not accepted; getting another one");
+        tokens.forget().await;
+        let token = tokens.get(http, key).await?;
+        sent(token.authorize(http.get(url.clone()), "GET", url)?).await
+    }
+
+    fn refusal(&self, resource: Resource, status: StatusCode, headers: &HeaderMap, problem: &ApiProblem) -> OktaError {
+        let told = problem.to_string();
+        match status {
+            StatusCode::BAD_REQUEST => OktaError::Refused(told),
+            StatusCode::UNAUTHORIZED => match &self.0.credentials {
+                Credentials::Token(_) => OktaError::Token(format!("Okta does not accept it ({told})")),
+                Credentials::Key(_) => OktaError::Key(format!("Okta does not accept its access token ({told})")),
+            },
+            StatusCode::FORBIDDEN => OktaError::Forbidden { resource, oauth: self.0.credentials.is_key(), told },
+            StatusCode::TOO_MANY_REQUESTS => {
+                let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+                self.0.budget.pause(resource, seconds.map(Duration::from_secs));
+                OktaError::TooManyRequests
+            }
+            StatusCode::NOT_FOUND => OktaError::NotOkta(format!("{} is not found there", resource.path())),
+            status if status.is_redirection() => OktaError::NotOkta(format!("it redirects ({status})")),
+            status => OktaError::Status(status.as_u16(), told),
+        }
+    }
+}
+
+async fn sent(request: RequestBuilder) -> Result<Response, OktaError> {
+    request.send().await.map_err(|error| OktaError::from_transport(&error))
+}
+
+/// Reads a body, up to a limit.
+async fn read_body(mut response: Response) -> Result<Bytes, OktaError> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| OktaError::from_transport(&error))? {
+        if body.len() + piece.len() > BODY_BYTES {
+            return Err(OktaError::NotOkta(format!("an answer has more than {BODY_BYTES} bytes")));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
+}
+
+/// When an answer was made, as it says.
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok().map(Timestamp::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_of_an_answer_is_read() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(date(&headers), None);
+        headers.insert(DATE, HeaderValue::from_static("Thu, 26 Nov 2026 07:58:39 GMT"));
+        assert_eq!(date(&headers).unwrap().to_string(), "2026-11-26T07:58:39.000Z");
+    }
+}

@@ -1,0 +1,84 @@
+//! How a client proves itself: with an API token, or with the key of a service app.
+
+use std::fmt;
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::OktaError;
+
+/// For how long a client assertion is good, in seconds; Okta allows an hour.
+const ASSERTION: i64 = 300;
+
+/// How a client proves itself.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// An admin's API token, sent as `SSWS`.
+    Token(SecretString),
+    /// A service app's key, for OAuth 2.
+    Key(ClientKey),
+}
+
+impl Credentials {
+    pub(super) const fn is_key(&self) -> bool {
+        matches!(self, Self::Key(_))
+    }
+}
+
+/// A service app's id and private key.
+#[derive(Clone)]
+pub struct ClientKey {
+    client_id: String,
+    key_id: Option<String>,
+    key: EncodingKey,
+    algorithm: Algorithm,
+}
+
+impl fmt::Debug for ClientKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ClientKey").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize)]
+struct Assertion<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    iat: i64,
+    exp: i64,
+    jti: Uuid,
+}
+
+impl ClientKey {
+    /// Reads a private key in PEM: of RSA, or of the curves P-256 and P-384. `key_id` names it where the app has
+    /// several. None where it is no such key.
+    pub fn read(client_id: &str, key_id: Option<String>, pem: &SecretString) -> Option<Self> {
+        let pem = pem.expose_secret().as_bytes();
+        let rsa = EncodingKey::from_rsa_pem(pem).ok().map(|key| (key, Algorithm::RS256));
+        let (key, algorithm) = rsa.or_else(|| curve(&EncodingKey::from_ec_pem(pem).ok()?))?;
+        // A key is found to be none only when it signs.
+        encode(&Header::new(algorithm), &"", &key).ok()?;
+        Some(Self { client_id: client_id.to_owned(), key_id, key, algorithm })
+    }
+
+    /// A new proof that the client is the app, for this token endpoint.
+    pub(super) fn assertion(&self, endpoint: &str) -> Result<String, OktaError> {
+        let mut header = Header::new(self.algorithm);
+        header.kid.clone_from(&self.key_id);
+        let iat = OffsetDateTime::now_utc().unix_timestamp();
+        let id = self.client_id.as_str();
+        let claims = Assertion { iss: id, sub: id, aud: endpoint, iat, exp: iat + ASSERTION, jti: Uuid::new_v4() };
+        encode(&header, &claims, &self.key).map_err(|_| OktaError::PrivateKey("it does not sign".to_owned()))
+    }
+}
+
+/// The algorithm of an elliptic curve's key: the one with which it signs.
+fn curve(key: &EncodingKey) -> Option<(EncodingKey, Algorithm)> {
+    let signs = |algorithm: &Algorithm| encode(&Header::new(*algorithm), &"", key).is_ok();
+    let algorithm = [Algorithm::ES256, Algorithm::ES384].into_iter().find(signs)?;
+    Some((key.clone(), algorithm))
+}

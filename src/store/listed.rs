@@ -1,0 +1,95 @@
+//! The catalogue as the Apps API lists it, written beside what events tell of it.
+
+use std::collections::HashSet;
+
+use super::{Store, StoreError};
+use crate::event::Timestamp;
+
+/// An application instance, as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceListing {
+    /// Okta's id.
+    pub instance_id: String,
+    /// Okta's key of its application.
+    pub application: Option<String>,
+    /// What people call it.
+    pub label: Option<String>,
+    /// Okta's status.
+    pub status: Option<String>,
+}
+
+/// Append locks the head first and instances later: who takes several instances takes the head first, too, and neither
+/// waits for the other for ever.
+const IN_APPENDS_ORDER: &str = "SELECT position FROM log_head FOR UPDATE";
+
+impl Store {
+    /// Keeps what was listed of an org at a moment. A label that a later event tells stays, and so does an application
+    /// that is known already.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn keep_listed(&self, org: &str, listed: &[InstanceListing], at: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.writes.begin().await?;
+        sqlx::query(IN_APPENDS_ORDER).execute(&mut *transaction).await?;
+        let names: Vec<_> = listed.iter().map(|one| one.application.as_deref()).collect();
+        sqlx::query(
+            "INSERT INTO application (org, name) SELECT DISTINCT $1, l.name FROM unnest($2::text[]) AS l (name) \
+             WHERE l.name IS NOT NULL ON CONFLICT DO NOTHING",
+        )
+        .bind(org)
+        .bind(&names)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "INSERT INTO application_instance AS i (org, instance_id, application, label, label_at, status) \
+             SELECT DISTINCT ON (l.instance_id) $1, l.instance_id, l.application, l.label, \
+                 CASE WHEN l.label IS NOT NULL THEN $6::timestamptz END, l.status \
+             FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) \
+                 AS l (instance_id, application, label, status) ORDER BY l.instance_id \
+             ON CONFLICT (org, instance_id) DO UPDATE SET \
+                 application = coalesce(i.application, excluded.application), status = excluded.status, \
+                 label = CASE WHEN excluded.label IS NULL OR i.label_at > $6 THEN i.label ELSE excluded.label END, \
+                 label_at = greatest(i.label_at, excluded.label_at)",
+        )
+        .bind(org)
+        .bind(listed.iter().map(|one| one.instance_id.as_str()).collect::<Vec<_>>())
+        .bind(&names)
+        .bind(listed.iter().map(|one| one.label.as_deref()).collect::<Vec<_>>())
+        .bind(listed.iter().map(|one| one.status.as_deref()).collect::<Vec<_>>())
+        .bind(at.date_time())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The instances of an org that were listed and not found missing since.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn listed_before(&self, org: &str) -> Result<HashSet<String>, StoreError> {
+        let ids: Vec<String> = sqlx::query_scalar(
+            "SELECT instance_id FROM application_instance WHERE org = $1 AND status IS NOT NULL AND status <> 'DELETED'",
+        )
+        .bind(org)
+        .fetch_all(&self.writes)
+        .await?;
+        Ok(ids.into_iter().collect())
+    }
+
+    /// Marks instances as deleted: they are not listed any more. They stay, with their events.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn mark_deleted(&self, org: &str, instance_ids: &[String]) -> Result<(), StoreError> {
+        let mut transaction = self.writes.begin().await?;
+        sqlx::query(IN_APPENDS_ORDER).execute(&mut *transaction).await?;
+        sqlx::query("UPDATE application_instance SET status = 'DELETED' WHERE org = $1 AND instance_id = ANY($2)")
+            .bind(org)
+            .bind(instance_ids)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}

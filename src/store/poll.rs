@@ -1,0 +1,174 @@
+//! How far each org's System Log is read.
+
+use sqlx::postgres::PgConnection;
+use time::OffsetDateTime;
+
+use super::{Store, StoreError};
+use crate::event::Timestamp;
+
+/// How far a System Log is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PollCursor {
+    /// The configured name of the Okta org.
+    pub org: String,
+    /// Grows with each move.
+    pub revision: i64,
+    /// What tells the filter from another one.
+    pub filter: String,
+    /// From where on it is read with this filter.
+    pub backfill_from: Timestamp,
+    /// Where to start while there is no link: a time of persistence.
+    pub start_at: Timestamp,
+    /// The link to the next page.
+    pub next_link: Option<String>,
+    /// Everything persisted before is read.
+    pub read_through: Timestamp,
+    /// When its end was reached last; None until it is reached for the first time.
+    pub caught_up_at: Option<Timestamp>,
+    /// When Okta answered last.
+    pub polled_at: Option<Timestamp>,
+    /// Of how many failed event hook deliveries Okta has told.
+    pub failed_deliveries: i64,
+    /// When the newest of them failed.
+    pub failed_delivery_at: Option<Timestamp>,
+    /// Why the last request failed.
+    pub last_error: Option<String>,
+}
+
+/// A cursor's move past a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CursorMove {
+    /// The configured name of the Okta org.
+    pub org: String,
+    /// The revision from which it moves; at any other it does not.
+    pub revision: i64,
+    /// Where to start while there is no link.
+    pub start_at: Timestamp,
+    /// The link to the next page.
+    pub next_link: Option<String>,
+    /// Everything persisted before is read; it does not go back.
+    pub read_through: Timestamp,
+    /// When the end was reached, where this page is the end.
+    pub caught_up_at: Option<Timestamp>,
+    /// Of how many failed event hook deliveries the page tells.
+    pub failed_deliveries: i64,
+    /// When the newest of them failed.
+    pub failed_delivery_at: Option<Timestamp>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    org: String,
+    revision: i64,
+    filter: String,
+    backfill_from: OffsetDateTime,
+    start_at: OffsetDateTime,
+    next_link: Option<String>,
+    read_through: OffsetDateTime,
+    caught_up_at: Option<OffsetDateTime>,
+    polled_at: Option<OffsetDateTime>,
+    failed_deliveries: i64,
+    failed_delivery_at: Option<OffsetDateTime>,
+    last_error: Option<String>,
+}
+
+impl Store {
+    /// The cursor of an org. The newest there is: it is read from the primary.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn poll_cursor(&self, org: &str) -> Result<Option<PollCursor>, StoreError> {
+        let query = sqlx::query_as("SELECT * FROM poll_cursor WHERE org = $1").bind(org);
+        let row: Option<Row> = query.fetch_optional(&self.writes).await?;
+        Ok(row.map(PollCursor::from))
+    }
+
+    /// The cursors of all orgs.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn poll_cursors(&self) -> Result<Vec<PollCursor>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as("SELECT * FROM poll_cursor ORDER BY org").fetch_all(&self.reads).await?;
+        Ok(rows.into_iter().map(PollCursor::from).collect())
+    }
+
+    /// Starts to read an org's System Log from a time on, with a filter; whatever was read before.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn start_poll(&self, org: &str, filter: &str, from: Timestamp) -> Result<PollCursor, StoreError> {
+        let row: Row = sqlx::query_as(
+            "INSERT INTO poll_cursor AS p (org, filter, backfill_from, start_at, read_through) \
+             VALUES ($1, $2, $3, $3, $3) ON CONFLICT (org) DO UPDATE SET revision = p.revision + 1, \
+             filter = excluded.filter, backfill_from = excluded.backfill_from, start_at = excluded.start_at, \
+             next_link = NULL, read_through = excluded.read_through, caught_up_at = NULL RETURNING *",
+        )
+        .bind(org)
+        .bind(filter)
+        .bind(from.date_time())
+        .fetch_one(&self.writes)
+        .await?;
+        Ok(row.into())
+    }
+
+    /// Moves a cursor past a page of which nothing is to be appended.
+    ///
+    /// # Errors
+    /// The database's, or the cursor was moved by another gateway.
+    pub async fn move_cursor(&self, to: &CursorMove) -> Result<(), StoreError> {
+        let mut connection = self.writes.acquire().await?;
+        move_cursor(&mut connection, to).await
+    }
+
+    /// Keeps why a request failed.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn poll_failed(&self, org: &str, error: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE poll_cursor SET last_error = $2, last_error_at = now() WHERE org = $1")
+            .bind(org)
+            .bind(error.replace('\0', "\u{fffd}"))
+            .execute(&self.writes)
+            .await?;
+        Ok(())
+    }
+}
+
+pub(super) async fn move_cursor(connection: &mut PgConnection, to: &CursorMove) -> Result<(), StoreError> {
+    let moved = sqlx::query(
+        "UPDATE poll_cursor SET revision = revision + 1, start_at = $3, next_link = $4, \
+         read_through = greatest(read_through, $5), caught_up_at = coalesce($6, caught_up_at), polled_at = now(), \
+         failed_deliveries = failed_deliveries + $7, failed_delivery_at = greatest(failed_delivery_at, $8), \
+         last_error = NULL WHERE org = $1 AND revision = $2",
+    )
+    .bind(&to.org)
+    .bind(to.revision)
+    .bind(to.start_at.date_time())
+    .bind(&to.next_link)
+    .bind(to.read_through.date_time())
+    .bind(to.caught_up_at.map(Timestamp::date_time))
+    .bind(to.failed_deliveries)
+    .bind(to.failed_delivery_at.map(Timestamp::date_time))
+    .execute(connection)
+    .await?;
+    if moved.rows_affected() == 0 { Err(StoreError::CursorMoved) } else { Ok(()) }
+}
+
+impl From<Row> for PollCursor {
+    fn from(row: Row) -> Self {
+        Self {
+            org: row.org,
+            revision: row.revision,
+            filter: row.filter,
+            backfill_from: row.backfill_from.into(),
+            start_at: row.start_at.into(),
+            next_link: row.next_link,
+            read_through: row.read_through.into(),
+            caught_up_at: row.caught_up_at.map(Timestamp::from),
+            polled_at: row.polled_at.map(Timestamp::from),
+            failed_deliveries: row.failed_deliveries,
+            failed_delivery_at: row.failed_delivery_at.map(Timestamp::from),
+            last_error: row.last_error,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The catalogue as the Apps API lists it, beside what events tell.
+
+use okta_sim::{AppStatus, Fault, Scope, ServiceApp};
+use serde_json::{Value, json};
+use sluice::okta::{ClientKey, Credentials};
+use time::OffsetDateTime;
+
+use crate::events::sync_event;
+use crate::gateway::Gateway;
+use crate::okta_org::{OktaOrg, wait_until};
+
+async fn instance(gateway: &Gateway, id: &str) -> Value {
+    let query = "query ($id: String!) { applicationInstance(instanceId: $id) { label status eventCount application { name } } }";
+    gateway.query_with(query, json!({"id": id})).await["applicationInstance"].clone()
+}
+
+async fn count(gateway: &Gateway, status: &'static str) -> i64 {
+    let query = "SELECT count(*) FROM application_instance WHERE status = $1";
+    sqlx::query_scalar(query).bind(status).fetch_one(&gateway.database.pool).await.unwrap()
+}
+
+/// So many things happen that somewhere among them an application is updated.
+fn change_something(org: &mut OktaOrg) {
+    while org.happen_at(OffsetDateTime::now_utc()).event_type != "application.lifecycle.update" {}
+}
+
+#[tokio::test]
+async fn every_instance_is_listed_with_its_label_and_status() {
+    let mut org = OktaOrg::start().await;
+    let records = org.api.apps().records();
+    org.api.apps().change(&records[1].id, |record| record.status = AppStatus::Inactive);
+    let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
+    wait_until("the list", async || count(&gateway, "ACTIVE").await == 39).await;
+    let first = &records[0];
+    let expected =
+        json!({"label": first.label, "status": "ACTIVE", "eventCount": 0, "application": {"name": first.name}});
+    assert_eq!(instance(&gateway, &first.id).await, expected);
+    assert_eq!(instance(&gateway, &records[1].id).await["status"], "INACTIVE");
+
+    // What changes is found when an event tells of it; what is deleted stays.
+    org.api.apps().change(&first.id, |record| record.label = "Renamed by nobody".to_owned());
+    org.api.apps().delete(&records[2].id);
+    change_something(&mut org);
+    wait_until("the deletion", async || count(&gateway, "DELETED").await == 1).await;
+    let deleted = instance(&gateway, &records[2].id).await;
+    assert_eq!((&deleted["status"], &deleted["label"]), (&json!("DELETED"), &json!(records[2].label)));
+    let renamed = instance(&gateway, &first.id).await;
+    assert_eq!(renamed["label"], "Renamed by nobody");
+    let pages = org.api.requests().into_iter().filter(|request| request.path == "/api/v1/apps");
+    assert!(
+        pages.clone().all(|page| page.query.contains("includeNonDeleted=true") && page.query.contains("limit=200"))
+    );
+}
+
+#[tokio::test]
+async fn events_that_came_first_find_their_application() {
+    let org = OktaOrg::start().await;
+    org.api.fail_apps(Fault::Status(503), 2);
+    let record = org.api.apps().records()[0].clone();
+    let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
+    let mut event = sync_event("x");
+    event["target"][0]["id"] = record.id.clone().into();
+    event["debugContext"] = json!({"debugData": {}});
+    gateway.deliver(&[event]).await;
+    let filter = json!({"filter": {"applications": [record.name]}});
+    let query = "query ($filter: SyncEventFilter) { syncEvents(filter: $filter) { nodes { position } } }";
+    wait_until("the name", async || {
+        let found = gateway.query_with(query, filter.clone()).await;
+        found["syncEvents"]["nodes"] == json!([{"position": "1"}])
+    })
+    .await;
+    assert_eq!(instance(&gateway, &record.id).await["eventCount"], 1);
+}
+
+#[tokio::test]
+async fn a_label_that_an_event_told_later_than_the_list_stays() {
+    let org = OktaOrg::start().await;
+    let record = org.api.apps().records()[0].clone();
+    let gateway = Gateway::start().await;
+    let mut event = sync_event("x");
+    event["target"][0]["id"] = record.id.clone().into();
+    gateway.deliver(&[event]).await;
+    let store = gateway.database.store();
+    let listing = sluice::store::InstanceListing {
+        instance_id: record.id.clone(),
+        application: Some("other".to_owned()),
+        label: Some("Listed".to_owned()),
+        status: Some("ACTIVE".to_owned()),
+    };
+    let at = |text: &str| sluice::event::Timestamp::parse(text).unwrap();
+    store.keep_listed("acme", std::slice::from_ref(&listing), at("2026-03-04T05:06:07Z")).await.unwrap();
+    let found = instance(&gateway, &record.id).await;
+    assert_eq!(found["label"], "Label x");
+    assert_eq!((&found["status"], &found["application"]["name"]), (&json!("ACTIVE"), &json!("office365")));
+    store.keep_listed("acme", &[listing], at("2026-03-04T05:06:08Z")).await.unwrap();
+    assert_eq!(instance(&gateway, &record.id).await["label"], "Listed");
+}
+
+#[tokio::test]
+async fn without_the_scope_events_tell_of_applications() {
+    let (mut app, pem) = ServiceApp::with_new_key("0oaclient").unwrap();
+    app.scopes = vec![Scope::ReadLogs];
+    let mut org = OktaOrg::start_with(|options| options.service_apps = vec![app]).await;
+    org.happen(50);
+    let key = Credentials::Key(ClientKey::read("0oaclient", None, &pem.into()).unwrap());
+    let gateway = Gateway::start_with(|settings| org.read_with(settings, key)).await;
+    org.wait_for(&gateway.database.pool, 50).await;
+    wait_until("a refusal", async || {
+        org.api.requests().iter().any(|request| request.path == "/api/v1/apps" && request.status == 403)
+    })
+    .await;
+    let found = gateway.query("{ applicationInstances { nodes { status application { name } } } }").await;
+    let nodes = found["applicationInstances"]["nodes"].as_array().unwrap();
+    assert!(nodes.len() > 5 && nodes.iter().all(|node| node["status"].is_null()), "{nodes:?}");
+    assert_eq!(gateway.database.store().poll_cursor("acme").await.unwrap().unwrap().last_error, None);
+}

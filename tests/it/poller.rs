@@ -1,0 +1,197 @@
+//! The System Log poller: everything that Okta persists is stored once, whatever happens on the way.
+
+use std::time::Duration;
+
+use sluice::event::EventTypePattern;
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep};
+
+use crate::database::TestDatabase;
+use crate::gateway::{Gateway, ORG, settings};
+use crate::okta_org::{OktaOrg, count, wait_until};
+
+async fn read(org: &OktaOrg) -> Gateway {
+    Gateway::start_with(|settings| org.read_by(settings)).await
+}
+
+#[tokio::test]
+async fn history_is_read_then_what_happens_link_by_link() {
+    let mut org = OktaOrg::start().await;
+    org.have_history(2500, 80 * 24);
+    let gateway = read(&org).await;
+    org.wait_for(&gateway.database.pool, 2500).await;
+    for events in [1, 3, 200] {
+        org.happen(events);
+        let expected = org.api.log().len();
+        org.wait_for(&gateway.database.pool, expected).await;
+    }
+    org.assert_stored(&gateway.database.pool).await;
+    assert_eq!(org.starts(), 1, "only the first request has no link");
+    let first = org.requests().next().unwrap();
+    assert!(first.query.contains("sortOrder=ASCENDING") && !first.query.contains("until="), "{first:?}");
+    assert!(first.query.contains("limit=1000") && !first.query.contains("filter="), "{first:?}");
+    let newest = gateway.query("{ syncEvents(first: 1) { nodes { receivedVia } } }").await;
+    assert_eq!(newest["syncEvents"]["nodes"][0]["receivedVia"], serde_json::json!(["SYSTEM_LOG"]));
+}
+
+#[tokio::test]
+async fn an_event_that_was_persisted_late_is_not_skipped() {
+    let mut org = OktaOrg::start().await;
+    org.happen(10);
+    let gateway = read(&org).await;
+    org.wait_for(&gateway.database.pool, 10).await;
+    for minutes in [20, 300, 20] {
+        org.happen_at(OffsetDateTime::now_utc() - time::Duration::minutes(minutes));
+        org.happen(1);
+        let expected = org.api.log().len();
+        org.wait_for(&gateway.database.pool, expected).await;
+    }
+    org.assert_stored(&gateway.database.pool).await;
+}
+
+#[tokio::test]
+async fn only_what_is_wanted_is_asked_for() {
+    let mut org = OktaOrg::start().await;
+    org.happen(300);
+    let gateway = Gateway::start_with(|settings| {
+        org.read_by(settings);
+        let types = ["application.provision.user.*"].into_iter().filter_map(EventTypePattern::parse);
+        settings.orgs.get_mut(ORG).unwrap().event_types = types.collect();
+    })
+    .await;
+    let wanted = |name: &str| name.starts_with("application.provision.user.");
+    let expected = org.api.log().entries().iter().filter(|entry| wanted(&entry.event_type)).count();
+    org.wait_for(&gateway.database.pool, expected).await;
+    wait_until("a second request", async || org.requests().count() > 2).await;
+    assert_eq!(count(&gateway.database.pool).await, expected);
+    let asked = org.requests().next().unwrap().query;
+    for term in ["event_hook.delivery", "application.lifecycle.", "application.provision.user."] {
+        assert!(asked.contains(term), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_link_costs_no_more_than_the_overlap() {
+    let mut org = OktaOrg::start().await;
+    org.have_history(1500, 48);
+    let gateway = read(&org).await;
+    org.wait_for(&gateway.database.pool, 1500).await;
+    let before = org.api.log().entries();
+    for _ in 0..3 {
+        org.happen(20);
+        let expected = org.api.log().len();
+        org.wait_for(&gateway.database.pool, expected).await;
+        org.api.expire_links();
+        wait_until("a request by a new link", async || org.requests().last().is_some_and(|last| last.status == 200))
+            .await;
+    }
+    org.happen(5);
+    let expected = org.api.log().len();
+    org.wait_for(&gateway.database.pool, expected).await;
+    org.assert_stored(&gateway.database.pool).await;
+    let starts: Vec<_> = org.requests().filter(|request| !request.query.contains("after=")).collect();
+    assert!((2..=4).contains(&starts.len()), "{starts:?}");
+    // Each start but the first is close to the end: what is read again happened in the last minutes.
+    let since = |query: &str| {
+        let url = reqwest::Url::parse(&format!("http://x/?{query}")).unwrap();
+        let text = url.query_pairs().find(|(name, _)| name == "since").unwrap().1.into_owned();
+        OffsetDateTime::parse(&text, &time::format_description::well_known::Rfc3339).unwrap()
+    };
+    let oldest = before[0].published;
+    assert!(since(&starts[0].query) < oldest);
+    for start in &starts[1..] {
+        let back = OffsetDateTime::now_utc() - since(&start.query);
+        assert!(back < time::Duration::minutes(7), "{back}");
+    }
+}
+
+#[tokio::test]
+async fn other_event_types_have_what_okta_kept_read_again() {
+    let mut org = OktaOrg::start().await;
+    org.have_history(400, 24);
+    let database = TestDatabase::new().await;
+    let with = |types: &[&str]| {
+        let mut settings = settings(&database);
+        org.read_by(&mut settings);
+        let types = types.iter().filter_map(|text| EventTypePattern::parse(text)).collect();
+        settings.orgs.get_mut(ORG).unwrap().event_types = types;
+        settings
+    };
+    let entries = org.api.log().entries();
+    let number = |prefix: &str| entries.iter().filter(|entry| entry.event_type.starts_with(prefix)).count();
+    let few = with(&["system.import.*"]);
+    let gateway = Gateway::start_over(database.clone(), few).await;
+    org.wait_for(&database.pool, number("system.import.")).await;
+    gateway.stop().await;
+    assert_eq!(count(&database.pool).await, number("system.import."));
+    let gateway = Gateway::start_over(database.clone(), with(&["*"])).await;
+    org.wait_for(&database.pool, 400).await;
+    org.assert_stored(&database.pool).await;
+    assert_eq!(org.starts(), 2);
+    gateway.stop().await;
+    // The same types again go on where they were.
+    let gateway = Gateway::start_over(database.clone(), with(&["*"])).await;
+    org.happen(7);
+    org.wait_for(&database.pool, 407).await;
+    assert_eq!(org.starts(), 2);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_gateways_one_reads_and_the_other_takes_over_within_seconds() {
+    let mut org = OktaOrg::start().await;
+    org.happen(5);
+    let database = TestDatabase::new().await;
+    let settings = || {
+        let mut settings = settings(&database);
+        org.read_by(&mut settings);
+        settings
+    };
+    let (first_settings, second_settings) = (settings(), settings());
+    let first = Gateway::start_over(database.clone(), first_settings).await;
+    org.wait_for(&database.pool, 5).await;
+    let second = Gateway::start_over(database.clone(), second_settings).await;
+    sleep(Duration::from_secs(1)).await;
+    let leaders = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
+                   WHERE l.locktype = 'advisory' AND d.datname = current_database() AND l.granted";
+    assert_eq!(database.number(leaders).await, 1);
+    first.stop().await;
+    org.happen(5);
+    let began = Instant::now();
+    org.wait_for(&database.pool, 10).await;
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    org.assert_stored(&database.pool).await;
+    assert_eq!(org.starts(), 1, "the second one goes on by the link");
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn requests_stay_within_the_share_of_the_limit() {
+    const WINDOW: i64 = 3;
+    let mut org = OktaOrg::start_with(|options| {
+        options.rate = okta_sim::RateLimit { requests: 12, window: Duration::from_secs(3) };
+    })
+    .await;
+    org.have_history(9500, 48);
+    let gateway = Gateway::start_with(|settings| {
+        org.read_by(settings);
+        let api = settings.orgs.get_mut(ORG).unwrap().api.as_mut().unwrap();
+        (api.options.rate_share, api.options.poll_interval) = (0.5, Duration::from_millis(1));
+    })
+    .await;
+    org.wait_for(&gateway.database.pool, 9500).await;
+    sleep(Duration::from_secs(4)).await;
+    let requests: Vec<_> = org.requests().collect();
+    assert!(requests.iter().all(|request| request.status == 200), "{requests:?}");
+    // Windows begin with their first request, as the limit has it.
+    let (mut ends, mut in_window, mut most) = (0, 0, 0);
+    for request in &requests {
+        let second = request.at.unix_timestamp();
+        if second >= ends {
+            (ends, in_window) = (second + WINDOW, 0);
+        }
+        in_window += 1;
+        most = most.max(in_window);
+    }
+    assert!((5..=6).contains(&most), "{most} of 6 in a window: {requests:?}");
+}
