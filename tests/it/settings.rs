@@ -365,13 +365,6 @@ fn trusted_documents_are_read_beside_the_settings() {
     assert!(Place::new("").read(&|_| None).graphql.introspection);
 }
 
-/// The example with its settings that are comments made settings.
-fn uncommented(example: &str) -> String {
-    let is_setting = |line: &str| line.contains(" = ") || line.starts_with([' ', '[', ']']);
-    let line = |line| str::strip_prefix(line, "# ").filter(|line| is_setting(line)).unwrap_or(line);
-    example.lines().map(line).collect::<Vec<_>>().join("\n")
-}
-
 #[test]
 fn the_example_is_right_and_its_comments_are_the_defaults() {
     let example = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/sluice.toml")).unwrap();
@@ -380,7 +373,10 @@ fn the_example_is_right_and_its_comments_are_the_defaults() {
     place.run(&["serve", "--check", "--listen", "0.0.0.0:8080"], &variables).assert_right(&[]);
     place.check(&variables[1..]).assert_fault("orgs[0] (acme).hook_secrets[0]: ", "ACME_HOOK_SECRET is not set");
     place.check(&variables[..2]).assert_fault("readers[0] (dashboard).token: ", "DASHBOARD_TOKEN is not set");
-    let whole = uncommented(&example);
+    // Its settings that are comments made settings.
+    let is_setting = |line: &str| line.contains(" = ") || line.starts_with([' ', '[', ']']);
+    let line = |line| str::strip_prefix(line, "# ").filter(|line| is_setting(line)).unwrap_or(line);
+    let whole = example.lines().map(line).collect::<Vec<_>>().join("\n");
     for setting in ["event_types = [", "[limits]", "sockets = 10_000"] {
         assert!(whole.lines().any(|line| line.starts_with(setting)), "{whole}");
     }
