@@ -1,12 +1,12 @@
 # What one does with sluice. `make run` needs Rust, a C compiler and PostgreSQL's programs, and Node for GraphiQL;
-# `make test` needs Node and Chromium, too. What is missing they install where root may (Debian).
+# `make test` needs Node, Chromium and NATS, too. What is missing they install where root may (Debian).
 
-.PHONY: run test lint check build console bench schema fmt postgres
+.PHONY: run test lint check build console bench schema fmt postgres nats
 
 run:        ## the gateway with a stand-in Okta org that delivers to it; Ctrl-C stops both
 	@scripts/run
 
-test: postgres ## every test, with PostgreSQLs of their own
+test: postgres nats ## every test, with PostgreSQLs of their own
 	@scripts/console
 	@scripts/npm-ci tests/npm
 	@scripts/chromium
@@ -38,3 +38,6 @@ fmt:        ## formats the code
 
 postgres:   ## makes sure that PostgreSQL's programs are on the machine
 	@scripts/postgres
+
+nats:       ## makes sure that a NATS server's program is on the machine
+	@scripts/nats

@@ -87,6 +87,9 @@ impl Said {
     }
 }
 
+/// The warnings where nothing is configured.
+const OPEN: [&str; 2] = ["everybody on this machine may ask", "everybody on this machine may deliver"];
+
 /// What is wrong, where, and what to do about it.
 const FAULTS: [(&str, &str, &str); 27] = [
     (r#"orgs = [{name = ""}]"#, "orgs[0] ().name: ", "expected 1 to 100 letters, digits"),
@@ -136,6 +139,12 @@ fn a_fault_is_told_in_one_line_with_its_place_and_its_mend() {
     }
     let garbage = Place::new("").check(&[("DATABASE_URL", "garbage")]);
     garbage.assert_fault("the database URL cannot be read", "expected postgres://");
+    for url in ["http://sluice:hunter2@nats", "nats://sluice:hunter2@", "nats://one,,hunter2", "nats://one:hunter2"] {
+        let fault = Place::new("").check(&[("SLUICE_NATS_URL", url)]);
+        fault.assert_fault("--nats-url (SLUICE_NATS_URL): ", "expected nats://");
+    }
+    Place::new("").check(&[("SLUICE_NATS_URL", "nats://sluice:hunter2@one:4222,tls://two")]).assert_right(&OPEN);
+    Place::new("").check(&[("SLUICE_NATS_URL", "")]).assert_right(&OPEN);
     let unset = Place::new("").check(&[("SLUICE_OKTA_URL", "acme")]);
     unset.assert_fault("orgs[0] (default).url: ", "expected https://acme.okta.com");
 }
