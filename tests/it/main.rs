@@ -1,12 +1,15 @@
 //! The whole gateway, over real sockets and a real PostgreSQL.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
 
+mod cluster;
 mod consistency;
+mod crowd;
 mod database;
 mod events;
 mod gateway;
 mod nats_server;
 mod process;
+mod random_events;
 mod socket;
 mod traffic;
 
@@ -16,6 +19,7 @@ mod backpressure;
 mod bad_queries;
 mod card;
 mod catalogue;
+mod chaos;
 mod documents;
 mod error_codes;
 mod evolution;
@@ -35,6 +39,7 @@ mod orders;
 mod pages;
 mod positions;
 mod private_postgres;
+mod rolling_restart;
 mod schema;
 mod settings;
 mod statements;
