@@ -202,8 +202,12 @@ async fn connect(servers: &NatsServers) -> Result<Connection, String> {
         // One try each: what is to be done when there is no connection is decided here.
         .max_reconnects(servers.addresses().len())
         .event_callback(move |event| {
-            if matches!(event, Event::Disconnected | Event::Closed) {
-                tell.send_replace(true);
+            match event {
+                Event::Disconnected | Event::Closed => _ = tell.send_replace(true),
+                // Among others that this account may not publish or subscribe there.
+                Event::ServerError(error) => tracing::warn!(%error, "NATS refuses"),
+                Event::SlowConsumer(_) => metrics::counter!("sluice_nats_overflows_total").increment(1),
+                Event::Connected | Event::LameDuckMode | Event::Draining | Event::ClientError(_) => {}
             }
             async {}
         });

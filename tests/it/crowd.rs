@@ -155,7 +155,7 @@ async fn write(traffic: Arc<Traffic>, seed: u64, address: SocketAddr, stop: Canc
             sleep(Duration::from_millis(20)).await;
         }
         acknowledged.extend(events.iter().map(|event| uuid(event).to_owned()));
-        sleep(Duration::from_millis(random.random_range(60..200))).await;
+        sleep(Duration::from_millis(random.random_range(20..100))).await;
     }
     acknowledged
 }
