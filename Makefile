@@ -1,16 +1,19 @@
 # What one does with sluice. `make run` needs Rust, a C compiler and PostgreSQL's programs, and Node for GraphiQL;
-# `make test` needs Node and Chromium, too. What is missing they install where root may (Debian).
+# `make test` needs Node, Chromium and NATS, too. What is missing they install where root may (Debian).
 
-.PHONY: run test lint check build console bench schema fmt postgres
+.PHONY: run test chaos lint check build console bench schema fmt postgres nats
 
 run:        ## the gateway with a stand-in Okta org that delivers to it; Ctrl-C stops both
 	@scripts/run
 
-test: postgres ## every test, with PostgreSQLs of their own
+test: postgres nats ## every test, with PostgreSQLs of their own
 	@scripts/console
 	@scripts/npm-ci tests/npm
 	@scripts/chromium
 	cargo test --workspace --locked
+
+chaos: postgres nats ## make chaos ROUNDS=200: the test that kills everything at random, for longer
+	SLUICE_CHAOS_ROUNDS=$(or $(ROUNDS),200) cargo test --locked -p sluice --test it -- --nocapture whatever_is_killed
 
 lint:       ## formatting, clippy, licences and bans of dependencies
 	cargo fmt --all --check
@@ -38,3 +41,6 @@ fmt:        ## formats the code
 
 postgres:   ## makes sure that PostgreSQL's programs are on the machine
 	@scripts/postgres
+
+nats:       ## makes sure that a NATS server's program is on the machine
+	@scripts/nats

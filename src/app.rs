@@ -66,6 +66,7 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
         window_bytes: limits.window_bytes,
         feed_bytes: limits.feed_bytes,
         catch_up_reads: limits.catch_up_reads,
+        nats: settings.nats.clone(),
         ..LiveOptions::default()
     };
     // Subscribers are told what happens until each has left.

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use crate::auth::{HookSecrets, Readers};
 use crate::event::EventTypePattern;
 use crate::ingest::ApiOptions;
+use crate::live::NatsServers;
 use crate::okta::Credentials;
 
 /// Everything a gateway must know to run.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where the log is.
     pub database: Database,
+    /// Where NATS is, by which gateways tell each other of the log's tail.
+    pub nats: Option<NatsServers>,
     /// The Okta orgs, by name.
     pub orgs: BTreeMap<String, Org>,
     /// Who may ask.

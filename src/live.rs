@@ -6,6 +6,7 @@
 mod feed;
 mod follow;
 mod member;
+mod nats;
 mod progress;
 mod router;
 mod tail;
@@ -14,6 +15,7 @@ mod window;
 pub use feed::{FeedRequest, Told};
 pub use follow::{FollowRequest, Follower};
 pub use member::Member;
+pub use nats::{NatsServers, NatsServersError};
 pub use progress::Progress;
 pub use router::FeedUsage;
 pub use window::Window;
@@ -36,13 +38,21 @@ pub struct LiveOptions {
     pub feed_bytes: usize,
     /// How many subscribers read the database at once to catch up.
     pub catch_up_reads: usize,
-    /// How long after an append it is found at the latest, with every hint lost.
+    /// How long after an append it is found at the latest, with every hint lost; five times as long where NATS tells.
     pub poll_interval: Duration,
+    /// Where NATS is, by which gateways tell each other of the log's tail.
+    pub nats: Option<NatsServers>,
 }
 
 impl Default for LiveOptions {
     fn default() -> Self {
-        Self { window_bytes: 64 << 20, feed_bytes: 64 << 20, catch_up_reads: 4, poll_interval: Duration::from_secs(1) }
+        Self {
+            window_bytes: 64 << 20,
+            feed_bytes: 64 << 20,
+            catch_up_reads: 4,
+            poll_interval: Duration::from_secs(1),
+            nats: None,
+        }
     }
 }
 
@@ -73,7 +83,7 @@ impl Live {
         let head = *log.known_head().borrow();
         let window = Arc::new(Window::new(head, options.window_bytes));
         let router = Arc::new(Router::new(head, options.feed_bytes));
-        tail::start(log.clone(), Arc::clone(&window), Arc::clone(&router), options.poll_interval, stop);
+        tail::start(log.clone(), Arc::clone(&window), Arc::clone(&router), options, stop);
         Self { log, window, router, catching_up: Arc::new(Semaphore::new(options.catch_up_reads)) }
     }
 

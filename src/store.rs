@@ -5,6 +5,7 @@ mod arrival;
 mod catalogue;
 mod error;
 mod filter;
+mod identity;
 mod kept;
 mod lead;
 mod listed;
@@ -26,6 +27,7 @@ pub use append::{Appended, Appender, DeliveryRecord, NewEvent};
 pub use arrival::ArrivalRecord;
 pub use catalogue::{ApplicationFilter, InstanceFilter};
 pub use error::StoreError;
+pub use identity::LogIdentity;
 pub use lead::Lead;
 pub use listed::InstanceListing;
 pub use listen::{HeadListener, HeadTeller};
@@ -95,7 +97,8 @@ pub struct Store {
 }
 
 /// How many connections append: one whose batch is being committed, one whose batch comes next, one to tell other
-/// gateways, all of which are kept; one to make partitions, one to keep what is rejected.
+/// gateways, all of which are kept; one to make partitions, one to keep what is rejected. Who asks which log it is
+/// takes one of them for a moment.
 const WRITE_CONNECTIONS: u32 = 5;
 
 /// How long a connection may have been idle to be used without asking whether it still lives: after the database was

@@ -19,7 +19,7 @@ static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Starts to log to standard error: text on a terminal and JSON elsewhere, where nobody says. `RUST_LOG` chooses what.
 pub fn start_logging(format: Option<LogFormat>) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,async_nats=error"));
     let is_terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -68,6 +68,14 @@ fn describe() {
     metrics::describe_gauge!("sluice_feed_bytes", "Bytes of events that feeds hold as they are told");
     metrics::describe_gauge!("sluice_subscribers", "Subscribers of feeds");
     metrics::describe_counter!("sluice_catch_up_reads_total", "Reads of the database for subscribers that are behind");
+    metrics::describe_gauge!("sluice_nats_connected", "Whether NATS is there: 1 or 0");
+    metrics::describe_gauge!("sluice_nats_publishing", "Whether this gateway is the one that publishes: 1 or 0");
+    metrics::describe_counter!("sluice_nats_published_total", "Messages that were handed to NATS");
+    metrics::describe_counter!("sluice_nats_received_total", "Messages that came by NATS");
+    metrics::describe_counter!("sluice_nats_refused_total", "Messages by NATS that no gateway of this log has signed");
+    metrics::describe_counter!("sluice_nats_overflows_total", "Messages by NATS for which there was no room");
+    metrics::describe_counter!("sluice_nats_gaps_total", "Messages by NATS that did not go on where the window ended");
+    metrics::describe_counter!("sluice_nats_fallbacks_total", "Appends that NATS did not bring in time");
     metrics::describe_gauge!("sluice_sockets", "WebSockets that are open");
     metrics::describe_gauge!("sluice_operations", "Operations that run on WebSockets");
     metrics::describe_counter!("sluice_sockets_closed_total", "WebSockets that the gateway closed, by code");

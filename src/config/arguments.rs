@@ -128,6 +128,9 @@ pub struct Serve {
     /// Where to listen.
     #[arg(long, env = "SLUICE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// NATS, by which several gateways tell each other of new events; several URLs with commas between.
+    #[arg(long, env = "SLUICE_NATS_URL", value_name = "URL", hide_env_values = true)]
+    pub nats_url: Option<String>,
     /// Say what is wrong in the settings, and where, and stop.
     #[arg(long)]
     pub check: bool,

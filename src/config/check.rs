@@ -12,6 +12,7 @@ use super::secret::Secrets;
 use super::{Database, GraphqlSettings, Org, Settings, SettingsError};
 use crate::auth::{HookSecrets, Readers};
 use crate::event::EventTypePattern;
+use crate::live::NatsServers;
 use crate::store::StoreOptions;
 
 /// The event types that are kept where an org does not say: the sync family.
@@ -55,10 +56,12 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
     checker.faults.extend(file.limits.faults());
     let graphql = checker.graphql(&file.graphql);
     let database = checker.database(&arguments.common);
+    let nats = checker.nats(arguments.nats_url.as_deref());
     match database {
         Some(database) if checker.faults.is_empty() => Ok(Settings {
             listen: arguments.listen,
             database,
+            nats,
             orgs,
             readers,
             graphql,
@@ -163,6 +166,11 @@ impl Checker<'_> {
             None => {}
         }
         settings
+    }
+
+    fn nats(&mut self, url: Option<&str>) -> Option<NatsServers> {
+        let servers = NatsServers::parse(url.filter(|url| !url.is_empty())?);
+        servers.map_err(|error| self.faults.push(format!("--nats-url (SLUICE_NATS_URL): {error}"))).ok()
     }
 
     pub(super) fn secret(&mut self, place: &str, named: &str) -> Option<SecretString> {

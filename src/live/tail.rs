@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Window;
+use super::nats::{self, Inbox, News, Standing};
 use super::router::Router;
+use super::{LiveOptions, Window};
 use crate::event::{Filter, Position, SyncEvent};
 use crate::log::{Commit, Log};
 use crate::store::StoreError;
@@ -23,21 +24,28 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long to wait for a commit that comes out of turn, before the store is read instead.
 const TURN: Duration = Duration::from_millis(2);
 
+/// How long to wait for NATS to bring what NOTIFY has told of, before the store is read instead.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// How many polls are left out where NATS tells.
+const POLLS_LEFT_OUT: u32 = 4;
+
 /// Starts the reader, and the listener that hurries it.
 pub(super) fn start(
     log: Log,
     window: Arc<Window>,
     router: Arc<Router>,
-    poll_interval: Duration,
+    options: &LiveOptions,
     stop: CancellationToken,
 ) {
     let hint = Arc::new(Notify::new());
-    let listener = listen(log.clone(), Arc::clone(&window), Arc::clone(&hint));
+    let (inbox, nats) = nats::open(options.nats.clone(), log.clone(), Arc::clone(&window));
+    let listener = listen(log.clone(), Arc::clone(&window), Arc::clone(&hint), inbox.standing.clone());
     let commits = log.commits();
-    let end = End { window, router };
-    let tail = Tail { log, end, commits, early: BTreeMap::new() };
+    let tail = Tail { log, end: End { window, router }, commits, inbox, early: BTreeMap::new() };
+    tokio::spawn(stop.clone().run_until_cancelled_owned(nats));
     tokio::spawn(stop.clone().run_until_cancelled_owned(listener));
-    tokio::spawn(stop.run_until_cancelled_owned(tail.read(poll_interval, hint)));
+    tokio::spawn(stop.run_until_cancelled_owned(tail.read(options.poll_interval, hint)));
 }
 
 /// Where the newest events are handed on.
@@ -67,7 +75,9 @@ struct Tail {
     log: Log,
     end: End,
     commits: broadcast::Receiver<Commit>,
-    /// This gateway's commits whose turn has not come, by their first position.
+    /// What other gateways have appended.
+    inbox: Inbox,
+    /// Commits, and what NATS has told, whose turn has not come, by their first position.
     early: BTreeMap<Position, Commit>,
 }
 
@@ -75,6 +85,7 @@ impl Tail {
     async fn read(mut self, poll_interval: Duration, hint: Arc<Notify>) {
         let mut poll = interval(poll_interval);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut left_out = 0;
         loop {
             let in_turn = tokio::select! {
                 commit = self.commits.recv() => match commit {
@@ -82,12 +93,17 @@ impl Tail {
                     Err(broadcast::error::RecvError::Lagged(_)) => false,
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
+                Some(news) = self.inbox.news.recv() => self.hear(news).await,
                 () = hint.notified() => false,
-                _ = poll.tick() => false,
+                _ = poll.tick() => {
+                    left_out += 1;
+                    *self.inbox.standing.borrow() == Standing::Served && left_out <= POLLS_LEFT_OUT
+                }
             };
             if in_turn {
                 continue;
             }
+            left_out = 0;
             self.early.clear();
             if let Err(error) = read_to_end(&self.log, &self.end).await {
                 tracing::warn!(%error, "could not read the log's tail; trying again");
@@ -95,6 +111,18 @@ impl Tail {
                 hint.notify_one();
             }
         }
+    }
+
+    /// Takes what NATS tells. Gives false where something is missing before it.
+    async fn hear(&mut self, news: News) -> bool {
+        let is_next = match news {
+            News::Events(events) => self.take(events).await,
+            News::Through(position) => position <= self.end.through(),
+        };
+        if !is_next {
+            metrics::counter!("sluice_nats_gaps_total").increment(1);
+        }
+        is_next
     }
 
     /// Takes a commit, and a little later those that it waits for. Gives false where they do not come.
@@ -105,10 +133,20 @@ impl Tail {
             if self.early.is_empty() {
                 return true;
             }
-            match timeout(TURN, self.commits.recv()).await {
-                Ok(Ok(commit)) => self.keep(commit),
-                Ok(Err(_)) | Err(_) => return false,
+            match timeout(TURN, self.next_commit()).await {
+                Ok(Some(commit)) => self.keep(commit),
+                Ok(None) | Err(_) => return false,
             }
+        }
+    }
+
+    async fn next_commit(&mut self) -> Option<Commit> {
+        tokio::select! {
+            commit = self.commits.recv() => commit.ok(),
+            Some(news) = self.inbox.news.recv() => match news {
+                News::Events(events) => Some(events),
+                News::Through(_) => None,
+            },
         }
     }
 
@@ -166,7 +204,8 @@ async fn follow_another_log(log: &Log, end: &End, through: Position) -> Result<(
     Ok(())
 }
 
-async fn listen(log: Log, window: Arc<Window>, hint: Arc<Notify>) {
+async fn listen(log: Log, window: Arc<Window>, hint: Arc<Notify>, standing: watch::Receiver<Standing>) {
+    let mut through = window.through();
     loop {
         match log.store().listen().await {
             Ok(mut listener) => loop {
@@ -174,7 +213,14 @@ async fn listen(log: Log, window: Arc<Window>, hint: Arc<Notify>) {
                 // Mostly it is this gateway's own commit, which is in the window before anybody is told of it.
                 let news = loop {
                     match listener.wait().await {
-                        Ok(Some(position)) if position <= *window.through().borrow() => {}
+                        Ok(Some(position)) if position <= *through.borrow() => {}
+                        Ok(Some(position)) if *standing.borrow() == Standing::Served => {
+                            let told = through.wait_for(|through| *through >= position);
+                            if timeout(GRACE, told).await.is_err() {
+                                metrics::counter!("sluice_nats_fallbacks_total").increment(1);
+                                hint.notify_one();
+                            }
+                        }
                         news => break news,
                     }
                 };

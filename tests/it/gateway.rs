@@ -41,6 +41,7 @@ pub(crate) fn settings(database: &TestDatabase) -> Settings {
     Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         database: Database::Url(database.url.clone()),
+        nats: None,
         orgs: BTreeMap::from([(ORG.to_owned(), org)]),
         readers: Readers::default(),
         graphql: GraphqlSettings::default(),

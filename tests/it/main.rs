@@ -1,14 +1,19 @@
 //! The whole gateway, over real sockets and a real PostgreSQL.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on panics")]
 
+mod cluster;
 mod consistency;
+mod crowd;
 mod database;
 mod event_stream;
 mod events;
 mod gateway;
+mod nats_server;
 mod okta_org;
 mod process;
+mod random_events;
 mod socket;
+mod started_with;
 mod traffic;
 
 mod access;
@@ -17,6 +22,7 @@ mod backpressure;
 mod bad_queries;
 mod card;
 mod catalogue;
+mod chaos;
 mod documents;
 mod drain;
 mod error_codes;
@@ -34,6 +40,8 @@ mod listed_applications;
 mod live;
 mod malformed;
 mod multipart;
+mod nats;
+mod nats_faults;
 mod new_months;
 mod npm;
 mod orders;
@@ -46,6 +54,7 @@ mod positions;
 mod private_postgres;
 mod progress;
 mod rejected;
+mod rolling_restart;
 mod root_fragments;
 mod schema;
 mod server_sent_events;

@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct GatewayProcess {
     pub(crate) address: SocketAddr,
     pub(crate) data_dir: PathBuf,
+    /// What its commands find in their environment.
+    pub(crate) variables: Vec<(&'static str, String)>,
     child: Option<Child>,
     client: Client,
     directory: TempDir,
@@ -55,10 +57,18 @@ impl GatewayProcess {
         Self {
             address: free_address(),
             data_dir: directory.path().join(data_dir),
+            variables: Vec::new(),
             child: None,
             client: Client::builder().no_proxy().timeout(PATIENCE).build().unwrap(),
             directory,
         }
+    }
+
+    /// A place for a gateway over a database, with NATS at a URL.
+    pub(crate) fn prepare_over(database_url: &str, nats_url: &str) -> Self {
+        let mut process = Self::prepare("data", "");
+        process.variables = vec![("DATABASE_URL", database_url.to_owned()), ("SLUICE_NATS_URL", nats_url.to_owned())];
+        process
     }
 
     /// A command of sluice on the data directory. What it says goes to `output.log` beside it.
@@ -71,9 +81,11 @@ impl GatewayProcess {
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
         command.args(words).arg("--data-dir").arg(&self.data_dir).arg("--config").arg(self.beside("sluice.toml"));
-        for inherited in ["DATABASE_URL", "SLUICE_DATA_DIR", "SLUICE_CONFIG", "SLUICE_LISTEN", "SLUICE_LOG_FORMAT"] {
-            command.env_remove(inherited);
+        let inherited = std::env::vars().map(|(name, _)| name);
+        for name in inherited.filter(|name| name == "DATABASE_URL" || name.starts_with("SLUICE_")) {
+            command.env_remove(name);
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.env("TEST_HOOK_SECRET", HOOK_SECRET).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command
     }
@@ -106,6 +118,13 @@ impl GatewayProcess {
     pub(crate) async fn status(&self, path: &str) -> Option<StatusCode> {
         let answer = self.client.get(format!("http://{}{path}", self.address)).send().await;
         answer.ok().map(|answer| answer.status())
+    }
+
+    /// The value of a metric without labels; none where it does not answer or has not counted yet.
+    pub(crate) async fn metric(&self, name: &str) -> Option<u64> {
+        let answer = self.client.get(format!("http://{}/metrics", self.address)).send().await.ok()?;
+        let text = answer.text().await.ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 
     /// Sends the gateway a signal.
@@ -183,7 +202,7 @@ fn pid(process: u32) -> Pid {
 
 /// An address that is free, and of which the system will not take the port for somebody's outgoing connection while no
 /// gateway listens there.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     loop {
         let port = rand::rng().random_range(10_000..32_000);
         let address = SocketAddr::from(([127, 0, 0, 1], port));

@@ -3,90 +3,10 @@
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use clap::Parser as _;
-use sluice::config::{Arguments, Settings};
 use sluice::okta::Credentials;
-use tempfile::TempDir;
 
-const SECRET: &str = "hunter2";
-const WRONG: &str = "sluice: the settings are wrong:";
-const DATABASE: (&str, &str) = ("DATABASE_URL", "postgres://sluice:hunter2@127.0.0.1:1/sluice");
-
-/// A directory in which sluice is started, with no more in its environment than what is given.
-struct Place(TempDir);
-
-/// How a command ended, and what it said.
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    output: String,
-    errors: String,
-}
-
-impl Place {
-    /// One with this `sluice.toml`.
-    fn new(settings: impl AsRef<[u8]>) -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        place.write("sluice.toml", settings);
-        place
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        fs::write(self.0.path().join(name), content).unwrap();
-    }
-
-    /// Runs a command to its end; it must not tell the secret.
-    fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
-        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null()).env_clear();
-        let output = command.envs([DATABASE]).envs(variables.iter().copied()).output().unwrap();
-        let [said, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-        assert!(!said.contains(SECRET) && !errors.contains(SECRET), "{said}{errors}");
-        Said { code: output.status.code(), output: said, errors }
-    }
-
-    fn check(&self, variables: &[(&str, &str)]) -> Said {
-        self.run(&["serve", "--check"], variables)
-    }
-
-    /// The settings, read in this process.
-    fn read(&self, variable: &dyn Fn(&str) -> Option<String>) -> Settings {
-        let file = self.0.path().join("sluice.toml");
-        let arguments = Arguments::parse_from(["sluice", "--config", file.to_str().unwrap()]);
-        Settings::read(&arguments.serve, variable).unwrap()
-    }
-}
-
-impl Said {
-    /// The faults that were told, a line each.
-    #[track_caller]
-    fn faults(&self) -> Vec<&str> {
-        assert_eq!((self.code, self.output.as_str()), (Some(1), ""), "{self:?}");
-        let mut lines = self.errors.lines();
-        assert_eq!(lines.next(), Some(WRONG), "{self:?}");
-        lines.map(str::trim_start).collect()
-    }
-
-    /// The one fault that was told: where, and how to mend it.
-    #[track_caller]
-    fn assert_fault(&self, place: &str, mend: &str) {
-        let faults = self.faults();
-        assert!(matches!(faults[..], [fault] if fault.starts_with(place) && fault.contains(mend)), "{self:?}");
-    }
-
-    /// The settings are right, with these warnings.
-    #[track_caller]
-    fn assert_right(&self, warnings: &[&str]) {
-        let (told, right) = self.output.trim_end().rsplit_once('\n').unwrap_or(("", self.output.trim_end()));
-        assert_eq!((self.code, self.errors.as_str()), (Some(0), ""), "{self:?}");
-        assert!(right.starts_with("the settings are right: "), "{self:?}");
-        let told: Vec<_> = told.lines().map(|line| line.strip_prefix("warning: ").unwrap()).collect();
-        assert!(told.len() == warnings.len(), "{self:?}");
-        assert!(told.iter().zip(warnings).all(|(told, warning)| told.contains(warning)), "{self:?}");
-    }
-}
+use crate::started_with::{Place, SECRET};
 
 /// An org whose APIs are read so.
 macro_rules! org_api {
@@ -94,6 +14,9 @@ macro_rules! org_api {
         concat!("orgs = [{name = 'one', url = 'https://acme.okta.com', api = {", $api, "}}]")
     };
 }
+
+/// The warnings where nothing is configured.
+const OPEN: [&str; 2] = ["everybody on this machine may ask", "everybody on this machine may deliver"];
 
 /// What is wrong, where, and what to do about it.
 const FAULTS: [(&str, &str, &str); 37] = [
@@ -154,6 +77,12 @@ fn a_fault_is_told_in_one_line_with_its_place_and_its_mend() {
     }
     let garbage = Place::new("").check(&[("DATABASE_URL", "garbage")]);
     garbage.assert_fault("the database URL cannot be read", "expected postgres://");
+    for url in ["http://sluice:hunter2@nats", "nats://sluice:hunter2@", "nats://one,,hunter2", "nats://one:hunter2"] {
+        let fault = Place::new("").check(&[("SLUICE_NATS_URL", url)]);
+        fault.assert_fault("--nats-url (SLUICE_NATS_URL): ", "expected nats://");
+    }
+    Place::new("").check(&[("SLUICE_NATS_URL", "nats://sluice:hunter2@one:4222,tls://two")]).assert_right(&OPEN);
+    Place::new("").check(&[("SLUICE_NATS_URL", "")]).assert_right(&OPEN);
     let unset = Place::new("").check(&[("SLUICE_OKTA_URL", "acme")]);
     unset.assert_fault("orgs[0] (default).url: ", "expected https://acme.okta.com");
 }

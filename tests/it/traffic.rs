@@ -31,6 +31,7 @@ pub(crate) fn seed() -> u64 {
 /// The events of a test, which its senders share, so that one may bring what another has brought, too.
 pub(crate) struct Traffic {
     events: Mutex<Vec<Value>>,
+    make_event: fn(&mut StdRng) -> Value,
     client: Client,
 }
 
@@ -56,8 +57,13 @@ pub(crate) enum NotAcknowledged {
 
 impl Traffic {
     pub(crate) fn new() -> Arc<Self> {
+        Self::of(make_event)
+    }
+
+    /// Traffic of events that are made like this.
+    pub(crate) fn of(make_event: fn(&mut StdRng) -> Value) -> Arc<Self> {
         let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        Arc::new(Self { events: Mutex::default(), client })
+        Arc::new(Self { events: Mutex::default(), make_event, client })
     }
 
     /// Sends deliveries until `stop`, each of them until it is acknowledged.
@@ -104,7 +110,7 @@ impl Traffic {
                 0 if !events.is_empty() => events[random.random_range(0..events.len())].clone(),
                 1 if !known.is_empty() => known[random.random_range(0..known.len())].clone(),
                 _ => {
-                    known.push(make_event(random));
+                    known.push((self.make_event)(random));
                     known[known.len() - 1].clone()
                 }
             };

@@ -1,0 +1,134 @@
+//! What is written is read, and nothing else is.
+
+use uuid::Uuid;
+
+use super::*;
+use crate::event::{Details, Entity, IngestSource, Occurrence, Timestamp};
+
+fn channel(database: &str, era: i64, key: u8) -> Channel {
+    let key = vec![key; 32].into();
+    Channel::of(LogIdentity { database: database.to_owned(), era: Position::new(era), key })
+}
+
+/// An event whose JSON takes so many bytes, about.
+fn event(position: i64, size: usize) -> Arc<SyncEvent> {
+    let text = |text: &str| Some(text.to_owned());
+    let entity = Entity {
+        id: "00u\"1".to_owned(),
+        alternate_id: text("ünal@acme.example"),
+        display_name: None,
+        kind: "User".to_owned(),
+    };
+    Arc::new(SyncEvent {
+        position: Position::new(position),
+        org: "acme".to_owned(),
+        occurrence: Occurrence {
+            uuid: Uuid::from_u128(position.unsigned_abs().into()),
+            event_type: "application.provision.user.sync".to_owned(),
+            published: Timestamp::from_millis(1_700_000_000_123).unwrap(),
+            message: text("Sync\nuser"),
+            version: None,
+            severity: text("INFO"),
+            outcome_result: text("SUCCESS"),
+            outcome_reason: text(""),
+            admin: Some(entity.clone()),
+            user: None,
+            application_user: Some(Entity::default()),
+            application: Some(entity),
+            application_name: text("office365"),
+            debug_data: text(r#"{"a": 1.0}"#),
+        },
+        received_at: Timestamp::from_millis(1_700_000_000_456).unwrap(),
+        first_source: IngestSource::SystemLog,
+        details: Details::Read(format!("{{ \"a\":1.00,\n\"a\":\"\\ud800{}\" }}", "x".repeat(size)).into()),
+    })
+}
+
+fn stretch(events: Vec<Arc<SyncEvent>>) -> Stretch {
+    let through = events.last().unwrap().position;
+    Stretch { events, through }
+}
+
+/// What messages tell, in order: the positions of events, and the same negative where it is the position only.
+fn told(channel: &Channel, messages: &[Bytes]) -> Vec<i64> {
+    let mut told = Vec::new();
+    for message in messages {
+        assert!(message.len() <= MOST_BYTES, "a message has {} bytes", message.len());
+        match channel.read(message).unwrap() {
+            News::Events(events) => told.extend(events.iter().map(|event| event.position.get())),
+            News::Through(position) => told.push(-position.get()),
+        }
+    }
+    told
+}
+
+#[test]
+fn an_event_comes_out_as_it_went_in() {
+    let (channel, events) = (channel("one", 0, 1), vec![event(8, 10), event(9, 0)]);
+    let messages = channel.write(Position::new(7), &stretch(events.clone()));
+    assert_eq!(messages.len(), 1);
+    let News::Events(read) = channel.read(&messages[0]).unwrap() else { panic!("no events") };
+    assert_eq!(read.to_vec(), events);
+}
+
+#[test]
+fn a_long_stretch_is_several_messages_and_what_is_too_big_is_its_position() {
+    let (channel, big) = (channel("one", 0, 1), MOST_BYTES);
+    let sizes = [50_000, 50_000, 50_000, big, 10, big, big, 10, big - 1000, 10];
+    let events = (1..).zip(sizes).map(|(position, size)| event(position, size)).collect();
+    let messages = channel.write(Position::START, &stretch(events));
+    assert_eq!(told(&channel, &messages), [1, 2, 3, -4, 5, -6, -7, 8, 9, 10]);
+    assert!(messages.len() > 7, "{} messages", messages.len());
+}
+
+#[test]
+fn a_hole_in_the_log_is_none_that_a_message_covers() {
+    let channel = channel("one", 0, 1);
+    let messages = channel.write(Position::new(3), &stretch(vec![event(5, 1), event(6, 1), event(9, 1)]));
+    let News::Events(first) = channel.read(&messages[0]).unwrap() else { panic!("no events") };
+    assert_eq!(first[0].position, Position::new(5));
+    assert_eq!(told(&channel, &messages), [5, 6, 9]);
+    assert_eq!(messages.len(), 2);
+}
+
+#[test]
+fn what_is_not_known_as_okta_sent_it_is_its_position() {
+    let channel = channel("one", 0, 1);
+    for details in [Details::NotRead, Details::Read(" {}".into()), Details::Read("no JSON".into())] {
+        let event = Arc::new(SyncEvent { details, ..SyncEvent::clone(&event(1, 1)) });
+        assert_eq!(told(&channel, &channel.write(Position::START, &stretch(vec![event]))), [-1]);
+    }
+}
+
+#[test]
+fn only_messages_of_this_log_and_era_are_taken() {
+    let channel = channel("one", 0, 1);
+    let write = |channel: &Channel, position: i64| {
+        channel.write(Position::new(position - 1), &stretch(vec![event(position, 1)])).remove(0)
+    };
+    let good = write(&channel, 7);
+    assert!(channel.read(&good).is_ok());
+    let mut bent = good.to_vec();
+    bent[SIGNATURE + 10] ^= 1;
+    let long = [&good[..], &vec![b' '; MOST_BYTES]].concat();
+    let signed = |text: &str| channel.sign(text).to_vec();
+    for (message, refused) in [
+        (Vec::new(), Refused::Signature),
+        (good[..31].to_vec(), Refused::Signature),
+        (good[..good.len() - 1].to_vec(), Refused::Signature),
+        (bent, Refused::Signature),
+        (long, Refused::Size),
+        (write(&self::channel("two", 0, 1), 7).to_vec(), Refused::Signature),
+        (write(&self::channel("one", 0, 2), 7).to_vec(), Refused::Signature),
+        (write(&self::channel("one", Position::ERA, 1), 7).to_vec(), Refused::Signature),
+        (write(&channel, Position::ERA + 1).to_vec(), Refused::Form),
+        (signed("no JSON"), Refused::Form),
+        (signed(r#"{"after":7,"through":7}"#), Refused::Form),
+        (signed(r#"{"after":-1,"through":0}"#), Refused::Form),
+        (signed(&String::from_utf8(good[SIGNATURE..].to_vec()).unwrap().replace("\"after\":6", "\"after\":5")), {
+            Refused::Form
+        }),
+    ] {
+        assert_eq!(channel.read(&message).unwrap_err(), refused, "{}", String::from_utf8_lossy(&message));
+    }
+}
