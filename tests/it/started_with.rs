@@ -14,7 +14,7 @@ const WRONG: &str = "sluice: the settings are wrong:";
 const DATABASE: (&str, &str) = ("DATABASE_URL", "postgres://sluice:hunter2@127.0.0.1:1/sluice");
 
 /// A directory in which sluice is started, with no more in its environment than what is given.
-pub(crate) struct Place(TempDir);
+pub(crate) struct Place(pub(crate) TempDir);
 
 /// How a command ended, and what it said.
 #[derive(Debug)]
