@@ -76,6 +76,7 @@ fn describe() {
     metrics::describe_counter!("sluice_nats_overflows_total", "Messages by NATS for which there was no room");
     metrics::describe_counter!("sluice_nats_gaps_total", "Messages by NATS that did not go on where the window ended");
     metrics::describe_counter!("sluice_nats_fallbacks_total", "Appends that NATS did not bring in time");
+    metrics::describe_counter!("sluice_poll_failures_total", "Reads of an org's APIs that failed");
     metrics::describe_gauge!("sluice_sockets", "WebSockets that are open");
     metrics::describe_gauge!("sluice_operations", "Operations that run on WebSockets");
     metrics::describe_counter!("sluice_sockets_closed_total", "WebSockets that the gateway closed, by code");
