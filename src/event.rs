@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod columns;
+mod coverage;
 mod details;
 mod entity;
 mod filter;
@@ -14,6 +15,7 @@ mod words;
 
 pub use catalogue::{Application, ApplicationInstance, CatalogueKey};
 pub use columns::{EntityColumn, EventColumn, EventColumns, EventFields};
+pub use coverage::{Stretch, stretches};
 pub use details::Details;
 pub use entity::Entity;
 pub use filter::{EntityFilter, Filter, FilterError, TimeRange, is_address};

@@ -9,6 +9,7 @@ mod documents;
 mod error;
 mod execute;
 mod filter;
+mod ingestion;
 mod limits;
 mod loaders;
 mod node;
@@ -47,7 +48,12 @@ struct SchemaParts {
     store: Store,
     live: Live,
     urls: OrgUrls,
+    orgs: Orgs,
 }
+
+/// The configured names of all orgs.
+#[derive(Clone, Debug, Default)]
+struct Orgs(Vec<String>);
 
 /// The addresses of the orgs, for links into their admin consoles.
 #[derive(Clone)]
@@ -66,10 +72,10 @@ pub fn sdl() -> String {
 
 /// The schema; without `validation`, for requests that are known to be valid.
 fn schema(parts: &SchemaParts, introspection: bool, validation: ValidationMode) -> SluiceSchema {
-    let SchemaParts { store, live, urls } = parts.clone();
+    let SchemaParts { store, live, urls, orgs } = parts.clone();
     let loader = DataLoader::new(loaders::StoreLoader(store.clone()), TokioSpawner::current(), TokioTimer::default());
     // Suggestions tell names of the schema, too.
     let builder = if introspection { builder() } else { builder().disable_introspection().disable_suggestions() };
     let builder = builder.validation_mode(validation);
-    builder.data(loader.delay(std::time::Duration::ZERO)).data(store).data(live).data(urls).finish()
+    builder.data(loader.delay(std::time::Duration::ZERO)).data(store).data(live).data(urls).data(orgs).finish()
 }

@@ -6,6 +6,7 @@ mod hook;
 mod intake;
 mod naming;
 mod okta_api;
+mod tally;
 
 pub use body::BodyEncoding;
 pub use headers::redacted_headers;
@@ -13,3 +14,4 @@ pub use hook::{HookError, ReceivedDelivery};
 pub use intake::{Intake, IntakeLimits, OrgIntake, Receipt};
 pub use naming::{add_words, name_events};
 pub use okta_api::{ApiOptions, OrgApi, read_org};
+pub use tally::{write_tallies, write_tallies_now};

@@ -4,6 +4,7 @@
 mod apps;
 mod client;
 mod delivery;
+mod hook_types;
 mod instance_url;
 mod json;
 mod log_event;
@@ -12,6 +13,7 @@ mod system_log;
 pub use apps::{APPS_PAGE, ListedInstance, read_apps_page};
 pub use client::{ClientKey, Credentials, OktaClient, OktaError, OktaPage, Resource};
 pub use delivery::{Delivery, DeliveryError, RawEvent, read_delivery};
+pub use hook_types::OFFERED_TO_HOOKS;
 pub use instance_url::instance_id_in_url;
 pub use log_event::{BrokenEvent, read_event};
 pub use system_log::{HOOK_DELIVERY, LIFECYCLE, LOG_PAGE, LogFilter, read_log_page};

@@ -16,7 +16,7 @@ use super::documents::{DocumentOptions, Documents, Found};
 use super::limits::DocumentLimits;
 use super::loaders::WaitsForDatabase;
 use super::writer::OrdinaryWay;
-use super::{GraphRequest, OrgUrls, SchemaParts, SluiceSchema, tokens};
+use super::{GraphRequest, OrgUrls, Orgs, SchemaParts, SluiceSchema, tokens};
 use crate::auth::Viewer;
 use crate::live::Live;
 use crate::store::Store;
@@ -48,6 +48,8 @@ pub struct GraphOptions {
     pub introspection: bool,
     /// Which documents are executed.
     pub documents: DocumentOptions,
+    /// The configured names of all orgs.
+    pub orgs: Vec<String>,
 }
 
 /// What an operation does.
@@ -89,7 +91,8 @@ impl From<Refusal> for RequestError {
 impl Graph {
     /// The graph over a store and its live side.
     pub fn new(store: Store, live: Live, urls: OrgUrls, options: GraphOptions) -> Self {
-        let (parts, introspection) = (SchemaParts { store, live, urls }, options.introspection);
+        let parts = SchemaParts { store, live, urls, orgs: Orgs(options.orgs) };
+        let introspection = options.introspection;
         Self(Arc::new(Parts {
             prices: Prices::new(&super::sdl()),
             schema: super::schema(&parts, introspection, ValidationMode::Strict),

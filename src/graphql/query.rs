@@ -10,10 +10,11 @@ use super::catalogue::{self, ApplicationInstanceNode, ApplicationNode};
 use super::connection::{ApplicationConnection, ApplicationInstanceConnection, PageArguments, SyncEventConnection};
 use super::error::{bad_input, coded, from_store};
 use super::filter::SyncEventFilterInput;
+use super::ingestion::Ingestion;
 use super::loaders::{self, ApplicationKey, EventKey, InstanceKey};
 use super::node::{NodeId, decode_key};
 use super::order::SyncEventOrder;
-use super::scalars::{LogPosition, Url};
+use super::scalars::Url;
 use super::statistics::{self, ActivityBucketNode, ActivityInterval, SyncEventDimension, TallyNode};
 use super::sync_event::SyncEventNode;
 use super::writer::WrittenEvent;
@@ -163,18 +164,6 @@ impl Query {
     /// What is known of the ways in.
     async fn ingestion(&self) -> Ingestion {
         Ingestion
-    }
-}
-
-/// What is known of the ways in.
-struct Ingestion;
-
-/// What is known of the ways in.
-#[Object]
-impl Ingestion {
-    /// The log's end.
-    async fn head(&self, context: &Context<'_>) -> Result<LogPosition> {
-        context.data::<Store>()?.head().await.map(LogPosition).map_err(|error| from_store(&error))
     }
 }
 

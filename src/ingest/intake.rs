@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::HookError;
+use super::tally::Tallies;
 use crate::event::{EventTypePattern, IngestSource};
 use crate::log::{AppendRequest, Log, Outcome};
 use crate::store::{CursorMove, Rejection, StoreError};
@@ -29,6 +30,7 @@ pub struct IntakeLimits {
 pub struct Intake {
     log: Log,
     orgs: Arc<BTreeMap<String, OrgIntake>>,
+    tallies: Tallies,
     pub(super) limits: IntakeLimits,
 }
 
@@ -57,12 +59,17 @@ impl std::ops::AddAssign for Receipt {
 impl Intake {
     /// A door for these orgs.
     pub fn new(log: Log, orgs: BTreeMap<String, OrgIntake>, limits: IntakeLimits) -> Self {
-        Self { log, orgs: Arc::new(orgs), limits }
+        Self { log, orgs: Arc::new(orgs), tallies: Tallies::default(), limits }
     }
 
     /// The log behind the door.
     pub(super) const fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// What has come and is not written yet.
+    pub(super) const fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// The event types of an org that are kept.
@@ -116,6 +123,7 @@ impl Intake {
                 }
             }
         }
+        self.tallies.add(org, source, &receipt);
         self.reject(&refused).await?;
         Ok(receipt)
     }

@@ -16,6 +16,8 @@ mod backpressure;
 mod bad_queries;
 mod card;
 mod catalogue;
+mod completeness;
+mod coverage;
 mod documents;
 mod error_codes;
 mod evolution;

@@ -73,6 +73,8 @@ impl OktaOrg {
         let options = ingest::ApiOptions {
             poll_interval: Duration::from_millis(50),
             rate_share: 1.0,
+            settle: Duration::from_secs(1),
+            reconcile_interval: Duration::from_millis(200),
             ..ingest::ApiOptions::default()
         };
         let org = settings.orgs.get_mut(ORG).unwrap();

@@ -1,0 +1,195 @@
+//! Is anything missing? The ways in, and what is known of stretches of time.
+
+use async_graphql::{Context, Enum, Object, Result, SimpleObject};
+
+use super::Orgs;
+use super::error::{bad_input, coded, from_store};
+use super::filter::{TimeRangeInput, read_range};
+use super::scalars::{DateTime, LogPosition};
+use super::sync_event::IngestSourceNode;
+use crate::event::{IngestSource, Timestamp, stretches};
+use crate::okta::OFFERED_TO_HOOKS;
+use crate::store::{IngestTally, PollCursor, Store};
+
+/// The most stretches that are told at once.
+const MAX_STRETCHES: usize = 10_000;
+
+/// What is known of the ways in.
+pub(super) struct Ingestion;
+
+/// What is known of the ways in.
+#[Object]
+impl Ingestion {
+    /// The log's end.
+    async fn head(&self, context: &Context<'_>) -> Result<LogPosition> {
+        context.data::<Store>()?.head().await.map(LogPosition).map_err(|error| from_store(&error))
+    }
+
+    /// The hooks of every org, every System Log that is read, and every other way by which something has come.
+    async fn sources(&self, context: &Context<'_>) -> Result<Vec<IngestSourceStatus>> {
+        let store = context.data::<Store>()?;
+        let cursors = store.poll_cursors().await.map_err(|error| from_store(&error))?;
+        let tallies = store.tallies().await.map_err(|error| from_store(&error))?;
+        Ok(statuses(context.data()?, &cursors, &tallies))
+    }
+
+    /// Stretches of a time range, in order, and what is known of each. At most 10,000; more is an error.
+    async fn coverage(
+        &self,
+        context: &Context<'_>,
+        org: Option<String>,
+        published: TimeRangeInput,
+    ) -> Result<Vec<Coverage>> {
+        let store = context.data::<Store>()?;
+        let org = match org {
+            Some(org) => org,
+            None => only_org(context.data()?)?,
+        };
+        let range = read_range("published", Some(&published)).map_err(|error| bad_input(error.to_string()))?;
+        let from = range.from.unwrap_or_else(first_moment);
+        let until = range.until.unwrap_or_else(Timestamp::now);
+        let read = store.read_windows(&org, from, until).await.map_err(|error| from_store(&error))?;
+        let stretches = stretches(from, until, &read);
+        if stretches.len() > MAX_STRETCHES {
+            return Err(bad_input(format!("`published` has more than {MAX_STRETCHES} stretches; ask for less of it")));
+        }
+        let counts = store.count_stretches(&org, &stretches, &OFFERED_TO_HOOKS).await;
+        let counts = counts.map_err(|error| from_store(&error))?;
+        let coverage = stretches.into_iter().zip(counts).map(|(stretch, count)| Coverage {
+            from: DateTime(stretch.from),
+            until: DateTime(stretch.until),
+            state: if stretch.is_verified { CoverageState::Verified } else { CoverageState::Unverified },
+            events: count.events,
+            missed_by_hooks: count.missed_by_hooks,
+        });
+        Ok(coverage.collect())
+    }
+}
+
+/// How one way in is doing.
+#[derive(SimpleObject)]
+struct IngestSourceStatus {
+    /// The configured name of the Okta org.
+    org: String,
+    /// The way.
+    source: IngestSourceNode,
+    /// `WAITING`: nothing has come yet. `RECEIVING`: something has. `FOLLOWING`: the System Log is read to its end, again and again. `BACKFILLING 42 %`:
+    /// it is read for the first time, and so far through the time that Okta keeps. `FAILING`: see `lastError`.
+    state: String,
+    /// When it brought something last.
+    last_arrival_at: Option<DateTime>,
+    /// Of the System Log: how long ago it was read to its end; while it is read for the first time, how far behind that is.
+    lag_seconds: Option<f64>,
+    /// How many events it brought first.
+    arrived: i64,
+    /// How many events it brought that were there already.
+    duplicates: i64,
+    /// What went wrong last, where it has not gone well since.
+    last_error: Option<String>,
+}
+
+/// What is known of a stretch of time.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+enum CoverageState {
+    /// It was read whole from the System Log, some time after it was over. What arrives later is counted, too.
+    Verified,
+    /// What hooks and others have brought of it is there; whether that is all is not known.
+    Unverified,
+}
+
+/// A stretch of time, and what is known of it.
+#[derive(SimpleObject)]
+struct Coverage {
+    /// Its begin, which is in it.
+    from: DateTime,
+    /// Its end, which is not.
+    until: DateTime,
+    /// What is known of it.
+    state: CoverageState,
+    /// How many events of it are there.
+    events: i64,
+    /// How many of them no hook has brought, of the types that Okta offers to hooks.
+    missed_by_hooks: i64,
+}
+
+/// The org there is; an error where several are configured.
+fn only_org(orgs: &Orgs) -> Result<String> {
+    match orgs.0.as_slice() {
+        [only] => Ok(only.clone()),
+        _ => Err(coded("AMBIGUOUS_ORG", "there are several orgs: say which with `org`")),
+    }
+}
+
+fn statuses(orgs: &Orgs, cursors: &[PollCursor], tallies: &[IngestTally]) -> Vec<IngestSourceStatus> {
+    let cursor_of = |org: &str| cursors.iter().find(|cursor| cursor.org == org);
+    let mut statuses: Vec<_> = tallies
+        .iter()
+        .filter(|tally| tally.source != IngestSource::SystemLog || cursor_of(&tally.org).is_none())
+        .map(|tally| {
+            let failure = cursor_of(&tally.org)
+                .filter(|_| tally.source == IngestSource::EventHook)
+                .and_then(|cursor| cursor.failed_delivery_at)
+                .filter(|failed| *failed > tally.last_arrival_at);
+            IngestSourceStatus {
+                org: tally.org.clone(),
+                source: tally.source.into(),
+                state: if failure.is_some() { "FAILING".to_owned() } else { "RECEIVING".to_owned() },
+                last_arrival_at: Some(DateTime(tally.last_arrival_at)),
+                lag_seconds: None,
+                arrived: tally.arrived,
+                duplicates: tally.duplicates,
+                last_error: failure.map(|at| format!("Okta could not deliver at {at}")),
+            }
+        })
+        .collect();
+    statuses.extend(cursors.iter().map(|cursor| {
+        let tally = tallies.iter().find(|tally| tally.org == cursor.org && tally.source == IngestSource::SystemLog);
+        let (state, behind) = system_log_state(cursor, Timestamp::now());
+        IngestSourceStatus {
+            org: cursor.org.clone(),
+            source: IngestSource::SystemLog.into(),
+            state,
+            last_arrival_at: tally.map(|tally| DateTime(tally.last_arrival_at)),
+            lag_seconds: Some(behind),
+            arrived: tally.map_or(0, |tally| tally.arrived),
+            duplicates: tally.map_or(0, |tally| tally.duplicates),
+            last_error: cursor.last_error.clone(),
+        }
+    }));
+    let is_quiet =
+        |org: &&String| !tallies.iter().any(|tally| tally.org == **org && tally.source == IngestSource::EventHook);
+    statuses.extend(orgs.0.iter().filter(is_quiet).map(|org| IngestSourceStatus {
+        org: org.clone(),
+        source: IngestSource::EventHook.into(),
+        state: "WAITING".to_owned(),
+        last_arrival_at: None,
+        lag_seconds: None,
+        arrived: 0,
+        duplicates: 0,
+        last_error: None,
+    }));
+    statuses.sort_by(|one, other| (&one.org, one.source as u8).cmp(&(&other.org, other.source as u8)));
+    statuses
+}
+
+/// How a System Log is read, and how far behind, in seconds.
+fn system_log_state(cursor: &PollCursor, now: Timestamp) -> (String, f64) {
+    #[expect(clippy::cast_precision_loss, reason = "a span of time has few digits")]
+    let seconds = |from: Timestamp, until: Timestamp| (until.millis() - from.millis()).max(0) as f64 / 1000.0;
+    let behind = seconds(cursor.caught_up_at.unwrap_or(cursor.read_through), now);
+    let state = match (&cursor.last_error, cursor.caught_up_at) {
+        (Some(_), _) => "FAILING".to_owned(),
+        (None, Some(_)) => "FOLLOWING".to_owned(),
+        (None, None) => {
+            let whole = seconds(cursor.backfill_from, now).max(1.0);
+            let done = seconds(cursor.backfill_from, cursor.read_through) / whole * 100.0;
+            format!("BACKFILLING {done:.0} %")
+        }
+    };
+    (state, behind)
+}
+
+/// Okta was founded in 2009: nothing it tells is older.
+fn first_moment() -> Timestamp {
+    Timestamp::parse("2009-01-01T00:00:00Z").unwrap_or_else(Timestamp::now)
+}
