@@ -9,6 +9,7 @@ mod filter;
 mod page;
 mod pattern;
 mod position;
+mod source_state;
 mod statistics;
 mod timestamp;
 mod words;
@@ -25,6 +26,7 @@ pub use page::{
 };
 pub use pattern::EventTypePattern;
 pub use position::{Position, PositionParseError};
+pub use source_state::SourceState;
 pub use statistics::{ActivityBucket, Dimension, Interval, MAX_BUCKETS, Tally};
 pub use timestamp::Timestamp;
 pub use words::{Place, Search, Words};

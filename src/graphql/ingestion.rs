@@ -7,7 +7,7 @@ use super::error::{bad_input, coded, from_store};
 use super::filter::{TimeRangeInput, read_range};
 use super::scalars::{DateTime, LogPosition};
 use super::sync_event::IngestSourceNode;
-use crate::event::{IngestSource, Timestamp, stretches};
+use crate::event::{IngestSource, SourceState, Timestamp, stretches};
 use crate::okta::OFFERED_TO_HOOKS;
 use crate::store::{IngestTally, PollCursor, Store};
 
@@ -133,7 +133,7 @@ fn statuses(orgs: &Orgs, cursors: &[PollCursor], tallies: &[IngestTally]) -> Vec
             IngestSourceStatus {
                 org: tally.org.clone(),
                 source: tally.source.into(),
-                state: if failure.is_some() { "FAILING".to_owned() } else { "RECEIVING".to_owned() },
+                state: if failure.is_some() { SourceState::Failing } else { SourceState::Receiving }.to_string(),
                 last_arrival_at: Some(DateTime(tally.last_arrival_at)),
                 lag_seconds: None,
                 arrived: tally.arrived,
@@ -148,7 +148,7 @@ fn statuses(orgs: &Orgs, cursors: &[PollCursor], tallies: &[IngestTally]) -> Vec
         IngestSourceStatus {
             org: cursor.org.clone(),
             source: IngestSource::SystemLog.into(),
-            state,
+            state: state.to_string(),
             last_arrival_at: tally.map(|tally| DateTime(tally.last_arrival_at)),
             lag_seconds: Some(behind),
             arrived: tally.map_or(0, |tally| tally.arrived),
@@ -161,7 +161,7 @@ fn statuses(orgs: &Orgs, cursors: &[PollCursor], tallies: &[IngestTally]) -> Vec
     statuses.extend(orgs.0.iter().filter(is_quiet).map(|org| IngestSourceStatus {
         org: org.clone(),
         source: IngestSource::EventHook.into(),
-        state: "WAITING".to_owned(),
+        state: SourceState::Waiting.to_string(),
         last_arrival_at: None,
         lag_seconds: None,
         arrived: 0,
@@ -173,17 +173,17 @@ fn statuses(orgs: &Orgs, cursors: &[PollCursor], tallies: &[IngestTally]) -> Vec
 }
 
 /// How a System Log is read, and how far behind, in seconds.
-fn system_log_state(cursor: &PollCursor, now: Timestamp) -> (String, f64) {
+fn system_log_state(cursor: &PollCursor, now: Timestamp) -> (SourceState, f64) {
     #[expect(clippy::cast_precision_loss, reason = "a span of time has few digits")]
     let seconds = |from: Timestamp, until: Timestamp| (until.millis() - from.millis()).max(0) as f64 / 1000.0;
     let behind = seconds(cursor.caught_up_at.unwrap_or(cursor.read_through), now);
     let state = match (&cursor.last_error, cursor.caught_up_at) {
-        (Some(_), _) => "FAILING".to_owned(),
-        (None, Some(_)) => "FOLLOWING".to_owned(),
+        (Some(_), _) => SourceState::Failing,
+        (None, Some(_)) => SourceState::Following,
         (None, None) => {
-            let whole = seconds(cursor.backfill_from, now).max(1.0);
-            let done = seconds(cursor.backfill_from, cursor.read_through) / whole * 100.0;
-            format!("BACKFILLING {done:.0} %")
+            let whole = (now.millis() - cursor.backfill_from.millis()).max(1);
+            let done = cursor.read_through.millis() - cursor.backfill_from.millis();
+            SourceState::Backfilling(u8::try_from((done * 100 / whole).clamp(0, 100)).unwrap_or(100))
         }
     };
     (state, behind)

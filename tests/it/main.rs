@@ -36,6 +36,7 @@ mod orders;
 mod pages;
 mod poller;
 mod poller_faults;
+mod poller_processes;
 mod poller_settings;
 mod positions;
 mod private_postgres;

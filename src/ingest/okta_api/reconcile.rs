@@ -13,8 +13,12 @@ use crate::log::AppendRequest;
 use crate::okta::{DeliveryError, LOG_PAGE, LogFilter, OktaError, Resource, read_log_page};
 use crate::store::{PollCursor, ReadWindow, StoreError};
 
-/// The longest stretch that is read at once.
-const LONGEST: Duration = Duration::hours(1);
+/// The longest stretch that is read at once: after a long time without a gateway, the poller is not to wait for many
+/// small ones.
+const LONGEST: Duration = Duration::days(1);
+
+/// How soon to look again while the log is read for the first time.
+const SOON: std::time::Duration = std::time::Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 enum ReconcileError {
@@ -34,9 +38,10 @@ pub(super) async fn keep(intake: &Intake, api: &OrgApi) {
     let mut backoff = Backoff::new();
     loop {
         match reconcile(intake, api, &filter).await {
-            Ok(()) => {
+            Ok(has_caught_up) => {
                 backoff.reset();
-                sleep(api.options.reconcile_interval).await;
+                let interval = api.options.reconcile_interval;
+                sleep(if has_caught_up { interval } else { interval.min(SOON) }).await;
             }
             Err(error) => {
                 // The poller has the same troubles and tells of them.
@@ -47,15 +52,16 @@ pub(super) async fn keep(intake: &Intake, api: &OrgApi) {
     }
 }
 
-/// Reads what has settled since the last time.
-async fn reconcile(intake: &Intake, api: &OrgApi, filter: &LogFilter) -> Result<(), ReconcileError> {
+/// Reads what has settled since the last time. Gives whether the log's end has been reached; before, nothing is read.
+async fn reconcile(intake: &Intake, api: &OrgApi, filter: &LogFilter) -> Result<bool, ReconcileError> {
     let store = intake.log().store();
-    let Some(cursor) = store.poll_cursor(&api.org).await? else { return Ok(()) };
+    let Some(cursor) = store.poll_cursor(&api.org).await? else { return Ok(false) };
     let digest = filter.digest();
-    let Some(caught_up_at) = cursor.caught_up_at.filter(|_| cursor.filter == digest) else { return Ok(()) };
+    let Some(caught_up_at) = cursor.caught_up_at.filter(|_| cursor.filter == digest) else { return Ok(false) };
     let settled = caught_up_at.plus(-Duration::try_from(api.options.settle).unwrap_or(Duration::HOUR));
     let Some(mut from) = store.verified_through(&api.org, &digest).await? else {
-        return first_window(intake, &cursor, caught_up_at, settled).await;
+        first_window(intake, &cursor, caught_up_at, settled).await?;
+        return Ok(true);
     };
     // What lies behind what Okta keeps cannot be read any more.
     from = from.max(cursor.backfill_from);
@@ -68,7 +74,7 @@ async fn reconcile(intake: &Intake, api: &OrgApi, filter: &LogFilter) -> Result<
         store.keep_read_window(&window).await?;
         from = until;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// What had settled when the log's end was first reached was read whole on the way there.
