@@ -84,6 +84,8 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     }));
     let status = status(store.clone(), live.clone(), Arc::new(move || metrics.render()));
     let parts = parts(&settings, log, live, status);
+    let intake = parts.intake.clone();
+    tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::write_tallies(intake.clone())));
     for api in org_apis(&settings)? {
         tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::read_org(parts.intake.clone(), api)));
     }
@@ -96,6 +98,11 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
         tracing::warn!("some sockets did not close in time");
     }
     live_stop.cancel();
+    if let Err(error) = ingest::write_tallies_now(&intake).await {
+        tracing::debug!(%error, "could not write how much has come");
+    }
+    // The writers, and with them their connections, end with the last who could append.
+    drop(intake);
     store.close().await;
     tokio::task::spawn_blocking(move || drop(database)).await?;
     tracing::info!("stopped");
@@ -191,6 +198,7 @@ fn parts(settings: &Settings, log: Log, live: Live, status: Status) -> Parts {
             trusted_only: settings.graphql.trusted_only,
             persisted_bytes: settings.limits.persisted_bytes,
         },
+        orgs: settings.orgs.keys().cloned().collect(),
     };
     let graph = Graph::new(log.store().clone(), live, OrgUrls(urls), options);
     let orgs = settings.orgs.iter();

@@ -2,18 +2,21 @@
 
 mod catalogue;
 mod columns;
+mod coverage;
 mod details;
 mod entity;
 mod filter;
 mod page;
 mod pattern;
 mod position;
+mod source_state;
 mod statistics;
 mod timestamp;
 mod words;
 
 pub use catalogue::{Application, ApplicationInstance, CatalogueKey};
 pub use columns::{EntityColumn, EventColumn, EventColumns, EventFields};
+pub use coverage::{Stretch, stretches};
 pub use details::Details;
 pub use entity::Entity;
 pub use filter::{EntityFilter, Filter, FilterError, TimeRange, is_address};
@@ -23,6 +26,7 @@ pub use page::{
 };
 pub use pattern::EventTypePattern;
 pub use position::{Position, PositionParseError};
+pub use source_state::SourceState;
 pub use statistics::{ActivityBucket, Dimension, Interval, MAX_BUCKETS, Tally};
 pub use timestamp::Timestamp;
 pub use words::{Place, Search, Words};

@@ -17,6 +17,7 @@ mod order;
 mod print;
 mod query;
 mod recent;
+mod rejected;
 mod request;
 mod root;
 mod scalars;
@@ -51,7 +52,12 @@ struct SchemaParts {
     store: Store,
     live: Live,
     urls: OrgUrls,
+    orgs: Orgs,
 }
+
+/// The configured names of all orgs.
+#[derive(Clone, Debug, Default)]
+struct Orgs(Vec<String>);
 
 /// The addresses of the orgs, for links into their admin consoles.
 #[derive(Clone)]
@@ -70,10 +76,10 @@ pub fn sdl() -> String {
 
 /// The schema; without `validation`, for requests that are known to be valid.
 fn schema(parts: &SchemaParts, introspection: bool, validation: ValidationMode) -> SluiceSchema {
-    let SchemaParts { store, live, urls } = parts.clone();
+    let SchemaParts { store, live, urls, orgs } = parts.clone();
     let loader = DataLoader::new(loaders::StoreLoader(store.clone()), TokioSpawner::current(), TokioTimer::default());
     // Suggestions tell names of the schema, too.
     let builder = if introspection { builder() } else { builder().disable_introspection().disable_suggestions() };
     let builder = builder.validation_mode(validation);
-    builder.data(loader.delay(std::time::Duration::ZERO)).data(store).data(live).data(urls).finish()
+    builder.data(loader.delay(std::time::Duration::ZERO)).data(store).data(live).data(urls).data(orgs).finish()
 }

@@ -9,6 +9,7 @@ mod naming;
 mod okta_api;
 mod record;
 mod retry;
+mod tally;
 mod workflows;
 
 pub use body::BodyEncoding;
@@ -19,3 +20,4 @@ pub use intake::{Intake, IntakeLimits, OrgIntake, Receipt};
 pub use naming::{add_words, name_events};
 pub use okta_api::{ApiOptions, OrgApi, read_org};
 pub use retry::{Retried, RetryReport};
+pub use tally::{write_tallies, write_tallies_now};

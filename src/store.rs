@@ -3,6 +3,7 @@
 mod append;
 mod arrival;
 mod catalogue;
+mod coverage;
 mod error;
 mod filter;
 mod identity;
@@ -21,11 +22,13 @@ mod reads;
 mod rejected;
 mod row;
 mod statistics;
+mod tally;
 mod words;
 
 pub use append::{Appended, Appender, DeliveryRecord, NewEvent};
 pub use arrival::ArrivalRecord;
 pub use catalogue::{ApplicationFilter, InstanceFilter};
+pub use coverage::{ReadWindow, StretchCount};
 pub use error::StoreError;
 pub use identity::LogIdentity;
 pub use lead::Lead;
@@ -36,6 +39,7 @@ pub use poll::{CursorMove, PollCursor};
 pub use read::{LogEnds, ReadThrough};
 pub use rejected::{Rejection, RejectionFilter, StoredRejection};
 pub use row::StoredEvent;
+pub use tally::IngestTally;
 
 use std::collections::HashSet;
 use std::str::FromStr;

@@ -59,6 +59,7 @@ fn describe() {
         "sluice_events_ordinary_total",
         "Events in answers that were resolved field by field, as their selection asks for more than an event holds"
     );
+    metrics::describe_counter!("sluice_poll_failures_total", "Pages of a System Log that could not be read, by org");
     metrics::describe_counter!("sluice_hooks_refused_total", "Deliveries without the org's hook secret");
     metrics::describe_counter!("sluice_http_requests_total", "Requests, by route, method and status");
     metrics::describe_histogram!("sluice_http_request_seconds", "Time from a request's head to its answer's");

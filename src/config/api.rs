@@ -71,6 +71,12 @@ impl Checker<'_> {
             }
             options.catalogue_interval = Duration::from_secs(seconds);
         }
+        if let Some(seconds) = table.settle_seconds {
+            if !(60..=86_400).contains(&seconds) {
+                self.faults.push(format!("{place}.settle_seconds: must be from 60 to 86400"));
+            }
+            options.settle = Duration::from_secs(seconds);
+        }
         options
     }
 }

@@ -51,6 +51,7 @@ pub(super) struct ApiTable {
     pub(super) rate_share: Option<f64>,
     pub(super) poll_seconds: Option<u64>,
     pub(super) catalogue_seconds: Option<u64>,
+    pub(super) settle_seconds: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

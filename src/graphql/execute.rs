@@ -19,7 +19,7 @@ use super::limits::DocumentLimits;
 use super::loaders::WaitsForDatabase;
 use super::subscription::Place;
 use super::writer::OrdinaryWay;
-use super::{GraphRequest, OrgUrls, SchemaParts, SluiceSchema, root, tokens};
+use super::{GraphRequest, OrgUrls, Orgs, SchemaParts, SluiceSchema, root, tokens};
 use crate::auth::Viewer;
 use crate::event::Position;
 use crate::live::{Live, Member, Progress};
@@ -52,6 +52,8 @@ pub struct GraphOptions {
     pub introspection: bool,
     /// Which documents are executed.
     pub documents: DocumentOptions,
+    /// The configured names of all orgs.
+    pub orgs: Vec<String>,
 }
 
 /// What an operation does.
@@ -104,7 +106,8 @@ impl From<Refusal> for RequestError {
 impl Graph {
     /// The graph over a store and its live side.
     pub fn new(store: Store, live: Live, urls: OrgUrls, options: GraphOptions) -> Self {
-        let (parts, introspection) = (SchemaParts { store, live, urls }, options.introspection);
+        let parts = SchemaParts { store, live, urls, orgs: Orgs(options.orgs) };
+        let introspection = options.introspection;
         Self(Arc::new(Parts {
             prices: Prices::new(&super::sdl()),
             schema: super::schema(&parts, introspection, ValidationMode::Strict),

@@ -150,7 +150,7 @@ fn read_urls(urls: Vec<Url>) -> Result<Vec<String>, FilterError> {
         .collect()
 }
 
-fn read_range(field: &'static str, range: Option<&TimeRangeInput>) -> Result<TimeRange, FilterError> {
+pub(super) fn read_range(field: &'static str, range: Option<&TimeRangeInput>) -> Result<TimeRange, FilterError> {
     let from = range.and_then(|range| range.from).map(|from| from.0);
     let until = range.and_then(|range| range.until).map(|until| until.0);
     match (from, until) {

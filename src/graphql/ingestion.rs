@@ -1,16 +1,20 @@
-//! What is known of the ways in, for operators.
+//! Is anything missing? The ways in, and what is known of stretches of time.
 
-use std::sync::Arc;
+use async_graphql::{Context, Enum, Object, Result, SimpleObject};
 
-use async_graphql::{Context, ID, Object, Result, SimpleObject};
-
-use super::connection::{PageArguments, PageInfo};
-use super::error::from_store;
-use super::node::{NodeId, decode_rejection_cursor, encode_rejection_cursor};
+use super::Orgs;
+use super::connection::PageArguments;
+use super::error::{bad_input, coded, from_store};
+use super::filter::{TimeRangeInput, read_range};
+use super::rejected::{self, RejectedConnection};
 use super::scalars::{DateTime, LogPosition};
 use super::sync_event::IngestSourceNode;
-use crate::event::Page;
-use crate::store::{RejectionFilter, Store, StoredRejection};
+use crate::event::{IngestSource, SourceState, Timestamp, stretches};
+use crate::okta::OFFERED_TO_HOOKS;
+use crate::store::{IngestTally, PollCursor, Store};
+
+/// The most stretches that are told at once.
+const MAX_STRETCHES: usize = 10_000;
 
 /// What is known of the ways in.
 pub(super) struct Ingestion;
@@ -23,6 +27,46 @@ impl Ingestion {
         context.data::<Store>()?.head().await.map(LogPosition).map_err(|error| from_store(&error))
     }
 
+    /// The hooks of every org, every System Log that is read, and every other way by which something has come.
+    async fn sources(&self, context: &Context<'_>) -> Result<Vec<IngestSourceStatus>> {
+        let store = context.data::<Store>()?;
+        let cursors = store.poll_cursors().await.map_err(|error| from_store(&error))?;
+        let tallies = store.tallies().await.map_err(|error| from_store(&error))?;
+        Ok(statuses(context.data()?, &cursors, &tallies))
+    }
+
+    /// Stretches of a time range, in order, and what is known of each. At most 10,000; more is an error.
+    async fn coverage(
+        &self,
+        context: &Context<'_>,
+        org: Option<String>,
+        published: TimeRangeInput,
+    ) -> Result<Vec<Coverage>> {
+        let store = context.data::<Store>()?;
+        let org = match org {
+            Some(org) => org,
+            None => only_org(context.data()?)?,
+        };
+        let range = read_range("published", Some(&published)).map_err(|error| bad_input(error.to_string()))?;
+        let from = range.from.unwrap_or_else(first_moment);
+        let until = range.until.unwrap_or_else(Timestamp::now);
+        let read = store.read_windows(&org, from, until).await.map_err(|error| from_store(&error))?;
+        let stretches = stretches(from, until, &read);
+        if stretches.len() > MAX_STRETCHES {
+            return Err(bad_input(format!("`published` has more than {MAX_STRETCHES} stretches; ask for less of it")));
+        }
+        let counts = store.count_stretches(&org, &stretches, &OFFERED_TO_HOOKS).await;
+        let counts = counts.map_err(|error| from_store(&error))?;
+        let coverage = stretches.into_iter().zip(counts).map(|(stretch, count)| Coverage {
+            from: DateTime(stretch.from),
+            until: DateTime(stretch.until),
+            state: if stretch.is_verified { CoverageState::Verified } else { CoverageState::Unverified },
+            events: count.events,
+            missed_by_hooks: count.missed_by_hooks,
+        });
+        Ok(coverage.collect())
+    }
+
     /// What came in and could not be read, the newest first. A page has fewer items than it has room for where they are
     /// large.
     async fn rejected(
@@ -33,77 +77,134 @@ impl Ingestion {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<RejectedConnection> {
-        let request = PageArguments { first, after, last, before }.read(decode_rejection_cursor)?;
-        let store = context.data::<Store>()?;
-        let page = store.rejections(&RejectionFilter::default(), &request).await.map_err(|error| from_store(&error))?;
-        let items = page.items.into_iter().map(|found| RejectedNode(Arc::new(found))).collect();
-        Ok(RejectedConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
+        rejected::page(context, PageArguments { first, after, last, before }).await
     }
 }
 
-/// Something that came in and could not be read.
-#[derive(Clone)]
-pub(super) struct RejectedNode(pub(super) Arc<StoredRejection>);
-
-/// Something that came in and could not be read. `sluice rejected` reads it again, or forgets it.
-#[Object(name = "Rejected")]
-impl RejectedNode {
-    /// The global id.
-    pub(super) async fn id(&self) -> ID {
-        NodeId::Rejected(self.0.id).encode().into()
-    }
-
-    /// The configured Okta org it came from.
-    async fn org(&self) -> &str {
-        &self.0.org
-    }
-
-    /// When it came first.
-    async fn received_at(&self) -> DateTime {
-        DateTime(self.0.received_at)
-    }
-
-    /// The way by which it came.
-    async fn source(&self) -> IngestSourceNode {
-        self.0.source.into()
-    }
-
-    /// Why it could not be read.
-    async fn reason(&self) -> &str {
-        &self.0.reason
-    }
-
-    /// Its bytes as text; what is not UTF-8 shows as U+FFFD.
-    async fn raw(&self) -> String {
-        String::from_utf8_lossy(&self.0.raw).into_owned()
-    }
-}
-
-/// Something that was rejected on a page.
+/// How one way in is doing.
 #[derive(SimpleObject)]
-pub(super) struct RejectedEdge {
-    /// Its place in the list.
-    cursor: String,
-    /// What was rejected.
-    node: RejectedNode,
+struct IngestSourceStatus {
+    /// The configured name of the Okta org.
+    org: String,
+    /// The way.
+    source: IngestSourceNode,
+    /// `WAITING`: nothing has come yet. `RECEIVING`: something has. `FOLLOWING`: the System Log is read to its end, again and again. `BACKFILLING 42 %`:
+    /// it is read for the first time, and so far through the time that Okta keeps. `FAILING`: see `lastError`.
+    state: String,
+    /// When it brought something last.
+    last_arrival_at: Option<DateTime>,
+    /// Of the System Log: how long ago it was read to its end; while it is read for the first time, how far behind that is.
+    lag_seconds: Option<f64>,
+    /// How many events it brought first.
+    arrived: i64,
+    /// How many events it brought that were there already.
+    duplicates: i64,
+    /// What went wrong last, where it has not gone well since.
+    last_error: Option<String>,
 }
 
-/// A page of what was rejected.
+/// What is known of a stretch of time.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+enum CoverageState {
+    /// It was read whole from the System Log, some time after it was over. What arrives later is counted, too.
+    Verified,
+    /// What hooks and others have brought of it is there; whether that is all is not known.
+    Unverified,
+}
+
+/// A stretch of time, and what is known of it.
 #[derive(SimpleObject)]
-pub(super) struct RejectedConnection {
-    /// What was rejected, with cursors.
-    edges: Vec<RejectedEdge>,
-    /// What was rejected.
-    nodes: Vec<RejectedNode>,
-    /// Where the page stands.
-    page_info: PageInfo,
+struct Coverage {
+    /// Its begin, which is in it.
+    from: DateTime,
+    /// Its end, which is not.
+    until: DateTime,
+    /// What is known of it.
+    state: CoverageState,
+    /// How many events of it are there.
+    events: i64,
+    /// How many of them no hook has brought, of the types that Okta offers to hooks.
+    missed_by_hooks: i64,
 }
 
-impl RejectedConnection {
-    fn new(page: Page<RejectedNode>) -> Self {
-        let cursor = |node: &RejectedNode| encode_rejection_cursor(node.0.id);
-        let page_info = PageInfo::new(&page, cursor);
-        let edges = page.items.iter().map(|node| RejectedEdge { cursor: cursor(node), node: node.clone() });
-        Self { edges: edges.collect(), nodes: page.items, page_info }
+/// The org there is; an error where several are configured.
+fn only_org(orgs: &Orgs) -> Result<String> {
+    match orgs.0.as_slice() {
+        [only] => Ok(only.clone()),
+        _ => Err(coded("AMBIGUOUS_ORG", "there are several orgs: say which with `org`")),
     }
+}
+
+fn statuses(orgs: &Orgs, cursors: &[PollCursor], tallies: &[IngestTally]) -> Vec<IngestSourceStatus> {
+    let cursor_of = |org: &str| cursors.iter().find(|cursor| cursor.org == org);
+    let mut statuses: Vec<_> = tallies
+        .iter()
+        .filter(|tally| tally.source != IngestSource::SystemLog || cursor_of(&tally.org).is_none())
+        .map(|tally| {
+            let failure = cursor_of(&tally.org)
+                .filter(|_| tally.source == IngestSource::EventHook)
+                .and_then(|cursor| cursor.failed_delivery_at)
+                .filter(|failed| *failed > tally.last_arrival_at);
+            IngestSourceStatus {
+                org: tally.org.clone(),
+                source: tally.source.into(),
+                state: if failure.is_some() { SourceState::Failing } else { SourceState::Receiving }.to_string(),
+                last_arrival_at: Some(DateTime(tally.last_arrival_at)),
+                lag_seconds: None,
+                arrived: tally.arrived,
+                duplicates: tally.duplicates,
+                last_error: failure.map(|at| format!("Okta could not deliver at {at}")),
+            }
+        })
+        .collect();
+    statuses.extend(cursors.iter().map(|cursor| {
+        let tally = tallies.iter().find(|tally| tally.org == cursor.org && tally.source == IngestSource::SystemLog);
+        let (state, behind) = system_log_state(cursor, Timestamp::now());
+        IngestSourceStatus {
+            org: cursor.org.clone(),
+            source: IngestSource::SystemLog.into(),
+            state: state.to_string(),
+            last_arrival_at: tally.map(|tally| DateTime(tally.last_arrival_at)),
+            lag_seconds: Some(behind),
+            arrived: tally.map_or(0, |tally| tally.arrived),
+            duplicates: tally.map_or(0, |tally| tally.duplicates),
+            last_error: cursor.last_error.clone(),
+        }
+    }));
+    let is_quiet =
+        |org: &&String| !tallies.iter().any(|tally| tally.org == **org && tally.source == IngestSource::EventHook);
+    statuses.extend(orgs.0.iter().filter(is_quiet).map(|org| IngestSourceStatus {
+        org: org.clone(),
+        source: IngestSource::EventHook.into(),
+        state: SourceState::Waiting.to_string(),
+        last_arrival_at: None,
+        lag_seconds: None,
+        arrived: 0,
+        duplicates: 0,
+        last_error: None,
+    }));
+    statuses.sort_by(|one, other| (&one.org, one.source as u8).cmp(&(&other.org, other.source as u8)));
+    statuses
+}
+
+/// How a System Log is read, and how far behind, in seconds.
+fn system_log_state(cursor: &PollCursor, now: Timestamp) -> (SourceState, f64) {
+    #[expect(clippy::cast_precision_loss, reason = "a span of time has few digits")]
+    let seconds = |from: Timestamp, until: Timestamp| (until.millis() - from.millis()).max(0) as f64 / 1000.0;
+    let behind = seconds(cursor.caught_up_at.unwrap_or(cursor.read_through), now);
+    let state = match (&cursor.last_error, cursor.caught_up_at) {
+        (Some(_), _) => SourceState::Failing,
+        (None, Some(_)) => SourceState::Following,
+        (None, None) => {
+            let whole = (now.millis() - cursor.backfill_from.millis()).max(1);
+            let done = cursor.read_through.millis() - cursor.backfill_from.millis();
+            SourceState::Backfilling(u8::try_from((done * 100 / whole).clamp(0, 100)).unwrap_or(100))
+        }
+    };
+    (state, behind)
+}
+
+/// Okta was founded in 2009: nothing it tells is older.
+fn first_moment() -> Timestamp {
+    Timestamp::parse("2009-01-01T00:00:00Z").unwrap_or_else(Timestamp::now)
 }

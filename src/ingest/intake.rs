@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::HookError;
 use super::record::RecordReader;
+use super::tally::Tallies;
 use crate::event::{EventTypePattern, IngestSource, Timestamp};
 use crate::log::{AppendRequest, Log, Outcome};
 use crate::store::{CursorMove, Rejection, StoreError};
@@ -39,6 +40,7 @@ pub struct IntakeLimits {
 pub struct Intake {
     log: Log,
     orgs: Arc<BTreeMap<String, Arc<OrgIntake>>>,
+    tallies: Tallies,
     pub(super) limits: IntakeLimits,
 }
 
@@ -75,7 +77,7 @@ impl Intake {
     /// A door for these orgs.
     pub fn new(log: Log, orgs: BTreeMap<String, OrgIntake>, limits: IntakeLimits) -> Self {
         let orgs = orgs.into_iter().map(|(name, org)| (name, Arc::new(org))).collect();
-        Self { log, orgs: Arc::new(orgs), limits }
+        Self { log, orgs: Arc::new(orgs), tallies: Tallies::default(), limits }
     }
 
     /// Reads what comes from an org by a way. Of an org that is not known, nothing is wanted.
@@ -88,6 +90,11 @@ impl Intake {
     /// The log behind the door.
     pub(super) const fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// What has come and is not written yet.
+    pub(super) const fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// The event types of an org that are kept.
@@ -141,6 +148,7 @@ impl Intake {
                 }
             }
         }
+        self.tallies.add(org, source, &receipt);
         self.reject(&refused).await?;
         Ok(receipt)
     }

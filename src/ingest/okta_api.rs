@@ -5,6 +5,7 @@ mod backoff;
 mod catalogue;
 mod page;
 mod poller;
+mod reconcile;
 
 use std::time::Duration;
 
@@ -26,6 +27,10 @@ pub struct ApiOptions {
     pub backfill: Duration,
     /// How often the list of applications is read, unless events tell of changes.
     pub catalogue_interval: Duration,
+    /// How long after it is over a stretch of time has settled: what happened in it has come, or is late beyond measure.
+    pub settle: Duration,
+    /// How often what has settled is read once more.
+    pub reconcile_interval: Duration,
 }
 
 impl Default for ApiOptions {
@@ -35,6 +40,8 @@ impl Default for ApiOptions {
             poll_interval: Duration::from_secs(10),
             backfill: Duration::from_hours(90 * 24),
             catalogue_interval: Duration::from_hours(1),
+            settle: Duration::from_mins(30),
+            reconcile_interval: Duration::from_mins(5),
         }
     }
 }
@@ -96,6 +103,7 @@ pub async fn read_org(intake: Intake, api: OrgApi) {
             }
             () = poller.run() => {}
             () = catalogue::keep(&intake, &api, &hints) => {}
+            () = reconcile::keep(&intake, &api) => {}
         }
         lead.resign().await;
     }

@@ -73,6 +73,8 @@ impl OktaOrg {
         let options = ingest::ApiOptions {
             poll_interval: Duration::from_millis(50),
             rate_share: 1.0,
+            settle: Duration::from_secs(1),
+            reconcile_interval: Duration::from_millis(200),
             ..ingest::ApiOptions::default()
         };
         let org = settings.orgs.get_mut(ORG).unwrap();
@@ -109,9 +111,14 @@ impl OktaOrg {
         assert!(differ <= usize::try_from(by_hook).unwrap(), "{differ} events are not as Okta sent them");
     }
 
-    /// How many requests for the System Log there were that start anew, with `since`, and not by a link.
+    /// How many polling requests for the System Log there were that start anew, with `since`, and not by a link.
     pub(crate) fn starts(&self) -> usize {
-        self.requests().filter(|request| !request.query.contains("after=")).count()
+        self.polls().filter(|request| !request.query.contains("after=")).count()
+    }
+
+    /// The polling requests: those that are not bounded.
+    pub(crate) fn polls(&self) -> impl Iterator<Item = okta_sim::SeenRequest> {
+        self.requests().filter(|request| !request.query.contains("until="))
     }
 
     /// The requests for the System Log.

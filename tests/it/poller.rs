@@ -62,7 +62,7 @@ async fn only_what_is_wanted_is_asked_for() {
     let wanted = |name: &str| name.starts_with("application.provision.user.");
     let expected = org.api.log().entries().iter().filter(|entry| wanted(&entry.event_type)).count();
     org.wait_for(&gateway.database.pool, expected).await;
-    wait_until("a second request", async || org.requests().count() > 2).await;
+    wait_until("a second request", async || org.polls().count() > 2).await;
     assert_eq!(count(&gateway.database.pool).await, expected);
     let asked = org.requests().next().unwrap().query;
     for term in ["event_hook.delivery", "application.lifecycle.", "application.provision.user."] {
@@ -82,14 +82,13 @@ async fn a_refused_link_costs_no_more_than_the_overlap() {
         let expected = org.api.log().len();
         org.wait_for(&gateway.database.pool, expected).await;
         org.api.expire_links();
-        wait_until("a request by a new link", async || org.requests().last().is_some_and(|last| last.status == 200))
-            .await;
+        wait_until("a request by a new link", async || org.polls().last().is_some_and(|last| last.status == 200)).await;
     }
     org.happen(5);
     let expected = org.api.log().len();
     org.wait_for(&gateway.database.pool, expected).await;
     org.assert_stored(&gateway.database.pool).await;
-    let starts: Vec<_> = org.requests().filter(|request| !request.query.contains("after=")).collect();
+    let starts: Vec<_> = org.polls().filter(|request| !request.query.contains("after=")).collect();
     assert!((2..=4).contains(&starts.len()), "{starts:?}");
     // Each start but the first is close to the end: what is read again happened in the last minutes.
     let since = |query: &str| {

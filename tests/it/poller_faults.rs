@@ -98,3 +98,24 @@ async fn what_breaks_between_a_page_and_its_commit_costs_nothing() {
     assert!(killed > 12, "{killed} connections were ended");
     assert_eq!(org.starts(), 1, "it went on by its links");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_is_read_once() {
+    const BURST: usize = 100_000;
+    let mut org = OktaOrg::start().await;
+    org.happen(10);
+    let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
+    org.wait_for(&gateway.database.pool, 10).await;
+    let before = org.polls().count();
+    org.have_history(BURST, 1);
+    org.wait_for(&gateway.database.pool, BURST + 10).await;
+    let full = org.polls().skip(before).count();
+    // A page for each thousand, those of the wait before included, and none again.
+    wait_until("the tally", async || {
+        let tallies = gateway.database.store().tallies().await.unwrap();
+        tallies.first().is_some_and(|tally| tally.arrived == i64::try_from(BURST).unwrap() + 10)
+    })
+    .await;
+    assert!(full >= BURST / 1000, "{full} pages");
+    assert_eq!(org.starts(), 1, "it went on by its links");
+}

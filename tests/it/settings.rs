@@ -19,7 +19,7 @@ macro_rules! org_api {
 const OPEN: [&str; 2] = ["everybody on this machine may ask", "everybody on this machine may deliver"];
 
 /// What is wrong, where, and what to do about it.
-const FAULTS: [(&str, &str, &str); 37] = [
+const FAULTS: [(&str, &str, &str); 38] = [
     (r#"orgs = [{name = ""}]"#, "orgs[0] ().name: ", "expected 1 to 100 letters, digits"),
     (r#"orgs = [{name = "one"}, {name = "a/b"}]"#, "orgs[1] (a/b).name: ", "`-`, `_` or `.`"),
     (r#"orgs = [{name = "one"}, {name = "one"}]"#, "orgs[1] (one): ", "another org has this name"),
@@ -50,6 +50,7 @@ const FAULTS: [(&str, &str, &str); 37] = [
     (org_api!("token = 'hunter2', rate_share = 1.5"), "orgs[0] (one).api.rate_share: ", "above 0, at most 1"),
     (org_api!("token = 'hunter2', poll_seconds = 0"), "orgs[0] (one).api.poll_seconds: ", "from 1 to 3600"),
     (org_api!("token = 'hunter2', catalogue_seconds = 1"), "orgs[0] (one).api.catalogue_seconds: ", "from 10 to 86400"),
+    (org_api!("token = 'hunter2', settle_seconds = 1"), "orgs[0] (one).api.settle_seconds: ", "from 60 to 86400"),
     (r#"readers = [{name = "", token = "a"}]"#, "readers[0] ().name: ", "must not be empty"),
     (r#"readers = [{name = "a", token = "b"}, {name = "a", token = "c"}]"#, "readers[1] (a): ", "another reader"),
     (r#"readers = [{name = "a", token = ""}]"#, "readers[0] (a).token: ", "is empty"),

@@ -211,6 +211,11 @@ impl<'a> Poller<'a> {
     }
 }
 
+/// A number as the database counts.
+pub(super) fn number(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
 /// Where to start again after a link was refused.
 fn restart(cursor: &PollCursor) -> Timestamp {
     cursor.start_at.max(cursor.read_through.plus(-OVERLAP))

@@ -1,0 +1,108 @@
+//! Is anything missing? What was read whole is verified, and what hooks missed is counted.
+
+use serde_json::{Value, json};
+use sluice::okta::OFFERED_TO_HOOKS;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::events::sync_events;
+use crate::gateway::Gateway;
+use crate::okta_org::{OktaOrg, wait_until};
+
+fn text(moment: OffsetDateTime) -> String {
+    moment.format(&Rfc3339).unwrap()
+}
+
+/// What is known of a range.
+pub(crate) async fn coverage(gateway: &Gateway, from: OffsetDateTime, until: OffsetDateTime) -> Vec<Value> {
+    let query = "query ($from: DateTime!, $until: DateTime!) { ingestion { \
+                 coverage(published: {from: $from, until: $until}) { from until state events missedByHooks } } }";
+    let found = gateway.query_with(query, json!({"from": text(from), "until": text(until)})).await;
+    found["ingestion"]["coverage"].as_array().unwrap().clone()
+}
+
+/// Waits until the whole range is verified, and gives the one stretch.
+pub(crate) async fn verified(gateway: &Gateway, from: OffsetDateTime, until: OffsetDateTime) -> Value {
+    let is_verified = |stretches: &[Value]| matches!(stretches, [one] if one["state"] == "VERIFIED");
+    wait_until("verified", async || is_verified(&coverage(gateway, from, until).await)).await;
+    coverage(gateway, from, until).await.remove(0)
+}
+
+#[tokio::test]
+async fn without_a_system_log_nothing_is_verified() {
+    let gateway = Gateway::start().await;
+    gateway.deliver(&sync_events("1", 3)).await;
+    let at = time::macros::datetime!(2026-03-04 00:00 UTC);
+    let found = coverage(&gateway, at, at + time::Duration::DAY).await;
+    let expected = json!([{"from": "2026-03-04T00:00:00.000Z", "until": "2026-03-05T00:00:00.000Z",
+        "state": "UNVERIFIED", "events": 3, "missedByHooks": 0}]);
+    assert_eq!(json!(found), expected);
+    let wrong = "{ ingestion { coverage(published: {from: \"2026-03-05T00:00:00Z\", until: \"2026-03-04T00:00:00Z\"}) \
+                 { events } } }";
+    assert_eq!(gateway.ask(wrong, json!({})).await["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+}
+
+#[tokio::test]
+async fn what_was_read_whole_is_verified_and_later_arrivals_revise_it() {
+    let mut org = OktaOrg::start().await;
+    org.have_history(300, 48);
+    let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
+    let now = OffsetDateTime::now_utc();
+    let (from, until) = (now - time::Duration::hours(72), now);
+    let whole = verified(&gateway, from, until).await;
+    let entries = org.api.log().entries();
+    let offered = entries.iter().filter(|entry| OFFERED_TO_HOOKS.contains(&entry.event_type.as_str())).count();
+    assert!(offered > 100 && offered < 300);
+    assert_eq!((&whole["events"], &whole["missedByHooks"]), (&json!(300), &json!(offered)));
+    // The first day has no event, and is verified all the same.
+    let empty = verified(&gateway, from, now - time::Duration::hours(49)).await;
+    assert_eq!((&empty["events"], &empty["missedByHooks"]), (&json!(0), &json!(0)));
+    // A hook that comes after all has not missed it.
+    let late = entries.iter().find(|entry| entry.event_type == "application.provision.user.sync").unwrap();
+    gateway.deliver(&[serde_json::from_str(&late.json).unwrap()]).await;
+    assert_eq!(coverage(&gateway, from, until).await[0]["missedByHooks"], json!(offered - 1));
+    // An event that is later than all measure is counted, too.
+    let happened = org.happen_at(now - time::Duration::hours(60));
+    org.wait_for(&gateway.database.pool, 301).await;
+    let revised = verified(&gateway, from, until).await;
+    assert_eq!(revised["events"], json!(301), "{happened:?}");
+    // What lies ahead is not known.
+    let beyond = coverage(&gateway, from, now + time::Duration::DAY).await;
+    assert_eq!(beyond.last().unwrap()["state"], "UNVERIFIED");
+}
+
+#[tokio::test]
+async fn sources_tell_how_they_are_doing() {
+    let mut org = OktaOrg::start().await;
+    org.happen(20);
+    let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
+    org.wait_for(&gateway.database.pool, 20).await;
+    let entries = org.api.log().entries();
+    let events: Vec<Value> = entries.iter().take(5).map(|entry| serde_json::from_str(&entry.json).unwrap()).collect();
+    gateway.deliver(&events).await;
+    gateway.deliver(&sync_events("1", 2)).await;
+    let query = "{ ingestion { sources { org source state lastArrivalAt lagSeconds arrived duplicates lastError } } }";
+    let sources = async || gateway.query(query).await["ingestion"]["sources"].as_array().unwrap().clone();
+    wait_until("counts", async || sources().await.iter().all(|source| source["arrived"] != 0)).await;
+    wait_until("both", async || sources().await.len() == 2).await;
+    let found = sources().await;
+    let [hook, log] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(
+        (&hook["source"], &hook["state"], &hook["org"]),
+        (&json!("EVENT_HOOK"), &json!("RECEIVING"), &json!("acme"))
+    );
+    assert_eq!((&hook["arrived"], &hook["duplicates"], &hook["lastError"]), (&json!(2), &json!(5), &Value::Null));
+    assert_eq!(
+        (&log["source"], &log["state"], &log["arrived"]),
+        (&json!("SYSTEM_LOG"), &json!("FOLLOWING"), &json!(20))
+    );
+    assert!(log["lagSeconds"].as_f64().unwrap() < 30.0 && log["lastArrivalAt"].is_string(), "{log}");
+    // A delivery that Okta gave up on shows.
+    let delivery = org.organisation.hook().delivery(uuid::Uuid::new_v4(), OffsetDateTime::now_utc(), vec![]);
+    org.api.log().record(&delivery.failure(OffsetDateTime::now_utc()));
+    wait_until("the failure", async || sources().await[0]["state"] == "FAILING").await;
+    assert!(sources().await[0]["lastError"].as_str().unwrap().contains("could not deliver"));
+    org.api.fail_logs(okta_sim::Fault::Status(500), 3);
+    wait_until("an error", async || sources().await[1]["state"] == "FAILING").await;
+    assert!(sources().await[1]["lastError"].as_str().unwrap().contains("500"));
+}
