@@ -260,6 +260,9 @@ fn status(store: Store, live: Live, render: RenderMetrics) -> Status {
             metrics::gauge!("sluice_window_bytes").set(usage.window_bytes as f64);
             metrics::gauge!("sluice_feeds").set(usage.feeds.feeds as f64);
             metrics::gauge!("sluice_feed_bytes").set(usage.feeds.bytes as f64);
+            metrics::gauge!("sluice_subscribers").set(usage.feeds.subscribers as f64);
+            let ratio = usage.feeds.subscribers as f64 / usage.feeds.feeds.max(1) as f64;
+            metrics::gauge!("sluice_sharing_ratio").set(ratio);
         }
         render()
     });

@@ -16,7 +16,6 @@ mod node;
 mod order;
 mod print;
 mod query;
-mod recent;
 mod rejected;
 mod request;
 mod root;

@@ -24,6 +24,7 @@ pub mod ingest;
 pub mod live;
 pub mod log;
 pub mod okta;
+mod recent;
 pub mod serve;
 pub mod store;
 pub mod telemetry;

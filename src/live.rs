@@ -5,6 +5,8 @@
 
 mod feed;
 mod follow;
+mod history;
+mod measures;
 mod member;
 mod nats;
 mod progress;
@@ -12,8 +14,7 @@ mod router;
 mod tail;
 mod window;
 
-pub use feed::{FeedRequest, Told};
-pub use follow::{FollowRequest, Follower};
+pub use feed::{FeedRequest, TellOnDemand, Teller, Told};
 pub use member::Member;
 pub use nats::{NatsServers, NatsServersError};
 pub use progress::Progress;
@@ -27,6 +28,7 @@ use tokio::sync::Semaphore;
 
 use crate::event::Position;
 use crate::log::Log;
+use measures::Measures;
 use router::Router;
 
 /// Limits of live delivery.
@@ -34,7 +36,7 @@ use router::Router;
 pub struct LiveOptions {
     /// How many bytes of events the window holds.
     pub window_bytes: usize,
-    /// How many bytes of told events all feeds hold together.
+    /// How many bytes of told events all feeds hold together; and as much again of what they tell those who catch up.
     pub feed_bytes: usize,
     /// How many subscribers read the database at once to catch up.
     pub catch_up_reads: usize,
@@ -75,6 +77,7 @@ pub struct Live {
     router: Arc<Router>,
     /// Turns to read the database for who catches up.
     catching_up: Arc<Semaphore>,
+    measures: Arc<Measures>,
 }
 
 impl Live {
@@ -82,9 +85,11 @@ impl Live {
     pub fn start(log: Log, options: &LiveOptions, stop: tokio_util::sync::CancellationToken) -> Self {
         let head = *log.known_head().borrow();
         let window = Arc::new(Window::new(head, options.window_bytes));
-        let router = Arc::new(Router::new(head, options.feed_bytes));
+        let measures = Arc::new(Measures::new());
+        let router = Arc::new(Router::new(head, options.feed_bytes, Arc::clone(&measures)));
         tail::start(log.clone(), Arc::clone(&window), Arc::clone(&router), options, stop);
-        Self { log, window, router, catching_up: Arc::new(Semaphore::new(options.catch_up_reads)) }
+        let catching_up = Arc::new(Semaphore::new(options.catch_up_reads));
+        Self { log, window, router, catching_up, measures }
     }
 
     /// How far the log's tail has been read, and what that takes.

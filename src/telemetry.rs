@@ -12,6 +12,9 @@ use crate::config::LogFormat;
 const SECONDS: [f64; 16] =
     [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
+/// Buckets of stretches of the log.
+const POSITIONS: [f64; 7] = [0.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0];
+
 /// Buckets of numbers of events.
 const EVENTS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 1000.0];
 
@@ -41,10 +44,13 @@ pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &EVENTS)?
+        .set_buckets_for_metric(Matcher::Suffix("_positions".to_owned()), &POSITIONS)?
         .build_recorder();
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_ok() {
         describe();
+        // Told of from the start: that there were none is news, too.
+        metrics::counter!("sluice_events_ordinary_total").increment(0);
         return Ok(METRICS.get_or_init(|| handle).clone());
     }
     // Another thread was faster, and puts its handle there at once.
@@ -59,7 +65,7 @@ fn describe() {
         "sluice_events_ordinary_total",
         "Events in answers that were resolved field by field, as their selection asks for more than an event holds"
     );
-    metrics::describe_counter!("sluice_poll_failures_total", "Pages of a System Log that could not be read, by org");
+    metrics::describe_counter!("sluice_poll_failures_total", "Reads of an org's APIs that failed");
     metrics::describe_counter!("sluice_hooks_refused_total", "Deliveries without the org's hook secret");
     metrics::describe_counter!("sluice_http_requests_total", "Requests, by route, method and status");
     metrics::describe_histogram!("sluice_http_request_seconds", "Time from a request's head to its answer's");
@@ -68,6 +74,17 @@ fn describe() {
     metrics::describe_gauge!("sluice_feeds", "Feeds: subscriptions that differ in what they want");
     metrics::describe_gauge!("sluice_feed_bytes", "Bytes of events that feeds hold as they are told");
     metrics::describe_gauge!("sluice_subscribers", "Subscribers of feeds");
+    metrics::describe_gauge!("sluice_sharing_ratio", "Subscribers of a feed, on average");
+    metrics::describe_counter!("sluice_events_told_total", "Events that were put into words, once for each feed");
+    metrics::describe_counter!("sluice_events_delivered_total", "Events that went out to subscribers");
+    metrics::describe_histogram!(
+        "sluice_delivery_lag_seconds",
+        "Time from an event's storage to a subscriber's socket, where it came live; one value for each batch"
+    );
+    metrics::describe_histogram!(
+        "sluice_delivery_lag_positions",
+        "How far a subscriber is behind the newest event when a batch went out to it, in positions"
+    );
     metrics::describe_counter!("sluice_catch_up_reads_total", "Reads of the database for subscribers that are behind");
     metrics::describe_gauge!("sluice_nats_connected", "Whether NATS is there: 1 or 0");
     metrics::describe_gauge!("sluice_nats_publishing", "Whether this gateway is the one that publishes: 1 or 0");
@@ -77,7 +94,6 @@ fn describe() {
     metrics::describe_counter!("sluice_nats_overflows_total", "Messages by NATS for which there was no room");
     metrics::describe_counter!("sluice_nats_gaps_total", "Messages by NATS that did not go on where the window ended");
     metrics::describe_counter!("sluice_nats_fallbacks_total", "Appends that NATS did not bring in time");
-    metrics::describe_counter!("sluice_poll_failures_total", "Reads of an org's APIs that failed");
     metrics::describe_gauge!("sluice_sockets", "WebSockets that are open");
     metrics::describe_gauge!("sluice_operations", "Operations that run on WebSockets");
     metrics::describe_counter!("sluice_sockets_closed_total", "WebSockets that the gateway closed, by code");

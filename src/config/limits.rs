@@ -40,7 +40,8 @@ pub struct Limits {
     pub waiting_bytes: usize,
     /// Bytes of the newest events that are kept in memory for subscribers.
     pub window_bytes: usize,
-    /// Bytes of events as they are told that all feeds hold together; who is further behind reads the window again.
+    /// Bytes of events as they are told that all feeds hold together, and as much again of what is told to subscribers
+    /// that catch up together; who is further behind reads the window or the database.
     pub feed_bytes: usize,
     /// Subscribers that read the database at once to catch up; more wait for their turn.
     pub catch_up_reads: usize,

@@ -4,7 +4,7 @@ use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerErro
 
 use super::print;
 use super::text::JsonText;
-use crate::event::Position;
+use crate::event::{Position, SyncEvent};
 use crate::live::Told;
 
 /// At most how many errors an answer tells; a document can hold many more.
@@ -77,9 +77,21 @@ impl Answer {
         Self {
             json: JsonText::from_utf8(told.text),
             verdict: Verdict::Executed,
-            errors: String::new(),
-            position: Some(told.position),
+            position: told.errors.is_none().then_some(told.position),
+            errors: told.errors.map_or_else(String::new, |errors| errors.to_string()),
         }
+    }
+
+    /// What a feed is to tell of an event.
+    pub(super) fn into_told(self, event: &SyncEvent) -> Told {
+        let (position, stored_at) = (event.position, event.received_at);
+        let errors = (!self.errors.is_empty()).then(|| self.errors.into());
+        Told { position, stored_at, text: self.json.into_bytes(), errors }
+    }
+
+    /// Where the executor says nothing, which it never should.
+    pub(super) fn nothing() -> Self {
+        Self::refusal("INTERNAL", "the subscription ended without an event")
     }
 
     /// The last answer of a subscription that cannot go on.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_graphql::parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet};
 use serde_json::{Map, Value};
 
-use super::recent::Recent;
+use crate::recent::Recent;
 
 /// How many bytes of documents, and of what is known to be valid, are kept; each.
 const BYTES: usize = 8 << 20;
@@ -19,7 +19,8 @@ const PARSED: usize = 16;
 
 /// A parsed document.
 pub(super) struct Compiled {
-    number: u64,
+    /// No other that was compiled has it.
+    pub(super) number: u64,
     pub(super) document: ExecutableDocument,
     /// Whether it selects some field with events twice, so that the answers have to be merged.
     pub(super) merges_events: bool,

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest as _, Sha256};
 
 use super::answer::{Refusal, syntax_message};
-use super::recent::Recent;
 use super::request::GraphRequest;
+use crate::recent::Recent;
 
 /// Which documents are executed.
 #[derive(Clone, Debug, Default)]

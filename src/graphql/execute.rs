@@ -1,27 +1,26 @@
 //! The graph as others see it: requests in, JSON out.
 
 use std::sync::{Arc, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
 use async_graphql::{Request, ValidationMode, Variables};
-use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Refusal};
-use super::compiled::CompiledDocuments;
+use super::compiled::{Compiled, CompiledDocuments};
 use super::cost::{self, Prices, Values, Weight};
 use super::documents::{DocumentOptions, Documents, Found};
 use super::error::from_resume;
 use super::limits::DocumentLimits;
 use super::loaders::WaitsForDatabase;
-use super::subscription::Place;
+use super::subscription::{OnDemand, OneEvent, Place};
 use super::writer::OrdinaryWay;
 use super::{GraphRequest, OrgUrls, Orgs, SchemaParts, SluiceSchema, root, tokens};
 use crate::auth::Viewer;
-use crate::event::Position;
+use crate::event::{Position, SyncEvent};
 use crate::live::{Live, Member, Progress};
 use crate::store::Store;
 
@@ -73,13 +72,33 @@ pub struct Operation {
     pub kind: OperationKind,
     /// What answering may cost, in the unit of `limits.complexity`.
     pub complexity: u64,
-    request: Request,
+    asked: Asked,
     document: Arc<str>,
     deadline: Instant,
     /// What decides whether it is valid.
     likeness: String,
     /// Where a subscription goes on, whatever the document says.
     after: Option<Position>,
+}
+
+/// What is asked, to be executed once or for each event.
+struct Asked {
+    compiled: Arc<Compiled>,
+    operation_name: Option<String>,
+    variables: Variables,
+    viewer: Viewer,
+}
+
+impl Asked {
+    fn request(&self) -> Request {
+        let mut request = Request::new(String::new()).variables(self.variables.clone()).data(self.viewer.clone());
+        if self.compiled.merges_events {
+            request = request.data(OrdinaryWay);
+        }
+        request.operation_name.clone_from(&self.operation_name);
+        request.set_parsed_query(self.compiled.document.clone());
+        request
+    }
 }
 
 /// A subscription that runs.
@@ -147,21 +166,8 @@ impl Graph {
         let name = request.operation_name.as_deref();
         let likeness = compiled.likeness(meant(&compiled.document, name)?, name, &request.variables);
         let variables = Variables::from_json(serde_json::Value::Object(request.variables));
-        let mut operation = Request::new(String::new()).variables(variables).data(viewer);
-        if compiled.merges_events {
-            operation = operation.data(OrdinaryWay);
-        }
-        operation.operation_name = request.operation_name;
-        operation.set_parsed_query(compiled.document.clone());
-        Ok(Operation {
-            kind,
-            complexity: weight.complexity,
-            request: operation,
-            document: text,
-            deadline,
-            likeness,
-            after: None,
-        })
+        let asked = Asked { compiled, operation_name: request.operation_name, variables, viewer };
+        Ok(Operation { kind, complexity: weight.complexity, asked, document: text, deadline, likeness, after: None })
     }
 
     fn parse(&self, text: &str) -> Result<ExecutableDocument, RequestError> {
@@ -190,7 +196,7 @@ impl Graph {
     pub async fn execute(&self, operation: Operation) -> Answer {
         let is_valid = self.0.compiled.is_valid(&operation.likeness);
         let schema = if is_valid { &self.0.unchecked } else { &self.0.schema };
-        let Ok(response) = timeout_at(operation.deadline, schema.execute(operation.request)).await else {
+        let Ok(response) = timeout_at(operation.deadline, schema.execute(operation.asked.request())).await else {
             let seconds = self.0.timeout.as_secs();
             let message = format!("the request took more than {seconds} s (limits.query_seconds) and was stopped");
             return Answer::refusal("TIMEOUT", message);
@@ -208,52 +214,55 @@ impl Graph {
     /// # Errors
     /// The answer to what cannot be started: an invalid document, or a position that cannot be resumed from.
     pub async fn subscribe(&self, operation: Operation) -> Result<Subscription, Answer> {
-        let document = operation.document;
+        let document = Arc::clone(&operation.document);
         let place = Place { after: operation.after, ..Place::default() };
-        let progress = place.progress.clone();
-        let member = Arc::clone(&place.member);
-        let event = place.event.clone();
-        let request = operation.request.data(WaitsForDatabase).data(place);
-        let resolved = self.0.schema.execute_stream(request).scan(false, move |ended, response| {
-            let has_errors = !response.errors.is_empty();
-            let answer = (!*ended).then(|| {
-                let position = event.get().filter(|_| !has_errors);
-                Answer { position, ..Answer::new(response, &document) }
-            });
-            *ended = has_errors;
-            std::future::ready(answer)
-        });
-        let mut answers = resolved.boxed();
-        let first = first_unless_started(&mut answers, &progress).await;
-        if let Some(refused) = first.as_ref().filter(|first| first.has_errors()) {
-            return Err(refused.clone());
+        let (progress, member) = (place.progress.clone(), Arc::clone(&place.member));
+        let request = operation.asked.request().data(place).data(self.on_demand(operation));
+        // A feed tells the events: what is resolved here ends as soon as the subscriber has joined it.
+        let refused = self.0.schema.execute_stream(request).next().await;
+        match member.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some((key, member)) => Ok(Subscription { answers: tell(key, member), progress }),
+            None => Err(refused.map_or_else(Answer::nothing, |refused| Answer::new(refused, &document))),
         }
-        // What is resolved ends at once where a feed tells the events instead.
-        let told = member.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let answers = told.map_or_else(|| stream::iter(first).chain(answers).boxed(), tell);
-        Ok(Subscription { answers, progress })
+    }
+
+    /// How a subscription's events are told that need more than themselves: it is executed for each of them.
+    fn on_demand(&self, operation: Operation) -> OnDemand {
+        let graph = self.clone();
+        let Operation { asked, document, .. } = operation;
+        let likeness = format!("{} {:?}", asked.compiled.number, asked.operation_name);
+        let (variables, asked) = (asked.variables.clone(), Arc::new(asked));
+        let tell = move |event: Arc<SyncEvent>| {
+            let (graph, asked, document) = (graph.clone(), Arc::clone(&asked), Arc::clone(&document));
+            async move {
+                let request = asked.request().data(WaitsForDatabase).data(OneEvent(Arc::clone(&event)));
+                let answer = match graph.0.unchecked.execute_stream(request).next().await {
+                    Some(response) => Answer::new(response, &document),
+                    None => Answer::nothing(),
+                };
+                answer.into_told(&event)
+            }
+            .boxed()
+        };
+        OnDemand { likeness, variables, tell: Arc::new(tell) }
     }
 }
 
-/// The first answer, if there is one before the subscription waits for events.
-async fn first_unless_started(answers: &mut BoxStream<'static, Answer>, progress: &Progress) -> Option<Answer> {
-    std::future::poll_fn(|context| match answers.poll_next_unpin(context) {
-        Poll::Pending if progress.get().is_some() => Poll::Ready(None),
-        polled => polled,
-    })
-    .await
-}
-
-/// What a feed tells one of its subscribers.
-fn tell((key, member): (String, Member)) -> BoxStream<'static, Answer> {
+/// What a feed tells one of its subscribers. What went wrong is the last of it.
+fn tell(key: String, member: Member) -> BoxStream<'static, Answer> {
     let batches = stream::unfold(Some((key, member)), |telling| async move {
         let (key, mut member) = telling?;
         match member.next().await {
-            Ok(batch) => Some((batch.into_iter().map(Answer::told).collect(), Some((key, member)))),
+            Ok(batch) => {
+                let failed = batch.iter().position(|told| told.errors.is_some());
+                let through = failed.map_or(batch.len(), |at| at + 1);
+                let answers: Vec<_> = batch.into_iter().take(through).map(Answer::told).collect();
+                Some((answers, failed.is_none().then_some((key, member))))
+            }
             Err(error) => Some((vec![Answer::ended(&key, from_resume(&error))], None)),
         }
     });
-    batches.flat_map(|batch: Vec<_>| stream::iter(batch)).boxed()
+    batches.flat_map(stream::iter).boxed()
 }
 
 impl Operation {

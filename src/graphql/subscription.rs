@@ -1,8 +1,11 @@
 //! What one can wait for.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_graphql::{Context, Result, Subscription as SubscriptionObject};
+use async_graphql::parser::types::Field;
+use async_graphql::{Context, Result, Subscription as SubscriptionObject, Variables};
+use async_graphql_value::Value;
 use futures_util::{Stream, StreamExt as _, stream};
 
 use super::error::from_resume;
@@ -10,23 +13,48 @@ use super::filter::SyncEventFilterInput;
 use super::scalars::LogPosition;
 use super::sync_event::SyncEventNode;
 use super::writer::{EventWriter, WrittenEvent};
-use crate::event::{EventColumn, Position};
-use crate::live::{FeedRequest, FollowRequest, Live, Member, Progress};
+use crate::event::{EventColumn, Position, SyncEvent};
+use crate::live::{FeedRequest, Live, Member, Progress, TellOnDemand, Teller};
 
 /// Events as they happen.
 pub(super) struct Subscription;
 
-/// In the data of a subscription's request: what its transport says, and is told, of its place in the log.
+/// In the data of a subscription's request: where it goes on, and what becomes of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Place {
     /// Where to go on, whatever the document says.
     pub(super) after: Option<Position>,
     /// How far the subscriber was told.
     pub(super) progress: Progress,
-    /// The event that is being told.
-    pub(super) event: Progress,
-    /// Where a subscription leaves its key and its part in a feed, if it is told by one: then nothing comes of its stream.
+    /// Where the subscription leaves its key in the answers and its part in a feed, which tells the events.
     pub(super) member: Arc<Mutex<Option<(String, Member)>>>,
+}
+
+/// In the data of a subscription's request: how its events are told that need more than themselves.
+pub(super) struct OnDemand {
+    /// The same text for whoever asks by the same operation.
+    pub(super) likeness: String,
+    pub(super) variables: Variables,
+    pub(super) tell: TellOnDemand,
+}
+
+/// In the data of a subscription's request that is executed to tell one event.
+pub(super) struct OneEvent(pub(super) Arc<SyncEvent>);
+
+impl OnDemand {
+    /// The same text for whoever is told the same: where somebody starts is not part of it.
+    fn key(&self, field: &Field) -> String {
+        let mut key = self.likeness.clone();
+        let after = field.get_argument("after").and_then(|value| match &value.node {
+            Value::Variable(name) => Some(name),
+            _ => None,
+        });
+        for (name, value) in self.variables.iter().filter(|(name, _)| Some(*name) != after) {
+            // Names and values are told apart, whatever they are.
+            _ = write!(key, "\n{name}:{value}");
+        }
+        key
+    }
 }
 
 /// What one can wait for.
@@ -42,41 +70,28 @@ impl Subscription {
         filter: Option<SyncEventFilterInput>,
         after: Option<LogPosition>,
     ) -> Result<impl Stream<Item = Result<WrittenEvent>>> {
-        let place = context.data_opt::<Place>().cloned().unwrap_or_default();
-        let filter = filter.unwrap_or_default().read()?;
-        let after = place.after.or(after.map(|position| position.0));
-        let live = context.data::<Live>()?;
-        let field = &context.item.node;
-        if let Some(writer) = EventWriter::of_events(context, &field.selection_set.node) {
-            let with_details = writer.columns().has(EventColumn::Details);
-            let key = field.response_key().node.as_str();
-            let feed = FeedRequest {
-                key: format!("{key} {filter:?} {writer:?}"),
-                filter,
-                tell: writer.into_teller(key),
-                with_details,
-            };
-            let member = live.join(feed, after, place.progress).await.map_err(|error| from_resume(&error))?;
-            *place.member.lock().unwrap_or_else(PoisonError::into_inner) = Some((key.to_owned(), member));
-            return Ok(stream::empty().boxed());
+        if let Some(OneEvent(event)) = context.data_opt::<OneEvent>() {
+            let event = WrittenEvent(SyncEventNode(Arc::clone(event)));
+            return Ok(stream::once(std::future::ready(Ok(event))).left_stream());
         }
-        let request = FollowRequest {
-            filter,
-            after,
-            with_details: context.look_ahead().field("eventDetails").exists(),
-            progress: place.progress.clone(),
+        let place = context.data::<Place>()?;
+        let filter = filter.unwrap_or_default().read()?;
+        let field = &context.item.node;
+        let key = field.response_key().node.as_str();
+        let writer = EventWriter::of_events(context, &field.selection_set.node);
+        let (told, teller, with_details) = if let Some(writer) = writer {
+            let with_details = writer.columns().has(EventColumn::Details);
+            (format!("{writer:?}"), Teller::AtOnce(writer.into_teller(key)), with_details)
+        } else {
+            let on_demand = context.data::<OnDemand>()?;
+            let with_details = context.look_ahead().field("eventDetails").exists();
+            (on_demand.key(field), Teller::OnDemand(Arc::clone(&on_demand.tell)), with_details)
         };
-        let follower = live.follow(request).await.map_err(|error| from_resume(&error))?;
-        Ok(stream::unfold(Some((follower, place)), |following| async {
-            let (mut follower, place) = following?;
-            match follower.next().await {
-                Ok(event) => {
-                    place.event.set(event.position);
-                    Some((Ok(WrittenEvent(SyncEventNode(event))), Some((follower, place))))
-                }
-                Err(error) => Some((Err(from_resume(&error)), None)),
-            }
-        })
-        .boxed())
+        let feed = FeedRequest { key: format!("{key} {filter:?} {told}"), filter, teller, with_details };
+        let after = place.after.or(after.map(|position| position.0));
+        let joined = context.data::<Live>()?.join(feed, after, place.progress.clone()).await;
+        let member = joined.map_err(|error| from_resume(&error))?;
+        *place.member.lock().unwrap_or_else(PoisonError::into_inner) = Some((key.to_owned(), member));
+        Ok(stream::empty().right_stream())
     }
 }

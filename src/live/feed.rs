@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream;
+use tokio::sync::{OnceCell, watch};
 
-use crate::event::{Filter, Position, SyncEvent};
+use crate::event::{Filter, Position, SyncEvent, Timestamp};
 
 /// What a feed is: which events, and how each of them is told.
 #[derive(Clone)]
@@ -17,11 +20,23 @@ pub struct FeedRequest {
     pub key: String,
     /// Which events.
     pub filter: Filter,
-    /// Tells an event.
-    pub tell: Arc<dyn Fn(&SyncEvent) -> Bytes + Send + Sync>,
+    /// How an event is told.
+    pub teller: Teller,
     /// Whether that needs the events as Okta sent them.
     pub with_details: bool,
 }
+
+/// How an event is told.
+#[derive(Clone)]
+pub enum Teller {
+    /// From the event alone, when it comes.
+    AtOnce(Arc<dyn Fn(&SyncEvent) -> Bytes + Send + Sync>),
+    /// With what else must be read, when the first subscriber asks for it.
+    OnDemand(TellOnDemand),
+}
+
+/// Tells an event with what else must be read.
+pub type TellOnDemand = Arc<dyn Fn(Arc<SyncEvent>) -> BoxFuture<'static, Told> + Send + Sync>;
 
 impl fmt::Debug for FeedRequest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,8 +49,88 @@ impl fmt::Debug for FeedRequest {
 pub struct Told {
     /// Its place in the log.
     pub position: Position,
+    /// When it was stored.
+    pub stored_at: Timestamp,
     /// What is told of it.
     pub text: Bytes,
+    /// What went wrong, if anything did: then nothing is told after it.
+    pub errors: Option<Arc<str>>,
+}
+
+/// An event of a feed: told, or still to be told.
+#[derive(Clone, Debug)]
+pub(super) enum Entry {
+    Told(Told),
+    Due(Arc<Due>),
+}
+
+/// An event that the first subscriber who asks for it has told for all.
+pub(super) struct Due {
+    event: Arc<SyncEvent>,
+    tell: TellOnDemand,
+    told: OnceCell<Told>,
+}
+
+impl fmt::Debug for Due {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Due").field("position", &self.event.position).finish_non_exhaustive()
+    }
+}
+
+impl Due {
+    async fn told(&self) -> Told {
+        self.told.get_or_init(|| (self.tell)(Arc::clone(&self.event))).await.clone()
+    }
+}
+
+impl Entry {
+    /// An event for those who are told so.
+    pub(super) fn new(teller: &Teller, event: &Arc<SyncEvent>) -> Self {
+        match teller {
+            Teller::AtOnce(tell) => {
+                let (position, stored_at) = (event.position, event.received_at);
+                Self::Told(Told { position, stored_at, text: tell(event), errors: None })
+            }
+            Teller::OnDemand(tell) => {
+                let (event, tell) = (Arc::clone(event), Arc::clone(tell));
+                Self::Due(Arc::new(Due { event, tell, told: OnceCell::new() }))
+            }
+        }
+    }
+
+    pub(super) fn position(&self) -> Position {
+        match self {
+            Self::Told(told) => told.position,
+            Self::Due(due) => due.event.position,
+        }
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Told(told) => told.text.len(),
+            Self::Due(due) => due.event.size(),
+        }
+    }
+
+    /// Tells what is still to be told, several at once, so that what they need is read together.
+    pub(super) async fn tell_all(entries: Vec<Self>) -> Vec<Told> {
+        const AT_ONCE: usize = 32;
+
+        let due = entries.iter().filter_map(|entry| match entry {
+            Self::Told(_) => None,
+            Self::Due(due) => Some(Arc::clone(due)),
+        });
+        stream::iter(due).for_each_concurrent(AT_ONCE, |due| async move { drop(due.told().await) }).await;
+        let mut all = Vec::with_capacity(entries.len());
+        for entry in entries {
+            all.push(match entry {
+                Self::Told(told) => told,
+                Self::Due(due) => due.told().await,
+            });
+        }
+        all
+    }
 }
 
 /// The newest events of a feed, told.
@@ -53,12 +148,12 @@ pub(super) struct Feed {
 struct Tail {
     /// Every event after this that matches is here.
     start: Position,
-    told: VecDeque<Told>,
+    entries: VecDeque<Entry>,
 }
 
 impl Feed {
     pub(super) fn new(number: u64, request: FeedRequest, start: Position) -> Self {
-        let tail = Mutex::new(Tail { start, told: VecDeque::new() });
+        let tail = Mutex::new(Tail { start, entries: VecDeque::new() });
         Self { number, request, members: AtomicUsize::new(0), tail, grown: watch::Sender::new(()) }
     }
 
@@ -66,28 +161,28 @@ impl Feed {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells an event, where it matches. Gives how many bytes that takes.
-    pub(super) fn offer(&self, event: &SyncEvent) -> Option<usize> {
+    /// Takes an event, where it matches. Gives how many bytes that takes.
+    pub(super) fn offer(&self, event: &Arc<SyncEvent>) -> Option<usize> {
         if !self.request.filter.matches(event) {
             return None;
         }
-        let text = (self.request.tell)(event);
-        let bytes = text.len();
-        self.tail().told.push_back(Told { position: event.position, text });
+        let entry = Entry::new(&self.request.teller, event);
+        let bytes = entry.size();
+        self.tail().entries.push_back(entry);
         Some(bytes)
     }
 
     /// Lets go of what is oldest.
     pub(super) fn forget_oldest(&self) {
         let mut tail = self.tail();
-        if let Some(oldest) = tail.told.pop_front() {
-            tail.start = oldest.position;
+        if let Some(oldest) = tail.entries.pop_front() {
+            tail.start = oldest.position();
         }
     }
 
     /// Starts anew after a position.
     pub(super) fn reset(&self, start: Position) {
-        *self.tail() = Tail { start, told: VecDeque::new() };
+        *self.tail() = Tail { start, entries: VecDeque::new() };
         self.wake();
     }
 
@@ -101,19 +196,24 @@ impl Feed {
     }
 
     /// At most `limit` events after a position. None where the feed does not go back so far.
-    pub(super) fn after(&self, position: Position, limit: usize) -> Option<Vec<Told>> {
+    pub(super) fn after(&self, position: Position, limit: usize) -> Option<Vec<Entry>> {
         let tail = self.tail();
         if position < tail.start {
             return None;
         }
-        let from = tail.told.partition_point(|told| told.position <= position);
-        Some(tail.told.range(from..).take(limit).cloned().collect())
+        let from = tail.entries.partition_point(|entry| entry.position() <= position);
+        Some(tail.entries.range(from..).take(limit).cloned().collect())
     }
 
     /// Whether nothing is there after a position that the feed goes back to.
     pub(super) fn is_quiet_after(&self, position: Position) -> bool {
         let tail = self.tail();
-        position >= tail.start && tail.told.back().is_none_or(|newest| newest.position <= position)
+        position >= tail.start && tail.entries.back().is_none_or(|newest| newest.position() <= position)
+    }
+
+    /// Whether several subscribers are told by it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.members.load(Ordering::Acquire) > 1
     }
 
     pub(super) fn has_members(&self) -> bool {

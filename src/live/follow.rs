@@ -1,99 +1,70 @@
-//! One reader of the log that waits at its end.
+//! A subscriber's place in the log, on its way up to what its feed holds.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::feed::{Entry, Feed};
+use super::history::Stretch;
 use super::{Live, Progress};
-use crate::event::{Filter, Position, SyncEvent};
+use crate::event::{Position, SyncEvent};
 use crate::log::ResumeError;
+use crate::store::StoreError;
 
-/// What somebody wants to follow.
-#[derive(Clone, Debug)]
-pub struct FollowRequest {
-    /// Which events.
-    pub filter: Filter,
-    /// After which position; from now where it is left out.
-    pub after: Option<Position>,
-    /// Whether the events are wanted as Okta sent them, too.
-    pub with_details: bool,
-    /// Where to tell how far the reader has come.
-    pub progress: Progress,
-}
-
-/// A reader's place in the log. Nothing is kept for it in between: it reads on when it is asked for the next event.
+/// A reader's place in the log. Nothing is kept for it in between: it reads on when it is asked to.
 #[derive(Debug)]
-pub struct Follower {
+pub(super) struct Follower {
     live: Live,
-    request: FollowRequest,
+    progress: Progress,
     at: Position,
     /// The era in which the log is known to end: a window that has not come there yet may hold what was lost.
     era: Position,
-    ready: VecDeque<Arc<SyncEvent>>,
-    /// The event that was handed out last.
-    told: Option<Position>,
     grown: watch::Receiver<Position>,
 }
 
-/// How many events of the window are looked at in one go.
-const STRETCH: usize = 256;
+/// How many positions of the window are gone through at once.
+const STRETCH: u16 = 256;
 
-/// How many events of the log one read of the store goes through.
-const READ: usize = 1000;
+/// How many positions of the log one read of the store goes through.
+const READ: u16 = 1024;
 
 /// The same where the events come as Okta sent them, which is most of their bytes.
-const READ_WITH_DETAILS: usize = 250;
+const READ_WITH_DETAILS: u16 = 256;
 
 impl Live {
     /// Follows the log from a position, or from now.
     ///
     /// # Errors
     /// The position cannot be resumed from.
-    pub async fn follow(&self, request: FollowRequest) -> Result<Follower, ResumeError> {
+    pub(super) async fn follow(&self, after: Option<Position>, progress: Progress) -> Result<Follower, ResumeError> {
         let grown = self.window.through();
-        let (at, era) = match request.after {
+        let (at, era) = match after {
             Some(after) => (after, self.log.check_resume(after).await?),
             None => (*grown.borrow(), Position::START),
         };
-        Ok(Follower { live: self.clone(), request, at, era, ready: VecDeque::new(), told: None, grown })
+        Ok(Follower { live: self.clone(), progress, at, era, grown })
     }
 }
 
 /// What a follower read.
 #[derive(Debug)]
 pub(super) enum Read {
-    /// What matches of a stretch of the log.
-    Events(Vec<Arc<SyncEvent>>),
+    /// What its feed tells of a part of the log.
+    Entries(Vec<Entry>),
     /// Nothing: the log ends here.
     AtEnd,
 }
 
-impl Follower {
-    /// The next event that matches; waits until there is one. While the database is away it waits, too.
-    ///
-    /// # Errors
-    /// The log was replaced by one that does not go on from here.
-    pub async fn next(&mut self) -> Result<Arc<SyncEvent>, ResumeError> {
-        // Who asks for the next event has told the one before.
-        if let Some(told) = self.told {
-            self.request.progress.set(told);
-        }
-        loop {
-            if let Some(event) = self.ready.pop_front() {
-                self.told = Some(event.position);
-                return Ok(event);
-            }
-            self.tell_progress();
-            match self.read_patiently().await? {
-                Read::Events(events) => self.ready.extend(events),
-                Read::AtEnd => self.wait().await,
-            }
-        }
-    }
+/// Why a stretch of the log was not read.
+enum StretchError {
+    Store(StoreError),
+    /// It does not go on to its end: the log ends before, or another era begins.
+    Incomplete,
+}
 
+impl Follower {
     /// Where it stands: what matches up to there was handed out.
     pub(super) const fn at(&self) -> Position {
         self.at
@@ -104,7 +75,7 @@ impl Follower {
     }
 
     pub(super) fn tell_progress(&self) {
-        self.request.progress.set(self.at);
+        self.progress.set(self.at);
     }
 
     /// Whether what was read through a position has come to the era in which the log is known to end.
@@ -120,10 +91,10 @@ impl Follower {
     }
 
     /// Reads on. While the database is away it waits.
-    pub(super) async fn read_patiently(&mut self) -> Result<Read, ResumeError> {
+    pub(super) async fn read_patiently(&mut self, feed: &Feed) -> Result<Read, ResumeError> {
         let mut pause = Duration::from_millis(50);
         loop {
-            match self.read().await {
+            match self.read(feed).await {
                 Err(ResumeError::Store(error)) => {
                     tracing::warn!(%error, "could not read the log for a subscriber; trying again");
                     sleep(pause).await;
@@ -134,39 +105,94 @@ impl Follower {
         }
     }
 
-    /// Reads on in the window, or in the store where the window does not reach.
-    async fn read(&mut self) -> Result<Read, ResumeError> {
+    /// Reads on: together with others where there are some, else in the window, or in the store where the window does
+    /// not reach.
+    async fn read(&mut self, feed: &Feed) -> Result<Read, ResumeError> {
         let through = *self.grown.borrow_and_update();
-        if self.is_in_era(through)
-            && let Some(stretch) = self.live.window.after(self.at, STRETCH)
-        {
-            let stands = stretch.through == self.at;
-            self.at = stretch.through;
-            let matching = stretch.events.into_iter().filter(|event| self.request.filter.matches(event));
-            return Ok(if stands { Read::AtEnd } else { Read::Events(matching.collect()) });
+        if self.is_in_era(through) {
+            if feed.is_shared()
+                && let Some(entries) = self.read_together(feed, through).await?
+            {
+                return Ok(Read::Entries(entries));
+            }
+            if let Some(part) = self.live.window.after(self.at, STRETCH.into()) {
+                let stands = part.through == self.at;
+                self.at = part.through;
+                return Ok(if stands { Read::AtEnd } else { Read::Entries(self.entries(feed, &part.events)) });
+            }
         }
-        self.read_store().await.map(Read::Events)
+        self.read_store(feed).await.map(Read::Entries)
     }
 
-    async fn read_store(&mut self) -> Result<Vec<Arc<SyncEvent>>, ResumeError> {
-        let FollowRequest { filter, with_details, .. } = &self.request;
-        let window = if *with_details { READ_WITH_DETAILS } else { READ };
-        let read = {
-            // Those who catch up leave the database to others, too.
-            let _turn = self.live.catching_up.acquire().await;
-            self.live.log.store().read_after(self.at, window, filter, *with_details).await?
+    /// What a feed tells of events, newly put into words.
+    fn entries(&self, feed: &Feed, events: &[Arc<SyncEvent>]) -> Vec<Entry> {
+        let wanted = events.iter().filter(|event| feed.request.filter.matches(event));
+        let entries: Vec<_> = wanted.map(|event| Entry::new(&feed.request.teller, event)).collect();
+        self.live.measures.told(entries.len());
+        entries
+    }
+
+    /// Reads on through the stretch around its place as all do who are in it. None where the stretch is not complete.
+    async fn read_together(&mut self, feed: &Feed, through: Position) -> Result<Option<Vec<Entry>>, ResumeError> {
+        let near = Stretch::around(self.at, STRETCH);
+        let far = Stretch::around(self.at, if feed.request.with_details { READ_WITH_DETAILS } else { READ });
+        // In the window small stretches cost no more, and less of them is left to each for itself at the end.
+        let is_near = far.end > through || self.live.window.after(near.start, 0).is_some();
+        let stretch = if is_near { near } else { far };
+        if stretch.end > through {
+            return Ok(None);
+        }
+        let history = self.live.router.history();
+        let entries = match history.of(feed, stretch, self.read_stretch(feed, stretch)).await {
+            Ok(entries) => entries,
+            Err(StretchError::Store(error)) => return Err(error.into()),
+            Err(StretchError::Incomplete) => return Ok(None),
         };
-        metrics::counter!("sluice_catch_up_reads_total").increment(1);
-        if read.through.era_start() > self.at {
+        let from = entries.partition_point(|entry| entry.position() <= self.at);
+        self.at = stretch.end;
+        Ok(Some(entries[from..].to_vec()))
+    }
+
+    async fn read_stretch(&self, feed: &Feed, stretch: Stretch) -> Result<Vec<Entry>, StretchError> {
+        let size = usize::try_from(stretch.end.get() - stretch.start.get()).unwrap_or_default();
+        if let Some(part) = self.live.window.after(stretch.start, size) {
+            let is_complete = part.through == stretch.end;
+            return if is_complete { Ok(self.entries(feed, &part.events)) } else { Err(StretchError::Incomplete) };
+        }
+        let (events, through) = self.ask_store(feed, stretch.start, size).await.map_err(StretchError::Store)?;
+        if through == stretch.end { Ok(self.entries(feed, &events)) } else { Err(StretchError::Incomplete) }
+    }
+
+    async fn read_store(&mut self, feed: &Feed) -> Result<Vec<Entry>, ResumeError> {
+        let size = if feed.request.with_details { READ_WITH_DETAILS } else { READ };
+        let (events, through) = self.ask_store(feed, self.at, size.into()).await?;
+        if through.era_start() > self.at {
             // Between the eras something may have been lost that this reader has seen.
             self.era = self.live.log.check_resume(self.at).await?;
         }
-        if read.through == self.at {
+        if through == self.at {
             // Beyond the end of the log that the window knows, or at its end just before the window learns of it.
             self.era = self.live.log.check_resume(self.at).await?;
             _ = tokio::time::timeout(Duration::from_millis(100), self.grown.changed()).await;
         }
-        self.at = read.through;
-        Ok(read.events.into_iter().map(Arc::new).collect())
+        self.at = through;
+        Ok(self.entries(feed, &events))
+    }
+
+    /// Asks the store for what a feed wants of a part of the log, and through where that part goes.
+    async fn ask_store(
+        &self,
+        feed: &Feed,
+        after: Position,
+        size: usize,
+    ) -> Result<(Vec<Arc<SyncEvent>>, Position), StoreError> {
+        let super::FeedRequest { filter, with_details, .. } = &feed.request;
+        let read = {
+            // Those who catch up leave the database to others, too.
+            let _turn = self.live.catching_up.acquire().await;
+            self.live.log.store().read_after(after, size, filter, *with_details).await?
+        };
+        metrics::counter!("sluice_catch_up_reads_total").increment(1);
+        Ok((read.events.into_iter().map(Arc::new).collect(), read.through))
     }
 }

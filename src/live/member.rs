@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::Live;
-use super::feed::{Feed, FeedRequest, Told};
-use super::follow::{FollowRequest, Follower, Read};
+use super::feed::{Entry, Feed, FeedRequest, Told};
+use super::follow::{Follower, Read};
+use super::measures::{HandedOut, Measures};
 use super::progress::Progress;
 use super::router::Router;
-use crate::event::{Position, SyncEvent};
+use crate::event::Position;
 use crate::log::ResumeError;
 
 /// A subscriber's place in the log, and its feed.
@@ -18,6 +19,7 @@ pub struct Member {
     follower: Follower,
     feed: Membership,
     grown: watch::Receiver<()>,
+    handed_out: Option<HandedOut>,
 }
 
 /// How many events are handed out at once.
@@ -28,12 +30,12 @@ const BATCH: usize = 256;
 struct Membership {
     feed: Arc<Feed>,
     router: Arc<Router>,
+    measures: Arc<Measures>,
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
         self.router.leave(&self.feed);
-        metrics::gauge!("sluice_subscribers").decrement(1);
     }
 }
 
@@ -48,18 +50,15 @@ impl Live {
         after: Option<Position>,
         progress: Progress,
     ) -> Result<Member, ResumeError> {
-        let following = FollowRequest {
-            filter: request.filter.clone(),
-            after,
-            with_details: request.with_details,
-            progress: progress.clone(),
+        let follower = self.follow(after, progress.clone()).await?;
+        let membership = Membership {
+            feed: self.router.join(request),
+            router: Arc::clone(&self.router),
+            measures: Arc::clone(&self.measures),
         };
-        let follower = self.follow(following).await?;
-        let membership = Membership { feed: self.router.join(request), router: Arc::clone(&self.router) };
-        metrics::gauge!("sluice_subscribers").increment(1);
         follower.tell_progress();
         progress.stands_with(&membership.feed, &self.router);
-        Ok(Member { follower, grown: membership.feed.grown(), feed: membership })
+        Ok(Member { follower, grown: membership.feed.grown(), feed: membership, handed_out: None })
     }
 }
 
@@ -70,11 +69,16 @@ impl Member {
     /// # Errors
     /// The log was replaced by one that does not go on from here.
     pub async fn next(&mut self) -> Result<Vec<Told>, ResumeError> {
+        if let Some(handed_out) = self.handed_out.take() {
+            self.feed.measures.delivered(&handed_out, self.feed.router.through());
+        }
         loop {
             self.follower.tell_progress();
             self.grown.borrow_and_update();
-            if let Some(told) = self.take_from_feed() {
-                if !told.is_empty() {
+            if let Some(entries) = self.take_from_feed() {
+                if !entries.is_empty() {
+                    let told = Entry::tell_all(entries).await;
+                    self.handed_out = HandedOut::live(&told);
                     return Ok(told);
                 }
                 if self.grown.changed().await.is_err() {
@@ -82,12 +86,12 @@ impl Member {
                 }
                 continue;
             }
-            match self.follower.read_patiently().await? {
-                Read::Events(events) if events.is_empty() => {}
-                Read::Events(events) => {
-                    let tell = &self.feed.feed.request.tell;
-                    let told = |event: &Arc<SyncEvent>| Told { position: event.position, text: tell(event) };
-                    return Ok(events.iter().map(told).collect());
+            match self.follower.read_patiently(&self.feed.feed).await? {
+                Read::Entries(entries) if entries.is_empty() => {}
+                Read::Entries(entries) => {
+                    let told = Entry::tell_all(entries).await;
+                    self.handed_out = HandedOut::history(&told);
+                    return Ok(told);
                 }
                 Read::AtEnd => self.follower.wait().await,
             }
@@ -95,14 +99,14 @@ impl Member {
     }
 
     /// What the feed has after this place; None where the feed does not reach it.
-    fn take_from_feed(&mut self) -> Option<Vec<Told>> {
+    fn take_from_feed(&mut self) -> Option<Vec<Entry>> {
         // Read first: every feed has what it wants through there.
         let through = self.feed.router.through();
         if !self.follower.is_in_era(through) || self.follower.at() > through {
             return None;
         }
-        let told = self.feed.feed.after(self.follower.at(), BATCH)?;
-        self.follower.move_to(told.last().map_or(through, |last| last.position));
-        Some(told)
+        let entries = self.feed.feed.after(self.follower.at(), BATCH)?;
+        self.follower.move_to(entries.last().map_or(through, Entry::position));
+        Some(entries)
     }
 }

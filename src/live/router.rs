@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::feed::{Feed, FeedRequest};
+use super::history::History;
+use super::measures::Measures;
 use crate::event::{EventTypePattern, Filter, Position, SyncEvent};
 
 /// All feeds of a gateway.
@@ -15,6 +17,8 @@ pub(super) struct Router {
     through: AtomicI64,
     routes: Mutex<Routes>,
     most_bytes: usize,
+    history: History,
+    measures: Arc<Measures>,
 }
 
 #[derive(Debug, Default)]
@@ -39,14 +43,17 @@ type Pinned = HashMap<String, HashMap<u64, Arc<Feed>>>;
 pub struct FeedUsage {
     /// How many feeds there are.
     pub feeds: usize,
+    /// How many subscribers they have together.
+    pub subscribers: usize,
     /// Bytes of told events that they hold.
     pub bytes: usize,
 }
 
 impl Router {
-    /// Feeds from after a position on that hold so many bytes together.
-    pub(super) fn new(start: Position, most_bytes: usize) -> Self {
-        Self { through: AtomicI64::new(start.get()), routes: Mutex::default(), most_bytes }
+    /// Feeds from after a position on that hold so many bytes together, and as much again of what is behind them.
+    pub(super) fn new(start: Position, most_bytes: usize, measures: Arc<Measures>) -> Self {
+        let history = History::new(most_bytes);
+        Self { through: AtomicI64::new(start.get()), routes: Mutex::default(), most_bytes, history, measures }
     }
 
     fn routes(&self) -> MutexGuard<'_, Routes> {
@@ -58,9 +65,15 @@ impl Router {
         Position::new(self.through.load(Ordering::Acquire))
     }
 
+    /// What the feeds told of stretches that are behind them.
+    pub(super) const fn history(&self) -> &History {
+        &self.history
+    }
+
     pub(super) fn usage(&self) -> FeedUsage {
         let routes = self.routes();
-        FeedUsage { feeds: routes.by_key.len(), bytes: routes.bytes }
+        let subscribers = routes.by_key.values().map(|feed| feed.members.load(Ordering::Acquire)).sum();
+        FeedUsage { feeds: routes.by_key.len(), subscribers, bytes: routes.bytes }
     }
 
     /// The feed for a request: the one that is there, or a new one that starts now. Every call is to be followed by one
@@ -91,6 +104,7 @@ impl Router {
     /// Hands events to the feeds that want them, in the order of the log, and wakes their subscribers.
     pub(super) fn route(&self, events: &[Arc<SyncEvent>], through: Position) {
         let mut touched: HashMap<u64, Arc<Feed>> = HashMap::new();
+        let mut taken = 0;
         {
             let mut routes = self.routes();
             let Routes { by_instance, by_application, by_type, others, told, bytes, .. } = &mut *routes;
@@ -102,6 +116,7 @@ impl Router {
                 for feed in pinned.into_iter().flatten().flat_map(HashMap::values) {
                     let Some(size) = feed.offer(event) else { continue };
                     *bytes += size;
+                    taken += 1;
                     told.push_back((Arc::downgrade(feed), size));
                     touched.entry(feed.number).or_insert_with(|| Arc::clone(feed));
                 }
@@ -109,6 +124,7 @@ impl Router {
             routes.shrink(self.most_bytes);
             self.through.store(through.get(), Ordering::Release);
         }
+        self.measures.told(taken);
         for feed in touched.into_values() {
             feed.wake();
         }
@@ -117,6 +133,7 @@ impl Router {
     /// Starts all feeds anew after a position.
     pub(super) fn reset(&self, start: Position) {
         let mut routes = self.routes();
+        self.history.void();
         (routes.told, routes.bytes) = (VecDeque::new(), 0);
         self.through.store(start.get(), Ordering::Release);
         for feed in routes.by_key.values() {

@@ -25,9 +25,9 @@ struct Tail {
     bytes: usize,
 }
 
-/// A stretch of the log.
+/// A part of the log.
 #[derive(Clone, Debug)]
-pub struct Stretch {
+pub struct Part {
     /// Its events, in order.
     pub events: Vec<Arc<SyncEvent>>,
     /// Through where it goes.
@@ -81,7 +81,7 @@ impl Window {
 
     /// At most `limit` events after a position. None where the window does not go back so far, or not yet so far
     /// ahead.
-    pub fn after(&self, position: Position, limit: usize) -> Option<Stretch> {
+    pub fn after(&self, position: Position, limit: usize) -> Option<Part> {
         let tail = self.tail.read().unwrap_or_else(PoisonError::into_inner);
         if position < tail.start || position > tail.through {
             return None;
@@ -90,6 +90,6 @@ impl Window {
         let events: Vec<_> = tail.events.range(from..).take(limit).cloned().collect();
         let is_all = from + events.len() == tail.events.len();
         let through = if is_all { tail.through } else { events.last().map_or(tail.through, |last| last.position) };
-        Some(Stretch { events, through })
+        Some(Part { events, through })
     }
 }

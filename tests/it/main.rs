@@ -62,6 +62,7 @@ mod root_fragments;
 mod schema;
 mod server_sent_events;
 mod settings;
+mod sharing;
 mod statements;
 mod statistics;
 mod status;

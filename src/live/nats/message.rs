@@ -12,7 +12,7 @@ use sha2::Sha256;
 
 use super::News;
 use crate::event::{Position, SyncEvent};
-use crate::live::window::Stretch;
+use crate::live::window::Part;
 use crate::store::LogIdentity;
 use event::WireEvent;
 
@@ -82,7 +82,7 @@ impl Channel {
     }
 
     /// A stretch of the log after a position, as messages.
-    pub(super) fn write(&self, after: Position, stretch: &Stretch) -> Vec<Bytes> {
+    pub(super) fn write(&self, after: Position, stretch: &Part) -> Vec<Bytes> {
         let mut messages = Vec::new();
         let mut pending = Pending::after(after);
         for event in &stretch.events {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::event::{Details, Entity, IngestSource, Occurrence, Timestamp};
-use crate::live::feed::Told;
+use crate::live::feed::{Entry, Teller};
 
 fn event(position: i64, instance: &str, application: Option<&str>, event_type: &str) -> Arc<SyncEvent> {
     let moment = Timestamp::now();
@@ -43,20 +43,24 @@ fn request(key: &str, filter: Filter, told: &Arc<AtomicUsize>) -> FeedRequest {
         told.fetch_add(1, Ordering::Relaxed);
         event.position.to_string().into()
     });
-    FeedRequest { key: key.into(), filter, tell, with_details: false }
+    FeedRequest { key: key.into(), filter, teller: Teller::AtOnce(tell), with_details: false }
 }
 
 fn list(values: &[&str]) -> Vec<String> {
     values.iter().map(|value| (*value).to_owned()).collect()
 }
 
-fn positions(told: Option<Vec<Told>>) -> Option<Vec<i64>> {
-    told.map(|told| told.iter().map(|told| told.position.get()).collect())
+fn positions(entries: Option<Vec<Entry>>) -> Option<Vec<i64>> {
+    entries.map(|entries| entries.iter().map(|entry| entry.position().get()).collect())
+}
+
+fn router(start: Position, most_bytes: usize) -> Router {
+    Router::new(start, most_bytes, Arc::new(Measures::new()))
 }
 
 #[test]
 fn an_event_reaches_the_feeds_that_want_it_and_no_others() {
-    let (router, told) = (Router::new(Position::START, 1 << 20), Arc::default());
+    let (router, told) = (router(Position::START, 1 << 20), Arc::default());
     let types = |types: &[&str]| types.iter().map(|text| EventTypePattern::parse(text)).collect::<Option<Vec<_>>>();
     let filters = [
         ("everything", Filter::default()),
@@ -96,7 +100,7 @@ fn an_event_reaches_the_feeds_that_want_it_and_no_others() {
 
 #[test]
 fn who_wants_the_same_is_told_the_same_once() {
-    let (router, told) = (Router::new(Position::new(5), 1 << 20), Arc::default());
+    let (router, told) = (router(Position::new(5), 1 << 20), Arc::default());
     let (one, other) =
         (router.join(request("k", Filter::default(), &told)), router.join(request("k", Filter::default(), &told)));
     assert!(Arc::ptr_eq(&one, &other));
@@ -104,7 +108,7 @@ fn who_wants_the_same_is_told_the_same_once() {
     assert_eq!(told.load(Ordering::Relaxed), 1);
     assert_eq!(positions(one.after(Position::new(5), 10)), Some(vec![6]));
     assert_eq!(positions(one.after(Position::new(6), 10)), Some(vec![]));
-    assert_eq!(one.after(Position::new(4), 10), None, "what was before the feed is not in it");
+    assert!(one.after(Position::new(4), 10).is_none(), "what was before the feed is not in it");
     router.leave(&one);
     assert_eq!(router.usage().feeds, 1);
     router.leave(&other);
@@ -113,7 +117,7 @@ fn who_wants_the_same_is_told_the_same_once() {
 
 #[test]
 fn what_feeds_hold_is_bounded_together() {
-    let (router, told) = (Router::new(Position::START, 10), Arc::default());
+    let (router, told) = (router(Position::START, 10), Arc::default());
     let quiet = router.join(request("quiet", Filter { orgs: Some(list(&["other"])), ..Filter::default() }, &told));
     let feeds = ["a", "b"].map(|key| router.join(request(key, Filter::default(), &told)));
     for position in 1..=100 {
@@ -121,12 +125,12 @@ fn what_feeds_hold_is_bounded_together() {
         assert!(router.usage().bytes <= 10, "{:?}", router.usage());
     }
     for feed in &feeds {
-        assert_eq!(feed.after(Position::new(50), 10), None, "it does not go back so far any more");
+        assert!(feed.after(Position::new(50), 10).is_none(), "it does not go back so far any more");
         assert_eq!(positions(feed.after(Position::new(99), 10)), Some(vec![100]));
     }
     assert_eq!(positions(quiet.after(Position::START, 10)), Some(vec![]), "it lost nothing");
     router.reset(Position::new(1000));
     assert_eq!(router.usage().bytes, 0);
-    assert_eq!(feeds[0].after(Position::new(100), 10), None);
+    assert!(feeds[0].after(Position::new(100), 10).is_none());
     assert_eq!(positions(feeds[0].after(Position::new(1000), 10)), Some(vec![]));
 }

@@ -44,9 +44,9 @@ fn event(position: i64, size: usize) -> Arc<SyncEvent> {
     })
 }
 
-fn stretch(events: Vec<Arc<SyncEvent>>) -> Stretch {
+fn stretch(events: Vec<Arc<SyncEvent>>) -> Part {
     let through = events.last().unwrap().position;
-    Stretch { events, through }
+    Part { events, through }
 }
 
 /// What messages tell, in order: the positions of events, and the same negative where it is the position only.

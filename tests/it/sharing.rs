@@ -1,0 +1,88 @@
+//! What many want is told once and handed to all of them, live and to those who catch up together.
+
+use serde_json::{Value, json};
+
+use crate::events::sync_events;
+use crate::process::GatewayProcess;
+use crate::socket::Socket;
+use crate::traffic::Traffic;
+
+const SUBSCRIBERS: usize = 20;
+
+/// Subscribers that each start by themselves, though all from the same place.
+async fn subscribe(gateway: &GatewayProcess, query: &str, variables: Value) -> Vec<Socket> {
+    let mut sockets = Vec::new();
+    for _ in 0..SUBSCRIBERS {
+        let mut socket = Socket::open(gateway.address).await;
+        socket.subscribe("1", query, variables.clone()).await;
+        sockets.push(socket);
+    }
+    sockets
+}
+
+#[tokio::test]
+async fn what_needs_more_than_the_event_is_resolved_once_for_all() {
+    const EVENTS: usize = 6;
+    let (traffic, mut gateway) = (Traffic::new(), GatewayProcess::start().await);
+    let query = "subscription ($after: Position) { syncEvents(after: $after) \
+                 { position uuid applicationInstance { label application { name } } receivedVia source } }";
+    let mut sockets = subscribe(&gateway, query, json!({"after": "0"})).await;
+    // One that goes on from elsewhere wants the same.
+    let mut late = Socket::open(gateway.address).await;
+    late.subscribe("1", query, json!({})).await;
+    gateway
+        .wait_until(async |gateway| gateway.metric("sluice_subscribers").await == Some(1 + SUBSCRIBERS as u64))
+        .await;
+    assert_eq!(gateway.metric("sluice_feeds").await, Some(1));
+    let events = sync_events("sharing", EVENTS);
+    for batch in events.chunks(2) {
+        traffic.deliver(gateway.address, batch).await.unwrap();
+    }
+    sockets.push(late);
+    for socket in &mut sockets {
+        for (number, event) in events.iter().enumerate() {
+            let told = socket.event("1").await;
+            assert_eq!(told["position"], (number + 1).to_string());
+            assert_eq!(told["uuid"], event["uuid"]);
+            assert_eq!(told["receivedVia"], json!(["EVENT_HOOK"]));
+            assert!(told["applicationInstance"]["label"].is_string(), "{told}");
+        }
+    }
+    assert_eq!(gateway.metric("sluice_events_ordinary_total").await, Some(EVENTS as u64));
+}
+
+#[tokio::test]
+async fn who_catches_up_together_is_told_the_same() {
+    const EVENTS: usize = 3_000;
+    let (traffic, mut gateway) = (Traffic::new(), GatewayProcess::start_with("[limits]\nwindow_bytes = 1000000").await);
+    for batch in sync_events("together", EVENTS).chunks(500) {
+        traffic.deliver(gateway.address, batch).await.unwrap();
+    }
+    for query in [
+        "subscription ($after: Position) { syncEvents(after: $after) { position message } }",
+        "subscription ($after: Position) { syncEvents(after: $after) { position applicationInstance { label } } }",
+    ] {
+        let told_before = gateway.metric("sluice_events_told_total").await.unwrap_or_default();
+        let mut sockets = Vec::new();
+        // They were cut off at different places.
+        for number in 0..SUBSCRIBERS {
+            let mut socket = Socket::open(gateway.address).await;
+            socket.subscribe("1", query, json!({"after": (number * 7).to_string()})).await;
+            sockets.push(socket);
+        }
+        gateway
+            .wait_until(async |gateway| gateway.metric("sluice_subscribers").await == Some(SUBSCRIBERS as u64))
+            .await;
+        for (number, socket) in sockets.iter_mut().enumerate() {
+            for position in number * 7 + 1..=EVENTS {
+                assert_eq!(socket.event("1").await["position"], position.to_string());
+            }
+        }
+        let told = gateway.metric("sluice_events_told_total").await.unwrap() - told_before;
+        // Alone, each would have it all told for itself.
+        let alone = (SUBSCRIBERS * EVENTS) as u64;
+        assert!(told < alone / 5, "{told} events were put into words, of {alone} that were told");
+        drop(sockets);
+        gateway.wait_until(async |gateway| gateway.metric("sluice_subscribers").await == Some(0)).await;
+    }
+}
