@@ -2,9 +2,13 @@
 //! by hand in Node.
 
 mod crowd;
+mod follower;
 mod peer;
 pub(crate) mod raw;
 mod socket;
+mod stopped;
+mod storm;
+mod stream;
 mod table;
 
 use std::collections::BTreeSet;
@@ -36,6 +40,12 @@ const PACE: u32 = 20;
 /// Subscribers whose memory is measured.
 const IDLE: usize = 10_000;
 
+/// For how many seconds a tenth of the subscribers stops to read.
+const STOPPED_SECONDS: u64 = 60;
+
+/// Subscribers that are cut off at once.
+const STORM: usize = 5_000;
+
 /// What is measured, and for how long.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -54,9 +64,15 @@ pub(crate) struct Options {
     /// The gateway's program, built for release.
     #[arg(long, value_name = "PROGRAM", default_value = "target/release/sluice")]
     sluice: PathBuf,
-    /// The mercurius server, its packages installed; without it, it is left out.
-    #[arg(long, value_name = "DIR", default_value = "bench/peers/mercurius")]
-    mercurius: PathBuf,
+    /// Seconds for which a tenth of the subscribers stops to read; 0 leaves it out.
+    #[arg(long, value_name = "N", default_value_t = STOPPED_SECONDS)]
+    stopped: u64,
+    /// Subscribers that are cut off at once and come back; 0 leaves it out.
+    #[arg(long, value_name = "N", default_value_t = STORM)]
+    storm: usize,
+    /// The directory of the servers in Node, their packages installed; those without are left out.
+    #[arg(long, value_name = "DIR", default_value = "bench/peers")]
+    peers: PathBuf,
     /// Where a data directory is made for the time of the run.
     #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
     scratch: PathBuf,
@@ -65,16 +81,17 @@ pub(crate) struct Options {
 impl Options {
     fn is_full(&self) -> bool {
         let is_long = self.runs >= FULL_RUNS && self.seconds >= FULL_SECONDS;
-        is_long && self.subscribers >= FULL_SUBSCRIBERS && self.idle >= IDLE
+        let is_wide = self.subscribers >= FULL_SUBSCRIBERS && self.idle >= IDLE && self.storm >= STORM;
+        is_long && is_wide && self.stopped >= STOPPED_SECONDS
     }
 }
 
 /// What a subscriber asks for: 12 scalars, as pages do.
-pub(super) const SUBSCRIPTION: &str = "subscription { syncEvents { id position uuid eventType published message version \
+const SUBSCRIPTION: &str = "subscription { syncEvents { id position uuid eventType published message version \
     severity outcome { result reason } org receivedAt user { alternateId } } }";
 
 /// The same for one instance.
-pub(super) const OF_INSTANCE: &str = "subscription ($instance: String!) { syncEvents(filter: {applicationInstances: \
+const OF_INSTANCE: &str = "subscription ($instance: String!) { syncEvents(filter: {applicationInstances: \
     [$instance]}) { id position uuid eventType published message receivedAt } }";
 
 /// Runs the benchmark and prints what it gave.
@@ -93,14 +110,19 @@ async fn measure_all(options: &Options) -> Result<()> {
     progress("starting the gateway");
     let gateway = Gateway::start(&options.sluice, scratch.path()).await?;
     let cluster = Cluster::of(&scratch.path().join("gateway")).await?;
-    let mercurius = Peer::mercurius(&options.mercurius, cluster.url(), scratch.path()).await?;
+    let mut peers = Vec::new();
+    for name in ["mercurius", "graphql-ws"] {
+        let started = Peer::node(&options.peers.join(name), cluster.url(), scratch.path()).await;
+        peers.extend(started.with_context(|| name)?.map(|peer| (name, peer)));
+    }
     peer::run_on(1)?;
     let mut bench = Bench {
         options,
         identities: Rc::new(Identities::starting_now()),
         events: &events,
         gateway: &gateway,
-        mercurius: mercurius.as_ref(),
+        cluster,
+        peers: &peers,
         results: Results::default(),
     };
     let warm_up = Load { events: 10, connections: 4, duration: Duration::from_secs(1) };
@@ -112,6 +134,12 @@ async fn measure_all(options: &Options) -> Result<()> {
     if options.idle > 0 {
         bench.idle().await?;
         bench.routing().await?;
+    }
+    if options.stopped > 0 {
+        stopped::measure(&mut bench).await.context("subscribers that stop to read")?;
+    }
+    if options.storm > 0 {
+        storm::measure(&mut bench).await.context("subscribers that come back at once")?;
     }
     let results = bench.results;
     let stopped = gateway.stop().await;
@@ -125,7 +153,8 @@ struct Bench<'a> {
     identities: Rc<Identities>,
     events: &'a [sluice::event::ReceivedEvent],
     gateway: &'a Gateway,
-    mercurius: Option<&'a Peer>,
+    cluster: Cluster,
+    peers: &'a [(&'static str, Peer)],
     results: Results,
 }
 
@@ -146,12 +175,12 @@ impl Bench<'_> {
             drop(crowd);
             raw.stop().await?;
         }
-        if let Some(mercurius) = self.mercurius {
-            let mut crowd =
-                Crowd::gather(mercurius.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
+        for (name, peer) in self.peers {
             for rate in [0, PACE] {
-                let measured = self.hear(&mut crowd, mercurius.process()?, self.load(rate)).await?;
-                self.results.add("mercurius", rate, measured);
+                let mut crowd = Crowd::gather(peer.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
+                crowd.settle().await?;
+                let measured = self.hear(&mut crowd, peer.process()?, self.load(rate)).await?;
+                self.results.add(name, rate, measured);
             }
         }
         Ok(())
@@ -213,6 +242,13 @@ impl Bench<'_> {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let after = peer::memory(process)?;
         self.results.idle_bytes = Some((after.saturating_sub(before), crowd.len()));
+        drop(crowd);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let before = peer::memory(process)?;
+        let streams = stream::open(self.gateway.address(), self.options.idle, OF_INSTANCE, "0oanone").await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let after = peer::memory(process)?;
+        self.results.idle_stream_bytes = Some((after.saturating_sub(before), streams.len()));
         Ok(())
     }
 

@@ -50,9 +50,10 @@ enum Benchmark {
     /// Pushes of events to many subscribers, beside a raw broadcast and what a team would write by hand in Node.
     ///
     /// A thousand WebSocket subscribers with the same subscription, at as many events as they take and at 20 a second.
-    /// In the same rounds: a broadcast of frames that are ready, many in one write (the limit), and a mercurius server
-    /// that listens to the same database. Then what an idle subscriber takes, and what an event costs with ten thousand
-    /// subscribers of different instances.
+    /// In the same rounds: a broadcast of frames that are ready, many in one write (the limit), and servers by mercurius
+    /// and by graphql-ws that listen to the same database. Then what an idle subscriber takes, what an event costs with
+    /// ten thousand subscribers of different instances, what others feel of subscribers that stop to read, and how long
+    /// five thousand take that are cut off at once and come back.
     Live(live::Options),
     /// The raw broadcast of `live`.
     #[command(hide = true)]

@@ -58,6 +58,12 @@ impl Cluster {
         Ok(query.fetch_all(&mut self.connection).await?)
     }
 
+    /// The newest position of the log.
+    pub(crate) async fn head(&mut self) -> Result<u64> {
+        let head: i64 = sqlx::query_scalar("SELECT position FROM log_head").fetch_one(&mut self.connection).await?;
+        Ok(u64::try_from(head)?)
+    }
+
     /// What the gateway has stored.
     pub(crate) async fn log_size(&mut self) -> Result<LogSize> {
         let (events, bytes) = sqlx::query_as("SELECT count(*), pg_database_size(current_database()) FROM arrival")

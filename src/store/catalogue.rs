@@ -67,7 +67,7 @@ impl Store {
         push_search(&mut query, ["name", "display_name"], wanted.search.as_deref());
         push_range(&mut query, "name", "name", request);
         query.push(")").push(WITH_INSTANCES).push(order("p.", request.direction));
-        let rows: Vec<ApplicationRow> = query.build_query_as().fetch_all(&self.reads).await?;
+        let rows: Vec<ApplicationRow> = query.build_query_as().fetch_all(&self.reads.planned_for_values()).await?;
         Ok(Page::from_read(rows.into_iter().map(Application::from).collect(), request))
     }
 
@@ -90,7 +90,7 @@ impl Store {
         }
         push_search(&mut query, ["label", "instance_id"], wanted.search.as_deref());
         push_range(&mut query, "coalesce(label, '')", "instance_id", request);
-        let rows: Vec<InstanceRow> = query.build_query_as().fetch_all(&self.reads).await?;
+        let rows: Vec<InstanceRow> = query.build_query_as().fetch_all(&self.reads.planned_for_values()).await?;
         Ok(Page::from_read(rows.into_iter().map(ApplicationInstance::from).collect(), request))
     }
 }

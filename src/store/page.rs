@@ -95,7 +95,8 @@ impl<'a> Scan<'a> {
     /// The rows, the log's end, and the number of the last change of partitions.
     async fn read(self, store: &Store, months: &Months) -> Result<(Vec<PgRow>, Position, i64), StoreError> {
         if self.field == EventOrderField::Position {
-            let rows = self.query(&Source::Log).build().fetch_all(&store.reads).await?;
+            let reads = store.reads.planned_for_values();
+            let rows = self.query(&Source::Log).build().fetch_all(&reads).await?;
             return told(rows);
         }
         let within = self.months(months);
@@ -106,16 +107,25 @@ impl<'a> Scan<'a> {
         } else {
             within.split_at(middle)
         };
-        let rows = self.query(&Source::Months(nearest)).build().fetch_all(&store.reads).await?;
+        let reads = if self.is_range() { store.reads.clone() } else { store.reads.planned_for_values() };
+        let rows = self.query(&Source::Months(nearest)).build().fetch_all(&reads).await?;
         let (mut rows, head, number) = told(rows)?;
         let found = rows.iter().filter(|row| row.try_get::<Option<i64>, _>(0).is_ok_and(|at| at.is_some())).count();
         let missing = self.limit - i64::try_from(found).unwrap_or(i64::MAX);
         let last = if self.is_descending { nearest.first() } else { nearest.last() };
         if let Some(last) = last.filter(|_| missing > 0 && !others.is_empty()) {
             let rest = Self { limit: missing, ..self };
-            rows.extend(rest.query(&Source::Beyond(last, head)).build().fetch_all(&store.reads).await?);
+            rows.extend(rest.query(&Source::Beyond(last, head)).build().fetch_all(&reads).await?);
         }
         Ok((rows, head, number))
+    }
+
+    /// Whether one plan is best whatever the values: a range of an index, of which something may be left out.
+    fn is_range(&self) -> bool {
+        let Filter { admin, user, application_user, search, and, or, not, .. } = self.wanted;
+        let mut people = [admin, user, application_user].into_iter().flatten();
+        let is_nested = !and.is_empty() || or.is_some() || not.is_some();
+        !is_nested && search.is_none() && people.all(|person| person.search.is_none())
     }
 
     /// The months in which something may be.

@@ -44,7 +44,7 @@ impl Store {
         loop {
             let months = self.months();
             let mut query = read_after_query(after, window, wanted, &layout);
-            let rows = query.build().fetch_all(&self.reads).await?;
+            let rows = query.build().fetch_all(&self.reads.planned_for_values()).await?;
             let Some(first) = rows.first() else { return Err(StoreError::Fault(sqlx::Error::RowNotFound)) };
             if !self.saw_all(&months, first.try_get("number")?).await? {
                 continue;
@@ -141,7 +141,7 @@ impl Store {
             QueryBuilder::new("SELECT count(*) FROM (SELECT FROM sync_event e WHERE true");
         filter::push(&mut query, wanted);
         query.push(" LIMIT ").push_bind(up_to.saturating_add(1)).push(") AS found");
-        let found: i64 = query.build_query_scalar().fetch_one(&self.reads).await?;
+        let found: i64 = query.build_query_scalar().fetch_one(&self.reads.planned_for_values()).await?;
         Ok((found.min(up_to), found <= up_to))
     }
 }

@@ -19,7 +19,28 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The connections. Clones are the same ones.
 #[derive(Clone, Debug)]
-pub(super) struct Reads(Arc<Lending>);
+pub(super) struct Reads {
+    lending: Arc<Lending>,
+    planning: Planning,
+}
+
+/// How the database plans a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Planning {
+    /// Once for a connection, whatever the values.
+    Once,
+    /// For its values, where the database finds that worth while.
+    ForValues,
+}
+
+impl Planning {
+    const fn setting(self) -> &'static str {
+        match self {
+            Self::Once => "SET plan_cache_mode = force_generic_plan",
+            Self::ForValues => "SET plan_cache_mode = auto",
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Lending {
@@ -41,6 +62,7 @@ struct Idle {
 struct Session {
     connection: PgConnection,
     process: i32,
+    planning: Planning,
 }
 
 /// A connection that is lent. Dropped while it works, it has the database stop.
@@ -56,26 +78,50 @@ impl Reads {
     /// At most so many connections, made when they are needed. `cancels` must be another way to the same database.
     pub(super) fn new(options: PgConnectOptions, connections: u32, cancels: PgPool) -> Self {
         let room = Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS)));
-        Self(Arc::new(Lending { options, room, idle: Mutex::default(), cancels }))
+        // Planning a page of several partitions takes longer than to read it.
+        let options = options.options([("plan_cache_mode", "force_generic_plan")]);
+        let lending = Lending { options, room, idle: Mutex::default(), cancels };
+        Self { lending: Arc::new(lending), planning: Planning::Once }
+    }
+
+    /// The same connections, for statements whose best plan depends on their values.
+    pub(super) fn planned_for_values(&self) -> Self {
+        Self { lending: Arc::clone(&self.lending), planning: Planning::ForValues }
     }
 
     /// Closes the connections that are idle, and lends no more.
     pub(super) async fn close(&self) {
-        self.0.room.close();
-        let idle = std::mem::take(&mut *self.0.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        self.lending.room.close();
+        let idle = std::mem::take(&mut *self.lending.idle.lock().unwrap_or_else(PoisonError::into_inner));
         for idle in idle {
             _ = timeout(ACQUIRE_TIMEOUT, idle.session.connection.close()).await;
         }
-        self.0.cancels.close().await;
+        self.lending.cancels.close().await;
     }
 
     async fn lend(&self) -> Result<Lent, Error> {
         let lent = timeout(ACQUIRE_TIMEOUT, async {
-            let place = Arc::clone(&self.0.room).acquire_owned().await.map_err(|_| Error::PoolClosed)?;
-            let session = self.0.session().await?;
-            Ok(Lent { session: Some(session), is_at_work: false, lending: Arc::clone(&self.0), place: Some(place) })
+            let place = Arc::clone(&self.lending.room).acquire_owned().await.map_err(|_| Error::PoolClosed)?;
+            let session = self.lending.session(self.planning).await?;
+            Ok(Lent {
+                session: Some(session),
+                is_at_work: false,
+                lending: Arc::clone(&self.lending),
+                place: Some(place),
+            })
         });
         lent.await.unwrap_or(Err(Error::PoolTimedOut))
+    }
+}
+
+impl Session {
+    /// Has it plan so from now on.
+    async fn planning(mut self, planning: Planning) -> Result<Self, Error> {
+        if self.planning != planning {
+            sqlx::raw_sql(planning.setting()).execute(&mut self.connection).await?;
+            self.planning = planning;
+        }
+        Ok(self)
     }
 }
 
@@ -107,25 +153,32 @@ fn breaks(error: &Error) -> bool {
 
 impl Lending {
     /// The connection that was used last, where it still lives; else a new one.
-    async fn session(&self) -> Result<Session, Error> {
-        loop {
-            let Some(mut idle) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() else { break };
+    async fn session(&self, planning: Planning) -> Result<Session, Error> {
+        while let Some(mut idle) = self.take_idle(planning) {
             if idle.since.elapsed() < TRUSTED || idle.session.connection.ping().await.is_ok() {
-                return Ok(idle.session);
+                return idle.session.planning(planning).await;
             }
         }
         loop {
             match self.connect().await {
                 Err(error) if may_be_starting(&error) => sleep(PAUSE).await,
-                connected => return connected,
+                connected => return connected?.planning(planning).await,
             }
         }
+    }
+
+    /// Takes a connection that is idle; one that plans like this, if there is one.
+    fn take_idle(&self, planning: Planning) -> Option<Idle> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let alike = idle.iter().rposition(|idle| idle.session.planning == planning);
+        let last = idle.len().checked_sub(1)?;
+        Some(idle.remove(alike.unwrap_or(last)))
     }
 
     async fn connect(&self) -> Result<Session, Error> {
         let mut connection = PgConnection::connect_with(&self.options).await?;
         let process = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut connection).await?;
-        Ok(Session { connection, process })
+        Ok(Session { connection, process, planning: Planning::Once })
     }
 
     fn take_back(&self, session: Session) {

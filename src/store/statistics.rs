@@ -35,7 +35,7 @@ impl Store {
         query.push(if by.is_some() { " GROUP BY 1, 2" } else { " GROUP BY 1" });
         query.push(" ORDER BY 1, 2 LIMIT ").push_bind(i64::try_from(MAX_BUCKETS).unwrap_or(i64::MAX) + 1);
         query.push(") t ORDER BY t.start, t.key");
-        let rows: Vec<BucketRow> = query.build_query_as().fetch_all(&self.reads).await?;
+        let rows: Vec<BucketRow> = query.build_query_as().fetch_all(&self.reads.planned_for_values()).await?;
         if rows.len() > MAX_BUCKETS {
             return Ok(None);
         }
@@ -59,7 +59,7 @@ impl Store {
         filter::push(&mut query, wanted);
         query.push(" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ").push_bind(first);
         query.push(") t ORDER BY t.count DESC, t.key");
-        let rows: Vec<TallyRow> = query.build_query_as().fetch_all(&self.reads).await?;
+        let rows: Vec<TallyRow> = query.build_query_as().fetch_all(&self.reads.planned_for_values()).await?;
         let tally = |(key, label, count, last): TallyRow| Tally {
             key: named(Some(by), key),
             label,

@@ -51,14 +51,14 @@ impl Peer {
         Self::start(command, address, Stdio::null()).await
     }
 
-    /// A mercurius server that publishes what the gateway stores; None where its packages are not there.
-    pub(super) async fn mercurius(program: &Path, database: &str, scratch: &Path) -> Result<Option<Self>> {
+    /// A server in Node that publishes what the gateway stores; None where its packages are not there.
+    pub(super) async fn node(program: &Path, database: &str, scratch: &Path) -> Result<Option<Self>> {
         if !program.join("node_modules").is_dir() {
-            crate::report::progress("mercurius' packages are not installed: it is left out");
+            crate::report::progress(&format!("{}: its packages are not installed: it is left out", program.display()));
             return Ok(None);
         }
         let address = free_address()?;
-        let log = File::create(scratch.join("mercurius.log"))?;
+        let log = File::create(scratch.join(format!("{}.log", address.port())))?;
         let mut command = Command::new("node");
         command.arg("live.js").current_dir(program).env("NODE_ENV", "production");
         command.env("DATABASE_URL", database).env("PORT", address.port().to_string());

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// An open WebSocket.
 #[derive(Debug)]
@@ -31,10 +31,23 @@ pub(super) enum Frame<'f> {
 /// How much is read at once: many subscribers share the client's memory.
 const READ: usize = 64 << 10;
 
+/// How much the system takes for a narrow one, in bytes.
+const NARROW: u32 = 16 << 10;
+
 impl Socket {
     /// Connects and shakes hands.
     pub(super) async fn open(address: SocketAddr) -> Result<Self> {
-        let mut stream = TcpStream::connect(address).await?;
+        Self::shake_hands(address, TcpStream::connect(address).await?).await
+    }
+
+    /// The same, for whom the system takes little that is not read: who stops to read is felt soon.
+    async fn open_narrow(address: SocketAddr) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(NARROW)?;
+        Self::shake_hands(address, socket.connect(address).await?).await
+    }
+
+    async fn shake_hands(address: SocketAddr, mut stream: TcpStream) -> Result<Self> {
         stream.set_nodelay(true)?;
         let request = format!(
             "GET /graphql HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
@@ -59,15 +72,23 @@ impl Socket {
 
     /// Connects, and subscribes; the server has acknowledged the connection then.
     pub(super) async fn subscribe(address: SocketAddr, query: &str, variables: &Value) -> Result<Self> {
-        let mut socket = Self::open(address).await?;
-        socket.send(&json!({"type": "connection_init"})).await?;
-        let acknowledged = socket.next(|frame| matches!(frame, Frame::Text(_))).await?;
+        Self::open(address).await?.subscribed(query, variables).await
+    }
+
+    /// The same, by a socket that is felt soon when nobody reads it.
+    pub(super) async fn subscribe_narrow(address: SocketAddr, query: &str, variables: &Value) -> Result<Self> {
+        Self::open_narrow(address).await?.subscribed(query, variables).await
+    }
+
+    async fn subscribed(mut self, query: &str, variables: &Value) -> Result<Self> {
+        self.send(&json!({"type": "connection_init"})).await?;
+        let acknowledged = self.next(|frame| matches!(frame, Frame::Text(_))).await?;
         if !acknowledged {
             bail!("the connection was not acknowledged");
         }
         let payload = json!({"query": query, "variables": variables});
-        socket.send(&json!({"type": "subscribe", "id": "1", "payload": payload})).await?;
-        Ok(socket)
+        self.send(&json!({"type": "subscribe", "id": "1", "payload": payload})).await?;
+        Ok(self)
     }
 
     async fn send(&mut self, message: &Value) -> io::Result<()> {
