@@ -1,5 +1,6 @@
 //! The gateway, wired together: the only place that knows every part.
 
+mod delivery;
 mod import;
 mod open;
 mod rejected;
@@ -26,6 +27,7 @@ use crate::serve::{self, Parts, RenderMetrics, ServeOptions, Status, Subscribers
 use crate::store::private::{DataDirLock, PrivateError, PrivatePostgres};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::telemetry;
+use delivery::Delivery;
 
 /// How long a database that is not there at the start is waited for.
 const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
@@ -71,7 +73,11 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     };
     // Subscribers are told what happens until each has left.
     let live_stop = CancellationToken::new();
-    let live = Live::start(log.clone(), &live_options, live_stop.clone());
+    let delivery = Delivery::start()?;
+    let live = {
+        let _there = delivery.handle.enter();
+        Live::start(log.clone(), &live_options, live_stop.clone())
+    };
     tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::name_events(store.clone())));
     tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::add_words(store.clone())));
     let upkeep = metrics.clone();
@@ -90,7 +96,7 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
         tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::read_org(parts.intake.clone(), api)));
     }
     let options = serve_options(&settings);
-    let subscribers = Subscribers::new(&options, stop.clone());
+    let subscribers = Subscribers::new(&options, delivery.handle.clone(), stop.clone());
     let router = serve::router(parts, &options, subscribers.clone());
     tracing::info!(address = %listener.local_addr()?, "listening");
     serve::run(listener, router, options.connections, options.drain, stop).await;
@@ -104,6 +110,7 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     // The writers, and with them their connections, end with the last who could append.
     drop(intake);
     store.close().await;
+    drop(delivery);
     tokio::task::spawn_blocking(move || drop(database)).await?;
     tracing::info!("stopped");
     Ok(())

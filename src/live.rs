@@ -14,7 +14,7 @@ mod router;
 mod tail;
 mod window;
 
-pub use feed::{FeedRequest, TellOnDemand, Teller, Told};
+pub use feed::{FeedRequest, TellAtOnce, TellOnDemand, Teller, Told};
 pub use member::Member;
 pub use nats::{NatsServers, NatsServersError};
 pub use progress::Progress;

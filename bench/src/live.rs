@@ -12,14 +12,14 @@ mod stream;
 mod table;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::gateway::Gateway;
-use crate::load::{Identities, Load};
+use crate::load::{Identities, Load, Pace};
 use crate::postgres::Cluster;
 use crate::processor;
 use crate::report::progress;
@@ -36,6 +36,9 @@ const FULL_SUBSCRIBERS: usize = 1_000;
 
 /// Events a second where time is measured.
 const PACE: u32 = 20;
+
+/// More than all can be told of, by little: what is taken in besides takes from what can be told.
+const TOO_MUCH: Pace = Pace { deliveries: 25, events: 100 };
 
 /// Subscribers whose memory is measured.
 const IDLE: usize = 10_000;
@@ -132,7 +135,7 @@ async fn measure_all(options: &Options) -> Result<()> {
         progress(&format!("run {run} of {} is done", options.runs));
     }
     if options.idle > 0 {
-        bench.idle().await?;
+        bench.idle(scratch.path()).await?;
         bench.routing().await?;
     }
     if options.stopped > 0 {
@@ -170,6 +173,8 @@ impl Bench<'_> {
             let raw = Peer::raw(rate, bytes).await?;
             peer::run_on(1)?;
             let mut crowd = Crowd::gather(raw.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
+            // What was sent while they gathered.
+            crowd.hear(Duration::from_secs(1)).await?;
             let measured = self.hear(&mut crowd, raw.process()?, async { Ok(()) }).await?;
             self.results.add("raw", rate, measured);
             drop(crowd);
@@ -201,16 +206,10 @@ impl Bench<'_> {
         Ok(bytes)
     }
 
-    /// Sends deliveries: as many as are taken, or at a pace.
+    /// Sends deliveries: more than all can be told of, or at a pace.
     async fn load(&self, rate: u32) -> Result<()> {
-        let (address, duration) = (self.gateway.address(), self.duration());
-        if rate == 0 {
-            let load = Load { events: 100, connections: 4, duration };
-            load.send(address, self.events, &self.identities).await?;
-        } else {
-            Load::send_at(address, self.events, &self.identities, rate, duration).await?;
-        }
-        Ok(())
+        let pace = if rate == 0 { TOO_MUCH } else { Pace::of_single(rate) };
+        Load::send_at(self.gateway.address(), self.events, &self.identities, pace, self.duration()).await
     }
 
     /// What a crowd hears while something is done for a while.
@@ -224,31 +223,40 @@ impl Bench<'_> {
         let (heard, done) = tokio::join!(crowd.hear(self.duration()), work);
         let spent = processor::of_process(process)?.saturating_sub(before);
         done?;
-        let Heard { messages, bytes, elapsed, mut latencies } = heard?;
-        latencies.sort_unstable();
+        let Heard { messages, bytes, elapsed, latencies } = heard?;
         if messages == 0 {
             bail!("nobody heard anything");
         }
         Ok(Measurement::new(messages, bytes, elapsed, spent, &latencies))
     }
 
-    /// What a subscriber takes who hears nothing.
-    async fn idle(&mut self) -> Result<()> {
-        progress("idle subscribers");
-        let process = self.gateway.process()?;
-        let before = peer::memory(process)?;
-        let nothing = |_| Some("0oanone".to_owned());
-        let crowd = Crowd::gather(self.gateway.address(), self.options.idle, OF_INSTANCE, nothing).await?;
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let after = peer::memory(process)?;
-        self.results.idle_bytes = Some((after.saturating_sub(before), crowd.len()));
-        drop(crowd);
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let before = peer::memory(process)?;
-        let streams = stream::open(self.gateway.address(), self.options.idle, OF_INSTANCE, "0oanone").await?;
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let after = peer::memory(process)?;
-        self.results.idle_stream_bytes = Some((after.saturating_sub(before), streams.len()));
+    /// What a subscriber takes who hears nothing: of a gateway that has had no other, and that knows some events.
+    async fn idle(&mut self, scratch: &Path) -> Result<()> {
+        for (name, is_stream) in [("idle-sockets", false), ("idle-streams", true)] {
+            progress(name);
+            let directory = scratch.join(name);
+            std::fs::create_dir(&directory)?;
+            peer::run_on(0)?;
+            let gateway = Gateway::start(&self.options.sluice, &directory).await?;
+            peer::run_on(1)?;
+            let (address, process) = (gateway.address(), gateway.process()?);
+            let warm_up = Load { events: 10, connections: 4, duration: Duration::from_secs(1) };
+            warm_up.send(address, self.events, &self.identities).await?;
+            let before = peer::memory(process)?;
+            if is_stream {
+                let streams = stream::open(address, self.options.idle, OF_INSTANCE, "0oanone").await?;
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                let bytes = peer::memory(process)?.saturating_sub(before);
+                self.results.idle_stream_bytes = Some((bytes, streams.len()));
+            } else {
+                let nothing = |_| Some("0oanone".to_owned());
+                let crowd = Crowd::gather(address, self.options.idle, OF_INSTANCE, nothing).await?;
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                let bytes = peer::memory(process)?.saturating_sub(before);
+                self.results.idle_bytes = Some((bytes, crowd.len()));
+            }
+            gateway.stop().await?;
+        }
         Ok(())
     }
 

@@ -35,6 +35,22 @@ pub(crate) struct Load {
     pub(crate) duration: Duration,
 }
 
+/// A load that does not ask how fast it is answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Deliveries a second.
+    pub(crate) deliveries: u32,
+    /// Events in each.
+    pub(crate) events: usize,
+}
+
+impl Pace {
+    /// So many deliveries a second of one event.
+    pub(crate) const fn of_single(deliveries: u32) -> Self {
+        Self { deliveries, events: 1 }
+    }
+}
+
 /// What came of a load.
 #[derive(Debug)]
 pub(crate) struct Answered {
@@ -91,7 +107,7 @@ impl Load {
 }
 
 impl Load {
-    /// Sends so many events a second, each by itself.
+    /// Sends so many deliveries a second, one after the other, of so many events each.
     ///
     /// # Errors
     /// Any answer but 200.
@@ -99,11 +115,12 @@ impl Load {
         address: SocketAddr,
         pool: &[ReceivedEvent],
         identities: &Rc<Identities>,
-        rate: u32,
+        pace: Pace,
         duration: Duration,
     ) -> Result<()> {
+        let Pace { deliveries: rate, events } = pace;
         let mut connection = Connection::open(address).await.context("could not connect to the gateway")?;
-        let mut delivery = Delivery::new(address, pool.iter().take(1))?;
+        let mut delivery = Delivery::new(address, pool.iter().cycle().take(events))?;
         let mut tick = interval(Duration::from_secs(1) / rate);
         let deadline = Instant::now() + duration;
         while Instant::now() < deadline {

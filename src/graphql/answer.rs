@@ -75,7 +75,7 @@ impl Answer {
     /// What a feed tells of an event.
     pub(super) fn told(told: Told) -> Self {
         Self {
-            json: JsonText::from_utf8(told.text),
+            json: JsonText::Shared(told.text),
             verdict: Verdict::Executed,
             position: told.errors.is_none().then_some(told.position),
             errors: told.errors.map_or_else(String::new, |errors| errors.to_string()),
@@ -86,7 +86,7 @@ impl Answer {
     pub(super) fn into_told(self, event: &SyncEvent) -> Told {
         let (position, stored_at) = (event.position, event.received_at);
         let errors = (!self.errors.is_empty()).then(|| self.errors.into());
-        Told { position, stored_at, text: self.json.into_bytes(), errors }
+        Told { position, stored_at, text: self.json.into_shared(), errors }
     }
 
     /// Where the executor says nothing, which it never should.

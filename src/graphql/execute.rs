@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
 use async_graphql::{Request, ValidationMode, Variables};
-use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
@@ -103,11 +102,36 @@ impl Asked {
 
 /// A subscription that runs.
 pub struct Subscription {
-    /// An answer for each event.
-    pub answers: BoxStream<'static, Answer>,
     /// How far it is, which moves on through events that do not match, too. Whoever takes the answers is told of it
     /// only what was told before.
     pub progress: Progress,
+    /// Its field's key in the answers.
+    key: String,
+    member: Member,
+    /// What went wrong after the answers that were taken.
+    failed: Option<Answer>,
+}
+
+impl Subscription {
+    /// Answers for the events that come next, at least one; waits until there is one.
+    ///
+    /// # Errors
+    /// The last answer, which has errors: whoever gets it resumes from the last event's position.
+    pub async fn next(&mut self) -> Result<Vec<Answer>, Answer> {
+        if let Some(failed) = self.failed.take() {
+            return Err(failed);
+        }
+        let told = self.member.next().await.map_err(|error| Answer::ended(&self.key, from_resume(&error)))?;
+        let mut answers: Vec<_> = told.into_iter().map(Answer::told).collect();
+        if let Some(at) = answers.iter().position(Answer::has_errors) {
+            answers.truncate(at + 1);
+            self.failed = answers.pop();
+        }
+        match self.failed.take_if(|_| answers.is_empty()) {
+            Some(failed) => Err(failed),
+            None => Ok(answers),
+        }
+    }
 }
 
 /// Why a request is no operation: a document that is not known, cannot be read or is too much, or one that names no
@@ -221,7 +245,7 @@ impl Graph {
         // A feed tells the events: what is resolved here ends as soon as the subscriber has joined it.
         let refused = self.0.schema.execute_stream(request).next().await;
         match member.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some((key, member)) => Ok(Subscription { answers: tell(key, member), progress }),
+            Some((key, member)) => Ok(Subscription { progress, key, member, failed: None }),
             None => Err(refused.map_or_else(Answer::nothing, |refused| Answer::new(refused, &document))),
         }
     }
@@ -246,23 +270,6 @@ impl Graph {
         };
         OnDemand { likeness, variables, tell: Arc::new(tell) }
     }
-}
-
-/// What a feed tells one of its subscribers. What went wrong is the last of it.
-fn tell(key: String, member: Member) -> BoxStream<'static, Answer> {
-    let batches = stream::unfold(Some((key, member)), |telling| async move {
-        let (key, mut member) = telling?;
-        match member.next().await {
-            Ok(batch) => {
-                let failed = batch.iter().position(|told| told.errors.is_some());
-                let through = failed.map_or(batch.len(), |at| at + 1);
-                let answers: Vec<_> = batch.into_iter().take(through).map(Answer::told).collect();
-                Some((answers, failed.is_none().then_some((key, member))))
-            }
-            Err(error) => Some((vec![Answer::ended(&key, from_resume(&error))], None)),
-        }
-    });
-    batches.flat_map(stream::iter).boxed()
 }
 
 impl Operation {

@@ -1,29 +1,49 @@
-//! JSON text that may be shared: many subscribers are sent the same bytes.
+//! JSON text that may be shared: many subscribers are sent the same.
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// A JSON text. Clones share its bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JsonText(Bytes);
+/// A JSON text.
+#[derive(Clone, Debug)]
+pub enum JsonText {
+    /// One's own.
+    Owned(String),
+    /// That of several; clones are the same one.
+    Shared(Arc<str>),
+}
 
 impl JsonText {
-    /// Bytes of which it is known that they are UTF-8.
-    pub(super) const fn from_utf8(bytes: Bytes) -> Self {
-        Self(bytes)
-    }
-
     /// Its bytes.
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        match self {
+            Self::Owned(text) => text.into(),
+            Self::Shared(text) => Bytes::copy_from_slice(text.as_bytes()),
+        }
+    }
+
+    /// The text, to be shared.
+    pub(super) fn into_shared(self) -> Arc<str> {
+        match self {
+            Self::Owned(text) => text.into(),
+            Self::Shared(text) => text,
+        }
     }
 }
 
+impl PartialEq for JsonText {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for JsonText {}
+
 impl From<String> for JsonText {
     fn from(text: String) -> Self {
-        Self(text.into())
+        Self::Owned(text)
     }
 }
 
@@ -31,8 +51,10 @@ impl Deref for JsonText {
     type Target = str;
 
     fn deref(&self) -> &str {
-        // It is only made of text.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        match self {
+            Self::Owned(text) => text,
+            Self::Shared(text) => text,
+        }
     }
 }
 

@@ -13,15 +13,14 @@ pub(super) use output::{EdgeList, EventList, WrittenEvent, columns_of_lists};
 
 use std::sync::Arc;
 
-use async_graphql::context::ContextBase;
-use async_graphql::parser::types::SelectionSet;
-use bytes::Bytes;
-
 use super::connection::encode_event_cursor;
 use super::node::NodeId;
 use super::print;
 use super::sync_event::Severity;
-use crate::event::{EventColumn, EventColumns, EventFields, EventOrderField, SyncEvent, Timestamp};
+use crate::event::{EventColumn, EventColumns, EventFields, EventOrderField, Timestamp};
+use crate::live::TellAtOnce;
+use async_graphql::context::ContextBase;
+use async_graphql::parser::types::SelectionSet;
 use plan::{Field, Scalar, Shape};
 
 /// In the data of a request whose events all take the ordinary way: one that selects some list of events twice, as what
@@ -119,7 +118,7 @@ impl EventWriter {
     }
 
     /// What a subscription whose field has this key in its answers is told of an event.
-    pub(super) fn into_teller(self, key: &str) -> Arc<dyn Fn(&SyncEvent) -> Bytes + Send + Sync> {
+    pub(super) fn into_teller(self, key: &str) -> TellAtOnce {
         let mut start = String::from("{\"data\":{");
         print::string(&mut start, key);
         start.push(':');

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
@@ -30,10 +29,13 @@ pub struct FeedRequest {
 #[derive(Clone)]
 pub enum Teller {
     /// From the event alone, when it comes.
-    AtOnce(Arc<dyn Fn(&SyncEvent) -> Bytes + Send + Sync>),
+    AtOnce(TellAtOnce),
     /// With what else must be read, when the first subscriber asks for it.
     OnDemand(TellOnDemand),
 }
+
+/// Tells an event from what it holds.
+pub type TellAtOnce = Arc<dyn Fn(&SyncEvent) -> Arc<str> + Send + Sync>;
 
 /// Tells an event with what else must be read.
 pub type TellOnDemand = Arc<dyn Fn(Arc<SyncEvent>) -> BoxFuture<'static, Told> + Send + Sync>;
@@ -52,7 +54,7 @@ pub struct Told {
     /// When it was stored.
     pub stored_at: Timestamp,
     /// What is told of it.
-    pub text: Bytes,
+    pub text: Arc<str>,
     /// What went wrong, if anything did: then nothing is told after it.
     pub errors: Option<Arc<str>>,
 }

@@ -75,7 +75,12 @@ impl Follower {
     }
 
     pub(super) fn tell_progress(&self) {
-        self.progress.set(self.at);
+        self.tell_progress_through(self.at);
+    }
+
+    /// The same, while some of what was read is still to be handed out.
+    pub(super) fn tell_progress_through(&self, position: Position) {
+        self.progress.set(position);
     }
 
     /// Whether what was read through a position has come to the era in which the log is known to end.

@@ -18,7 +18,7 @@ pub(super) struct Measures {
 #[derive(Debug)]
 pub(super) struct HandedOut {
     events: usize,
-    last: Position,
+    pub(super) last: Position,
     /// When the first of them was stored, if they came live.
     stored_at: Option<Timestamp>,
 }

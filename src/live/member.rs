@@ -1,5 +1,6 @@
 //! A subscriber of a feed: it reads its own way up to the feed, and from there on gets what all others get.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -19,11 +20,16 @@ pub struct Member {
     follower: Follower,
     feed: Membership,
     grown: watch::Receiver<()>,
+    /// What was read and is still to be handed out.
+    pending: VecDeque<Entry>,
     handed_out: Option<HandedOut>,
 }
 
 /// How many events are handed out at once.
-const BATCH: usize = 256;
+const BATCH: usize = 64;
+
+/// How many bytes of them, if it is more than one: others on the same socket have their turn then.
+const BATCH_BYTES: usize = 64 << 10;
 
 /// A subscriber's part in a feed, given back when it goes.
 #[derive(Debug)]
@@ -58,7 +64,13 @@ impl Live {
         };
         follower.tell_progress();
         progress.stands_with(&membership.feed, &self.router);
-        Ok(Member { follower, grown: membership.feed.grown(), feed: membership, handed_out: None })
+        Ok(Member {
+            follower,
+            grown: membership.feed.grown(),
+            feed: membership,
+            pending: VecDeque::new(),
+            handed_out: None,
+        })
     }
 }
 
@@ -71,15 +83,18 @@ impl Member {
     pub async fn next(&mut self) -> Result<Vec<Told>, ResumeError> {
         if let Some(handed_out) = self.handed_out.take() {
             self.feed.measures.delivered(&handed_out, self.feed.router.through());
+            if !self.pending.is_empty() {
+                self.follower.tell_progress_through(handed_out.last);
+                return Ok(self.hand_out(HandedOut::history).await);
+            }
         }
         loop {
             self.follower.tell_progress();
             self.grown.borrow_and_update();
             if let Some(entries) = self.take_from_feed() {
                 if !entries.is_empty() {
-                    let told = Entry::tell_all(entries).await;
-                    self.handed_out = HandedOut::live(&told);
-                    return Ok(told);
+                    self.pending = entries.into();
+                    return Ok(self.hand_out(HandedOut::live).await);
                 }
                 if self.grown.changed().await.is_err() {
                     std::future::pending::<()>().await;
@@ -89,13 +104,25 @@ impl Member {
             match self.follower.read_patiently(&self.feed.feed).await? {
                 Read::Entries(entries) if entries.is_empty() => {}
                 Read::Entries(entries) => {
-                    let told = Entry::tell_all(entries).await;
-                    self.handed_out = HandedOut::history(&told);
-                    return Ok(told);
+                    self.pending = entries.into();
+                    return Ok(self.hand_out(HandedOut::history).await);
                 }
                 Read::AtEnd => self.follower.wait().await,
             }
         }
+    }
+
+    /// Tells some of what was read.
+    async fn hand_out(&mut self, measured: fn(&[Told]) -> Option<HandedOut>) -> Vec<Told> {
+        let mut bytes = 0;
+        let fits = |entry: &&Entry| {
+            bytes += entry.size();
+            bytes <= BATCH_BYTES
+        };
+        let most = self.pending.iter().take(BATCH).take_while(fits).count().max(1);
+        let told = Entry::tell_all(self.pending.drain(..most.min(self.pending.len())).collect()).await;
+        self.handed_out = measured(&told);
+        told
     }
 
     /// What the feed has after this place; None where the feed does not reach it.

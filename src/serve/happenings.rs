@@ -1,7 +1,7 @@
 //! What happens to an operation that runs, for every transport that tells more than one answer.
 
+use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
-use futures_util::{Stream, StreamExt as _};
 
 use crate::graphql::{Answer, Graph, Operation, OperationKind, Subscription};
 use crate::live::Progress;
@@ -11,51 +11,50 @@ use crate::live::Progress;
 pub(super) enum Happening {
     /// It is a subscription, and waits for events from here on.
     Started(Progress),
-    /// It has an answer.
-    Next(Answer),
+    /// It has answers, at least one.
+    Next(Vec<Answer>),
     /// It is refused, or ends with errors: there is no more.
     Error(Answer),
     /// It is over.
     Complete,
 }
 
+/// How far an operation is.
+#[expect(clippy::large_enum_variant, reason = "most are followed, for long")]
+enum State {
+    New(Graph, Box<Operation>),
+    Following(Subscription),
+    Answered,
+    Over,
+}
+
 /// Runs an operation: it goes on as far as what happens is asked for, and ends when the stream is dropped.
 pub(super) fn run(graph: &Graph, operation: Operation) -> BoxStream<'static, Happening> {
-    let graph = graph.clone();
-    if operation.kind != OperationKind::Subscription {
-        return stream::once(async move { only(graph.execute(operation).await) }).flat_map(stream::iter).boxed();
-    }
-    let started = stream::once(async move { graph.subscribe(operation).await });
-    started
-        .flat_map(|started| match started {
-            Ok(Subscription { answers, progress }) => follow(answers, progress).boxed(),
-            Err(refused) => stream::once(std::future::ready(Happening::Error(refused))).boxed(),
-        })
-        .boxed()
+    stream::unfold(State::New(graph.clone(), Box::new(operation)), advance).boxed()
 }
 
-/// The only answer of a query or a mutation, and its end. Errors of single fields are part of the answer.
-fn only(answer: Answer) -> Vec<Happening> {
-    if answer.is_request_error() {
-        vec![Happening::Error(answer)]
-    } else {
-        vec![Happening::Next(answer), Happening::Complete]
-    }
-}
-
-fn follow(answers: BoxStream<'static, Answer>, progress: Progress) -> impl Stream<Item = Happening> + Send {
-    let answers = answers.map(Some).chain(stream::once(std::future::ready(None)));
-    let told = answers.scan(false, |failed, answer| {
-        let happening = match answer {
-            Some(answer) if answer.has_errors() => {
-                *failed = true;
-                Some(Happening::Error(answer))
+async fn advance(state: State) -> Option<(Happening, State)> {
+    Some(match state {
+        State::New(graph, operation) if operation.kind == OperationKind::Subscription => {
+            match graph.subscribe(*operation).await {
+                Ok(subscription) => (Happening::Started(subscription.progress.clone()), State::Following(subscription)),
+                Err(refused) => (Happening::Error(refused), State::Over),
             }
-            Some(answer) => Some(Happening::Next(answer)),
-            None if *failed => None,
-            None => Some(Happening::Complete),
-        };
-        std::future::ready(happening)
-    });
-    stream::once(std::future::ready(Happening::Started(progress))).chain(told)
+        }
+        State::New(graph, operation) => {
+            let answer = graph.execute(*operation).await;
+            // Errors of single fields are part of the answer.
+            if answer.is_request_error() {
+                (Happening::Error(answer), State::Over)
+            } else {
+                (Happening::Next(vec![answer]), State::Answered)
+            }
+        }
+        State::Following(mut subscription) => match subscription.next().await {
+            Ok(answers) => (Happening::Next(answers), State::Following(subscription)),
+            Err(last) => (Happening::Error(last), State::Over),
+        },
+        State::Answered => (Happening::Complete, State::Over),
+        State::Over => return None,
+    })
 }

@@ -121,7 +121,7 @@ impl Streams {
             write_timeout: self.write_timeout,
         };
         let subscribers = self.subscribers.clone();
-        tokio::spawn(async move {
+        self.subscribers.spawn(async move {
             metrics::gauge!("sluice_streams").increment(1);
             if let Told::TooSlow = teller.tell(first, subscribers).await {
                 metrics::counter!("sluice_streams_cut_total").increment(1);
@@ -225,9 +225,11 @@ impl Teller {
                 self.write_beat();
                 return true;
             }
-            Happening::Next(answer) => {
-                self.told = answer.position.or(self.told);
-                self.stream_type.write_answer(&mut self.out, &answer);
+            Happening::Next(answers) => {
+                for answer in answers {
+                    self.told = answer.position.or(self.told);
+                    self.stream_type.write_answer(&mut self.out, &answer);
+                }
                 return true;
             }
             Happening::Error(answer) => self.stream_type.write_answer(&mut self.out, &answer),

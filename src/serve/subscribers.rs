@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +21,8 @@ pub struct Subscribers {
     sockets: Room,
     streams: Room,
     tracker: TaskTracker,
+    /// Where they are told what happens.
+    delivery: Handle,
     stop: CancellationToken,
     departure: Arc<Departure>,
 }
@@ -57,15 +60,22 @@ impl NoPlace {
 }
 
 impl Subscribers {
-    /// Room for as many as the options say, until `stop`.
-    pub fn new(options: &ServeOptions, stop: CancellationToken) -> Self {
+    /// Room for as many as the options say, until `stop`. They are told what happens on a runtime that may be another
+    /// than that of requests.
+    pub fn new(options: &ServeOptions, delivery: Handle, stop: CancellationToken) -> Self {
         Self {
             sockets: Room::new("sockets", options.sockets, options.sockets_per_client),
             streams: Room::new("streams", options.streams, options.streams_per_client),
             tracker: TaskTracker::new(),
+            delivery,
             stop,
             departure: Arc::new(Departure { spread: options.drain, all: OnceLock::new(), told: AtomicU32::new(0) }),
         }
+    }
+
+    /// Has somebody be told what happens.
+    pub(super) fn spawn(&self, telling: impl Future<Output = ()> + Send + 'static) {
+        drop(self.delivery.spawn(telling));
     }
 
     /// Waits until all have left.

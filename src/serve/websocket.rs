@@ -7,6 +7,7 @@ mod message;
 mod operations;
 mod protocol;
 mod transport;
+mod woken;
 
 use std::sync::Arc;
 
@@ -71,8 +72,9 @@ fn accept(context: Context, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Res
         .read_buffer_size(READ_BUFFER)
         .max_message_size(context.options.query_body_bytes)
         .max_frame_size(context.options.query_body_bytes);
-    Ok(upgrade.on_upgrade(move |socket| {
-        async move {
+    let subscribers = context.subscribers.clone();
+    Ok(upgrade.on_upgrade(async move |socket| {
+        let conversation = async move {
             metrics::gauge!("sluice_sockets").increment(1);
             match protocol {
                 Some(protocol) => Connection::new(socket, protocol, context, viewer).run().await,
@@ -80,7 +82,7 @@ fn accept(context: Context, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Res
             }
             metrics::gauge!("sluice_sockets").decrement(1);
             drop(place);
-        }
-        .instrument(span)
+        };
+        subscribers.spawn(conversation.instrument(span));
     }))
 }

@@ -21,7 +21,7 @@ pub(super) struct Heard {
     /// Of one message.
     pub(super) bytes: usize,
     pub(super) elapsed: Duration,
-    /// From when an event was stored, or a frame made, to its receipt; of some of the messages.
+    /// From when an event was stored, or a frame made, to its receipt; of some of the messages, the shortest first.
     pub(super) latencies: Vec<Duration>,
 }
 
@@ -92,6 +92,7 @@ impl Crowd {
             })
             .await?;
         heard.elapsed = started.elapsed();
+        heard.latencies.sort_unstable();
         Ok(heard)
     }
 }

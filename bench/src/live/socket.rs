@@ -31,6 +31,10 @@ pub(super) enum Frame<'f> {
 /// How much is read at once: many subscribers share the client's memory.
 const READ: usize = 64 << 10;
 
+/// How a message ends that asks for a sign of life, and the answer.
+const PING: &[u8] = br#""type":"ping"}"#;
+const PONG: &[u8] = br#"{"type":"pong"}"#;
+
 /// How much the system takes for a narrow one, in bytes.
 const NARROW: u32 = 16 << 10;
 
@@ -132,19 +136,20 @@ impl Socket {
     /// Reads what is there, and counts the messages in it; waits until there is something.
     pub(super) async fn count(&mut self, each: &mut impl FnMut(&[u8])) -> Result<()> {
         self.read_more().await?;
-        let mut pings = Vec::new();
+        let mut pongs = Vec::new();
         while let Some((kind, start, end)) = whole_frame(&self.unread[self.at..]) {
             let payload = &self.unread[self.at + start..self.at + end];
             match kind {
+                0x1 if payload.ends_with(PING) => pongs.push((0x81, PONG.to_vec())),
                 0x1 => each(payload),
-                0x9 => pings.push(payload.to_vec()),
+                0x9 => pongs.push((0x8a, payload.to_vec())),
                 0x8 => bail!("the server closes: {payload:?}"),
                 _ => {}
             }
             self.at += end;
         }
-        for ping in pings {
-            self.send_frame(0x8a, &ping).await?;
+        for (kind, pong) in pongs {
+            self.send_frame(kind, &pong).await?;
         }
         Ok(())
     }

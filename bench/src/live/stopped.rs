@@ -9,7 +9,7 @@ use super::crowd::{Crowd, Heard};
 use super::follower::{Follower, LARGE};
 use super::table::Stopped;
 use super::{Bench, peer};
-use crate::load::Load;
+use crate::load::{Load, Pace};
 use crate::report::{millis, percentile, progress};
 
 /// One of how many subscribers stops.
@@ -31,7 +31,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
         others.push(Follower::narrow(address, LARGE).await?);
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let load = |duration| Load::send_at(address, bench.events, &bench.identities, PACE, duration);
+    let load = |duration| Load::send_at(address, bench.events, &bench.identities, Pace::of_single(PACE), duration);
 
     let deadline = Instant::now() + BEFORE + Duration::from_secs(1);
     let all_read = try_join_all(others.iter_mut().map(|follower| follower.read_until(deadline)));

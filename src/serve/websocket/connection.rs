@@ -1,10 +1,14 @@
 //! One socket, from `connection_init` to its close.
 
+use std::future::poll_fn;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
+use futures_util::future::poll_immediate;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, interval_at, sleep, timeout};
@@ -15,17 +19,27 @@ use super::close::Close;
 use super::message::ClientMessage;
 use super::operations::Operations;
 use super::protocol::Protocol;
+use super::woken::Woken;
 use crate::auth::Viewer;
 use crate::graphql::{Answer, GraphRequest};
 
-/// How many answers are written before they are sent together.
-const BATCH: usize = 64;
+/// How much of what happened is written before it is sent.
+const BATCH: usize = 4;
 
 /// How long the client's answer to a close is waited for.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The same of a client that reads too slowly, and has to read all that is on its way before it sees the close.
 const SLOW_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a socket waits for.
+enum Next {
+    Received(Option<Result<Message, axum::Error>>),
+    Happened(Arc<str>, Happening),
+    Ping,
+    InitTimeout,
+    Dismissed,
+}
 
 /// One client's socket.
 pub(super) struct Connection {
@@ -67,13 +81,33 @@ impl Connection {
         tokio::pin!(init_deadline);
         let period = self.context.options.ping_interval;
         let mut ping = interval_at(Instant::now() + period, period);
+        let woken = Woken::default();
         loop {
-            let flow = tokio::select! {
-                received = self.socket.next() => self.receive(received).await,
-                (id, happening) = self.operations.next() => self.tell(&id, happening).await,
-                () = &mut init_deadline, if self.viewer.is_none() => Flow::Break(Some(Close::INIT_TIMEOUT)),
-                _ = ping.tick(), if self.viewer.is_some() => self.ping().await,
-                () = &mut dismissed => Flow::Break(Some(Close::RESTARTING)),
+            let next = poll_fn(|context| {
+                // What mostly happens comes last: who tells much still listens.
+                let other = woken.poll(context, |context| {
+                    if dismissed.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(Next::Dismissed);
+                    }
+                    if self.viewer.is_none() && init_deadline.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(Next::InitTimeout);
+                    }
+                    if self.viewer.is_some() && ping.poll_tick(context).is_ready() {
+                        return Poll::Ready(Next::Ping);
+                    }
+                    self.socket.poll_next_unpin(context).map(Next::Received)
+                });
+                match other {
+                    Poll::Ready(next) => Poll::Ready(next),
+                    Poll::Pending => self.operations.poll(context).map(|(id, happening)| Next::Happened(id, happening)),
+                }
+            });
+            let flow = match next.await {
+                Next::Dismissed => Flow::Break(Some(Close::RESTARTING)),
+                Next::InitTimeout => Flow::Break(Some(Close::INIT_TIMEOUT)),
+                Next::Ping => self.ping().await,
+                Next::Received(received) => self.receive(received).await,
+                Next::Happened(id, happening) => self.tell(&id, happening).await,
             };
             if let Flow::Break(end) = flow {
                 return end;
@@ -178,19 +212,28 @@ impl Connection {
             if told.is_break() {
                 return told;
             }
-            let Some((id, happening)) = self.operations.next().now_or_never() else { break };
+            let next = poll_fn(|context| self.operations.poll(context));
+            let Some((id, happening)) = next.now_or_never() else { break };
             told = self.tell_one(&id, happening).await;
         }
         if told.is_break() { told } else { self.write(Write::Flush).await }
     }
 
+    /// Writes what happened to an operation.
     async fn tell_one(&mut self, id: &str, happening: Happening) -> Flow {
         let text = match happening {
             Happening::Started(progress) => {
                 self.operations.started(id, progress);
                 return Flow::Continue(());
             }
-            Happening::Next(answer) => self.protocol.next(id, &answer.json),
+            Happening::Next(answers) => {
+                for answer in answers {
+                    if let gone @ Flow::Break(_) = self.feed(self.protocol.next(id, &answer.json)).await {
+                        return gone;
+                    }
+                }
+                return Flow::Continue(());
+            }
             Happening::Error(answer) => {
                 self.operations.end(id);
                 self.protocol.error(id, &answer.errors)
@@ -220,7 +263,13 @@ impl Connection {
                 Write::Flush => self.socket.flush().await,
             }
         };
-        match timeout(self.context.options.write_timeout, written).await {
+        tokio::pin!(written);
+        // Mostly it is done at once, and needs no timer.
+        let done = match poll_immediate(&mut written).await {
+            Some(done) => Ok(done),
+            None => timeout(self.context.options.write_timeout, written).await,
+        };
+        match done {
             Ok(Ok(())) => Flow::Continue(()),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a socket broke");

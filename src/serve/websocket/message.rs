@@ -72,19 +72,14 @@ impl RawMessage {
 
 /// A message with an operation's id.
 pub(super) fn of_operation(kind: &str, id: &str) -> String {
-    head(kind, id) + "}"
+    [r#"{"type":""#, kind, r#"","id":"#, &quoted(id), "}"].concat()
 }
 
 /// A message with an operation's id and a payload, which is JSON already.
 pub(super) fn with_payload(kind: &str, id: &str, payload: &str) -> String {
-    let mut message = head(kind, id);
-    message.reserve(payload.len() + 12);
-    message.push_str(",\"payload\":");
-    message.push_str(payload);
-    message.push('}');
-    message
+    [r#"{"type":""#, kind, r#"","id":"#, &quoted(id), r#","payload":"#, payload, "}"].concat()
 }
 
-fn head(kind: &str, id: &str) -> String {
-    format!(r#"{{"type":"{kind}","id":{}"#, Value::from(id))
+fn quoted(id: &str) -> String {
+    Value::from(id).to_string()
 }
