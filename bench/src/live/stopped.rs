@@ -30,13 +30,14 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
     for _ in 0..some {
         others.push(Follower::narrow(address, LARGE).await?);
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    readers.settle().await?;
     let load = |duration| Load::send_at(address, bench.events, &bench.identities, Pace::of_single(PACE), duration);
 
     let deadline = Instant::now() + BEFORE + Duration::from_secs(1);
     let all_read = try_join_all(others.iter_mut().map(|follower| follower.read_until(deadline)));
     let (before, read, sent) = tokio::join!(readers.hear(BEFORE), all_read, load(BEFORE));
     let before = read.and(sent).and(before)?;
+    readers.settle().await?;
 
     let process = bench.gateway.process()?;
     let memory = peer::memory(process)?;
