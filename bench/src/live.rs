@@ -113,11 +113,6 @@ async fn measure_all(options: &Options) -> Result<()> {
     progress("starting the gateway");
     let gateway = Gateway::start(&options.sluice, scratch.path()).await?;
     let cluster = Cluster::of(&scratch.path().join("gateway")).await?;
-    let mut peers = Vec::new();
-    for name in ["mercurius", "graphql-ws"] {
-        let started = Peer::node(&options.peers.join(name), cluster.url(), scratch.path()).await;
-        peers.extend(started.with_context(|| name)?.map(|peer| (name, peer)));
-    }
     peer::run_on(1)?;
     let mut bench = Bench {
         options,
@@ -125,7 +120,7 @@ async fn measure_all(options: &Options) -> Result<()> {
         events: &events,
         gateway: &gateway,
         cluster,
-        peers: &peers,
+        scratch: scratch.path(),
         results: Results::default(),
     };
     let warm_up = Load { events: 10, connections: 4, duration: Duration::from_secs(1) };
@@ -135,7 +130,7 @@ async fn measure_all(options: &Options) -> Result<()> {
         progress(&format!("run {run} of {} is done", options.runs));
     }
     if options.idle > 0 {
-        bench.idle(scratch.path()).await?;
+        bench.idle().await?;
         bench.routing().await?;
     }
     if options.stopped > 0 {
@@ -157,7 +152,7 @@ struct Bench<'a> {
     events: &'a [sluice::event::ReceivedEvent],
     gateway: &'a Gateway,
     cluster: Cluster,
-    peers: &'a [(&'static str, Peer)],
+    scratch: &'a Path,
     results: Results,
 }
 
@@ -180,12 +175,18 @@ impl Bench<'_> {
             drop(crowd);
             raw.stop().await?;
         }
-        for (name, peer) in self.peers {
+        for name in ["mercurius", "graphql-ws"] {
             for rate in [0, PACE] {
+                // Only while it is measured: it reads what the gateway stores, whether anybody subscribes or not.
+                peer::run_on(0)?;
+                let started = Peer::node(&self.options.peers.join(name), self.cluster.url(), self.scratch).await;
+                peer::run_on(1)?;
+                let Some(peer) = started.context(name)? else { break };
                 let mut crowd = Crowd::gather(peer.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
-                crowd.settle().await?;
                 let measured = self.hear(&mut crowd, peer.process()?, self.load(rate)).await?;
                 self.results.add(name, rate, measured);
+                drop(crowd);
+                peer.stop().await?;
             }
         }
         Ok(())
@@ -231,10 +232,10 @@ impl Bench<'_> {
     }
 
     /// What a subscriber takes who hears nothing: of a gateway that has had no other, and that knows some events.
-    async fn idle(&mut self, scratch: &Path) -> Result<()> {
+    async fn idle(&mut self) -> Result<()> {
         for (name, is_stream) in [("idle-sockets", false), ("idle-streams", true)] {
             progress(name);
-            let directory = scratch.join(name);
+            let directory = self.scratch.join(name);
             std::fs::create_dir(&directory)?;
             peer::run_on(0)?;
             let gateway = Gateway::start(&self.options.sluice, &directory).await?;

@@ -115,6 +115,18 @@ impl Entry {
         }
     }
 
+    /// What is told, where nothing is still to be told.
+    pub(super) fn all_told(entries: Vec<Self>) -> Result<Vec<Told>, Vec<Self>> {
+        if entries.iter().any(|entry| matches!(entry, Self::Due(_))) {
+            return Err(entries);
+        }
+        let told = entries.into_iter().filter_map(|entry| match entry {
+            Self::Told(told) => Some(told),
+            Self::Due(_) => None,
+        });
+        Ok(told.collect())
+    }
+
     /// Tells what is still to be told, several at once, so that what they need is read together.
     pub(super) async fn tell_all(entries: Vec<Self>) -> Vec<Told> {
         const AT_ONCE: usize = 32;

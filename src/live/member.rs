@@ -101,7 +101,8 @@ impl Member {
                 }
                 continue;
             }
-            match self.follower.read_patiently(&self.feed.feed).await? {
+            // Boxed, as it is large, and most subscribers wait for their feed.
+            match Box::pin(self.follower.read_patiently(&self.feed.feed)).await? {
                 Read::Entries(entries) if entries.is_empty() => {}
                 Read::Entries(entries) => {
                     self.pending = entries.into();
@@ -120,7 +121,11 @@ impl Member {
             bytes <= BATCH_BYTES
         };
         let most = self.pending.iter().take(BATCH).take_while(fits).count().max(1);
-        let told = Entry::tell_all(self.pending.drain(..most.min(self.pending.len())).collect()).await;
+        let entries: Vec<_> = self.pending.drain(..most.min(self.pending.len())).collect();
+        let told = match Entry::all_told(entries) {
+            Ok(told) => told,
+            Err(entries) => Box::pin(Entry::tell_all(entries)).await,
+        };
         self.handed_out = measured(&told);
         told
     }

@@ -36,13 +36,14 @@ pub(super) fn run(graph: &Graph, operation: Operation) -> BoxStream<'static, Hap
 async fn advance(state: State) -> Option<(Happening, State)> {
     Some(match state {
         State::New(graph, operation) if operation.kind == OperationKind::Subscription => {
-            match graph.subscribe(*operation).await {
+            // Boxed, as it is large and soon over, while what follows lives for long and there is much of it.
+            match Box::pin(graph.subscribe(*operation)).await {
                 Ok(subscription) => (Happening::Started(subscription.progress.clone()), State::Following(subscription)),
                 Err(refused) => (Happening::Error(refused), State::Over),
             }
         }
         State::New(graph, operation) => {
-            let answer = graph.execute(*operation).await;
+            let answer = Box::pin(graph.execute(*operation)).await;
             // Errors of single fields are part of the answer.
             if answer.is_request_error() {
                 (Happening::Error(answer), State::Over)
