@@ -155,8 +155,9 @@ impl Lending {
     /// The connection that was used last, where it still lives; else a new one.
     async fn session(&self, planning: Planning) -> Result<Session, Error> {
         while let Some(mut idle) = self.take_idle(planning) {
-            if idle.since.elapsed() < TRUSTED || idle.session.connection.ping().await.is_ok() {
-                return idle.session.planning(planning).await;
+            let lives = idle.since.elapsed() < TRUSTED || idle.session.connection.ping().await.is_ok();
+            if lives && let Ok(session) = idle.session.planning(planning).await {
+                return Ok(session);
             }
         }
         loop {

@@ -171,6 +171,11 @@ async fn history(address: SocketAddr, filter: &Value, after: u64, head: usize) -
         let body = json!({"query": query, "variables": {"filter": filter, "before": before}});
         let request = client.post(format!("http://{address}/graphql")).header("content-type", "application/json");
         let answer: Value = request.body(body.to_string()).send().await.unwrap().json().await.unwrap();
+        if answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE" {
+            // Its connection was broken: whoever asks is told to try again.
+            sleep(Duration::from_millis(50)).await;
+            continue;
+        }
         let page = &answer["data"]["syncEvents"];
         let nodes = page["nodes"].as_array().unwrap_or_else(|| panic!("{answer}"));
         places.extend(nodes.iter().map(place).take_while(|place| *place > after));
