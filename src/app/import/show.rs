@@ -52,6 +52,7 @@ fn bar(total: Option<u64>) -> ProgressBar {
         None => (ProgressBar::new_spinner(), "{spinner} {bytes}, {msg}"),
     };
     bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+        .with_message("0 events")
 }
 
 async fn show(bar: Option<ProgressBar>, progress: Arc<Progress>, total: Option<u64>) {
