@@ -15,7 +15,8 @@ use crate::event::{Filter, Position, SyncEvent, Timestamp};
 /// What a feed is: which events, and how each of them is told.
 #[derive(Clone)]
 pub struct FeedRequest {
-    /// The same text for whoever wants the same events told the same way.
+    /// The same text for whoever wants the same events told the same way. Once readers differ in what they may see, that
+    /// is part of it.
     pub key: String,
     /// Which events.
     pub filter: Filter,
@@ -80,8 +81,13 @@ impl fmt::Debug for Due {
 }
 
 impl Due {
+    /// What is told. What went wrong is not kept: who comes back for the event has it told anew.
     async fn told(&self) -> Told {
-        self.told.get_or_init(|| (self.tell)(Arc::clone(&self.event))).await.clone()
+        let told = self.told.get_or_try_init(|| async {
+            let told = (self.tell)(Arc::clone(&self.event)).await;
+            if told.errors.is_none() { Ok(told) } else { Err(told) }
+        });
+        told.await.map_or_else(|failed| failed, Told::clone)
     }
 }
 

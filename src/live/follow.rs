@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::feed::{Entry, Feed};
+use super::feed::{Entry, Feed, FeedRequest};
 use super::history::Stretch;
 use super::{Live, Progress};
 use crate::event::{Position, SyncEvent};
@@ -191,7 +191,7 @@ impl Follower {
         after: Position,
         size: usize,
     ) -> Result<(Vec<Arc<SyncEvent>>, Position), StoreError> {
-        let super::FeedRequest { filter, with_details, .. } = &feed.request;
+        let FeedRequest { filter, with_details, .. } = &feed.request;
         let read = {
             // Those who catch up leave the database to others, too.
             let _turn = self.live.catching_up.acquire().await;

@@ -114,7 +114,8 @@ impl Store {
         .bind(first.from.date_time())
         .bind(offered)
         .bind(last.until.date_time())
-        .fetch_all(&self.reads)
+        // An hour is counted in another way than years.
+        .fetch_all(&self.reads.planned_for_values())
         .await?;
         let mut counts = vec![StretchCount::default(); stretches.len()];
         for (ordinal, events, missed_by_hooks) in rows {

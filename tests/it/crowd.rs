@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::consistency::check_log;
@@ -167,11 +167,12 @@ async fn history(address: SocketAddr, filter: &Value, after: u64, head: usize) -
                  { nodes { position } pageInfo { hasNextPage endCursor } } }";
     let client = Client::builder().no_proxy().build().unwrap();
     let (mut places, mut before) = (Vec::new(), Value::Null);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let body = json!({"query": query, "variables": {"filter": filter, "before": before}});
         let request = client.post(format!("http://{address}/graphql")).header("content-type", "application/json");
         let answer: Value = request.body(body.to_string()).send().await.unwrap().json().await.unwrap();
-        if answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE" {
+        if answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE" && Instant::now() < deadline {
             // Its connection was broken: whoever asks is told to try again.
             sleep(Duration::from_millis(50)).await;
             continue;

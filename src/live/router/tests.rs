@@ -2,11 +2,12 @@
 
 use std::sync::atomic::AtomicUsize;
 
+use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::*;
 use crate::event::{Details, Entity, IngestSource, Occurrence, Timestamp};
-use crate::live::feed::{Entry, Teller};
+use crate::live::feed::{Entry, Teller, Told};
 
 fn event(position: i64, instance: &str, application: Option<&str>, event_type: &str) -> Arc<SyncEvent> {
     let moment = Timestamp::now();
@@ -133,4 +134,25 @@ fn what_feeds_hold_is_bounded_together() {
     assert_eq!(router.usage().bytes, 0);
     assert!(feeds[0].after(Position::new(100), 10).is_none());
     assert_eq!(positions(feeds[0].after(Position::new(1000), 10)), Some(vec![]));
+}
+
+#[tokio::test]
+async fn what_went_wrong_is_told_anew_to_who_comes_back() {
+    let router = router(Position::START, 1 << 20);
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let tell = Arc::new(move |event: Arc<SyncEvent>| {
+        let errors = (counted.fetch_add(1, Ordering::Relaxed) == 0).then(|| "[]".into());
+        let (position, stored_at) = (event.position, event.received_at);
+        std::future::ready(Told { position, stored_at, text: "{}".into(), errors }).boxed()
+    });
+    let teller = Teller::OnDemand(tell);
+    let feed = router.join(FeedRequest { key: "k".into(), filter: Filter::default(), teller, with_details: false });
+    router.route(&[event(1, "0oa1", None, "a")], Position::new(1));
+    let told = async || Entry::tell_all(feed.after(Position::START, 1).unwrap()).await.pop().unwrap();
+    // Told together with others, it is tried again at once; what is good is kept.
+    assert!(told().await.errors.is_none());
+    assert_eq!(tries.load(Ordering::Relaxed), 2);
+    assert!(told().await.errors.is_none());
+    assert_eq!(tries.load(Ordering::Relaxed), 2);
 }
