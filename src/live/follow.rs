@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::feed::{Entry, Feed, FeedRequest};
 use super::history::Stretch;
@@ -24,6 +24,9 @@ pub(super) struct Follower {
     grown: watch::Receiver<Position>,
 }
 
+/// How long the window may take to learn of a commit of this gateway's.
+const LEARNING: Duration = Duration::from_secs(1);
+
 /// How many positions of the window are gone through at once.
 const STRETCH: u16 = 256;
 
@@ -39,12 +42,21 @@ impl Live {
     /// # Errors
     /// The position cannot be resumed from.
     pub(super) async fn follow(&self, after: Option<Position>, progress: Progress) -> Result<Follower, ResumeError> {
-        let grown = self.window.through();
+        let mut grown = self.window.through();
         let (at, era) = match after {
             Some(after) => (after, self.log.check_resume(after).await?),
-            None => (*grown.borrow(), Position::START),
+            None => (self.now(&mut grown).await, Position::START),
         };
         Ok(Follower { live: self.clone(), progress, at, era, grown })
+    }
+
+    /// Where the log ends now: what this gateway has acknowledged before is not news, though the window may be about to
+    /// learn of it.
+    async fn now(&self, grown: &mut watch::Receiver<Position>) -> Position {
+        let head = *self.log.known_head().borrow();
+        let is_there = timeout(LEARNING, grown.wait_for(|through| *through >= head)).await;
+        // A database that was replaced by an older one ends before.
+        if is_there.is_ok_and(|learnt| learnt.is_ok()) { head } else { *grown.borrow() }
     }
 }
 
@@ -178,7 +190,7 @@ impl Follower {
         if through == self.at {
             // Beyond the end of the log that the window knows, or at its end just before the window learns of it.
             self.era = self.live.log.check_resume(self.at).await?;
-            _ = tokio::time::timeout(Duration::from_millis(100), self.grown.changed()).await;
+            _ = timeout(Duration::from_millis(100), self.grown.changed()).await;
         }
         self.at = through;
         Ok(self.entries(feed, &events))
