@@ -92,16 +92,18 @@ impl Writer {
 
     /// What waits, as far as it can share a commit. None when nobody appends any more.
     async fn next_group(&self, inbox: &Inbox, left_over: &mut Option<Waiting>) -> Option<Group> {
-        let mut inbox = inbox.lock().await;
-        let first = match left_over.take() {
-            Some(waiting) => waiting,
-            None => inbox.recv().await?,
+        let (first, mut inbox) = if let Some(waiting) = left_over.take() {
+            // Another writer has the inbox for as long as nothing comes: what is here must not wait for that.
+            (waiting, inbox.try_lock().ok())
+        } else {
+            let mut inbox = inbox.lock().await;
+            (inbox.recv().await?, Some(inbox))
         };
         let mut group = Group::new(first.request.source);
         group.add(first);
         while group.cursor.is_none()
             && group.events.len() < self.options.group_events
-            && let Ok(waiting) = inbox.try_recv()
+            && let Some(Ok(waiting)) = inbox.as_mut().map(|inbox| inbox.try_recv())
         {
             if waiting.request.source != group.source || waiting.cursor.is_some() {
                 *left_over = Some(waiting);

@@ -1,12 +1,16 @@
 //! Appending events alone and together: two ways into the database, one result.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sluice::event::{IngestSource, ReceivedEvent, Timestamp};
+use sluice::log::{AppendRequest, Log, LogOptions};
 use sluice::okta::read_event;
 use sluice::store::{Appended, DeliveryRecord, NewEvent, Store};
 use sqlx::AssertSqlSafe;
 use time::macros::date;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::database::TestDatabase;
@@ -49,6 +53,21 @@ async fn an_event_leaves_the_same_rows_alone_and_together_with_another() {
         let (alone, together) = (rows(&alone, table).await, rows(&together, table).await);
         assert_eq!(alone, together, "{table}");
         assert_ne!(alone.is_empty(), table != "rejected", "{table}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_by_different_ways_at_once_waits_for_nothing_else() {
+    let database = TestDatabase::new().await;
+    let log = Log::open(database.store(), &LogOptions::default()).await.unwrap();
+    for round in 0..20 {
+        // Too different to share a commit: one of them is left to a writer that has just taken the other.
+        let appends = [IngestSource::EventHook, IngestSource::SystemLog, IngestSource::Workflows].map(|source| {
+            let events = vec![new_event("acme", &sync_event("ways"), None)];
+            log.append(AppendRequest { source, events, deliveries: Vec::new() })
+        });
+        let all = timeout(Duration::from_secs(10), futures_util::future::try_join_all(appends)).await;
+        assert_eq!(all.unwrap_or_else(|_| panic!("round {round} hangs")).unwrap().len(), 3);
     }
 }
 
