@@ -9,20 +9,17 @@ use sluice::store::{Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use time::Date;
 
+const EMPTY: &str = "TRUNCATE sync_event, sync_event_raw, arrival, delivery";
+
+/// How many events all three tables hold.
+const STORED: &str = "SELECT count(*) FROM arrival JOIN sync_event USING (published, position) \
+                      JOIN sync_event_raw USING (published, position)";
+
 /// The cluster that a gateway keeps running in its data directory.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     url: String,
     connection: PgConnection,
-}
-
-/// What the gateway's log holds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LogSize {
-    /// Events.
-    pub(crate) events: i64,
-    /// Bytes of its database.
-    pub(crate) bytes: i64,
 }
 
 impl Cluster {
@@ -64,12 +61,16 @@ impl Cluster {
         Ok(u64::try_from(head)?)
     }
 
-    /// What the gateway has stored.
-    pub(crate) async fn log_size(&mut self) -> Result<LogSize> {
-        let (events, bytes) = sqlx::query_as("SELECT count(*), pg_database_size(current_database()) FROM arrival")
-            .fetch_one(&mut self.connection)
-            .await?;
-        Ok(LogSize { events, bytes })
+    /// How many events the gateway has stored.
+    pub(crate) async fn stored(&mut self) -> Result<i64> {
+        Ok(sqlx::query_scalar(STORED).fetch_one(&mut self.connection).await?)
+    }
+
+    /// Empties the gateway's log behind its back, as [`Reference::empty`] does with the reference's: an index that has
+    /// grown costs more than an empty one, so what is compared has to start alike. Positions go on.
+    pub(crate) async fn empty_log(&mut self) -> Result<()> {
+        sqlx::query(EMPTY).execute(&mut self.connection).await?;
+        Ok(())
     }
 
     /// Writes out what is dirty, so that no measurement pays for the one before.
@@ -131,15 +132,13 @@ impl Reference {
 
     /// Empties its tables: every reference starts from nothing.
     pub(crate) async fn empty(&mut self) -> Result<()> {
-        sqlx::query("TRUNCATE sync_event, sync_event_raw, arrival").execute(&mut self.connection).await?;
+        sqlx::query(EMPTY).execute(&mut self.connection).await?;
         Ok(())
     }
 
     /// How many events all three tables hold.
     pub(crate) async fn stored(&mut self) -> Result<i64> {
-        let joined = "SELECT count(*) FROM arrival JOIN sync_event USING (published, position) \
-                      JOIN sync_event_raw USING (published, position)";
-        Ok(sqlx::query_scalar(joined).fetch_one(&mut self.connection).await?)
+        Ok(sqlx::query_scalar(STORED).fetch_one(&mut self.connection).await?)
     }
 
     /// Runs a statement that has no answer.

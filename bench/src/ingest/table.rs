@@ -8,12 +8,11 @@ use anyhow::Result;
 use super::case::{Case, gateway, single_row};
 use super::results::Results;
 use super::{FULL_RUNS, FULL_SECONDS, Options};
-use crate::postgres::LogSize;
 use crate::report::{Spread, Thousands, count, told};
 use crate::target::{self, Bound, Target};
 
 /// Prints the report to standard output.
-pub(super) fn print(options: &Options, results: &Results, log: LogSize, event_size: usize) -> Result<()> {
+pub(super) fn print(options: &Options, results: &Results, acknowledged: usize, event_size: usize) -> Result<()> {
     let mut output = io::stdout().lock();
     let cores = available_parallelism().map_or(0, usize::from);
     let (runs, seconds) = (options.runs, options.seconds);
@@ -30,10 +29,9 @@ pub(super) fn print(options: &Options, results: &Results, log: LogSize, event_si
     target::write(&mut output, &targets(results))?;
     writeln!(
         output,
-        "\nThe gateway stored each of {} acknowledged events. Its database grew to {} MB; the references' was\n\
-         emptied before each of their measurements.",
-        Thousands(count(usize::try_from(log.events)?)),
-        log.bytes / 1_000_000
+        "\nThe gateway stored each of {} acknowledged events. Its tables and the references' were emptied before each\n\
+         measurement.",
+        Thousands(count(acknowledged)),
     )?;
     Ok(())
 }
