@@ -2,6 +2,7 @@
 
 mod ends;
 mod group;
+mod inbox;
 mod months;
 mod resume;
 mod writer;
@@ -13,12 +14,13 @@ pub use writer::{AppendError, AppendRequest, Outcome};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 
 use crate::event::Position;
 use crate::store::{CursorMove, Store, StoreError};
 use ends::Ends;
-use writer::{Waiting, Writer};
+use inbox::Door;
+use writer::{Duty, Waiting, Writer};
 
 /// Limits of the log.
 #[derive(Clone, Debug)]
@@ -44,14 +46,11 @@ impl Default for LogOptions {
     }
 }
 
-/// How many appends are on their way at once: while the database commits one, the next is already there.
-const WRITERS: usize = 2;
-
 /// The log. Clones are the same log.
 #[derive(Clone, Debug)]
 pub struct Log {
     store: Store,
-    waiting: mpsc::Sender<Waiting>,
+    door: Door,
     room: Arc<Semaphore>,
     room_size: usize,
     ends: Ends,
@@ -66,18 +65,17 @@ impl Log {
     /// # Errors
     /// The database's.
     pub async fn open(store: Store, options: &LogOptions) -> Result<Self, StoreError> {
-        let (waiting, inbox) = mpsc::channel(4096);
-        let inbox = Arc::new(tokio::sync::Mutex::new(inbox));
+        let (door, inbox) = inbox::open();
+        let inbox = Arc::new(inbox);
         let ends = Ends::new(store.head().await?);
         let months = Arc::new(months::Months::new(store.clone()));
         months.make_ahead().await?;
-        for _ in 0..WRITERS {
-            let writer = Writer::new(store.appender(), Arc::clone(&months), ends.clone(), options.clone());
-            tokio::spawn(writer.run(Arc::clone(&inbox)));
-        }
+        let writer = || Writer::new(store.appender(), Arc::clone(&months), ends.clone(), options.clone());
+        tokio::spawn(writer().run(Duty::Everything, Arc::clone(&inbox)));
+        tokio::spawn(writer().run(Duty::Crowds, inbox));
         tokio::spawn(ends::tell_others(store.head_teller(), ends.head()));
         let room_size = (options.waiting_bytes / ROOM_UNIT).max(1);
-        Ok(Self { store, waiting, room: Arc::new(Semaphore::new(room_size)), room_size, ends })
+        Ok(Self { store, door, room: Arc::new(Semaphore::new(room_size)), room_size, ends })
     }
 
     /// Appends events; answers after the commit, with what became of each one, in their order.
@@ -117,7 +115,7 @@ impl Log {
             .map_err(|_| AppendError::Closed)?;
         let (reply, answer) = oneshot::channel();
         let waiting = Waiting { request, cursor, reply, _room: room };
-        self.waiting.send(waiting).await.map_err(|_| AppendError::Closed)?;
+        self.door.hand_over(waiting).await?;
         answer.await.map_err(|_| AppendError::Closed)?
     }
 

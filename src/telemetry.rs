@@ -62,6 +62,10 @@ fn describe() {
     metrics::describe_histogram!("sluice_commit_events", "Events in one commit");
     metrics::describe_counter!("sluice_append_failures_total", "Appends that were given up");
     metrics::describe_counter!(
+        "sluice_appends_outrun_total",
+        "Appends that were tried again, as somebody else had just appended one of their events"
+    );
+    metrics::describe_counter!(
         "sluice_events_ordinary_total",
         "Events in answers that were resolved field by field, as their selection asks for more than an event holds"
     );

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::LogOptions;
 use super::ends::Ends;
 use super::group::{Group, Written};
+use super::inbox::{Inbox, Turn};
 use super::months::Months;
 use crate::event::{IngestSource, Position};
 use crate::store::{Appended, Appender, CursorMove, DeliveryRecord, NewEvent, StoreError};
@@ -68,6 +69,15 @@ pub(super) struct Waiting {
     pub(super) _room: OwnedSemaphorePermit,
 }
 
+/// What a writer takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Duty {
+    /// Whatever comes.
+    Everything,
+    /// What is more than another writer has time for.
+    Crowds,
+}
+
 pub(super) struct Writer {
     appender: Appender,
     months: Arc<Months>,
@@ -75,35 +85,34 @@ pub(super) struct Writer {
     options: LogOptions,
 }
 
-/// The inbox that writers share, and the request that did not fit a writer's group.
-type Inbox = Mutex<mpsc::Receiver<Waiting>>;
-
 impl Writer {
     pub(super) fn new(appender: Appender, months: Arc<Months>, ends: Ends, options: LogOptions) -> Self {
         Self { appender, months, ends, options }
     }
 
-    pub(super) async fn run(mut self, inbox: Arc<Inbox>) {
+    /// Appends until nobody hands over anything any more.
+    pub(super) async fn run(mut self, duty: Duty, inbox: Arc<Inbox>) {
         let mut left_over = None;
-        while let Some(group) = self.next_group(&inbox, &mut left_over).await {
+        loop {
+            let next = match (left_over.take(), duty) {
+                // Another writer has the turn for as long as nothing comes: what is here must not wait for that.
+                (Some(waiting), _) => Some((waiting, inbox.turn())),
+                (None, Duty::Everything) => inbox.next().await,
+                (None, Duty::Crowds) => inbox.next_of_many().await,
+            };
+            let Some((first, turn)) = next else { return };
+            let group = self.group(first, turn, &mut left_over);
             self.commit(group).await;
         }
     }
 
-    /// What waits, as far as it can share a commit. None when nobody appends any more.
-    async fn next_group(&self, inbox: &Inbox, left_over: &mut Option<Waiting>) -> Option<Group> {
-        let (first, mut inbox) = if let Some(waiting) = left_over.take() {
-            // Another writer has the inbox for as long as nothing comes: what is here must not wait for that.
-            (waiting, inbox.try_lock().ok())
-        } else {
-            let mut inbox = inbox.lock().await;
-            (inbox.recv().await?, Some(inbox))
-        };
+    /// What waits, as far as it can share a commit.
+    fn group(&self, first: Waiting, mut turn: Option<Turn<'_>>, left_over: &mut Option<Waiting>) -> Group {
         let mut group = Group::new(first.request.source);
         group.add(first);
         while group.cursor.is_none()
             && group.events.len() < self.options.group_events
-            && let Some(Ok(waiting)) = inbox.as_mut().map(|inbox| inbox.try_recv())
+            && let Some(waiting) = turn.as_mut().and_then(Turn::take)
         {
             if waiting.request.source != group.source || waiting.cursor.is_some() {
                 *left_over = Some(waiting);
@@ -111,7 +120,7 @@ impl Writer {
             }
             group.add(waiting);
         }
-        Some(group)
+        group
     }
 
     async fn commit(&mut self, group: Group) {

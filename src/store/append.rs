@@ -1,5 +1,7 @@
 //! Appending to the log: one call, one transaction.
 
+use std::collections::HashSet;
+
 use sqlx::{Connection as _, PgConnection, Postgres};
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
@@ -69,7 +71,12 @@ impl Appender {
         deliveries: &[DeliveryRecord],
     ) -> Result<Vec<Appended>, StoreError> {
         let mut connection = self.0.take().await?;
-        let rows = append(&mut connection, source, events, deliveries).await?;
+        let rows = loop {
+            match append(&mut connection, source, events, deliveries).await {
+                Err(error) if was_outrun(&error) => {}
+                told => break told?,
+            }
+        };
         self.0.keep(connection);
         Ok(in_order(rows, events))
     }
@@ -85,12 +92,21 @@ impl Appender {
         cursor: &CursorMove,
     ) -> Result<Vec<Appended>, StoreError> {
         let mut connection = self.0.take().await?;
-        let mut transaction = connection.begin().await?;
-        // First, so that the log's head is held for no longer than the append itself takes.
-        move_cursor(&mut transaction, cursor).await?;
-        let query = bind(sqlx::query_as(APPEND), source, events, &[]);
-        let rows = if events.is_empty() { Vec::new() } else { query.fetch_all(&mut *transaction).await? };
-        transaction.commit().await?;
+        let rows = loop {
+            let mut transaction = connection.begin().await?;
+            // First, so that the log's head is held for no longer than the append itself takes.
+            move_cursor(&mut transaction, cursor).await?;
+            let query = bind(sqlx::query_as(APPEND), source, events, &[]);
+            let rows = if events.is_empty() { Ok(Vec::new()) } else { query.fetch_all(&mut *transaction).await };
+            match rows {
+                Err(error) if was_outrun(&error) => transaction.rollback().await?,
+                rows => {
+                    let rows = rows?;
+                    transaction.commit().await?;
+                    break rows;
+                }
+            }
+        };
         self.0.keep(connection);
         Ok(in_order(rows, events))
     }
@@ -114,12 +130,20 @@ async fn append(
     {
         match bind_lone(sqlx::query_as(APPEND_LONE), source, event, deliveries).fetch_all(&mut *connection).await {
             Ok(rows) if rows.is_empty() => {}
-            // Somebody has just appended it.
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {}
+            Err(error) if was_outrun(&error) => {}
             told => return told,
         }
     }
     bind(sqlx::query_as(APPEND), source, events, deliveries).fetch_all(connection).await
+}
+
+/// Whether somebody has just appended one of the events: whoever tries again finds it, so that this ends.
+fn was_outrun(error: &sqlx::Error) -> bool {
+    let outrun = error.as_database_error().is_some_and(|error| error.constraint() == Some("arrival_pkey"));
+    if outrun {
+        metrics::counter!("sluice_appends_outrun_total").increment(1);
+    }
+    outrun
 }
 
 impl Store {
@@ -216,6 +240,8 @@ fn bind<'q>(
     deliveries: &'q [DeliveryRecord],
 ) -> AppendQuery<'q> {
     let query = with_event_values!(bind_columns!(query, events)).bind(source.code());
+    let named: HashSet<Uuid> = events.iter().filter_map(|new| new.delivery).collect();
+    let deliveries: Vec<_> = deliveries.iter().filter(|delivery| named.contains(&delivery.id)).collect();
     bind_columns!(
         query,
         deliveries,

@@ -71,6 +71,47 @@ async fn what_comes_by_different_ways_at_once_waits_for_nothing_else() {
     }
 }
 
+#[tokio::test]
+async fn who_is_outrun_with_an_event_stores_the_others_and_finds_it() {
+    let database = TestDatabase::new().await;
+    let store = database.store();
+    store.add_month(date!(2026 - 03 - 01)).await.unwrap();
+    let [one, shared, other] = ["one", "shared", "other"].map(|name| by_hook("acme", &sync_event(name)));
+    let again = NewEvent { delivery: other.event.delivery, ..shared.event.clone() };
+    let mut stranger = database.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM log_head FOR UPDATE").execute(&mut *stranger).await.unwrap();
+    // Both look for what is known before anything is.
+    let (left, right) = ([one.event, shared.event], [again, other.event]);
+    let (left_deliveries, right_deliveries) =
+        ([one.delivery.unwrap(), shared.delivery.unwrap()], [other.delivery.unwrap()]);
+    let appends = async {
+        tokio::join!(
+            append(&store, IngestSource::EventHook, &left, &left_deliveries),
+            append(&store, IngestSource::EventHook, &right, &right_deliveries),
+        )
+    };
+    let (told, ()) = tokio::join!(appends, async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                       AND wait_event_type = 'Lock' AND query LIKE '%log_append%'";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&database.pool).await.unwrap() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stranger.commit().await.unwrap();
+    });
+    let mut told = [told.0, told.1];
+    told.sort_by_key(|append| append.iter().map(|one| one.0).max());
+    let is_new = told.each_ref().map(|append| append.iter().map(|one| one.1).collect::<Vec<_>>());
+    let first_was_left = is_new[1] == [false, true];
+    assert!(first_was_left || is_new[1] == [true, false], "{told:?}");
+    assert_eq!(is_new[0], [true, true]);
+    let mut positions: Vec<_> = told.iter().flatten().filter(|one| one.1).map(|one| one.0).collect();
+    positions.sort_unstable();
+    assert_eq!(positions, [1, 2, 3]);
+    assert_eq!(rows(&database, "arrival").await.len(), 3);
+    // The delivery of an event that others brought first is kept for the sake of another one, or not at all.
+    assert_eq!(rows(&database, "delivery").await.len(), if first_was_left { 3 } else { 2 });
+}
+
 /// Appends, and gives what is told but for the clock.
 async fn append(
     store: &Store,
