@@ -2,6 +2,7 @@
 
 mod gateway;
 mod import;
+mod indexes;
 mod ingest;
 mod live;
 mod load;
@@ -33,6 +34,11 @@ enum Benchmark {
     /// and of 1,024 from one connection, without numbering and deduplication; and pgbench's single-row inserts of
     /// such a row at as many clients. Ratios are taken within a round; the median of the rounds is told.
     Ingest(ingest::Options),
+    /// What each index costs those who store, and how much room it takes.
+    ///
+    /// The gateway's rows into its tables by UNNEST in batches of 1,024 from one connection: with all indexes, and with
+    /// all but one. Ratios are taken between two neighbours; the median of the rounds is told.
+    Indexes(indexes::Options),
     /// Events a second of `sluice import`, beside what Postgres does alone; then the same file again.
     ///
     /// A file of a million events. In the same rounds, in the same cluster: as many of the same rows into the same
@@ -65,6 +71,7 @@ enum Benchmark {
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().benchmark {
         Benchmark::Ingest(options) => ingest::run(&options).await,
+        Benchmark::Indexes(options) => indexes::run(&options).await,
         Benchmark::Import(options) => import::run(&options).await,
         Benchmark::Read(options) => read::run(&options).await,
         Benchmark::Live(options) => live::run(&options).await,

@@ -141,10 +141,46 @@ impl Reference {
         Ok(sqlx::query_scalar(STORED).fetch_one(&mut self.connection).await?)
     }
 
+    /// The indexes of the log's tables but for those of primary keys.
+    pub(crate) async fn indexes(&mut self) -> Result<Vec<Index>> {
+        let statement = "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index \
+                         WHERE NOT indisprimary AND indrelid IN ('sync_event'::regclass, 'arrival'::regclass) \
+                         ORDER BY indrelid, indexrelid";
+        let found: Vec<(String, String)> = sqlx::query_as(statement).fetch_all(&mut self.connection).await?;
+        // `ON ONLY` would leave out the partitions.
+        let index =
+            |(name, definition): (String, String)| Index { name, definition: definition.replace(" ON ONLY ", " ON ") };
+        Ok(found.into_iter().map(index).collect())
+    }
+
+    /// How many bytes an index takes in all partitions.
+    pub(crate) async fn size_of(&mut self, index: &Index) -> Result<usize> {
+        let statement = "SELECT sum(pg_relation_size(part))::bigint FROM (
+             SELECT $1::regclass AS part UNION SELECT relid FROM pg_partition_tree($1::regclass)) parts";
+        let bytes: i64 = sqlx::query_scalar(statement).bind(&index.name).fetch_one(&mut self.connection).await?;
+        Ok(usize::try_from(bytes)?)
+    }
+
     /// Runs a statement that has no answer.
     pub(crate) async fn execute(&mut self, statement: String) -> Result<()> {
         sqlx::query(AssertSqlSafe(statement)).execute(&mut self.connection).await?;
         Ok(())
+    }
+}
+
+/// An index of the log.
+#[derive(Debug)]
+pub(crate) struct Index {
+    /// Its name.
+    pub(crate) name: String,
+    /// The statement that makes it.
+    pub(crate) definition: String,
+}
+
+impl Index {
+    /// The statement that removes it.
+    pub(crate) fn drop_statement(&self) -> String {
+        format!("DROP INDEX {}", self.name)
     }
 }
 

@@ -4,12 +4,15 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::Value;
 use sluice::auth::Readers;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
 use crate::events::sync_events;
 use crate::gateway::Gateway;
+use crate::process::GatewayProcess;
+use crate::traffic::Traffic;
 
 /// The longest that a check may take.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -39,10 +42,18 @@ async fn try_run(script: &str, arguments: &[&str]) -> (bool, String) {
 
 /// Runs a check against a gateway at which events arrive.
 async fn run_beside_events(gateway: &Gateway, script: &str, arguments: &[&str]) {
-    gateway.deliver(&sync_events(INSTANCE, 30)).await;
+    let deliver = async |events: &[Value]| {
+        gateway.deliver(events).await;
+    };
+    run_beside(deliver, script, arguments).await;
+}
+
+/// Runs a check while events are delivered.
+async fn run_beside(deliver: impl AsyncFn(&[Value]), script: &str, arguments: &[&str]) {
+    deliver(&sync_events(INSTANCE, 30)).await;
     let arrivals = async {
         loop {
-            gateway.deliver(&sync_events(INSTANCE, 1)).await;
+            deliver(&sync_events(INSTANCE, 1)).await;
             sleep(Duration::from_millis(200)).await;
         }
     };
@@ -73,9 +84,14 @@ async fn the_pages_take_a_token_in_a_browser() {
 }
 
 #[tokio::test]
-async fn clients_do_what_their_page_says() {
-    let gateway = start_with_reader().await;
-    run_beside_events(&gateway, "clients.mjs", &[&gateway.url("/graphql"), TOKEN]).await;
+async fn clients_do_what_their_page_says_and_have_their_events_written() {
+    // A process of its own, whose metrics are of nothing else.
+    let (traffic, gateway) = (Traffic::new(), GatewayProcess::start_for_reader(TOKEN).await);
+    let deliver = async |events: &[Value]| traffic.deliver(gateway.address, events).await.unwrap();
+    let graph = format!("http://{}/graphql", gateway.address);
+    run_beside(deliver, "clients.mjs", &[&graph, TOKEN]).await;
+    assert_ne!(gateway.metric("sluice_events_told_total").await, Some(0));
+    assert_eq!(gateway.metric("sluice_events_ordinary_total").await, Some(0));
 }
 
 #[tokio::test]

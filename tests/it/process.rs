@@ -22,6 +22,9 @@ use crate::gateway::HOOK_SECRET;
 /// The longest that anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The variable in which a gateway finds its reader's token.
+const READER_TOKEN: &str = "TEST_READER_TOKEN";
+
 /// A data directory and an address, and the gateway that runs there. Everything is gone when this is dropped.
 pub(crate) struct GatewayProcess {
     pub(crate) address: SocketAddr,
@@ -42,6 +45,15 @@ impl GatewayProcess {
     /// Starts one with more settings, lines of `sluice.toml` that come before the org `acme`.
     pub(crate) async fn start_with(settings: &str) -> Self {
         let mut process = Self::prepare("data", settings);
+        process.start_again().await;
+        process
+    }
+
+    /// Starts one that answers only who has this token.
+    pub(crate) async fn start_for_reader(token: &str) -> Self {
+        let reader = format!("[[readers]]\nname = \"reader\"\ntoken = \"env:{READER_TOKEN}\"\n");
+        let mut process = Self::prepare("data", &reader);
+        process.variables.push((READER_TOKEN, token.to_owned()));
         process.start_again().await;
         process
     }
@@ -122,7 +134,11 @@ impl GatewayProcess {
 
     /// The value of a metric without labels; none where it does not answer or has not counted yet.
     pub(crate) async fn metric(&self, name: &str) -> Option<u64> {
-        let answer = self.client.get(format!("http://{}/metrics", self.address)).send().await.ok()?;
+        let mut question = self.client.get(format!("http://{}/metrics", self.address));
+        if let Some((_, token)) = self.variables.iter().find(|(name, _)| *name == READER_TOKEN) {
+            question = question.bearer_auth(token);
+        }
+        let answer = question.send().await.ok()?;
         let text = answer.text().await.ok()?;
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
