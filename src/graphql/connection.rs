@@ -9,7 +9,9 @@ use super::order::SyncEventOrder;
 use super::scalars::LogPosition;
 use super::sync_event::SyncEventNode;
 use super::writer::{EdgeList, EventList, columns_of_lists};
-use crate::event::{Cursor, Cut, EventFields, EventOrder, EventOrderField, Filter, Page, PageRequest};
+use crate::event::{
+    Cursor, Cut, Direction, EventColumns, EventFields, EventOrder, EventOrderField, Filter, Page, PageRequest,
+};
 use crate::store::{EventPage, Store};
 
 /// Where a page stands in its list.
@@ -71,6 +73,7 @@ pub(super) struct Count {
 pub(super) struct SyncEventConnection {
     filter: Filter,
     order: EventOrder,
+    request: PageRequest<Cursor>,
     page: EventPage,
 }
 
@@ -100,7 +103,30 @@ impl SyncEventConnection {
         let store = context.data::<Store>()?;
         let columns = columns_of_lists(context, order.field);
         let page = store.page(&filter, order, &request, columns).await.map_err(|error| from_store(&error))?;
-        Ok(Self { filter, order, page })
+        Ok(Self { filter, order, request, page })
+    }
+
+    /// Whether the list goes on beyond the page in some direction, where a cursor keeps the page from telling: what lies
+    /// beyond a cursor was not read, and the cursor may be of an event that is not in the list.
+    async fn goes_on(&self, context: &Context<'_>, direction: Direction) -> Result<bool> {
+        let nearest = match direction {
+            Direction::Forward => self.page.page.items.last(),
+            Direction::Backward => self.page.page.items.first(),
+        };
+        let nearest = nearest.map(|event| Cursor { published: event.published(), position: event.position() });
+        let Cut { after, before } = self.request.cut;
+        // Between the two cursors is nothing where the page is empty.
+        let cut = match direction {
+            Direction::Forward => Cut { after: nearest.or(after), before: None },
+            Direction::Backward => Cut { after: None, before: nearest.or(before) },
+        };
+        let request = PageRequest { direction, size: 0, cut };
+        let page = context.data::<Store>()?.page(&self.filter, self.order, &request, EventColumns::KEYS).await;
+        let page = page.map_err(|error| from_store(&error))?.page;
+        Ok(match direction {
+            Direction::Forward => page.has_next,
+            Direction::Backward => page.has_previous,
+        })
     }
 }
 
@@ -118,8 +144,21 @@ impl SyncEventConnection {
     }
 
     /// Where the page stands.
-    async fn page_info(&self) -> PageInfo {
-        PageInfo::new(&self.page.page, |event| encode_event_cursor(self.order.field, event))
+    async fn page_info(&self, context: &Context<'_>) -> Result<PageInfo> {
+        let mut info = PageInfo::new(&self.page.page, |event| encode_event_cursor(self.order.field, event));
+        let PageRequest { direction, size, cut } = &self.request;
+        let is_asked = |field: &str| *size > 0 && context.look_ahead().field(field).exists();
+        if cut.after.is_some()
+            && (*direction == Direction::Forward || !info.has_previous_page)
+            && is_asked("hasPreviousPage")
+        {
+            info.has_previous_page = self.goes_on(context, Direction::Backward).await?;
+        }
+        if cut.before.is_some() && (*direction == Direction::Backward || !info.has_next_page) && is_asked("hasNextPage")
+        {
+            info.has_next_page = self.goes_on(context, Direction::Forward).await?;
+        }
+        Ok(info)
     }
 
     /// How many events match, counted no further than `upTo` (at most 1,000,000).

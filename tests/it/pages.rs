@@ -135,6 +135,36 @@ async fn a_page_lies_between_two_cursors() {
 }
 
 #[tokio::test]
+async fn whether_a_list_goes_on_is_told_of_the_list_and_not_of_a_cursor() {
+    let (gateway, history) = Gateway::start_with_history().await;
+    let (whole, filter) = (newest_first(&history, |_| true), json!({"applications": ["slack"]}));
+    let list = newest_first(&history, is_slack);
+    let edges = gateway.page(json!({"first": 1000})).await["edges"].clone();
+    // Cursors of the whole list, most of them of events that are not in the filtered one.
+    for (place, edge) in edges.as_array().unwrap().iter().enumerate() {
+        let cursor = &edge["cursor"];
+        let is_in = |position: &usize, range: &[usize]| range.contains(position);
+        let (upto, since) = (&whole[..=place], &whole[place..]);
+        let behind = list.iter().filter(|position| is_in(position, upto)).count();
+        let ahead = list.iter().filter(|position| is_in(position, since)).count();
+        for size in [1, 7] {
+            let page = gateway.page(json!({"filter": filter, "first": size, "after": cursor})).await;
+            assert_eq!(page["pageInfo"]["hasPreviousPage"], behind > 0, "after {place}: {page}");
+            assert_eq!(page["pageInfo"]["hasNextPage"], list.len() - behind > size, "after {place}: {page}");
+            let page = gateway.page(json!({"filter": filter, "last": size, "before": cursor})).await;
+            assert_eq!(page["pageInfo"]["hasNextPage"], ahead > 0, "before {place}: {page}");
+            assert_eq!(page["pageInfo"]["hasPreviousPage"], list.len() - ahead > size, "before {place}: {page}");
+        }
+        // Between two cursors.
+        let page =
+            gateway.page(json!({"filter": filter, "first": 50, "after": edges[3]["cursor"], "before": cursor})).await;
+        if place > 3 {
+            assert_eq!(page["pageInfo"]["hasNextPage"], ahead > 0, "3 to {place}: {page}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_page_has_50_events_where_nothing_is_said_and_1000_at_most() {
     let gateway = Gateway::start().await;
     gateway.deliver(&sync_events("one", 1001)).await;
