@@ -9,6 +9,7 @@ use sluice::config::{self, Arguments, Command, Common, Import, Rejected, Rejecte
 use sluice::store::RejectionFilter;
 use sluice::{app, graphql, telemetry};
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -22,20 +23,32 @@ const SOME_REJECTED: u8 = 3;
 /// What a shell says of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
+    let command = arguments.command.unwrap_or(Command::Serve(arguments.serve));
+    let done = runtime(&command).and_then(|runtime| runtime.block_on(run(command)));
+    done.unwrap_or_else(|error| {
+        report(&error);
+        ExitCode::FAILURE
+    })
+}
+
+/// Threads that take turns with PostgreSQL on one processor cost more than they bring, so one is left to it.
+fn runtime(command: &Command) -> anyhow::Result<Runtime> {
+    let chosen = if let Command::Serve(Serve { threads, .. }) = command { *threads } else { None };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = chosen.map_or_else(|| processors.saturating_sub(1).max(1), usize::from);
+    Builder::new_multi_thread().worker_threads(threads).enable_all().build().context("could not start threads")
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Serve(arguments) => serve(&arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Schema => schema(),
         Command::Migrate(common) => migrate(&common).await,
         Command::Import(arguments) => import(&arguments).await,
         Command::Rejected(Rejected { command }) => rejected(&command).await,
-    };
-    done.unwrap_or_else(|error| {
-        report(&error);
-        ExitCode::FAILURE
-    })
+    }
 }
 
 async fn migrate(common: &Common) -> anyhow::Result<ExitCode> {

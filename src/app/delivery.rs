@@ -10,12 +10,15 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// As many as there are processors: the system divides these among all who have something to do.
+    /// As many as the runtime that starts them has: the system divides the processors among all who have something to
+    /// do.
     ///
     /// # Errors
     /// The system's.
     pub(super) fn start() -> std::io::Result<Self> {
-        let runtime = Builder::new_multi_thread().thread_name("delivery").enable_all().build()?;
+        let threads = Handle::current().metrics().num_workers();
+        let runtime =
+            Builder::new_multi_thread().worker_threads(threads).thread_name("delivery").enable_all().build()?;
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 }
