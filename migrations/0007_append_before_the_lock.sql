@@ -1,8 +1,9 @@
 -- log_append does before it takes the log's head what does not depend on it: to look for what is known already, to read
 -- the words, to keep the deliveries. Only one append at a time has the head, so what is done with it is what limits all.
 --
--- What it looked for may be out of date by then. What it asks the catalogue for never goes away again; an event that
--- somebody appended meanwhile is refused by the primary key of arrival, and with it the whole append: to be tried again.
+-- What it looked for may be out of date by then. What the catalogue has never goes away again, and an application that
+-- it did not know is looked for once more; an event that somebody appended meanwhile is refused by the primary key of
+-- arrival, and with it the whole append: to be tried again.
 
 DROP FUNCTION log_append;
 
@@ -23,6 +24,7 @@ DECLARE
     turns bigint[]; -- which of the others an event is, from 1 on; null for the known
     fresh bigint;
     names text[];
+    is_name_open boolean;
     is_instance_new boolean;
     is_application_new boolean;
     is_type_new boolean;
@@ -32,12 +34,14 @@ DECLARE
     brought uuid[];
 BEGIN
     SELECT array_agg(e.position), array_agg(CASE WHEN e.position IS NULL THEN e.fresh END), max(e.fresh),
-        array_agg(e.name), bool_or(e.is_instance_new), bool_or(e.is_application_new), bool_or(e.is_type_new)
-    INTO known, turns, fresh, names, is_instance_new, is_application_new, is_type_new
+        array_agg(e.name), bool_or(e.is_name_open), bool_or(e.is_instance_new), bool_or(e.is_application_new),
+        bool_or(e.is_type_new)
+    INTO known, turns, fresh, names, is_name_open, is_instance_new, is_application_new, is_type_new
     FROM (
         SELECT a.position,
             count(*) FILTER (WHERE a.position IS NULL) OVER (ORDER BY i.ordinal ROWS UNBOUNDED PRECEDING) AS fresh,
             coalesce(c.application, i.application_name) AS name,
+            i.instance_id <> '' AND c.application IS NULL AS is_name_open,
             i.instance_id <> '' AND c.instance_id IS NULL AS is_instance_new,
             c.application IS NULL AND i.application_name IS NOT NULL AS is_application_new,
             t.name IS NULL AS is_type_new
@@ -48,11 +52,11 @@ BEGIN
         LEFT JOIN event_type t ON t.name = i.event_type
         ORDER BY i.ordinal
     ) e;
-    SELECT array_agg(w.vector) INTO vectors
-    FROM (
-        SELECT w.word::tsvector AS vector FROM unnest(words) WITH ORDINALITY AS w (word, ordinal) ORDER BY w.ordinal
-    ) w;
     IF fresh > 0 THEN
+        SELECT array_agg(w.vector) INTO vectors
+        FROM (
+            SELECT w.word::tsvector AS vector FROM unnest(words) WITH ORDINALITY AS w (word, ordinal) ORDER BY w.ordinal
+        ) w;
         SELECT array_agg(f.delivery) INTO brought
         FROM unnest(turns, deliveries) AS f (turn, delivery) WHERE f.turn IS NOT NULL AND fresh < cardinality(uuids);
         INSERT INTO delivery
@@ -65,6 +69,16 @@ BEGIN
 
     SELECT position INTO STRICT head FROM log_head FOR UPDATE;
     moment := date_trunc('milliseconds', clock_timestamp());
+    -- Statements of their own: their snapshots are taken after the lock, so they see everything that was appended before.
+    IF is_name_open THEN
+        SELECT array_agg(e.name) INTO names
+        FROM (
+            SELECT coalesce(c.application, n.name) AS name
+            FROM unnest(orgs, instance_ids, names) WITH ORDINALITY AS n (org, instance_id, name, ordinal)
+            LEFT JOIN application_instance c ON c.org = n.org AND c.instance_id = n.instance_id
+            ORDER BY n.ordinal
+        ) e;
+    END IF;
     IF fresh < cardinality(uuids) THEN
         WITH again AS (
             UPDATE arrival a SET

@@ -26,11 +26,15 @@ const INTERRUPTED: u8 = 130;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let command = arguments.command.unwrap_or(Command::Serve(arguments.serve));
-    let done = runtime(&command).and_then(|runtime| runtime.block_on(run(command)));
-    done.unwrap_or_else(|error| {
+    // Told before the runtime ends, which waits for what blocks, as for a name that is looked up.
+    let failed = |error| {
         report(&error);
         ExitCode::FAILURE
-    })
+    };
+    match runtime(&command) {
+        Ok(runtime) => runtime.block_on(async { run(command).await.unwrap_or_else(failed) }),
+        Err(error) => failed(error),
+    }
 }
 
 /// Threads that take turns with PostgreSQL on one processor cost more than they bring, so one is left to it.

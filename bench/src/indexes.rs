@@ -1,10 +1,10 @@
 //! `bench indexes`: what each index costs those who store, and how much room it takes.
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use sluice::event::ReceivedEvent;
 
 use crate::gateway::Gateway;
@@ -56,18 +56,26 @@ struct Cost {
 
 /// Runs the benchmark and prints what it gave.
 pub(crate) async fn run(options: &Options) -> Result<()> {
-    let events = rows::events(rows::POOL)?;
     let scratch = scratch::directory(&options.scratch)?;
     progress("starting the gateway");
     let gateway = Gateway::start(&options.sluice, scratch.path()).await?;
-    let mut cluster = Cluster::of(&scratch.path().join("gateway")).await?;
+    let measured = tokio::select! {
+        measured = measure(options, scratch.path()) => measured,
+        signal = tokio::signal::ctrl_c() => signal.map_err(Into::into).and_then(|()| bail!("interrupted")),
+    };
+    let stopped = gateway.stop().await;
+    let costs = measured?;
+    stopped?;
+    print(options, &costs)
+}
+
+async fn measure(options: &Options, scratch: &Path) -> Result<Vec<Cost>> {
+    let events = rows::events(rows::POOL)?;
+    let mut cluster = Cluster::of(&scratch.join("gateway")).await?;
     let reference = cluster.create_reference(&rows::months(&events)).await?;
     let identities = Identities::starting_now();
     let duration = Duration::from_secs(options.seconds);
-    let mut bench = Bench { cluster, reference, events, identities, duration };
-    let measured = bench.measure(options.runs).await;
-    gateway.stop().await?;
-    print(options, &measured?)
+    Bench { cluster, reference, events, identities, duration }.measure(options.runs).await
 }
 
 struct Bench {

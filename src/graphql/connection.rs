@@ -1,6 +1,7 @@
 //! Pages as Relay's connections.
 
 use async_graphql::{Context, Object, Result, SimpleObject};
+use tokio::sync::OnceCell;
 
 use super::catalogue::{ApplicationInstanceNode, ApplicationNode};
 use super::error::{bad_input, from_store};
@@ -75,6 +76,9 @@ pub(super) struct SyncEventConnection {
     order: EventOrder,
     request: PageRequest<Cursor>,
     page: EventPage,
+    /// Whether the list goes on beyond the page's cursors, looked up once however often it is asked for.
+    has_next: OnceCell<bool>,
+    has_previous: OnceCell<bool>,
 }
 
 /// An event on a page.
@@ -103,7 +107,7 @@ impl SyncEventConnection {
         let store = context.data::<Store>()?;
         let columns = columns_of_lists(context, order.field);
         let page = store.page(&filter, order, &request, columns).await.map_err(|error| from_store(&error))?;
-        Ok(Self { filter, order, request, page })
+        Ok(Self { filter, order, request, page, has_next: OnceCell::new(), has_previous: OnceCell::new() })
     }
 
     /// Whether the list goes on beyond the page in some direction, where a cursor keeps the page from telling: what lies
@@ -152,11 +156,12 @@ impl SyncEventConnection {
             && (*direction == Direction::Forward || !info.has_previous_page)
             && is_asked("hasPreviousPage")
         {
-            info.has_previous_page = self.goes_on(context, Direction::Backward).await?;
+            info.has_previous_page =
+                *self.has_previous.get_or_try_init(|| self.goes_on(context, Direction::Backward)).await?;
         }
         if cut.before.is_some() && (*direction == Direction::Backward || !info.has_next_page) && is_asked("hasNextPage")
         {
-            info.has_next_page = self.goes_on(context, Direction::Forward).await?;
+            info.has_next_page = *self.has_next.get_or_try_init(|| self.goes_on(context, Direction::Forward)).await?;
         }
         Ok(info)
     }

@@ -17,7 +17,8 @@ const REQUESTS: usize = 4096;
 /// the log's head. With fewer, one append that takes them all costs less than two that take turns.
 const CROWD: usize = 256;
 
-/// How long anything waits for a writer that is busy, as with a connection that does not answer.
+/// How often a second writer takes whatever is there, so that nothing waits for long for one that is busy, as with a
+/// connection that does not answer.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Makes an inbox, which is closed when every door to it is gone.
@@ -70,8 +71,8 @@ impl Inbox {
         Some((self.taken(first), Some(Turn { inbox: self, requests })))
     }
 
-    /// The next request, as soon as there is a crowd or something has waited for long, and the turn to take more. None
-    /// when the inbox is closed.
+    /// The next request, as soon as there is a crowd, or whatever is there every now and then, and the turn to take more.
+    /// None when the inbox is closed.
     pub(super) async fn next_of_many(&self) -> Option<(Waiting, Option<Turn<'_>>)> {
         loop {
             let is_crowded = self.crowd.events.load(Ordering::Relaxed) >= CROWD;

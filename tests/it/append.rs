@@ -91,11 +91,7 @@ async fn who_is_outrun_with_an_event_stores_the_others_and_finds_it() {
         )
     };
     let (told, ()) = tokio::join!(appends, async {
-        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                       AND wait_event_type = 'Lock' AND query LIKE '%log_append%'";
-        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&database.pool).await.unwrap() < 2 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until_appends_wait(&database, 2).await;
         stranger.commit().await.unwrap();
     });
     let mut told = [told.0, told.1];
@@ -110,6 +106,40 @@ async fn who_is_outrun_with_an_event_stores_the_others_and_finds_it() {
     assert_eq!(rows(&database, "arrival").await.len(), 3);
     // The delivery of an event that others brought first is kept for the sake of another one, or not at all.
     assert_eq!(rows(&database, "delivery").await.len(), if first_was_left { 3 } else { 2 });
+}
+
+#[tokio::test]
+async fn an_application_that_is_learned_while_events_wait_is_theirs() {
+    const NAME: &str = "/debugContext/debugData/appname";
+    let database = TestDatabase::new().await;
+    let store = database.store();
+    store.add_month(date!(2026 - 03 - 01)).await.unwrap();
+    let nameless = || new_event("acme", &odd_event("learned", &[(NAME, json!(null))]), None);
+    let otherwise = new_event("acme", &odd_event("learned", &[(NAME, json!("workday"))]), None);
+    let first = append(&store, IngestSource::SystemLog, &[nameless()], &[]).await;
+    assert_eq!(first, [(1, true, None)]);
+    let mut stranger = database.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM log_head FOR UPDATE").execute(&mut *stranger).await.unwrap();
+    let waiting = [nameless(), otherwise];
+    let (told, ()) = tokio::join!(append(&store, IngestSource::SystemLog, &waiting, &[]), async {
+        until_appends_wait(&database, 1).await;
+        let learned = "UPDATE application_instance SET application = 'slack'";
+        assert_eq!(sqlx::query(learned).execute(&mut *stranger).await.unwrap().rows_affected(), 1);
+        stranger.commit().await.unwrap();
+    });
+    let slack = || Some("slack".to_owned());
+    assert_eq!(told, [(2, true, slack()), (3, true, slack())]);
+    let applications = rows(&database, "application").await;
+    assert!(applications.iter().all(|row| !row.contains("workday")), "{applications:?}");
+}
+
+/// Waits until so many appends wait for the log's head.
+async fn until_appends_wait(database: &TestDatabase, appends: i64) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                   AND wait_event_type = 'Lock' AND query LIKE '%log_append%'";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&database.pool).await.unwrap() < appends {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Appends, and gives what is told but for the clock.

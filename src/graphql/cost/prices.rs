@@ -3,7 +3,7 @@
 //! * A field costs 1, and what it selects; a list of objects costs that as often as it has items.
 //! * A page has as many items as `first` or `last` says, and 50 where neither does; a list that is as long as one of its
 //!   arguments has that one's length; one that counts what `filter` matches has 2,500; any other has 50.
-//! * A field with arguments asks the database: 50 more. `upTo` adds a hundredth of its number, and a list that is
+//! * A field with arguments asks the database: 50 more, and on a page as much for each cursor, beyond which it looks. `upTo` adds a hundredth of its number, and a list that is
 //!   counted out of what `filter` matches adds 1,000.
 //! * Introspection's lists have as many items as they have on average in this schema.
 
@@ -170,7 +170,9 @@ impl FieldPrice {
         }
         let scan = if self.is_scan { SCAN } else { 0 };
         let counted = self.argument("upTo").and_then(|up_to| values.number(field, "upTo").or(up_to.default));
-        1 + STATEMENT + scan + counted.unwrap_or(0) / 100
+        let cursors = ["after", "before"].into_iter().filter(|name| field.get_argument(name).is_some());
+        let looks = if self.shape == Shape::Page { cursors.count() as u64 } else { 0 };
+        1 + STATEMENT * (1 + looks) + scan + counted.unwrap_or(0) / 100
     }
 
     /// How many items its list has, or its page.
