@@ -3,7 +3,7 @@
 mod file;
 mod table;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,8 @@ use crate::ingest::batched::{self, Extent};
 use crate::load::Identities;
 use crate::postgres::Cluster;
 use crate::report::{count, progress};
-use crate::{processor, rows, scratch};
+use crate::setup::Setup;
+use crate::{processor, rows};
 
 /// The size of a run whose numbers count.
 const FULL_RUNS: usize = 3;
@@ -34,13 +35,8 @@ pub(crate) struct Options {
     /// Events in the file.
     #[arg(long, value_name = "N", default_value_t = FULL_EVENTS, value_parser = at_least_a_batch)]
     events: usize,
-    /// sluice's program, built for release.
-    #[arg(long, value_name = "PROGRAM", default_value = "target/release/sluice")]
-    sluice: PathBuf,
-    /// Where a data directory and the file are made for the time of the run: on the disk that is to be measured,
-    /// reachable by the user postgres.
-    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
-    scratch: PathBuf,
+    #[command(flatten)]
+    setup: Setup,
 }
 
 fn at_least_a_batch(text: &str) -> Result<usize, String> {
@@ -77,7 +73,7 @@ struct Import {
 /// Runs the benchmark and prints what it gave.
 pub(crate) async fn run(options: &Options) -> Result<()> {
     let events = rows::events(rows::POOL)?;
-    let scratch = scratch::directory(&options.scratch)?;
+    let scratch = options.setup.directory()?;
     let history = scratch.path().join("history.ndjson");
     progress(&format!("writing {} events", options.events));
     let size = file::write(&history, &events, options.events)?;
@@ -130,8 +126,8 @@ impl Bench<'_> {
 
     /// Imports the file. Every event of it must be `told` as this.
     async fn import(&self, told: &str) -> Result<Import> {
-        let sluice = self.options.sluice.canonicalize();
-        let sluice = sluice.with_context(|| format!("{}: build it first", self.options.sluice.display()))?;
+        let sluice = self.options.setup.sluice.canonicalize();
+        let sluice = sluice.with_context(|| format!("{}: build it first", self.options.setup.sluice.display()))?;
         let directory = self.history.parent().context("the file is nowhere")?;
         let mut command = Command::new(sluice);
         command.arg("import").arg(self.history).env_clear().current_dir(directory);

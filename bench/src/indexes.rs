@@ -1,7 +1,7 @@
 //! `bench indexes`: what each index costs those who store, and how much room it takes.
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -12,7 +12,8 @@ use crate::ingest::batched::{self, Extent};
 use crate::load::Identities;
 use crate::postgres::{Cluster, Index, Reference};
 use crate::report::{Spread, Thousands, count, progress, told};
-use crate::{rows, scratch};
+use crate::rows;
+use crate::setup::Setup;
 
 /// The size of a run whose numbers count.
 const FULL_RUNS: usize = 5;
@@ -30,13 +31,8 @@ pub(crate) struct Options {
     /// Seconds that each measurement takes.
     #[arg(long, value_name = "N", default_value_t = FULL_SECONDS, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
-    /// The gateway's program, built for release.
-    #[arg(long, value_name = "PROGRAM", default_value = "target/release/sluice")]
-    sluice: PathBuf,
-    /// Where a data directory is made for the time of the run: on the disk that is to be measured, reachable by the
-    /// user postgres.
-    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
-    scratch: PathBuf,
+    #[command(flatten)]
+    setup: Setup,
 }
 
 impl Options {
@@ -56,9 +52,9 @@ struct Cost {
 
 /// Runs the benchmark and prints what it gave.
 pub(crate) async fn run(options: &Options) -> Result<()> {
-    let scratch = scratch::directory(&options.scratch)?;
+    let scratch = options.setup.directory()?;
     progress("starting the gateway");
-    let gateway = Gateway::start(&options.sluice, scratch.path()).await?;
+    let gateway = Gateway::start(&options.setup.sluice, scratch.path()).await?;
     let measured = tokio::select! {
         measured = measure(options, scratch.path()) => measured,
         signal = tokio::signal::ctrl_c() => signal.map_err(Into::into).and_then(|()| bail!("interrupted")),

@@ -7,7 +7,7 @@ mod single_row;
 mod table;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ use crate::gateway::Gateway;
 use crate::load::{Answered, Identities, Load};
 use crate::postgres::{Cluster, Reference};
 use crate::report::progress;
-use crate::{rows, scratch};
+use crate::rows;
+use crate::setup::Setup;
 use case::Case;
 use results::{Measurement, Results};
 use single_row::SingleRow;
@@ -40,13 +41,8 @@ pub(crate) struct Options {
     /// batch), pgbench-64 (clients) and the like, separated by commas.
     #[arg(long, value_name = "CASE", value_delimiter = ',')]
     only: Vec<Case>,
-    /// The gateway's program, built for release.
-    #[arg(long, value_name = "PROGRAM", default_value = "target/release/sluice")]
-    sluice: PathBuf,
-    /// Where a data directory is made for the time of the run: on the disk that is to be measured, reachable by the
-    /// user postgres.
-    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
-    scratch: PathBuf,
+    #[command(flatten)]
+    setup: Setup,
 }
 
 impl Options {
@@ -58,9 +54,9 @@ impl Options {
 /// Runs the benchmark and prints what it gave.
 pub(crate) async fn run(options: &Options) -> Result<()> {
     let events = rows::events(rows::POOL)?;
-    let scratch = scratch::directory(&options.scratch)?;
+    let scratch = options.setup.directory()?;
     progress("starting the gateway");
-    let gateway = Gateway::start(&options.sluice, scratch.path()).await?;
+    let gateway = Gateway::start(&options.setup.sluice, scratch.path()).await?;
     let measured = tokio::select! {
         measured = measure(options, gateway.address(), scratch.path(), &events) => measured,
         signal = tokio::signal::ctrl_c() => signal.map_err(Into::into).and_then(|()| bail!("interrupted")),

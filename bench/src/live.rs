@@ -24,7 +24,7 @@ use crate::postgres::Cluster;
 use crate::processor;
 use crate::report::progress;
 use crate::rows;
-use crate::scratch;
+use crate::setup::Setup;
 use crowd::{Crowd, Heard};
 use peer::Peer;
 use table::{Measurement, Results};
@@ -64,9 +64,8 @@ pub(crate) struct Options {
     /// Idle subscribers whose memory is measured, and subscribers with as many different instances; 0 leaves it out.
     #[arg(long, value_name = "N", default_value_t = IDLE)]
     idle: usize,
-    /// The gateway's program, built for release.
-    #[arg(long, value_name = "PROGRAM", default_value = "target/release/sluice")]
-    sluice: PathBuf,
+    #[command(flatten)]
+    setup: Setup,
     /// Seconds for which a tenth of the subscribers stops to read; 0 leaves it out.
     #[arg(long, value_name = "N", default_value_t = STOPPED_SECONDS)]
     stopped: u64,
@@ -76,9 +75,6 @@ pub(crate) struct Options {
     /// The directory of the servers in Node, their packages installed; those without are left out.
     #[arg(long, value_name = "DIR", default_value = "bench/peers")]
     peers: PathBuf,
-    /// Where a data directory is made for the time of the run.
-    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
-    scratch: PathBuf,
 }
 
 impl Options {
@@ -107,11 +103,11 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
 
 async fn measure_all(options: &Options) -> Result<()> {
     let events = rows::events(rows::POOL)?;
-    let scratch = scratch::directory(&options.scratch)?;
+    let scratch = options.setup.directory()?;
     // Servers on one processor, clients on another: children inherit what is set when they start.
     peer::run_on(0)?;
     progress("starting the gateway");
-    let gateway = Gateway::start(&options.sluice, scratch.path()).await?;
+    let gateway = Gateway::start(&options.setup.sluice, scratch.path()).await?;
     let cluster = Cluster::of(&scratch.path().join("gateway")).await?;
     peer::run_on(1)?;
     let mut bench = Bench {
@@ -238,7 +234,7 @@ impl Bench<'_> {
             let directory = self.scratch.join(name);
             std::fs::create_dir(&directory)?;
             peer::run_on(0)?;
-            let gateway = Gateway::start(&self.options.sluice, &directory).await?;
+            let gateway = Gateway::start(&self.options.setup.sluice, &directory).await?;
             peer::run_on(1)?;
             let (address, process) = (gateway.address(), gateway.process()?);
             let warm_up = Load { events: 10, connections: 4, duration: Duration::from_secs(1) };

@@ -12,7 +12,7 @@ mod processor;
 mod read;
 mod report;
 mod rows;
-mod scratch;
+mod setup;
 mod target;
 
 use clap::{Parser, Subcommand};

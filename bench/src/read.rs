@@ -23,6 +23,7 @@ use crate::gateway::Gateway;
 use crate::pgbench::Pgbench;
 use crate::postgres::Cluster;
 use crate::report::progress;
+use crate::setup::Setup;
 use aggregate::Aggregates;
 use data::Data;
 use mercurius::Mercurius;
@@ -51,19 +52,16 @@ pub(crate) struct Options {
     /// activity-year, top and the like, separated by commas.
     #[arg(long, value_name = "CASE", value_delimiter = ',')]
     only: Vec<Question>,
-    /// A directory that keeps the log for the next run with as many events; made where it is missing. Its parents have
+    /// A directory that keeps the log for the next run with as many events, instead of one below --scratch; made where it
+    /// is missing. Its parents have
     /// to be reachable by the user postgres.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The --data of a run with fewer events: its first and deep pages are asked for as well, in the same rounds.
     #[arg(long, value_name = "DIR")]
     beside: Option<PathBuf>,
-    /// Without --data: where a directory is made for the time of the run.
-    #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
-    scratch: PathBuf,
-    /// The gateway's program, built for release.
-    #[arg(long, value_name = "PROGRAM", default_value = "target/release/sluice")]
-    sluice: PathBuf,
+    #[command(flatten)]
+    setup: Setup,
     /// The mercurius server, its packages installed.
     #[arg(long, value_name = "DIR", default_value = "bench/peers/mercurius")]
     mercurius: PathBuf,
@@ -98,7 +96,7 @@ async fn seed_and_measure(options: &Options) -> Result<()> {
     let mut subjects = Vec::new();
     for (peer, data) in logs {
         progress(&format!("starting the {peer}"));
-        let gateway = Gateway::start(&options.sluice, data.directory()).await?;
+        let gateway = Gateway::start(&options.setup.sluice, data.directory()).await?;
         subjects.push(Subject { peer, data, gateway });
     }
     let measured = measure(options, &subjects).await;

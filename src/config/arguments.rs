@@ -131,8 +131,8 @@ pub struct Serve {
     /// NATS, by which several gateways tell each other of new events; several URLs with commas between.
     #[arg(long, env = "SLUICE_NATS_URL", value_name = "URL", hide_env_values = true)]
     pub nats_url: Option<String>,
-    /// Threads that take in, answer and push, of each of these two kinds [default: one less than there are processors,
-    /// at least 1: PostgreSQL, where it runs beside, has work at the same moments].
+    /// Threads that take in and answer; as many more push to subscribers [default: one less than there are processors,
+    /// at least 1, as PostgreSQL has work at the same moments].
     #[arg(long, env = "SLUICE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Say what is wrong in the settings, and where, and stop.

@@ -99,6 +99,14 @@ async fn an_answer_takes_as_many_statements_for_many_events_as_for_few() {
     let few = statements(GRAPH, json!({"first": 2})).await;
     assert!(few > 1, "{few} statements were seen, so this counts none");
     assert_eq!(statements(GRAPH, json!({"first": 200})).await, few);
+    // What lies beyond a cursor is looked up once, however often it is asked for.
+    let cursor = gateway.query("{ syncEvents(first: 9) { pageInfo { endCursor } } }").await;
+    let cursor = json!({"after": cursor["syncEvents"]["pageInfo"]["endCursor"]});
+    let page = |info: &str| format!("query ($after: String!) {{ syncEvents(first: 9, after: $after) {{ {info} }} }}");
+    let once = statements(&page("pageInfo { hasPreviousPage }"), cursor.clone()).await;
+    let often = page("a: pageInfo { hasPreviousPage } b: pageInfo { x: hasPreviousPage y: hasPreviousPage }");
+    assert_eq!(statements(&often, cursor.clone()).await, once);
+    assert_eq!(statements(&page("pageInfo { hasNextPage }"), cursor).await + 1, once);
     let few = statements(NODES, json!({"ids": [ids[0], mixed[200]]})).await;
     assert!((2..=3).contains(&few), "{few}");
     assert_eq!(statements(NODES, json!({"ids": mixed})).await, few);

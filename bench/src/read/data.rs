@@ -16,7 +16,6 @@ use time::Duration;
 
 use super::{Options, seed};
 use crate::report::{Thousands, count, progress};
-use crate::scratch;
 
 /// Notes in a directory which log it holds, once that is whole.
 const NOTE: &str = "read.json";
@@ -38,7 +37,7 @@ impl Data {
             made.with_context(|| directory.display().to_string())?;
             (directory.canonicalize()?, None)
         } else {
-            let made = scratch::directory(&options.scratch)?;
+            let made = options.setup.directory()?;
             (made.path().to_owned(), Some(made))
         };
         let note = Note::read(&directory)?;

@@ -3,8 +3,8 @@
 //! * A field costs 1, and what it selects; a list of objects costs that as often as it has items.
 //! * A page has as many items as `first` or `last` says, and 50 where neither does; a list that is as long as one of its
 //!   arguments has that one's length; one that counts what `filter` matches has 2,500; any other has 50.
-//! * A field with arguments asks the database: 50 more, and on a page as much for each cursor, beyond which it looks. `upTo` adds a hundredth of its number, and a list that is
-//!   counted out of what `filter` matches adds 1,000.
+//! * A field with arguments asks the database: 50 more, and on a page as much for each cursor, beyond which it looks.
+//!   `upTo` adds a hundredth of its number, and a list that is counted out of what `filter` matches adds 1,000.
 //! * Introspection's lists have as many items as they have on average in this schema.
 
 use std::collections::HashMap;
