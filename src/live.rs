@@ -3,6 +3,7 @@
 //! A subscription is a read of the log that waits at its end. The newest events are in a [`Window`] in memory, which
 //! the gateway's one tail reader fills; older ones are read from the store.
 
+mod delivery;
 mod feed;
 mod follow;
 mod history;
@@ -11,6 +12,8 @@ mod member;
 mod nats;
 mod progress;
 mod router;
+mod seat;
+mod seats;
 mod tail;
 mod window;
 
@@ -19,6 +22,7 @@ pub use member::Member;
 pub use nats::{NatsServers, NatsServersError};
 pub use progress::Progress;
 pub use router::FeedUsage;
+pub use seat::{Outlet, Sent};
 pub use window::Window;
 
 use std::sync::Arc;
@@ -81,12 +85,13 @@ pub struct Live {
 }
 
 impl Live {
-    /// Starts to read the log's tail. It ends when `stop` does.
+    /// Starts to read the log's tail and to tell of it, on the current runtime. It ends when `stop` does.
     pub fn start(log: Log, options: &LiveOptions, stop: tokio_util::sync::CancellationToken) -> Self {
         let head = *log.known_head().borrow();
         let window = Arc::new(Window::new(head, options.window_bytes));
         let measures = Arc::new(Measures::new());
         let router = Arc::new(Router::new(head, options.feed_bytes, Arc::clone(&measures)));
+        delivery::start(&router, &measures, &stop);
         tail::start(log.clone(), Arc::clone(&window), Arc::clone(&router), options, stop);
         let catching_up = Arc::new(Semaphore::new(options.catch_up_reads));
         Self { log, window, router, catching_up, measures }

@@ -15,6 +15,7 @@ mod stream;
 mod subscribers;
 mod ways_in;
 mod websocket;
+mod wire;
 
 pub use listen::run;
 pub use status::{Ready, RenderMetrics, Status};

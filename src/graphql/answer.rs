@@ -73,7 +73,7 @@ impl Answer {
     }
 
     /// What a feed tells of an event.
-    pub(super) fn told(told: Told) -> Self {
+    pub fn told(told: Told) -> Self {
         Self {
             json: JsonText::Shared(told.text),
             verdict: Verdict::Executed,

@@ -20,7 +20,7 @@ use super::writer::OrdinaryWay;
 use super::{GraphRequest, OrgUrls, Orgs, SchemaParts, SluiceSchema, root, tokens};
 use crate::auth::Viewer;
 use crate::event::{Position, SyncEvent};
-use crate::live::{Live, Member, Progress};
+use crate::live::{Live, Member, Outlet, Progress};
 use crate::store::Store;
 
 /// The graph, ready to be asked. Clones are the same one.
@@ -78,6 +78,8 @@ pub struct Operation {
     likeness: String,
     /// Where a subscription goes on, whatever the document says.
     after: Option<Position>,
+    /// What sends a subscription's events while it waits for them.
+    outlet: Option<Arc<dyn Outlet>>,
 }
 
 /// What is asked, to be executed once or for each event.
@@ -113,7 +115,8 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Answers for the events that come next, at least one; waits until there is one.
+    /// Answers for the events that come next; waits until there is one. None where the operation's outlet has begun to
+    /// send some and could not end.
     ///
     /// # Errors
     /// The last answer, which has errors: whoever gets it resumes from the last event's position.
@@ -191,7 +194,8 @@ impl Graph {
         let likeness = compiled.likeness(meant(&compiled.document, name)?, name, &request.variables);
         let variables = Variables::from_json(serde_json::Value::Object(request.variables));
         let asked = Asked { compiled, operation_name: request.operation_name, variables, viewer };
-        Ok(Operation { kind, complexity: weight.complexity, asked, document: text, deadline, likeness, after: None })
+        let complexity = weight.complexity;
+        Ok(Operation { kind, complexity, asked, document: text, deadline, likeness, after: None, outlet: None })
     }
 
     fn parse(&self, text: &str) -> Result<ExecutableDocument, RequestError> {
@@ -239,7 +243,7 @@ impl Graph {
     /// The answer to what cannot be started: an invalid document, or a position that cannot be resumed from.
     pub async fn subscribe(&self, operation: Operation) -> Result<Subscription, Answer> {
         let document = Arc::clone(&operation.document);
-        let place = Place { after: operation.after, ..Place::default() };
+        let place = Place { after: operation.after, outlet: operation.outlet.clone(), ..Place::default() };
         let (progress, member) = (place.progress.clone(), Arc::clone(&place.member));
         let request = operation.asked.request().data(place).data(self.on_demand(operation));
         // A feed tells the events: what is resolved here ends as soon as the subscriber has joined it.
@@ -276,6 +280,11 @@ impl Operation {
     /// Has a subscription go on after a position, whatever its document says.
     pub fn resume_after(&mut self, position: Position) {
         self.after = Some(position);
+    }
+
+    /// Has a subscription's events be sent by an outlet while it waits for them.
+    pub fn tell_by(&mut self, outlet: Arc<dyn Outlet>) {
+        self.outlet = Some(outlet);
     }
 }
 

@@ -14,16 +14,18 @@ use super::scalars::LogPosition;
 use super::sync_event::SyncEventNode;
 use super::writer::{EventWriter, WrittenEvent};
 use crate::event::{EventColumn, Position, SyncEvent};
-use crate::live::{FeedRequest, Live, Member, Progress, TellOnDemand, Teller};
+use crate::live::{FeedRequest, Live, Member, Outlet, Progress, TellOnDemand, Teller};
 
 /// Events as they happen.
 pub(super) struct Subscription;
 
 /// In the data of a subscription's request: where it goes on, and what becomes of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Place {
     /// Where to go on, whatever the document says.
     pub(super) after: Option<Position>,
+    /// What sends its events while it waits for them.
+    pub(super) outlet: Option<Arc<dyn Outlet>>,
     /// How far the subscriber was told.
     pub(super) progress: Progress,
     /// Where the subscription leaves its key in the answers and its part in a feed, which tells the events.
@@ -89,7 +91,7 @@ impl Subscription {
         };
         let feed = FeedRequest { key: format!("{key} {filter:?} {told}"), filter, teller, with_details };
         let after = place.after.or(after.map(|position| position.0));
-        let joined = context.data::<Live>()?.join(feed, after, place.progress.clone()).await;
+        let joined = context.data::<Live>()?.join(feed, after, place.progress.clone(), place.outlet.clone()).await;
         let member = joined.map_err(|error| from_resume(&error))?;
         *place.member.lock().unwrap_or_else(PoisonError::into_inner) = Some((key.to_owned(), member));
         Ok(stream::empty().right_stream())

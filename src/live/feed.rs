@@ -8,9 +8,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::OnceCell;
 
+use super::seat::Seat;
+use super::seats::Seats;
 use crate::event::{Filter, Position, SyncEvent, Timestamp};
+
+/// How many events are handed out at once.
+pub(super) const BATCH: usize = 64;
+
+/// How many bytes of them, if it is more than one: others have their turn then.
+const BATCH_BYTES: usize = 64 << 10;
 
 /// What a feed is: which events, and how each of them is told.
 #[derive(Clone)]
@@ -121,6 +129,16 @@ impl Entry {
         }
     }
 
+    /// How many of the first are handed out at once, at least one.
+    pub(super) fn fitting<'e>(entries: impl Iterator<Item = &'e Self>) -> usize {
+        let mut bytes = 0;
+        let fits = |entry: &&Self| {
+            bytes += entry.size();
+            bytes <= BATCH_BYTES
+        };
+        entries.take(BATCH).take_while(fits).count().max(1)
+    }
+
     /// What is told, where nothing is still to be told.
     pub(super) fn all_told(entries: Vec<Self>) -> Result<Vec<Told>, Vec<Self>> {
         if entries.iter().any(|entry| matches!(entry, Self::Due(_))) {
@@ -161,7 +179,8 @@ pub(super) struct Feed {
     /// How many subscribers it has; changes under the router's lock only.
     pub(super) members: AtomicUsize,
     tail: Mutex<Tail>,
-    grown: watch::Sender<()>,
+    /// Where its subscribers wait.
+    seats: Mutex<Seats>,
 }
 
 #[derive(Debug)]
@@ -174,7 +193,11 @@ struct Tail {
 impl Feed {
     pub(super) fn new(number: u64, request: FeedRequest, start: Position) -> Self {
         let tail = Mutex::new(Tail { start, entries: VecDeque::new() });
-        Self { number, request, members: AtomicUsize::new(0), tail, grown: watch::Sender::new(()) }
+        Self { number, request, members: AtomicUsize::new(0), tail, seats: Mutex::default() }
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tail(&self) -> MutexGuard<'_, Tail> {
@@ -203,16 +226,26 @@ impl Feed {
     /// Starts anew after a position.
     pub(super) fn reset(&self, start: Position) {
         *self.tail() = Tail { start, entries: VecDeque::new() };
-        self.wake();
     }
 
-    /// Tells the subscribers that there is something new.
-    pub(super) fn wake(&self) {
-        self.grown.send_replace(());
+    /// Gives a subscriber its seat; gives the seat's number.
+    pub(super) fn take_seat(&self, seat: Arc<Seat>) -> u64 {
+        self.seats().add(seat)
     }
 
-    pub(super) fn grown(&self) -> watch::Receiver<()> {
-        self.grown.subscribe()
+    /// Takes a seat back.
+    pub(super) fn give_seat_back(&self, number: u64) {
+        self.seats().remove(number);
+    }
+
+    /// There is something new for all who wait. Gives whether somebody has to begin to visit them.
+    pub(super) fn call(&self) -> bool {
+        self.seats().call()
+    }
+
+    /// The next seats that are to be visited; gives whether there are more.
+    pub(super) fn next_seats(&self, most: usize, into: &mut Vec<Arc<Seat>>) -> bool {
+        self.seats().next(most, into)
     }
 
     /// At most `limit` events after a position. None where the feed does not go back so far.

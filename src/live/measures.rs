@@ -49,14 +49,14 @@ impl Measures {
         self.told.increment(events as u64);
     }
 
-    /// What was handed out went out, while the feeds were through with a position.
-    pub(super) fn delivered(&self, batch: &HandedOut, through: Position) {
-        self.delivered.increment(batch.events as u64);
+    /// What was handed out went out to so many, while the feeds were through with a position.
+    pub(super) fn delivered(&self, batch: &HandedOut, subscribers: usize, through: Position) {
+        self.delivered.increment((batch.events * subscribers) as u64);
         #[expect(clippy::cast_precision_loss, reason = "buckets are coarser")]
-        self.lag_positions.record((through.get() - batch.last.get()).max(0) as f64);
+        self.lag_positions.record_many((through.get() - batch.last.get()).max(0) as f64, subscribers);
         if let Some(stored_at) = batch.stored_at {
             let lag = Timestamp::now().date_time() - stored_at.date_time();
-            self.lag_seconds.record(lag.as_seconds_f64().max(0.0));
+            self.lag_seconds.record_many(lag.as_seconds_f64().max(0.0), subscribers);
         }
     }
 }

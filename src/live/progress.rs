@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use super::feed::Feed;
 use super::router::Router;
+use super::seat::Seat;
 use crate::event::Position;
 
 /// A place in the log through which a subscriber was handed everything that matches: who resumes from there misses
@@ -17,6 +18,8 @@ struct Inner {
     place: AtomicI64,
     /// A subscriber of a feed is not woken by what does not match: while nothing is there for it, it is as far as all are.
     feed: OnceLock<(Weak<Feed>, Weak<Router>)>,
+    /// Where it waits.
+    seat: OnceLock<Weak<Seat>>,
 }
 
 /// Before it is known where a subscriber starts.
@@ -24,13 +27,17 @@ const NOWHERE: i64 = -1;
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { place: AtomicI64::new(NOWHERE), feed: OnceLock::new() }
+        Self { place: AtomicI64::new(NOWHERE), feed: OnceLock::new(), seat: OnceLock::new() }
     }
 }
 
 impl Progress {
-    /// The place; None before it is known where the subscriber starts.
+    /// The place; None before it is known where the subscriber starts. Until the subscriber is asked for more, its outlet
+    /// sends nothing: whoever sends this place before that sends it in its turn.
     pub fn get(&self) -> Option<Position> {
+        if let Some(seat) = self.0.seat.get().and_then(Weak::upgrade) {
+            seat.call();
+        }
         let number = self.0.place.load(Ordering::Acquire);
         let place = (number != NOWHERE).then(|| Position::new(number))?;
         let quiet = self.0.feed.get().and_then(|(feed, router)| {
@@ -47,7 +54,8 @@ impl Progress {
         self.0.place.store(position.get(), Ordering::Release);
     }
 
-    pub(super) fn stands_with(&self, feed: &Arc<Feed>, router: &Arc<Router>) {
+    pub(super) fn stands_with(&self, feed: &Arc<Feed>, router: &Arc<Router>, seat: &Arc<Seat>) {
         _ = self.0.feed.set((Arc::downgrade(feed), Arc::downgrade(router)));
+        _ = self.0.seat.set(Arc::downgrade(seat));
     }
 }

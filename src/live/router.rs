@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::delivery::DueFeeds;
 use super::feed::{Feed, FeedRequest};
 use super::history::History;
 use super::measures::Measures;
@@ -18,6 +19,8 @@ pub(super) struct Router {
     routes: Mutex<Routes>,
     most_bytes: usize,
     history: History,
+    /// Feeds that have something for those who wait.
+    due: DueFeeds,
     measures: Arc<Measures>,
 }
 
@@ -53,7 +56,8 @@ impl Router {
     /// Feeds from after a position on that hold so many bytes together, and as much again of what is behind them.
     pub(super) fn new(start: Position, most_bytes: usize, measures: Arc<Measures>) -> Self {
         let history = History::new(most_bytes);
-        Self { through: AtomicI64::new(start.get()), routes: Mutex::default(), most_bytes, history, measures }
+        let through = AtomicI64::new(start.get());
+        Self { through, routes: Mutex::default(), most_bytes, history, due: DueFeeds::default(), measures }
     }
 
     fn routes(&self) -> MutexGuard<'_, Routes> {
@@ -68,6 +72,18 @@ impl Router {
     /// What the feeds told of stretches that are behind them.
     pub(super) const fn history(&self) -> &History {
         &self.history
+    }
+
+    /// Feeds that have something for those who wait.
+    pub(super) const fn due(&self) -> &DueFeeds {
+        &self.due
+    }
+
+    /// Has what a feed has be brought to those who wait.
+    fn call(&self, feed: Arc<Feed>) {
+        if feed.call() {
+            self.due.add(feed);
+        }
     }
 
     pub(super) fn usage(&self) -> FeedUsage {
@@ -101,7 +117,7 @@ impl Router {
         }
     }
 
-    /// Hands events to the feeds that want them, in the order of the log, and wakes their subscribers.
+    /// Hands events to the feeds that want them, in the order of the log, and has their subscribers be told.
     pub(super) fn route(&self, events: &[Arc<SyncEvent>], through: Position) {
         let mut touched: HashMap<u64, Arc<Feed>> = HashMap::new();
         let mut taken = 0;
@@ -126,7 +142,7 @@ impl Router {
         }
         self.measures.told(taken);
         for feed in touched.into_values() {
-            feed.wake();
+            self.call(feed);
         }
     }
 
@@ -138,6 +154,7 @@ impl Router {
         self.through.store(start.get(), Ordering::Release);
         for feed in routes.by_key.values() {
             feed.reset(start);
+            self.call(Arc::clone(feed));
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::live::Progress;
 pub(super) enum Happening {
     /// It is a subscription, and waits for events from here on.
     Started(Progress),
-    /// It has answers, at least one.
+    /// It has answers; none where its outlet has begun to send some and could not end.
     Next(Vec<Answer>),
     /// It is refused, or ends with errors: there is no more.
     Error(Answer),

@@ -15,6 +15,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::wire::Wire;
+
 /// How long a client may take to send a request's head, or be silent between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -31,12 +33,14 @@ pub(super) struct Client {
     pub(super) address: IpAddr,
     /// Cuts the connection off.
     pub(super) cut: CancellationToken,
+    /// The connection itself; None where nobody listened for it.
+    pub(super) wire: Option<Wire>,
 }
 
 impl Client {
     /// The client of a request.
     pub(super) fn of(extensions: &Extensions) -> Self {
-        let nobody = || Self { address: Ipv4Addr::UNSPECIFIED.into(), cut: CancellationToken::new() };
+        let nobody = || Self { address: Ipv4Addr::UNSPECIFIED.into(), cut: CancellationToken::new(), wire: None };
         extensions.get().cloned().unwrap_or_else(nobody)
     }
 }
@@ -61,22 +65,28 @@ pub async fn run(listener: TcpListener, router: Router, connections: usize, drai
             };
             // Answers are small and awaited: none of them waits for another to fill its packet.
             _ = stream.set_nodelay(true);
-            let client = Client { address: address.ip(), cut: CancellationToken::new() };
+            let wire = Wire::new(stream, place);
+            let client = Client { address: address.ip(), cut: CancellationToken::new(), wire: Some(wire.clone()) };
+            let left = wire.clone();
             let cut = client.cut.clone();
             let router = TowerToHyperService::new(router.clone());
             let service = service_fn(move |mut request: Request<_>| {
                 request.extensions_mut().insert(client.clone());
                 router.call(request)
             });
-            let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+            let connection = builder.serve_connection_with_upgrades(TokioIo::new(wire), service).into_owned();
             let connection = graceful.watch(connection);
             tokio::spawn(async move {
-                match cut.run_until_cancelled(connection).await {
-                    Some(Ok(())) => {}
-                    Some(Err(error)) => tracing::debug!(error, "a connection ended early"),
-                    None => tracing::debug!("a connection was cut off"),
+                tokio::select! {
+                    ended = connection => {
+                        if let Err(error) = ended {
+                            tracing::debug!(error, "a connection ended early");
+                        }
+                    }
+                    // Its buffers go, and it goes on without them.
+                    () = left.left() => {}
+                    () = cut.cancelled() => tracing::debug!("a connection was cut off"),
                 }
-                drop(place);
             });
         }
     };

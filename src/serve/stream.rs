@@ -1,28 +1,28 @@
 //! An operation's answers as one HTTP response that goes on for as long as there are answers.
 
 mod event_stream;
+mod line;
 mod multipart;
+
+pub(super) use line::StreamOutlet;
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use futures_util::{FutureExt as _, StreamExt as _, stream};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Subscribers;
 use super::happenings::Happening;
 use super::subscribers::Place;
+use super::wire::Wire;
 use crate::event::Position;
 use crate::graphql::Answer;
 use crate::live::Progress;
-
-/// How many bytes of answers are sent together at most, an answer more or less.
-const CHUNK: usize = 64 << 10;
+use line::{Gone, Line};
 
 /// Keeps nginx and its like from holding answers back.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -102,13 +102,15 @@ pub(super) struct NewStream {
     pub(super) place: Place,
     /// Cuts off the connection of a client that takes nothing; None where others use it, too.
     pub(super) cut: Option<CancellationToken>,
+    /// The connection, where the stream may have it for itself.
+    pub(super) wire: Option<Wire>,
 }
 
 impl Streams {
     /// Answers with a stream: what happened first, and then what happens.
     pub(super) fn respond(&self, new: NewStream, first: Happening) -> Response {
-        let NewStream { stream_type, happenings, place, cut } = new;
-        let (sender, receiver) = mpsc::channel(1);
+        let NewStream { stream_type, happenings, place, cut, wire } = new;
+        let (line, body) = Line::new(wire);
         let now = Instant::now();
         let teller = Teller {
             stream_type,
@@ -117,7 +119,7 @@ impl Streams {
             told: None,
             beat: interval_at(now + self.beat_interval, self.beat_interval),
             out: stream_type.opening().to_owned(),
-            sender,
+            line,
             write_timeout: self.write_timeout,
         };
         let subscribers = self.subscribers.clone();
@@ -139,31 +141,10 @@ impl Streams {
             (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (ACCEL_BUFFERING, HeaderValue::from_static("no")),
         ];
-        (StatusCode::OK, headers, body(receiver)).into_response()
+        // Without `Connection: close`, though it ends with the stream: with it, there are clients (undici) that take a stream
+        // which breaks for one that ends.
+        (StatusCode::OK, headers, body).into_response()
     }
-}
-
-/// A piece of a stream, or its end.
-enum Piece {
-    Bytes(Bytes),
-    End,
-}
-
-/// The stream broke off before its end.
-#[derive(Debug, thiserror::Error)]
-#[error("the client reads too slowly")]
-struct CutOff;
-
-/// The response's body. It ends well only if it is told that it ends.
-fn body(receiver: mpsc::Receiver<Piece>) -> Body {
-    Body::from_stream(stream::unfold(Some(receiver), |receiver| async {
-        let mut receiver = receiver?;
-        match receiver.recv().await {
-            Some(Piece::Bytes(bytes)) => Some((Ok(bytes), Some(receiver))),
-            Some(Piece::End) => None,
-            None => Some((Err(CutOff), None)),
-        }
-    }))
 }
 
 /// How telling ended.
@@ -185,7 +166,7 @@ struct Teller {
     beat: Interval,
     /// What is to be sent.
     out: String,
-    sender: mpsc::Sender<Piece>,
+    line: Line,
     write_timeout: Duration,
 }
 
@@ -193,12 +174,14 @@ impl Teller {
     async fn tell(mut self, first: Happening, subscribers: Subscribers) -> Told {
         let dismissed = subscribers.dismissed();
         tokio::pin!(dismissed);
+        match timeout(self.write_timeout, self.line.ready()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(Gone)) => return Told::Done,
+            Err(_) => return Told::TooSlow,
+        }
         let mut goes_on = self.write(first);
         loop {
-            while goes_on && self.out.len() < CHUNK {
-                let Some(happening) = self.happenings.next().now_or_never() else { break };
-                goes_on = self.write(happening.unwrap_or(Happening::Complete));
-            }
+            // All is sent before more is asked for: an outlet may send that.
             if let Err(end) = self.send(!goes_on).await {
                 return end;
             }
@@ -207,7 +190,7 @@ impl Teller {
                     goes_on = self.write(happening.unwrap_or(Happening::Complete));
                 }
                 _ = self.beat.tick() => self.write_beat(),
-                () = self.sender.closed() => return Told::Done,
+                () = self.line.closed() => return Told::Done,
                 () = &mut dismissed => {
                     self.stream_type.write_farewell(&mut self.out);
                     goes_on = false;
@@ -247,13 +230,11 @@ impl Teller {
 
     /// Sends what is written, within the time that the client has to take it.
     async fn send(&mut self, is_end: bool) -> Result<(), Told> {
-        let bytes = (!self.out.is_empty()).then(|| Piece::Bytes(std::mem::take(&mut self.out).into()));
-        let sent = async {
-            for piece in bytes.into_iter().chain(is_end.then_some(Piece::End)) {
-                self.sender.send(piece).await.map_err(|_| Told::Done)?;
-            }
-            if is_end { Err(Told::Done) } else { Ok(()) }
-        };
-        timeout(self.write_timeout, sent).await.unwrap_or(Err(Told::TooSlow))
+        let text = std::mem::take(&mut self.out);
+        match timeout(self.write_timeout, self.line.send(text, is_end)).await {
+            Ok(Ok(())) if !is_end => Ok(()),
+            Ok(_) => Err(Told::Done),
+            Err(_) => Err(Told::TooSlow),
+        }
     }
 }

@@ -5,6 +5,7 @@ mod connection;
 mod legacy;
 mod message;
 mod operations;
+mod outlet;
 mod protocol;
 mod transport;
 mod woken;
@@ -57,7 +58,8 @@ fn accept(context: Context, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Res
     let (headers, uri) = (&parts.headers, &parts.uri);
     origin::check(headers, uri, context.readers.is_open())
         .map_err(|foreign| Problem::new(StatusCode::FORBIDDEN, foreign.code(), foreign.to_string()))?;
-    let place = context.subscribers.socket(Client::of(&parts.extensions).address).map_err(|no_place| {
+    let Client { address, wire, .. } = Client::of(&parts.extensions);
+    let place = context.subscribers.socket(address).map_err(|no_place| {
         let (status, code) = no_place.told();
         Problem::new(status, code, no_place.to_string())
     })?;
@@ -68,6 +70,9 @@ fn accept(context: Context, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Res
     if let Some(protocol) = protocol {
         upgrade.set_selected_protocol(protocol.name());
     }
+    if let Some(wire) = &wire {
+        wire.share();
+    }
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER)
         .max_message_size(context.options.query_body_bytes)
@@ -77,7 +82,7 @@ fn accept(context: Context, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Res
         let conversation = async move {
             metrics::gauge!("sluice_sockets").increment(1);
             match protocol {
-                Some(protocol) => Connection::new(socket, protocol, context, viewer).run().await,
+                Some(protocol) => Connection::new(socket, wire, protocol, context, viewer).run().await,
                 None => connection::close(socket, &Close::PROTOCOL).await,
             }
             metrics::gauge!("sluice_sockets").decrement(1);

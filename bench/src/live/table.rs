@@ -232,7 +232,8 @@ pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
     writeln!(
         output,
         "\nCPU: of the server's process, a delivery to one subscriber; the gateway's includes taking the events in and \
-         storing them,\nthe other servers' does not. p50, p99: from when the event was stored, or the raw frame made, to its receipt."
+         storing them,\nthe other servers' does not. p50, p99: from when the event was stored (just before its commit), or the raw \
+         frame made,\nto its receipt; both of these moments in whole milliseconds, as the graph tells them."
     )?;
     Ok(())
 }

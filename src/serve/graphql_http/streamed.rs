@@ -1,14 +1,16 @@
 //! Answers that are told one after the other, each as soon as it is there.
 
+use std::sync::Arc;
+
 use axum::http::request::Parts;
-use axum::http::{HeaderName, Version};
+use axum::http::{HeaderName, Method, Version};
 use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
 
 use super::super::accept::{Accepted, Form};
 use super::super::happenings::{self, Happening};
 use super::super::listen::Client;
-use super::super::stream::{NewStream, StreamType};
+use super::super::stream::{NewStream, StreamOutlet, StreamType};
 use super::refusal::Refusal;
 use super::{Asking, respond, status};
 use crate::event::Position;
@@ -45,6 +47,9 @@ impl Asking {
             operation.resume_after(position);
         }
         let new = self.new_stream(parts, stream_type)?;
+        if let Some(wire) = &new.wire {
+            operation.tell_by(Arc::new(StreamOutlet::new(wire.clone(), stream_type)));
+        }
         let mut happenings = happenings::run(&self.graph, operation);
         let first = happenings.next().await.unwrap_or(Happening::Complete);
         match (first, accepted.for_one_answer()) {
@@ -62,9 +67,10 @@ impl Asking {
             let (status, code) = no_place.told();
             Refusal::new(status, code, no_place.to_string())
         })?;
-        // In HTTP/2, others may use the connection, too.
+        // In HTTP/2, others may use the connection, too; and before 1.1, nothing is sent in chunks.
         let cut = (parts.version <= Version::HTTP_11).then_some(client.cut);
-        Ok(NewStream { stream_type, happenings: stream::empty().boxed(), place, cut })
+        let wire = client.wire.filter(|_| parts.version == Version::HTTP_11 && parts.method != Method::HEAD);
+        Ok(NewStream { stream_type, happenings: stream::empty().boxed(), place, cut, wire })
     }
 }
 

@@ -9,22 +9,21 @@ use std::time::Duration;
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use futures_util::future::poll_immediate;
-use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
 use super::super::happenings::Happening;
+use super::super::wire::Wire;
 use super::Context;
 use super::close::Close;
 use super::message::ClientMessage;
 use super::operations::Operations;
+use super::outlet::SocketOutlet;
 use super::protocol::Protocol;
 use super::woken::Woken;
 use crate::auth::Viewer;
 use crate::graphql::{Answer, GraphRequest};
-
-/// How much of what happened is written before it is sent.
-const BATCH: usize = 4;
 
 /// How long the client's answer to a close is waited for.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
@@ -44,6 +43,8 @@ enum Next {
 /// One client's socket.
 pub(super) struct Connection {
     socket: WebSocket,
+    /// What is under it, where events can be sent without a turn of this task.
+    wire: Option<Wire>,
     protocol: Protocol,
     context: Context,
     /// Who asks, if the request's header told it.
@@ -59,9 +60,15 @@ pub(super) struct Connection {
 type Flow = ControlFlow<Option<Close>>;
 
 impl Connection {
-    pub(super) fn new(socket: WebSocket, protocol: Protocol, context: Context, known: Option<Viewer>) -> Self {
+    pub(super) fn new(
+        socket: WebSocket,
+        wire: Option<Wire>,
+        protocol: Protocol,
+        context: Context,
+        known: Option<Viewer>,
+    ) -> Self {
         let operations = Operations::default();
-        Self { socket, protocol, context, known, viewer: None, operations, has_spoken: true }
+        Self { socket, wire, protocol, context, known, viewer: None, operations, has_spoken: true }
     }
 
     /// Speaks with the client until one of the two has enough.
@@ -197,7 +204,10 @@ impl Connection {
             return self.send(self.protocol.error(id, &Answer::refusal("TOO_MANY_OPERATIONS", text).errors)).await;
         }
         match self.context.graph.operation(request, viewer) {
-            Ok(operation) => {
+            Ok(mut operation) => {
+                if let Some(wire) = &self.wire {
+                    operation.tell_by(Arc::new(SocketOutlet::new(wire.clone(), self.protocol, id)));
+                }
                 self.operations.start(id, &self.context.graph, operation);
                 Flow::Continue(())
             }
@@ -205,22 +215,16 @@ impl Connection {
         }
     }
 
-    /// Tells what happened to an operation, and what else is ready to be told, in one go.
+    /// Tells what happened to an operation. All is sent before it is asked for more: its outlet may send that.
     async fn tell(&mut self, id: &str, happening: Happening) -> Flow {
-        let mut told = self.tell_one(id, happening).await;
-        for _ in 1..BATCH {
-            if told.is_break() {
-                return told;
-            }
-            let next = poll_fn(|context| self.operations.poll(context));
-            let Some((id, happening)) = next.now_or_never() else { break };
-            told = self.tell_one(&id, happening).await;
+        match self.write_happening(id, happening).await {
+            Flow::Continue(()) => self.write(Write::Flush).await,
+            gone @ Flow::Break(_) => gone,
         }
-        if told.is_break() { told } else { self.write(Write::Flush).await }
     }
 
     /// Writes what happened to an operation.
-    async fn tell_one(&mut self, id: &str, happening: Happening) -> Flow {
+    async fn write_happening(&mut self, id: &str, happening: Happening) -> Flow {
         let text = match happening {
             Happening::Started(progress) => {
                 self.operations.started(id, progress);

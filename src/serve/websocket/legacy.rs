@@ -5,7 +5,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::close::Close;
-use super::message::{ClientMessage, RawMessage, of_operation, with_payload};
+use super::message::{ClientMessage, RawMessage, around_payload, of_operation, with_payload};
 
 /// The connection is accepted.
 pub(super) const ACK: &str = r#"{"type":"connection_ack"}"#;
@@ -36,6 +36,11 @@ pub(super) fn connection_error(close: &Close) -> String {
 /// An operation's answer, which is JSON already.
 pub(super) fn data(id: &str, answer: &str) -> String {
     with_payload("data", id, answer)
+}
+
+/// The same, without the answer: what is before it, and after it.
+pub(super) fn around_data(id: &str) -> (String, &'static str) {
+    around_payload("data", id)
 }
 
 /// An operation is refused, or ends with errors, which are a JSON list already: this protocol tells one.

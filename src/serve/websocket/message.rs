@@ -77,7 +77,13 @@ pub(super) fn of_operation(kind: &str, id: &str) -> String {
 
 /// A message with an operation's id and a payload, which is JSON already.
 pub(super) fn with_payload(kind: &str, id: &str, payload: &str) -> String {
-    [r#"{"type":""#, kind, r#"","id":"#, &quoted(id), r#","payload":"#, payload, "}"].concat()
+    let (before, after) = around_payload(kind, id);
+    before + payload + after
+}
+
+/// The same, without the payload: what is before it, and after it.
+pub(super) fn around_payload(kind: &str, id: &str) -> (String, &'static str) {
+    ([r#"{"type":""#, kind, r#"","id":"#, &quoted(id), r#","payload":"#].concat(), "}")
 }
 
 fn quoted(id: &str) -> String {

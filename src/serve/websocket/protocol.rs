@@ -88,6 +88,14 @@ impl Protocol {
         }
     }
 
+    /// The same, without the answer: what is before it, and after it.
+    pub(super) fn around_next(self, id: &str) -> (String, &'static str) {
+        match self {
+            Self::Transport => transport::around_next(id),
+            Self::Legacy => legacy::around_data(id),
+        }
+    }
+
     /// An operation is refused, or ends with errors, which are a JSON list already.
     pub(super) fn error(self, id: &str, errors: &str) -> String {
         match self {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::close::Close;
-use super::message::{ClientMessage, RawMessage, of_operation, with_payload};
+use super::message::{ClientMessage, RawMessage, around_payload, of_operation, with_payload};
 use crate::event::Position;
 
 /// The connection is accepted.
@@ -46,6 +46,11 @@ pub(super) fn pong(payload: Option<Value>) -> String {
 /// An operation's answer, which is JSON already.
 pub(super) fn next(id: &str, answer: &str) -> String {
     with_payload("next", id, answer)
+}
+
+/// The same, without the answer: what is before it, and after it.
+pub(super) fn around_next(id: &str) -> (String, &'static str) {
+    around_payload("next", id)
 }
 
 /// An operation is refused, or ends with errors, which are a JSON list already.

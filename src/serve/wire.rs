@@ -1,0 +1,292 @@
+//! A client's connection as bytes. Several may send on it: each what belongs together.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use rustix::net::{Shutdown, shutdown};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+
+use crate::live::Sent;
+
+/// A connection. Clones are the same one.
+#[derive(Clone, Debug)]
+pub(super) struct Wire(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    stream: TcpStream,
+    /// Whether what is written at once goes out in one piece.
+    is_shared: AtomicBool,
+    /// What was taken in one piece and is still to be sent.
+    rest: Mutex<Vec<u8>>,
+    handing_over: Mutex<HandingOver>,
+    /// Tells who speaks HTTP on it that it was handed over.
+    left: Notify,
+    /// Tells who takes it over whether it was.
+    taken: Notify,
+    /// Its place among all connections.
+    _place: OwnedSemaphorePermit,
+}
+
+/// How far a connection is on its way from who speaks HTTP on it to a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HandingOver {
+    Not,
+    /// It is handed over as soon as all is sent that was written.
+    Begun,
+    Done,
+    /// The client was gone before.
+    Failed,
+}
+
+/// A response without end, from whose body on the connection is another's.
+#[derive(Debug)]
+pub(super) struct HandOver(Wire);
+
+impl HandOver {
+    /// The response's head is written: as soon as it is sent, the connection is handed over.
+    pub(super) fn begin(&self) {
+        let mut state = self.0.handing_over();
+        if *state == HandingOver::Not {
+            *state = HandingOver::Begun;
+        }
+    }
+}
+
+impl Drop for HandOver {
+    fn drop(&mut self) {
+        let mut state = self.0.handing_over();
+        if *state != HandingOver::Done {
+            *state = HandingOver::Failed;
+            self.0.0.taken.notify_one();
+        }
+    }
+}
+
+impl Wire {
+    /// A connection in its place among all.
+    pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+        Self(Arc::new(Inner {
+            stream,
+            is_shared: AtomicBool::new(false),
+            rest: Mutex::default(),
+            handing_over: Mutex::new(HandingOver::Not),
+            left: Notify::new(),
+            taken: Notify::new(),
+            _place: place,
+        }))
+    }
+
+    /// Has the connection be handed over by a response's body.
+    pub(super) fn hand_over(&self) -> HandOver {
+        HandOver(self.clone())
+    }
+
+    /// Waits until another speaks on it, [shared](Self::share): who has spoken HTTP lets go of it.
+    pub(super) async fn left(&self) {
+        self.0.left.notified().await;
+    }
+
+    /// Waits until it is handed over. Gives false if the client is gone.
+    pub(super) async fn taken(&self) -> bool {
+        self.0.taken.notified().await;
+        *self.handing_over() == HandingOver::Done
+    }
+
+    fn handing_over(&self) -> MutexGuard<'_, HandingOver> {
+        self.0.handing_over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on what is written at once goes out in one piece, so that others may send in between.
+    pub(super) fn share(&self) {
+        self.0.is_shared.store(true, Ordering::Release);
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends bytes that belong together, on a connection that is [shared](Self::share), without waiting. Of what was begun,
+    /// the rest goes out when somebody writes or flushes.
+    pub(super) fn send(&self, bytes: &[u8]) -> Sent {
+        let mut rest = self.rest();
+        if !rest.is_empty() {
+            return Sent::Nothing;
+        }
+        match self.0.stream.try_write(bytes) {
+            Ok(sent) if sent == bytes.len() => Sent::Whole,
+            Ok(sent) => {
+                rest.extend(&bytes[sent..]);
+                Sent::Begun
+            }
+            // What else is wrong is found by who reads and writes.
+            Err(_) => Sent::Nothing,
+        }
+    }
+
+    /// Does something as soon as the system takes bytes.
+    fn poll_write_with<T>(&self, context: &mut Context<'_>, write: impl Fn() -> io::Result<T>) -> Poll<io::Result<T>> {
+        loop {
+            ready!(self.0.stream.poll_write_ready(context))?;
+            match write() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    /// Sends what is left of what was begun.
+    fn poll_rest(&self, context: &mut Context<'_>, rest: &mut Vec<u8>) -> Poll<io::Result<()>> {
+        while !rest.is_empty() {
+            let sent = ready!(self.poll_write_with(context, || self.0.stream.try_write(rest)))?;
+            rest.drain(..sent);
+        }
+        // Most connections never need it again.
+        *rest = Vec::new();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes bytes in one piece, once nothing is left of what was begun before: nobody sends in between.
+    fn poll_write_whole(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut rest = self.rest();
+        ready!(self.poll_rest(context, &mut rest))?;
+        let sent = match self.0.stream.try_write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            sent => sent?,
+        };
+        rest.extend(&bytes[sent..]);
+        Poll::Ready(Ok(bytes.len()))
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.0.stream.poll_read_ready(context))?;
+            match self.0.stream.try_read(buffer.initialize_unfilled()) {
+                Ok(read) => {
+                    buffer.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.0.is_shared.load(Ordering::Acquire) {
+            self.poll_write_whole(context, bytes)
+        } else {
+            self.poll_write_with(context, || self.0.stream.try_write(bytes))
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.0.is_shared.load(Ordering::Acquire) {
+            let first = slices.iter().find(|slice| !slice.is_empty());
+            self.poll_write_whole(context, first.map_or(&[], |slice| slice))
+        } else {
+            self.poll_write_with(context, || self.0.stream.try_write_vectored(slices))
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_rest(context, &mut self.rest()))?;
+        let mut state = self.handing_over();
+        if *state == HandingOver::Begun {
+            *state = HandingOver::Done;
+            self.share();
+            self.0.left.notify_one();
+            self.0.taken.notify_one();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_rest(context, &mut self.rest()))?;
+        Poll::Ready(match shutdown(&self.0.stream, Shutdown::Write) {
+            // The client was faster.
+            Ok(()) | Err(rustix::io::Errno::NOTCONN) => Ok(()),
+            Err(error) => Err(error.into()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// A connection, and its other end.
+    async fn connected() -> (Wire, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let other = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        (Wire::new(listener.accept().await.unwrap().0, place), other)
+    }
+
+    #[tokio::test]
+    async fn what_belongs_together_stays_together_whoever_sends() {
+        let (mut wire, mut other) = connected().await;
+        wire.share();
+        let sender = wire.clone();
+        let (piece, written) = (vec![b'a'; 100_000], vec![b'b'; 100_000]);
+        // Until the system takes no more.
+        let mut sent = 0;
+        let begun = loop {
+            match sender.send(&piece) {
+                Sent::Whole => sent += 1,
+                end => break end,
+            }
+        };
+        assert_eq!(sender.send(&piece), if begun == Sent::Begun { Sent::Nothing } else { begun });
+        sent += usize::from(begun == Sent::Begun);
+        let write = async {
+            wire.write_all(&written).await.unwrap();
+            while sender.send(&piece) != Sent::Whole {
+                wire.flush().await.unwrap();
+            }
+            wire.shutdown().await.unwrap();
+        };
+        let mut read = Vec::new();
+        let ((), count) = tokio::join!(write, other.read_to_end(&mut read));
+        assert_eq!(count.unwrap(), read.len());
+        let pieces: Vec<_> = read.chunk_by(|one, other| one == other).map(|piece| (piece[0], piece.len())).collect();
+        assert_eq!(pieces, [(b'a', sent * piece.len()), (b'b', written.len()), (b'a', piece.len())]);
+    }
+
+    #[tokio::test]
+    async fn it_is_a_connection_as_any() {
+        let (mut wire, mut other) = connected().await;
+        other.write_all(b"asked").await.unwrap();
+        let mut asked = [0; 5];
+        wire.read_exact(&mut asked).await.unwrap();
+        assert_eq!(wire.write_vectored(&[IoSlice::new(b"ans"), IoSlice::new(b"wered")]).await.unwrap(), 8);
+        assert_eq!(&asked, b"asked");
+        wire.shutdown().await.unwrap();
+        let mut answered = String::new();
+        other.read_to_string(&mut answered).await.unwrap();
+        assert_eq!(answered, "answered");
+        drop(other);
+        assert_eq!(wire.read(&mut asked).await.unwrap(), 0);
+    }
+}
