@@ -16,7 +16,7 @@ use super::seat::{Brought, Outlet, Seat};
 use crate::event::Position;
 
 /// How many seats are visited before others have their turn.
-const VISIT: usize = 64;
+const VISIT: usize = 128;
 
 /// Feeds that have something for those who wait.
 #[derive(Debug, Default)]
