@@ -36,7 +36,7 @@ use crate::ingest::Intake;
 /// What everything that grows here is held to.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// Connections open at once; more wait.
+    /// Connections for requests open at once; more wait.
     pub connections: usize,
     /// WebSockets open at once; more are refused.
     pub sockets: usize,

@@ -10,7 +10,8 @@ use crate::graphql::DocumentLimits;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Connections that clients hold open at once, of every kind; more wait.
+    /// Connections for requests that clients hold open at once; more wait. WebSockets, and streams over HTTP/1.1, have
+    /// places of their own as soon as they have begun.
     pub connections: usize,
     /// WebSockets open at once; more are answered with 503.
     pub sockets: usize,

@@ -65,7 +65,7 @@ pub async fn run(listener: TcpListener, router: Router, connections: usize, drai
             };
             // Answers are small and awaited: none of them waits for another to fill its packet.
             _ = stream.set_nodelay(true);
-            let wire = Wire::new(stream, place);
+            let wire = Wire::new(stream);
             let client = Client { address: address.ip(), cut: CancellationToken::new(), wire: Some(wire.clone()) };
             let left = wire.clone();
             let cut = client.cut.clone();
@@ -87,6 +87,8 @@ pub async fn run(listener: TcpListener, router: Router, connections: usize, drai
                     () = left.left() => {}
                     () = cut.cancelled() => tracing::debug!("a connection was cut off"),
                 }
+                // Sockets and streams have their places among their own.
+                drop(place);
             });
         }
     };

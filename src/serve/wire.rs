@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::Notify;
 
 use crate::live::Sent;
 
@@ -29,8 +29,6 @@ struct Inner {
     left: Notify,
     /// Tells who takes it over whether it was.
     taken: Notify,
-    /// Its place among all connections.
-    _place: OwnedSemaphorePermit,
 }
 
 /// How far a connection is on its way from who speaks HTTP on it to a stream.
@@ -69,8 +67,7 @@ impl Drop for HandOver {
 }
 
 impl Wire {
-    /// A connection in its place among all.
-    pub(super) fn new(stream: TcpStream, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(stream: TcpStream) -> Self {
         Self(Arc::new(Inner {
             stream,
             is_shared: AtomicBool::new(false),
@@ -78,7 +75,6 @@ impl Wire {
             handing_over: Mutex::new(HandingOver::Not),
             left: Notify::new(),
             taken: Notify::new(),
-            _place: place,
         }))
     }
 
@@ -168,13 +164,9 @@ impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.0.stream.poll_read_ready(context))?;
-            match self.0.stream.try_read(buffer.initialize_unfilled()) {
-                Ok(read) => {
-                    buffer.advance(read);
-                    return Poll::Ready(Ok(()));
-                }
+            match self.0.stream.try_read_buf(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                read => return Poll::Ready(read.map(drop)),
             }
         }
     }
@@ -232,7 +224,6 @@ impl AsyncWrite for Wire {
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
-    use tokio::sync::Semaphore;
 
     use super::*;
 
@@ -240,8 +231,7 @@ mod tests {
     async fn connected() -> (Wire, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let other = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        (Wire::new(listener.accept().await.unwrap().0, place), other)
+        (Wire::new(listener.accept().await.unwrap().0), other)
     }
 
     #[tokio::test]
