@@ -115,8 +115,8 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Answers for the events that come next; waits until there is one. None where the operation's outlet has begun to
-    /// send some and could not end.
+    /// Answers for the events that come next; waits until there is one. There are none where the operation's outlet has
+    /// begun to send some and could not end: who has given it sees to that.
     ///
     /// # Errors
     /// The last answer, which has errors: whoever gets it resumes from the last event's position.

@@ -60,8 +60,8 @@ pub(super) fn start(router: &Arc<Router>, measures: &Arc<Measures>, stop: &Cance
                 }
                 let mut round = Round::new(&feed, router.through(), &measures, &mut writing);
                 seats.drain(..).for_each(|seat| round.visit(&seat));
-                if round.end() && feed.call() {
-                    router.due().add(feed);
+                if round.end() {
+                    router.make_due(feed);
                 }
                 yield_now().await;
             }

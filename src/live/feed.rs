@@ -239,8 +239,8 @@ impl Feed {
     }
 
     /// There is something new for all who wait. Gives whether somebody has to begin to visit them.
-    pub(super) fn call(&self) -> bool {
-        self.seats().call()
+    pub(super) fn make_due(&self) -> bool {
+        self.seats().make_due()
     }
 
     /// The next seats that are to be visited; gives whether there are more.

@@ -80,8 +80,8 @@ impl Router {
     }
 
     /// Has what a feed has be brought to those who wait.
-    fn call(&self, feed: Arc<Feed>) {
-        if feed.call() {
+    pub(super) fn make_due(&self, feed: Arc<Feed>) {
+        if feed.make_due() {
             self.due.add(feed);
         }
     }
@@ -142,7 +142,7 @@ impl Router {
         }
         self.measures.told(taken);
         for feed in touched.into_values() {
-            self.call(feed);
+            self.make_due(feed);
         }
     }
 
@@ -154,7 +154,7 @@ impl Router {
         self.through.store(start.get(), Ordering::Release);
         for feed in routes.by_key.values() {
             feed.reset(start);
-            self.call(Arc::clone(feed));
+            self.make_due(Arc::clone(feed));
         }
     }
 }

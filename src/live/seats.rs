@@ -33,7 +33,7 @@ impl Seats {
     }
 
     /// All are to be visited. Gives whether somebody has to begin.
-    pub(super) fn call(&mut self) -> bool {
+    pub(super) fn make_due(&mut self) -> bool {
         let begins = self.due == 0 && !self.taken.is_empty();
         self.due = self.taken.len();
         begins
@@ -69,7 +69,7 @@ mod tests {
     enum Step {
         Add,
         Remove(prop::sample::Index),
-        Call,
+        MakeDue,
         Next(usize),
     }
 
@@ -77,18 +77,18 @@ mod tests {
         prop_oneof![
             3 => Just(Step::Add),
             1 => any::<prop::sample::Index>().prop_map(Step::Remove),
-            1 => Just(Step::Call),
+            1 => Just(Step::MakeDue),
             4 => (1_usize..5).prop_map(Step::Next),
         ]
     }
 
     proptest! {
         #[test]
-        fn whoever_is_there_at_a_call_is_visited_after_it(steps in prop::collection::vec(step(), 1..200)) {
+        fn whoever_is_there_when_all_are_due_is_visited_after_it(steps in prop::collection::vec(step(), 1..200)) {
             let mut seats = Seats::default();
             let mut there: Vec<(u64, Arc<Seat>, bool)> = Vec::new();
             let mut goes_on = false;
-            let finish = [Step::Call, Step::Next(usize::MAX)];
+            let finish = [Step::MakeDue, Step::Next(usize::MAX)];
             for step in steps.into_iter().chain(finish) {
                 match step {
                     Step::Add => {
@@ -99,8 +99,8 @@ mod tests {
                         let (number, ..) = there.remove(which.index(there.len()));
                         seats.remove(number);
                     }
-                    Step::Call => {
-                        prop_assert_eq!(seats.call(), !goes_on && !there.is_empty());
+                    Step::MakeDue => {
+                        prop_assert_eq!(seats.make_due(), !goes_on && !there.is_empty());
                         goes_on |= !there.is_empty();
                         for (.., waits) in &mut there {
                             *waits = true;
