@@ -15,6 +15,7 @@
 //! * [`serve`]: HTTP and WebSockets
 //! * [`config`], [`telemetry`], [`app`]: settings, logs and metrics, and the wiring
 
+mod apart;
 pub mod app;
 pub mod auth;
 pub mod config;

@@ -58,7 +58,7 @@ pub(super) fn start(router: &Arc<Router>, measures: &Arc<Measures>, stop: &Cance
                 if feed.next_seats(VISIT, &mut seats) {
                     router.due().add(Arc::clone(&feed));
                 }
-                let mut round = Round::new(&feed, router.through(), &measures, &mut writing);
+                let mut round = Round::new(&feed, &router, &measures, &mut writing);
                 seats.drain(..).for_each(|seat| round.visit(&seat));
                 if round.end() {
                     router.make_due(feed);
@@ -72,15 +72,15 @@ pub(super) fn start(router: &Arc<Router>, measures: &Arc<Measures>, stop: &Cance
 /// What was written last: mostly it is the same for the next.
 #[derive(Debug, Default)]
 struct Writing {
-    style: String,
+    /// By outlets of which style, if by any.
+    style: Option<String>,
     bytes: Vec<u8>,
 }
 
 /// A round through some seats of a feed.
 struct Round<'r> {
     feed: &'r Feed,
-    /// Read before the round: the feed has what it wants through there.
-    through: Position,
+    router: &'r Router,
     measures: &'r Measures,
     writing: &'r mut Writing,
     /// After where those wait who were visited last, and what there is for them; None where they have to see to that.
@@ -92,9 +92,9 @@ struct Round<'r> {
 }
 
 impl<'r> Round<'r> {
-    fn new(feed: &'r Feed, through: Position, measures: &'r Measures, writing: &'r mut Writing) -> Self {
-        writing.style.clear();
-        Self { feed, through, measures, writing, found: None, sent: 0, is_cut: false }
+    fn new(feed: &'r Feed, router: &'r Router, measures: &'r Measures, writing: &'r mut Writing) -> Self {
+        writing.style = None;
+        Self { feed, router, measures, writing, found: None, sent: 0, is_cut: false }
     }
 
     fn visit(&mut self, seat: &Seat) {
@@ -107,12 +107,12 @@ impl<'r> Round<'r> {
         if self.found.as_ref().is_none_or(|(after, _)| *after != at) {
             self.measure();
             self.found = Some((at, self.find(at)));
-            self.writing.style.clear();
+            self.writing.style = None;
         }
         let (_, Some(told)) = self.found.as_ref()? else { return None };
         let Writing { style, bytes } = &mut *self.writing;
-        if style != outlet.style() {
-            outlet.style().clone_into(style);
+        if style.as_deref() != Some(outlet.style()) {
+            *style = Some(outlet.style().to_owned());
             bytes.clear();
             for told in told {
                 outlet.write(told, bytes);
@@ -122,7 +122,9 @@ impl<'r> Round<'r> {
     }
 
     fn find(&mut self, at: Position) -> Option<Vec<Told>> {
-        let mut entries = self.feed.after(at, BATCH).filter(|_| at <= self.through)?;
+        // Read first: the feed has what it wants through there.
+        let through = self.router.through();
+        let mut entries = self.feed.after(at, BATCH).filter(|_| at <= through)?;
         let whole = entries.len();
         entries.truncate(Entry::fitting(entries.iter()));
         self.is_cut |= entries.len() < whole || whole == BATCH;
@@ -136,7 +138,7 @@ impl<'r> Round<'r> {
             && let Some((_, Some(told))) = &self.found
             && let Some(batch) = HandedOut::live(told)
         {
-            self.measures.delivered(&batch, sent, self.through);
+            self.measures.delivered(&batch, sent, self.router.through());
         }
     }
 

@@ -72,23 +72,23 @@ pub struct Told {
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
     Told(Told),
-    Due(Arc<Due>),
+    Untold(Arc<Untold>),
 }
 
 /// An event that the first subscriber who asks for it has told for all.
-pub(super) struct Due {
+pub(super) struct Untold {
     event: Arc<SyncEvent>,
     tell: TellOnDemand,
     told: OnceCell<Told>,
 }
 
-impl fmt::Debug for Due {
+impl fmt::Debug for Untold {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Due").field("position", &self.event.position).finish_non_exhaustive()
+        formatter.debug_struct("Untold").field("position", &self.event.position).finish_non_exhaustive()
     }
 }
 
-impl Due {
+impl Untold {
     /// What is told. What went wrong is not kept: who comes back for the event has it told anew.
     async fn told(&self) -> Told {
         let told = self.told.get_or_try_init(|| async {
@@ -109,7 +109,7 @@ impl Entry {
             }
             Teller::OnDemand(tell) => {
                 let (event, tell) = (Arc::clone(event), Arc::clone(tell));
-                Self::Due(Arc::new(Due { event, tell, told: OnceCell::new() }))
+                Self::Untold(Arc::new(Untold { event, tell, told: OnceCell::new() }))
             }
         }
     }
@@ -117,7 +117,7 @@ impl Entry {
     pub(super) fn position(&self) -> Position {
         match self {
             Self::Told(told) => told.position,
-            Self::Due(due) => due.event.position,
+            Self::Untold(untold) => untold.event.position,
         }
     }
 
@@ -125,7 +125,7 @@ impl Entry {
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Told(told) => told.text.len(),
-            Self::Due(due) => due.event.size(),
+            Self::Untold(untold) => untold.event.size(),
         }
     }
 
@@ -141,12 +141,12 @@ impl Entry {
 
     /// What is told, where nothing is still to be told.
     pub(super) fn all_told(entries: Vec<Self>) -> Result<Vec<Told>, Vec<Self>> {
-        if entries.iter().any(|entry| matches!(entry, Self::Due(_))) {
+        if entries.iter().any(|entry| matches!(entry, Self::Untold(_))) {
             return Err(entries);
         }
         let told = entries.into_iter().filter_map(|entry| match entry {
             Self::Told(told) => Some(told),
-            Self::Due(_) => None,
+            Self::Untold(_) => None,
         });
         Ok(told.collect())
     }
@@ -155,16 +155,16 @@ impl Entry {
     pub(super) async fn tell_all(entries: Vec<Self>) -> Vec<Told> {
         const AT_ONCE: usize = 32;
 
-        let due = entries.iter().filter_map(|entry| match entry {
+        let untold = entries.iter().filter_map(|entry| match entry {
             Self::Told(_) => None,
-            Self::Due(due) => Some(Arc::clone(due)),
+            Self::Untold(untold) => Some(Arc::clone(untold)),
         });
-        stream::iter(due).for_each_concurrent(AT_ONCE, |due| async move { drop(due.told().await) }).await;
+        stream::iter(untold).for_each_concurrent(AT_ONCE, |untold| async move { drop(untold.told().await) }).await;
         let mut all = Vec::with_capacity(entries.len());
         for entry in entries {
             all.push(match entry {
                 Self::Told(told) => told,
-                Self::Due(due) => due.told().await,
+                Self::Untold(untold) => untold.told().await,
             });
         }
         all

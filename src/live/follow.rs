@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::feed::{Entry, Feed, FeedRequest};
 use super::history::Stretch;
 use super::{Live, Progress};
+use crate::apart::apart;
 use crate::event::{Position, SyncEvent};
 use crate::log::ResumeError;
 use crate::store::StoreError;
@@ -108,7 +109,7 @@ impl Follower {
     }
 
     /// Reads on. While the database is away it waits.
-    pub(super) async fn read_patiently(&mut self, feed: &Feed) -> Result<Read, ResumeError> {
+    pub(super) async fn read_patiently(&mut self, feed: &Arc<Feed>) -> Result<Read, ResumeError> {
         let mut pause = Duration::from_millis(50);
         loop {
             match self.read(feed).await {
@@ -124,7 +125,7 @@ impl Follower {
 
     /// Reads on: together with others where there are some, else in the window, or in the store where the window does
     /// not reach.
-    async fn read(&mut self, feed: &Feed) -> Result<Read, ResumeError> {
+    async fn read(&mut self, feed: &Arc<Feed>) -> Result<Read, ResumeError> {
         let through = *self.grown.borrow_and_update();
         if self.is_in_era(through) {
             if feed.is_shared()
@@ -135,22 +136,14 @@ impl Follower {
             if let Some(part) = self.live.window.after(self.at, STRETCH.into()) {
                 let stands = part.through == self.at;
                 self.at = part.through;
-                return Ok(if stands { Read::AtEnd } else { Read::Entries(self.entries(feed, &part.events)) });
+                return Ok(if stands { Read::AtEnd } else { Read::Entries(self.live.entries(feed, &part.events)) });
             }
         }
         self.read_store(feed).await.map(Read::Entries)
     }
 
-    /// What a feed tells of events, newly put into words.
-    fn entries(&self, feed: &Feed, events: &[Arc<SyncEvent>]) -> Vec<Entry> {
-        let wanted = events.iter().filter(|event| feed.request.filter.matches(event));
-        let entries: Vec<_> = wanted.map(|event| Entry::new(&feed.request.teller, event)).collect();
-        self.live.measures.told(entries.len());
-        entries
-    }
-
     /// Reads on through the stretch around its place as all do who are in it. None where the stretch is not complete.
-    async fn read_together(&mut self, feed: &Feed, through: Position) -> Result<Option<Vec<Entry>>, ResumeError> {
+    async fn read_together(&mut self, feed: &Arc<Feed>, through: Position) -> Result<Option<Vec<Entry>>, ResumeError> {
         let near = Stretch::around(self.at, STRETCH);
         let far = Stretch::around(self.at, if feed.request.with_details { READ_WITH_DETAILS } else { READ });
         // In the window small stretches cost no more, and less of them is left to each for itself at the end.
@@ -159,30 +152,29 @@ impl Follower {
         if stretch.end > through {
             return Ok(None);
         }
-        let history = self.live.router.history();
-        let entries = match history.of(feed, stretch, self.read_stretch(feed, stretch)).await {
-            Ok(entries) => entries,
-            Err(StretchError::Store(error)) => return Err(error.into()),
-            Err(StretchError::Incomplete) => return Ok(None),
+        let entries = if let Some(entries) = self.live.router.history().kept_of(feed, stretch) {
+            entries
+        } else {
+            let (live, shared) = (self.live.clone(), Arc::clone(feed));
+            let read = async move {
+                let read = live.read_stretch(&shared, stretch);
+                live.router.history().of(&shared, stretch, read).await
+            };
+            match apart(read).await {
+                Ok(entries) => entries,
+                Err(StretchError::Store(error)) => return Err(error.into()),
+                Err(StretchError::Incomplete) => return Ok(None),
+            }
         };
         let from = entries.partition_point(|entry| entry.position() <= self.at);
         self.at = stretch.end;
         Ok(Some(entries[from..].to_vec()))
     }
 
-    async fn read_stretch(&self, feed: &Feed, stretch: Stretch) -> Result<Vec<Entry>, StretchError> {
-        let size = usize::try_from(stretch.end.get() - stretch.start.get()).unwrap_or_default();
-        if let Some(part) = self.live.window.after(stretch.start, size) {
-            let is_complete = part.through == stretch.end;
-            return if is_complete { Ok(self.entries(feed, &part.events)) } else { Err(StretchError::Incomplete) };
-        }
-        let (events, through) = self.ask_store(feed, stretch.start, size).await.map_err(StretchError::Store)?;
-        if through == stretch.end { Ok(self.entries(feed, &events)) } else { Err(StretchError::Incomplete) }
-    }
-
-    async fn read_store(&mut self, feed: &Feed) -> Result<Vec<Entry>, ResumeError> {
+    async fn read_store(&mut self, feed: &Arc<Feed>) -> Result<Vec<Entry>, ResumeError> {
         let size = if feed.request.with_details { READ_WITH_DETAILS } else { READ };
-        let (events, through) = self.ask_store(feed, self.at, size.into()).await?;
+        let (live, asking, at) = (self.live.clone(), Arc::clone(feed), self.at);
+        let (events, through) = apart(async move { live.ask_store(&asking, at, size.into()).await }).await?;
         if through.era_start() > self.at {
             // Between the eras something may have been lost that this reader has seen.
             self.era = self.live.log.check_resume(self.at).await?;
@@ -193,7 +185,27 @@ impl Follower {
             _ = timeout(Duration::from_millis(100), self.grown.changed()).await;
         }
         self.at = through;
-        Ok(self.entries(feed, &events))
+        Ok(self.live.entries(feed, &events))
+    }
+}
+
+impl Live {
+    /// What a feed tells of events, newly put into words.
+    fn entries(&self, feed: &Feed, events: &[Arc<SyncEvent>]) -> Vec<Entry> {
+        let wanted = events.iter().filter(|event| feed.request.filter.matches(event));
+        let entries: Vec<_> = wanted.map(|event| Entry::new(&feed.request.teller, event)).collect();
+        self.measures.told(entries.len());
+        entries
+    }
+
+    async fn read_stretch(&self, feed: &Feed, stretch: Stretch) -> Result<Vec<Entry>, StretchError> {
+        let size = usize::try_from(stretch.end.get() - stretch.start.get()).unwrap_or_default();
+        if let Some(part) = self.window.after(stretch.start, size) {
+            let is_complete = part.through == stretch.end;
+            return if is_complete { Ok(self.entries(feed, &part.events)) } else { Err(StretchError::Incomplete) };
+        }
+        let (events, through) = self.ask_store(feed, stretch.start, size).await.map_err(StretchError::Store)?;
+        if through == stretch.end { Ok(self.entries(feed, &events)) } else { Err(StretchError::Incomplete) }
     }
 
     /// Asks the store for what a feed wants of a part of the log, and through where that part goes.
@@ -206,8 +218,8 @@ impl Follower {
         let FeedRequest { filter, with_details, .. } = &feed.request;
         let read = {
             // Those who catch up leave the database to others, too.
-            let _turn = self.live.catching_up.acquire().await;
-            self.live.log.store().read_after(after, size, filter, *with_details).await?
+            let _turn = self.catching_up.acquire().await;
+            self.log.store().read_after(after, size, filter, *with_details).await?
         };
         metrics::counter!("sluice_catch_up_reads_total").increment(1);
         Ok((read.events.into_iter().map(Arc::new).collect(), read.through))

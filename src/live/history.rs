@@ -52,6 +52,15 @@ impl History {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn key(&self, feed: &Feed, stretch: Stretch) -> Key {
+        (self.voided.load(Ordering::Acquire), feed.number, stretch)
+    }
+
+    /// What a feed tells of a stretch, where somebody has read it.
+    pub(super) fn kept_of(&self, feed: &Feed, stretch: Stretch) -> Option<Arc<[Entry]>> {
+        self.kept().get(&self.key(feed, stretch))?.get().cloned()
+    }
+
     /// What a feed tells of a stretch: read by the first who asks, while the others wait.
     ///
     /// # Errors
@@ -62,7 +71,7 @@ impl History {
         stretch: Stretch,
         read: impl Future<Output = Result<Vec<Entry>, E>>,
     ) -> Result<Arc<[Entry]>, E> {
-        let key = (self.voided.load(Ordering::Acquire), feed.number, stretch);
+        let key = self.key(feed, stretch);
         let cell = self.kept().get_or_keep(&key, Cell::default);
         let told = cell
             .get_or_try_init(|| async {

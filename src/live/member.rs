@@ -11,6 +11,7 @@ use super::measures::{HandedOut, Measures};
 use super::progress::Progress;
 use super::router::Router;
 use super::seat::{Called, Outlet, Seat};
+use crate::apart::apart;
 use crate::event::Position;
 use crate::log::ResumeError;
 
@@ -117,11 +118,11 @@ impl Member {
 
     /// Waits for what its feed does not have yet.
     async fn wait(&self) {
-        let Membership { feed, seat, .. } = &self.feed;
+        let Membership { feed, seat, router, .. } = &self.feed;
         let at = self.follower.at();
         seat.sit(at);
-        // What came before it sat is not brought.
-        if !feed.is_quiet_after(at) {
+        // What came before it sat is not brought; nor is it visited for a log that was replaced by then.
+        if at > router.through() || !feed.is_quiet_after(at) {
             seat.call();
         }
         poll_fn(|context| seat.poll_called(context)).await;
@@ -133,7 +134,8 @@ impl Member {
         let entries: Vec<_> = self.pending.drain(..most.min(self.pending.len())).collect();
         let told = match Entry::all_told(entries) {
             Ok(told) => told,
-            Err(entries) => Box::pin(Entry::tell_all(entries)).await,
+            // Others may wait for what it tells.
+            Err(entries) => Box::pin(apart(Entry::tell_all(entries))).await,
         };
         self.handed_out = measured(&told);
         told

@@ -32,9 +32,9 @@ impl Default for Inner {
 }
 
 impl Progress {
-    /// The place; None before it is known where the subscriber starts. Until the subscriber is asked for more, its outlet
-    /// sends nothing: whoever sends this place before that sends it in its turn.
-    pub fn get(&self) -> Option<Position> {
+    /// Holds the subscriber where it is, and tells the place; None before it is known where the subscriber starts. Until the
+    /// subscriber is asked for more, its outlet sends nothing: whoever sends this place before that sends it in its turn.
+    pub fn hold(&self) -> Option<Position> {
         if let Some(seat) = self.0.seat.get().and_then(Weak::upgrade) {
             seat.call();
         }

@@ -151,11 +151,11 @@ impl Router {
         let mut routes = self.routes();
         self.history.void();
         (routes.told, routes.bytes) = (VecDeque::new(), 0);
+        // First: nobody steps over to where they start because a feed has nothing on the way.
+        routes.by_key.values().for_each(|feed| feed.reset(start));
         self.through.store(start.get(), Ordering::Release);
-        for feed in routes.by_key.values() {
-            feed.reset(start);
-            self.make_due(Arc::clone(feed));
-        }
+        // Last: who is visited finds both.
+        routes.by_key.values().for_each(|feed| self.make_due(Arc::clone(feed)));
     }
 }
 

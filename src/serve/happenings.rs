@@ -3,6 +3,7 @@
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 
+use crate::apart::apart;
 use crate::graphql::{Answer, Graph, Operation, OperationKind, Subscription};
 use crate::live::Progress;
 
@@ -36,14 +37,13 @@ pub(super) fn run(graph: &Graph, operation: Operation) -> BoxStream<'static, Hap
 async fn advance(state: State) -> Option<(Happening, State)> {
     Some(match state {
         State::New(graph, operation) if operation.kind == OperationKind::Subscription => {
-            // Boxed, as it is large and soon over, while what follows lives for long and there is much of it.
-            match Box::pin(graph.subscribe(*operation)).await {
+            match apart(async move { graph.subscribe(*operation).await }).await {
                 Ok(subscription) => (Happening::Started(subscription.progress.clone()), State::Following(subscription)),
                 Err(refused) => (Happening::Error(refused), State::Over),
             }
         }
         State::New(graph, operation) => {
-            let answer = Box::pin(graph.execute(*operation)).await;
+            let answer = apart(async move { graph.execute(*operation).await }).await;
             // Errors of single fields are part of the answer.
             if answer.is_request_error() {
                 (Happening::Error(answer), State::Over)

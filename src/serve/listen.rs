@@ -78,16 +78,17 @@ pub async fn run(listener: TcpListener, router: Router, connections: usize, drai
             let connection = graceful.watch(connection);
             tokio::spawn(async move {
                 tokio::select! {
+                    biased;
+                    // Its buffers go, and it goes on without them.
+                    () = left.left() => {}
+                    () = cut.cancelled() => tracing::debug!("a connection was cut off"),
                     ended = connection => {
                         if let Err(error) = ended {
                             tracing::debug!(error, "a connection ended early");
                         }
                     }
-                    // Its buffers go, and it goes on without them.
-                    () = left.left() => {}
-                    () = cut.cancelled() => tracing::debug!("a connection was cut off"),
                 }
-                // Sockets and streams have their places among their own.
+                // Sockets, and streams that have the connection for themselves, have their places among their own.
                 drop(place);
             });
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use tokio::time::{Instant, Interval, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -69,6 +69,11 @@ impl StreamType {
         }
     }
 
+    /// Whether a sign of life has a place for a position.
+    fn tells_progress(self) -> bool {
+        self == Self::EventStream
+    }
+
     /// A sign of life; with a position through which the subscriber has been told everything, if that is news.
     fn write_beat(self, out: &mut String, position: Option<Position>) {
         match self {
@@ -100,7 +105,7 @@ pub(super) struct NewStream {
     pub(super) stream_type: StreamType,
     pub(super) happenings: BoxStream<'static, Happening>,
     pub(super) place: Place,
-    /// Cuts off the connection of a client that takes nothing; None where others use it, too.
+    /// Cuts off the connection of a client that takes nothing, while HTTP is spoken on it; None where others use it, too.
     pub(super) cut: Option<CancellationToken>,
     /// The connection, where the stream may have it for itself.
     pub(super) wire: Option<Wire>,
@@ -110,7 +115,8 @@ impl Streams {
     /// Answers with a stream: what happened first, and then what happens.
     pub(super) fn respond(&self, new: NewStream, first: Happening) -> Response {
         let NewStream { stream_type, happenings, place, cut, wire } = new;
-        let (line, body) = Line::new(wire);
+        // What ends at once leaves the connection to the client's next request.
+        let (line, body) = Line::new(wire.filter(|_| matches!(first, Happening::Started(_))));
         let now = Instant::now();
         let teller = Teller {
             stream_type,
@@ -192,6 +198,8 @@ impl Teller {
                 _ = self.beat.tick() => self.write_beat(),
                 () = self.line.closed() => return Told::Done,
                 () = &mut dismissed => {
+                    // First: nothing comes behind the end.
+                    self.happenings = stream::empty().boxed();
                     self.stream_type.write_farewell(&mut self.out);
                     goes_on = false;
                 }
@@ -223,7 +231,10 @@ impl Teller {
     }
 
     fn write_beat(&mut self) {
-        let position = self.progress.as_ref().and_then(Progress::get).filter(|position| self.told != Some(*position));
+        let progress = self.progress.as_ref().filter(|_| self.stream_type.tells_progress());
+        // Only news: a client resumes from what it was told last.
+        let is_news = |position: &Position| self.told.is_none_or(|told| told < *position);
+        let position = progress.and_then(Progress::hold).filter(is_news);
         self.told = position.or(self.told);
         self.stream_type.write_beat(&mut self.out, position);
     }

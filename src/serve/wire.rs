@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf as _, BytesMut};
 use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::live::Sent;
 
@@ -23,12 +24,10 @@ struct Inner {
     /// Whether what is written at once goes out in one piece.
     is_shared: AtomicBool,
     /// What was taken in one piece and is still to be sent.
-    rest: Mutex<Vec<u8>>,
+    rest: Mutex<BytesMut>,
     handing_over: Mutex<HandingOver>,
     /// Tells who speaks HTTP on it that it was handed over.
     left: Notify,
-    /// Tells who takes it over whether it was.
-    taken: Notify,
 }
 
 /// How far a connection is on its way from who speaks HTTP on it to a stream.
@@ -38,18 +37,19 @@ enum HandingOver {
     /// It is handed over as soon as all is sent that was written.
     Begun,
     Done,
-    /// The client was gone before.
-    Failed,
 }
 
-/// A response without end, from whose body on the connection is another's.
+/// A response without end, from whose body on the connection is another's. Who speaks HTTP drops it when it lets go.
 #[derive(Debug)]
-pub(super) struct HandOver(Wire);
+pub(super) struct HandOver {
+    wire: Wire,
+    taken: Option<oneshot::Sender<()>>,
+}
 
 impl HandOver {
     /// The response's head is written: as soon as it is sent, the connection is handed over.
     pub(super) fn begin(&self) {
-        let mut state = self.0.handing_over();
+        let mut state = self.wire.handing_over();
         if *state == HandingOver::Not {
             *state = HandingOver::Begun;
         }
@@ -58,10 +58,12 @@ impl HandOver {
 
 impl Drop for HandOver {
     fn drop(&mut self) {
-        let mut state = self.0.handing_over();
+        let mut state = self.wire.handing_over();
         if *state != HandingOver::Done {
-            *state = HandingOver::Failed;
-            self.0.0.taken.notify_one();
+            *state = HandingOver::Not;
+        } else if let Some(taken) = self.taken.take() {
+            // Who takes it over may have given up.
+            _ = taken.send(());
         }
     }
 }
@@ -74,24 +76,19 @@ impl Wire {
             rest: Mutex::default(),
             handing_over: Mutex::new(HandingOver::Not),
             left: Notify::new(),
-            taken: Notify::new(),
         }))
     }
 
-    /// Has the connection be handed over by a response's body.
-    pub(super) fn hand_over(&self) -> HandOver {
-        HandOver(self.clone())
+    /// Has the connection be handed over by a response's body. What is received tells that nobody else uses it any more; it
+    /// fails where the client was gone before.
+    pub(super) fn hand_over(&self) -> (HandOver, oneshot::Receiver<()>) {
+        let (sender, receiver) = oneshot::channel();
+        (HandOver { wire: self.clone(), taken: Some(sender) }, receiver)
     }
 
     /// Waits until another speaks on it, [shared](Self::share): who has spoken HTTP lets go of it.
     pub(super) async fn left(&self) {
         self.0.left.notified().await;
-    }
-
-    /// Waits until it is handed over. Gives false if the client is gone.
-    pub(super) async fn taken(&self) -> bool {
-        self.0.taken.notified().await;
-        *self.handing_over() == HandingOver::Done
     }
 
     fn handing_over(&self) -> MutexGuard<'_, HandingOver> {
@@ -103,7 +100,7 @@ impl Wire {
         self.0.is_shared.store(true, Ordering::Release);
     }
 
-    fn rest(&self) -> MutexGuard<'_, Vec<u8>> {
+    fn rest(&self) -> MutexGuard<'_, BytesMut> {
         self.0.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -117,7 +114,7 @@ impl Wire {
         match self.0.stream.try_write(bytes) {
             Ok(sent) if sent == bytes.len() => Sent::Whole,
             Ok(sent) => {
-                rest.extend(&bytes[sent..]);
+                rest.extend_from_slice(&bytes[sent..]);
                 Sent::Begun
             }
             // What else is wrong is found by who reads and writes.
@@ -137,13 +134,13 @@ impl Wire {
     }
 
     /// Sends what is left of what was begun.
-    fn poll_rest(&self, context: &mut Context<'_>, rest: &mut Vec<u8>) -> Poll<io::Result<()>> {
+    fn poll_rest(&self, context: &mut Context<'_>, rest: &mut BytesMut) -> Poll<io::Result<()>> {
         while !rest.is_empty() {
             let sent = ready!(self.poll_write_with(context, || self.0.stream.try_write(rest)))?;
-            rest.drain(..sent);
+            rest.advance(sent);
         }
         // Most connections never need it again.
-        *rest = Vec::new();
+        *rest = BytesMut::new();
         Poll::Ready(Ok(()))
     }
 
@@ -155,7 +152,7 @@ impl Wire {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             sent => sent?,
         };
-        rest.extend(&bytes[sent..]);
+        rest.extend_from_slice(&bytes[sent..]);
         Poll::Ready(Ok(bytes.len()))
     }
 }
@@ -205,7 +202,6 @@ impl AsyncWrite for Wire {
             *state = HandingOver::Done;
             self.share();
             self.0.left.notify_one();
-            self.0.taken.notify_one();
         }
         Poll::Ready(Ok(()))
     }

@@ -162,3 +162,32 @@ async fn operations_with_much_to_tell_take_turns() {
     let (least, most) = (since.iter().min().unwrap(), since.iter().max().unwrap());
     assert!(most - least <= 64, "one is far behind another: {told:?}, of which {begun:?} before all had begun");
 }
+
+#[tokio::test]
+async fn a_client_that_does_not_read_keeps_nobody_from_the_database() {
+    let gateway = Gateway::start_with(|settings| {
+        settings.limits.window_bytes = 100_000;
+        settings.limits.catch_up_reads = 1;
+        settings.limits.query_connections = 1;
+    })
+    .await;
+    gateway.deliver_large_events().await;
+    let mut slow = gateway.slow_socket().await;
+    slow.subscribe("a", LARGE, json!({"after": "0"})).await;
+    // Until its connection is full.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Different ones: each of them reads for itself.
+    for id in ["b", "c", "d", "e", "f"] {
+        slow.subscribe(id, &LARGE.replace("{ position", &format!("{{ {id}: position")), json!({"after": "0"})).await;
+    }
+    // There is room for a little, so that they begin, and wait for that client with what they hold.
+    for _ in 0..EVENTS / 8 {
+        slow.event("a").await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut other = gateway.socket().await;
+    other.subscribe("1", LARGE, json!({"after": "0"})).await;
+    for expected in 1..=EVENTS {
+        assert_eq!(position(&other.event("1").await), expected);
+    }
+}

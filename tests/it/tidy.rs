@@ -9,7 +9,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The modules of `src/`. Each row builds on those before it: a module uses modules of earlier rows only.
 const LAYERS: [&[&str]; 10] = [
-    &["event", "recent"],
+    &["apart", "event", "recent"],
     &["okta", "store"],
     &["log"],
     &["ingest", "live", "auth"],

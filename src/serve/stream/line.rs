@@ -3,7 +3,7 @@
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::super::wire::Wire;
 use super::StreamType;
@@ -15,7 +15,11 @@ pub(super) enum Line {
     /// Into a body.
     Body(mpsc::Sender<Piece>),
     /// Onto a connection of HTTP/1.1, in chunks. What else a connection needs for requests, this one needs no more.
-    Wire(Wire),
+    Wire {
+        wire: Wire,
+        /// Tells that nobody else uses it any more.
+        taken: oneshot::Receiver<()>,
+    },
 }
 
 /// The client is gone.
@@ -40,19 +44,19 @@ impl Line {
             let (sender, receiver) = mpsc::channel(1);
             return (Self::Body(sender), body(receiver));
         };
-        let hand_over = wire.hand_over();
+        let (hand_over, taken) = wire.hand_over();
         let body = stream::poll_fn(move |_| {
             hand_over.begin();
             std::task::Poll::<Option<Result<Bytes, CutOff>>>::Pending
         });
-        (Self::Wire(wire), Body::from_stream(body))
+        (Self::Wire { wire, taken }, Body::from_stream(body))
     }
 
-    /// Waits until pieces can be sent.
-    pub(super) async fn ready(&self) -> Result<(), Gone> {
+    /// Waits until pieces can be sent: first of all, and once.
+    pub(super) async fn ready(&mut self) -> Result<(), Gone> {
         match self {
             Self::Body(_) => Ok(()),
-            Self::Wire(wire) => wire.taken().await.then_some(()).ok_or(Gone),
+            Self::Wire { taken, .. } => taken.await.map_err(|_| Gone),
         }
     }
 
@@ -66,7 +70,7 @@ impl Line {
                 }
                 Ok(())
             }
-            Self::Wire(wire) => {
+            Self::Wire { wire, .. } => {
                 let mut bytes = Vec::new();
                 write_chunk(&mut bytes, &text);
                 if is_end {
@@ -85,7 +89,7 @@ impl Line {
     pub(super) async fn closed(&mut self) {
         match self {
             Self::Body(sender) => sender.closed().await,
-            Self::Wire(wire) => {
+            Self::Wire { wire, .. } => {
                 // Nothing that it says is of interest.
                 let mut ignored = [0; 64];
                 while matches!(wire.read(&mut ignored).await, Ok(1..)) {}

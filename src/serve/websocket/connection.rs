@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::future::poll_immediate;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Map, Value};
+use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
 use super::super::happenings::Happening;
@@ -131,8 +132,16 @@ impl Connection {
             }
             Some(Ok(Message::Binary(_))) => return Flow::Break(Some(Close::invalid("Messages are text"))),
             Some(Ok(Message::Close(_))) => {
-                // The answer is written already: sent, it ends the connection.
-                _ = timeout(CLOSE_PATIENCE, self.socket.flush()).await;
+                // First: nothing comes behind the answer, which is written already.
+                self.operations = Operations::default();
+                let answered = async {
+                    _ = self.socket.flush().await;
+                    // The socket counts as closed when the connection has it, which may still have to send it.
+                    if let Some(wire) = &mut self.wire {
+                        _ = AsyncWriteExt::flush(wire).await;
+                    }
+                };
+                _ = timeout(CLOSE_PATIENCE, answered).await;
                 return Flow::Break(None);
             }
             Some(Err(error)) => {
@@ -155,7 +164,8 @@ impl Connection {
                 let has_run = self.operations.end(&id);
                 match self.protocol.stopped(&id).filter(|_| has_run) {
                     Some(confirmed) => self.send(confirmed).await,
-                    None => Flow::Continue(()),
+                    // It may have begun to send an event.
+                    None => self.write(Write::Flush).await,
                 }
             }
             ClientMessage::Terminate => Flow::Break(Some(Close::TERMINATED)),
@@ -288,7 +298,7 @@ impl Connection {
         if !std::mem::take(&mut self.has_spoken) {
             return Flow::Break(Some(Close::SILENT));
         }
-        let beat = self.protocol.beat(self.operations.progress());
+        let beat = self.protocol.beat(&self.operations);
         if !self.protocol.beat_is_answered()
             && let gone @ Flow::Break(_) = self.write(Write::Feed(Message::Ping(Bytes::new()))).await
         {

@@ -72,13 +72,13 @@ impl Operations {
         true
     }
 
-    /// How far all subscriptions of the socket are, and which they are; None where there are none, or one is about to
-    /// start.
-    pub(super) fn progress(&self) -> Option<(Position, Vec<&str>)> {
+    /// Holds all subscriptions of the socket where they are, and tells how far that is and which they are; None where there
+    /// are none, or one is about to start.
+    pub(super) fn hold(&self) -> Option<(Position, Vec<&str>)> {
         let mut ids = Vec::new();
         let mut least = None;
         for running in &self.running {
-            let position = running.progress.as_ref()?.get()?;
+            let position = running.progress.as_ref()?.hold()?;
             least = Some(least.map_or(position, |least: Position| least.min(position)));
             ids.push(&*running.id);
         }

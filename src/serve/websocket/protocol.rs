@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::close::Close;
 use super::message::ClientMessage;
+use super::operations::Operations;
 use super::{legacy, transport};
-use crate::event::Position;
 
 /// A sub-protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,9 +63,9 @@ impl Protocol {
     }
 
     /// A sign of life, with how far the subscriptions are where the protocol has a place for that.
-    pub(super) fn beat(self, progress: Option<(Position, Vec<&str>)>) -> String {
+    pub(super) fn beat(self, operations: &Operations) -> String {
         match self {
-            Self::Transport => transport::ping(progress),
+            Self::Transport => transport::ping(operations.hold()),
             Self::Legacy => legacy::KEEP_ALIVE.to_owned(),
         }
     }
