@@ -11,7 +11,8 @@ mod storm;
 mod stream;
 mod table;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -48,6 +49,11 @@ const STOPPED_SECONDS: u64 = 60;
 
 /// Subscribers that are cut off at once.
 const STORM: usize = 5_000;
+
+/// Of how many messages one is looked at: of all where time is measured, and of few where they come as fast as can be.
+const fn looked_at(rate: u32) -> usize {
+    if rate == 0 { 61 } else { 1 }
+}
 
 /// What is measured, and for how long.
 #[derive(Debug, clap::Args)]
@@ -107,8 +113,12 @@ async fn measure_all(options: &Options) -> Result<()> {
     // Servers on one processor, clients on another: children inherit what is set when they start.
     peer::run_on(0)?;
     progress("starting the gateway");
+    let directory = scratch.path().join("gateway");
     let gateway = Gateway::start(&options.setup.sluice, scratch.path()).await?;
-    let cluster = Cluster::of(&scratch.path().join("gateway")).await?;
+    Cluster::of(&directory).await?.track_commits().await?;
+    gateway.stop().await?;
+    let gateway = Gateway::start(&options.setup.sluice, scratch.path()).await?;
+    let cluster = Cluster::of(&directory).await?;
     peer::run_on(1)?;
     let mut bench = Bench {
         options,
@@ -165,8 +175,8 @@ impl Bench<'_> {
             peer::run_on(1)?;
             let mut crowd = Crowd::gather(raw.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
             // What was sent while they gathered.
-            crowd.hear(Duration::from_secs(1)).await?;
-            let measured = self.hear(&mut crowd, raw.process()?, async { Ok(()) }).await?;
+            crowd.hear(Duration::from_secs(1), looked_at(rate)).await?;
+            let measured = self.hear(&mut crowd, raw.process()?, rate, None).await?;
             self.results.add("raw", rate, measured);
             drop(crowd);
             raw.stop().await?;
@@ -179,7 +189,7 @@ impl Bench<'_> {
                 peer::run_on(1)?;
                 let Some(peer) = started.context(name)? else { break };
                 let mut crowd = Crowd::gather(peer.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
-                let measured = self.hear(&mut crowd, peer.process()?, self.load(rate)).await?;
+                let measured = self.hear(&mut crowd, peer.process()?, rate, Some(self.gateway.address())).await?;
                 self.results.add(name, rate, measured);
                 drop(crowd);
                 peer.stop().await?;
@@ -196,35 +206,46 @@ impl Bench<'_> {
             // New ones: those of before may still be behind.
             let mut crowd = Crowd::gather(address, self.options.subscribers, SUBSCRIPTION, |_| None).await?;
             crowd.settle().await?;
-            let measured = self.hear(&mut crowd, self.gateway.process()?, self.load(rate)).await?;
+            let measured = self.hear(&mut crowd, self.gateway.process()?, rate, Some(address)).await?;
             bytes = measured.bytes;
             self.results.add("gateway", rate, measured);
         }
         Ok(bytes)
     }
 
-    /// Sends deliveries: more than all can be told of, or at a pace.
-    async fn load(&self, rate: u32) -> Result<()> {
-        let pace = if rate == 0 { TOO_MUCH } else { Pace::of_single(rate) };
-        Load::send_at(self.gateway.address(), self.events, &self.identities, pace, self.duration()).await
-    }
-
-    /// What a crowd hears while something is done for a while.
+    /// What a crowd hears of a server for a while: of events that are sent to the gateway, at a pace or more than all can be
+    /// told of, or of what the server makes itself.
     async fn hear(
-        &self,
+        &mut self,
         crowd: &mut Crowd,
         process: u32,
-        work: impl Future<Output = Result<()>>,
+        rate: u32,
+        gateway: Option<SocketAddr>,
     ) -> Result<Measurement> {
+        let load = async {
+            let Some(address) = gateway else { return Ok(()) };
+            let pace = if rate == 0 { TOO_MUCH } else { Pace::of_single(rate) };
+            Load::send_at(address, self.events, &self.identities, pace, self.duration()).await
+        };
         let before = processor::of_process(process)?;
-        let (heard, done) = tokio::join!(crowd.hear(self.duration()), work);
+        let (heard, loaded) = tokio::join!(crowd.hear(self.duration(), looked_at(rate)), load);
         let spent = processor::of_process(process)?.saturating_sub(before);
-        done?;
-        let Heard { messages, bytes, elapsed, latencies } = heard?;
-        if messages == 0 {
+        loaded?;
+        let heard = heard?;
+        if heard.messages == 0 {
             bail!("nobody heard anything");
         }
-        Ok(Measurement::new(messages, bytes, elapsed, spent, &latencies))
+        let latencies = self.latencies(&heard).await?;
+        Ok(Measurement::new(heard.messages, heard.bytes, heard.elapsed, spent, &latencies))
+    }
+
+    /// From when an event was committed, or a frame made, to its receipt; the shortest first.
+    async fn latencies(&mut self, heard: &Heard) -> Result<Vec<Duration>> {
+        let commits = match heard.events() {
+            Some((first, last)) => self.cluster.commits(first, last).await?,
+            None => HashMap::new(),
+        };
+        Ok(heard.latencies(&commits))
     }
 
     /// What a subscriber takes who hears nothing: of a gateway that has had no other, and that knows some events.

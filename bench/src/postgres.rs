@@ -1,6 +1,8 @@
 //! The gateway's private Postgres from the side: its log, and a database for references in the same cluster.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result};
@@ -53,6 +55,23 @@ impl Cluster {
                          ORDER BY event_count DESC, instance_id LIMIT $1";
         let query = sqlx::query_as(statement).bind(i64::try_from(count)?);
         Ok(query.fetch_all(&mut self.connection).await?)
+    }
+
+    /// Has PostgreSQL keep when each transaction was committed, from its next start on.
+    pub(crate) async fn track_commits(&mut self) -> Result<()> {
+        sqlx::query("ALTER SYSTEM SET track_commit_timestamp = on").execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// When the events of a stretch of the log were committed, since 1970: the moment at which PostgreSQL wrote that down,
+    /// before it waited for the disk.
+    pub(crate) async fn commits(&mut self, first: i64, last: i64) -> Result<HashMap<i64, Duration>> {
+        let statement = "SELECT position, (extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000000)::bigint \
+                         FROM arrival WHERE position BETWEEN $1 AND $2";
+        let told: Vec<(i64, i64)> =
+            sqlx::query_as(statement).bind(first).bind(last).fetch_all(&mut self.connection).await?;
+        let commit = |(position, micros): (i64, i64)| Ok((position, Duration::from_micros(micros.try_into()?)));
+        told.into_iter().map(commit).collect()
     }
 
     /// The newest position of the log.

@@ -1,11 +1,11 @@
 //! Many subscribers on one thread.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use sluice::event::Timestamp;
 use tokio::task::{JoinSet, LocalSet};
 
 use super::socket::Socket;
@@ -21,12 +21,18 @@ pub(super) struct Heard {
     /// Of one message.
     pub(super) bytes: usize,
     pub(super) elapsed: Duration,
-    /// From when an event was stored, or a frame made, to its receipt; of some of the messages, the shortest first.
-    pub(super) latencies: Vec<Duration>,
+    /// What was received when, since 1970; some of the messages.
+    pub(super) receipts: Vec<(Origin, Duration)>,
 }
 
-/// Of how many messages one is looked at.
-const LOOKED_AT: usize = 61;
+/// Where a message is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A frame that was made then.
+    Made(Duration),
+    /// The event at this position.
+    Event(i64),
+}
 
 impl Crowd {
     /// Subscribes so many times; each may have its own instance.
@@ -52,23 +58,28 @@ impl Crowd {
 
     /// Listens until all is quiet.
     pub(super) async fn settle(&mut self) -> Result<()> {
-        while self.hear(Duration::from_millis(500)).await?.messages > 0 {}
+        while self.hear(Duration::from_millis(500), 1).await?.messages > 0 {}
         Ok(())
     }
 
-    /// Listens for a while.
-    pub(super) async fn hear(&mut self, duration: Duration) -> Result<Heard> {
+    /// Listens for a while, and looks at one of so many messages.
+    pub(super) async fn hear(&mut self, duration: Duration, one_of: usize) -> Result<Heard> {
         let started = Instant::now();
         let deadline = tokio::time::Instant::now() + duration;
         let mut heard = Heard::default();
         let sockets = std::mem::take(&mut self.0);
         let mut listening = JoinSet::new();
         let local = LocalSet::new();
-        for mut socket in sockets {
+        for (number, mut socket) in sockets.into_iter().enumerate() {
             listening.spawn_local_on(
                 async move {
                     let mut heard = Heard::default();
-                    let mut each = |message: &[u8]| heard.take(message);
+                    // Each looks at others.
+                    let mut turn = number;
+                    let mut each = |message: &[u8]| {
+                        heard.take(message, turn.is_multiple_of(one_of));
+                        turn += 1;
+                    };
                     loop {
                         match tokio::time::timeout_at(deadline, socket.count(&mut each)).await {
                             Ok(counted) => counted?,
@@ -85,38 +96,83 @@ impl Crowd {
                     let (socket, one) = one??;
                     heard.messages += one.messages;
                     heard.bytes = heard.bytes.max(one.bytes);
-                    heard.latencies.extend(one.latencies);
+                    heard.receipts.extend(one.receipts);
                     self.0.push(socket);
                 }
                 anyhow::Ok(())
             })
             .await?;
         heard.elapsed = started.elapsed();
-        heard.latencies.sort_unstable();
         Ok(heard)
     }
 }
 
 impl Heard {
-    fn take(&mut self, message: &[u8]) {
+    fn take(&mut self, message: &[u8], is_looked_at: bool) {
         self.messages += 1;
-        if self.messages % LOOKED_AT == 1 {
+        if is_looked_at {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             self.bytes = self.bytes.max(message.len());
-            self.latencies.extend(age(message));
+            self.receipts.extend(Origin::of(message).map(|origin| (origin, now)));
         }
+    }
+
+    /// The positions of the first and the last event that was looked at.
+    pub(super) fn events(&self) -> Option<(i64, i64)> {
+        let positions = self.receipts.iter().filter_map(|(origin, _)| match origin {
+            Origin::Event(position) => Some(*position),
+            Origin::Made(_) => None,
+        });
+        positions.map(|position| (position, position)).reduce(|(first, last), (one, _)| (first.min(one), last.max(one)))
+    }
+
+    /// From when an event was committed, or a frame made, to its receipt; the shortest first.
+    pub(super) fn latencies(&self, commits: &HashMap<i64, Duration>) -> Vec<Duration> {
+        let latency = |(origin, then): &(Origin, Duration)| {
+            let from = match origin {
+                Origin::Made(at) => Some(*at),
+                Origin::Event(position) => commits.get(position).copied(),
+            };
+            from.map(|from| then.saturating_sub(from))
+        };
+        let mut latencies: Vec<_> = self.receipts.iter().filter_map(latency).collect();
+        latencies.sort_unstable();
+        latencies
     }
 }
 
-/// How old a message is, as far as it tells.
-fn age(message: &[u8]) -> Option<Duration> {
-    let text = std::str::from_utf8(message).ok()?;
-    let value = |key: &str| text.split_once(key)?.1.split_once('"').map(|(value, _)| value);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    let then = if let Some(micros) = value(r#""sentAt":""#) {
-        Duration::from_micros(micros.parse().ok()?)
-    } else {
-        let moment = Timestamp::parse(value(r#""receivedAt":""#)?)?;
-        Duration::from_millis(u64::try_from(moment.millis()).ok()?)
-    };
-    Some(now.saturating_sub(then))
+impl Origin {
+    /// The origin of a message, as far as it tells.
+    fn of(message: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(message).ok()?;
+        let number = |key: &str| {
+            let value = text.split_once(key)?.1.trim_start_matches('"');
+            value.split_once(|next: char| !next.is_ascii_digit())?.0.parse().ok()
+        };
+        let made = number(r#""sentAt":"#).and_then(|micros| u64::try_from(micros).ok());
+        made.map(|micros| Self::Made(Duration::from_micros(micros)))
+            .or_else(|| number(r#""position":"#).map(Self::Event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_are_from_the_commit_or_from_when_a_frame_was_made() {
+        let at = Duration::from_micros;
+        let mut heard = Heard::default();
+        for (message, expected) in [
+            (r#"{"data":{"syncEvents":{"id":"x","position":"17","uuid":"1"}}}"#, Some(Origin::Event(17))),
+            (r#"{"position":18}"#, Some(Origin::Event(18))),
+            (r#"{"sentAt":"1000","text":"\"position\":\"1\""}"#, Some(Origin::Made(at(1000)))),
+            (r#"{"type":"ping"}"#, None),
+        ] {
+            assert_eq!(Origin::of(message.as_bytes()), expected, "{message}");
+            heard.receipts.extend(expected.map(|origin| (origin, at(1500))));
+        }
+        assert_eq!(heard.events(), Some((17, 18)));
+        assert_eq!(heard.latencies(&HashMap::from([(17, at(800))])), [at(500), at(700)]);
+    }
 }

@@ -68,9 +68,9 @@ async fn make(options: RawOptions, frames: &broadcast::Sender<Utf8Bytes>) {
     }
 }
 
-/// A frame as the gateway's are, with the time at which it was made, in whole milliseconds as theirs.
+/// A frame as the gateway's are, with the time at which it was made, in microseconds.
 fn frame(bytes: usize) -> Utf8Bytes {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() * 1_000;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
     let mut text = format!(r#"{{"type":"next","id":"1","payload":{{"sentAt":"{now}","text":""#);
     text.extend(std::iter::repeat_n('x', bytes.saturating_sub(text.len() + 3)));
     text.push_str(r#""}}"#);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use futures_util::future::try_join_all;
 
-use super::crowd::{Crowd, Heard};
+use super::crowd::Crowd;
 use super::follower::{Follower, LARGE};
 use super::table::Stopped;
 use super::{Bench, peer};
@@ -17,6 +17,9 @@ const ONE_OF: usize = 10;
 
 /// Events a second meanwhile: more than the system takes for who does not read.
 const PACE: u32 = 40;
+
+/// Of how many messages one is looked at.
+const LOOKED_AT: usize = 8;
 
 /// How long it is measured before, while all read.
 const BEFORE: Duration = Duration::from_secs(10);
@@ -35,20 +38,22 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
 
     let deadline = Instant::now() + BEFORE + Duration::from_secs(1);
     let all_read = try_join_all(others.iter_mut().map(|follower| follower.read_until(deadline)));
-    let (before, read, sent) = tokio::join!(readers.hear(BEFORE), all_read, load(BEFORE));
+    let (before, read, sent) = tokio::join!(readers.hear(BEFORE, LOOKED_AT), all_read, load(BEFORE));
     let before = read.and(sent).and(before)?;
     readers.settle().await?;
 
     let process = bench.gateway.process()?;
     let memory = peer::memory(process)?;
     let duration = Duration::from_secs(bench.options.stopped);
-    let (meanwhile, most, sent) = tokio::join!(readers.hear(duration), most_memory(process, duration), load(duration));
+    let (meanwhile, most, sent) =
+        tokio::join!(readers.hear(duration, LOOKED_AT), most_memory(process, duration), load(duration));
     let (meanwhile, most) = (sent.and(meanwhile)?, most?);
 
     let head = bench.cluster.head().await?;
     let started = Instant::now();
     try_join_all(others.iter_mut().map(|follower| follower.read_through(address, head))).await?;
-    let of = |heard: &Heard, percent| millis(percentile(&heard.latencies, percent));
+    let (before, meanwhile) = (bench.latencies(&before).await?, bench.latencies(&meanwhile).await?);
+    let of = |latencies: &[Duration], percent| millis(percentile(latencies, percent));
     bench.results.stopped = Some(Stopped {
         readers: readers.len(),
         others: some,

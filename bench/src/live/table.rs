@@ -232,8 +232,8 @@ pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
     writeln!(
         output,
         "\nCPU: of the server's process, a delivery to one subscriber; the gateway's includes taking the events in and \
-         storing them,\nthe other servers' does not. p50, p99: from when the event was stored (just before its commit), or the raw \
-         frame made,\nto its receipt; both of these moments in whole milliseconds, as the graph tells them."
+         storing them,\nthe other servers' does not. p50, p99: from the event's commit, as PostgreSQL tells it (which is \
+         before it\nhas waited for the disk), or from when the raw frame was made, to its receipt."
     )?;
     Ok(())
 }
