@@ -21,7 +21,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::gateway::Gateway;
 use crate::load::{Identities, Load, Pace};
-use crate::postgres::Cluster;
+use crate::postgres::{Cluster, Flushes};
 use crate::processor;
 use crate::report::progress;
 use crate::rows;
@@ -37,6 +37,9 @@ const FULL_SUBSCRIBERS: usize = 1_000;
 
 /// Events a second where time is measured.
 const PACE: u32 = 20;
+
+/// How many times as long that is done: of few events, the slowest would be what is measured.
+const PACED_FOR: u32 = 3;
 
 /// More than all can be told of, by little: what is taken in besides takes from what can be told.
 const TOO_MUCH: Pace = Pace { deliveries: 25, events: 100 };
@@ -61,7 +64,7 @@ pub(crate) struct Options {
     /// Rounds; each of them measures every case once.
     #[arg(long, value_name = "N", default_value_t = FULL_RUNS)]
     runs: usize,
-    /// Seconds that each measurement takes.
+    /// Seconds that each measurement takes; three times as many where events come at a pace.
     #[arg(long, value_name = "N", default_value_t = FULL_SECONDS, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Subscribers with the same subscription.
@@ -168,49 +171,52 @@ impl Bench<'_> {
     }
 
     async fn round(&mut self) -> Result<()> {
-        let bytes = self.gateway_pushes().await?;
         for rate in [0, PACE] {
-            peer::run_on(0)?;
-            let raw = Peer::raw(rate, bytes).await?;
-            peer::run_on(1)?;
-            let mut crowd = Crowd::gather(raw.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
-            // What was sent while they gathered.
-            crowd.hear(Duration::from_secs(1), looked_at(rate)).await?;
-            let measured = self.hear(&mut crowd, raw.process()?, rate, None).await?;
-            self.results.add("raw", rate, measured);
-            drop(crowd);
-            raw.stop().await?;
-        }
-        for name in ["mercurius", "graphql-ws"] {
-            for rate in [0, PACE] {
-                // Only while it is measured: it reads what the gateway stores, whether anybody subscribes or not.
-                peer::run_on(0)?;
-                let started = Peer::node(&self.options.peers.join(name), self.cluster.url(), self.scratch).await;
-                peer::run_on(1)?;
-                let Some(peer) = started.context(name)? else { break };
-                let mut crowd = Crowd::gather(peer.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
-                let measured = self.hear(&mut crowd, peer.process()?, rate, Some(self.gateway.address())).await?;
-                self.results.add(name, rate, measured);
-                drop(crowd);
-                peer.stop().await?;
+            // The one right after the other, as they share what disturbs the machine then.
+            let bytes = self.gateway_pushes(rate).await?;
+            self.raw_broadcasts(rate, bytes).await?;
+            for name in ["mercurius", "graphql-ws"] {
+                self.peer_pushes(name, rate).await.context(name)?;
             }
         }
         Ok(())
     }
 
     /// Gives how many bytes a message has.
-    async fn gateway_pushes(&mut self) -> Result<usize> {
+    async fn gateway_pushes(&mut self, rate: u32) -> Result<usize> {
         let address = self.gateway.address();
-        let mut bytes = 0;
-        for rate in [0, PACE] {
-            // New ones: those of before may still be behind.
-            let mut crowd = Crowd::gather(address, self.options.subscribers, SUBSCRIPTION, |_| None).await?;
-            crowd.settle().await?;
-            let measured = self.hear(&mut crowd, self.gateway.process()?, rate, Some(address)).await?;
-            bytes = measured.bytes;
-            self.results.add("gateway", rate, measured);
-        }
-        Ok(bytes)
+        // New ones: those of before may still be behind.
+        let mut crowd = Crowd::gather(address, self.options.subscribers, SUBSCRIPTION, |_| None).await?;
+        crowd.settle().await?;
+        let measured = self.hear(&mut crowd, self.gateway.process()?, rate, Some(address)).await?;
+        self.results.add("gateway", rate, measured);
+        Ok(measured.bytes)
+    }
+
+    async fn raw_broadcasts(&mut self, rate: u32, bytes: usize) -> Result<()> {
+        peer::run_on(0)?;
+        let raw = Peer::raw(rate, bytes).await?;
+        peer::run_on(1)?;
+        let mut crowd = Crowd::gather(raw.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
+        // What was sent while they gathered.
+        crowd.hear(Duration::from_secs(1), looked_at(rate)).await?;
+        let measured = self.hear(&mut crowd, raw.process()?, rate, None).await?;
+        self.results.add("raw", rate, measured);
+        drop(crowd);
+        raw.stop().await
+    }
+
+    async fn peer_pushes(&mut self, name: &'static str, rate: u32) -> Result<()> {
+        // Only while it is measured: it reads what the gateway stores, whether anybody subscribes or not.
+        peer::run_on(0)?;
+        let started = Peer::node(&self.options.peers.join(name), self.cluster.url(), self.scratch).await;
+        peer::run_on(1)?;
+        let Some(peer) = started? else { return Ok(()) };
+        let mut crowd = Crowd::gather(peer.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
+        let measured = self.hear(&mut crowd, peer.process()?, rate, Some(self.gateway.address())).await?;
+        self.results.add(name, rate, measured);
+        drop(crowd);
+        peer.stop().await
     }
 
     /// What a crowd hears of a server for a while: of events that are sent to the gateway, at a pace or more than all can be
@@ -222,29 +228,35 @@ impl Bench<'_> {
         rate: u32,
         gateway: Option<SocketAddr>,
     ) -> Result<Measurement> {
+        let flushes = self.cluster.flushes().await?;
+        let duration = if rate == 0 { self.duration() } else { self.duration() * PACED_FOR };
         let load = async {
             let Some(address) = gateway else { return Ok(()) };
             let pace = if rate == 0 { TOO_MUCH } else { Pace::of_single(rate) };
-            Load::send_at(address, self.events, &self.identities, pace, self.duration()).await
+            Load::send_at(address, self.events, &self.identities, pace, duration).await
         };
         let before = processor::of_process(process)?;
-        let (heard, loaded) = tokio::join!(crowd.hear(self.duration(), looked_at(rate)), load);
+        let (heard, loaded) = tokio::join!(crowd.hear(duration, looked_at(rate)), load);
         let spent = processor::of_process(process)?.saturating_sub(before);
         loaded?;
         let heard = heard?;
         if heard.messages == 0 {
             bail!("nobody heard anything");
         }
-        let latencies = self.latencies(&heard).await?;
+        let latencies = self.latencies(&heard, flushes).await?;
         Ok(Measurement::new(heard.messages, heard.bytes, heard.elapsed, spent, &latencies))
     }
 
-    /// From when an event was committed, or a frame made, to its receipt; the shortest first.
-    async fn latencies(&mut self, heard: &Heard) -> Result<Vec<Duration>> {
-        let commits = match heard.events() {
-            Some((first, last)) => self.cluster.commits(first, last).await?,
-            None => HashMap::new(),
-        };
+    /// From when an event's commit was durable, or a frame made, to its receipt; the shortest first. Until when PostgreSQL
+    /// waited for the disk is not told of each commit: as long as on average since those flushes.
+    async fn latencies(&mut self, heard: &Heard, before: Flushes) -> Result<Vec<Duration>> {
+        let Some((first, last)) = heard.events() else { return Ok(heard.latencies(&HashMap::new())) };
+        let flush = self.cluster.flushes().await?.mean_since(before);
+        self.results.flushes.push(flush);
+        let mut commits = self.cluster.commits(first, last).await?;
+        for commit in commits.values_mut() {
+            *commit += flush;
+        }
         Ok(heard.latencies(&commits))
     }
 

@@ -57,10 +57,22 @@ impl Cluster {
         Ok(query.fetch_all(&mut self.connection).await?)
     }
 
-    /// Has PostgreSQL keep when each transaction was committed, from its next start on.
+    /// Has PostgreSQL keep when each transaction was committed, and how long it waits for the disk, from its next start on.
     pub(crate) async fn track_commits(&mut self) -> Result<()> {
-        sqlx::query("ALTER SYSTEM SET track_commit_timestamp = on").execute(&mut self.connection).await?;
+        for statement in ["ALTER SYSTEM SET track_commit_timestamp = on", "ALTER SYSTEM SET track_wal_io_timing = on"] {
+            sqlx::query(statement).execute(&mut self.connection).await?;
+        }
         Ok(())
+    }
+
+    /// How often the write-ahead log was flushed, and how long that took together; never, where PostgreSQL tells it
+    /// elsewhere (from 18 on).
+    pub(crate) async fn flushes(&mut self) -> Result<Flushes> {
+        let statement = "SELECT coalesce((told ->> 'wal_sync')::bigint, 0),
+                coalesce((told ->> 'wal_write_time')::float8 + (told ->> 'wal_sync_time')::float8, 0)
+             FROM (SELECT to_jsonb(w) AS told FROM pg_stat_wal w) wal";
+        let (number, millis): (i64, f64) = sqlx::query_as(statement).fetch_one(&mut self.connection).await?;
+        Ok(Flushes { number: u32::try_from(number)?, time: Duration::from_secs_f64(millis / 1e3) })
     }
 
     /// When the events of a stretch of the log were committed, since 1970: the moment at which PostgreSQL wrote that down,
@@ -128,6 +140,20 @@ impl Cluster {
         store.close().await;
         let connection = PgConnection::connect(&url).await?;
         Ok(Reference { url, connection })
+    }
+}
+
+/// Flushes of the write-ahead log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flushes {
+    number: u32,
+    time: Duration,
+}
+
+impl Flushes {
+    /// How long one took, of those since others.
+    pub(crate) fn mean_since(self, before: Self) -> Duration {
+        self.time.saturating_sub(before.time).checked_div(self.number.saturating_sub(before.number)).unwrap_or_default()
     }
 }
 

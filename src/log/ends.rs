@@ -15,8 +15,12 @@ pub type Commit = Arc<[Arc<SyncEvent>]>;
 /// How many commits are kept for a reader that is late; what it misses, it reads from the store.
 const COMMITS: usize = 32;
 
-/// At most how often other gateways are told that the log has grown.
-const NOTIFY_INTERVAL: Duration = Duration::from_millis(10);
+/// How long after an append other gateways are told that the log has grown. To tell them takes processors from this
+/// gateway's own subscribers, who are told meanwhile.
+const NOTIFY_DELAY: Duration = Duration::from_millis(2);
+
+/// How long they are not told again after that.
+const NOTIFY_PAUSE: Duration = Duration::from_millis(8);
 
 /// Where the log ends, and what was last added to it. Clones are the same.
 #[derive(Clone, Debug)]
@@ -50,10 +54,11 @@ impl Ends {
 /// Tells the other gateways about this one's appends. A hint: what gets lost, their polls find. Ends with the log.
 pub(super) async fn tell_others(mut teller: HeadTeller, mut head: watch::Receiver<Position>) {
     while head.changed().await.is_ok() {
+        sleep(NOTIFY_DELAY).await;
         let position = *head.borrow_and_update();
         if let Err(error) = teller.tell(position).await {
             tracing::debug!(%error, "could not tell other gateways that the log has grown");
         }
-        sleep(NOTIFY_INTERVAL).await;
+        sleep(NOTIFY_PAUSE).await;
     }
 }

@@ -1,7 +1,7 @@
 //! What waits to be appended, and which writer takes it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TryRecvError;
@@ -17,7 +17,7 @@ const REQUESTS: usize = 4096;
 /// the log's head. With fewer, one append that takes them all costs less than two that take turns.
 const CROWD: usize = 256;
 
-/// How often a second writer takes whatever is there, so that nothing waits for long for one that is busy, as with a
+/// After how long a second writer takes whatever is there, so that nothing waits for long for one that is busy, as with a
 /// connection that does not answer.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -43,7 +43,7 @@ impl Door {
         let waiting_events = self.crowd.events.fetch_add(events, Ordering::Relaxed) + events;
         place.send(waiting);
         if waiting_events >= CROWD {
-            self.crowd.grown.notify_one();
+            self.crowd.call.notify_one();
         }
         Ok(())
     }
@@ -59,25 +59,48 @@ pub(super) struct Inbox {
 struct Crowd {
     /// Events that wait.
     events: AtomicUsize,
-    /// They are many.
-    grown: Notify,
+    /// Whether whoever takes everything cannot: it is busy for long, or at its end.
+    is_left: AtomicBool,
+    /// They are many, or left.
+    call: Notify,
 }
 
 impl Inbox {
     /// The next request, as soon as it comes, and the turn to take more. None when the inbox is closed.
     pub(super) async fn next(&self) -> Option<(Waiting, Option<Turn<'_>>)> {
         let mut requests = self.requests.lock().await;
-        let first = requests.recv().await?;
+        let Some(first) = requests.recv().await else {
+            // Who waits for a crowd ends, too.
+            self.leave();
+            return None;
+        };
         Some((self.taken(first), Some(Turn { inbox: self, requests })))
     }
 
-    /// The next request, as soon as there is a crowd, or whatever is there every now and then, and the turn to take more.
-    /// None when the inbox is closed.
+    /// Does what keeps a writer from taking what comes. Where that takes long, the one that waits for a crowd takes it.
+    pub(super) async fn while_away<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        loop {
+            match timeout(PATIENCE, &mut work).await {
+                Ok(done) => return done,
+                Err(_) => self.leave(),
+            }
+        }
+    }
+
+    fn leave(&self) {
+        self.crowd.is_left.store(true, Ordering::Release);
+        self.crowd.call.notify_one();
+    }
+
+    /// The next request, as soon as there is a crowd, or one that the other writer has left, and the turn to take more. None
+    /// when the inbox is closed.
     pub(super) async fn next_of_many(&self) -> Option<(Waiting, Option<Turn<'_>>)> {
         loop {
             let is_crowded = self.crowd.events.load(Ordering::Relaxed) >= CROWD;
-            if !is_crowded && timeout(PATIENCE, self.crowd.grown.notified()).await.is_ok() {
-                // Somebody may have taken them before.
+            if !is_crowded && !self.crowd.is_left.load(Ordering::Acquire) {
+                // Somebody may have taken them by then.
+                self.crowd.call.notified().await;
                 continue;
             }
             let Some(mut turn) = self.turn() else {
@@ -85,6 +108,7 @@ impl Inbox {
                 tokio::task::yield_now().await;
                 continue;
             };
+            self.crowd.is_left.store(false, Ordering::Release);
             match turn.requests.try_recv() {
                 Ok(first) => return Some((self.taken(first), Some(turn))),
                 Err(TryRecvError::Disconnected) => return None,
@@ -116,5 +140,44 @@ impl Turn<'_> {
     /// The next request, if there is one.
     pub(super) fn take(&mut self) -> Option<Waiting> {
         self.requests.try_recv().ok().map(|waiting| self.inbox.taken(waiting))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::FutureExt as _;
+    use tokio::sync::{Semaphore, oneshot};
+    use tokio::time::{Instant, sleep};
+
+    use super::super::writer::AppendRequest;
+    use super::*;
+    use crate::event::IngestSource;
+
+    fn request() -> Waiting {
+        let request = AppendRequest { source: IngestSource::Import, events: Vec::new(), deliveries: Vec::new() };
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Waiting { request, cursor: None, reply: oneshot::channel().0, _room: room }
+    }
+
+    #[tokio::test]
+    async fn what_a_busy_writer_leaves_another_takes_and_both_end_with_the_door() {
+        let (door, inbox) = open();
+        door.hand_over(request()).await.unwrap();
+        assert!(inbox.next_of_many().now_or_never().is_none(), "one is no crowd");
+        let started = Instant::now();
+        tokio::select! {
+            () = inbox.while_away(std::future::pending::<()>()) => {}
+            next = inbox.next_of_many() => assert!(next.is_some()),
+        }
+        assert!(started.elapsed() >= PATIENCE);
+        // Nothing comes, for which nobody wakes.
+        let (other, ()) =
+            tokio::join!(timeout(PATIENCE * 3, inbox.next_of_many()), inbox.while_away(sleep(PATIENCE / 2)),);
+        assert!(other.is_err());
+        drop(door);
+        let (one, other) = tokio::join!(inbox.next(), inbox.next_of_many());
+        assert!(one.is_none() && other.is_none());
     }
 }

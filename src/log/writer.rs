@@ -102,7 +102,10 @@ impl Writer {
             };
             let Some((first, turn)) = next else { return };
             let group = self.group(first, turn, &mut left_over);
-            self.commit(group).await;
+            match duty {
+                Duty::Everything => inbox.while_away(self.commit(group)).await,
+                Duty::Crowds => self.commit(group).await,
+            }
         }
     }
 

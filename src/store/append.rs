@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use sqlx::error::DatabaseError;
 use sqlx::{Connection as _, PgConnection, Postgres};
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
@@ -137,9 +138,11 @@ async fn append(
     bind(sqlx::query_as(APPEND), source, events, deliveries).fetch_all(connection).await
 }
 
-/// Whether somebody has just appended one of the events: whoever tries again finds it, so that this ends.
+/// Whether somebody has just appended one of the events, or an earlier part of a lone event's delivery was appended before:
+/// whoever tries again finds it, so that this ends.
 fn was_outrun(error: &sqlx::Error) -> bool {
-    let outrun = error.as_database_error().is_some_and(|error| error.constraint() == Some("arrival_pkey"));
+    let refused = |error: &dyn DatabaseError| matches!(error.constraint(), Some("arrival_pkey" | "delivery_pkey"));
+    let outrun = error.as_database_error().is_some_and(refused);
     if outrun {
         metrics::counter!("sluice_appends_outrun_total").increment(1);
     }

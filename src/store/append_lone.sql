@@ -3,17 +3,18 @@
 -- the instance's application is not known, or where the application lacks a name that this event tells.
 --
 -- Its snapshot may be older than the head that it gets. What it asks the catalogue for never goes away again, so only
--- an event that somebody appended meanwhile is overlooked: the primary key of arrival refuses that.
-WITH known AS MATERIALIZED (
-    SELECT c.application
+-- an event that somebody appended meanwhile is overlooked: the primary key of arrival refuses that. That of delivery
+-- refuses one of which another event was appended before.
+WITH head AS (
+    UPDATE log_head SET position = position + 1
     FROM application_instance c
-    JOIN application p ON p.org = c.org AND p.name = c.application
-    WHERE c.org = $1 AND c.instance_id = $20 AND (p.display_name IS NOT NULL OR $22 IS NULL)
+    WHERE singleton AND c.org = $1 AND c.instance_id = $20 AND c.application IS NOT NULL
+        AND ($22 IS NULL OR EXISTS (
+            SELECT FROM application p WHERE p.org = c.org AND p.name = c.application AND p.display_name IS NOT NULL
+        ))
         AND EXISTS (SELECT FROM event_type t WHERE t.name = $3)
         AND NOT EXISTS (SELECT FROM arrival a WHERE a.uuid = $2 AND a.org = $1)
-), head AS (
-    UPDATE log_head SET position = position + 1 FROM known
-    RETURNING position, known.application, date_trunc('milliseconds', clock_timestamp()) AS moment
+    RETURNING position, c.application, date_trunc('milliseconds', clock_timestamp()) AS moment
 ), arrivals AS (
     INSERT INTO arrival
     SELECT $1, $2, h.position, $4, CASE $28 WHEN 0 THEN h.moment END, CASE $28 WHEN 1 THEN h.moment END,
@@ -21,7 +22,6 @@ WITH known AS MATERIALIZED (
     FROM head h
 ), envelopes AS (
     INSERT INTO delivery SELECT $27, $1, $29, $30, $31, $32, h.moment FROM head h WHERE $27 IS NOT NULL
-    ON CONFLICT DO NOTHING
 ), details AS (
     INSERT INTO sync_event_raw SELECT h.position, $4, $25 FROM head h
 ), instances AS (

@@ -1,5 +1,6 @@
 //! Subscribers that stop to read, beside others that do not.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -34,17 +35,21 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
         others.push(Follower::narrow(address, LARGE).await?);
     }
     readers.settle().await?;
-    let load = |duration| Load::send_at(address, bench.events, &bench.identities, Pace::of_single(PACE), duration);
+    let (events, identities) = (bench.events, Rc::clone(&bench.identities));
+    let load = |duration| Load::send_at(address, events, &identities, Pace::of_single(PACE), duration);
 
     let deadline = Instant::now() + BEFORE + Duration::from_secs(1);
     let all_read = try_join_all(others.iter_mut().map(|follower| follower.read_until(deadline)));
+    let flushes = bench.cluster.flushes().await?;
     let (before, read, sent) = tokio::join!(readers.hear(BEFORE, LOOKED_AT), all_read, load(BEFORE));
     let before = read.and(sent).and(before)?;
     readers.settle().await?;
 
+    let before = bench.latencies(&before, flushes).await?;
     let process = bench.gateway.process()?;
     let memory = peer::memory(process)?;
     let duration = Duration::from_secs(bench.options.stopped);
+    let flushes = bench.cluster.flushes().await?;
     let (meanwhile, most, sent) =
         tokio::join!(readers.hear(duration, LOOKED_AT), most_memory(process, duration), load(duration));
     let (meanwhile, most) = (sent.and(meanwhile)?, most?);
@@ -52,7 +57,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
     let head = bench.cluster.head().await?;
     let started = Instant::now();
     try_join_all(others.iter_mut().map(|follower| follower.read_through(address, head))).await?;
-    let (before, meanwhile) = (bench.latencies(&before).await?, bench.latencies(&meanwhile).await?);
+    let meanwhile = bench.latencies(&meanwhile, flushes).await?;
     let of = |latencies: &[Duration], percent| millis(percentile(latencies, percent));
     bench.results.stopped = Some(Stopped {
         readers: readers.len(),

@@ -79,6 +79,8 @@ pub(super) struct Results {
     pub(super) idle_stream_bytes: Option<(u64, usize)>,
     pub(super) stopped: Option<Stopped>,
     pub(super) storm: Option<Storm>,
+    /// How long a commit waited for the disk, of each measurement.
+    pub(super) flushes: Vec<Duration>,
     /// Processor time an event, in microseconds, by subscribers with different instances.
     pub(super) routing: Vec<(usize, f64)>,
 }
@@ -232,8 +234,9 @@ pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
     writeln!(
         output,
         "\nCPU: of the server's process, a delivery to one subscriber; the gateway's includes taking the events in and \
-         storing them,\nthe other servers' does not. p50, p99: from the event's commit, as PostgreSQL tells it (which is \
-         before it\nhas waited for the disk), or from when the raw frame was made, to its receipt."
+         storing them,\nthe other servers' does not. p50, p99: from when the event's commit was durable (as PostgreSQL \
+         tells it:\nits time, and {} ms that a commit waited for the disk), or from when the raw frame was made, to its receipt.",
+        told(Spread::of(results.flushes.iter().copied().map(millis)))
     )?;
     Ok(())
 }
