@@ -73,7 +73,7 @@ pub(super) fn start(router: &Arc<Router>, measures: &Arc<Measures>, stop: &Cance
 #[derive(Debug, Default)]
 struct Writing {
     /// By outlets of which style, if by any.
-    style: Option<String>,
+    style: Option<Vec<u8>>,
     bytes: Vec<u8>,
 }
 

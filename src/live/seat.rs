@@ -13,8 +13,8 @@ use crate::event::Position;
 /// What takes events for a client at once. It has sent all that its subscriber handed out by the time that the subscriber
 /// waits again.
 pub trait Outlet: Send + Sync {
-    /// The same text for those that write the same.
-    fn style(&self) -> &str;
+    /// The same bytes for those that write the same.
+    fn style(&self) -> &[u8];
 
     /// Writes an event as it is sent.
     fn write(&self, told: &Told, out: &mut Vec<u8>);
@@ -157,8 +157,8 @@ mod tests {
     struct Narrow(Mutex<usize>);
 
     impl Outlet for Narrow {
-        fn style(&self) -> &'static str {
-            "narrow"
+        fn style(&self) -> &'static [u8] {
+            b"narrow"
         }
 
         fn write(&self, told: &Told, out: &mut Vec<u8>) {

@@ -97,7 +97,8 @@ impl Tail {
                 () = hint.notified() => false,
                 _ = poll.tick() => {
                     left_out += 1;
-                    *self.inbox.standing.borrow() == Standing::Served && left_out <= POLLS_LEFT_OUT
+                    let is_served = *self.inbox.standing.borrow() == Standing::Served;
+                    (is_served && left_out <= POLLS_LEFT_OUT) || self.is_at_end().await
                 }
             };
             if in_turn {
@@ -111,6 +112,11 @@ impl Tail {
                 hint.notify_one();
             }
         }
+    }
+
+    /// Whether there is nothing to read, as far as can be told.
+    async fn is_at_end(&self) -> bool {
+        self.log.store().head().await.is_ok_and(|head| head == self.end.through())
     }
 
     /// Takes what NATS tells. Gives false where something is missing before it.

@@ -133,8 +133,8 @@ impl StreamOutlet {
 }
 
 impl Outlet for StreamOutlet {
-    fn style(&self) -> &str {
-        self.stream_type.content_type()
+    fn style(&self) -> &[u8] {
+        self.stream_type.content_type().as_bytes()
     }
 
     fn write(&self, told: &Told, out: &mut Vec<u8>) {

@@ -1,5 +1,6 @@
 //! A socket's operation as an outlet: its answers go out as frames, without a turn of the socket's own task.
 
+use smallvec::SmallVec;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
@@ -10,8 +11,8 @@ use crate::live::{Outlet, Sent, Told};
 /// An operation of a socket.
 pub(super) struct SocketOutlet {
     wire: Wire,
-    /// What is written before an answer.
-    before: String,
+    /// What is written before an answer. Here and not elsewhere in memory: it is compared for each subscriber.
+    before: SmallVec<[u8; 72]>,
     /// And after it.
     after: &'static str,
 }
@@ -19,12 +20,12 @@ pub(super) struct SocketOutlet {
 impl SocketOutlet {
     pub(super) fn new(wire: Wire, protocol: Protocol, id: &str) -> Self {
         let (before, after) = protocol.around_next(id);
-        Self { wire, before, after }
+        Self { wire, before: before.as_bytes().into(), after }
     }
 }
 
 impl Outlet for SocketOutlet {
-    fn style(&self) -> &str {
+    fn style(&self) -> &[u8] {
         &self.before
     }
 
@@ -33,8 +34,8 @@ impl Outlet for SocketOutlet {
         let length = self.before.len() + told.text.len() + self.after.len();
         // A vector takes all there is.
         _ = header.format(length as u64, out);
-        for part in [&self.before, &*told.text, self.after] {
-            out.extend(part.as_bytes());
+        for part in [&self.before, told.text.as_bytes(), self.after.as_bytes()] {
+            out.extend(part);
         }
     }
 
