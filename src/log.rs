@@ -5,6 +5,7 @@ mod group;
 mod inbox;
 mod months;
 mod resume;
+mod together;
 mod writer;
 
 pub use ends::Commit;
@@ -17,9 +18,10 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 
 use crate::event::Position;
-use crate::store::{CursorMove, Store, StoreError};
+use crate::store::{CursorMove, LogEnds, Store, StoreError};
 use ends::Ends;
 use inbox::Door;
+use together::Together;
 use writer::{Duty, Waiting, Writer};
 
 /// Limits of the log.
@@ -54,6 +56,8 @@ pub struct Log {
     room: Arc<Semaphore>,
     room_size: usize,
     ends: Ends,
+    /// Where the log ends in the database.
+    stored_ends: Arc<Together<Arc<LogEnds>>>,
 }
 
 /// What a byte of room stands for: permits are counted in 32 bits, so they are kibibytes.
@@ -75,7 +79,8 @@ impl Log {
         tokio::spawn(writer().run(Duty::Crowds, inbox));
         tokio::spawn(ends::tell_others(store.head_teller(), ends.head()));
         let room_size = (options.waiting_bytes / ROOM_UNIT).max(1);
-        Ok(Self { store, door, room: Arc::new(Semaphore::new(room_size)), room_size, ends })
+        let room = Arc::new(Semaphore::new(room_size));
+        Ok(Self { store, door, room, room_size, ends, stored_ends: Arc::default() })
     }
 
     /// Appends events; answers after the commit, with what became of each one, in their order.

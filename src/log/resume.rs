@@ -1,10 +1,12 @@
 //! Whether a reader can go on from the position it kept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::Log;
+use crate::apart::apart;
 use crate::event::Position;
 use crate::store::{LogEnds, StoreError};
 
@@ -47,12 +49,18 @@ impl Log {
     pub async fn check_resume(&self, after: Position) -> Result<Position, ResumeError> {
         let deadline = Instant::now() + AHEAD_PATIENCE;
         loop {
-            let ends = self.store().ends().await?;
+            let ends = self.stored_ends().await?;
             match check(after, &ends) {
                 Err(ResumeError::Ahead { .. }) if Instant::now() < deadline => sleep(Duration::from_millis(100)).await,
                 result => return result.map(|()| ends.head.era_start()),
             }
         }
+    }
+
+    /// Where the log ends, asked once for all who come back at the same time.
+    async fn stored_ends(&self) -> Result<Arc<LogEnds>, StoreError> {
+        let log = self.clone();
+        apart(async move { log.stored_ends.ask(async { log.store().ends().await.map(Arc::new) }).await }).await
     }
 }
 
