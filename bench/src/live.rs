@@ -21,7 +21,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::gateway::Gateway;
 use crate::load::{Identities, Load, Pace};
-use crate::postgres::{Cluster, Flushes};
+use crate::postgres::Cluster;
 use crate::processor;
 use crate::report::progress;
 use crate::rows;
@@ -228,30 +228,30 @@ impl Bench<'_> {
         rate: u32,
         gateway: Option<SocketAddr>,
     ) -> Result<Measurement> {
-        let flushes = self.cluster.flushes().await?;
         let duration = if rate == 0 { self.duration() } else { self.duration() * PACED_FOR };
+        let Self { cluster, events, identities, .. } = self;
         let load = async {
             let Some(address) = gateway else { return Ok(()) };
             let pace = if rate == 0 { TOO_MUCH } else { Pace::of_single(rate) };
-            Load::send_at(address, self.events, &self.identities, pace, duration).await
+            Load::send_at(address, events, identities, pace, duration).await
         };
         let before = processor::of_process(process)?;
-        let (heard, loaded) = tokio::join!(crowd.hear(duration, looked_at(rate)), load);
+        let (heard, loaded, flush) =
+            tokio::join!(crowd.hear(duration, looked_at(rate)), load, cluster.watch_flushes(duration));
         let spent = processor::of_process(process)?.saturating_sub(before);
         loaded?;
         let heard = heard?;
         if heard.messages == 0 {
             bail!("nobody heard anything");
         }
-        let latencies = self.latencies(&heard, flushes).await?;
+        let latencies = self.latencies(&heard, flush?).await?;
         Ok(Measurement::new(heard.messages, heard.bytes, heard.elapsed, spent, &latencies))
     }
 
-    /// From when an event's commit was durable, or a frame made, to its receipt; the shortest first. Until when PostgreSQL
-    /// waited for the disk is not told of each commit: as long as on average since those flushes.
-    async fn latencies(&mut self, heard: &Heard, before: Flushes) -> Result<Vec<Duration>> {
+    /// From when an event's commit was durable, or a frame made, to its receipt; the shortest first. How long a commit waited
+    /// for the disk is not told of each one.
+    async fn latencies(&mut self, heard: &Heard, flush: Duration) -> Result<Vec<Duration>> {
         let Some((first, last)) = heard.events() else { return Ok(heard.latencies(&HashMap::new())) };
-        let flush = self.cluster.flushes().await?.mean_since(before);
         self.results.flushes.push(flush);
         let mut commits = self.cluster.commits(first, last).await?;
         for commit in commits.values_mut() {

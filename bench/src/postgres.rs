@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use anyhow::{Context as _, Result};
@@ -10,6 +10,7 @@ use sluice::store::private::PrivatePostgres;
 use sluice::store::{Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use time::Date;
+use tokio::time::sleep;
 
 const EMPTY: &str = "TRUNCATE sync_event, sync_event_raw, arrival, delivery";
 
@@ -65,9 +66,27 @@ impl Cluster {
         Ok(())
     }
 
-    /// How often the write-ahead log was flushed, and how long that took together; never, where PostgreSQL tells it
-    /// elsewhere (from 18 on).
-    pub(crate) async fn flushes(&mut self) -> Result<Flushes> {
+    /// How long a commit waits for the disk: watches for a while, and gives the least that it was in a second on average, as
+    /// a few flushes that take long tell nothing of the others. Zero, where PostgreSQL tells it elsewhere (from 18 on).
+    pub(crate) async fn watch_flushes(&mut self, duration: Duration) -> Result<Duration> {
+        const INTERVAL: Duration = Duration::from_secs(1);
+
+        let deadline = Instant::now() + duration;
+        let mut before = self.flushes().await?;
+        let mut least = None;
+        while Instant::now() + INTERVAL <= deadline {
+            sleep(INTERVAL).await;
+            let now = self.flushes().await?;
+            if let Some(mean) = now.mean_since(before) {
+                least = Some(least.map_or(mean, |least: Duration| least.min(mean)));
+            }
+            before = now;
+        }
+        Ok(least.unwrap_or_default())
+    }
+
+    /// How often the write-ahead log was flushed, and how long that took together.
+    async fn flushes(&mut self) -> Result<Flushes> {
         let statement = "SELECT coalesce((told ->> 'wal_sync')::bigint, 0),
                 coalesce((told ->> 'wal_write_time')::float8 + (told ->> 'wal_sync_time')::float8, 0)
              FROM (SELECT to_jsonb(w) AS told FROM pg_stat_wal w) wal";
@@ -145,15 +164,15 @@ impl Cluster {
 
 /// Flushes of the write-ahead log.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Flushes {
+struct Flushes {
     number: u32,
     time: Duration,
 }
 
 impl Flushes {
-    /// How long one took, of those since others.
-    pub(crate) fn mean_since(self, before: Self) -> Duration {
-        self.time.saturating_sub(before.time).checked_div(self.number.saturating_sub(before.number)).unwrap_or_default()
+    /// How long one took, of those since others, if there were any.
+    fn mean_since(self, before: Self) -> Option<Duration> {
+        self.time.saturating_sub(before.time).checked_div(self.number.saturating_sub(before.number))
     }
 }
 

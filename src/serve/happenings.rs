@@ -37,7 +37,8 @@ pub(super) fn run(graph: &Graph, operation: Operation) -> BoxStream<'static, Hap
 async fn advance(state: State) -> Option<(Happening, State)> {
     Some(match state {
         State::New(graph, operation) if operation.kind == OperationKind::Subscription => {
-            match apart(async move { graph.subscribe(*operation).await }).await {
+            // Boxed, as it is large and soon over, while what follows lives for long and there is much of it.
+            match Box::pin(graph.subscribe(*operation)).await {
                 Ok(subscription) => (Happening::Started(subscription.progress.clone()), State::Following(subscription)),
                 Err(refused) => (Happening::Error(refused), State::Over),
             }

@@ -40,24 +40,24 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
 
     let deadline = Instant::now() + BEFORE + Duration::from_secs(1);
     let all_read = try_join_all(others.iter_mut().map(|follower| follower.read_until(deadline)));
-    let flushes = bench.cluster.flushes().await?;
-    let (before, read, sent) = tokio::join!(readers.hear(BEFORE, LOOKED_AT), all_read, load(BEFORE));
+    let flush = bench.cluster.watch_flushes(BEFORE);
+    let (before, read, sent, flush) = tokio::join!(readers.hear(BEFORE, LOOKED_AT), all_read, load(BEFORE), flush);
     let before = read.and(sent).and(before)?;
     readers.settle().await?;
 
-    let before = bench.latencies(&before, flushes).await?;
+    let before = bench.latencies(&before, flush?).await?;
     let process = bench.gateway.process()?;
     let memory = peer::memory(process)?;
     let duration = Duration::from_secs(bench.options.stopped);
-    let flushes = bench.cluster.flushes().await?;
-    let (meanwhile, most, sent) =
-        tokio::join!(readers.hear(duration, LOOKED_AT), most_memory(process, duration), load(duration));
+    let flush = bench.cluster.watch_flushes(duration);
+    let (meanwhile, most, sent, flush) =
+        tokio::join!(readers.hear(duration, LOOKED_AT), most_memory(process, duration), load(duration), flush);
     let (meanwhile, most) = (sent.and(meanwhile)?, most?);
 
     let head = bench.cluster.head().await?;
     let started = Instant::now();
     try_join_all(others.iter_mut().map(|follower| follower.read_through(address, head))).await?;
-    let meanwhile = bench.latencies(&meanwhile, flushes).await?;
+    let meanwhile = bench.latencies(&meanwhile, flush?).await?;
     let of = |latencies: &[Duration], percent| millis(percentile(latencies, percent));
     bench.results.stopped = Some(Stopped {
         readers: readers.len(),

@@ -235,7 +235,7 @@ pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
         output,
         "\nCPU: of the server's process, a delivery to one subscriber; the gateway's includes taking the events in and \
          storing them,\nthe other servers' does not. p50, p99: from when the event's commit was durable (as PostgreSQL \
-         tells it:\nits time, and {} ms that a commit waited for the disk), or from when the raw frame was made, to its receipt.",
+         tells it:\nits time, and the {} ms at least that a commit waited for the disk), or from when the raw frame was made, to its receipt.",
         told(Spread::of(results.flushes.iter().copied().map(millis)))
     )?;
     Ok(())
