@@ -135,7 +135,7 @@ impl Member {
         let told = match Entry::all_told(entries) {
             Ok(told) => told,
             // Others may wait for what it tells.
-            Err(entries) => Box::pin(apart(Entry::tell_all(entries))).await,
+            Err(entries) => apart(Entry::tell_all(entries)).await,
         };
         self.handed_out = measured(&told);
         told

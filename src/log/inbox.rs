@@ -70,7 +70,8 @@ impl Inbox {
     pub(super) async fn next(&self) -> Option<(Waiting, Option<Turn<'_>>)> {
         let mut requests = self.requests.lock().await;
         let Some(first) = requests.recv().await else {
-            // Who waits for a crowd ends, too.
+            // Who waits for a crowd ends, too, and needs the turn for that.
+            drop(requests);
             self.leave();
             return None;
         };
@@ -98,7 +99,7 @@ impl Inbox {
     pub(super) async fn next_of_many(&self) -> Option<(Waiting, Option<Turn<'_>>)> {
         loop {
             let is_crowded = self.crowd.events.load(Ordering::Relaxed) >= CROWD;
-            if !is_crowded && !self.crowd.is_left.load(Ordering::Acquire) {
+            if !is_crowded && !self.crowd.is_left.swap(false, Ordering::AcqRel) {
                 // Somebody may have taken them by then.
                 self.crowd.call.notified().await;
                 continue;
@@ -108,7 +109,6 @@ impl Inbox {
                 tokio::task::yield_now().await;
                 continue;
             };
-            self.crowd.is_left.store(false, Ordering::Release);
             match turn.requests.try_recv() {
                 Ok(first) => return Some((self.taken(first), Some(turn))),
                 Err(TryRecvError::Disconnected) => return None,
@@ -145,6 +145,8 @@ impl Turn<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
     use std::sync::Arc;
 
     use futures_util::FutureExt as _;
@@ -176,6 +178,17 @@ mod tests {
         let (other, ()) =
             tokio::join!(timeout(PATIENCE * 3, inbox.next_of_many()), inbox.while_away(sleep(PATIENCE / 2)),);
         assert!(other.is_err());
+        // Nor does anybody look again and again when the busy writer is back before the other one comes.
+        inbox.leave();
+        let mut polls = 0;
+        let mut looking = pin!(inbox.next_of_many());
+        let counted = poll_fn(|context| {
+            polls += 1;
+            looking.as_mut().poll(context).map(drop)
+        });
+        let (back, looked) = tokio::join!(timeout(PATIENCE / 2, inbox.next()), timeout(PATIENCE / 2, counted));
+        assert!(back.is_err() && looked.is_err());
+        assert!(polls < 10, "polled {polls} times");
         drop(door);
         let (one, other) = tokio::join!(inbox.next(), inbox.next_of_many());
         assert!(one.is_none() && other.is_none());

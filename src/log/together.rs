@@ -33,7 +33,7 @@ impl<T: Clone> Together<T> {
     /// to be left waiting, as they wait for it.
     ///
     /// # Errors
-    /// The database's.
+    /// The database's; none of its own words where another asked.
     pub(super) async fn ask(&self, ask: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         let before = self.asked.load(Ordering::Acquire);
         let mut last = self.last.lock().await;

@@ -278,3 +278,14 @@ async fn a_large_delivery_is_stored_whole_and_in_order() {
     assert_eq!(deliveries.into_iter().collect::<BTreeSet<_>>().len(), 1);
     assert_eq!(gateway.database.number("SELECT count(*) FROM delivery").await, 1);
 }
+
+#[tokio::test]
+async fn a_delivery_whose_last_event_is_appended_alone_is_kept_once() {
+    let gateway = Gateway::start().await;
+    // What an event is appended alone for must be known.
+    gateway.deliver(&sync_events("one", 1)).await;
+    assert_eq!(gateway.deliver(&sync_events("one", 1_001)).await, receipt(1_001, 0, 0));
+    assert_eq!(gateway.head().await, "1002");
+    assert_eq!(gateway.database.number("SELECT count(*) FROM delivery").await, 2);
+    assert_eq!(gateway.database.number("SELECT count(DISTINCT delivery) FROM arrival").await, 2);
+}
