@@ -1,5 +1,6 @@
 //! The log over the store: append in order, read from a position, know its end.
 
+mod awake;
 mod ends;
 mod group;
 mod inbox;

@@ -4,7 +4,11 @@ use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt};
 
 use crate::config::LogFormat;
 
@@ -20,17 +24,23 @@ const EVENTS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 1000.0]
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Starts to log to standard error: text on a terminal and JSON elsewhere, where nobody says. `RUST_LOG` chooses what.
+/// What is logged where `RUST_LOG` says nothing, or nothing that can be read.
+const LOGGED: [(&str, Level); 1] = [("async_nats", Level::ERROR)];
+
+/// Starts to log to standard error: text on a terminal and JSON elsewhere, where nobody says. `RUST_LOG` chooses what, by
+/// targets: what depends on the span would be looked at whenever a task is polled.
 pub fn start_logging(format: Option<LogFormat>) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,async_nats=error"));
+    let chosen = std::env::var("RUST_LOG").ok().and_then(|targets| targets.parse::<Targets>().ok());
+    let targets = chosen.unwrap_or_else(|| Targets::new().with_default(Level::INFO).with_targets(LOGGED));
     let is_terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Whoever has set up logging before, as a test may, keeps it.
-    _ = match format {
-        LogFormat::Text => builder.with_ansi(is_terminal).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(is_terminal).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    // Whoever has set up logging before, as a test may, keeps it.
+    _ = tracing_subscriber::registry().with(lines).with(targets).try_init();
 }
 
 /// Starts to collect metrics, where nobody has yet.

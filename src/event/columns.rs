@@ -162,6 +162,10 @@ pub trait EventFields {
     fn first_source(&self) -> IngestSource;
     /// A column that is text; None for others.
     fn text(&self, column: EventColumn) -> Option<&str>;
+    /// Whether there is something in a column that is text.
+    fn has(&self, column: EventColumn) -> bool {
+        self.text(column).is_some()
+    }
 }
 
 impl EventFields for SyncEvent {

@@ -63,8 +63,8 @@ pub(super) fn string(out: &mut String, text: &str) {
     const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     out.push('"');
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
-        let (plain, escaped) = rest.split_at(at);
+    loop {
+        let (plain, escaped) = rest.split_at(plain_bytes(rest));
         out.push_str(plain);
         let Some(byte) = escaped.bytes().next() else { break };
         match byte {
@@ -83,8 +83,20 @@ pub(super) fn string(out: &mut String, text: &str) {
         }
         rest = escaped.get(1..).unwrap_or_default();
     }
-    out.push_str(rest);
     out.push('"');
+}
+
+/// How many bytes of a text stand before the first that must be escaped.
+fn plain_bytes(text: &str) -> usize {
+    let is_escaped = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    // Sixteen are looked at in a few instructions, which needs that none of them ends the look.
+    let (chunks, end) = text.as_bytes().as_chunks::<16>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        if chunk.iter().fold(false, |any, byte| any | is_escaped(byte)) {
+            return index * 16 + chunk.iter().position(is_escaped).unwrap_or_default();
+        }
+    }
+    chunks.len() * 16 + end.iter().position(is_escaped).unwrap_or(end.len())
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ impl EventWriter {
             match step {
                 Step::Text(text) => out.push_str(text),
                 Step::Value(scalar) => self.write_value(out, *scalar, event),
-                Step::Object(column, inner) if event.text(*column).is_some() => self.write_steps(out, inner, event),
+                Step::Object(column, inner) if event.has(*column) => self.write_steps(out, inner, event),
                 Step::Object(..) => out.push_str("null"),
             }
         }

@@ -35,11 +35,10 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     }
     .instrument(span)
     .await;
-    let labels =
-        [("route", route), ("method", method_label(&method)), ("status", response.status().as_u16().to_string())];
-    metrics::counter!("sluice_http_requests_total", &labels).increment(1);
-    let [route, ..] = labels;
-    metrics::histogram!("sluice_http_request_seconds", &[route]).record(started.elapsed());
+    let status = response.status().as_str().to_owned();
+    let counted = metrics::counter!("sluice_http_requests_total", "route" => route.clone(), "method" => method_label(&method), "status" => status);
+    counted.increment(1);
+    metrics::histogram!("sluice_http_request_seconds", "route" => route).record(started.elapsed());
     if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);
     }
@@ -47,9 +46,8 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
 }
 
 /// The method as a label of metrics, of which there must not be as many as clients can think of.
-fn method_label(method: &Method) -> String {
-    let is_known =
-        [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS, Method::PUT, Method::PATCH, Method::DELETE]
-            .contains(method);
-    if is_known { method.to_string() } else { "other".to_owned() }
+fn method_label(method: &Method) -> &'static str {
+    static KNOWN: [Method; 7] =
+        [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS, Method::PUT, Method::PATCH, Method::DELETE];
+    KNOWN.iter().find(|known| *known == method).map_or("other", Method::as_str)
 }

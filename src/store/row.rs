@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use sqlx::{Row as _, ValueRef as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -109,8 +109,18 @@ impl StoredEvent {
     where
         T: sqlx::Decode<'r, sqlx::Postgres>,
     {
-        let place = self.layout.places.get(column.index()).copied().flatten()?;
-        self.row.try_get_unchecked::<Option<T>, _>(usize::from(place)).ok().flatten()
+        self.row.try_get_unchecked::<Option<T>, _>(self.place(column)?).ok().flatten()
+    }
+
+    /// A column as the database sent it, which for a text are its bytes: to read that through sqlx's types costs more than
+    /// to print it.
+    fn bytes(&self, column: EventColumn) -> Option<&[u8]> {
+        let value = self.row.try_get_raw(self.place(column)?).ok()?;
+        if value.is_null() { None } else { value.as_bytes().ok() }
+    }
+
+    fn place(&self, column: EventColumn) -> Option<usize> {
+        self.layout.places.get(column.index()).copied().flatten().map(usize::from)
     }
 
     /// The event, taken out of its row.
@@ -181,8 +191,12 @@ impl EventFields for StoredEvent {
             | EventColumn::Uuid
             | EventColumn::ReceivedAt
             | EventColumn::FirstSource => None,
-            text => self.get(text),
+            text => std::str::from_utf8(self.bytes(text)?).ok(),
         }
+    }
+
+    fn has(&self, column: EventColumn) -> bool {
+        self.bytes(column).is_some() || self.text(column).is_some()
     }
 }
 
