@@ -1,5 +1,6 @@
 //! The writer: takes what waits, commits it as one, answers.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::LogOptions;
+use super::awake::Awake;
 use super::ends::Ends;
 use super::group::{Group, Written};
 use super::inbox::{Inbox, Turn};
@@ -83,11 +85,12 @@ pub(super) struct Writer {
     months: Arc<Months>,
     ends: Ends,
     options: LogOptions,
+    lone: Awake,
 }
 
 impl Writer {
     pub(super) fn new(appender: Appender, months: Arc<Months>, ends: Ends, options: LogOptions) -> Self {
-        Self { appender, months, ends, options }
+        Self { appender, months, ends, options, lone: Awake::new() }
     }
 
     /// Appends until nobody hands over anything any more.
@@ -206,7 +209,9 @@ impl Writer {
                 None => self.appender.append(group.source, events, &group.deliveries).await,
             }
         };
-        match timeout(self.options.append_timeout, append).await {
+        let append = pin!(timeout(self.options.append_timeout, append));
+        let appended = if events.len() == 1 { self.lone.wait(append).await } else { append.await };
+        match appended {
             Ok(appended) => appended,
             Err(_) => Err(StoreError::NoAnswer),
         }
