@@ -100,7 +100,7 @@ impl Intake {
             match raw.json().and_then(|json| read_event(json, reader.now)) {
                 Ok(occurrence) if reader.intake.wants(&occurrence.event_type) => {
                     let event = ReceivedEvent { occurrence, raw: raw.into_text() };
-                    sorted.wanted.push(NewEvent { org: org.to_owned(), event, delivery: Some(delivery.id) });
+                    sorted.wanted.push(NewEvent::new(org.to_owned(), event, Some(delivery.id)));
                 }
                 Ok(occurrence) => sorted.dropped.push(occurrence.event_type),
                 Err(broken) => sorted.broken.push(reader.rejection(broken.to_string(), raw.as_bytes())),

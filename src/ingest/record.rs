@@ -108,7 +108,7 @@ impl RecordReader {
         match read {
             Ok((occurrence, raw)) if self.intake.wants(&occurrence.event_type) => {
                 let event = ReceivedEvent { occurrence, raw: raw.to_owned() };
-                sorted.wanted.push(NewEvent { org: self.org.clone(), event, delivery });
+                sorted.wanted.push(NewEvent::new(self.org.clone(), event, delivery));
             }
             Ok((occurrence, _)) => sorted.dropped.push(occurrence.event_type),
             Err(broken) => sorted.broken.push(self.rejection(broken.to_string(), came_as.as_bytes())),

@@ -21,6 +21,15 @@ pub struct NewEvent {
     pub event: ReceivedEvent,
     /// The event hook delivery that brings it.
     pub delivery: Option<Uuid>,
+    words: String,
+}
+
+impl NewEvent {
+    /// An event. Its words are cut here and not by who appends it, as all others wait for that.
+    pub fn new(org: String, event: ReceivedEvent, delivery: Option<Uuid>) -> Self {
+        let words = Words::of(&event.occurrence).to_vector();
+        Self { org, event, delivery, words }
+    }
 }
 
 /// An event hook delivery to be kept if it brings an event first.
@@ -216,7 +225,7 @@ macro_rules! with_event_values {
             |new| new.event.occurrence.application_name.as_deref(),
             |new| new.event.occurrence.debug_data.as_deref(),
             |new| new.event.raw.as_str(),
-            |new| Words::of(&new.event.occurrence).to_vector(),
+            |new| new.words.as_str(),
             |new| new.delivery,
         )
     };

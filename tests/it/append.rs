@@ -77,7 +77,7 @@ async fn who_is_outrun_with_an_event_stores_the_others_and_finds_it() {
     let store = database.store();
     store.add_month(date!(2026 - 03 - 01)).await.unwrap();
     let [one, shared, other] = ["one", "shared", "other"].map(|name| by_hook("acme", &sync_event(name)));
-    let again = NewEvent { delivery: other.event.delivery, ..shared.event.clone() };
+    let again = NewEvent::new(shared.event.org.clone(), shared.event.event.clone(), other.event.delivery);
     let mut stranger = database.pool.begin().await.unwrap();
     sqlx::query("SELECT FROM log_head FOR UPDATE").execute(&mut *stranger).await.unwrap();
     // Both look for what is known before anything is.
@@ -178,7 +178,7 @@ fn new_event(org: &str, event: &Value, delivery: Option<Uuid>) -> NewEvent {
     let raw = event.to_string();
     let json: &RawValue = serde_json::from_str(&raw).unwrap();
     let occurrence = read_event(json, Timestamp::now().plus(time::Duration::days(3650))).unwrap();
-    NewEvent { org: org.to_owned(), event: ReceivedEvent { occurrence, raw }, delivery }
+    NewEvent::new(org.to_owned(), ReceivedEvent { occurrence, raw }, delivery)
 }
 
 fn by_hook(org: &str, event: &Value) -> Step {

@@ -60,7 +60,7 @@ fn make(events: usize, from: Timestamp, until: Timestamp, batches: &mpsc::Sender
         let at = from.plus(Duration::milliseconds(millis.saturating_mul(number) / total));
         let event = organisation.event_at(at.date_time());
         let event = rows::received(event.log_json(), until)?;
-        batch.push(NewEvent { org: ORG.to_owned(), event, delivery: None });
+        batch.push(NewEvent::new(ORG.to_owned(), event, None));
         if batch.len() == BATCH || number + 1 == total {
             let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
             if batches.blocking_send(full).is_err() {

@@ -45,7 +45,7 @@ impl LogPage {
             }
             if intake.wants(org, &occurrence.event_type) {
                 let event = ReceivedEvent { occurrence, raw: raw.into_text() };
-                page.wanted.push(NewEvent { org: org.to_owned(), event, delivery: None });
+                page.wanted.push(NewEvent::new(org.to_owned(), event, None));
             } else {
                 page.dropped += 1;
             }
