@@ -29,7 +29,7 @@ pub struct AppendRequest {
 
 impl AppendRequest {
     pub(super) fn size(&self) -> usize {
-        self.events.iter().map(|new| 2 * new.event.raw.len() + size_of::<NewEvent>()).sum()
+        self.events.iter().map(NewEvent::size).sum()
     }
 }
 

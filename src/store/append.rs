@@ -21,6 +21,7 @@ pub struct NewEvent {
     pub event: ReceivedEvent,
     /// The event hook delivery that brings it.
     pub delivery: Option<Uuid>,
+    /// The event's, by which `search` finds it.
     words: String,
 }
 
@@ -29,6 +30,11 @@ impl NewEvent {
     pub fn new(org: String, event: ReceivedEvent, delivery: Option<Uuid>) -> Self {
         let words = Words::of(&event.occurrence).to_vector();
         Self { org, event, delivery, words }
+    }
+
+    /// How many bytes it takes, about: what was read out of the event is no longer than the event.
+    pub(crate) const fn size(&self) -> usize {
+        size_of::<Self>() + 2 * self.event.raw.len() + self.words.len()
     }
 }
 
