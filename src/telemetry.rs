@@ -24,14 +24,14 @@ const EVENTS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 1000.0]
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// What is logged where `RUST_LOG` says nothing, or nothing that can be read.
-const LOGGED: [(&str, Level); 1] = [("async_nats", Level::ERROR)];
+/// Whose information is not logged where `RUST_LOG` says nothing, or nothing that can be read.
+const TALKATIVE: [(&str, Level); 1] = [("async_nats", Level::ERROR)];
 
 /// Starts to log to standard error: text on a terminal and JSON elsewhere, where nobody says. `RUST_LOG` chooses what, by
 /// targets: what depends on the span would be looked at whenever a task is polled.
 pub fn start_logging(format: Option<LogFormat>) {
-    let chosen = std::env::var("RUST_LOG").ok().and_then(|targets| targets.parse::<Targets>().ok());
-    let targets = chosen.unwrap_or_else(|| Targets::new().with_default(Level::INFO).with_targets(LOGGED));
+    let chosen = std::env::var("RUST_LOG").ok().and_then(|chosen| targets(&chosen));
+    let targets = chosen.unwrap_or_else(|| Targets::new().with_default(Level::INFO).with_targets(TALKATIVE));
     let is_terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
     let lines = fmt::layer().with_writer(std::io::stderr);
@@ -41,6 +41,12 @@ pub fn start_logging(format: Option<LogFormat>) {
     };
     // Whoever has set up logging before, as a test may, keeps it.
     _ = tracing_subscriber::registry().with(lines).with(targets).try_init();
+}
+
+/// Levels, each alone or for a target (`info, sluice::log=debug`); None where there are none, or other things.
+fn targets(chosen: &str) -> Option<Targets> {
+    let parts: Vec<_> = chosen.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { None } else { parts.join(",").parse().ok() }
 }
 
 /// Starts to collect metrics, where nobody has yet.
@@ -121,4 +127,24 @@ fn describe() {
         "Documents asked for by their hashes, by what was found"
     );
     metrics::describe_counter!("sluice_statements_cancelled_total", "Statements that nobody waited for any more");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_is_chosen_by_levels_and_targets() {
+        let both = Targets::new().with_default(Level::INFO).with_target("sluice::log", Level::DEBUG);
+        for (chosen, expected) in [
+            ("info", Some(Targets::new().with_default(Level::INFO))),
+            ("info,sluice::log=debug", Some(both.clone())),
+            (" info, sluice::log=debug,", Some(both)),
+            ("", None),
+            (" , ", None),
+            ("sluice=loudly", None),
+        ] {
+            assert_eq!(targets(chosen), expected, "{chosen}");
+        }
+    }
 }
