@@ -23,6 +23,7 @@ mod rejected;
 mod row;
 mod statistics;
 mod tally;
+mod vector;
 mod words;
 
 pub use append::{Appended, Appender, DeliveryRecord, NewEvent};
@@ -40,6 +41,7 @@ pub use read::{LogEnds, ReadThrough};
 pub use rejected::{Rejection, RejectionFilter, StoredRejection};
 pub use row::StoredEvent;
 pub use tally::IngestTally;
+pub use vector::Vector;
 
 use std::collections::HashSet;
 use std::str::FromStr;

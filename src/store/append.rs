@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::kept::KeptConnection;
 use super::poll::{CursorMove, move_cursor};
+use super::vector::Vector;
 use super::{Store, StoreError};
 use crate::event::{Entity, IngestSource, Position, ReceivedEvent, Timestamp, Words};
 
@@ -22,13 +23,13 @@ pub struct NewEvent {
     /// The event hook delivery that brings it.
     pub delivery: Option<Uuid>,
     /// The event's, by which `search` finds it.
-    words: String,
+    words: Vector,
 }
 
 impl NewEvent {
     /// An event. Its words are cut here and not by who appends it, as all others wait for that.
     pub fn new(org: String, event: ReceivedEvent, delivery: Option<Uuid>) -> Self {
-        let words = Words::of(&event.occurrence).to_vector();
+        let words = Vector::of(&Words::of(&event.occurrence));
         Self { org, event, delivery, words }
     }
 
@@ -68,8 +69,6 @@ pub struct Appended {
     pub received_at: Timestamp,
 }
 
-type AppendedRow = (i64, i64, bool, Option<String>, OffsetDateTime);
-
 /// A connection of its own that appends.
 #[derive(Debug)]
 pub struct Appender(KeptConnection);
@@ -87,14 +86,14 @@ impl Appender {
         deliveries: &[DeliveryRecord],
     ) -> Result<Vec<Appended>, StoreError> {
         let mut connection = self.0.take().await?;
-        let rows = loop {
+        let appended = loop {
             match append(&mut connection, source, events, deliveries).await {
                 Err(error) if was_outrun(&error) => {}
                 told => break told?,
             }
         };
         self.0.keep(connection);
-        Ok(in_order(rows, events))
+        Ok(appended)
     }
 
     /// Appends the events of a page of the System Log and moves its cursor: both, or neither.
@@ -108,30 +107,22 @@ impl Appender {
         cursor: &CursorMove,
     ) -> Result<Vec<Appended>, StoreError> {
         let mut connection = self.0.take().await?;
-        let rows = loop {
+        let appended = loop {
             let mut transaction = connection.begin().await?;
             // First, so that the log's head is held for no longer than the append itself takes.
             move_cursor(&mut transaction, cursor).await?;
-            let query = bind(sqlx::query_as(APPEND), source, events, &[]);
-            let rows = if events.is_empty() { Ok(Vec::new()) } else { query.fetch_all(&mut *transaction).await };
-            match rows {
+            match append_all(&mut transaction, source, events, &[]).await {
                 Err(error) if was_outrun(&error) => transaction.rollback().await?,
-                rows => {
-                    let rows = rows?;
+                told => {
+                    let appended = told?;
                     transaction.commit().await?;
-                    break rows;
+                    break appended;
                 }
             }
         };
         self.0.keep(connection);
-        Ok(in_order(rows, events))
+        Ok(appended)
     }
-}
-
-fn in_order(mut rows: Vec<AppendedRow>, events: &[NewEvent]) -> Vec<Appended> {
-    rows.sort_unstable_by_key(|row| row.0);
-    debug_assert_eq!(rows.len(), events.len(), "each event is either new or known");
-    rows.into_iter().map(Appended::from).collect()
 }
 
 async fn append(
@@ -139,18 +130,52 @@ async fn append(
     source: IngestSource,
     events: &[NewEvent],
     deliveries: &[DeliveryRecord],
-) -> sqlx::Result<Vec<AppendedRow>> {
-    // Read to the end of the answer: the rows come before the commit, and what is told must be durable.
+) -> sqlx::Result<Vec<Appended>> {
     if let [event] = events
         && event.event.occurrence.application.is_some()
     {
-        match bind_lone(sqlx::query_as(APPEND_LONE), source, event, deliveries).fetch_all(&mut *connection).await {
-            Ok(rows) if rows.is_empty() => {}
+        match append_lone(connection, source, event, deliveries).await {
+            Ok(None) => {}
             Err(error) if was_outrun(&error) => {}
-            told => return told,
+            told => return told.map(Vec::from_iter),
         }
     }
-    bind(sqlx::query_as(APPEND), source, events, deliveries).fetch_all(connection).await
+    append_all(connection, source, events, deliveries).await
+}
+
+/// Appends an event of which nothing else is new; tells nothing, and has done nothing, where that is not so.
+async fn append_lone(
+    connection: &mut PgConnection,
+    source: IngestSource,
+    event: &NewEvent,
+    deliveries: &[DeliveryRecord],
+) -> sqlx::Result<Option<Appended>> {
+    let query = bind_lone(sqlx::query_as(APPEND_LONE), source, event, deliveries);
+    // Read to the end of the answer: its row comes before the commit, and what is told must be durable.
+    let mut rows: Vec<(i64, Option<String>, OffsetDateTime)> = query.fetch_all(connection).await?;
+    Ok(rows.pop().map(|(position, application_name, received_at)| Appended {
+        position: Position::new(position),
+        is_new: true,
+        application_name,
+        received_at: received_at.into(),
+    }))
+}
+
+async fn append_all(
+    connection: &mut PgConnection,
+    source: IngestSource,
+    events: &[NewEvent],
+    deliveries: &[DeliveryRecord],
+) -> sqlx::Result<Vec<Appended>> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = bind(sqlx::query_as(APPEND), source, events, deliveries);
+    // Read to the end of the answer, as for a lone event.
+    let mut rows: Vec<AppendedRow> = query.fetch_all(connection).await?;
+    rows.pop()
+        .and_then(|row| row.of_events(events.len()))
+        .ok_or_else(|| sqlx::Error::Protocol("log_append does not tell of each event".to_owned()))
 }
 
 /// Whether somebody has just appended one of the events, or an earlier part of a lone event's delivery was appended before:
@@ -194,13 +219,35 @@ const APPEND: &str = "SELECT * FROM log_append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$1
 
 const APPEND_LONE: &str = include_str!("append_lone.sql");
 
-impl From<AppendedRow> for Appended {
-    fn from((_, position, is_new, application_name, received_at): AppendedRow) -> Self {
-        Self { position: Position::new(position), is_new, application_name, received_at: received_at.into() }
+/// The answer of `log_append`.
+#[derive(sqlx::FromRow)]
+struct AppendedRow {
+    known: Vec<Option<i64>>,
+    turns: Vec<Option<i64>>,
+    names: Vec<Option<String>>,
+    head: i64,
+    moment: OffsetDateTime,
+}
+
+impl AppendedRow {
+    /// What it tells of so many events, if it tells of each.
+    fn of_events(self, number: usize) -> Option<Vec<Appended>> {
+        let received_at = self.moment.into();
+        let events = self.known.into_iter().zip(self.turns).zip(self.names);
+        let appended = events.map(|((known, turn), name)| {
+            Some(Appended {
+                position: Position::new(known.or_else(|| Some(self.head + turn?))?),
+                is_new: known.is_none(),
+                application_name: name.filter(|_| known.is_none()),
+                received_at,
+            })
+        });
+        let appended: Vec<_> = appended.collect::<Option<_>>()?;
+        (appended.len() == number).then_some(appended)
     }
 }
 
-type AppendQuery<'q> = sqlx::query::QueryAs<'q, Postgres, AppendedRow, sqlx::postgres::PgArguments>;
+type AppendQuery<'q, Row> = sqlx::query::QueryAs<'q, Postgres, Row, sqlx::postgres::PgArguments>;
 
 /// Gives the values of an event, in the order of the parameters of both statements, to another macro.
 macro_rules! with_event_values {
@@ -231,7 +278,7 @@ macro_rules! with_event_values {
             |new| new.event.occurrence.application_name.as_deref(),
             |new| new.event.occurrence.debug_data.as_deref(),
             |new| new.event.raw.as_str(),
-            |new| new.words.as_str(),
+            |new| &new.words,
             |new| new.delivery,
         )
     };
@@ -251,12 +298,12 @@ macro_rules! bind_values {
     };
 }
 
-fn bind<'q>(
-    query: AppendQuery<'q>,
+fn bind<'q, Row>(
+    query: AppendQuery<'q, Row>,
     source: IngestSource,
     events: &'q [NewEvent],
     deliveries: &'q [DeliveryRecord],
-) -> AppendQuery<'q> {
+) -> AppendQuery<'q, Row> {
     let query = with_event_values!(bind_columns!(query, events)).bind(source.code());
     let named: HashSet<Uuid> = events.iter().filter_map(|new| new.delivery).collect();
     let deliveries: Vec<_> = deliveries.iter().filter(|delivery| named.contains(&delivery.id)).collect();
@@ -272,12 +319,12 @@ fn bind<'q>(
     )
 }
 
-fn bind_lone<'q>(
-    query: AppendQuery<'q>,
+fn bind_lone<'q, Row>(
+    query: AppendQuery<'q, Row>,
     source: IngestSource,
     event: &'q NewEvent,
     deliveries: &'q [DeliveryRecord],
-) -> AppendQuery<'q> {
+) -> AppendQuery<'q, Row> {
     let delivery = deliveries.iter().find(|delivery| event.delivery == Some(delivery.id));
     with_event_values!(bind_values!(query, event))
         .bind(source.code())

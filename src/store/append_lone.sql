@@ -35,6 +35,6 @@ WITH head AS (
 )
 INSERT INTO sync_event
 SELECT h.position, $4, $1, $2, $3, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-    h.application, $24, h.moment, $28, $26::tsvector
+    h.application, $24, h.moment, $28, $26
 FROM head h
-RETURNING 1::bigint, position, true, application_name, received_at
+RETURNING position, application_name, received_at

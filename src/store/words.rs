@@ -1,7 +1,7 @@
 //! Giving events their words, where they were stored before words were kept.
 
 use super::row::{self, Layout, StoredEvent};
-use super::{Store, StoreError};
+use super::{Store, StoreError, Vector};
 use crate::event::{EventColumns, SyncEvent, Words};
 
 /// How many events get their words in one transaction: short enough to hold nobody up.
@@ -23,12 +23,12 @@ impl Store {
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *transaction).await?;
         let events: Vec<SyncEvent> = row::events(rows, &layout)?.iter().map(StoredEvent::to_event).collect();
         sqlx::query(
-            "UPDATE sync_event e SET words = w.words::tsvector FROM unnest($1, $2, $3) AS w (published, position, words) \
+            "UPDATE sync_event e SET words = w.words FROM unnest($1, $2, $3) AS w (published, position, words) \
              WHERE e.published = w.published AND e.position = w.position",
         )
         .bind(events.iter().map(|event| event.occurrence.published.date_time()).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.position.get()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| Words::of(&event.occurrence).to_vector()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| Vector::of(&Words::of(&event.occurrence))).collect::<Vec<_>>())
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;

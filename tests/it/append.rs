@@ -133,6 +133,24 @@ async fn an_application_that_is_learned_while_events_wait_is_theirs() {
     assert!(applications.iter().all(|row| !row.contains("workday")), "{applications:?}");
 }
 
+#[tokio::test]
+async fn words_are_kept_with_the_places_where_they_stand() {
+    let database = TestDatabase::new().await;
+    let store = database.store();
+    store.add_month(date!(2026 - 03 - 01)).await.unwrap();
+    let event = || new_event("acme", &odd_event("words", &[("/target/2/displayName", json!("Grace Ünal"))]), None);
+    // Two together, and one alone of an instance that is known by then.
+    for events in [vec![event(), event()], vec![event()]] {
+        append(&store, IngestSource::SystemLog, &events, &[]).await;
+    }
+    let kept = "SELECT words::text, words = words::text::tsvector FROM sync_event";
+    let kept: Vec<(String, bool)> = sqlx::query_as(kept).fetch_all(&database.pool).await.unwrap();
+    let words = "'365':4 'acme':1A,2B 'ada':1A 'admin':1A 'application':4 'example':1A,2B,3C 'external':4 \
+                 'grace':2B,3C 'in':4 'label':4 'microsoft':4 'office':4 'sync':4 'tenant':3C 'user':3C,4 'words':4 \
+                 'ünal':2B";
+    assert_eq!(kept, vec![(words.to_owned(), true); 3]);
+}
+
 /// Waits until so many appends wait for the log's head.
 async fn until_appends_wait(database: &TestDatabase, appends: i64) {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use sluice::event::{ReceivedEvent, Timestamp, Words};
+use sluice::store::Vector;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -58,7 +59,7 @@ pub(crate) async fn insert(
         for (_, text) in TEXT_COLUMNS {
             query = query.bind(batch.iter().map(|event| text(&event.occurrence)).collect::<Vec<_>>());
         }
-        query = query.bind(batch.iter().map(|event| Words::of(&event.occurrence).to_vector()).collect::<Vec<_>>());
+        query = query.bind(batch.iter().map(|event| Vector::of(&Words::of(&event.occurrence))).collect::<Vec<_>>());
         query.execute(reference.connection()).await?;
         position = positions.last().copied().unwrap_or(position);
         batches += 1;
@@ -82,7 +83,7 @@ fn statement() -> String {
     format!(
         "WITH events AS (
              INSERT INTO sync_event (position, published, org, uuid, {names}, words, received_at, first_source)
-             SELECT position, published, org, uuid, {names}, words::tsvector, $5, 0
+             SELECT position, published, org, uuid, {names}, words, $5, 0
              FROM unnest($1, $2, $3, $4{texts}) AS rows (position, published, org, uuid, {names}, words)
          ), details AS (
              INSERT INTO sync_event_raw (position, published, raw) SELECT * FROM unnest($1, $2, $6)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use sluice::event::{ReceivedEvent, Words};
+use sluice::store::Vector;
 
 use super::results::Measurement;
 use crate::pgbench::Pgbench;
@@ -28,7 +29,7 @@ impl SingleRow {
             .into_iter()
             .filter_map(|(name, text)| Some(format!("{name}={}", text(&event.occurrence)?)))
             .chain([format!("published={}", event.occurrence.published), format!("raw={}", event.raw)])
-            .chain([format!("words={}", Words::of(&event.occurrence).to_vector())]);
+            .chain([format!("words={}", words(reference, event).await?)]);
         let mut arguments = vec!["-f".into(), script.into_os_string()];
         arguments.extend(texts.flat_map(|text| [OsString::from("-D"), text.into()]));
         Ok(Self(Pgbench::new(arguments, reference.url())?))
@@ -39,6 +40,12 @@ impl SingleRow {
         let told = self.0.run(clients, duration).await?;
         Ok((Measurement { rate: told.rate, mean: told.mean, percentiles: None }, told.transactions))
     }
+}
+
+/// The event's words as a text that PostgreSQL reads: pgbench has no other form.
+async fn words(reference: &mut Reference, event: &ReceivedEvent) -> Result<String> {
+    let words = Vector::of(&Words::of(&event.occurrence));
+    Ok(sqlx::query_scalar("SELECT $1::text").bind(words).fetch_one(reference.connection()).await?)
 }
 
 /// One statement for all three tables, so that a row is one round trip and one transaction. UUIDs ascend as the
