@@ -14,6 +14,8 @@ pub(super) struct Seats {
     cursor: u64,
     /// How many are still to be visited.
     due: usize,
+    /// Whether somebody has begun to visit them and is not at the end.
+    is_begun: bool,
 }
 
 impl Seats {
@@ -34,7 +36,8 @@ impl Seats {
 
     /// All are to be visited. Gives whether somebody has to begin.
     pub(super) fn make_due(&mut self) -> bool {
-        let begins = self.due == 0 && !self.taken.is_empty();
+        let begins = !self.is_begun && !self.taken.is_empty();
+        self.is_begun |= begins;
         self.due = self.taken.len();
         begins
     }
@@ -50,7 +53,8 @@ impl Seats {
         }
         self.cursor = last.map_or(0, |last| last + 1);
         self.due = if self.taken.is_empty() { 0 } else { self.due - count };
-        self.due > 0
+        self.is_begun = self.due > 0;
+        self.is_begun
     }
 }
 
@@ -80,6 +84,22 @@ mod tests {
             1 => Just(Step::MakeDue),
             4 => (1_usize..5).prop_map(Step::Next),
         ]
+    }
+
+    #[test]
+    fn who_has_begun_goes_on_with_others_though_nobody_was_left_meanwhile() {
+        let mut seats = Seats::default();
+        let first = seats.add(seat());
+        assert!(seats.make_due());
+        seats.remove(first);
+        assert!(!seats.make_due());
+        let second = seat();
+        seats.add(Arc::clone(&second));
+        assert!(!seats.make_due());
+        let mut visited = Vec::new();
+        assert!(!seats.next(usize::MAX, &mut visited));
+        assert!(matches!(&visited[..], [only] if Arc::ptr_eq(only, &second)));
+        assert!(seats.make_due());
     }
 
     proptest! {
