@@ -21,9 +21,9 @@ mod read;
 mod reads;
 mod rejected;
 mod row;
+mod search_vector;
 mod statistics;
 mod tally;
-mod vector;
 mod words;
 
 pub use append::{Appended, Appender, DeliveryRecord, NewEvent};
@@ -40,8 +40,8 @@ pub use poll::{CursorMove, PollCursor};
 pub use read::{LogEnds, ReadThrough};
 pub use rejected::{Rejection, RejectionFilter, StoredRejection};
 pub use row::StoredEvent;
+pub use search_vector::SearchVector;
 pub use tally::IngestTally;
-pub use vector::Vector;
 
 use std::collections::HashSet;
 use std::str::FromStr;

@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::kept::KeptConnection;
 use super::poll::{CursorMove, move_cursor};
-use super::vector::Vector;
+use super::search_vector::SearchVector;
 use super::{Store, StoreError};
-use crate::event::{Entity, IngestSource, Position, ReceivedEvent, Timestamp, Words};
+use crate::event::{Entity, IngestSource, Position, ReceivedEvent, Timestamp};
 
 /// An event to be appended.
 #[derive(Clone, Debug)]
@@ -23,13 +23,13 @@ pub struct NewEvent {
     /// The event hook delivery that brings it.
     pub delivery: Option<Uuid>,
     /// The event's, by which `search` finds it.
-    words: Vector,
+    words: SearchVector,
 }
 
 impl NewEvent {
     /// An event. Its words are cut here and not by who appends it, as all others wait for that.
     pub fn new(org: String, event: ReceivedEvent, delivery: Option<Uuid>) -> Self {
-        let words = Vector::of(&Words::of(&event.occurrence));
+        let words = SearchVector::of(&event.occurrence);
         Self { org, event, delivery, words }
     }
 
@@ -111,7 +111,7 @@ impl Appender {
             let mut transaction = connection.begin().await?;
             // First, so that the log's head is held for no longer than the append itself takes.
             move_cursor(&mut transaction, cursor).await?;
-            match append_all(&mut transaction, source, events, &[]).await {
+            match append_group(&mut transaction, source, events, &[]).await {
                 Err(error) if was_outrun(&error) => transaction.rollback().await?,
                 told => {
                     let appended = told?;
@@ -140,7 +140,7 @@ async fn append(
             told => return told.map(Vec::from_iter),
         }
     }
-    append_all(connection, source, events, deliveries).await
+    append_group(connection, source, events, deliveries).await
 }
 
 /// Appends an event of which nothing else is new; tells nothing, and has done nothing, where that is not so.
@@ -150,9 +150,8 @@ async fn append_lone(
     event: &NewEvent,
     deliveries: &[DeliveryRecord],
 ) -> sqlx::Result<Option<Appended>> {
-    let query = bind_lone(sqlx::query_as(APPEND_LONE), source, event, deliveries);
     // Read to the end of the answer: its row comes before the commit, and what is told must be durable.
-    let mut rows: Vec<(i64, Option<String>, OffsetDateTime)> = query.fetch_all(connection).await?;
+    let mut rows = lone_query(source, event, deliveries).fetch_all(connection).await?;
     Ok(rows.pop().map(|(position, application_name, received_at)| Appended {
         position: Position::new(position),
         is_new: true,
@@ -161,7 +160,7 @@ async fn append_lone(
     }))
 }
 
-async fn append_all(
+async fn append_group(
     connection: &mut PgConnection,
     source: IngestSource,
     events: &[NewEvent],
@@ -170,9 +169,8 @@ async fn append_all(
     if events.is_empty() {
         return Ok(Vec::new());
     }
-    let query = bind(sqlx::query_as(APPEND), source, events, deliveries);
     // Read to the end of the answer, as for a lone event.
-    let mut rows: Vec<AppendedRow> = query.fetch_all(connection).await?;
+    let mut rows = group_query(source, events, deliveries).fetch_all(connection).await?;
     rows.pop()
         .and_then(|row| row.of_events(events.len()))
         .ok_or_else(|| sqlx::Error::Protocol("log_append does not tell of each event".to_owned()))
@@ -218,6 +216,9 @@ const APPEND: &str = "SELECT * FROM log_append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$1
                       $21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34)";
 
 const APPEND_LONE: &str = include_str!("append_lone.sql");
+
+/// The answer for a lone event: its position, its application's name, when it was stored.
+type LoneRow = (i64, Option<String>, OffsetDateTime);
 
 /// The answer of `log_append`.
 #[derive(sqlx::FromRow)]
@@ -298,13 +299,12 @@ macro_rules! bind_values {
     };
 }
 
-fn bind<'q, Row>(
-    query: AppendQuery<'q, Row>,
+fn group_query<'q>(
     source: IngestSource,
     events: &'q [NewEvent],
     deliveries: &'q [DeliveryRecord],
-) -> AppendQuery<'q, Row> {
-    let query = with_event_values!(bind_columns!(query, events)).bind(source.code());
+) -> AppendQuery<'q, AppendedRow> {
+    let query = with_event_values!(bind_columns!(sqlx::query_as(APPEND), events)).bind(source.code());
     let named: HashSet<Uuid> = events.iter().filter_map(|new| new.delivery).collect();
     let deliveries: Vec<_> = deliveries.iter().filter(|delivery| named.contains(&delivery.id)).collect();
     bind_columns!(
@@ -319,14 +319,13 @@ fn bind<'q, Row>(
     )
 }
 
-fn bind_lone<'q, Row>(
-    query: AppendQuery<'q, Row>,
+fn lone_query<'q>(
     source: IngestSource,
     event: &'q NewEvent,
     deliveries: &'q [DeliveryRecord],
-) -> AppendQuery<'q, Row> {
+) -> AppendQuery<'q, LoneRow> {
     let delivery = deliveries.iter().find(|delivery| event.delivery == Some(delivery.id));
-    with_event_values!(bind_values!(query, event))
+    with_event_values!(bind_values!(sqlx::query_as(APPEND_LONE), event))
         .bind(source.code())
         .bind(delivery.and_then(|delivery| delivery.event_id.as_deref()))
         .bind(delivery.and_then(|delivery| delivery.event_time).map(Timestamp::date_time))

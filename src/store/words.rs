@@ -1,8 +1,8 @@
 //! Giving events their words, where they were stored before words were kept.
 
 use super::row::{self, Layout, StoredEvent};
-use super::{Store, StoreError, Vector};
-use crate::event::{EventColumns, SyncEvent, Words};
+use super::{SearchVector, Store, StoreError};
+use crate::event::{EventColumns, SyncEvent};
 
 /// How many events get their words in one transaction: short enough to hold nobody up.
 const CHUNK: i64 = 1000;
@@ -28,7 +28,7 @@ impl Store {
         )
         .bind(events.iter().map(|event| event.occurrence.published.date_time()).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.position.get()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| Vector::of(&Words::of(&event.occurrence))).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| SearchVector::of(&event.occurrence)).collect::<Vec<_>>())
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;

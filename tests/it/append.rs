@@ -143,12 +143,21 @@ async fn words_are_kept_with_the_places_where_they_stand() {
     for events in [vec![event(), event()], vec![event()]] {
         append(&store, IngestSource::SystemLog, &events, &[]).await;
     }
-    let kept = "SELECT words::text, words = words::text::tsvector FROM sync_event";
-    let kept: Vec<(String, bool)> = sqlx::query_as(kept).fetch_all(&database.pool).await.unwrap();
     let words = "'365':4 'acme':1A,2B 'ada':1A 'admin':1A 'application':4 'example':1A,2B,3C 'external':4 \
                  'grace':2B,3C 'in':4 'label':4 'microsoft':4 'office':4 'sync':4 'tenant':3C 'user':3C,4 'words':4 \
                  'ünal':2B";
-    assert_eq!(kept, vec![(words.to_owned(), true); 3]);
+    let expected = vec![(words.to_owned(), true); 3];
+    assert_eq!(kept_words(&database).await, expected);
+    // Events that were stored before words were kept get the same.
+    sqlx::query("UPDATE sync_event SET words = NULL").execute(&database.pool).await.unwrap();
+    assert_eq!((store.add_words().await.unwrap(), store.add_words().await.unwrap()), (3, 0));
+    assert_eq!(kept_words(&database).await, expected);
+}
+
+/// The words of all events, and whether PostgreSQL would write them so itself.
+async fn kept_words(database: &TestDatabase) -> Vec<(String, bool)> {
+    let kept = "SELECT words::text, words = words::text::tsvector FROM sync_event";
+    sqlx::query_as(kept).fetch_all(&database.pool).await.unwrap()
 }
 
 /// Waits until so many appends wait for the log's head.

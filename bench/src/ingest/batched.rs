@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use sluice::event::{ReceivedEvent, Timestamp, Words};
-use sluice::store::Vector;
+use sluice::event::{ReceivedEvent, Timestamp};
+use sluice::store::SearchVector;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -59,7 +59,7 @@ pub(crate) async fn insert(
         for (_, text) in TEXT_COLUMNS {
             query = query.bind(batch.iter().map(|event| text(&event.occurrence)).collect::<Vec<_>>());
         }
-        query = query.bind(batch.iter().map(|event| Vector::of(&Words::of(&event.occurrence))).collect::<Vec<_>>());
+        query = query.bind(batch.iter().map(|event| SearchVector::of(&event.occurrence)).collect::<Vec<_>>());
         query.execute(reference.connection()).await?;
         position = positions.last().copied().unwrap_or(position);
         batches += 1;

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use sluice::event::{ReceivedEvent, Words};
-use sluice::store::Vector;
+use sluice::event::ReceivedEvent;
+use sluice::store::SearchVector;
 
 use super::results::Measurement;
 use crate::pgbench::Pgbench;
@@ -44,7 +44,7 @@ impl SingleRow {
 
 /// The event's words as a text that PostgreSQL reads: pgbench has no other form.
 async fn words(reference: &mut Reference, event: &ReceivedEvent) -> Result<String> {
-    let words = Vector::of(&Words::of(&event.occurrence));
+    let words = SearchVector::of(&event.occurrence);
     Ok(sqlx::query_scalar("SELECT $1::text").bind(words).fetch_one(reference.connection()).await?)
 }
 

@@ -6,18 +6,18 @@ use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo};
 use sqlx::{Encode, Postgres, Type};
 
-use crate::event::Words;
+use crate::event::{Occurrence, Words};
 
 /// A text-search vector (`tsvector`), in the form in which PostgreSQL receives one: each word with a position for each place,
 /// labelled with its weight.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Vector(Vec<u8>);
+pub struct SearchVector(Vec<u8>);
 
-impl Vector {
-    /// The vector of words.
-    pub fn of(words: &Words) -> Self {
+impl SearchVector {
+    /// The vector of an event's words.
+    pub fn of(occurrence: &Occurrence) -> Self {
         let (mut entries, mut number) = (Vec::new(), 0_u32);
-        for (word, places) in words.iter() {
+        for (word, places) in Words::of(occurrence).iter() {
             // Weights A to D are 3 to 0 in the two upper bits; a position stands below them.
             let marks = places.map(|place| (3 - place as u16) << 14 | (place as u16 + 1));
             // A word is letters and digits only: there is no zero in it but the one that ends it.
@@ -38,21 +38,21 @@ impl Vector {
     }
 }
 
-impl Type<Postgres> for Vector {
+impl Type<Postgres> for SearchVector {
     fn type_info() -> PgTypeInfo {
         const TSVECTOR: Oid = Oid(3614);
         PgTypeInfo::with_oid(TSVECTOR)
     }
 }
 
-impl PgHasArrayType for Vector {
+impl PgHasArrayType for SearchVector {
     fn array_type_info() -> PgTypeInfo {
         const TSVECTORS: Oid = Oid(3643);
         PgTypeInfo::with_oid(TSVECTORS)
     }
 }
 
-impl Encode<'_, Postgres> for Vector {
+impl Encode<'_, Postgres> for SearchVector {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
         buffer.extend_from_slice(&self.0);
         Ok(IsNull::No)
