@@ -3,6 +3,7 @@
 mod delivery;
 mod import;
 mod open;
+mod readiness;
 mod rejected;
 
 pub use import::{ImportEnded, import};
@@ -13,27 +14,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::HookSecrets;
 use crate::config::{Database, Limits, Org, Settings};
 use crate::graphql::{DocumentOptions, Graph, GraphOptions, OrgUrls};
 use crate::ingest::{self, Intake, IntakeLimits, OrgApi, OrgIntake};
 use crate::live::{Live, LiveOptions};
 use crate::log::{Log, LogOptions};
 use crate::okta::OktaClient;
-use crate::serve::{self, Parts, RenderMetrics, ServeOptions, Status, Subscribers};
+use crate::serve::{self, Parts, RenderMetrics, Routes, ServeOptions, Status, Subscribers};
 use crate::store::private::{DataDirLock, PrivateError, PrivatePostgres};
-use crate::store::{Store, StoreError, StoreOptions};
+use crate::store::{Era, Store, StoreError, StoreOptions};
 use crate::telemetry;
 use delivery::Delivery;
+use readiness::Waiting;
 
-/// How long a database that is not there at the start is waited for.
-const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
-
-/// How long the database may take to answer for the gateway to be called ready.
-const READY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest pause between two looks for a database that is not there at the start.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long sockets may take to close at the end.
 const SOCKET_GRACE: Duration = Duration::from_secs(3);
@@ -41,7 +44,8 @@ const SOCKET_GRACE: Duration = Duration::from_secs(3);
 /// How much longer than what is waited for the database's or the gateway's own time-out is, so that it comes second.
 const NETWORK_GRACE: Duration = Duration::from_secs(5);
 
-/// Runs a gateway on a listener until `stop`. What was being committed then is committed, and subscribers are sent away.
+/// Runs a gateway on a listener until `stop`. It answers from its first moment: with 503 until its database can be used. What
+/// was being committed at the end is committed, and subscribers are sent away.
 ///
 /// # Errors
 /// The database cannot be had.
@@ -50,70 +54,109 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
         tracing::warn!("{warning}");
     }
     let metrics = telemetry::start_metrics()?;
-    // Held to the very end: dropping it stops the private Postgres, and nobody else uses its directory before.
-    let database = OpenDatabase::open(&settings.database).await?;
-    let limits = &settings.limits;
-    let mut store_options = StoreOptions::new(database.url());
-    store_options.read_connections = limits.query_connections;
-    // A query is stopped when its own time is over; the database's is for those whose gateway is gone.
-    store_options.query_timeout = limits.query_timeout() + NETWORK_GRACE;
-    store_options.append_timeout = limits.append_timeout();
-    let store = Store::new(&store_options)?;
-    let log_options = log_options(limits);
-    let log = tokio::select! {
-        opened = open_log(&store, &log_options) => opened?,
-        () = stop.cancelled() => return Ok(()),
-    };
-    let live_options = LiveOptions {
-        window_bytes: limits.window_bytes,
-        feed_bytes: limits.feed_bytes,
-        catch_up_reads: limits.catch_up_reads,
-        nats: settings.nats.clone(),
-        ..LiveOptions::default()
-    };
-    // Subscribers are told what happens until each has left.
-    let live_stop = CancellationToken::new();
-    let delivery = Delivery::start()?;
-    let live = {
-        let _there = delivery.handle.enter();
-        Live::start(log.clone(), &live_options, live_stop.clone())
-    };
-    tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::name_events(store.clone())));
-    tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::add_words(store.clone())));
-    let upkeep = metrics.clone();
-    tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
-        let mut tick = interval(Duration::from_secs(5));
-        loop {
-            tick.tick().await;
-            upkeep.run_upkeep();
-        }
-    }));
-    let status = status(store.clone(), live.clone(), Arc::new(move || metrics.render()));
-    let parts = parts(&settings, log, live, status);
-    let intake = parts.intake.clone();
-    tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::write_tallies(intake.clone())));
-    for api in org_apis(&settings)? {
-        tokio::spawn(stop.clone().run_until_cancelled_owned(ingest::read_org(parts.intake.clone(), api)));
-    }
+    let waiting = Waiting::default();
+    let status = Status { ready: waiting.ready(), metrics: render(&metrics, None) };
+    let routes = Routes::starting(status, settings.readers.clone(), hooks(&settings));
     let options = serve_options(&settings);
-    let subscribers = Subscribers::new(&options, delivery.handle.clone(), stop.clone());
-    let router = serve::router(parts, &options, subscribers.clone());
     tracing::info!(address = %listener.local_addr()?, "listening");
-    serve::run(listener, router, options.connections, options.drain, stop).await;
-    if timeout(options.drain + SOCKET_GRACE, subscribers.gone()).await.is_err() {
-        tracing::warn!("some sockets did not close in time");
+    let end_serving = stop.child_token();
+    let serving = serve::run(listener, routes.clone(), options.connections, options.drain, end_serving.clone());
+    let serving = tokio::spawn(serving);
+    let opened = stop.run_until_cancelled(OpenGateway::open(&settings, &waiting)).await;
+    let gateway = match opened {
+        Some(Ok(gateway)) => gateway,
+        failed => {
+            end_serving.cancel();
+            serving.await?;
+            return failed.map_or(Ok(()), |failed| failed.map(drop));
+        }
+    };
+    gateway.serve(&settings, &options, routes, &metrics, serving, stop).await
+}
+
+/// A database that can be used, and the log in it.
+struct OpenGateway {
+    /// Held to the very end: dropping it stops the private Postgres, and nobody else uses its directory before.
+    database: OpenDatabase,
+    store: Store,
+    log: Log,
+}
+
+impl OpenGateway {
+    async fn open(settings: &Settings, waiting: &Waiting) -> anyhow::Result<Self> {
+        let limits = &settings.limits;
+        waiting.wait_for("the private PostgreSQL is starting");
+        let database = OpenDatabase::open(&settings.database).await?;
+        let mut options = database.options();
+        options.read_connections = limits.query_connections;
+        // A query is stopped when its own time is over; the database's is for those whose gateway is gone.
+        options.query_timeout = limits.query_timeout() + NETWORK_GRACE;
+        options.append_timeout = limits.append_timeout();
+        let store = Store::new(&options)?;
+        waiting.wait_for("the database cannot be reached yet");
+        let log = open_log(&store, &log_options(limits), None).await?;
+        Ok(Self { database, store, log })
     }
-    live_stop.cancel();
-    if let Err(error) = ingest::write_tallies_now(&intake).await {
-        tracing::debug!(%error, "could not write how much has come");
+
+    async fn serve(
+        self,
+        settings: &Settings,
+        options: &ServeOptions,
+        routes: Routes,
+        metrics: &PrometheusHandle,
+        serving: JoinHandle<()>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let Self { database, store, log } = self;
+        // Subscribers are told what happens until each has left.
+        let live_stop = CancellationToken::new();
+        let delivery = Delivery::start()?;
+        let live = {
+            let _there = delivery.handle.enter();
+            Live::start(log.clone(), &live_options(settings), live_stop.clone())
+        };
+        let until_stop = |work| tokio::spawn(stop.clone().run_until_cancelled_owned(work));
+        let (ready, watch_writes) = readiness::of(&store);
+        until_stop(watch_writes.boxed());
+        until_stop(ingest::name_events(store.clone()).boxed());
+        until_stop(ingest::add_words(store.clone()).boxed());
+        until_stop(keep_up(metrics.clone()).boxed());
+        let status = Status { ready, metrics: render(metrics, Some(live.clone())) };
+        let parts = parts(settings, log, live, status);
+        let intake = parts.intake.clone();
+        until_stop(ingest::write_tallies(intake.clone()).boxed());
+        for api in org_apis(settings)? {
+            until_stop(ingest::read_org(intake.clone(), api).boxed());
+        }
+        let subscribers = Subscribers::new(options, delivery.handle.clone(), stop.clone());
+        routes.open(serve::router(parts, options, subscribers.clone()));
+        serving.await?;
+        // They lead to the log.
+        drop(routes);
+        if timeout(options.drain + SOCKET_GRACE, subscribers.gone()).await.is_err() {
+            tracing::warn!("some sockets did not close in time");
+        }
+        live_stop.cancel();
+        if let Err(error) = ingest::write_tallies_now(&intake).await {
+            tracing::debug!(%error, "could not write how much has come");
+        }
+        // The writers, and with them their connections, end with the last who could append.
+        drop(intake);
+        store.close().await;
+        drop(delivery);
+        tokio::task::spawn_blocking(move || drop(database)).await?;
+        tracing::info!("stopped");
+        Ok(())
     }
-    // The writers, and with them their connections, end with the last who could append.
-    drop(intake);
-    store.close().await;
-    drop(delivery);
-    tokio::task::spawn_blocking(move || drop(database)).await?;
-    tracing::info!("stopped");
-    Ok(())
+}
+
+/// Lets the metrics forget what is too old to be told.
+async fn keep_up(metrics: PrometheusHandle) {
+    let mut tick = interval(Duration::from_secs(5));
+    loop {
+        tick.tick().await;
+        metrics.run_upkeep();
+    }
 }
 
 /// Brings the database's schema up to date: that of a Postgres that a gateway keeps running, or of one's own.
@@ -122,11 +165,26 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
 /// The database cannot be had, or refuses.
 pub async fn migrate(database: &Database) -> anyhow::Result<()> {
     let opened = OpenDatabase::attach_or_open(database).await?;
-    let store = Store::new(&StoreOptions::new(opened.url()))?;
+    let store = Store::new(&opened.options())?;
     store.migrate().await?;
     store.close().await;
     tokio::task::spawn_blocking(move || drop(opened)).await?;
     Ok(())
+}
+
+/// Begins a new era of positions, as after a restore that a gateway cannot notice.
+///
+/// # Errors
+/// The database cannot be had, or refuses.
+pub async fn new_era(database: &Database, reason: &str) -> anyhow::Result<Era> {
+    let opened = OpenDatabase::attach_or_open(database).await?;
+    let store = Store::new(&opened.options())?;
+    store.migrate().await?;
+    let start = store.new_era(reason).await?;
+    let era = store.ends().await?.eras.into_iter().find(|era| era.start == start);
+    store.close().await;
+    tokio::task::spawn_blocking(move || drop(opened)).await?;
+    era.context("another era has begun meanwhile")
 }
 
 /// A database that can be used.
@@ -158,10 +216,11 @@ impl OpenDatabase {
         Self::open(database).await
     }
 
-    fn url(&self) -> &str {
+    /// How a store reaches it.
+    fn options(&self) -> StoreOptions {
         match self {
-            Self::Url(url) => url,
-            Self::Private(postgres) => postgres.url(),
+            Self::Url(url) => StoreOptions::new(url),
+            Self::Private(postgres) => StoreOptions::new(postgres.url()),
         }
     }
 }
@@ -174,9 +233,10 @@ fn log_options(limits: &Limits) -> LogOptions {
     }
 }
 
-/// Opens the log, with its schema up to date; waits for a database that is not there yet.
-async fn open_log(store: &Store, options: &LogOptions) -> anyhow::Result<Log> {
-    let deadline = Instant::now() + DATABASE_PATIENCE;
+/// Opens the log, with its schema up to date; waits for a database that is not there yet, for so long if that is told.
+async fn open_log(store: &Store, options: &LogOptions, patience: Option<Duration>) -> anyhow::Result<Log> {
+    let deadline = patience.map(|patience| Instant::now() + patience);
+    let mut pause = Duration::from_millis(100);
     loop {
         let opened = async {
             store.migrate().await?;
@@ -184,14 +244,31 @@ async fn open_log(store: &Store, options: &LogOptions) -> anyhow::Result<Log> {
         };
         match opened.await {
             Ok(log) => return Ok(log),
-            Err(error) if error.is_unavailable() && Instant::now() < deadline => {
-                tracing::warn!(%error, "waiting for the database");
-                sleep(Duration::from_secs(1)).await;
+            Err(error) if error.is_unavailable() && deadline.is_none_or(|deadline| Instant::now() < deadline) => {
+                tracing::warn!(%error, next_try_seconds = pause.as_secs_f64(), "waiting for the database");
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
             Err(error @ StoreError::Migration(_)) => return Err(error.into()),
             Err(error) => return Err(error).context("could not open the log"),
         }
     }
+}
+
+fn live_options(settings: &Settings) -> LiveOptions {
+    let limits = &settings.limits;
+    LiveOptions {
+        window_bytes: limits.window_bytes,
+        feed_bytes: limits.feed_bytes,
+        catch_up_reads: limits.catch_up_reads,
+        nats: settings.nats.clone(),
+        ..LiveOptions::default()
+    }
+}
+
+/// How what comes from each org proves itself.
+fn hooks(settings: &Settings) -> BTreeMap<String, HookSecrets> {
+    settings.orgs.iter().map(|(name, org)| (name.clone(), org.hook.clone())).collect()
 }
 
 fn parts(settings: &Settings, log: Log, live: Live, status: Status) -> Parts {
@@ -208,12 +285,11 @@ fn parts(settings: &Settings, log: Log, live: Live, status: Status) -> Parts {
         orgs: settings.orgs.keys().cloned().collect(),
     };
     let graph = Graph::new(log.store().clone(), live, OrgUrls(urls), options);
-    let orgs = settings.orgs.iter();
     Parts {
         graph,
         intake: intake(log, &settings.orgs, &settings.limits),
         readers: settings.readers.clone(),
-        hooks: orgs.map(|(name, org)| (name.clone(), org.hook.clone())).collect(),
+        hooks: hooks(settings),
         status,
     }
 }
@@ -258,30 +334,26 @@ fn serve_options(settings: &Settings) -> ServeOptions {
     }
 }
 
-fn status(store: Store, live: Live, render: RenderMetrics) -> Status {
-    let metrics = Arc::new(move || {
-        let usage = live.usage();
-        #[expect(clippy::cast_precision_loss, reason = "gauges are floats; positions lose nothing below 2^53")]
-        {
-            metrics::gauge!("sluice_log_position").set(usage.through.get() as f64);
-            metrics::gauge!("sluice_window_bytes").set(usage.window_bytes as f64);
-            metrics::gauge!("sluice_feeds").set(usage.feeds.feeds as f64);
-            metrics::gauge!("sluice_feed_bytes").set(usage.feeds.bytes as f64);
-            metrics::gauge!("sluice_subscribers").set(usage.feeds.subscribers as f64);
-            let ratio = usage.feeds.subscribers as f64 / usage.feeds.feeds.max(1) as f64;
-            metrics::gauge!("sluice_sharing_ratio").set(ratio);
+/// Prints the metrics, with those of the live side where there is one.
+fn render(metrics: &PrometheusHandle, live: Option<Live>) -> RenderMetrics {
+    let metrics = metrics.clone();
+    Arc::new(move || {
+        if let Some(live) = &live {
+            measure(live);
         }
-        render()
-    });
-    let ready = move || {
-        let store = store.clone();
-        let ping = async move {
-            match timeout(READY_TIMEOUT, store.ping()).await {
-                Ok(Ok(())) => None,
-                Ok(Err(_)) | Err(_) => Some("the database does not answer".to_owned()),
-            }
-        };
-        Box::pin(ping) as futures_util::future::BoxFuture<'static, Option<String>>
-    };
-    Status { ready: Arc::new(ready), metrics }
+        metrics.render()
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats; positions lose nothing below 2^53")]
+fn measure(live: &Live) {
+    let usage = live.usage();
+    metrics::gauge!("sluice_log_position").set(usage.through.number_in_era() as f64);
+    metrics::gauge!("sluice_log_era").set(usage.through.era_tag() as f64 / 1e6);
+    metrics::gauge!("sluice_window_bytes").set(usage.window_bytes as f64);
+    metrics::gauge!("sluice_feeds").set(usage.feeds.feeds as f64);
+    metrics::gauge!("sluice_feed_bytes").set(usage.feeds.bytes as f64);
+    metrics::gauge!("sluice_subscribers").set(usage.feeds.subscribers as f64);
+    let ratio = usage.feeds.subscribers as f64 / usage.feeds.feeds.max(1) as f64;
+    metrics::gauge!("sluice_sharing_ratio").set(ratio);
 }

@@ -8,7 +8,9 @@ mod file;
 mod limits;
 mod secret;
 
-pub use arguments::{Arguments, Command, Common, Import, LogFormat, Rejected, RejectedCommand, Selection, Serve};
+pub use arguments::{
+    Arguments, Command, Common, Import, Log, LogCommand, LogFormat, Rejected, RejectedCommand, Selection, Serve,
+};
 pub use limits::Limits;
 
 use std::collections::BTreeMap;

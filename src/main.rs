@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 use sluice::app::ImportEnded;
-use sluice::config::{self, Arguments, Command, Common, Import, Rejected, RejectedCommand, Serve, Settings, WaysIn};
+use sluice::config::{
+    self, Arguments, Command, Common, Import, Log, LogCommand, Rejected, RejectedCommand, Serve, Settings, WaysIn,
+};
 use sluice::store::RejectionFilter;
 use sluice::{app, graphql, telemetry};
 use tokio::net::TcpListener;
@@ -61,12 +63,24 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(common) => migrate(&common).await,
         Command::Import(arguments) => import(&arguments).await,
         Command::Rejected(Rejected { command }) => rejected(&command).await,
+        Command::Log(Log { command: LogCommand::NewEra { common, reason } }) => new_era(&common, &reason).await,
     }
 }
 
 async fn migrate(common: &Common) -> anyhow::Result<ExitCode> {
     telemetry::start_logging(common.log_format);
     app::migrate(&config::database(common, &variable)?).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::print_stdout, reason = "the command's output")]
+async fn new_era(common: &Common, reason: &str) -> anyhow::Result<ExitCode> {
+    telemetry::start_logging(common.log_format);
+    let begun = app::new_era(&config::database(common, &variable)?, reason).await?;
+    println!(
+        "a new era has begun: positions go on after {}, and those through {} stand",
+        begun.start, begun.previous_end
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,6 +10,7 @@ mod origin;
 mod page;
 mod problem;
 mod request;
+mod starting;
 mod status;
 mod stream;
 mod subscribers;
@@ -18,6 +19,7 @@ mod websocket;
 mod wire;
 
 pub use listen::run;
+pub use starting::Routes;
 pub use status::{Ready, RenderMetrics, Status};
 pub use subscribers::Subscribers;
 
@@ -98,7 +100,11 @@ pub fn router(parts: Parts, options: &ServeOptions, subscribers: Subscribers) ->
         .route("/okta/{org}/hooks", get(ways_in::hook::challenge).post(ways_in::hook::deliver))
         .route("/okta/{org}/workflows", post(ways_in::workflows::relay))
         .route("/okta/{org}/import", post(ways_in::import::import))
-        .with_state(ways_in::WaysIn { intake, orgs: Arc::new(hooks), body_bytes: options.delivery_body_bytes });
+        .with_state(ways_in::WaysIn {
+            intake,
+            orgs: ways_in::Orgs(Arc::new(hooks)),
+            body_bytes: options.delivery_body_bytes,
+        });
     let machines = Router::new()
         .route("/livez", get(status::livez))
         .route("/readyz", get(status::readyz))

@@ -4,6 +4,8 @@ mod append;
 mod arrival;
 mod catalogue;
 mod coverage;
+mod era_check;
+mod eras;
 mod error;
 mod filter;
 mod identity;
@@ -17,6 +19,7 @@ mod partitions;
 mod pins;
 mod poll;
 pub mod private;
+mod probe;
 mod read;
 mod reads;
 mod rejected;
@@ -30,6 +33,7 @@ pub use append::{Appended, Appender, DeliveryRecord, NewEvent};
 pub use arrival::ArrivalRecord;
 pub use catalogue::{ApplicationFilter, InstanceFilter};
 pub use coverage::{ReadWindow, StretchCount};
+pub use eras::Era;
 pub use error::StoreError;
 pub use identity::LogIdentity;
 pub use lead::Lead;
@@ -37,9 +41,10 @@ pub use listed::InstanceListing;
 pub use listen::{HeadListener, HeadTeller};
 pub use page::EventPage;
 pub use poll::{CursorMove, PollCursor};
+pub use probe::Probe;
 pub use read::{LogEnds, ReadThrough};
 pub use rejected::{Rejection, RejectionFilter, StoredRejection};
-pub use row::StoredEvent;
+pub use row::{RowError, StoredEvent};
 pub use search_vector::SearchVector;
 pub use tally::IngestTally;
 
@@ -53,6 +58,8 @@ use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::sync::OnceCell;
 
+use era_check::{Furthest, Memory, check_era};
+use eras::KnownEras;
 use partitions::Partitions;
 use reads::Reads;
 
@@ -61,6 +68,8 @@ use reads::Reads;
 pub struct StoreOptions {
     /// The database's URL.
     pub url: String,
+    /// What tells the data directory of a gateway's own PostgreSQL from its copies; None where the gateway has none.
+    pub directory: Option<String>,
     /// At most how many connections queries use.
     pub read_connections: u32,
     /// How long an append may take, waiting for the log's head included. Also the longest that a gateway which stops in
@@ -75,6 +84,7 @@ impl StoreOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            directory: None,
             read_connections: 16,
             append_timeout: Duration::from_secs(10),
             query_timeout: Duration::from_secs(30),
@@ -98,6 +108,8 @@ pub struct Store {
     /// For what takes its time or a connection of its own.
     direct: Arc<PgConnectOptions>,
     partitions: Partitions,
+    eras: KnownEras,
+    memory: Memory,
     /// The names of time zones that the database knows, in lower case.
     time_zones: Arc<OnceCell<HashSet<String>>>,
 }
@@ -139,10 +151,13 @@ impl Store {
                     })
                 })
         };
+        let memory = Memory { directory: options.directory.as_deref().map(Arc::from), furthest: Furthest::default() };
+        let remembered = memory.clone();
         Ok(Self {
             writes: pool(WRITE_CONNECTIONS)
-                .after_connect(|connection, _| {
-                    Box::pin(async move { sqlx::query("SELECT log_check_era()").execute(connection).await.map(drop) })
+                .after_connect(move |connection, _| {
+                    let memory = remembered.clone();
+                    Box::pin(async move { check_era(connection, &memory).await })
                 })
                 .connect_lazy_with(connect_options(&options.url, options.append_timeout)?.options(LOOKUPS_BY_INDEX)),
             reads: Reads::new(
@@ -152,6 +167,8 @@ impl Store {
             ),
             direct: Arc::new(connect_options(&options.url, Duration::ZERO)?),
             partitions: Partitions::default(),
+            eras: KnownEras::default(),
+            memory,
             time_zones: Arc::default(),
         })
     }
@@ -174,15 +191,6 @@ impl Store {
     fn direct_pool(&self) -> PgPool {
         let connection = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         connection.acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(PgConnectOptions::clone(&self.direct))
-    }
-
-    /// Whether the database answers.
-    ///
-    /// # Errors
-    /// It does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.reads).await?;
-        Ok(())
     }
 
     /// Closes every connection.

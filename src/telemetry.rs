@@ -89,7 +89,27 @@ fn describe() {
     metrics::describe_counter!("sluice_hooks_refused_total", "Deliveries without the org's hook secret");
     metrics::describe_counter!("sluice_http_requests_total", "Requests, by route, method and status");
     metrics::describe_histogram!("sluice_http_request_seconds", "Time from a request's head to its answer's");
-    metrics::describe_gauge!("sluice_log_position", "The newest position that this gateway has read");
+    metrics::describe_gauge!("sluice_log_position", "The newest position that this gateway has read, within its era");
+    metrics::describe_gauge!(
+        "sluice_log_era",
+        "When the era of that position began, in seconds since 1970; 0 in the first"
+    );
+    metrics::describe_counter!("sluice_eras_begun_total", "Eras of positions that this gateway has begun");
+    metrics::describe_counter!(
+        "sluice_tail_gaps_total",
+        "Reads of the database for what another gateway had appended between two commits of this one"
+    );
+    metrics::describe_histogram!("sluice_tail_gap_seconds", "For how long commits had waited for such a read");
+    metrics::describe_counter!(
+        "sluice_tail_overflows_total",
+        "Times at which too many commits waited for an earlier one, so that all were read from the database"
+    );
+    metrics::describe_gauge!("sluice_writes_failing", "Whether the database does not take writes: 1 or 0");
+    metrics::describe_counter!(
+        "sluice_deliveries_timed_out_total",
+        "Deliveries that were answered with 503 as the database took too long"
+    );
+    metrics::describe_counter!("sluice_starting_refused_total", "Requests that came before the database could be used");
     metrics::describe_gauge!("sluice_window_bytes", "Bytes of the newest events that are kept in memory");
     metrics::describe_gauge!("sluice_feeds", "Feeds: subscriptions that differ in what they want");
     metrics::describe_gauge!("sluice_feed_bytes", "Bytes of events that feeds hold as they are told");

@@ -8,9 +8,9 @@ use super::{OpenDatabase, intake, log_options, open_log};
 use crate::config::WaysIn;
 use crate::ingest::Intake;
 use crate::log::LogOptions;
-use crate::store::{Store, StoreOptions};
+use crate::store::Store;
 
-/// How long a database that goes away meanwhile is waited for.
+/// How long a database is waited for that is not there, or goes away meanwhile.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A log that is open for a command.
@@ -24,11 +24,11 @@ impl OpenIntake {
     /// Opens it; None where it is told to stop before.
     pub(super) async fn open(ways_in: &WaysIn, stop: &CancellationToken) -> anyhow::Result<Option<Self>> {
         let database = OpenDatabase::attach_or_open(&ways_in.database).await?;
-        let mut options = StoreOptions::new(database.url());
+        let mut options = database.options();
         options.append_timeout = ways_in.limits.append_timeout();
         let store = Store::new(&options)?;
         let options = LogOptions { retry_for: PATIENCE, ..log_options(&ways_in.limits) };
-        let opened = stop.run_until_cancelled(open_log(&store, &options)).await;
+        let opened = stop.run_until_cancelled(open_log(&store, &options, Some(PATIENCE))).await;
         let Some(log) = opened.transpose()? else {
             Self::end(database, &store).await?;
             return Ok(None);

@@ -9,7 +9,7 @@ use super::open::OpenIntake;
 use crate::config::{Database, WaysIn};
 use crate::event::{Cut, Direction, PageRequest};
 use crate::ingest::{Retried, RetryReport};
-use crate::store::{RejectionFilter, Store, StoreError, StoreOptions, StoredRejection};
+use crate::store::{RejectionFilter, Store, StoreError, StoredRejection};
 
 /// How many are read at once.
 const PAGE: usize = 100;
@@ -144,7 +144,7 @@ async fn oldest_after(
 
 async fn with_store(database: &Database, work: impl AsyncFnOnce(&Store) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let opened = OpenDatabase::attach_or_open(database).await?;
-    let store = Store::new(&StoreOptions::new(opened.url()))?;
+    let store = Store::new(&opened.options())?;
     store.migrate().await?;
     let done = work(&store).await;
     store.close().await;

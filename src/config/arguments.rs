@@ -30,6 +30,36 @@ pub enum Command {
     Import(Import),
     /// What came in and could not be read.
     Rejected(Rejected),
+    /// The log as a whole.
+    Log(Log),
+}
+
+/// What `log` takes.
+#[derive(Clone, Debug, Args)]
+pub struct Log {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: LogCommand,
+}
+
+/// What can be done with the log as a whole.
+#[derive(Clone, Debug, Subcommand)]
+pub enum LogCommand {
+    /// Begin a new era of positions: after a restore that the gateway cannot notice, and before it is started again.
+    #[command(
+        name = "new-era",
+        after_help = "Events keep their positions, and those to come get positions of the new era. A subscriber that has \
+                      seen more than the log holds now is told POSITION_LOST instead of being given other events under \
+                      positions that it knows. Where nothing was lost, nobody notices."
+    )]
+    NewEra {
+        /// What every command takes.
+        #[command(flatten)]
+        common: Common,
+        /// Why, in words; it is kept in the table `era`.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 /// What `import` takes.

@@ -4,24 +4,47 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A place in the log: 1, 2, 3 … without gaps and in commit order within an era; 0 is before the first event.
+///
+/// A position is one number, so that positions compare as numbers. In the first era it is the event's number. In a later
+/// era it is the era's tag times [`Position::ERA`], plus the event's number in that era. The tag is a time in
+/// microseconds, which no restored copy of the log can give again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position(i64);
+pub struct Position(u128);
 
 impl Position {
     /// Before the first event.
     pub const START: Self = Self(0);
 
-    /// How far apart eras start. An era takes 10^12 positions, more than a log writes in a thousand years.
-    pub const ERA: i64 = 1_000_000_000_000;
+    /// How far apart the positions of two eras with neighbouring tags are: room for 10^13 events.
+    pub const ERA: u128 = 10_000_000_000_000;
 
-    /// The position with this number; negative numbers are before the first event.
-    pub fn new(number: i64) -> Self {
-        Self(number.max(0))
+    /// The largest position: of the last tag that a 64-bit integer holds.
+    const LARGEST: u128 = (i64::MAX as u128 + 1) * Self::ERA - 1;
+
+    /// The position with this number.
+    pub const fn new(number: u128) -> Self {
+        Self(number)
+    }
+
+    /// The position of the event with this number in an era; negative numbers are before the first event.
+    pub fn in_era(tag: i64, number: i64) -> Self {
+        let unsigned = |number: i64| u128::try_from(number).unwrap_or_default();
+        Self(unsigned(tag) * Self::ERA + unsigned(number))
     }
 
     /// Its number.
-    pub const fn get(self) -> i64 {
+    pub const fn get(self) -> u128 {
         self.0
+    }
+
+    /// The tag of its era: 0 for the first era, else microseconds since 1970.
+    pub fn era_tag(self) -> i64 {
+        i64::try_from(self.0 / Self::ERA).unwrap_or(i64::MAX)
+    }
+
+    /// The event's number in its era.
+    pub fn number_in_era(self) -> i64 {
+        i64::try_from(self.0 % Self::ERA).unwrap_or_default()
     }
 
     /// The start of the era it belongs to. The start itself is the era's "before the first".
@@ -35,17 +58,27 @@ impl Position {
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
+
+    /// The position before this one in the same era.
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
+        // Positions of the first era are printed with every event of most logs, and 64 bits are printed faster.
+        match u64::try_from(self.0) {
+            Ok(small) => small.fmt(formatter),
+            Err(_) => self.0.fmt(formatter),
+        }
     }
 }
 
 /// A text that is not a position.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a position is a decimal number from 0 to {}, as the log gives it", i64::MAX)]
+#[error("a position is a decimal number from 0 to {}, as the log gives it", Position::LARGEST)]
 pub struct PositionParseError;
 
 impl FromStr for Position {
@@ -53,8 +86,8 @@ impl FromStr for Position {
 
     fn from_str(text: &str) -> Result<Self, PositionParseError> {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse().map_err(|_| PositionParseError)?;
-        if digits { Ok(Self(number)) } else { Err(PositionParseError) }
+        let number: u128 = text.parse().map_err(|_| PositionParseError)?;
+        if digits && number <= Self::LARGEST { Ok(Self(number)) } else { Err(PositionParseError) }
     }
 }
 
@@ -65,7 +98,9 @@ mod tests {
     #[test]
     fn only_digits_are_a_position() {
         assert_eq!("12".parse(), Ok(Position(12)));
-        for bad in ["", "+1", "-1", "1.0", " 1", "9223372036854775808", "x"] {
+        assert_eq!(Position::LARGEST.to_string().parse(), Ok(Position(Position::LARGEST)));
+        let beyond = (Position::LARGEST + 1).to_string();
+        for bad in ["", "+1", "-1", "1.0", " 1", &beyond, "x"] {
             assert_eq!(bad.parse::<Position>(), Err(PositionParseError), "{bad:?}");
         }
     }
@@ -74,5 +109,16 @@ mod tests {
     fn an_era_holds_its_own_start() {
         assert_eq!(Position(Position::ERA + 5).era_start(), Position(Position::ERA));
         assert_eq!(Position(5).era_start(), Position::START);
+    }
+
+    #[test]
+    fn a_later_era_is_told_by_its_tag_before_thirteen_digits() {
+        let position = Position::in_era(1_795_945_000_123_456, 7);
+        assert_eq!(position.to_string(), "17959450001234560000000000007");
+        assert_eq!(position.to_string().parse(), Ok(position));
+        assert_eq!((position.era_tag(), position.number_in_era()), (1_795_945_000_123_456, 7));
+        assert!(Position::in_era(0, 9_999_999_999_999) < position);
+        assert_eq!(Position::in_era(0, 7), Position(7));
+        assert_eq!(Position::in_era(0, -7), Position::START);
     }
 }

@@ -17,9 +17,16 @@ pub(super) fn bad_input(message: impl Into<String>) -> Error {
 
 /// What became of the database, without what it said.
 pub(super) fn from_store(error: &StoreError) -> Error {
+    if let StoreError::UnknownEra(position) = error {
+        let message = format!(
+            "position {position} is of an era that this log does not have: of another copy of it, or lost when the database \
+             was restored"
+        );
+        return coded("POSITION_LOST", message);
+    }
     tracing::error!(%error, "a query failed in the database");
     match error {
-        StoreError::Unavailable(_) | StoreError::NoAnswer => {
+        StoreError::Unavailable(_) | StoreError::NoAnswer | StoreError::Restored | StoreError::Changing => {
             coded("UNAVAILABLE", "the database is not available or took too long; try again")
         }
         StoreError::Data(_) => bad_input("the database cannot compare a value of the request"),
@@ -31,7 +38,7 @@ pub(super) fn from_store(error: &StoreError) -> Error {
 pub(super) fn from_resume(error: &ResumeError) -> Error {
     match error {
         ResumeError::Ahead { .. } => coded("POSITION_AHEAD", error.to_string()),
-        ResumeError::Lost { .. } => coded("POSITION_LOST", error.to_string()),
+        ResumeError::Lost { .. } | ResumeError::UnknownEra { .. } => coded("POSITION_LOST", error.to_string()),
         ResumeError::Store(error) => from_store(error),
     }
 }

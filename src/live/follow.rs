@@ -25,7 +25,7 @@ pub(super) struct Follower {
     grown: watch::Receiver<Position>,
 }
 
-/// How long the window may take to learn of a commit of this gateway's.
+/// How long the window may take to learn of what the log has already.
 const LEARNING: Duration = Duration::from_secs(1);
 
 /// How many positions of the window are gone through at once.
@@ -41,23 +41,18 @@ impl Live {
     /// Follows the log from a position, or from now.
     ///
     /// # Errors
-    /// The position cannot be resumed from.
+    /// The position cannot be resumed from, or the database cannot tell where the log ends.
     pub(super) async fn follow(&self, after: Option<Position>, progress: Progress) -> Result<Follower, ResumeError> {
         let mut grown = self.window.through();
-        let (at, era) = match after {
-            Some(after) => (after, self.log.check_resume(after).await?),
-            None => (self.now(&mut grown).await, Position::START),
+        let (at, era) = if let Some(after) = after {
+            (after, self.log.check_resume(after).await?)
+        } else {
+            let head = self.log.head_now().await?;
+            // Else it would read the store for what the window is about to have.
+            _ = timeout(LEARNING, grown.wait_for(|through| *through >= head)).await;
+            (head, head.era_start())
         };
         Ok(Follower { live: self.clone(), progress, at, era, grown })
-    }
-
-    /// Where the log ends now: what this gateway has acknowledged before is not news, though the window may be about to
-    /// learn of it.
-    async fn now(&self, grown: &mut watch::Receiver<Position>) -> Position {
-        let head = *self.log.known_head().borrow();
-        let is_there = timeout(LEARNING, grown.wait_for(|through| *through >= head)).await;
-        // A database that was replaced by an older one ends before.
-        if is_there.is_ok_and(|learnt| learnt.is_ok()) { head } else { *grown.borrow() }
     }
 }
 

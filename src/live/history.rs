@@ -22,7 +22,7 @@ pub(super) struct Stretch {
 impl Stretch {
     /// The stretch of so many positions in which what comes next after a position is.
     pub(super) fn around(at: Position, size: u16) -> Self {
-        let size = i64::from(size);
+        let size = u128::from(size);
         let start = at.get() - at.get() % size;
         Self { start: Position::new(start), end: Position::new(start + size) }
     }
@@ -100,7 +100,7 @@ mod tests {
             assert_eq!(Stretch::around(Position::new(at), 256), expected, "{at}");
         }
         // Eras start where stretches do.
-        let era = Position::new(3 * Position::ERA);
+        let era = Position::in_era(1_795_945_000_123_456, 0);
         for size in [256, 1024] {
             assert_eq!(Stretch::around(era, size).start, era);
         }

@@ -53,7 +53,7 @@ impl Measures {
     pub(super) fn delivered(&self, batch: &HandedOut, subscribers: usize, through: Position) {
         self.delivered.increment((batch.events * subscribers) as u64);
         #[expect(clippy::cast_precision_loss, reason = "buckets are coarser")]
-        self.lag_positions.record_many((through.get() - batch.last.get()).max(0) as f64, subscribers);
+        self.lag_positions.record_many(through.get().saturating_sub(batch.last.get()) as f64, subscribers);
         if let Some(stored_at) = batch.stored_at {
             let lag = Timestamp::now().date_time() - stored_at.date_time();
             self.lag_seconds.record_many(lag.as_seconds_f64().max(0.0), subscribers);

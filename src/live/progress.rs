@@ -1,7 +1,9 @@
 //! How far a subscriber has been told of the log.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
+
+use portable_atomic::AtomicU128;
 
 use super::feed::Feed;
 use super::router::Router;
@@ -15,7 +17,7 @@ pub struct Progress(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    place: AtomicI64,
+    place: AtomicU128,
     /// A subscriber of a feed is not woken by what does not match: while nothing is there for it, it is as far as all are.
     feed: OnceLock<(Weak<Feed>, Weak<Router>)>,
     /// Where it waits.
@@ -23,11 +25,11 @@ struct Inner {
 }
 
 /// Before it is known where a subscriber starts.
-const NOWHERE: i64 = -1;
+const NOWHERE: u128 = u128::MAX;
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { place: AtomicI64::new(NOWHERE), feed: OnceLock::new(), seat: OnceLock::new() }
+        Self { place: AtomicU128::new(NOWHERE), feed: OnceLock::new(), seat: OnceLock::new() }
     }
 }
 

@@ -2,8 +2,10 @@
 //! matches and not the number of subscribers.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use portable_atomic::AtomicU128;
 
 use super::delivery::DueFeeds;
 use super::feed::{Feed, FeedRequest};
@@ -15,7 +17,7 @@ use crate::event::{EventTypePattern, Filter, Position, SyncEvent};
 #[derive(Debug)]
 pub(super) struct Router {
     /// Through where events were handed to the feeds.
-    through: AtomicI64,
+    through: AtomicU128,
     routes: Mutex<Routes>,
     most_bytes: usize,
     history: History,
@@ -56,7 +58,7 @@ impl Router {
     /// Feeds from after a position on that hold so many bytes together, and as much again of what is behind them.
     pub(super) fn new(start: Position, most_bytes: usize, measures: Arc<Measures>) -> Self {
         let history = History::new(most_bytes);
-        let through = AtomicI64::new(start.get());
+        let through = AtomicU128::new(start.get());
         Self { through, routes: Mutex::default(), most_bytes, history, due: DueFeeds::default(), measures }
     }
 
@@ -214,4 +216,4 @@ impl Routes {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -185,7 +185,7 @@ mod tests {
     }
 
     /// Brings the next event, of two bytes, and tells where the seat was; None where it was not looked for.
-    fn bring(seat: &Seat) -> (bool, Option<i64>) {
+    fn bring(seat: &Seat) -> (bool, Option<u128>) {
         let mut asked = None;
         let mut told = Vec::new();
         let mut bytes = Vec::new();

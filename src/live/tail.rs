@@ -1,11 +1,20 @@
 //! The tail reader: one for each gateway, whatever the number of subscribers.
+//!
+//! Three things tell it that the log has grown: this gateway's own commits, which bring their events along; other gateways,
+//! by NOTIFY or NATS; and a poll, with all of them lost. It hears every one of them at any time, also while it reads the
+//! store or waits for what is missing between two commits.
 
-use std::collections::BTreeMap;
+mod early;
+mod listen;
+
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, broadcast, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use futures_util::future::Fuse;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use tokio::sync::{Notify, broadcast};
+use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::nats::{self, Inbox, News, Standing};
@@ -13,19 +22,14 @@ use super::router::Router;
 use super::{LiveOptions, Window};
 use crate::event::{Filter, Position, SyncEvent};
 use crate::log::{Commit, Log};
-use crate::store::StoreError;
+use crate::store::{ReadThrough, StoreError};
+use early::EarlyCommits;
 
 /// How many events one read takes.
 const READ: usize = 1000;
 
 /// How long to leave a database alone that fails.
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// How long to wait for a commit that comes out of turn, before the store is read instead.
-const TURN: Duration = Duration::from_millis(2);
-
-/// How long to wait for NATS to bring what NOTIFY has told of, before the store is read instead.
-const GRACE: Duration = Duration::from_millis(100);
 
 /// How many polls are left out where NATS tells.
 const POLLS_LEFT_OUT: u32 = 4;
@@ -40,12 +44,14 @@ pub(super) fn start(
 ) {
     let hint = Arc::new(Notify::new());
     let (inbox, nats) = nats::open(options.nats.clone(), log.clone(), Arc::clone(&window));
-    let listener = listen(log.clone(), Arc::clone(&window), Arc::clone(&hint), inbox.standing.clone());
+    let listener = listen::listen(log.clone(), Arc::clone(&window), Arc::clone(&hint), inbox.standing.clone());
     let commits = log.commits();
-    let tail = Tail { log, end: End { window, router }, commits, inbox, early: BTreeMap::new() };
+    let end = End { window, router };
+    let tail =
+        Tail { log, end, commits, inbox, early: EarlyCommits::default(), due: Some(Due::Tail), is_failing: false };
     tokio::spawn(stop.clone().run_until_cancelled_owned(nats));
     tokio::spawn(stop.clone().run_until_cancelled_owned(listener));
-    tokio::spawn(stop.run_until_cancelled_owned(tail.read(options.poll_interval, hint)));
+    tokio::spawn(stop.run_until_cancelled_owned(tail.run(options.poll_interval, hint)));
 }
 
 /// Where the newest events are handed on.
@@ -71,173 +77,191 @@ impl End {
     }
 }
 
+/// Which read of the store is to be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// Only where the log's end is another one than the window's.
+    Look,
+    /// What comes after the window.
+    Tail,
+}
+
+/// What a read of the store found.
+enum Found {
+    /// The window ends where the log does.
+    AtEnd,
+    /// What comes after the window.
+    Read(ReadThrough),
+    /// The log has an era that begins here and is empty so far.
+    EmptyEra(Position),
+}
+
 struct Tail {
     log: Log,
     end: End,
     commits: broadcast::Receiver<Commit>,
     /// What other gateways have appended.
     inbox: Inbox,
-    /// Commits, and what NATS has told, whose turn has not come, by their first position.
-    early: BTreeMap<Position, Commit>,
+    /// Commits, and what NATS has told, whose turn has not come.
+    early: EarlyCommits,
+    /// The read that follows the one that is under way.
+    due: Option<Due>,
+    /// Whether the last read failed.
+    is_failing: bool,
 }
 
 impl Tail {
-    async fn read(mut self, poll_interval: Duration, hint: Arc<Notify>) {
+    async fn run(mut self, poll_interval: Duration, hint: Arc<Notify>) {
         let mut poll = interval(poll_interval);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut left_out = 0;
+        let mut polls_left_out = 0;
+        let mut reading = pin!(Fuse::<BoxFuture<'static, Result<Found, StoreError>>>::terminated());
+        let mut is_reading = false;
         loop {
-            let in_turn = tokio::select! {
+            if !is_reading && let Some(due) = self.due.take() {
+                reading.set(self.read(due).fuse());
+                (is_reading, polls_left_out) = (true, 0);
+            }
+            // While a read is under way, it closes the gap.
+            let deadline = self.early.deadline().filter(|_| !is_reading);
+            tokio::select! {
                 commit = self.commits.recv() => match commit {
-                    Ok(commit) => self.take(commit).await,
-                    Err(broadcast::error::RecvError::Lagged(_)) => false,
+                    Ok(commit) => self.keep(commit),
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.due = Some(Due::Tail),
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
-                Some(news) = self.inbox.news.recv() => self.hear(news).await,
-                () = hint.notified() => false,
+                Some(news) = self.inbox.news.recv() => self.hear(news),
+                () = hint.notified() => self.due = Some(Due::Tail),
                 _ = poll.tick() => {
-                    left_out += 1;
+                    polls_left_out += 1;
                     let is_served = *self.inbox.standing.borrow() == Standing::Served;
-                    (is_served && left_out <= POLLS_LEFT_OUT) || self.is_at_end().await
+                    if !is_served || polls_left_out > POLLS_LEFT_OUT {
+                        self.due = self.due.or(Some(Due::Look));
+                    }
                 }
-            };
-            if in_turn {
-                continue;
+                () = async { sleep_until(deadline?).await; Some(()) }.map(|_| ()), if deadline.is_some() => self.close_gap(),
+                found = &mut reading, if is_reading => {
+                    is_reading = false;
+                    self.take_in(found);
+                }
             }
-            left_out = 0;
-            self.early.clear();
-            if let Err(error) = read_to_end(&self.log, &self.end).await {
-                tracing::warn!(%error, "could not read the log's tail; trying again");
-                sleep(PAUSE).await;
-                hint.notify_one();
-            }
-        }
-    }
-
-    /// Whether there is nothing to read, as far as can be told.
-    async fn is_at_end(&self) -> bool {
-        self.log.store().head().await.is_ok_and(|head| head == self.end.through())
-    }
-
-    /// Takes what NATS tells. Gives false where something is missing before it.
-    async fn hear(&mut self, news: News) -> bool {
-        let is_next = match news {
-            News::Events(events) => self.take(events).await,
-            News::Through(position) => position <= self.end.through(),
-        };
-        if !is_next {
-            metrics::counter!("sluice_nats_gaps_total").increment(1);
-        }
-        is_next
-    }
-
-    /// Takes a commit, and a little later those that it waits for. Gives false where they do not come.
-    async fn take(&mut self, commit: Commit) -> bool {
-        self.keep(commit);
-        loop {
             self.push_what_is_due();
-            if self.early.is_empty() {
-                return true;
-            }
-            match timeout(TURN, self.next_commit()).await {
-                Ok(Some(commit)) => self.keep(commit),
-                Ok(None) | Err(_) => return false,
-            }
         }
     }
 
-    async fn next_commit(&mut self) -> Option<Commit> {
-        tokio::select! {
-            commit = self.commits.recv() => commit.ok(),
-            Some(news) = self.inbox.news.recv() => match news {
-                News::Events(events) => Some(events),
-                News::Through(_) => None,
-            },
-        }
-    }
-
+    /// Keeps a commit until its turn comes.
     fn keep(&mut self, commit: Commit) {
-        if let Some(first) = commit.first() {
-            self.early.insert(first.position, commit);
+        if !self.early.keep(commit) {
+            metrics::counter!("sluice_tail_overflows_total").increment(1);
+            self.due = Some(Due::Tail);
         }
+    }
+
+    /// Takes what NATS tells.
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Events(events) => {
+                if events.first().is_some_and(|first| first.position > self.end.through().next()) {
+                    metrics::counter!("sluice_nats_gaps_total").increment(1);
+                }
+                self.keep(events);
+            }
+            News::Through(position) if position > self.end.through() => {
+                metrics::counter!("sluice_nats_gaps_total").increment(1);
+                self.due = Some(Due::Tail);
+            }
+            News::Through(_) => {}
+        }
+    }
+
+    /// Has what is missing before an early commit be read: it did not come in time.
+    fn close_gap(&mut self) {
+        let waited = self.early.waited();
+        metrics::counter!("sluice_tail_gaps_total").increment(1);
+        metrics::histogram!("sluice_tail_gap_seconds").record(waited);
+        tracing::debug!(after = %self.end.through(), ?waited, "reading what another gateway has appended in between");
+        self.due = Some(Due::Tail);
     }
 
     fn push_what_is_due(&mut self) {
-        while let Some(earliest) = self.early.first_entry() {
-            let through = self.end.through();
-            if *earliest.key() > through.next() {
-                return;
-            }
-            let commit = earliest.remove();
-            let new: Vec<_> = commit.iter().filter(|event| event.position > through).cloned().collect();
-            if let Some(newest) = new.last().map(|event| event.position) {
-                self.end.push(&new, newest);
-            }
+        let events = self.early.take_after(self.end.through());
+        if let Some(newest) = events.last().map(|event| event.position) {
+            self.end.push(&events, newest);
         }
     }
-}
 
-async fn read_to_end(log: &Log, end: &End) -> Result<(), StoreError> {
-    loop {
-        let through = end.through();
-        let read = log.store().read_after(through, READ, &Filter::default(), true).await?;
-        if read.through == through {
-            return follow_another_log(log, end, through).await;
-        }
-        if read.through.era_start() > through {
-            // Nobody may step over the border between eras without asking whether something was lost there.
-            end.reset(read.through.era_start());
-            continue;
-        }
-        let events: Vec<_> = read.events.into_iter().map(Arc::new).collect();
-        end.push(&events, read.through);
-        if read.at_end {
-            return Ok(());
-        }
-    }
-}
-
-/// A database that was replaced by an older one ends before what was read, or has a new era that is empty so far: start
-/// anew from its end.
-async fn follow_another_log(log: &Log, end: &End, through: Position) -> Result<(), StoreError> {
-    let head = log.store().head().await?;
-    if head < through {
-        tracing::error!(%head, %through, "the log ends before what was read of it: was the database restored?");
-        end.reset(head);
-    } else if head.era_start() > through {
-        end.reset(head.era_start());
-    }
-    Ok(())
-}
-
-async fn listen(log: Log, window: Arc<Window>, hint: Arc<Notify>, standing: watch::Receiver<Standing>) {
-    let mut through = window.through();
-    loop {
-        match log.store().listen().await {
-            Ok(mut listener) => loop {
-                hint.notify_one();
-                // Mostly it is this gateway's own commit, which is in the window before anybody is told of it.
-                let news = loop {
-                    match listener.wait().await {
-                        Ok(Some(position)) if position <= *through.borrow() => {}
-                        Ok(Some(position)) if *standing.borrow() == Standing::Served => {
-                            let told = through.wait_for(|through| *through >= position);
-                            if timeout(GRACE, told).await.is_err() {
-                                metrics::counter!("sluice_nats_fallbacks_total").increment(1);
-                                hint.notify_one();
-                            }
-                        }
-                        news => break news,
-                    }
-                };
-                if let Err(error) = news {
-                    tracing::debug!(%error, "lost the connection that listens; making another");
-                    break;
+    /// Reads the store from the window's end on: what is missing before the first early commit, else as much as there is.
+    fn read(&self, due: Due) -> BoxFuture<'static, Result<Found, StoreError>> {
+        let (log, through, is_failing) = (self.log.clone(), self.end.through(), self.is_failing);
+        let gap = self.early.first().filter(|first| first.era_start() == through.era_start());
+        let missing = gap.and_then(|first| usize::try_from(first.get().checked_sub(through.get() + 1)?).ok());
+        let most = missing.map_or(READ, |missing| missing.clamp(1, READ));
+        async move {
+            let found = read_after(&log, through, most, due).await;
+            if let Err(error) = &found {
+                // Once for as long as it fails.
+                if is_failing {
+                    tracing::debug!(%error, "could not read the log's tail; trying again");
+                } else {
+                    tracing::warn!(%error, "could not read the log's tail; trying again until it can be read");
                 }
-            },
-            Err(error) => tracing::debug!(%error, "could not listen for appends; polling meanwhile"),
+                sleep(PAUSE).await;
+            }
+            found
         }
-        hint.notify_one();
-        sleep(PAUSE).await;
+        .boxed()
     }
+
+    /// Takes in what was read.
+    fn take_in(&mut self, found: Result<Found, StoreError>) {
+        self.is_failing = found.is_err();
+        let through = self.end.through();
+        match found {
+            Ok(Found::AtEnd) => {}
+            // Nobody may step over the border between eras without asking whether something was lost there.
+            Ok(Found::Read(read)) if read.through.era_start() > through => {
+                self.start_anew(read.through.era_start());
+                self.due = Some(Due::Tail);
+            }
+            Ok(Found::Read(read)) => {
+                // This gateway's own commits have gone on meanwhile.
+                let new = read.events.into_iter().filter(|event| event.position > through).map(Arc::new);
+                let new: Vec<_> = new.collect();
+                if read.through > through {
+                    self.end.push(&new, read.through);
+                }
+                if !read.at_end && self.early.first().is_none() {
+                    self.due = Some(Due::Tail);
+                }
+            }
+            Ok(Found::EmptyEra(start)) => self.start_anew(start),
+            Err(_) => self.due = Some(Due::Tail),
+        }
+    }
+
+    /// Goes on in another era.
+    fn start_anew(&mut self, start: Position) {
+        tracing::warn!(era = start.era_tag(), through = %self.end.through(), "the log goes on in another era");
+        self.early.clear();
+        self.end.reset(start);
+    }
+}
+
+async fn read_after(log: &Log, through: Position, most: usize, due: Due) -> Result<Found, StoreError> {
+    let store = log.store();
+    if due == Due::Look && store.head().await? == through {
+        return Ok(Found::AtEnd);
+    }
+    match store.read_after(through, most, &Filter::default(), true).await {
+        Ok(read) if read.through > through => return Ok(Found::Read(read)),
+        // A database that was replaced by an older one ends before what was read, or does not know its era.
+        Ok(_) | Err(StoreError::UnknownEra(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let mut head = store.head().await?;
+    if head < through {
+        store.check_era().await?;
+        head = store.head().await?;
+    }
+    Ok(if head.era_start() > through { Found::EmptyEra(head.era_start()) } else { Found::AtEnd })
 }

@@ -13,7 +13,7 @@ use crate::store::HeadTeller;
 pub type Commit = Arc<[Arc<SyncEvent>]>;
 
 /// How many commits are kept for a reader that is late; what it misses, it reads from the store.
-const COMMITS: usize = 32;
+const COMMITS: usize = 256;
 
 /// How long after an append other gateways are told that the log has grown. To tell them takes processors from this
 /// gateway's own subscribers, who are told meanwhile.

@@ -32,6 +32,15 @@ pub enum ResumeError {
         /// The last position before the loss.
         previous_end: Position,
     },
+    /// Another copy of the log gave it, or it was given after the backup from which the database was restored.
+    #[error(
+        "position {after} is of an era that this log does not have: of another copy of it, or lost when the database was \
+         restored; read again from a position that you have seen here, or from a time"
+    )]
+    UnknownEra {
+        /// Where the reader was.
+        after: Position,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -57,6 +66,15 @@ impl Log {
         }
     }
 
+    /// Where the log ends now, at whichever gateway it has grown: nothing that is committed after this returns is before
+    /// it, and nothing that was committed before this was called is after it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn head_now(&self) -> Result<Position, StoreError> {
+        Ok(self.stored_ends().await?.head)
+    }
+
     /// Where the log ends, asked once for all who come back at the same time.
     async fn stored_ends(&self) -> Result<Arc<LogEnds>, StoreError> {
         let log = self.clone();
@@ -65,10 +83,13 @@ impl Log {
 }
 
 fn check(after: Position, ends: &LogEnds) -> Result<(), ResumeError> {
-    for (start, previous_end) in ends.eras.iter().skip(1) {
-        if *previous_end < after && after < *start {
-            return Err(ResumeError::Lost { after, previous_end: *previous_end });
+    for era in ends.eras.iter().skip(1) {
+        if era.previous_end < after && after < era.start {
+            return Err(ResumeError::Lost { after, previous_end: era.previous_end });
         }
+    }
+    if after.era_start() > ends.head.era_start() {
+        return Err(ResumeError::UnknownEra { after });
     }
     if after > ends.head { Err(ResumeError::Ahead { after, head: ends.head }) } else { Ok(()) }
 }
@@ -76,18 +97,26 @@ fn check(after: Position, ends: &LogEnds) -> Result<(), ResumeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Era;
+
+    /// The tag of a later era.
+    const TAG: i64 = 1_795_945_000_123_456;
 
     #[test]
     fn positions_of_an_abandoned_era_are_lost() {
         let at = Position::new;
-        let era = Position::ERA;
-        let ends = LogEnds { head: at(era + 7), eras: vec![(at(0), at(0)), (at(era), at(100))] };
-        for kept in [0, 99, 100, era, era + 7] {
-            assert!(check(at(kept), &ends).is_ok(), "{kept}");
+        let later = |number| Position::in_era(TAG, number);
+        let first = Era { start: Position::START, previous_end: Position::START };
+        let ends = LogEnds { head: later(7), eras: vec![first, Era { start: later(0), previous_end: at(100) }] };
+        for kept in [at(0), at(99), at(100), later(0), later(7)] {
+            assert!(check(kept, &ends).is_ok(), "{kept}");
         }
-        for lost in [101, era - 1] {
-            assert!(matches!(check(at(lost), &ends), Err(ResumeError::Lost { .. })), "{lost}");
+        // Those of an era of another copy of the log, which began before this one's, are among them.
+        for lost in [at(101), later(0).previous(), Position::in_era(TAG - 1, 3)] {
+            assert!(matches!(check(lost, &ends), Err(ResumeError::Lost { .. })), "{lost}");
         }
-        assert!(matches!(check(at(era + 8), &ends), Err(ResumeError::Ahead { .. })));
+        assert!(matches!(check(later(8), &ends), Err(ResumeError::Ahead { .. })));
+        let foreign = Position::in_era(TAG + 1, 3);
+        assert!(matches!(check(foreign, &ends), Err(ResumeError::UnknownEra { .. })));
     }
 }

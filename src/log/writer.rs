@@ -184,7 +184,13 @@ impl Writer {
             };
             match error {
                 StoreError::NoPartition(_) => self.months.forget(),
-                StoreError::Unavailable(_) | StoreError::NoAnswer => {}
+                StoreError::Restored => {
+                    self.months.forget();
+                    if let Err(error) = self.appender.check_era().await {
+                        tracing::warn!(%error, "could not begin a new era of positions");
+                    }
+                }
+                StoreError::Unavailable(_) | StoreError::NoAnswer | StoreError::Changing => {}
                 error => return Err(error),
             }
             if Instant::now() + pause > deadline {

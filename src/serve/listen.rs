@@ -4,17 +4,16 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::{Extensions, Request};
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::Routes;
 use super::wire::Wire;
 
 /// How long a client may take to send a request's head, or be silent between two requests.
@@ -46,7 +45,7 @@ impl Client {
 }
 
 /// Serves until `stop`, then lets requests that are under way finish; streams have so long to leave.
-pub async fn run(listener: TcpListener, router: Router, connections: usize, drain: Duration, stop: CancellationToken) {
+pub async fn run(listener: TcpListener, routes: Routes, connections: usize, drain: Duration, stop: CancellationToken) {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(HEAD_TIMEOUT)).max_concurrent_streams(100);
@@ -69,10 +68,10 @@ pub async fn run(listener: TcpListener, router: Router, connections: usize, drai
             let client = Client { address: address.ip(), cut: CancellationToken::new(), wire: Some(wire.clone()) };
             let left = wire.clone();
             let cut = client.cut.clone();
-            let router = TowerToHyperService::new(router.clone());
+            let routes = routes.clone();
             let service = service_fn(move |mut request: Request<_>| {
                 request.extensions_mut().insert(client.clone());
-                router.call(request)
+                routes.now().call(request)
             });
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(wire), service).into_owned();
             let connection = graceful.watch(connection);

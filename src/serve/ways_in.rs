@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRef, Path};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::LengthLimitError;
 use tokio::task::JoinError;
@@ -24,28 +24,38 @@ use crate::ingest::{BodyEncoding, HookError, Intake, Receipt, ReceivedDelivery, 
 #[derive(Clone)]
 pub(super) struct WaysIn {
     pub(super) intake: Intake,
-    pub(super) orgs: Arc<BTreeMap<String, HookSecrets>>,
+    pub(super) orgs: Orgs,
     pub(super) body_bytes: usize,
+}
+
+/// The orgs from which something may come, and how that proves itself.
+#[derive(Clone)]
+pub(super) struct Orgs(pub(super) Arc<BTreeMap<String, HookSecrets>>);
+
+impl FromRef<WaysIn> for Orgs {
+    fn from_ref(ways_in: &WaysIn) -> Self {
+        ways_in.orgs.clone()
+    }
 }
 
 /// How long a body may take to come in. Okta itself waits 3 seconds for the whole answer.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The org that a request's path names.
-type Org = Result<Path<String>, PathRejection>;
+pub(super) type Org = Result<Path<String>, PathRejection>;
 
-impl WaysIn {
+impl Orgs {
     fn org(&self, path: Org) -> Result<(String, &HookSecrets), Problem> {
         let unknown = |text: String| Problem::new(StatusCode::NOT_FOUND, "UNKNOWN_ORG", text);
         let Path(name) = path.map_err(|error| unknown(format!("there is no such org here: {error}")))?;
-        match self.orgs.get(&name) {
+        match self.0.get(&name) {
             Some(secrets) => Ok((name, secrets)),
             None => Err(unknown(format!("there is no org {name:?} here"))),
         }
     }
 
     /// The org of a request, which must bear one of its secrets.
-    fn authenticated(&self, path: Org, headers: &HeaderMap) -> Result<(String, &HookSecrets), Problem> {
+    pub(super) fn authenticated(&self, path: Org, headers: &HeaderMap) -> Result<(String, &HookSecrets), Problem> {
         let (org, secrets) = self.org(path)?;
         if secrets.accept(headers.get(&secrets.header).map(header::HeaderValue::as_bytes)) {
             return Ok((org, secrets));
@@ -54,7 +64,9 @@ impl WaysIn {
         let message = format!("the header {} does not hold a hook secret of this org", secrets.header);
         Err(Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message))
     }
+}
 
+impl WaysIn {
     /// A request's body with its headers, as a whole.
     async fn received(
         &self,

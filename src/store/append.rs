@@ -7,6 +7,7 @@ use sqlx::{Connection as _, PgConnection, Postgres};
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
+use super::eras::ERAS;
 use super::kept::KeptConnection;
 use super::poll::{CursorMove, move_cursor};
 use super::search_vector::SearchVector;
@@ -71,7 +72,10 @@ pub struct Appended {
 
 /// A connection of its own that appends.
 #[derive(Debug)]
-pub struct Appender(KeptConnection);
+pub struct Appender {
+    connection: KeptConnection,
+    store: Store,
+}
 
 impl Appender {
     /// Appends events that came by one way, no two of the same org and uuid, and tells for each where it is. All or
@@ -85,14 +89,18 @@ impl Appender {
         events: &[NewEvent],
         deliveries: &[DeliveryRecord],
     ) -> Result<Vec<Appended>, StoreError> {
-        let mut connection = self.0.take().await?;
-        let appended = loop {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut connection = self.connection.take().await?;
+        let written = loop {
             match append(&mut connection, source, events, deliveries).await {
                 Err(error) if was_outrun(&error) => {}
                 told => break told?,
             }
         };
-        self.0.keep(connection);
+        let appended = self.appended(&mut connection, written).await?;
+        self.connection.keep(connection);
         Ok(appended)
     }
 
@@ -106,23 +114,72 @@ impl Appender {
         events: &[NewEvent],
         cursor: &CursorMove,
     ) -> Result<Vec<Appended>, StoreError> {
-        let mut connection = self.0.take().await?;
-        let appended = loop {
+        let mut connection = self.connection.take().await?;
+        let written = loop {
             let mut transaction = connection.begin().await?;
             // First, so that the log's head is held for no longer than the append itself takes.
             move_cursor(&mut transaction, cursor).await?;
+            if events.is_empty() {
+                transaction.commit().await?;
+                self.connection.keep(connection);
+                return Ok(Vec::new());
+            }
             match append_group(&mut transaction, source, events, &[]).await {
                 Err(error) if was_outrun(&error) => transaction.rollback().await?,
                 told => {
-                    let appended = told?;
+                    let written = told?;
                     transaction.commit().await?;
-                    break appended;
+                    break written;
                 }
             }
         };
-        self.0.keep(connection);
+        let appended = self.appended(&mut connection, written).await?;
+        self.connection.keep(connection);
         Ok(appended)
     }
+
+    /// Begins an era where positions cannot go on as they are: see [`Store::check_era`].
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn check_era(&self) -> Result<(), StoreError> {
+        self.store.check_era().await
+    }
+
+    /// What became of events, by their positions in place of their numbers.
+    async fn appended(&self, connection: &mut PgConnection, written: Written) -> Result<Vec<Appended>, StoreError> {
+        let eras = match self.store.eras.ending_in(written.era) {
+            Some(eras) => eras,
+            None => self.store.eras.keep(sqlx::query_as(ERAS).fetch_all(connection).await?)?,
+        };
+        // An era that has begun since leaves those before it as they are.
+        let events = written.events.into_iter().map(|event| {
+            let position = eras.position(event.number).ok_or(StoreError::Eras)?;
+            Ok(Appended {
+                position: self.store.have_read(position),
+                is_new: event.is_new,
+                application_name: event.application_name,
+                received_at: written.moment.into(),
+            })
+        });
+        events.collect()
+    }
+}
+
+/// What an append has done, by the numbers of the database.
+struct Written {
+    events: Vec<WrittenEvent>,
+    /// When it was stored.
+    moment: OffsetDateTime,
+    /// The tag of the era in which the log ended then.
+    era: i64,
+}
+
+/// Where an event is.
+struct WrittenEvent {
+    number: i64,
+    is_new: bool,
+    application_name: Option<String>,
 }
 
 async fn append(
@@ -130,14 +187,15 @@ async fn append(
     source: IngestSource,
     events: &[NewEvent],
     deliveries: &[DeliveryRecord],
-) -> sqlx::Result<Vec<Appended>> {
+) -> sqlx::Result<Written> {
     if let [event] = events
         && event.event.occurrence.application.is_some()
     {
         match append_lone(connection, source, event, deliveries).await {
             Ok(None) => {}
             Err(error) if was_outrun(&error) => {}
-            told => return told.map(Vec::from_iter),
+            Ok(Some(written)) => return Ok(written),
+            Err(error) => return Err(error),
         }
     }
     append_group(connection, source, events, deliveries).await
@@ -149,14 +207,12 @@ async fn append_lone(
     source: IngestSource,
     event: &NewEvent,
     deliveries: &[DeliveryRecord],
-) -> sqlx::Result<Option<Appended>> {
+) -> sqlx::Result<Option<Written>> {
     // Read to the end of the answer: its row comes before the commit, and what is told must be durable.
     let mut rows = lone_query(source, event, deliveries).fetch_all(connection).await?;
-    Ok(rows.pop().map(|(position, application_name, received_at)| Appended {
-        position: Position::new(position),
-        is_new: true,
-        application_name,
-        received_at: received_at.into(),
+    Ok(rows.pop().map(|(number, application_name, moment, era)| {
+        let event = WrittenEvent { number, is_new: true, application_name };
+        Written { events: vec![event], moment, era }
     }))
 }
 
@@ -165,10 +221,7 @@ async fn append_group(
     source: IngestSource,
     events: &[NewEvent],
     deliveries: &[DeliveryRecord],
-) -> sqlx::Result<Vec<Appended>> {
-    if events.is_empty() {
-        return Ok(Vec::new());
-    }
+) -> sqlx::Result<Written> {
     // Read to the end of the answer, as for a lone event.
     let mut rows = group_query(source, events, deliveries).fetch_all(connection).await?;
     rows.pop()
@@ -190,7 +243,7 @@ fn was_outrun(error: &sqlx::Error) -> bool {
 impl Store {
     /// A connection that appends.
     pub fn appender(&self) -> Appender {
-        Appender(KeptConnection::of(self.writes.clone()))
+        Appender { connection: KeptConnection::of(self.writes.clone()), store: self.clone() }
     }
 
     /// Makes the partitions of a month, where they are missing.
@@ -201,15 +254,6 @@ impl Store {
         sqlx::query("SELECT log_add_month($1)").bind(first_day).execute(&self.writes).await?;
         Ok(())
     }
-
-    /// Starts a new era, as after a restore that the database itself cannot tell from none.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn new_era(&self, reason: &str) -> Result<Position, StoreError> {
-        let start: Vec<i64> = sqlx::query_scalar("SELECT log_new_era($1)").bind(reason).fetch_all(&self.writes).await?;
-        Ok(start.first().map_or(Position::START, |start| Position::new(*start)))
-    }
 }
 
 const APPEND: &str = "SELECT * FROM log_append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,\
@@ -217,8 +261,8 @@ const APPEND: &str = "SELECT * FROM log_append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$1
 
 const APPEND_LONE: &str = include_str!("append_lone.sql");
 
-/// The answer for a lone event: its position, its application's name, when it was stored.
-type LoneRow = (i64, Option<String>, OffsetDateTime);
+/// The answer for a lone event: its number, its application's name, when it was stored, the tag of its era.
+type LoneRow = (i64, Option<String>, OffsetDateTime, i64);
 
 /// The answer of `log_append`.
 #[derive(sqlx::FromRow)]
@@ -228,23 +272,22 @@ struct AppendedRow {
     names: Vec<Option<String>>,
     head: i64,
     moment: OffsetDateTime,
+    era: i64,
 }
 
 impl AppendedRow {
     /// What it tells of so many events, if it tells of each.
-    fn of_events(self, number: usize) -> Option<Vec<Appended>> {
-        let received_at = self.moment.into();
+    fn of_events(self, number: usize) -> Option<Written> {
         let events = self.known.into_iter().zip(self.turns).zip(self.names);
-        let appended = events.map(|((known, turn), name)| {
-            Some(Appended {
-                position: Position::new(known.or_else(|| Some(self.head + turn?))?),
+        let events = events.map(|((known, turn), name)| {
+            Some(WrittenEvent {
+                number: known.or_else(|| Some(self.head + turn?))?,
                 is_new: known.is_none(),
                 application_name: name.filter(|_| known.is_none()),
-                received_at,
             })
         });
-        let appended: Vec<_> = appended.collect::<Option<_>>()?;
-        (appended.len() == number).then_some(appended)
+        let events: Vec<_> = events.collect::<Option<_>>()?;
+        (events.len() == number).then_some(Written { events, moment: self.moment, era: self.era })
     }
 }
 

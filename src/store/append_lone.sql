@@ -1,6 +1,7 @@
 -- Appends a lone event of which nothing is new but the event itself, to the same end as log_append but in one plain
 -- statement. Gives no row, and has done nothing, where the event is in the log already, where its type, its instance or
--- the instance's application is not known, or where the application lacks a name that this event tells.
+-- the instance's application is not known, where the application lacks a name that this event tells, or where the log was
+-- restored and no era has begun since.
 --
 -- Its snapshot may be older than the head that it gets. What it asks the catalogue for never goes away again, so only
 -- an event that somebody appended meanwhile is overlooked: the primary key of arrival refuses that. That of delivery
@@ -8,13 +9,13 @@
 WITH head AS (
     UPDATE log_head SET position = position + 1
     FROM application_instance c
-    WHERE singleton AND c.org = $1 AND c.instance_id = $20 AND c.application IS NOT NULL
+    WHERE singleton AND log_head.tableoid = log_head.home AND c.org = $1 AND c.instance_id = $20 AND c.application IS NOT NULL
         AND ($22 IS NULL OR EXISTS (
             SELECT FROM application p WHERE p.org = c.org AND p.name = c.application AND p.display_name IS NOT NULL
         ))
         AND EXISTS (SELECT FROM event_type t WHERE t.name = $3)
         AND NOT EXISTS (SELECT FROM arrival a WHERE a.uuid = $2 AND a.org = $1)
-    RETURNING position, c.application, date_trunc('milliseconds', clock_timestamp()) AS moment
+    RETURNING position, era, c.application, date_trunc('milliseconds', clock_timestamp()) AS moment
 ), arrivals AS (
     INSERT INTO arrival
     SELECT $1, $2, h.position, $4, CASE $28 WHEN 0 THEN h.moment END, CASE $28 WHEN 1 THEN h.moment END,
@@ -37,4 +38,4 @@ INSERT INTO sync_event
 SELECT h.position, $4, $1, $2, $3, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
     h.application, $24, h.moment, $28, $26
 FROM head h
-RETURNING position, application_name, received_at
+RETURNING position, application_name, received_at, (SELECT h.era FROM head h)

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
+use sqlx::FromRow as _;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::eras::Eras;
 use super::{Store, StoreError};
 use crate::event::{IngestSource, Position, Timestamp};
 
@@ -27,7 +29,8 @@ pub struct ArrivalRecord {
 
 #[derive(sqlx::FromRow)]
 struct Row {
-    position: i64,
+    /// By which the database knows the position.
+    number: i64,
     event_hook_at: Option<OffsetDateTime>,
     system_log_at: Option<OffsetDateTime>,
     workflows_at: Option<OffsetDateTime>,
@@ -44,16 +47,12 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn arrivals_at(&self, positions: &[Position]) -> Result<Vec<ArrivalRecord>, StoreError> {
-        let positions: Vec<i64> = positions.iter().map(|position| position.get()).collect();
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT a.position, a.event_hook_at, a.system_log_at, a.workflows_at, a.import_at, \
-             d.event_id, d.event_time, d.source, d.headers \
-             FROM arrival a LEFT JOIN delivery d ON d.id = a.delivery WHERE a.position = ANY($1)",
-        )
-        .bind(positions)
-        .fetch_all(&self.reads)
-        .await?;
-        Ok(rows.into_iter().map(Row::into_record).collect())
+        let sql = "SELECT a.position AS number, a.event_hook_at, a.system_log_at, a.workflows_at, a.import_at, \
+                   d.event_id, d.event_time, d.source, d.headers, h.era \
+                   FROM log_head h CROSS JOIN arrival a LEFT JOIN delivery d ON d.id = a.delivery \
+                   WHERE a.position = ANY($1) AND h.tableoid = h.home";
+        let (rows, eras) = self.rows_at(positions, sql).await?;
+        rows.iter().map(|row| Row::from_row(row)?.into_record(&eras)).collect()
     }
 }
 
@@ -71,20 +70,20 @@ impl Store {
 }
 
 impl Row {
-    fn into_record(self) -> ArrivalRecord {
+    fn into_record(self, eras: &Eras) -> Result<ArrivalRecord, StoreError> {
         let mut ways: Vec<_> = [self.event_hook_at, self.system_log_at, self.workflows_at, self.import_at]
             .into_iter()
             .zip(IngestSource::ALL)
             .filter_map(|(at, source)| Some((at?, source)))
             .collect();
         ways.sort();
-        ArrivalRecord {
-            position: Position::new(self.position),
+        Ok(ArrivalRecord {
+            position: eras.position(self.number).ok_or(StoreError::Eras)?,
             received_via: ways.into_iter().map(|(_, source)| source).collect(),
             event_id: self.event_id,
             event_time: self.event_time.map(Timestamp::from),
             source: self.source,
             headers: self.headers,
-        }
+        })
     }
 }

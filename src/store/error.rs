@@ -2,6 +2,9 @@
 
 use sqlx::postgres::PgDatabaseError;
 
+use super::row::RowError;
+use crate::event::Position;
+
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -20,6 +23,21 @@ pub enum StoreError {
     /// Another gateway has moved the cursor of this System Log meanwhile: read it anew.
     #[error("another gateway reads this System Log")]
     CursorMoved,
+    /// The tables were restored, and no era has begun since: [`Store::check_era`](super::Store::check_era) begins it.
+    #[error("the log was restored, and no gateway has begun a new era since")]
+    Restored,
+    /// The position is of an era that is none of this log's: of another copy of it, or from before a restore.
+    #[error("the position {0} is of an era that this log does not have")]
+    UnknownEra(Position),
+    /// The log's last era was another one at each of several tries: it is being restored again and again.
+    #[error("the log is being restored; try again")]
+    Changing,
+    /// The table `era` does not hold what it should.
+    #[error("the table era is damaged: its rows do not start at 0, 10^12, 2 * 10^12 and so on")]
+    Eras,
+    /// A row cannot be decoded.
+    #[error(transparent)]
+    Row(#[from] RowError),
     /// Anything else: a fault of sluice or of the database's schema.
     #[error("the database failed: {0}")]
     Fault(sqlx::Error),
@@ -34,7 +52,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same thing may work later.
     pub const fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::NoAnswer)
+        matches!(self, Self::Unavailable(_) | Self::NoAnswer | Self::Restored | Self::Changing)
     }
 }
 
@@ -51,6 +69,7 @@ impl From<sqlx::Error> for StoreError {
                 Some(Sort::Unavailable) => Self::Unavailable(error),
                 Some(Sort::Data) => Self::Data(error),
                 Some(Sort::NoPartition) => Self::NoPartition(error),
+                Some(Sort::Restored) => Self::Restored,
                 Some(Sort::Fault) | None => Self::Fault(error),
             },
             _ => Self::Fault(error),
@@ -62,6 +81,7 @@ enum Sort {
     Unavailable,
     Data,
     NoPartition,
+    Restored,
     Fault,
 }
 
@@ -70,6 +90,9 @@ fn sort(error: &PgDatabaseError) -> Sort {
     let code = error.code();
     if code == "23514" && error.message().contains("no partition") {
         return Sort::NoPartition;
+    }
+    if code == "SL001" {
+        return Sort::Restored;
     }
     match code.get(..2) {
         // Connections, transactions rolled back, resources, locks, an operator's doing, idle in transaction.

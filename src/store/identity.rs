@@ -32,11 +32,11 @@ impl Store {
     pub async fn identity(&self) -> Result<LogIdentity, StoreError> {
         let (database, era, key): (String, i64, Vec<u8>) = sqlx::query_as(
             "SELECT concat_ws('-', c.system_identifier, left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), d.oid), \
-             (SELECT max(start) FROM era), k.key \
+             (SELECT era FROM log_head), k.key \
              FROM pg_control_system() c, tail_key k, pg_database d WHERE d.datname = current_database()",
         )
         .fetch_one(&self.writes)
         .await?;
-        Ok(LogIdentity { database, era: Position::new(era), key: key.into() })
+        Ok(LogIdentity { database, era: Position::in_era(era, 0), key: key.into() })
     }
 }

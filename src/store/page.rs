@@ -4,9 +4,12 @@
 //! are asked by themselves, as planning and visiting every partition would take longer than the page; the other months
 //! follow where the page is not full, as of the log's end that the first answer told.
 
+use std::sync::Arc;
+
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row as _};
 
+use super::eras::{Eras, TRIES};
 use super::partitions::{Months, Partition};
 use super::pins::Pin;
 use super::row::{self, Layout, StoredEvent};
@@ -27,6 +30,14 @@ pub struct EventPage {
 /// How many months are asked by themselves.
 const NEAREST: usize = 2;
 
+/// A cursor, as the database compares it.
+#[derive(Clone, Copy)]
+struct Bound {
+    published: Timestamp,
+    /// The number of its position.
+    number: i64,
+}
+
 /// What is read: from one end of a list on.
 struct Scan<'a> {
     layout: &'a Layout,
@@ -34,8 +45,8 @@ struct Scan<'a> {
     pin: Option<Pin>,
     field: EventOrderField,
     is_descending: bool,
-    above: Option<Cursor>,
-    below: Option<Cursor>,
+    above: Option<Bound>,
+    below: Option<Bound>,
     limit: i64,
 }
 
@@ -44,7 +55,7 @@ enum Source<'a> {
     /// In these months.
     Months(&'a [Partition]),
     /// In all months on the far side of this one, as of this end of the log.
-    Beyond(&'a Partition, Position),
+    Beyond(&'a Partition, i64),
     /// In the order of the log.
     Log,
 }
@@ -62,23 +73,52 @@ impl Store {
         columns: EventColumns,
     ) -> Result<EventPage, StoreError> {
         let layout = Layout::of(columns);
-        loop {
+        for _ in 0..TRIES {
+            let (known, cut) = self.bounds(request).await?;
             let months = self.months();
-            let scan = Scan::new(wanted, order, request, &layout);
-            let (rows, head, number) = scan.read(self, &months).await?;
+            let scan = Scan::new(wanted, order, request, cut, &layout);
+            let Answer { rows, head, number, era } = scan.read(self, &months).await?;
+            let Some(eras) = self.eras_ending_in(era).await?.filter(|eras| **eras == *known) else { continue };
             if self.saw_all(&months, number).await? {
-                let mut events = row::events(rows, &layout)?;
+                let mut events = row::events(rows, &layout, &eras)?;
                 // They come in this order already; SQL promises it only to who sorts once more.
                 events.sort_by(|one, other| order.compare(one, other, request.direction));
+                let head = self.have_read(eras.position(head).ok_or(StoreError::Eras)?);
                 return Ok(EventPage { page: Page::from_read(events, request), head });
             }
         }
+        Err(StoreError::Changing)
+    }
+
+    /// The cursors of a request as the database compares them, `after` first, and the eras by which they are meant.
+    async fn bounds(&self, request: &PageRequest<Cursor>) -> Result<(Arc<Eras>, [Option<Bound>; 2]), StoreError> {
+        let cursors = [request.cut.after, request.cut.before];
+        let positions = cursors.map(|cursor| cursor.map_or(Position::START, |cursor| cursor.position));
+        let (eras, [after, before]) = self.numbers(positions).await?;
+        let bound = |cursor: Option<Cursor>, number| Some(Bound { published: cursor?.published, number });
+        Ok((eras, [bound(request.cut.after, after), bound(request.cut.before, before)]))
     }
 }
 
+/// What a page was read from.
+struct Answer {
+    rows: Vec<PgRow>,
+    /// The number of the log's end.
+    head: i64,
+    /// The number of the last change of partitions.
+    number: i64,
+    /// The tag of the era in which the log ended.
+    era: i64,
+}
+
 impl<'a> Scan<'a> {
-    fn new(wanted: &'a Filter, order: EventOrder, request: &PageRequest<Cursor>, layout: &'a Layout) -> Self {
-        let (after, before) = (request.cut.after, request.cut.before);
+    fn new(
+        wanted: &'a Filter,
+        order: EventOrder,
+        request: &PageRequest<Cursor>,
+        [after, before]: [Option<Bound>; 2],
+        layout: &'a Layout,
+    ) -> Self {
         let (above, below) = if order.is_descending { (before, after) } else { (after, before) };
         Self {
             layout,
@@ -92,8 +132,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The rows, the log's end, and the number of the last change of partitions.
-    async fn read(self, store: &Store, months: &Months) -> Result<(Vec<PgRow>, Position, i64), StoreError> {
+    async fn read(self, store: &Store, months: &Months) -> Result<Answer, StoreError> {
         if self.field == EventOrderField::Position {
             let reads = store.reads.planned_for_values();
             let rows = self.query(&Source::Log).build().fetch_all(&reads).await?;
@@ -109,15 +148,16 @@ impl<'a> Scan<'a> {
         };
         let reads = if self.is_range() { store.reads.clone() } else { store.reads.planned_for_values() };
         let rows = self.query(&Source::Months(nearest)).build().fetch_all(&reads).await?;
-        let (mut rows, head, number) = told(rows)?;
-        let found = rows.iter().filter(|row| row.try_get::<Option<i64>, _>(0).is_ok_and(|at| at.is_some())).count();
+        let mut answer = told(rows)?;
+        let found =
+            answer.rows.iter().filter(|row| row.try_get::<Option<i64>, _>(0).is_ok_and(|at| at.is_some())).count();
         let missing = self.limit - i64::try_from(found).unwrap_or(i64::MAX);
         let last = if self.is_descending { nearest.first() } else { nearest.last() };
         if let Some(last) = last.filter(|_| missing > 0 && !others.is_empty()) {
             let rest = Self { limit: missing, ..self };
-            rows.extend(rest.query(&Source::Beyond(last, head)).build().fetch_all(&reads).await?);
+            answer.rows.extend(rest.query(&Source::Beyond(last, answer.head)).build().fetch_all(&reads).await?);
         }
-        Ok((rows, head, number))
+        Ok(answer)
     }
 
     /// Whether one plan is best whatever the values: a range of an index, of which something may be left out.
@@ -135,16 +175,16 @@ impl<'a> Scan<'a> {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        let moment = |cursor: Option<Cursor>| cursor.map(|cursor| cursor.published);
+        let moment = |bound: Option<Bound>| bound.map(|bound| bound.published);
         let published = self.wanted.published;
         months.between(later(published.from, moment(self.above)), earlier(published.until, moment(self.below)))
     }
 
     fn query(&self, source: &Source<'_>) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new("SELECT ");
-        query
-            .push(&self.layout.all)
-            .push(", h.position AS head, p.number FROM log_head h CROSS JOIN partition_change p LEFT JOIN LATERAL (");
+        query.push(&self.layout.all).push(
+            ", h.position AS head, h.era, p.number FROM log_head h CROSS JOIN partition_change p LEFT JOIN LATERAL (",
+        );
         match source {
             Source::Months([]) => {
                 query.push("SELECT * FROM sync_event WHERE false");
@@ -165,6 +205,7 @@ impl<'a> Scan<'a> {
         if self.layout.has_details() {
             query.push(" LEFT JOIN sync_event_raw r ON r.published = e.published AND r.position = e.position");
         }
+        query.push(" WHERE h.tableoid = h.home");
         query
     }
 
@@ -190,12 +231,12 @@ impl<'a> Scan<'a> {
     fn push_conditions(&self, query: &mut QueryBuilder<Postgres>, source: &Source<'_>) {
         filter::push(query, self.wanted);
         // The bound on published alone is redundant, and lets partitions be left out.
-        for (side, cursor) in [(">", self.above), ("<", self.below)] {
-            if let Some(cursor) = cursor {
-                let published = cursor.published.date_time();
+        for (side, bound) in [(">", self.above), ("<", self.below)] {
+            if let Some(bound) = bound {
+                let published = bound.published.date_time();
                 query.push(" AND e.published ").push(side).push("= ").push_bind(published);
                 query.push(" AND (e.published, e.position) ").push(side).push(" (").push_bind(published);
-                query.push(", ").push_bind(cursor.position.get()).push(")");
+                query.push(", ").push_bind(bound.number).push(")");
             }
         }
         if let Source::Beyond(month, head) = source {
@@ -204,7 +245,7 @@ impl<'a> Scan<'a> {
             } else {
                 query.push(" AND e.published >= ").push_bind(month.end);
             }
-            query.push(" AND e.position <= ").push_bind(head.get());
+            query.push(" AND e.position <= ").push_bind(*head);
         }
     }
 
@@ -213,9 +254,9 @@ impl<'a> Scan<'a> {
         query.push("SELECT ").push(&self.layout.of_event).push(" FROM arrival a JOIN sync_event e ");
         query.push("ON e.published = a.published AND e.position = a.position WHERE true");
         filter::push(query, self.wanted);
-        for (side, cursor) in [(">", self.above), ("<", self.below)] {
-            if let Some(cursor) = cursor {
-                query.push(" AND a.position ").push(side).push(" ").push_bind(cursor.position.get());
+        for (side, bound) in [(">", self.above), ("<", self.below)] {
+            if let Some(bound) = bound {
+                query.push(" AND a.position ").push(side).push(" ").push_bind(bound.number);
             }
         }
         query.push(" ORDER BY a.position").push(self.way()).push(" LIMIT ").push_bind(self.limit);
@@ -234,8 +275,8 @@ impl<'a> Scan<'a> {
     }
 }
 
-fn told(rows: Vec<PgRow>) -> Result<(Vec<PgRow>, Position, i64), StoreError> {
-    let Some(first) = rows.first() else { return Err(StoreError::Fault(sqlx::Error::RowNotFound)) };
-    let (head, number) = (first.try_get("head")?, first.try_get("number")?);
-    Ok((rows, Position::new(head), number))
+fn told(rows: Vec<PgRow>) -> Result<Answer, StoreError> {
+    let first = rows.first().ok_or(StoreError::Restored)?;
+    let (head, number, era) = (first.try_get("head")?, first.try_get("number")?, first.try_get("era")?);
+    Ok(Answer { rows, head, number, era })
 }

@@ -1,8 +1,12 @@
 //! Reading the log from a position, and single events.
 
+use std::sync::Arc;
+
+use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Postgres, QueryBuilder, Row as _};
 use uuid::Uuid;
 
+use super::eras::{Era, Eras, TRIES};
 use super::row::{self, Layout, StoredEvent};
 use super::{Store, StoreError, filter};
 use crate::event::{EventColumn, EventColumns, Filter, Position, SyncEvent};
@@ -23,8 +27,8 @@ pub struct ReadThrough {
 pub struct LogEnds {
     /// The newest position.
     pub head: Position,
-    /// The eras, oldest first: each one's start, and the last position before it that still stands.
-    pub eras: Vec<(Position, Position)>,
+    /// The eras, the oldest first.
+    pub eras: Vec<Era>,
 }
 
 impl Store {
@@ -41,23 +45,31 @@ impl Store {
     ) -> Result<ReadThrough, StoreError> {
         let columns = EventColumns::WITHOUT_DETAILS;
         let layout = Layout::of(if with_details { columns.with(EventColumn::Details) } else { columns });
-        loop {
+        for _ in 0..TRIES {
+            let (known, [number]) = self.numbers([after]).await?;
             let months = self.months();
-            let mut query = read_after_query(after, window, wanted, &layout);
+            let mut query = read_after_query(number, window, wanted, &layout);
             let rows = query.build().fetch_all(&self.reads.planned_for_values()).await?;
-            let Some(first) = rows.first() else { return Err(StoreError::Fault(sqlx::Error::RowNotFound)) };
+            let first = rows.first().ok_or(StoreError::Restored)?;
+            let Some(eras) = self.eras_ending_in(first.try_get("era")?).await?.filter(|eras| **eras == *known) else {
+                continue;
+            };
             if !self.saw_all(&months, first.try_get("number")?).await? {
                 continue;
             }
-            let through: Option<i64> = first.try_get("through")?;
+            let through = match first.try_get::<Option<i64>, _>("through")? {
+                Some(number) => self.have_read(eras.position(number).ok_or(StoreError::Eras)?),
+                None => after,
+            };
             let size: i64 = first.try_get("size")?;
-            let events = row::events(rows, &layout)?;
+            let events = row::events(rows, &layout, &eras)?;
             return Ok(ReadThrough {
                 events: events.iter().map(StoredEvent::to_event).collect(),
-                through: through.map_or(after, Position::new),
+                through,
                 at_end: usize::try_from(size).is_ok_and(|size| size < window),
             });
         }
+        Err(StoreError::Changing)
     }
 
     /// Where the log ends.
@@ -65,15 +77,15 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn ends(&self) -> Result<LogEnds, StoreError> {
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
-            "SELECT h.position, e.start, e.previous_end FROM log_head h CROSS JOIN era e ORDER BY e.start",
-        )
-        .fetch_all(&self.reads)
-        .await?;
-        Ok(LogEnds {
-            head: Position::new(rows.first().map_or(0, |row| row.0)),
-            eras: rows.iter().map(|row| (Position::new(row.1), Position::new(row.2))).collect(),
-        })
+        for _ in 0..TRIES {
+            let row: Option<(i64, i64)> = sqlx::query_as(HEAD).fetch_optional(&self.reads).await?;
+            let (head, tag) = row.ok_or(StoreError::Restored)?;
+            if let Some(eras) = self.eras_ending_in(tag).await? {
+                let head = self.have_read(eras.position(head).ok_or(StoreError::Eras)?);
+                return Ok(LogEnds { head, eras: eras.all().to_vec() });
+            }
+        }
+        Err(StoreError::Changing)
     }
 
     /// The newest position.
@@ -81,8 +93,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn head(&self) -> Result<Position, StoreError> {
-        let head = sqlx::query_scalar("SELECT position FROM log_head").fetch_one(&self.reads).await?;
-        Ok(Position::new(head))
+        self.ends().await.map(|ends| ends.head)
     }
 
     /// The events with a uuid: one, or one for each of several orgs.
@@ -92,12 +103,20 @@ impl Store {
     pub async fn events_by_uuid(&self, uuid: Uuid, org: Option<&str>) -> Result<Vec<SyncEvent>, StoreError> {
         let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
         let sql = format!(
-            "SELECT {} FROM arrival a JOIN sync_event e ON e.published = a.published AND e.position = a.position \
-             WHERE a.uuid = $1 AND ($2::text IS NULL OR a.org = $2) ORDER BY a.org LIMIT 100",
+            "SELECT {}, h.era FROM log_head h CROSS JOIN arrival a \
+             JOIN sync_event e ON e.published = a.published AND e.position = a.position \
+             WHERE a.uuid = $1 AND ($2::text IS NULL OR a.org = $2) AND h.tableoid = h.home ORDER BY a.org LIMIT 100",
             layout.all
         );
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(uuid).bind(org).fetch_all(&self.reads).await?;
-        Ok(row::events(rows, &layout)?.iter().map(StoredEvent::to_event).collect())
+        for _ in 0..TRIES {
+            let query = sqlx::query(AssertSqlSafe(sql.clone())).bind(uuid).bind(org);
+            let rows = query.fetch_all(&self.reads).await?;
+            let Some(first) = rows.first() else { return Ok(Vec::new()) };
+            if let Some(eras) = self.eras_ending_in(first.try_get("era")?).await? {
+                return Ok(row::events(rows, &layout, &eras)?.iter().map(StoredEvent::to_event).collect());
+            }
+        }
+        Err(StoreError::Changing)
     }
 
     /// The events at these positions, in any order; those that are not there are left out.
@@ -107,13 +126,13 @@ impl Store {
     pub async fn events_at(&self, positions: &[Position]) -> Result<Vec<SyncEvent>, StoreError> {
         let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
         let sql = format!(
-            "SELECT {} FROM arrival a JOIN sync_event e ON e.published = a.published AND e.position = a.position \
-             WHERE a.position = ANY($1)",
+            "SELECT {}, h.era FROM log_head h CROSS JOIN arrival a \
+             JOIN sync_event e ON e.published = a.published AND e.position = a.position \
+             WHERE a.position = ANY($1) AND h.tableoid = h.home",
             layout.all
         );
-        let positions: Vec<i64> = positions.iter().map(|position| position.get()).collect();
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(positions).fetch_all(&self.reads).await?;
-        Ok(row::events(rows, &layout)?.iter().map(StoredEvent::to_event).collect())
+        let (rows, eras) = self.rows_at(positions, &sql).await?;
+        Ok(row::events(rows, &layout, &eras)?.iter().map(StoredEvent::to_event).collect())
     }
 
     /// The JSON of events as Okta sent them.
@@ -121,15 +140,36 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn details_at(&self, positions: &[Position]) -> Result<Vec<(Position, String)>, StoreError> {
-        let positions: Vec<i64> = positions.iter().map(|position| position.get()).collect();
-        let rows: Vec<(i64, String)> = sqlx::query_as(
-            "SELECT r.position, r.raw FROM arrival a \
-             JOIN sync_event_raw r ON r.published = a.published AND r.position = a.position WHERE a.position = ANY($1)",
-        )
-        .bind(positions)
-        .fetch_all(&self.reads)
-        .await?;
-        Ok(rows.into_iter().map(|(position, raw)| (Position::new(position), raw)).collect())
+        let sql = "SELECT r.position, r.raw, h.era FROM log_head h CROSS JOIN arrival a \
+                   JOIN sync_event_raw r ON r.published = a.published AND r.position = a.position \
+                   WHERE a.position = ANY($1) AND h.tableoid = h.home";
+        let (rows, eras) = self.rows_at(positions, sql).await?;
+        let detail = |row: PgRow| {
+            let position = eras.position(row.try_get(0)?).ok_or(StoreError::Eras)?;
+            Ok((position, row.try_get(1)?))
+        };
+        rows.into_iter().map(detail).collect()
+    }
+
+    /// The rows that a statement gives for positions, and the eras by which their numbers are meant. Positions that this
+    /// log does not have are left out; the statement tells `era`.
+    pub(super) async fn rows_at(
+        &self,
+        positions: &[Position],
+        sql: &str,
+    ) -> Result<(Vec<PgRow>, Arc<Eras>), StoreError> {
+        for _ in 0..TRIES {
+            let known = self.known_eras().await?;
+            let numbers: Vec<i64> = positions.iter().filter_map(|position| known.number(*position)).collect();
+            let query = sqlx::query(AssertSqlSafe(sql.to_owned())).bind(numbers);
+            let rows = query.fetch_all(&self.reads).await?;
+            let Some(first) = rows.first() else { return Ok((rows, known)) };
+            let eras = self.eras_ending_in(first.try_get("era")?).await?;
+            if eras.is_some_and(|eras| *eras == *known) {
+                return Ok((rows, known));
+            }
+        }
+        Err(StoreError::Changing)
     }
 
     /// How many events match, counting no further than `up_to`; the second tells whether that is all.
@@ -146,17 +186,20 @@ impl Store {
     }
 }
 
-fn read_after_query(after: Position, window: usize, wanted: &Filter, layout: &Layout) -> QueryBuilder<Postgres> {
+/// Where the log ends: its number, and the tag of its era. No row after a restore, until an era has begun.
+const HEAD: &str = "SELECT position, era FROM log_head WHERE tableoid = home";
+
+fn read_after_query(after: i64, window: usize, wanted: &Filter, layout: &Layout) -> QueryBuilder<Postgres> {
     let window = i64::try_from(window).unwrap_or(i64::MAX);
     let mut query =
         QueryBuilder::new("WITH span AS MATERIALIZED (SELECT position, published FROM arrival WHERE position > ");
-    query.push_bind(after.get()).push(" ORDER BY position LIMIT ").push_bind(window);
+    query.push_bind(after).push(" ORDER BY position LIMIT ").push_bind(window);
     query.push(
-        "), ends AS (SELECT (SELECT max(position) FROM span) AS through, (SELECT count(*) FROM span) AS size, number \
-         FROM partition_change) SELECT ",
+        "), ends AS (SELECT (SELECT max(position) FROM span) AS through, (SELECT count(*) FROM span) AS size, p.number, \
+         h.era FROM partition_change p CROSS JOIN log_head h WHERE h.tableoid = h.home) SELECT ",
     );
     query.push(&layout.all);
-    query.push(", ends.through, ends.size, ends.number FROM ends LEFT JOIN (span a JOIN sync_event e ");
+    query.push(", ends.through, ends.size, ends.number, ends.era FROM ends LEFT JOIN (span a JOIN sync_event e ");
     query.push("ON e.published = a.published AND e.position = a.position");
     filter::push(&mut query, wanted);
     if layout.has_details() {

@@ -7,6 +7,8 @@ use sqlx::{Row as _, ValueRef as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::StoreError;
+use super::eras::Eras;
 use crate::event::{
     Details, Entity, EntityColumn, EventColumn, EventColumns, EventFields, IngestSource, Occurrence, Position,
     SyncEvent, Timestamp,
@@ -80,6 +82,10 @@ impl Layout {
         Arc::new(Self { places, of_event, all: names.join(", ") })
     }
 
+    fn place(&self, column: EventColumn) -> Option<usize> {
+        self.places.get(column.index()).copied().flatten().map(usize::from)
+    }
+
     /// Whether the raw event is in the rows.
     pub(super) const fn has_details(&self) -> bool {
         self.places[EventColumn::Details.index()].is_some()
@@ -93,34 +99,56 @@ pub struct StoredEvent {
     layout: Arc<Layout>,
     position: Position,
     published: Timestamp,
+    uuid: Uuid,
+    received_at: Timestamp,
+    first_source: IngestSource,
+}
+
+/// A row of which a column cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+#[error("the row of the event with the number {number} cannot be decoded: {table}.{column} {fault}")]
+pub struct RowError {
+    /// The table.
+    pub table: &'static str,
+    /// The column.
+    pub column: &'static str,
+    /// The number by which the database knows the event's position.
+    pub number: i64,
+    /// What is wrong with the value.
+    pub fault: String,
 }
 
 impl StoredEvent {
-    /// The event in a row; None where an outer join found none.
-    fn new(row: PgRow, layout: Arc<Layout>) -> Result<Option<Self>, sqlx::Error> {
-        let Some(position) = row.try_get(0)? else { return Ok(None) };
-        let published = row.try_get::<OffsetDateTime, _>(1)?.into();
-        Ok(Some(Self { row, layout, position: Position::new(position), published }))
-    }
-
-    /// A column's value. The layout says of which type it is, and UTF-8 is all that the database sends: what cannot be
-    /// read was not asked for.
-    fn get<'r, T>(&'r self, column: EventColumn) -> Option<T>
-    where
-        T: sqlx::Decode<'r, sqlx::Postgres>,
-    {
-        self.row.try_get_unchecked::<Option<T>, _>(self.place(column)?).ok().flatten()
+    /// The event in a row; None where an outer join found none. Texts need no check: the database's encoding is UTF-8, and it
+    /// keeps to that.
+    ///
+    /// # Errors
+    /// A column that is always there is not, or cannot be decoded.
+    fn new(row: PgRow, layout: Arc<Layout>, eras: &Eras) -> Result<Option<Self>, StoreError> {
+        let Some(number) = row.try_get::<Option<i64>, _>(0)? else { return Ok(None) };
+        let unread = Reading { row: &row, layout: &layout, number };
+        let position = eras.position(number);
+        let position = position.ok_or_else(|| unread.error(EventColumn::Position, "is in no era of this log"))?;
+        let published = unread.value::<OffsetDateTime>(EventColumn::Published)?.map(Timestamp::from);
+        let published = published.ok_or_else(|| unread.error(EventColumn::Published, "was not asked for"))?;
+        let received_at = unread.value::<OffsetDateTime>(EventColumn::ReceivedAt)?.map_or(published, Timestamp::from);
+        let uuid = unread.value(EventColumn::Uuid)?.unwrap_or_default();
+        let first_source =
+            unread.value::<i16>(EventColumn::FirstSource)?.map_or(Ok(IngestSource::EventHook), |code| {
+                let unknown = || unread.error(EventColumn::FirstSource, format!("is {code}, which names no way in"));
+                IngestSource::from_code(code).ok_or_else(unknown)
+            })?;
+        for column in [EventColumn::Org, EventColumn::EventType] {
+            unread.is_there(column)?;
+        }
+        Ok(Some(Self { row, layout, position, published, uuid, received_at, first_source }))
     }
 
     /// A column as the database sent it, which for a text are its bytes: to read that through sqlx's types costs more than
     /// to print it.
     fn bytes(&self, column: EventColumn) -> Option<&[u8]> {
-        let value = self.row.try_get_raw(self.place(column)?).ok()?;
+        let value = self.row.try_get_raw(self.layout.place(column)?).ok()?;
         if value.is_null() { None } else { value.as_bytes().ok() }
-    }
-
-    fn place(&self, column: EventColumn) -> Option<usize> {
-        self.layout.places.get(column.index()).copied().flatten().map(usize::from)
     }
 
     /// The event, taken out of its row.
@@ -138,7 +166,7 @@ impl StoredEvent {
             position: self.position,
             org: owned(EventColumn::Org).unwrap_or_default(),
             occurrence: Occurrence {
-                uuid: self.uuid(),
+                uuid: self.uuid,
                 event_type: owned(EventColumn::EventType).unwrap_or_default(),
                 published: self.published,
                 message: owned(EventColumn::Message),
@@ -153,8 +181,8 @@ impl StoredEvent {
                 application_name: owned(EventColumn::ApplicationName),
                 debug_data: owned(EventColumn::DebugData),
             },
-            received_at: self.received_at(),
-            first_source: self.first_source(),
+            received_at: self.received_at,
+            first_source: self.first_source,
             details: self.text(EventColumn::Details).map_or(Details::NotRead, |raw| Details::Read(Arc::from(raw))),
         }
     }
@@ -170,15 +198,15 @@ impl EventFields for StoredEvent {
     }
 
     fn received_at(&self) -> Timestamp {
-        self.get::<OffsetDateTime>(EventColumn::ReceivedAt).map_or(self.published, Timestamp::from)
+        self.received_at
     }
 
     fn uuid(&self) -> Uuid {
-        self.get(EventColumn::Uuid).unwrap_or_default()
+        self.uuid
     }
 
     fn first_source(&self) -> IngestSource {
-        self.get(EventColumn::FirstSource).and_then(IngestSource::from_code).unwrap_or(IngestSource::EventHook)
+        self.first_source
     }
 
     fn text(&self, column: EventColumn) -> Option<&str> {
@@ -200,7 +228,44 @@ impl EventFields for StoredEvent {
     }
 }
 
+/// A row of which columns are being read.
+struct Reading<'r> {
+    row: &'r PgRow,
+    layout: &'r Layout,
+    number: i64,
+}
+
+impl<'r> Reading<'r> {
+    fn error(&self, column: EventColumn, fault: impl Into<String>) -> StoreError {
+        let (table, column) = match sql(column).and_then(|name| name.split_once('.')) {
+            Some(("r", column)) => ("sync_event_raw", column),
+            Some((_, column)) => ("sync_event", column),
+            None => ("sync_event", "?"),
+        };
+        RowError { table, column, number: self.number, fault: fault.into() }.into()
+    }
+
+    /// The value of a column that is never null; None where the column was not asked for.
+    fn value<T>(&self, column: EventColumn) -> Result<Option<T>, StoreError>
+    where
+        T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+    {
+        let Some(place) = self.layout.place(column) else { return Ok(None) };
+        match self.row.try_get::<Option<T>, _>(place) {
+            Ok(Some(value)) => Ok(Some(value)),
+            Ok(None) => Err(self.error(column, "is null")),
+            Err(error) => Err(self.error(column, format!("is of another form: {error}"))),
+        }
+    }
+
+    /// Checks that a column is not null where it was asked for.
+    fn is_there(&self, column: EventColumn) -> Result<(), StoreError> {
+        let Some(place) = self.layout.place(column) else { return Ok(()) };
+        if self.row.try_get_raw(place)?.is_null() { Err(self.error(column, "is null")) } else { Ok(()) }
+    }
+}
+
 /// The events in rows, without those rows in which an outer join found none.
-pub(super) fn events(rows: Vec<PgRow>, layout: &Arc<Layout>) -> Result<Vec<StoredEvent>, sqlx::Error> {
-    rows.into_iter().filter_map(|row| StoredEvent::new(row, Arc::clone(layout)).transpose()).collect()
+pub(super) fn events(rows: Vec<PgRow>, layout: &Arc<Layout>, eras: &Eras) -> Result<Vec<StoredEvent>, StoreError> {
+    rows.into_iter().filter_map(|row| StoredEvent::new(row, Arc::clone(layout), eras).transpose()).collect()
 }

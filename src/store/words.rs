@@ -1,5 +1,6 @@
 //! Giving events their words, where they were stored before words were kept.
 
+use super::eras::ERAS;
 use super::row::{self, Layout, StoredEvent};
 use super::{SearchVector, Store, StoreError};
 use crate::event::{EventColumns, SyncEvent};
@@ -14,6 +15,7 @@ impl Store {
     /// The database's.
     pub async fn add_words(&self) -> Result<usize, StoreError> {
         let mut transaction = self.writes.begin().await?;
+        let eras = self.eras.keep(sqlx::query_as(ERAS).fetch_all(&mut *transaction).await?)?;
         let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
         let sql = format!(
             "SELECT {} FROM sync_event e WHERE e.words IS NULL ORDER BY e.published, e.position LIMIT {CHUNK} \
@@ -21,13 +23,13 @@ impl Store {
             layout.all
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *transaction).await?;
-        let events: Vec<SyncEvent> = row::events(rows, &layout)?.iter().map(StoredEvent::to_event).collect();
+        let events: Vec<SyncEvent> = row::events(rows, &layout, &eras)?.iter().map(StoredEvent::to_event).collect();
         sqlx::query(
             "UPDATE sync_event e SET words = w.words FROM unnest($1, $2, $3) AS w (published, position, words) \
              WHERE e.published = w.published AND e.position = w.position",
         )
         .bind(events.iter().map(|event| event.occurrence.published.date_time()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.position.get()).collect::<Vec<_>>())
+        .bind(events.iter().filter_map(|event| eras.number(event.position)).collect::<Vec<_>>())
         .bind(events.iter().map(|event| SearchVector::of(&event.occurrence)).collect::<Vec<_>>())
         .execute(&mut *transaction)
         .await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use reqwest::{Body, Client, Response, StatusCode};
 use serde_json::{Value, json};
@@ -15,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 use crate::database::TestDatabase;
 use crate::events::delivery;
 use crate::socket::Socket;
+
+/// The longest that a gateway may take to start before a test fails.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The org of the tests, and the secret of its hook.
 pub(crate) const ORG: &str = "acme";
@@ -75,8 +79,25 @@ impl Gateway {
         Self::start_with(|settings| settings.orgs.get_mut(ORG).unwrap().event_types = every_event_type()).await
     }
 
-    /// Starts one more over a database.
+    /// Starts one more over a database, and waits until it is ready.
     pub(crate) async fn start_over(database: TestDatabase, settings: Settings) -> Self {
+        let mut gateway = Self::start_unready(database, settings).await;
+        let (client, url) = (gateway.client.clone(), gateway.url("/readyz"));
+        let is_ready = async {
+            while client.get(&url).send().await.unwrap().status() != StatusCode::OK {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::select! {
+            () = is_ready => {}
+            ended = &mut gateway.running => panic!("the gateway ended: {ended:?}"),
+            () = tokio::time::sleep(PATIENCE) => panic!("the gateway is not ready in time"),
+        }
+        gateway
+    }
+
+    /// Starts one more over a database that may not be there.
+    pub(crate) async fn start_unready(database: TestDatabase, settings: Settings) -> Self {
         let listener = TcpListener::bind(settings.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

@@ -69,5 +69,6 @@ mod status;
 mod stopped;
 mod tidy;
 mod time_limits;
+mod two_gateways;
 mod websocket;
 mod workflows;

@@ -60,7 +60,7 @@ fn event() -> impl Strategy<Value = SyncEvent> {
         let (debug_data, raw, millis, position, uuid) = others;
         let moment = Timestamp::from_millis(millis).unwrap();
         SyncEvent {
-            position: Position::new(position),
+            position: Position::in_era(0, position),
             org: texts.0.clone(),
             occurrence: Occurrence {
                 uuid: Uuid::from_u128(uuid),

@@ -18,7 +18,7 @@ use event::WireEvent;
 
 /// The number of this form of messages. Whoever changes what an event says, changes it: gateways of different forms do
 /// not hear each other, and read the database.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// Bytes of a message at most. An event that does not fit travels as its position.
 pub(super) const MOST_BYTES: usize = 128 << 10;
@@ -52,8 +52,8 @@ pub(super) enum Refused {
 /// The text of a message.
 #[derive(Deserialize)]
 struct Notice<'a> {
-    after: i64,
-    through: i64,
+    after: u128,
+    through: u128,
     #[serde(borrow, default)]
     events: Vec<WireEvent<'a>>,
 }
@@ -93,7 +93,7 @@ impl Channel {
             }
             if let Some(text) = text {
                 if !fits {
-                    pending = Pending::after(Position::new(event.position.get() - 1));
+                    pending = Pending::after(event.position.previous());
                 }
                 pending.push(event.position, &text);
             } else {
@@ -122,11 +122,10 @@ impl Channel {
         if notice.events.is_empty() {
             return Ok(News::Through(through));
         }
-        let positions = (after.get() + 1)..=through.get();
-        if positions.clone().count() != notice.events.len() {
+        if usize::try_from(through.get() - after.get()) != Ok(notice.events.len()) {
             return Err(Refused::Form);
         }
-        let events = positions.zip(notice.events);
+        let events = (after.next().get()..).zip(notice.events);
         let events: Option<Vec<Arc<SyncEvent>>> =
             events.map(|(position, event)| event.into_event(Position::new(position)).map(Arc::new)).collect();
         Ok(News::Events(events.ok_or(Refused::Form)?.into()))
@@ -176,7 +175,7 @@ impl Pending {
     }
 
     fn position_only(position: Position) -> String {
-        format!(r#"{{"after":{},"through":{position}}}"#, position.get() - 1)
+        format!(r#"{{"after":{},"through":{position}}}"#, position.previous())
     }
 }
 

@@ -9,7 +9,13 @@ use super::*;
 use crate::event::{Details, Entity, IngestSource, Occurrence, Timestamp};
 use crate::live::feed::{Entry, Teller, Told};
 
-fn event(position: i64, instance: &str, application: Option<&str>, event_type: &str) -> Arc<SyncEvent> {
+/// An event at a position.
+pub(in crate::live) fn event(
+    position: u128,
+    instance: &str,
+    application: Option<&str>,
+    event_type: &str,
+) -> Arc<SyncEvent> {
     let moment = Timestamp::now();
     let application_entity = (!instance.is_empty()).then(|| Entity { id: instance.into(), ..Entity::default() });
     Arc::new(SyncEvent {
@@ -51,7 +57,7 @@ fn list(values: &[&str]) -> Vec<String> {
     values.iter().map(|value| (*value).to_owned()).collect()
 }
 
-fn positions(entries: Option<Vec<Entry>>) -> Option<Vec<i64>> {
+fn positions(entries: Option<Vec<Entry>>) -> Option<Vec<u128>> {
     entries.map(|entries| entries.iter().map(|entry| entry.position().get()).collect())
 }
 
@@ -88,7 +94,7 @@ fn an_event_reaches_the_feeds_that_want_it_and_no_others() {
     ];
     router.route(&events, Position::new(4));
     let found: Vec<_> = feeds.iter().map(|feed| positions(feed.after(Position::START, 10)).unwrap()).collect();
-    let expected: [&[i64]; 7] = [&[1, 2, 3, 4], &[1, 2], &[1, 3], &[1, 4], &[1, 2, 4], &[1], &[]];
+    let expected: [&[u128]; 7] = [&[1, 2, 3, 4], &[1, 2], &[1, 3], &[1, 4], &[1, 2, 4], &[1], &[]];
     assert_eq!(found, expected);
     assert_eq!(told.load(Ordering::Relaxed), 4 + 2 + 2 + 2 + 3 + 1);
     for feed in &feeds {

@@ -1,23 +1,30 @@
 //! Okta's event hooks: the challenge and the deliveries.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use super::{Org, WaysIn, answered};
+use super::{Org, Orgs, WaysIn, answered};
 use crate::ingest::Receipt;
 use crate::serve::problem::Problem;
 
+/// How long a delivery that has come in may take. Okta waits 3 seconds for an answer, and delivers once more only where it
+/// gets one that says so.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Okta asks once, before it delivers, whether somebody is there.
 pub(in crate::serve) async fn challenge(
-    State(ways_in): State<WaysIn>,
+    State(orgs): State<Orgs>,
     org: Org,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    ways_in.org(org)?;
+    orgs.org(org)?;
     let challenge = headers.get("x-okta-verification-challenge").and_then(|value| value.to_str().ok());
     let challenge = challenge.ok_or_else(|| {
         let message = "expected the header x-okta-verification-challenge; deliveries are POSTed here";
@@ -33,10 +40,18 @@ pub(in crate::serve) async fn deliver(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Receipt>, Problem> {
-    let (org, secrets) = ways_in.authenticated(org, &headers)?;
+    let (org, secrets) = ways_in.orgs.authenticated(org, &headers)?;
     let delivery = ways_in.received(secrets, &headers, body).await?;
     // A task of its own: Okta hanging up does not stop half-way what has been read.
-    let intake = ways_in.intake;
-    let taken = tokio::spawn(async move { intake.take_delivery(&org, delivery).await }.in_current_span());
-    answered(taken.await, "NOT_A_DELIVERY")
+    let intake = ways_in.intake.clone();
+    let name = org.clone();
+    let mut taken = tokio::spawn(async move { intake.take_delivery(&name, delivery).await }.in_current_span());
+    if let Ok(taken) = timeout(PATIENCE, &mut taken).await {
+        return answered(taken, "NOT_A_DELIVERY");
+    }
+    // Nothing more is begun for it. What waits for its commit may still be stored: it comes again, and is stored once.
+    taken.abort();
+    tracing::warn!(org, seconds = PATIENCE.as_secs_f64(), "the database took too long for a delivery; answering 503");
+    metrics::counter!("sluice_deliveries_timed_out_total", "org" => org).increment(1);
+    Err(Problem::unavailable("the database takes too long; send it again"))
 }

@@ -25,7 +25,7 @@ pub(in crate::serve) async fn import(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ImportReport>, Problem> {
-    let (org, _) = ways_in.authenticated(org, &headers)?;
+    let (org, _) = ways_in.orgs.authenticated(org, &headers)?;
     // Which one it is, its first bytes tell.
     let encoding = headers.get(header::CONTENT_ENCODING).map_or(&b""[..], header::HeaderValue::as_bytes);
     let known: [&[u8]; 5] = [b"", b"identity", b"gzip", b"x-gzip", b"zstd"];

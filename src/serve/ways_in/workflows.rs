@@ -17,7 +17,7 @@ pub(in crate::serve) async fn relay(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Receipt>, Problem> {
-    let (org, secrets) = ways_in.authenticated(org, &headers)?;
+    let (org, secrets) = ways_in.orgs.authenticated(org, &headers)?;
     let cards = ways_in.received(secrets, &headers, body).await?;
     // A task of its own, as a delivery has.
     let intake = ways_in.intake;

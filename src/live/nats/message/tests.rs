@@ -5,13 +5,13 @@ use uuid::Uuid;
 use super::*;
 use crate::event::{Details, Entity, IngestSource, Occurrence, Timestamp};
 
-fn channel(database: &str, era: i64, key: u8) -> Channel {
+fn channel(database: &str, era: u128, key: u8) -> Channel {
     let key = vec![key; 32].into();
     Channel::of(LogIdentity { database: database.to_owned(), era: Position::new(era), key })
 }
 
 /// An event whose JSON takes so many bytes, about.
-fn event(position: i64, size: usize) -> Arc<SyncEvent> {
+fn event(position: u128, size: usize) -> Arc<SyncEvent> {
     let text = |text: &str| Some(text.to_owned());
     let entity = Entity {
         id: "00u\"1".to_owned(),
@@ -23,7 +23,7 @@ fn event(position: i64, size: usize) -> Arc<SyncEvent> {
         position: Position::new(position),
         org: "acme".to_owned(),
         occurrence: Occurrence {
-            uuid: Uuid::from_u128(position.unsigned_abs().into()),
+            uuid: Uuid::from_u128(position),
             event_type: "application.provision.user.sync".to_owned(),
             published: Timestamp::from_millis(1_700_000_000_123).unwrap(),
             message: text("Sync\nuser"),
@@ -50,13 +50,13 @@ fn stretch(events: Vec<Arc<SyncEvent>>) -> Part {
 }
 
 /// What messages tell, in order: the positions of events, and the same negative where it is the position only.
-fn told(channel: &Channel, messages: &[Bytes]) -> Vec<i64> {
+fn told(channel: &Channel, messages: &[Bytes]) -> Vec<i128> {
     let mut told = Vec::new();
     for message in messages {
         assert!(message.len() <= MOST_BYTES, "a message has {} bytes", message.len());
         match channel.read(message).unwrap() {
-            News::Events(events) => told.extend(events.iter().map(|event| event.position.get())),
-            News::Through(position) => told.push(-position.get()),
+            News::Events(events) => told.extend(events.iter().map(|event| event.position.get().cast_signed())),
+            News::Through(position) => told.push(-position.get().cast_signed()),
         }
     }
     told
@@ -103,7 +103,7 @@ fn what_is_not_known_as_okta_sent_it_is_its_position() {
 #[test]
 fn only_messages_of_this_log_and_era_are_taken() {
     let channel = channel("one", 0, 1);
-    let write = |channel: &Channel, position: i64| {
+    let write = |channel: &Channel, position: u128| {
         channel.write(Position::new(position - 1), &stretch(vec![event(position, 1)])).remove(0)
     };
     let good = write(&channel, 7);

@@ -1,0 +1,124 @@
+//! Commits that came before the one that they follow in the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::event::{Position, SyncEvent};
+use crate::log::Commit;
+
+/// How long to wait for the commit before the first one that is kept. This gateway's own two writers may hand on their
+/// commits the wrong way round, a moment apart; another gateway's commit has to be read.
+const TURN: Duration = Duration::from_millis(2);
+
+/// How many bytes of events are kept at most.
+const MOST_BYTES: usize = 8 << 20;
+
+/// The commits, by their first position, each with the moment at which it came.
+#[derive(Debug, Default)]
+pub(super) struct EarlyCommits {
+    commits: BTreeMap<Position, (Commit, Instant)>,
+    bytes: usize,
+}
+
+fn size(commit: &Commit) -> usize {
+    commit.iter().map(|event| event.size()).sum()
+}
+
+impl EarlyCommits {
+    /// Keeps a commit. Gives false where there is no room: then none is kept, and all are to be read.
+    pub(super) fn keep(&mut self, commit: Commit) -> bool {
+        let Some(first) = commit.first().map(|event| event.position) else { return true };
+        self.bytes += size(&commit);
+        if let Some((replaced, _)) = self.commits.insert(first, (commit, Instant::now())) {
+            self.bytes -= size(&replaced);
+        }
+        let fits = self.bytes <= MOST_BYTES;
+        if !fits {
+            self.clear();
+        }
+        fits
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The first position that is kept, which others come before.
+    pub(super) fn first(&self) -> Option<Position> {
+        self.commits.first_key_value().map(|(first, _)| *first)
+    }
+
+    /// When the store is to be read for what comes before. A gap has one deadline, however many commits come after it.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.commits.values().next().map(|(_, came)| *came + TURN)
+    }
+
+    /// For how long the gap before the first one has been open.
+    pub(super) fn waited(&self) -> Duration {
+        self.commits.values().next().map_or(Duration::ZERO, |(_, came)| came.elapsed())
+    }
+
+    /// Takes out the events that come right after a position, in order, without those through there.
+    pub(super) fn take_after(&mut self, through: Position) -> Vec<Arc<SyncEvent>> {
+        let mut events: Vec<Arc<SyncEvent>> = Vec::new();
+        let mut through = through;
+        while let Some(earliest) = self.commits.first_entry()
+            && *earliest.key() <= through.next()
+        {
+            let (commit, _) = earliest.remove();
+            self.bytes -= size(&commit);
+            events.extend(commit.iter().filter(|event| event.position > through).cloned());
+            through = events.last().map_or(through, |event| event.position);
+        }
+        events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::router::tests::event;
+
+    fn commit(positions: std::ops::RangeInclusive<u128>) -> Commit {
+        positions.map(|position| event(position, "0oa1", None, "a")).collect()
+    }
+
+    fn numbers(events: &[Arc<SyncEvent>]) -> Vec<u128> {
+        events.iter().map(|event| event.position.get()).collect()
+    }
+
+    #[test]
+    fn commits_wait_for_their_turn_and_a_gap_has_one_deadline() {
+        let mut early = EarlyCommits::default();
+        assert_eq!(early.deadline(), None);
+        assert!(early.keep(commit(5..=6)));
+        let deadline = early.deadline().unwrap();
+        std::thread::sleep(TURN / 2);
+        for later in [8..=9, 7..=7, 20..=20] {
+            assert!(early.keep(commit(later)));
+        }
+        assert_eq!(early.deadline(), Some(deadline), "more commits do not move it");
+        assert_eq!(numbers(&early.take_after(Position::new(3))), [0_u128; 0]);
+        // Some of it may have been read meanwhile.
+        assert_eq!(numbers(&early.take_after(Position::new(5))), [6, 7, 8, 9]);
+        assert_eq!(early.first(), Some(Position::new(20)));
+        assert!(early.deadline().unwrap() > deadline, "the next gap has its own");
+        assert_eq!(numbers(&early.take_after(Position::new(30))), [0_u128; 0]);
+        assert_eq!((early.first(), early.bytes), (None, 0));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_to_be_read() {
+        let mut early = EarlyCommits::default();
+        let large = commit(5..=5);
+        let fitting = MOST_BYTES / size(&large);
+        for number in 0..fitting {
+            assert!(early.keep(commit(2 * number as u128 + 2..=2 * number as u128 + 2)), "{number}");
+        }
+        assert!(!early.keep(commit(1_000_001..=1_000_001)));
+        assert_eq!((early.first(), early.bytes), (None, 0));
+    }
+}

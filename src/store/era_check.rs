@@ -1,0 +1,91 @@
+//! The check whether positions can go on as they are, or only in a new era.
+//!
+//! The database finds most restores by itself: its cluster, its time line, the database or the table is another one than
+//! that which gave the last position. A restore that leaves no such trace, such as a snapshot of its storage, is found by
+//! what a gateway remembers: it has read further than the log goes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use portable_atomic::AtomicU128;
+use sqlx::PgConnection;
+
+use super::{Store, StoreError};
+use crate::event::Position;
+
+/// The furthest position that this gateway has read from a server that takes writes. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Furthest(Arc<AtomicU128>);
+
+impl Furthest {
+    fn get(&self) -> Position {
+        Position::new(self.0.load(Ordering::Acquire))
+    }
+
+    fn raise(&self, position: Position) {
+        // Mostly it is known already, and to look is cheaper than to write.
+        if self.0.load(Ordering::Relaxed) < position.get() {
+            self.0.fetch_max(position.get(), Ordering::AcqRel);
+        }
+    }
+}
+
+/// What a gateway knows that tells its log from an older state of it and from a copy.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    /// The identity of the private PostgreSQL's data directory, where the gateway has one.
+    pub(super) directory: Option<Arc<str>>,
+    pub(super) furthest: Furthest,
+}
+
+/// Begins an era where positions cannot go on as they are. For each connection that is to append, before it does.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn check_era(connection: &mut PgConnection, memory: &Memory) -> Result<(), sqlx::Error> {
+    let furthest = memory.furthest.get();
+    let begun: Option<(String, i64)> = sqlx::query_as("SELECT reason, tag FROM log_check_era($1, $2, $3)")
+        .bind(memory.directory.as_deref())
+        .bind(furthest.era_tag())
+        .bind(furthest.number_in_era())
+        .fetch_optional(connection)
+        .await?;
+    if let Some((reason, tag)) = begun {
+        metrics::counter!("sluice_eras_begun_total").increment(1);
+        tracing::warn!(reason, era = tag, "a new era of positions has begun");
+    }
+    Ok(())
+}
+
+impl Store {
+    /// Remembers that a position was read, and gives it.
+    pub(super) fn have_read(&self, position: Position) -> Position {
+        self.memory.furthest.raise(position);
+        position
+    }
+
+    /// Begins an era where positions cannot go on as they are: after a restore, or where this gateway has read further than
+    /// the log goes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn check_era(&self) -> Result<(), StoreError> {
+        let mut connection = self.writes.acquire().await?;
+        Ok(check_era(&mut connection, &self.memory).await?)
+    }
+
+    /// Begins an era, as after a restore that nobody can notice; gives its start.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn new_era(&self, reason: &str) -> Result<Position, StoreError> {
+        let furthest = self.memory.furthest.get().era_tag();
+        let tag: i64 = sqlx::query_scalar("SELECT log_new_era($1, $2)")
+            .bind(reason)
+            .bind(furthest)
+            .fetch_one(&self.writes)
+            .await?;
+        metrics::counter!("sluice_eras_begun_total").increment(1);
+        Ok(Position::in_era(tag, 0))
+    }
+}
