@@ -10,6 +10,7 @@ mod events;
 mod gateway;
 mod nats_server;
 mod okta_org;
+mod postgres_server;
 mod process;
 mod random_events;
 mod socket;
