@@ -58,6 +58,7 @@ mod positions;
 mod private_postgres;
 mod progress;
 mod rejected;
+mod restores;
 mod rolling_restart;
 mod root_fragments;
 mod schema;
