@@ -146,6 +146,14 @@ fn describe() {
         "sluice_persisted_queries_total",
         "Documents asked for by their hashes, by what was found"
     );
+    metrics::describe_counter!(
+        "sluice_private_postgres_ended_total",
+        "Times that the private PostgreSQL ended by itself and was started again"
+    );
+    metrics::describe_counter!(
+        "sluice_private_postgres_start_failures_total",
+        "Times that the private PostgreSQL could not be started again"
+    );
     metrics::describe_counter!("sluice_statements_cancelled_total", "Statements that nobody waited for any more");
 }
 

@@ -2,8 +2,13 @@
 
 mod account;
 mod cluster;
+mod identity;
 mod lock;
+mod occupant;
+mod process;
 mod programs;
+mod server_log;
+mod socket;
 mod supervisor;
 
 pub use lock::DataDirLock;
@@ -53,8 +58,41 @@ pub enum PrivateError {
         output: String,
     },
     /// It did not come up.
-    #[error("the private PostgreSQL did not start in time; see {0}")]
-    NotReady(PathBuf),
+    #[error("the private PostgreSQL did not start in time; see {log}. It said: {said}")]
+    NotReady {
+        /// Where it logs.
+        log: PathBuf,
+        /// What it logged last.
+        said: String,
+    },
+    /// A PostgreSQL still uses the directory, and does not end.
+    #[error("a PostgreSQL still uses {directory}, and does not end: {reason}")]
+    StillRunning {
+        /// The cluster's directory.
+        directory: PathBuf,
+        /// What is known of it, and what can be done.
+        reason: String,
+    },
+    /// Files are there, but no whole cluster.
+    #[error(
+        "{0} is not empty, and has no file PG_VERSION, as each directory of PostgreSQL's data has: put it back whole, from a \
+         backup, or move it away"
+    )]
+    Incomplete(PathBuf),
+    /// The directory shares its files with another one.
+    #[error(
+        "{0} has hard links to the files of another directory (as cp -l or rsync --link-dest make): PostgreSQL would change \
+         both; make a copy of its own (cp -a) and use that"
+    )]
+    HardLinked(PathBuf),
+    /// The directory for sockets belongs to somebody else.
+    #[error(
+        "{0} belongs to another user, or is no directory: remove it, or give --data-dir a directory with a shorter path"
+    )]
+    ForeignSocketDirectory(PathBuf),
+    /// The gateway is to stop before its Postgres has started.
+    #[error("the private PostgreSQL was told to stop while it was starting")]
+    Cancelled,
     /// The file system.
     #[error("{path}: {source}")]
     Io {

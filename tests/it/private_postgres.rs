@@ -15,12 +15,12 @@ use crate::traffic::Traffic;
 
 impl GatewayProcess {
     /// Runs a command to its end; gives whether it succeeded, and what it said.
-    async fn run(&self, name: &str) -> (bool, String) {
+    pub(crate) async fn run(&self, name: &str) -> (bool, String) {
         let output = self.command(name).stderr(Stdio::piped()).output().await.unwrap();
         (output.status.success(), String::from_utf8(output.stderr).unwrap())
     }
 
-    async fn deliver_one(&self) -> String {
+    pub(crate) async fn deliver_one(&self) -> String {
         let event = sync_event("one");
         Traffic::new().deliver(self.address, std::slice::from_ref(&event)).await.unwrap();
         uuid(&event).to_owned()
@@ -91,13 +91,22 @@ async fn it_listens_on_a_unix_socket_only_which_nobody_else_may_open() {
     assert_eq!(fs::metadata(sockets).unwrap().permissions().mode() & 0o777, 0o700);
     let settings: Vec<(String,)> = sqlx::query_as(
         "SELECT name || '=' || setting FROM pg_settings \
-         WHERE name IN ('fsync', 'full_page_writes', 'listen_addresses', 'synchronous_commit') ORDER BY name",
+         WHERE name IN ('fsync', 'full_page_writes', 'listen_addresses', 'synchronous_commit', \
+         'data_checksums', 'max_locks_per_transaction') ORDER BY name",
     )
     .fetch_all(&gateway.pool())
     .await
     .unwrap();
     let settings: Vec<_> = settings.into_iter().map(|(setting,)| setting).collect();
-    assert_eq!(settings, ["fsync=on", "full_page_writes=on", "listen_addresses=", "synchronous_commit=on"]);
+    let right = [
+        "data_checksums=on",
+        "fsync=on",
+        "full_page_writes=on",
+        "listen_addresses=",
+        "max_locks_per_transaction=1024",
+        "synchronous_commit=on",
+    ];
+    assert_eq!(settings, right);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -111,8 +111,13 @@ impl GatewayProcess {
 
     /// Starts it where it ran before, and waits until it is ready.
     pub(crate) async fn start_again(&mut self) {
-        self.child = Some(self.serve().spawn().unwrap());
+        self.spawn();
         self.wait_until(async |process| process.status("/readyz").await == Some(StatusCode::OK)).await;
+    }
+
+    /// Starts it where it ran before, and waits for nothing.
+    pub(crate) fn spawn(&mut self) {
+        self.child = Some(self.serve().spawn().unwrap());
     }
 
     /// Waits until something holds; the gateway must not end meanwhile.
@@ -165,7 +170,10 @@ impl GatewayProcess {
     pub(crate) fn postgres(&self) -> Option<Pid> {
         let text = fs::read_to_string(self.postgres_dir().join("postmaster.pid")).ok()?;
         let process = pid(text.lines().next()?.trim().parse().ok()?);
-        test_kill_process(process).is_ok().then_some(process)
+        // A copied file names the original's.
+        let works_in = fs::metadata(format!("/proc/{}/cwd", process.as_raw_nonzero()));
+        let is_own = works_in.is_ok_and(|found| fs::metadata(self.postgres_dir()).unwrap().ino() == found.ino());
+        (is_own && test_kill_process(process).is_ok()).then_some(process)
     }
 
     /// The directory of its Postgres's data.

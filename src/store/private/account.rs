@@ -35,6 +35,11 @@ impl Account {
         Some(Self { uid: account.get(2)?.parse().ok()?, gid: account.get(3)?.parse().ok()? })
     }
 
+    /// The numbers of the user and of the group.
+    pub(super) const fn ids(self) -> (u32, u32) {
+        (self.uid, self.gid)
+    }
+
     /// Makes a program run under the account.
     pub(super) fn apply(self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);

@@ -2,20 +2,27 @@
 
 use std::path::Path;
 use std::process::Child;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use tokio_util::sync::CancellationToken;
 
 use super::cluster::{self, Cluster};
+use super::process::{pid_of, shut_down, stop};
 use super::{DataDirLock, PrivateError};
+
+/// How long to wait before a Postgres that ended is started again: at first, and where it does not start.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A running private Postgres. Stopped when this is dropped, and with the process however that ends.
 #[derive(Debug)]
 pub struct PrivatePostgres {
     url: String,
-    state: Arc<Mutex<State>>,
+    state: Arc<State>,
     keeper: Option<JoinHandle<()>>,
     /// Nobody else has the data directory while it runs.
     _lock: DataDirLock,
@@ -23,8 +30,17 @@ pub struct PrivatePostgres {
 
 #[derive(Debug, Default)]
 struct State {
-    stopping: bool,
+    /// Cancelled when nobody wants it any more.
+    stopping: CancellationToken,
+    running: Mutex<Running>,
+}
+
+#[derive(Debug, Default)]
+struct Running {
+    /// The main process, as long as nobody else can have its number.
     pid: Option<Pid>,
+    /// The identity of the directory at the newest start.
+    identity: String,
 }
 
 impl PrivatePostgres {
@@ -34,19 +50,28 @@ impl PrivatePostgres {
     /// # Errors
     /// See [`PrivateError`].
     pub fn start(lock: DataDirLock, durable: bool) -> Result<Self, PrivateError> {
-        let cluster = Cluster::open(lock.directory(), durable)?;
+        Self::start_unless(lock, durable, CancellationToken::new())
+    }
+
+    /// Starts it as [`PrivatePostgres::start`] does, unless `cancelled` is cancelled before it takes connections, which may be
+    /// long after a crash. Later on that changes nothing.
+    ///
+    /// # Errors
+    /// See [`PrivateError`].
+    pub fn start_unless(lock: DataDirLock, durable: bool, cancelled: CancellationToken) -> Result<Self, PrivateError> {
+        let cluster = Cluster::open(lock.directory(), durable, &cancelled)?;
         let url = cluster.url();
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(State::default());
         let (started, wait_for_start) = mpsc::channel();
         // A thread of its own, as the kernel ties Postgres's life to the thread that started it.
         let keeper = thread::Builder::new()
             .name("private-postgres".to_owned())
             .spawn({
                 let state = Arc::clone(&state);
-                move || keep(&cluster, &state, &started)
+                move || keep(&cluster, &state, cancelled, &started)
             })
             .map_err(PrivateError::io(lock.directory()))?;
-        wait_for_start.recv().unwrap_or_else(|_| Err(PrivateError::NotReady(lock.directory().to_owned())))?;
+        wait_for_start.recv().unwrap_or(Err(PrivateError::Cancelled))?;
         Ok(Self { url, state, keeper: Some(keeper), _lock: lock })
     }
 
@@ -61,47 +86,93 @@ impl PrivatePostgres {
         cluster::url_of(&directory)
     }
 
+    /// The identity of its data directory: a short text that a stop, a start or a `mv` keeps, and that no copy of the
+    /// directory has, not even one that is put back in its place. Taken at each start of PostgreSQL.
+    pub fn identity(&self) -> String {
+        self.state.running().identity.clone()
+    }
+
+    /// The identity of a data directory whose database another process keeps running: what [`PrivatePostgres::identity`] is
+    /// there.
+    ///
+    /// # Errors
+    /// The directory has no cluster, or cannot be read.
+    pub fn identity_of(directory: &Path) -> Result<String, PrivateError> {
+        cluster::identity_of(directory)
+    }
+
     /// The process id of its main process; None while it is being started again.
     pub fn process_id(&self) -> Option<u32> {
-        locked(&self.state).pid.and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
+        self.state.running().pid.and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
+    }
+}
+
+impl State {
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Signals the main process; nobody where there is none, or where it has ended.
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.running().pid {
+            _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Waits for a process; gives whether it is to be started again.
+    fn wait_until_gone(&self, mut child: Child) -> bool {
+        // Who wanted it to stop before its number was known found nobody to signal.
+        if self.stopping.is_cancelled() {
+            self.running().pid = None;
+            stop(&mut child);
+        } else if let Some(pid) = pid_of(&child) {
+            // Its number stays its own until `wait` below, so that no signal meets another process.
+            while matches!(waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT), Err(Errno::INTR)) {}
+        }
+        let mut running = self.running();
+        running.pid = None;
+        _ = child.wait();
+        !self.stopping.is_cancelled()
     }
 }
 
 impl Drop for PrivatePostgres {
     fn drop(&mut self) {
-        {
-            let mut state = locked(&self.state);
-            state.stopping = true;
-            if let Some(pid) = state.pid {
-                _ = kill_process(pid, Signal::INT);
-            }
-        }
-        if let Some(keeper) = self.keeper.take() {
+        self.state.stopping.cancel();
+        let Some(keeper) = self.keeper.take() else { return };
+        shut_down(|signal| self.state.signal(signal), || keeper.is_finished());
+        if keeper.is_finished() {
             _ = keeper.join();
         }
     }
 }
 
-fn locked(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn keep(cluster: &Cluster, state: &Mutex<State>, started: &mpsc::Sender<Result<(), PrivateError>>) {
-    let mut pause = Duration::from_millis(50);
+fn keep(
+    cluster: &Cluster,
+    state: &State,
+    mut cancelled: CancellationToken,
+    started: &mpsc::Sender<Result<(), PrivateError>>,
+) {
+    let mut pause = FIRST_PAUSE;
     let mut ever_started = false;
     loop {
-        match cluster.start() {
-            Ok(child) => {
-                pause = Duration::from_millis(50);
+        match cluster.start(&cancelled) {
+            Ok(running) => {
+                pause = FIRST_PAUSE;
+                *state.running() = Running { pid: pid_of(&running.child), identity: running.identity };
                 if !ever_started {
                     ever_started = started.send(Ok(())).is_ok();
+                    cancelled = state.stopping.clone();
                 }
-                if !wait_until_gone(child, state) {
+                if !state.wait_until_gone(running.child) {
                     return;
                 }
+                metrics::counter!("sluice_private_postgres_ended_total").increment(1);
                 tracing::error!("the private PostgreSQL ended; starting it again");
             }
+            Err(PrivateError::Cancelled) if ever_started => return,
             Err(error) if ever_started => {
+                metrics::counter!("sluice_private_postgres_start_failures_total").increment(1);
                 tracing::error!(%error, "the private PostgreSQL does not start; trying again");
             }
             Err(error) => {
@@ -109,26 +180,13 @@ fn keep(cluster: &Cluster, state: &Mutex<State>, started: &mpsc::Sender<Result<(
                 return;
             }
         }
-        if locked(state).stopping {
-            return;
+        let deadline = Instant::now() + pause;
+        while Instant::now() < deadline {
+            if state.stopping.is_cancelled() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
         }
-        thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_secs(5));
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
-}
-
-/// Waits for the process; gives whether it is to be started again.
-fn wait_until_gone(mut child: Child, state: &Mutex<State>) -> bool {
-    {
-        let mut state = locked(state);
-        if state.stopping {
-            cluster::stop(&mut child);
-            return false;
-        }
-        state.pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    }
-    _ = child.wait();
-    let mut state = locked(state);
-    state.pid = None;
-    !state.stopping
 }

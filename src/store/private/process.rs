@@ -1,0 +1,107 @@
+//! Processes of PostgreSQL: tied to the gateway's life, signalled, and stopped.
+
+use std::process::{Child, Command};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+#[cfg(target_os = "linux")]
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+#[cfg(target_os = "linux")]
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+
+/// What a PostgreSQL is told to stop, each in turn where the one before was not enough: "fast" shutdown, "immediate"
+/// shutdown (after which it recovers at its next start), and what no process can refuse. With the time that each may take.
+const SHUTDOWNS: [(Signal, Duration); 3] = [
+    (Signal::INT, Duration::from_mins(1)),
+    (Signal::QUIT, Duration::from_secs(10)),
+    (Signal::KILL, Duration::from_secs(10)),
+];
+
+/// A process that somebody else started. Where the system can hold on to a process, a signal reaches this one or none,
+/// whatever process gets its number later.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) pid: Pid,
+    /// True when this process may be signalled: it then runs under the same account, or this is root.
+    pub(super) is_reachable: bool,
+    #[cfg(target_os = "linux")]
+    handle: Option<OwnedFd>,
+}
+
+impl Process {
+    /// The process with a number; None where there is none.
+    pub(super) fn find(pid: Pid) -> Option<Self> {
+        #[cfg(target_os = "linux")]
+        let handle = pidfd_open(pid, PidfdFlags::empty()).ok();
+        let is_reachable = match test_kill_process(pid) {
+            Ok(()) => true,
+            Err(Errno::SRCH) => return None,
+            Err(_) => false,
+        };
+        Some(Self {
+            pid,
+            is_reachable,
+            #[cfg(target_os = "linux")]
+            handle,
+        })
+    }
+
+    /// Sends the process a signal; a process that is gone gets none.
+    pub(super) fn signal(&self, signal: Signal) {
+        #[cfg(target_os = "linux")]
+        if let Some(handle) = &self.handle {
+            match pidfd_send_signal(handle, signal) {
+                // Kernels and sandboxes that lack the system call.
+                Err(Errno::NOSYS | Errno::PERM) => {}
+                _ => return,
+            }
+        }
+        _ = kill_process(self.pid, signal);
+    }
+}
+
+/// Stops a PostgreSQL: signals it and waits, at most for 80 seconds.
+pub(super) fn shut_down(signal: impl Fn(Signal), mut has_ended: impl FnMut() -> bool) {
+    for (step, patience) in SHUTDOWNS {
+        if step != Signal::INT {
+            tracing::warn!(signal = ?step, "the private PostgreSQL takes too long to stop");
+        }
+        signal(step);
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if has_ended() {
+                return;
+            }
+            sleep(Duration::from_millis(5));
+        }
+    }
+    tracing::error!("the private PostgreSQL did not stop");
+}
+
+/// Stops a PostgreSQL that this process started.
+pub(super) fn stop(child: &mut Child) {
+    let pid = pid_of(child);
+    // The number stays the child's until the child is waited for, which only `try_wait` does here.
+    shut_down(|signal| _ = pid.map(|pid| kill_process(pid, signal)), || !matches!(child.try_wait(), Ok(None)));
+}
+
+/// The process id of a child.
+pub(super) fn pid_of(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
+}
+
+/// Has the kernel interrupt a program when the thread that starts it is gone, as after `kill -9` of the gateway.
+#[expect(unsafe_code, reason = "what runs between fork and exec is unsafe by nature; one system call is safe there")]
+pub(super) fn end_with_parent(command: &mut Command) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: prctl is async-signal-safe and touches no memory of the process.
+    unsafe {
+        use std::os::unix::process::CommandExt as _;
+        command.pre_exec(|| Ok(rustix::process::set_parent_process_death_signal(Some(Signal::INT))?));
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = command;
+}

@@ -1,0 +1,89 @@
+//! The Unix socket of a cluster: where it is, its URL, and whether somebody answers there.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
+use rustix::process::Pid;
+
+use super::PrivateError;
+
+/// The names of the socket and of PostgreSQL's lock file for it.
+const SOCKET: &str = ".s.PGSQL.5432";
+const LOCK: &str = ".s.PGSQL.5432.lock";
+
+/// The directory of a cluster's socket.
+#[derive(Clone, Debug)]
+pub(super) struct SocketDirectory(PathBuf);
+
+impl SocketDirectory {
+    /// The directory for the cluster in `home`: beside the data, or, where that path is too long for a socket, under the
+    /// system's own. A copy of a data directory has another one, as it has another path.
+    pub(super) fn of(home: &Path) -> Self {
+        const LONGEST: usize = 107 - "/.s.PGSQL.5432".len();
+        let beside = home.join("run");
+        if beside.as_os_str().len() <= LONGEST {
+            return Self(beside);
+        }
+        let name = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, beside.as_os_str().as_encoded_bytes());
+        Self(PathBuf::from("/tmp").join(format!("sluice-{}", name.simple())))
+    }
+
+    /// Its path.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The URL of the database behind the socket.
+    pub(super) fn url(&self) -> String {
+        let host = percent_encoding::utf8_percent_encode(&self.0.to_string_lossy(), percent_encoding::NON_ALPHANUMERIC)
+            .to_string();
+        format!("postgres://sluice@{host}/sluice")
+    }
+
+    /// Refuses a directory under the system's own that somebody else made, or that leads elsewhere: its name can be
+    /// guessed, and who owns it could answer in PostgreSQL's place.
+    pub(super) fn check_owner(&self, account: Option<(u32, u32)>) -> Result<(), PrivateError> {
+        let found = fs::symlink_metadata(&self.0).map_err(PrivateError::io(&self.0))?;
+        let is_ours = found.uid() == rustix::process::geteuid().as_raw()
+            || account.is_some_and(|(owner, _)| found.uid() == owner);
+        if found.is_dir() && is_ours {
+            return Ok(());
+        }
+        Err(PrivateError::ForeignSocketDirectory(self.0.clone()))
+    }
+
+    /// True when a process listens on the socket. A copied socket is a file like any other: nobody listens.
+    pub(super) fn is_answered(&self) -> bool {
+        let answered = || {
+            let client = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+            fcntl_setfd(&client, FdFlags::CLOEXEC)?;
+            // A server that does not accept any more would keep a connection waiting.
+            ioctl_fionbio(&client, true)?;
+            connect(&client, &SocketAddrUnix::new(self.0.join(SOCKET))?)
+        };
+        matches!(answered(), Ok(()) | Err(Errno::AGAIN | Errno::INPROGRESS))
+    }
+
+    /// The process that PostgreSQL's lock file for the socket names.
+    pub(super) fn locked_by(&self) -> Option<Pid> {
+        let text = fs::read_to_string(self.0.join(LOCK)).ok()?;
+        Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
+    }
+
+    /// Removes the socket and its lock file, on which nobody listens: PostgreSQL refuses to start where the process that a
+    /// copied lock file names happens to live.
+    pub(super) fn clear(&self) -> Result<(), PrivateError> {
+        for name in [SOCKET, LOCK] {
+            let path = self.0.join(name);
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != ErrorKind::NotFound => return Err(PrivateError::Io { path, source }),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
