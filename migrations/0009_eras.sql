@@ -106,8 +106,7 @@ BEGIN
         database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()),
         home = h.tableoid,
         directory = coalesce(own_directory, h.directory);
-    -- A log without an event has given no position that somebody may hold.
-    IF why IS NULL OR head.position = 0 AND read_era = 0 AND read_number = 0 THEN
+    IF why IS NULL THEN
         RETURN;
     END IF;
     RETURN QUERY SELECT why, log_new_era(why, read_era);

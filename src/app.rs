@@ -198,9 +198,11 @@ impl OpenDatabase {
         match database.clone() {
             Database::Url(url) => Ok(Self::Url(url)),
             Database::Private(directory) => {
-                let started =
-                    tokio::task::spawn_blocking(move || PrivatePostgres::start(DataDirLock::take(&directory)?, true));
-                Ok(Self::Private(started.await??))
+                // Cancelled where nobody waits for it any more.
+                let cancelled = CancellationToken::new();
+                let _waits = cancelled.clone().drop_guard();
+                let start = move || PrivatePostgres::start_unless(DataDirLock::take(&directory)?, true, cancelled);
+                Ok(Self::Private(tokio::task::spawn_blocking(start).await??))
             }
         }
     }
@@ -220,7 +222,11 @@ impl OpenDatabase {
     fn options(&self) -> StoreOptions {
         match self {
             Self::Url(url) => StoreOptions::new(url),
-            Self::Private(postgres) => StoreOptions::new(postgres.url()),
+            Self::Private(postgres) => {
+                let mut options = StoreOptions::new(postgres.url());
+                options.directory = Some(postgres.identity());
+                options
+            }
         }
     }
 }
@@ -331,6 +337,7 @@ fn serve_options(settings: &Settings) -> ServeOptions {
         query_body_bytes: limits.query_body_bytes,
         batch: limits.batch,
         delivery_body_bytes: limits.delivery_body_bytes,
+        hook_patience: Duration::from_secs(limits.hook_seconds),
     }
 }
 

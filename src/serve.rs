@@ -64,6 +64,8 @@ pub struct ServeOptions {
     pub batch: usize,
     /// Bytes of a body on the ways in, unpacked.
     pub delivery_body_bytes: usize,
+    /// How long a delivery that has come in may take.
+    pub hook_patience: Duration,
 }
 
 /// The parts of the gateway that the routes lead to.
@@ -104,6 +106,7 @@ pub fn router(parts: Parts, options: &ServeOptions, subscribers: Subscribers) ->
             intake,
             orgs: ways_in::Orgs(Arc::new(hooks)),
             body_bytes: options.delivery_body_bytes,
+            hook_patience: options.hook_patience,
         });
     let machines = Router::new()
         .route("/livez", get(status::livez))

@@ -72,6 +72,8 @@ pub struct Limits {
     pub persisted_bytes: usize,
     /// Seconds an append may take in the database, the wait for its turn included.
     pub append_seconds: u64,
+    /// Seconds an event hook's delivery may take once it has come in; then it is answered with 503. Okta waits for 3.
+    pub hook_seconds: u64,
     /// Connections to the database that queries use at once.
     pub query_connections: u32,
 }
@@ -110,6 +112,7 @@ impl Default for Limits {
             document_values: documents.values,
             persisted_bytes: 8 << 20,
             append_seconds: 10,
+            hook_seconds: 2,
             query_connections: 16,
         }
     }
@@ -152,6 +155,7 @@ impl Limits {
             ("document_directives", self.document_directives as u64, NUMBER),
             ("document_values", self.document_values as u64, NUMBER),
             ("append_seconds", self.append_seconds, SECONDS),
+            ("hook_seconds", self.hook_seconds, SECONDS),
             ("query_connections", self.query_connections.into(), NUMBER),
         ];
         let wrong = limits.into_iter().filter(|(_, limit, most)| !(1..=*most).contains(limit));

@@ -22,7 +22,7 @@ use super::router::Router;
 use super::{LiveOptions, Window};
 use crate::event::{Filter, Position, SyncEvent};
 use crate::log::{Commit, Log};
-use crate::store::{ReadThrough, StoreError};
+use crate::store::{ReadThrough, Store, StoreError};
 use early::EarlyCommits;
 
 /// How many events one read takes.
@@ -248,7 +248,17 @@ impl Tail {
 }
 
 async fn read_after(log: &Log, through: Position, most: usize, due: Due) -> Result<Found, StoreError> {
-    let store = log.store();
+    match find_after(log.store(), through, most, due).await {
+        // The tables were restored under this gateway.
+        Err(StoreError::Restored) => {
+            log.store().check_era().await?;
+            find_after(log.store(), through, most, Due::Tail).await
+        }
+        found => found,
+    }
+}
+
+async fn find_after(store: &Store, through: Position, most: usize, due: Due) -> Result<Found, StoreError> {
     if due == Due::Look && store.head().await? == through {
         return Ok(Found::AtEnd);
     }

@@ -26,6 +26,9 @@ pub(super) struct WaysIn {
     pub(super) intake: Intake,
     pub(super) orgs: Orgs,
     pub(super) body_bytes: usize,
+    /// How long a delivery of an event hook may take. Okta waits 3 seconds for an answer, and delivers once more only where
+    /// it gets one that says so.
+    pub(super) hook_patience: Duration,
 }
 
 /// The orgs from which something may come, and how that proves itself.

@@ -50,7 +50,8 @@ pub(crate) fn settings(database: &TestDatabase) -> Settings {
         readers: Readers::default(),
         graphql: GraphqlSettings::default(),
         // Who stops a gateway here does not want to wait for it.
-        limits: Limits { drain_seconds: 0, ..Limits::default() },
+        // Nor does one want a machine with much to do to be taken for a database that is away.
+        limits: Limits { drain_seconds: 0, hook_seconds: 60, ..Limits::default() },
         warnings: Vec::new(),
     }
 }

@@ -64,6 +64,13 @@ impl GatewayProcess {
         let directory =
             tempfile::Builder::new().prefix("sluice-process-").permissions(Permissions::from_mode(0o755)).tempdir();
         let directory = directory.unwrap();
+        // A machine with much to do is not taken for a database that is away.
+        let limits = "[limits]\nhook_seconds = 60\n";
+        let settings = if settings.contains("[limits]\n") {
+            settings.replacen("[limits]\n", limits, 1)
+        } else {
+            format!("{settings}\n{limits}")
+        };
         let org = "[[orgs]]\nname = \"acme\"\nhook_secrets = [\"env:TEST_HOOK_SECRET\"]\n";
         fs::write(directory.path().join("sluice.toml"), format!("{settings}\n{org}")).unwrap();
         Self {

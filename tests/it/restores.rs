@@ -1,10 +1,12 @@
 //! Restores, in every way in which a database is restored: whoever had seen what is gone is told so, whoever had not goes
 //! on, and no position is given twice.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{Client, StatusCode};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use sluice::event::Position;
 use sqlx::postgres::PgPoolOptions;
@@ -16,6 +18,7 @@ use crate::events::{delivery, sync_events, uuid};
 use crate::gateway::{Gateway, settings};
 use crate::postgres_server::{PostgresServer, succeed};
 use crate::process::GatewayProcess;
+use crate::traffic::Traffic;
 
 /// How many events the backup has.
 const KEPT: usize = 10;
@@ -44,14 +47,18 @@ async fn gateway_over(url: &str) -> Gateway {
     Gateway::start_over(database, settings).await
 }
 
-async fn subscribe(gateway: &Gateway, after: Position) -> EventStream {
-    EventStream::open(gateway.event_stream(QUERY, &json!({"after": after.to_string()}))).await
+async fn subscribe(address: SocketAddr, after: Position) -> EventStream {
+    let body = json!({"query": QUERY, "variables": {"after": after.to_string()}});
+    let client = Client::builder().no_proxy().build().unwrap();
+    let request = client.post(format!("http://{address}/graphql")).header("accept", "text/event-stream");
+    EventStream::open(request.json(&body)).await
 }
 
 /// Delivers until it is taken: a gateway whose database was restored a moment ago answers 503.
-async fn deliver(gateway: &Gateway, events: &[Value]) {
+async fn deliver(address: SocketAddr, events: &[Value]) {
+    let traffic = Traffic::new();
     let delivered = async {
-        while gateway.post_hook(delivery(events).to_string()).await.0 != StatusCode::OK {
+        while traffic.deliver(address, events).await.is_err() {
             sleep(Duration::from_millis(20)).await;
         }
     };
@@ -89,7 +96,7 @@ impl Story {
     }
 
     /// What comes after the backup, and somebody who sees it.
-    async fn go_on(&mut self, gateway: &Gateway) -> EventStream {
+    async fn go_on(&mut self, gateway: SocketAddr) -> EventStream {
         deliver(gateway, &self.lost).await;
         let mut stream = subscribe(gateway, Position::START).await;
         hear(&mut stream, &self.kept).await;
@@ -98,13 +105,13 @@ impl Story {
     }
 
     /// Checks what a gateway tells of the restored log; gives the positions of what is new.
-    async fn check(&self, gateway: &Gateway) -> Vec<Position> {
+    async fn check(&self, gateway: SocketAddr) -> Vec<Position> {
         let expected = Expected { kept: self.kept.clone(), new: sync_events("new", NEW) };
         deliver(gateway, &expected.new).await;
         self.check_log(gateway, &expected).await
     }
 
-    async fn check_log(&self, gateway: &Gateway, expected: &Expected) -> Vec<Position> {
+    async fn check_log(&self, gateway: SocketAddr, expected: &Expected) -> Vec<Position> {
         let Expected { kept, new } = expected;
         let mut stream = subscribe(gateway, Position::START).await;
         let kept_positions = hear(&mut stream, kept).await;
@@ -126,7 +133,7 @@ impl Story {
 }
 
 /// Has a subscriber that goes on over the restore, and checks that it is told what became of the log.
-async fn check_live(story: &Story, gateway: &Gateway, mut seen: EventStream) {
+async fn check_live(story: &Story, gateway: SocketAddr, mut seen: EventStream) {
     story.check(gateway).await;
     assert_eq!(refusal(&mut seen).await, "POSITION_LOST");
 }
@@ -137,9 +144,22 @@ async fn dump(server: &PostgresServer) {
     succeed(dump).await;
 }
 
-async fn restore_dump(from: &PostgresServer, to: &PostgresServer, database: &str, options: &[&str]) {
+/// Restores a dump over what is there. pg_restore cannot drop the constraints of partitions by themselves and says so; they
+/// go with their tables.
+async fn restore_dump_in_place(server: &PostgresServer) {
+    let mut restore = server.client("pg_restore");
+    restore.args(["-d", "sluice", "--clean", "--if-exists"]).arg(server.beside("dump"));
+    let output = restore.kill_on_drop(true).output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let errors = said.lines().filter(|line| line.contains("error: "));
+    for error in errors {
+        assert!(error.contains("cannot drop inherited constraint"), "{said}");
+    }
+}
+
+async fn restore_dump(from: &PostgresServer, to: &PostgresServer, database: &str) {
     let mut restore = to.client("pg_restore");
-    restore.args(["-d", database]).args(options).arg(from.beside("dump"));
+    restore.args(["-d", database]).arg(from.beside("dump"));
     succeed(restore).await;
 }
 
@@ -148,7 +168,7 @@ async fn begin() -> (PostgresServer, Gateway, Story) {
     let server = PostgresServer::start().await;
     let gateway = gateway_over(&server.url()).await;
     let story = Story::new();
-    deliver(&gateway, &story.kept).await;
+    deliver(gateway.address, &story.kept).await;
     (server, gateway, story)
 }
 
@@ -162,23 +182,24 @@ async fn start_anew(gateway: Gateway, url: &str) -> Gateway {
 async fn a_dump_in_another_cluster() {
     let (server, gateway, mut story) = begin().await;
     dump(&server).await;
-    drop(story.go_on(&gateway).await);
+    drop(story.go_on(gateway.address).await);
     let other = PostgresServer::start().await;
-    restore_dump(&server, &other, "sluice", &[]).await;
-    story.check(&start_anew(gateway, &other.url()).await).await;
+    restore_dump(&server, &other, "sluice").await;
+    let gateway = start_anew(gateway, &other.url()).await;
+    story.check(gateway.address).await;
 }
 
 #[tokio::test]
 async fn a_dump_in_other_databases_of_the_cluster_a_second_apart() {
     let (server, gateway, mut story) = begin().await;
     dump(&server).await;
-    drop(story.go_on(&gateway).await);
+    drop(story.go_on(gateway.address).await);
     let mut restored = Vec::new();
     for database in ["first", "second"] {
         server.execute_in("postgres", &format!("CREATE DATABASE {database}")).await;
-        restore_dump(&server, &server, database, &[]).await;
+        restore_dump(&server, &server, database).await;
         let gateway = gateway_over(&server.url_of(database)).await;
-        let positions = story.check(&gateway).await;
+        let positions = story.check(gateway.address).await;
         restored.push((gateway, positions));
         sleep(Duration::from_secs(1)).await;
     }
@@ -188,7 +209,7 @@ async fn a_dump_in_other_databases_of_the_cluster_a_second_apart() {
     for (number, (gateway, _)) in restored.iter().enumerate() {
         let foreign = restored.iter().enumerate().filter(|(other, _)| *other != number).flat_map(|(_, it)| &it.1);
         for position in foreign {
-            let code = refusal(&mut subscribe(gateway, *position).await).await;
+            let code = refusal(&mut subscribe(gateway.address, *position).await).await;
             assert_eq!(code, "POSITION_LOST", "{position}");
         }
     }
@@ -198,19 +219,20 @@ async fn a_dump_in_other_databases_of_the_cluster_a_second_apart() {
 async fn a_dump_in_its_own_database_under_a_gateway_that_runs() {
     let (server, gateway, mut story) = begin().await;
     dump(&server).await;
-    let seen = story.go_on(&gateway).await;
-    restore_dump(&server, &server, "sluice", &["--clean", "--if-exists"]).await;
-    check_live(&story, &gateway, seen).await;
+    let seen = story.go_on(gateway.address).await;
+    restore_dump_in_place(&server).await;
+    check_live(&story, gateway.address, seen).await;
 }
 
 #[tokio::test]
 async fn a_dump_in_its_own_database_while_no_gateway_runs() {
     let (server, gateway, mut story) = begin().await;
     dump(&server).await;
-    drop(story.go_on(&gateway).await);
+    drop(story.go_on(gateway.address).await);
     gateway.stop().await;
-    restore_dump(&server, &server, "sluice", &["--clean", "--if-exists"]).await;
-    story.check(&gateway_over(&server.url()).await).await;
+    restore_dump_in_place(&server).await;
+    let gateway = gateway_over(&server.url()).await;
+    story.check(gateway.address).await;
 }
 
 /// Puts a copy of a server's data, as they were, in the server's place.
@@ -233,31 +255,32 @@ fn recover_to_point_in_time(copy: &mut PostgresServer) {
 async fn a_point_in_time_under_a_gateway_that_runs() {
     let (mut server, gateway, mut story) = begin().await;
     let mut copy = server.base_backup(false).await;
-    let seen = story.go_on(&gateway).await;
+    let seen = story.go_on(gateway.address).await;
     recover_to_point_in_time(&mut copy);
     let _restored = replace(&mut server, copy).await;
-    check_live(&story, &gateway, seen).await;
+    check_live(&story, gateway.address, seen).await;
 }
 
 #[tokio::test]
 async fn a_point_in_time_while_no_gateway_runs() {
     let (mut server, gateway, mut story) = begin().await;
     let mut copy = server.base_backup(false).await;
-    drop(story.go_on(&gateway).await);
+    drop(story.go_on(gateway.address).await);
     gateway.stop().await;
     recover_to_point_in_time(&mut copy);
     let restored = replace(&mut server, copy).await;
     restored.wait_until("NOT pg_is_in_recovery()").await;
-    story.check(&gateway_over(&restored.url()).await).await;
+    let gateway = gateway_over(&restored.url()).await;
+    story.check(gateway.address).await;
 }
 
 #[tokio::test]
 async fn a_base_backup_without_recovery_under_a_gateway_that_runs() {
     let (mut server, gateway, mut story) = begin().await;
     let copy = server.base_backup(false).await;
-    let seen = story.go_on(&gateway).await;
+    let seen = story.go_on(gateway.address).await;
     let _restored = replace(&mut server, copy).await;
-    check_live(&story, &gateway, seen).await;
+    check_live(&story, gateway.address, seen).await;
 }
 
 /// Copies files with all that they are.
@@ -273,12 +296,12 @@ async fn a_snapshot_of_the_storage_under_a_gateway_that_runs() {
     server.crash().await;
     copy_files(&server.data(), &server.beside("snapshot")).await;
     server.start_again().await;
-    let seen = story.go_on(&gateway).await;
+    let seen = story.go_on(gateway.address).await;
     server.crash().await;
     std::fs::remove_dir_all(server.data()).unwrap();
     copy_files(&server.beside("snapshot"), &server.data()).await;
     server.start_again().await;
-    check_live(&story, &gateway, seen).await;
+    check_live(&story, gateway.address, seen).await;
 }
 
 /// What no program can notice is said by a command, as `docs/operations.md` tells.
@@ -286,7 +309,7 @@ async fn a_snapshot_of_the_storage_under_a_gateway_that_runs() {
 async fn a_snapshot_or_a_base_backup_without_recovery_while_no_gateway_runs() {
     let (mut server, gateway, mut story) = begin().await;
     let copy = server.base_backup(false).await;
-    drop(story.go_on(&gateway).await);
+    drop(story.go_on(gateway.address).await);
     gateway.stop().await;
     let restored = replace(&mut server, copy).await;
     let process = GatewayProcess::prepare_over(&restored.url(), "");
@@ -296,7 +319,53 @@ async fn a_snapshot_or_a_base_backup_without_recovery_while_no_gateway_runs() {
     assert!(output.status.success() && said.contains("those through 10 stand"), "{said} {}", process.output());
     let reason = restored.value("SELECT reason FROM era ORDER BY start DESC LIMIT 1").await;
     assert_eq!(reason.as_deref(), Some("restored from last night's backup"));
-    story.check(&gateway_over(&restored.url()).await).await;
+    let gateway = gateway_over(&restored.url()).await;
+    story.check(gateway.address).await;
+}
+
+/// A gateway with a private PostgreSQL that has stored what is kept, and the story.
+async fn begin_with_data_directory() -> (GatewayProcess, Story) {
+    let (gateway, story) = (GatewayProcess::start().await, Story::new());
+    deliver(gateway.address, &story.kept).await;
+    (gateway, story)
+}
+
+#[tokio::test]
+async fn a_data_directory_that_is_put_back() {
+    let (mut gateway, mut story) = begin_with_data_directory().await;
+    gateway.signal(Signal::TERM);
+    gateway.ended().await;
+    copy_files(&gateway.data_dir, &gateway.beside("backup")).await;
+    gateway.start_again().await;
+    drop(story.go_on(gateway.address).await);
+    gateway.signal(Signal::TERM);
+    gateway.ended().await;
+    std::fs::remove_dir_all(&gateway.data_dir).unwrap();
+    copy_files(&gateway.beside("backup"), &gateway.data_dir).await;
+    gateway.start_again().await;
+    story.check(gateway.address).await;
+}
+
+#[tokio::test]
+async fn a_data_directory_that_is_copied_while_its_gateway_runs_and_started_elsewhere() {
+    let (original, story) = begin_with_data_directory().await;
+    let mut copy = GatewayProcess::prepare("data", "");
+    sqlx::query("CHECKPOINT").execute(&original.pool()).await.unwrap();
+    copy_files(&original.data_dir, &copy.data_dir).await;
+    copy.start_again().await;
+    // Both go on, and neither takes the positions of the other.
+    let there = story.check(copy.address).await;
+    let more = sync_events("more", NEW);
+    deliver(original.address, &more).await;
+    let mut stream = subscribe(original.address, Position::START).await;
+    hear(&mut stream, &story.kept).await;
+    let here = hear(&mut stream, &more).await;
+    assert_eq!(here.last(), Some(&Position::new((KEPT + NEW) as u128)), "the original's era goes on");
+    for (address, foreign) in [(original.address, there), (copy.address, here)] {
+        for position in foreign {
+            assert_eq!(refusal(&mut subscribe(address, position).await).await, "POSITION_LOST", "{position}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -310,5 +379,5 @@ async fn reads_wait_while_tables_are_being_restored() {
     let (status, answer) = gateway.post_hook(delivery(&sync_events("early", 1)).to_string()).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
     server.execute("ALTER TABLE arrival ADD PRIMARY KEY (uuid, org)").await;
-    story.check(&gateway).await;
+    story.check(gateway.address).await;
 }

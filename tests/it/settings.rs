@@ -107,6 +107,7 @@ fn a_limit_has_its_bounds() {
         "window_bytes",
         "query_seconds",
         "append_seconds",
+        "hook_seconds",
         "query_connections",
         "complexity",
         "document_bytes",

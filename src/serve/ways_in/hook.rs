@@ -1,7 +1,5 @@
 //! Okta's event hooks: the challenge and the deliveries.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -13,10 +11,6 @@ use tracing::Instrument as _;
 use super::{Org, Orgs, WaysIn, answered};
 use crate::ingest::Receipt;
 use crate::serve::problem::Problem;
-
-/// How long a delivery that has come in may take. Okta waits 3 seconds for an answer, and delivers once more only where it
-/// gets one that says so.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Okta asks once, before it delivers, whether somebody is there.
 pub(in crate::serve) async fn challenge(
@@ -46,12 +40,16 @@ pub(in crate::serve) async fn deliver(
     let intake = ways_in.intake.clone();
     let name = org.clone();
     let mut taken = tokio::spawn(async move { intake.take_delivery(&name, delivery).await }.in_current_span());
-    if let Ok(taken) = timeout(PATIENCE, &mut taken).await {
+    if let Ok(taken) = timeout(ways_in.hook_patience, &mut taken).await {
         return answered(taken, "NOT_A_DELIVERY");
     }
     // Nothing more is begun for it. What waits for its commit may still be stored: it comes again, and is stored once.
     taken.abort();
-    tracing::warn!(org, seconds = PATIENCE.as_secs_f64(), "the database took too long for a delivery; answering 503");
+    tracing::warn!(
+        org,
+        seconds = ways_in.hook_patience.as_secs_f64(),
+        "the database took too long for a delivery; answering 503"
+    );
     metrics::counter!("sluice_deliveries_timed_out_total", "org" => org).increment(1);
     Err(Problem::unavailable("the database takes too long; send it again"))
 }
