@@ -1,0 +1,43 @@
+//! The protocol of appends holds, and none of its rules can be left out.
+
+use super::*;
+use crate::checked::{breaks, holds};
+
+/// Three writers; each event comes by two of them.
+fn three_writers(flaw: Option<Flaw>) -> Append {
+    Append { batches: vec![vec![vec![1, 2]], vec![vec![2, 3]], vec![vec![3], vec![1]]], breaks: 1, time_outs: 1, flaw }
+}
+
+#[test]
+fn positions_have_no_gaps_and_no_event_comes_twice() {
+    holds("append", three_writers(None), 20_000);
+    let two =
+        Append { batches: vec![vec![vec![1], vec![2]], vec![vec![2], vec![1]]], breaks: 2, time_outs: 2, flaw: None };
+    holds("append, two writers and more faults", two, 20_000);
+}
+
+#[test]
+fn a_writer_that_numbers_before_it_locks_gives_a_position_twice() {
+    breaks("append", three_writers(Some(Flaw::NumbersBeforeItLocks)), IN_ORDER);
+}
+
+#[test]
+fn a_sequence_leaves_gaps_and_readers_miss_what_is_committed_late() {
+    breaks("append", three_writers(Some(Flaw::NumbersFromSequence)), IN_ORDER);
+    breaks("append", three_writers(Some(Flaw::NumbersFromSequence)), READ_ALL);
+}
+
+#[test]
+fn a_head_that_moves_in_a_transaction_of_its_own_leaves_gaps() {
+    breaks("append", three_writers(Some(Flaw::MovesHeadApart)), IN_ORDER);
+}
+
+#[test]
+fn without_the_primary_key_an_event_comes_twice() {
+    breaks("append", three_writers(Some(Flaw::NoPrimaryKey)), ONCE);
+}
+
+#[test]
+fn an_acknowledgement_before_the_commit_tells_of_what_is_lost() {
+    breaks("append", three_writers(Some(Flaw::AcknowledgesBeforeCommit)), THERE);
+}

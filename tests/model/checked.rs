@@ -1,0 +1,70 @@
+//! Running the checker: over a protocol that must hold, and over one that must not.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::time::Instant;
+
+use stateright::{Checker as _, Expectation, HasDiscoveries, Model, Path};
+
+/// How many states are generated at most, those counted that were visited before: no more are held in memory.
+const MOST_STATES: usize = 6_000_000;
+
+/// Visits every state of a model, in which nothing that must always hold fails, and everything that should be possible
+/// happens. Fewer states than `at_least` are a model that does not move.
+pub(crate) fn holds<M>(name: &str, model: M, at_least: usize)
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + Debug + Hash + PartialEq + Send + Sync + 'static,
+    M::Action: Clone + Debug + PartialEq,
+{
+    let started = Instant::now();
+    let properties: Vec<_> = model.properties().into_iter().map(|one| (one.name, one.expectation)).collect();
+    assert!(properties.iter().any(|(_, expectation)| *expectation == Expectation::Always));
+    let all = model.checker().finish_when(HasDiscoveries::AnyFailures).target_state_count(MOST_STATES);
+    let checker = all.spawn_bfs().join();
+    let states = checker.unique_state_count();
+    assert!(checker.state_count() < MOST_STATES, "{name}: {states} states, and there are more: the model is too large");
+    let mut found = checker.discoveries();
+    for (property, expectation) in properties {
+        match (expectation, found.remove(property)) {
+            (Expectation::Sometimes, None) => panic!("{name}: in none of {states} states: {property}"),
+            (Expectation::Sometimes, Some(_)) | (_, None) => {}
+            (_, Some(path)) => panic!("{name}: it does not hold that {property}:\n{}", told(&path)),
+        }
+    }
+    eprintln!("{name}: {states} states, {} steps deep, {:.1?}", checker.max_depth(), started.elapsed());
+    assert!(states >= at_least, "{name}: only {states} states were visited, not {at_least}");
+}
+
+/// Looks for the shortest way in which a model breaks one of its properties, and gives what happens on it.
+pub(crate) fn breaks<M>(name: &str, model: M, property: &'static str) -> Vec<M::Action>
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + Debug + Hash + PartialEq + Send + Sync + 'static,
+    M::Action: Clone + Debug + PartialEq,
+{
+    let is_there = model.properties().iter().any(|one| one.name == property && one.expectation == Expectation::Always);
+    assert!(is_there, "{name}: the model has no property {property:?}");
+    let wanted = HasDiscoveries::AllOf(BTreeSet::from([property]));
+    let checker = model.checker().finish_when(wanted).target_state_count(MOST_STATES).spawn_bfs().join();
+    let states = checker.unique_state_count();
+    let Some(path) = checker.discovery(property) else {
+        panic!("{name}: in each of {states} states it holds that {property}; it must not");
+    };
+    eprintln!("{name}: after {states} states it does not hold that {property}:\n{}", told(&path));
+    path.into_actions()
+}
+
+fn told<S, A: Debug>(path: &Path<S, A>) -> String
+where
+    S: Clone + Debug,
+    A: Clone,
+{
+    let steps = path.clone().into_vec().into_iter();
+    let lines = steps.map(|(state, action)| match action {
+        Some(action) => format!("  {action:?}"),
+        None => format!("  and so: {state:?}"),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
