@@ -56,11 +56,7 @@ where
     path.into_actions()
 }
 
-fn told<S, A: Debug>(path: &Path<S, A>) -> String
-where
-    S: Clone + Debug,
-    A: Clone,
-{
+fn told<S: Clone + Debug, A: Clone + Debug>(path: &Path<S, A>) -> String {
     let steps = path.clone().into_vec().into_iter();
     let lines = steps.map(|(state, action)| match action {
         Some(action) => format!("  {action:?}"),

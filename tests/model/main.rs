@@ -10,3 +10,4 @@ mod checked;
 
 mod append;
 mod eras;
+mod hand_over;

@@ -1,0 +1,200 @@
+//! The tail reader, and what it pushes to.
+
+use super::{Action, Event, Flaw, HandOver, Hint, Position, State};
+
+/// How many ticks a gap may wait.
+const TURN: u8 = 1;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub(super) struct Tail {
+    /// Through where the window was filled.
+    pub(super) through: Position,
+    /// Commits that came out of turn.
+    early: Vec<Position>,
+    /// How long the gap before them has waited for a read.
+    gap: Option<u8>,
+    /// The same as the timer counts it.
+    timer: u8,
+    /// A read is to be started at once.
+    pub(super) must_read: bool,
+    read: Option<Read>,
+    /// The newest position of which it heard.
+    heard: Position,
+    /// What went wrong first.
+    pub(super) failure: Option<Failure>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Failure {
+    /// A gap waited for longer than its deadline.
+    Overdue,
+    /// A hint waited while time passed.
+    Unheard,
+    /// What was pushed was not next.
+    OutOfTurn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Read {
+    /// Where a gap ends; a read for another reason goes to the log's end.
+    gap_end: Option<Position>,
+    answer: Option<Position>,
+}
+
+impl Tail {
+    /// The tail reader of a gateway that has read through a position.
+    pub(super) fn at(through: Position) -> Self {
+        Self { through, heard: through, ..Self::default() }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.failure = self.failure.or(Some(failure));
+    }
+
+    /// Pushes to the window; only a flaw pushes something else than what is next.
+    fn push(&mut self, through: Position, is_next: bool) {
+        if !is_next {
+            self.fail(Failure::OutOfTurn);
+        }
+        self.through = through;
+    }
+
+    fn push_what_is_due(&mut self) {
+        let before = self.through;
+        self.early.sort_unstable();
+        while let Some(first) = self.early.first().copied().filter(|first| *first <= self.through + 1) {
+            self.early.remove(0);
+            self.through = self.through.max(first);
+        }
+        if self.early.is_empty() {
+            (self.gap, self.timer) = (None, 0);
+        } else if self.gap.is_none() || self.through > before {
+            (self.gap, self.timer) = (Some(0), 0);
+        }
+    }
+
+    pub(super) fn start_read(&mut self) {
+        let gap_end = if self.must_read { None } else { self.early.first().map(|first| first - 1) };
+        self.must_read = false;
+        self.read = Some(Read { gap_end, answer: None });
+    }
+
+    pub(super) fn answer_read(state: &mut State) {
+        let head = state.head();
+        if let Some(read) = &mut state.tail.read {
+            read.answer = Some(read.gap_end.map_or(head, |end| end.min(head)));
+        }
+    }
+
+    /// Whether a read is to be started now.
+    fn is_to_read(&self) -> bool {
+        self.read.is_none() && (self.must_read || self.gap.is_some() && self.timer >= TURN)
+    }
+
+    pub(super) fn reads_gap(&self) -> bool {
+        self.read.is_some_and(|read| read.gap_end.is_some())
+    }
+
+    pub(super) fn sees_to_what_it_heard(&self) -> bool {
+        self.heard <= self.through || self.gap.is_some() || self.must_read || self.read.is_some()
+    }
+}
+
+impl HandOver {
+    /// Whether the tail reader listens to the hint of an event now.
+    pub(super) fn hears(&self, state: &State, event: Event) -> bool {
+        let is_deaf = self.is(Flaw::DeafWhileReading) && state.tail.read.is_some()
+            || self.is(Flaw::DeafInGap) && state.tail.gap.is_some() && !event.is_own;
+        !is_deaf && !Self::is_routing(state)
+    }
+
+    /// What was pushed to the window is still to be routed to the feeds: the tail reader does nothing else meanwhile.
+    pub(super) fn is_routing(state: &State) -> bool {
+        state.tail.through > state.routed || state.feed.offered != state.routed
+    }
+
+    pub(super) fn add_steps_of_tail(&self, state: &State, actions: &mut Vec<Action>) {
+        if Self::is_routing(state) {
+            let is_offered = state.feed.offered == state.tail.through;
+            let routes_first = self.is(Flaw::RoutedBeforeOffered) && state.routed < state.tail.through;
+            actions.push(if is_offered || routes_first { Action::Route } else { Action::Offer });
+            return;
+        }
+        if !self.has_hints {
+            actions.extend((state.tail.through + 1..=state.head()).map(Action::Push));
+            return;
+        }
+        let tail = &state.tail;
+        if tail.is_to_read() {
+            actions.push(Action::StartRead);
+        } else if tail.read.is_none() && tail.through < state.head() && !self.is(Flaw::NothingPolls) {
+            actions.push(Action::Poll);
+        }
+        if let Some(read) = tail.read {
+            actions.push(if read.answer.is_some() { Action::EndRead } else { Action::AnswerRead });
+        }
+        let hears_something = state.events.iter().any(|event| event.hint == Hint::Here && self.hears(state, *event));
+        let waits =
+            tail.gap.is_some() && tail.read.is_none() || state.events.iter().any(|event| event.hint == Hint::Here);
+        // Whatever the tail reader can do now, it does before so much time passes.
+        let is_ready = hears_something || tail.is_to_read() || tail.read.is_some_and(|read| read.answer.is_some());
+        if waits && !is_ready {
+            actions.push(Action::Tick);
+        }
+    }
+
+    pub(super) fn tick(state: &mut State) {
+        let has_hint = state.events.iter().any(|event| event.hint == Hint::Here);
+        let tail = &mut state.tail;
+        if has_hint {
+            tail.fail(Failure::Unheard);
+        }
+        if let Some(gap) = tail.gap.filter(|_| tail.read.is_none()) {
+            if gap >= TURN {
+                tail.fail(Failure::Overdue);
+            }
+            (tail.gap, tail.timer) = (Some((gap + 1).min(TURN)), (tail.timer + 1).min(TURN));
+        }
+    }
+
+    pub(super) fn hear(&self, state: &mut State, position: Position) {
+        *state.hint(position) = Hint::Gone;
+        let is_own = state.events[usize::from(position) - 1].is_own;
+        let tail = &mut state.tail;
+        tail.heard = tail.heard.max(position);
+        if position <= tail.through {
+            return;
+        }
+        if self.is(Flaw::DeadlineForEachCommit) && is_own {
+            tail.timer = 0;
+        }
+        if !is_own {
+            // A read that runs may have been answered before.
+            tail.must_read = tail.read.is_none() || !self.is(Flaw::RunningReadCounts);
+        } else if position == tail.through + 1 || self.is(Flaw::NoGapRule) {
+            tail.push(position, position == tail.through + 1);
+            tail.push_what_is_due();
+        } else if tail.early.len() < self.early {
+            tail.early.push(position);
+            tail.push_what_is_due();
+        } else if !self.is(Flaw::ForgetsEarly) {
+            tail.must_read = true;
+        }
+    }
+
+    pub(super) fn end_read(&self, state: &mut State) -> Option<()> {
+        let tail = &mut state.tail;
+        let answer = tail.read.take()?.answer?;
+        if answer > tail.through || self.is(Flaw::ReadGoesBack) {
+            tail.push(answer, answer >= tail.through);
+        }
+        tail.push_what_is_due();
+        Some(())
+    }
+
+    pub(super) fn route(&self, state: &mut State) {
+        // Who is offered something finds it when it is visited.
+        state.feed.is_due |= self.wanted_in(state.routed, state.tail.through).next().is_some();
+        state.routed = state.tail.through;
+    }
+}
