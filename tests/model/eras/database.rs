@@ -68,6 +68,8 @@ pub(super) enum Restore {
     Silent,
     /// A virtual machine with its memory: not even PostgreSQL was started anew.
     Machine,
+    /// No copy at all: the database was dropped and made anew; or the copy is one of a log without any event.
+    Empty,
 }
 
 impl Contents {
@@ -112,12 +114,16 @@ impl Restore {
             // Two recoveries of one backup may choose the same time line.
             Self::PointInTime => Identity { time_line: of_copy.time_line + 1, start: number, ..of_copy },
             Self::DumpElsewhere => Identity { system: number, start: number, ..of_copy },
-            Self::DumpBeside | Self::Clean => Identity { tables: number, ..of_old },
+            Self::DumpBeside | Self::Clean | Self::Empty => Identity { tables: number, ..of_old },
             Self::PrivateCopy => Identity { directory: number, start: number, ..of_copy },
             Self::Silent => Identity { start: number, ..of_copy },
             Self::Machine => of_copy,
         };
-        Database { contents: copy.contents.clone(), identity, is_loaded: self != Self::Clean }
+        let contents = match self {
+            Self::Empty => Contents { eras: vec![Era { tag: 0, events: Vec::new() }], started_in: identity },
+            _ => copy.contents.clone(),
+        };
+        Database { contents, identity, is_loaded: self != Self::Clean }
     }
 
     /// Whether connections to the database in whose place it comes live on.

@@ -1,7 +1,7 @@
 //! What eras cannot keep apart: copies that nothing tells from the database of which they were taken. Each test shows how
 //! a position is given twice then; the last ones show what would close that.
 
-use super::database::Restore::{self, Clean, Machine, Silent};
+use super::database::Restore::{self, Clean, Empty, Machine, Silent};
 use super::flaws::{BOUNDS, appended, subscribed};
 use super::*;
 use crate::checked::{breaks, holds};
@@ -53,4 +53,15 @@ fn an_era_at_each_start_of_postgresql_closes_these() {
 fn limit_a_machine_is_put_back_with_its_memory() {
     let compared = Compared { start: true, ..USUAL };
     breaks("eras", Eras { compared, ..subscribed(&[Machine]) }, ONE_EVENT);
+}
+
+/// The first era of every log has the same tag, so that positions begin with 1. Two logs that nothing connects both give
+/// 1, and so do two copies of a log that had no event yet. A gateway that stays up begins an era in the new one.
+#[test]
+fn limit_a_log_made_anew_begins_with_the_same_positions() {
+    breaks("eras", subscribed(&[Empty]), ONE_EVENT);
+    breaks("eras", subscribed(&[Empty]), OWN_HISTORY);
+    let bounds = Bounds { forgets: 0, servers: 1, ..BOUNDS };
+    let known = Eras { bounds, ..subscribed(&[Empty]) };
+    holds("eras, made anew under a gateway that remembers", known, 1_000);
 }
