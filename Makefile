@@ -1,12 +1,12 @@
 # What one does with sluice. `make run` needs Rust, a C compiler and PostgreSQL's programs, and Node for GraphiQL;
-# `make test` needs Node, Chromium and NATS, too. What is missing they install where root may (Debian).
+# `make test` needs Node, Chromium, NATS and PgBouncer, too. What is missing they install where root may (Debian).
 
-.PHONY: run test chaos lint check build console bench schema fmt postgres nats
+.PHONY: run test chaos lint check build console bench schema fmt postgres nats pgbouncer
 
 run:        ## the gateway with a stand-in Okta org that delivers to it; Ctrl-C stops both
 	@scripts/run
 
-test: postgres nats ## every test, with PostgreSQLs of their own
+test: postgres nats pgbouncer ## every test, with PostgreSQLs of their own
 	@scripts/console
 	@scripts/npm-ci tests/npm
 	@scripts/chromium
@@ -44,3 +44,6 @@ postgres:   ## makes sure that PostgreSQL's programs are on the machine
 
 nats:       ## makes sure that a NATS server's program is on the machine
 	@scripts/nats
+
+pgbouncer:  ## makes sure that PgBouncer's program is on the machine
+	@scripts/pgbouncer

@@ -251,7 +251,9 @@ async fn open_log(store: &Store, options: &LogOptions, patience: Option<Duration
         match opened.await {
             Ok(log) => return Ok(log),
             Err(error) if error.is_unavailable() && deadline.is_none_or(|deadline| Instant::now() < deadline) => {
-                tracing::warn!(%error, next_try_seconds = pause.as_secs_f64(), "waiting for the database");
+                if !error.is_logged() {
+                    tracing::warn!(%error, next_try_seconds = pause.as_secs_f64(), "waiting for the database");
+                }
                 sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }

@@ -112,9 +112,9 @@ impl Settings {
 /// Where the log is, for commands that need nothing else.
 ///
 /// # Errors
-/// There is no place for data.
+/// There is no place for data, or the database's URL has faults.
 pub fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Result<Database, SettingsError> {
-    check::database(common, variable).ok_or_else(|| SettingsError(vec![check::NO_PLACE.to_owned()]))
+    check::database(common, variable).map_err(SettingsError)
 }
 
 /// What commands need that take in what is here already: no secrets, no address.

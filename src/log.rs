@@ -107,7 +107,9 @@ impl Log {
                 Ok(()) => Ok(Vec::new()),
                 Err(StoreError::CursorMoved) => Err(AppendError::CursorMoved),
                 Err(error) => {
-                    tracing::warn!(%error, "could not move the cursor of a System Log");
+                    if !error.is_logged() {
+                        tracing::warn!(%error, "could not move the cursor of a System Log");
+                    }
                     Err(AppendError::Unavailable)
                 }
             };

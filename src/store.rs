@@ -3,6 +3,8 @@
 mod append;
 mod arrival;
 mod catalogue;
+mod connect;
+mod connections;
 mod coverage;
 mod era_check;
 mod eras;
@@ -21,7 +23,6 @@ mod poll;
 pub mod private;
 mod probe;
 mod read;
-mod reads;
 mod rejected;
 mod row;
 mod search_vector;
@@ -32,6 +33,7 @@ mod words;
 pub use append::{Appended, Appender, DeliveryRecord, NewEvent};
 pub use arrival::ArrivalRecord;
 pub use catalogue::{ApplicationFilter, InstanceFilter};
+pub use connect::{Cause, ConnectError};
 pub use coverage::{ReadWindow, StretchCount};
 pub use eras::Era;
 pub use error::StoreError;
@@ -49,19 +51,18 @@ pub use search_vector::SearchVector;
 pub use tally::IngestTally;
 
 use std::collections::HashSet;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::migrate::MigrateError;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
-use era_check::{Furthest, Memory, check_era};
+use connect::{Connector, DatabaseUrl, Setup};
+use connections::Connections;
+use era_check::{Furthest, Memory};
 use eras::KnownEras;
 use partitions::Partitions;
-use reads::Reads;
 
 /// How to reach the database, and how long anything there may take.
 #[derive(Clone, Debug)]
@@ -91,22 +92,24 @@ impl StoreOptions {
         }
     }
 
-    /// Whether the URL can be read.
+    /// Reads the URL.
     ///
     /// # Errors
-    /// It cannot.
-    pub fn check(&self) -> Result<(), StoreError> {
-        connect_options(&self.url, self.query_timeout).map(drop)
+    /// Every fault of the URL, without any of its values.
+    pub fn check(&self) -> Result<(), Vec<String>> {
+        DatabaseUrl::parse(&self.url).map(drop)
     }
 }
 
-/// The database: a few connections that append, and others that read, so that no reader keeps a writer waiting.
+/// The database: a few connections that append, and others that read, so that no reader keeps a writer waiting. All of them
+/// lead to the one server that takes writes.
 #[derive(Clone, Debug)]
 pub struct Store {
-    writes: PgPool,
-    reads: Reads,
+    connector: Connector,
+    writes: Connections,
+    reads: Connections,
     /// For what takes its time or a connection of its own.
-    direct: Arc<PgConnectOptions>,
+    direct: Arc<Setup>,
     partitions: Partitions,
     eras: KnownEras,
     memory: Memory,
@@ -119,53 +122,20 @@ pub struct Store {
 /// takes one of them for a moment.
 const WRITE_CONNECTIONS: u32 = 5;
 
-/// How long a connection may have been idle to be used without asking whether it still lives: after the database was
-/// away for longer, nobody gets a dead one.
-const TRUSTED: Duration = Duration::from_millis(500);
-
-/// Plans for appends are made while the tables are still empty, and kept: they must suit tables that are not.
-const LOOKUPS_BY_INDEX: [(&str, &str); 3] =
-    [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
-
-/// How long to wait for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-
 impl Store {
     /// Prepares to use a database; connects when there is something to do.
     ///
     /// # Errors
     /// The URL cannot be read.
     pub fn new(options: &StoreOptions) -> Result<Self, StoreError> {
-        let pool = |connections: u32| {
-            PgPoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .max_lifetime(None)
-                .test_before_acquire(false)
-                .before_acquire(|connection, about| {
-                    Box::pin(async move {
-                        if about.idle_for > TRUSTED {
-                            connection.ping().await?;
-                        }
-                        Ok(true)
-                    })
-                })
-        };
+        let url = DatabaseUrl::parse(&options.url).map_err(|faults| StoreError::Url(faults.join("; ")))?;
+        let connector = Connector::new(url);
         let memory = Memory { directory: options.directory.as_deref().map(Arc::from), furthest: Furthest::default() };
-        let remembered = memory.clone();
         Ok(Self {
-            writes: pool(WRITE_CONNECTIONS)
-                .after_connect(move |connection, _| {
-                    let memory = remembered.clone();
-                    Box::pin(async move { check_era(connection, &memory).await })
-                })
-                .connect_lazy_with(connect_options(&options.url, options.append_timeout)?.options(LOOKUPS_BY_INDEX)),
-            reads: Reads::new(
-                connect_options(&options.url, options.query_timeout)?,
-                options.read_connections,
-                pool(1).connect_lazy_with(connect_options(&options.url, ACQUIRE_TIMEOUT)?),
-            ),
-            direct: Arc::new(connect_options(&options.url, Duration::ZERO)?),
+            writes: Connections::writing(&connector, WRITE_CONNECTIONS, options.append_timeout, memory.clone()),
+            reads: Connections::reading(&connector, options.read_connections, options.query_timeout),
+            direct: Arc::new(connector.setup(Duration::ZERO, &[])),
+            connector,
             partitions: Partitions::default(),
             eras: KnownEras::default(),
             memory,
@@ -178,19 +148,20 @@ impl Store {
     /// # Errors
     /// The database cannot be reached, or its schema is newer than this program's.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let pool = self.direct_pool();
-        MIGRATIONS.run(&pool).await.map_err(|error| match error {
+        let mut session = self.connector.connect(&self.direct).await?;
+        // As `run` does it on a connection, of which the compiler does not see that the future is `Send`.
+        let migrated = MIGRATIONS.run_direct(None, &mut session.connection, false).await;
+        migrated.map_err(|error| match error {
             MigrateError::Execute(error) => error.into(),
             other => StoreError::Migration(other.to_string()),
         })?;
-        pool.close().await;
+        session.close().await;
         Ok(())
     }
 
-    /// A connection of its own, without a limit on what it does.
-    fn direct_pool(&self) -> PgPool {
-        let connection = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
-        connection.acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(PgConnectOptions::clone(&self.direct))
+    /// Waits for work on a connection that writes, for no longer than such work may take.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        timeout(self.writes.limit(), work).await.unwrap_or(Err(StoreError::NoAnswer))
     }
 
     /// Closes every connection.
@@ -201,24 +172,3 @@ impl Store {
 }
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
-
-fn connect_options(url: &str, timeout: Duration) -> Result<PgConnectOptions, StoreError> {
-    let millis = timeout.as_millis().to_string();
-    let options = PgConnectOptions::from_str(url).map_err(|_| StoreError::Url)?;
-    Ok(options.application_name("sluice").statement_cache_capacity(256).options([
-        ("statement_timeout", millis.as_str()),
-        ("lock_timeout", &millis),
-        ("idle_in_transaction_session_timeout", &millis),
-        ("default_transaction_isolation", "read committed"),
-        ("synchronous_commit", "on"),
-        // Notices are about its own tables, as that they are there already.
-        ("client_min_messages", "warning"),
-        ("timezone", "UTC"),
-        ("work_mem", "16MB"),
-        ("jit", "off"),
-        ("tcp_keepalives_idle", "10"),
-        ("tcp_keepalives_interval", "5"),
-        ("tcp_keepalives_count", "3"),
-        ("client_connection_check_interval", "1000"),
-    ]))
-}

@@ -154,6 +154,19 @@ fn describe() {
         "sluice_private_postgres_start_failures_total",
         "Times that the private PostgreSQL could not be started again"
     );
+    metrics::describe_gauge!(
+        "sluice_database_connected",
+        "Whether the last connection to the database was made: 1 or 0"
+    );
+    metrics::describe_counter!("sluice_connection_failures_total", "Connections that no server of the database took");
+    metrics::describe_counter!(
+        "sluice_standbys_refused_total",
+        "Connections to servers that take no writes, which were not used"
+    );
+    metrics::describe_counter!(
+        "sluice_connections_busy_total",
+        "Statements for which no connection to the database became free in time"
+    );
     metrics::describe_counter!("sluice_statements_cancelled_total", "Statements that nobody waited for any more");
 }
 

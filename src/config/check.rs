@@ -29,7 +29,7 @@ const SYNC_FAMILY: [&str; 7] = [
 /// The org that there is where none is configured.
 const DEFAULT_ORG: &str = "default";
 
-pub(super) const NO_PLACE: &str = "there is no place for data: give --data-dir or DATABASE_URL, or set HOME";
+const NO_PLACE: &str = "there is no place for data: give --data-dir or DATABASE_URL, or set HOME";
 
 /// Collects faults and warnings while settings are read.
 pub(super) struct Checker<'a> {
@@ -208,15 +208,7 @@ impl Checker<'_> {
     }
 
     fn database(&mut self, common: &Common) -> Option<Database> {
-        let database = database(common, self.secrets.variable);
-        match &database {
-            None => self.faults.push(NO_PLACE.to_owned()),
-            Some(Database::Url(url)) => {
-                self.faults.extend(StoreOptions::new(url).check().err().map(|error| error.to_string()));
-            }
-            Some(Database::Private(_)) => {}
-        }
-        database
+        database(common, self.secrets.variable).map_err(|faults| self.faults.extend(faults)).ok()
     }
 }
 
@@ -238,12 +230,16 @@ pub(super) fn orgs_without_secrets(file: File, secrets: &Secrets<'_>) -> Result<
     if checker.faults.is_empty() { Ok(orgs) } else { Err(SettingsError(checker.faults)) }
 }
 
-/// Where the log is, as the command line and the environment say.
-pub(super) fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Option<Database> {
+/// Where the log is, as the command line and the environment say; or every fault of that.
+pub(super) fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Result<Database, Vec<String>> {
     if let Some(url) = common.database_url.as_ref().filter(|url| !url.is_empty()) {
-        return Some(Database::Url(url.clone()));
+        let place = |fault| format!("--database-url (DATABASE_URL): {fault}");
+        let checked = StoreOptions::new(url).check();
+        checked.map_err(|faults| faults.into_iter().map(place).collect::<Vec<_>>())?;
+        return Ok(Database::Url(url.clone()));
     }
-    common.data_dir.clone().or_else(|| default_data_directory(variable)).map(Database::Private)
+    let directory = common.data_dir.clone().or_else(|| default_data_directory(variable));
+    directory.map(Database::Private).ok_or_else(|| vec![NO_PLACE.to_owned()])
 }
 
 /// The platform's directory for data; root's home is closed to the user under which Postgres runs then.

@@ -24,9 +24,11 @@ pub(super) fn from_store(error: &StoreError) -> Error {
         );
         return coded("POSITION_LOST", message);
     }
-    tracing::error!(%error, "a query failed in the database");
+    if !error.is_logged() {
+        tracing::error!(%error, "a query failed in the database");
+    }
     match error {
-        StoreError::Unavailable(_) | StoreError::NoAnswer | StoreError::Restored | StoreError::Changing => {
+        error if error.is_unavailable() => {
             coded("UNAVAILABLE", "the database is not available or took too long; try again")
         }
         StoreError::Data(_) => bad_input("the database cannot compare a value of the request"),

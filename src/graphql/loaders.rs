@@ -31,7 +31,9 @@ where
     loop {
         match loader.load_one(key.clone()).await {
             Err(error) if error.is_unavailable() && context.data_opt::<WaitsForDatabase>().is_some() => {
-                tracing::warn!(%error, "could not complete an event for a subscriber; trying again");
+                if !error.is_logged() {
+                    tracing::warn!(%error, "could not complete an event for a subscriber; trying again");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
             found => return found.map_err(|error| from_store(&error)),

@@ -17,7 +17,9 @@ pub async fn name_events(store: Store) {
             Ok(0) => sleep(INTERVAL).await,
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(%error, "could not name events whose application has become known; trying again");
+                if !error.is_logged() {
+                    tracing::warn!(%error, "could not name events whose application has become known; trying again");
+                }
                 sleep(INTERVAL).await;
             }
         }
@@ -32,7 +34,9 @@ pub async fn add_words(store: Store) {
             Ok(0) => return,
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(%error, "could not give older events their words; trying again");
+                if !error.is_logged() {
+                    tracing::warn!(%error, "could not give older events their words; trying again");
+                }
                 sleep(INTERVAL).await;
             }
         }

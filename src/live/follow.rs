@@ -109,7 +109,9 @@ impl Follower {
         loop {
             match self.read(feed).await {
                 Err(ResumeError::Store(error)) => {
-                    tracing::warn!(%error, "could not read the log for a subscriber; trying again");
+                    if !error.is_logged() {
+                        tracing::warn!(%error, "could not read the log for a subscriber; trying again");
+                    }
                     sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(2));
                 }

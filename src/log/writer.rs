@@ -143,7 +143,9 @@ impl Writer {
             Err(error) => {
                 metrics::counter!("sluice_append_failures_total").increment(1);
                 let moved = matches!(error, StoreError::CursorMoved);
-                if !moved {
+                if error.is_logged() {
+                    tracing::debug!(%error, events = group.events.len(), "could not append");
+                } else if !moved {
                     tracing::error!(%error, events = group.events.len(), "could not append");
                 }
                 group.refuse(if moved { &AppendError::CursorMoved } else { &AppendError::Unavailable });
@@ -190,7 +192,7 @@ impl Writer {
                         tracing::warn!(%error, "could not begin a new era of positions");
                     }
                 }
-                StoreError::Unavailable(_) | StoreError::NoAnswer | StoreError::Changing => {}
+                ref error if error.is_unavailable() => {}
                 error => return Err(error),
             }
             if Instant::now() + pause > deadline {

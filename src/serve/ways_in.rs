@@ -102,7 +102,9 @@ fn answered(
         Ok(Err(HookError::TooLarge(error))) => Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", error)),
         Ok(Err(HookError::Append(error))) => Err(Problem::unavailable(error.to_string())),
         Ok(Err(HookError::Store(error))) => {
-            tracing::error!(%error, "could not keep what was rejected");
+            if !error.is_logged() {
+                tracing::error!(%error, "could not keep what was rejected");
+            }
             Err(Problem::unavailable("the database is not available; send it again"))
         }
         Err(error) => {

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use portable_atomic::AtomicU128;
 use sqlx::PgConnection;
+use tokio::time::timeout;
 
 use super::{Store, StoreError};
 use crate::event::Position;
@@ -70,8 +71,11 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn check_era(&self) -> Result<(), StoreError> {
-        let mut connection = self.writes.acquire().await?;
-        Ok(check_era(&mut connection, &self.memory).await?)
+        let mut connection = self.writes.lend().await?;
+        let checked = timeout(self.writes.limit(), check_era(&mut connection, &self.memory)).await;
+        checked.map_err(|_| StoreError::NoAnswer)??;
+        connection.give_back();
+        Ok(())
     }
 
     /// Begins an era, as after a restore that nobody can notice; gives its start.

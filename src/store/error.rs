@@ -2,6 +2,7 @@
 
 use sqlx::postgres::PgDatabaseError;
 
+use super::connect::{Cause, ConnectError};
 use super::row::RowError;
 use crate::event::Position;
 
@@ -11,6 +12,12 @@ pub enum StoreError {
     /// It cannot be reached, is overloaded or gave up in time: the same thing may work later.
     #[error("the database is not available: {0}")]
     Unavailable(sqlx::Error),
+    /// There is no connection to it.
+    #[error("{0}")]
+    Connect(ConnectError),
+    /// A connection was lost, or left since the database is at another server now: connect anew.
+    #[error("the connection to the database was lost")]
+    Moved,
     /// It has not said anything for so long that nobody waits any more.
     #[error("the database does not answer")]
     NoAnswer,
@@ -44,20 +51,42 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date: {0}")]
     Migration(String),
-    /// The database's URL cannot be read. The URL, which may hold a password, is not shown.
-    #[error("the database URL cannot be read; expected postgres://user@host:5432/database")]
-    Url,
+    /// The database's URL cannot be read. No value of the URL, which may be a password, is shown.
+    #[error("the database URL cannot be read: {0}")]
+    Url(String),
 }
 
 impl StoreError {
     /// Whether the same thing may work later.
     pub const fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::NoAnswer | Self::Restored | Self::Changing)
+        match self {
+            Self::Connect(error) => error.may_pass(),
+            Self::Unavailable(_) | Self::Moved | Self::NoAnswer | Self::Restored | Self::Changing => true,
+            _ => false,
+        }
+    }
+
+    /// True where the log has a line about the cause already: whoever handles the error need not write another.
+    pub const fn is_logged(&self) -> bool {
+        matches!(self, Self::Connect(error) if error.may_pass())
+    }
+}
+
+impl From<ConnectError> for StoreError {
+    fn from(error: ConnectError) -> Self {
+        Self::Connect(error)
     }
 }
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        let error = match error {
+            sqlx::Error::Configuration(error) => match error.downcast::<ConnectError>() {
+                Ok(error) => return Self::Connect(*error),
+                Err(error) => sqlx::Error::Configuration(error),
+            },
+            other => other,
+        };
         match &error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
@@ -70,6 +99,10 @@ impl From<sqlx::Error> for StoreError {
                 Some(Sort::Data) => Self::Data(error),
                 Some(Sort::NoPartition) => Self::NoPartition(error),
                 Some(Sort::Restored) => Self::Restored,
+                Some(Sort::OtherSession) => {
+                    let cause = Cause::TransactionPooling;
+                    Self::Connect(ConnectError::Impossible("the database".to_owned(), cause))
+                }
                 Some(Sort::Fault) | None => Self::Fault(error),
             },
             _ => Self::Fault(error),
@@ -82,6 +115,8 @@ enum Sort {
     Data,
     NoPartition,
     Restored,
+    /// What was prepared or set on the connection is not there, or somebody else's is.
+    OtherSession,
     Fault,
 }
 
@@ -93,6 +128,9 @@ fn sort(error: &PgDatabaseError) -> Sort {
     }
     if code == "SL001" {
         return Sort::Restored;
+    }
+    if matches!(code, "26000" | "42P05") {
+        return Sort::OtherSession;
     }
     match code.get(..2) {
         // Connections, transactions rolled back, resources, locks, an operator's doing, idle in transaction.

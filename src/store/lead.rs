@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection as _, PgConnection};
 use tokio::time::{sleep, timeout};
 
+use super::connect::{Connector, Session};
 use super::{Store, StoreError};
 
 /// How often to try to become the leader, and how often the leader looks whether it still is.
@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A lead: it ends with its connection, whatever becomes of the gateway.
 #[derive(Debug)]
 pub struct Lead {
-    connection: PgConnection,
+    session: Session,
+    connector: Connector,
 }
 
 impl Store {
@@ -25,17 +26,20 @@ impl Store {
     /// # Errors
     /// The database's: try again.
     pub async fn lead(&self, what: &str) -> Result<Lead, StoreError> {
-        let connect = timeout(PATIENCE, PgConnection::connect_with(&self.direct));
-        let mut connection = connect.await.map_err(|_| StoreError::NoAnswer)??;
+        let mut session = self.connector.connect(&self.direct).await?;
         // A gateway that stops without ending must not lead for ever: its connection falls idle, and ends.
-        sqlx::query("SET idle_session_timeout = '15s'").execute(&mut connection).await?;
+        let limited = sqlx::query("SET idle_session_timeout = '15s'").execute(&mut session.connection);
+        timeout(PATIENCE, limited).await.map_err(|_| StoreError::NoAnswer)??;
         loop {
             let query = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended('sluice leads ' || $1, 0))");
-            let locked = timeout(PATIENCE, query.bind(what).fetch_one(&mut connection));
+            let locked = timeout(PATIENCE, query.bind(what).fetch_one(&mut session.connection));
             if locked.await.map_err(|_| StoreError::NoAnswer)?? {
-                return Ok(Lead { connection });
+                return Ok(Lead { session, connector: self.connector.clone() });
             }
             sleep(TURN).await;
+            if session.generation != self.connector.generation() {
+                return Err(StoreError::Moved);
+            }
         }
     }
 }
@@ -45,8 +49,9 @@ impl Lead {
     pub async fn lost(&mut self) {
         loop {
             sleep(TURN).await;
-            let alive = timeout(PATIENCE, sqlx::query("SELECT 1").execute(&mut self.connection));
-            if !matches!(alive.await, Ok(Ok(_))) {
+            let alive = timeout(PATIENCE, sqlx::query("SELECT 1").execute(&mut self.session.connection));
+            let is_alive = matches!(alive.await, Ok(Ok(_)));
+            if !is_alive || self.session.generation != self.connector.generation() {
                 return;
             }
         }
@@ -55,6 +60,6 @@ impl Lead {
     /// Lets others lead, at once.
     pub async fn resign(self) {
         // Failing that, the database finds out that the connection is gone.
-        _ = timeout(PATIENCE, self.connection.close()).await;
+        self.session.close().await;
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use sqlx::Connection as _;
+
 use super::{Store, StoreError};
 use crate::event::Timestamp;
 
@@ -29,7 +31,12 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn keep_listed(&self, org: &str, listed: &[InstanceListing], at: Timestamp) -> Result<(), StoreError> {
-        let mut transaction = self.writes.begin().await?;
+        self.in_time(self.write_listed(org, listed, at)).await
+    }
+
+    async fn write_listed(&self, org: &str, listed: &[InstanceListing], at: Timestamp) -> Result<(), StoreError> {
+        let mut connection = self.writes.lend().await?;
+        let mut transaction = connection.begin().await?;
         sqlx::query(IN_APPENDS_ORDER).execute(&mut *transaction).await?;
         let names: Vec<_> = listed.iter().map(|one| one.application.as_deref()).collect();
         sqlx::query(
@@ -60,6 +67,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
+        connection.give_back();
         Ok(())
     }
 
@@ -82,7 +90,12 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn mark_deleted(&self, org: &str, instance_ids: &[String]) -> Result<(), StoreError> {
-        let mut transaction = self.writes.begin().await?;
+        self.in_time(self.write_deleted(org, instance_ids)).await
+    }
+
+    async fn write_deleted(&self, org: &str, instance_ids: &[String]) -> Result<(), StoreError> {
+        let mut connection = self.writes.lend().await?;
+        let mut transaction = connection.begin().await?;
         sqlx::query(IN_APPENDS_ORDER).execute(&mut *transaction).await?;
         sqlx::query("UPDATE application_instance SET status = 'DELETED' WHERE org = $1 AND instance_id = ANY($2)")
             .bind(org)
@@ -90,6 +103,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
+        connection.give_back();
         Ok(())
     }
 }

@@ -1,9 +1,13 @@
 //! Telling that the log has grown, and being told. A hint: what it does not tell, a poll finds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgListener;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio::time::timeout;
 
+use super::connect::Connector;
+use super::connections::ACQUIRE_TIMEOUT;
 use super::kept::KeptConnection;
 use super::{Store, StoreError};
 use crate::event::Position;
@@ -18,6 +22,10 @@ impl HeadTeller {
     /// # Errors
     /// The database's.
     pub async fn tell(&mut self, head: Position) -> Result<(), StoreError> {
+        timeout(TELL_TIMEOUT, self.notify(head)).await.unwrap_or(Err(StoreError::NoAnswer))
+    }
+
+    async fn notify(&mut self, head: Position) -> Result<(), StoreError> {
         let mut connection = self.0.take().await?;
         // A hint that is lost in a crash costs nothing, and waiting for the disk would keep appends from it.
         sqlx::query("SELECT set_config('synchronous_commit', 'off', true), pg_notify('sluice_log', $1)")
@@ -33,7 +41,13 @@ impl HeadTeller {
 #[derive(Debug)]
 pub struct HeadListener {
     listener: PgListener,
+    connector: Connector,
+    /// The generation of its connection.
+    generation: u64,
 }
+
+/// How long it may take to tell of an append.
+const TELL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the connection may be silent before it is asked whether it still lives.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -49,25 +63,45 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn listen(&self) -> Result<HeadListener, StoreError> {
-        let mut listener = PgListener::connect_with(&self.direct_pool()).await?;
-        listener.listen("sluice_log").await?;
-        Ok(HeadListener { listener })
+        let session = self.connector.connect(&self.direct).await?;
+        let (generation, options) = (session.generation, self.connector.options_of(&session));
+        session.close().await;
+        let options = options.ok_or(StoreError::Moved)?;
+        // sqlx listens on a connection of a pool's, which makes it by itself: with the options that led to the primary just
+        // now, and with the same checks.
+        let (connector, direct) = (self.connector.clone(), Arc::clone(&self.direct));
+        let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let pool = pool.acquire_timeout(ACQUIRE_TIMEOUT).after_connect(move |connection, _| {
+            let (connector, direct) = (connector.clone(), Arc::clone(&direct));
+            Box::pin(async move { connector.adopt(connection, &direct).await })
+        });
+        let listening = async {
+            let mut listener = PgListener::connect_with(&pool.connect_lazy_with(options)).await?;
+            // Whoever listens finds the primary anew: it may be at another address.
+            listener.eager_reconnect(false);
+            listener.listen("sluice_log").await?;
+            Ok::<_, StoreError>(listener)
+        };
+        let listener = timeout(ACQUIRE_TIMEOUT * 2, listening).await.map_err(|_| StoreError::NoAnswer)??;
+        Ok(HeadListener { listener, connector: self.connector.clone(), generation })
     }
 }
 
 impl HeadListener {
-    /// Waits until the log may have grown, and gives the position that an append told of; None where the connection was
-    /// lost and made again, so that anything may have been missed.
+    /// Waits until the log may have grown, and gives the position that an append told of; None where it told of none.
     ///
     /// # Errors
     /// The connection is gone: listen anew, and read on in between.
     pub async fn wait(&mut self) -> Result<Option<Position>, StoreError> {
         loop {
-            if let Ok(received) = tokio::time::timeout(SILENCE, self.listener.try_recv()).await {
-                return Ok(received?.and_then(|told| told.payload().parse().ok()));
+            if let Ok(received) = timeout(SILENCE, self.listener.try_recv()).await {
+                return Ok(received?.ok_or(StoreError::Moved)?.payload().parse().ok());
+            }
+            if self.generation != self.connector.generation() {
+                return Err(StoreError::Moved);
             }
             let alive = sqlx::query("SELECT 1").execute(&mut self.listener);
-            tokio::time::timeout(SILENCE, alive).await.map_err(|_| StoreError::NoAnswer)??;
+            timeout(ACQUIRE_TIMEOUT, alive).await.map_err(|_| StoreError::NoAnswer)??;
         }
     }
 }

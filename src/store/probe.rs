@@ -1,23 +1,24 @@
 //! Questions about the database's health, on a connection of their own, so that no amount of work keeps them waiting.
 
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, PgConnection};
 use std::sync::Arc;
+
 use tokio::sync::Mutex;
 
+use super::connect::{Connector, Session, Setup};
 use super::{Store, StoreError};
 
 /// A connection that asks how the database is. One question at a time.
 #[derive(Debug)]
 pub struct Probe {
-    options: Arc<PgConnectOptions>,
-    connection: Mutex<Option<PgConnection>>,
+    connector: Connector,
+    setup: Arc<Setup>,
+    session: Mutex<Option<Session>>,
 }
 
 impl Store {
     /// A connection of its own that asks how the database is; made when it is needed.
     pub fn probe(&self) -> Probe {
-        Probe { options: Arc::clone(&self.direct), connection: Mutex::default() }
+        Probe { connector: self.connector.clone(), setup: Arc::clone(&self.direct), session: Mutex::default() }
     }
 }
 
@@ -39,17 +40,19 @@ impl Probe {
     }
 
     async fn ask(&self, sql: &'static str) -> Result<(), StoreError> {
-        let mut kept = self.connection.lock().await;
-        // A connection that was kept may have broken meanwhile: that alone says nothing of the database.
-        if let Some(mut connection) = kept.take()
-            && sqlx::query(sql).execute(&mut connection).await.is_ok()
+        let mut kept = self.session.lock().await;
+        // A connection that was kept may have broken meanwhile, or lead to a server that the others have left: that alone
+        // says nothing of the database.
+        if let Some(mut session) = kept.take()
+            && session.generation == self.connector.generation()
+            && sqlx::query(sql).execute(&mut session.connection).await.is_ok()
         {
-            *kept = Some(connection);
+            *kept = Some(session);
             return Ok(());
         }
-        let mut connection = PgConnection::connect_with(&self.options).await?;
-        sqlx::query(sql).execute(&mut connection).await?;
-        *kept = Some(connection);
+        let mut session = self.connector.connect(&self.setup).await?;
+        sqlx::query(sql).execute(&mut session.connection).await?;
+        *kept = Some(session);
         Ok(())
     }
 }

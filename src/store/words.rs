@@ -1,5 +1,7 @@
 //! Giving events their words, where they were stored before words were kept.
 
+use sqlx::Connection as _;
+
 use super::eras::ERAS;
 use super::row::{self, Layout, StoredEvent};
 use super::{SearchVector, Store, StoreError};
@@ -14,7 +16,12 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn add_words(&self) -> Result<usize, StoreError> {
-        let mut transaction = self.writes.begin().await?;
+        self.in_time(self.add_words_to_chunk()).await
+    }
+
+    async fn add_words_to_chunk(&self) -> Result<usize, StoreError> {
+        let mut connection = self.writes.lend().await?;
+        let mut transaction = connection.begin().await?;
         let eras = self.eras.keep(sqlx::query_as(ERAS).fetch_all(&mut *transaction).await?)?;
         let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
         let sql = format!(
@@ -34,6 +41,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
+        connection.give_back();
         Ok(events.len())
     }
 }

@@ -69,7 +69,7 @@ impl PostgresPrograms {
 }
 
 /// The account under which servers run where the tests run as root, which PostgreSQL refuses.
-fn account() -> Option<(u32, u32)> {
+pub(crate) fn account() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }

@@ -77,7 +77,7 @@ fn a_fault_is_told_in_one_line_with_its_place_and_its_mend() {
         directory.check(&[("EMPTY", "")]).assert_fault(place, mend);
     }
     let garbage = Place::new("").check(&[("DATABASE_URL", "garbage")]);
-    garbage.assert_fault("the database URL cannot be read", "expected postgres://");
+    garbage.assert_fault("--database-url (DATABASE_URL): this is not a PostgreSQL URL", "expected postgres://");
     for url in ["http://sluice:hunter2@nats", "nats://sluice:hunter2@", "nats://one,,hunter2", "nats://one:hunter2"] {
         let fault = Place::new("").check(&[("SLUICE_NATS_URL", url)]);
         fault.assert_fault("--nats-url (SLUICE_NATS_URL): ", "expected nats://");

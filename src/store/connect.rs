@@ -1,0 +1,195 @@
+//! The only way in which a connection to the database is made: to the one server of the URL that takes writes.
+
+mod error;
+mod health;
+mod parameters;
+mod password_file;
+mod pooler;
+mod session;
+mod url;
+
+pub use error::{Cause, ConnectError};
+pub(super) use session::{Backend, Setup, TAKES_NO_WRITES};
+pub(super) use url::DatabaseUrl;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use health::Health;
+use session::Answerer;
+
+/// How long a connection may take as a whole, whichever servers are tried, where the URL does not say (`connect_timeout`).
+/// Two attempts must fit into the three seconds that Okta waits for an answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1250);
+
+/// How long one server may be silent before the next is tried beside it.
+const HEAD_START: Duration = Duration::from_millis(100);
+
+/// How long a connection may take to be closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Makes connections. Clones are the same one.
+#[derive(Clone)]
+pub(super) struct Connector(Arc<Inner>);
+
+struct Inner {
+    url: DatabaseUrl,
+    timeout: Duration,
+    /// The index of the server that took the last connection.
+    last: AtomicUsize,
+    /// True once it is known that a connection keeps its session.
+    keeps_sessions: AtomicBool,
+    /// Which server took the last connection; the number of changes of that is the generation of connections.
+    server: Mutex<Option<String>>,
+    generation: AtomicU64,
+    health: Health,
+}
+
+/// A connection to a server that takes writes, with all its settings.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) connection: PgConnection,
+    pub(super) backend: Backend,
+    /// Grows when the database is found at another server: what is older is not used any more.
+    pub(super) generation: u64,
+    /// The index of the server.
+    host: usize,
+}
+
+impl Session {
+    /// Closes the connection in good manners, where the server lets it.
+    pub(super) async fn close(self) {
+        _ = timeout(CLOSE_TIMEOUT, self.connection.close()).await;
+    }
+}
+
+impl Connector {
+    pub(super) fn new(url: DatabaseUrl) -> Self {
+        Self(Arc::new(Inner {
+            timeout: url.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            url,
+            last: AtomicUsize::new(0),
+            keeps_sessions: AtomicBool::new(false),
+            server: Mutex::default(),
+            generation: AtomicU64::new(0),
+            health: Health::default(),
+        }))
+    }
+
+    /// What connections are made to: the URL's own settings, and those that are given.
+    pub(super) fn setup(&self, timeout: Duration, more: &[(&str, &str)]) -> Setup {
+        Setup::new(&self.0.url.settings, timeout, more)
+    }
+
+    /// The generation of new connections.
+    pub(super) fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
+    /// Connects to the server that takes writes. The one that took the last connection is tried first; each next one is
+    /// tried when the one before has failed, or beside it when that is silent.
+    pub(super) async fn connect(&self, setup: &Setup) -> Result<Session, ConnectError> {
+        let connected = self.race(setup).await;
+        match &connected {
+            Ok(_) => self.0.health.connected(),
+            Err(error) => self.0.health.failed(error),
+        }
+        connected
+    }
+
+    /// Notes that nobody gave back one of so many connections in time.
+    pub(super) fn busy(&self, connections: usize) -> ConnectError {
+        let error = ConnectError::Busy(connections);
+        self.0.health.busy(&error);
+        error
+    }
+
+    /// The options that led to a session, for connections that sqlx makes by itself.
+    pub(super) fn options_of(&self, session: &Session) -> Option<PgConnectOptions> {
+        self.0.url.hosts.get(session.host).map(|host| host.options.clone())
+    }
+
+    /// Prepares a connection that sqlx has made by itself.
+    pub(super) async fn adopt(&self, connection: &mut PgConnection, setup: &Setup) -> sqlx::Result<()> {
+        let refused = |cause| ConnectError::Unreachable(vec![("the server".to_owned(), cause)]);
+        setup.apply(connection).await?.map_err(refused)?;
+        Ok(())
+    }
+
+    async fn race(&self, setup: &Setup) -> Result<Session, ConnectError> {
+        let (hosts, first) = (self.0.url.hosts.len(), self.0.last.load(Ordering::Relaxed));
+        let mut order = (0..hosts).map(|step| (first + step) % hosts).peekable();
+        let mut causes = vec![Cause::Silent(self.0.timeout); hosts];
+        let mut running = FuturesUnordered::new();
+        let deadline = Instant::now() + self.0.timeout;
+        let mut next = Instant::now();
+        loop {
+            tokio::select! {
+                Some((host, tried)) = running.next(), if !running.is_empty() => match tried {
+                    Ok(session) => return Ok(self.arrive(session)),
+                    Err(cause) => {
+                        if let Some(place) = causes.get_mut(host) {
+                            *place = cause;
+                        }
+                        next = Instant::now();
+                    }
+                },
+                () = sleep_until(next), if order.peek().is_some() => {
+                    running.extend(order.next().map(|host| async move { (host, self.try_host(host, setup).await) }));
+                    next = Instant::now() + HEAD_START;
+                }
+                () = sleep_until(deadline), if !running.is_empty() => break,
+                else => break,
+            }
+        }
+        let names = self.0.url.hosts.iter().map(|host| host.name.clone());
+        Err(names.zip(causes).collect::<Vec<_>>().into())
+    }
+
+    async fn try_host(&self, host: usize, setup: &Setup) -> Result<(usize, PgConnection, Answerer), Cause> {
+        let Some(target) = self.0.url.hosts.get(host) else { return Err(Cause::Other("no such host".to_owned())) };
+        let attempt = async {
+            let mut connection = PgConnection::connect_with(&target.options).await?;
+            if !self.0.keeps_sessions.load(Ordering::Relaxed) {
+                if pooler::shares_sessions(&mut connection, &target.options).await? {
+                    return Ok(Err(Cause::TransactionPooling));
+                }
+                self.0.keeps_sessions.store(true, Ordering::Relaxed);
+            }
+            Ok(setup.apply(&mut connection).await?.map(|answerer| (host, connection, answerer)))
+        };
+        attempt.await.unwrap_or_else(|error| Err(Cause::of(&error, &self.0.url.confidential)))
+    }
+
+    /// Takes a connection in, and notes whether its server is another than that of the connections before.
+    fn arrive(&self, (host, connection, answerer): (usize, PgConnection, Answerer)) -> Session {
+        let Answerer { backend, server } = answerer;
+        self.0.last.store(host, Ordering::Relaxed);
+        let mut known = self.0.server.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref() != Some(&server) {
+            if known.is_some() {
+                self.0.generation.fetch_add(1, Ordering::AcqRel);
+                let name = self.0.url.hosts.get(host).map(|host| host.name.as_str());
+                tracing::info!(server = name, "the database is at another server, or was started again");
+            }
+            *known = Some(server);
+        }
+        Session { connection, backend, generation: self.generation(), host }
+    }
+}
+
+impl fmt::Debug for Connector {
+    /// Without the URL's options, which hold a password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts: Vec<_> = self.0.url.hosts.iter().map(|host| &host.name).collect();
+        formatter.debug_struct("Connector").field("hosts", &hosts).field("timeout", &self.0.timeout).finish()
+    }
+}

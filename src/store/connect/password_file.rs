@@ -1,0 +1,61 @@
+//! Passwords in libpq's password file (`PGPASSFILE`, else `~/.pgpass`). sqlx would read it, too, but logs lines of it that
+//! it cannot read, and whole lines hold passwords.
+
+use std::env;
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+/// The password for a server, a database and a user; None where there is no file, or no line for them in it.
+pub(super) fn find(path: Option<&str>, host: &str, port: u16, database: &str, user: &str) -> Option<String> {
+    let path = path
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("PGPASSFILE").map(PathBuf::from))
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".pgpass")))?;
+    let about = File::open(&path).ok()?.metadata().ok()?;
+    if about.permissions().mode() & 0o077 != 0 {
+        tracing::warn!(path = %path.display(), "others may read this password file, so it is not used: chmod 0600");
+        return None;
+    }
+    // libpq has the name of this machine for its sockets.
+    let host = if host.starts_with('/') { "localhost" } else { host };
+    in_file(&fs::read_to_string(&path).ok()?, [host, &port.to_string(), database, user])
+}
+
+/// The password in the first line of which the other fields are these, or `*`.
+fn in_file(text: &str, wanted: [&str; 4]) -> Option<String> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(fields).find_map(|mut fields| {
+        let matches = fields.iter().zip(wanted).all(|(field, wanted)| field == "*" || field == wanted);
+        (fields.len() == 5 && matches).then(|| fields.pop()).flatten()
+    })
+}
+
+/// The fields of a line, which colons part; a backslash keeps what follows it.
+fn fields(line: &str) -> Vec<String> {
+    let mut fields = vec![String::new()];
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, fields.last_mut()) {
+            (':', _) => fields.push(String::new()),
+            ('\\', Some(field)) => field.extend(letters.next()),
+            (letter, Some(field)) => field.push(letter),
+            (_, None) => {}
+        }
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_that_fits_has_the_password() {
+        let file = "# a comment\nbroken:line\ndb:5432:*:sluice:one\\:two\\\\\n*:*:log:*:any\ndb:5432:*:sluice:later\n";
+        let password = |wanted| in_file(file, wanted);
+        assert_eq!(password(["db", "5432", "log", "sluice"]).as_deref(), Some("one:two\\"));
+        assert_eq!(password(["db", "5432", "log", "other"]).as_deref(), Some("any"));
+        assert_eq!(password(["db", "5433", "else", "sluice"]), None);
+    }
+}
