@@ -313,6 +313,7 @@ fn the_documents_say_what_is_there() -> io::Result<()> {
         "docs/import.md",
         "docs/workflows.md",
         "docs/scale-out.md",
+        "docs/database.md",
     ];
     for path in documents {
         let document = File::read(path)?;
