@@ -197,6 +197,32 @@ async fn a_server_that_takes_no_writes_is_refused_and_named_with_its_cause() {
 }
 
 #[tokio::test]
+async fn a_role_that_owns_its_database_suffices_and_others_are_told_what_they_lack() {
+    let server = PostgresServer::start().await;
+    server.execute("CREATE ROLE owner LOGIN").await;
+    server.execute("CREATE ROLE stranger LOGIN").await;
+    server.execute("CREATE DATABASE owned OWNER owner").await;
+    server.execute("REVOKE CONNECT ON DATABASE owned FROM PUBLIC").await;
+    let migrated = async |user: &str, database: &str| {
+        let url = format!("postgres://{user}@{}/{database}", server.address);
+        let store = Store::new(&StoreOptions::new(url)).unwrap();
+        let migrated = store.migrate().await.map_err(|error| error.to_string());
+        store.close().await;
+        migrated
+    };
+    assert_eq!(migrated("owner", "owned").await, Ok(()));
+    for (user, database, cause) in [
+        ("stranger", "owned", "the user lacks a privilege: GRANT CONNECT on the database"),
+        ("owner", "none", "has no such database: create it, or mend its name in the URL"),
+        ("nobody", "owned", "refuses the login (SQLSTATE 28000): mend user and password of the URL, or pg_hba.conf"),
+    ] {
+        let said = migrated(user, database).await.unwrap_err();
+        let expected = format!("the database cannot be reached: {}: {cause}", server.address);
+        assert!(said.starts_with(&expected), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_database_whose_processes_stand_still_is_given_up_in_time() {
     let server = PostgresServer::start().await;
     let store = Store::new(&StoreOptions::new(server.url())).unwrap();
