@@ -9,16 +9,20 @@ const DISAGREEMENTS: &str = "
     WHERE a.uuid IS DISTINCT FROM e.uuid OR a.org IS DISTINCT FROM e.org OR a.published IS DISTINCT FROM e.published
         OR a.published IS DISTINCT FROM r.published OR a.uuid::text IS DISTINCT FROM r.raw::json ->> 'uuid'";
 
-/// Checks that positions are 1 to the head without a gap, that every event stands there once, and that all tables
-/// agree. Gives the uuids in the order of the log.
+/// Checks that positions go without a gap from each era's start to its end, that every event stands there once, and that
+/// all tables agree. Gives the uuids in the order of the log.
 pub(crate) async fn check_log(pool: &PgPool) -> Vec<String> {
     let number = async |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await.unwrap();
     let rows: Vec<(i64, String)> =
         sqlx::query_as("SELECT position, uuid::text FROM arrival ORDER BY position").fetch_all(pool).await.unwrap();
     let (positions, uuids): (Vec<i64>, Vec<String>) = rows.into_iter().unzip();
     let head = number("SELECT position FROM log_head").await;
-    assert!(positions.iter().copied().eq(1..=head), "positions are not 1 to {head} without a gap");
-    assert_eq!(number("SELECT count(DISTINCT uuid) FROM arrival").await, head);
+    let ends = "SELECT start, coalesce(lead(previous_end) OVER (ORDER BY start), $1) FROM era ORDER BY start";
+    let eras: Vec<(i64, i64)> = sqlx::query_as(ends).bind(head).fetch_all(pool).await.unwrap();
+    let expected = eras.iter().flat_map(|(start, end)| start + 1..=*end);
+    assert!(positions.iter().copied().eq(expected), "positions are not without a gap in {eras:?}");
+    let events = number("SELECT count(DISTINCT uuid) FROM arrival").await;
+    assert_eq!(usize::try_from(events), Ok(positions.len()));
     assert_eq!(number(DISAGREEMENTS).await, 0);
     let in_instances = number("SELECT count(*) FROM sync_event WHERE instance_id <> ''").await;
     assert_eq!(number("SELECT coalesce(sum(event_count), 0)::bigint FROM application_instance").await, in_instances);

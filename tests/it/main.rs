@@ -21,8 +21,10 @@ mod traffic;
 
 mod access;
 mod append;
+mod away;
 mod backpressure;
 mod bad_queries;
+mod broken_rows;
 mod card;
 mod catalogue;
 mod chaos;
@@ -36,6 +38,7 @@ mod drain;
 mod error_codes;
 mod evolution;
 mod failed_starts;
+mod failover;
 mod filters;
 mod graphiql;
 mod graphql_executor;

@@ -23,7 +23,7 @@ const TOKEN: &str = "the reader's token";
 const INSTANCE: &str = "listed";
 
 /// Runs a check, which must end well.
-async fn run(script: &str, arguments: &[&str]) {
+pub(crate) async fn run(script: &str, arguments: &[&str]) {
     let (is_well, said) = try_run(script, arguments).await;
     assert!(is_well, "{script}:\n{said}");
 }

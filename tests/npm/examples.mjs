@@ -9,10 +9,9 @@ import { build } from "esbuild";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 const root = join(here, "../..");
-const generated = join(here, "generated");
 
-/** Runs one of the tools; what it says is told where it fails. */
-function run(tool, ...words) {
+/** Runs one of the tools in a directory; what it says is told where it fails. */
+function run(generated, tool, ...words) {
   try {
     execFileSync(join(here, "node_modules/.bin", tool), words, { cwd: generated, encoding: "utf8", stdio: "pipe" });
   } catch (error) {
@@ -41,17 +40,21 @@ const relay = {
   },
 };
 
-/** Compiles all examples, and gives the modules by name. */
-export async function compile() {
+/** Compiles all examples in a directory that nobody else uses at the time, and gives the modules by name. */
+export async function compile(directory = "generated") {
+  const generated = join(here, directory);
   rmSync(generated, { recursive: true, force: true });
   mkdirSync(join(generated, "__generated__"), { recursive: true });
   copyFileSync(join(root, "schema.graphql"), join(generated, "schema.graphql"));
   for (const { name, text } of blocks(readFileSync(join(root, "docs/clients.md"), "utf8"))) {
     writeFileSync(join(generated, name), text);
   }
-  run("graphql-codegen", "--config", "codegen.ts");
-  run("relay-compiler", "relay.config.json");
-  run("tsc", "--project", "../tsconfig.json");
+  writeFileSync(join(generated, "tsconfig.json"), JSON.stringify({
+    extends: "../tsconfig.json", include: ["."], exclude: ["built"],
+  }));
+  run(generated, "graphql-codegen", "--config", "codegen.ts");
+  run(generated, "relay-compiler", "relay.config.json");
+  run(generated, "tsc", "--project", "tsconfig.json");
   const names = ["apollo", "urql", "Feed"];
   await build({
     absWorkingDir: generated,
