@@ -29,7 +29,7 @@ build:      ## target/release/sluice and target/release/okta-sim; with GraphiQL 
 console:    ## GraphiQL, for the next build
 	@scripts/console
 
-bench:      ## make bench BENCH=ingest ARGS="--runs 5"
+bench:      ## make bench BENCH=ingest ARGS="--runs 5"; with ARGS="--against PROGRAM", beside another build
 	@scripts/bench $(BENCH) $(ARGS)
 
 schema:     ## writes the graph to schema.graphql, after a change of it

@@ -1,4 +1,4 @@
-//! The gateway under measurement: the release program as a child, with a private Postgres.
+//! The gateway under measurement: the release program as a child, with a private Postgres or a database that is given.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -30,23 +30,17 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts the program `sluice` with its data in a directory, and waits until it is ready.
     pub(crate) async fn start(sluice: &Path, directory: &Path) -> Result<Self> {
-        let sluice = sluice
-            .canonicalize()
-            .with_context(|| format!("{}: build it first (cargo build --release)", sluice.display()))?;
+        Self::start_with(sluice, directory, &[]).await
+    }
+
+    /// The same with more variables in its environment, such as `DATABASE_URL`.
+    pub(crate) async fn start_with(sluice: &Path, directory: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         let log = directory.join("gateway.log");
         let output = File::create(&log).with_context(|| log.display().to_string())?;
         let address = free_address()?;
-        let mut command = Command::new(sluice);
+        let mut command = program(sluice, directory)?;
         command.arg("serve").arg("--data-dir").arg(directory.join("gateway")).args(["--listen", &address.to_string()]);
-        // Neither the caller's settings nor a sluice.toml nearby: they would measure something else.
-        command.env_clear().current_dir(directory).env("SLUICE_HOOK_SECRET", HOOK_SECRET);
-        for kept in ["PATH", "HOME", "PG_BIN_DIR"] {
-            if let Some(value) = std::env::var_os(kept) {
-                command.env(kept, value);
-            }
-        }
-        // A group of its own: Ctrl-C is for the bench, which then stops the gateway in order.
-        command.process_group(0).kill_on_drop(true);
+        command.env("SLUICE_HOOK_SECRET", HOOK_SECRET).envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().context("could not start the gateway")?;
         let mut gateway = Self { child, address, log };
@@ -65,7 +59,7 @@ impl Gateway {
     }
 
     /// Its metrics, in Prometheus's text form.
-    pub(crate) async fn metrics(&self) -> Result<String> {
+    async fn metrics(&self) -> Result<String> {
         let mut connection = Connection::open(self.address).await?;
         let request = format!("GET /metrics HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
         let status = connection.exchange(request.as_bytes()).await?;
@@ -83,6 +77,17 @@ impl Gateway {
             bail!("the gateway stopped with {status}:\n{}", self.last_words());
         }
         Ok(())
+    }
+
+    /// The value of one of its metrics, all labels together; None where it has none of that name.
+    pub(crate) async fn metric(&self, name: &str) -> Result<Option<f64>> {
+        let metrics = self.metrics().await?;
+        let values = metrics.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            if rest.starts_with([' ', '{']) { rest.rsplit_once(' ')?.1.parse::<f64>().ok() } else { None }
+        });
+        let values: Vec<f64> = values.collect();
+        Ok((!values.is_empty()).then(|| values.iter().sum()))
     }
 
     async fn wait_until_ready(&mut self) -> Result<()> {
@@ -111,6 +116,23 @@ impl Gateway {
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
+}
+
+/// The command that runs the program `sluice` in a directory, with nothing of the caller's environment but where
+/// programs are: the caller's settings, or a `sluice.toml` nearby, would measure something else.
+pub(crate) fn program(sluice: &Path, directory: &Path) -> Result<Command> {
+    let path = sluice.canonicalize();
+    let path = path.with_context(|| format!("{}: build it first (cargo build --release)", sluice.display()))?;
+    let mut command = Command::new(path);
+    command.env_clear().current_dir(directory);
+    for kept in ["PATH", "HOME", "PG_BIN_DIR"] {
+        if let Some(value) = std::env::var_os(kept) {
+            command.env(kept, value);
+        }
+    }
+    // A group of its own: Ctrl-C is for the bench, which then stops the program in order.
+    command.process_group(0).kill_on_drop(true);
+    Ok(command)
 }
 
 /// An address that nobody listens on.

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use sluice::store::private::{DataDirLock, PrivatePostgres};
-use tokio::process::Command;
 use tokio::time::sleep;
 
+use crate::comparison::{Against, Build, Pair};
+use crate::gateway;
 use crate::ingest::batched::{self, Extent};
 use crate::load::Identities;
 use crate::postgres::Cluster;
@@ -36,6 +37,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = FULL_EVENTS, value_parser = at_least_a_batch)]
     events: usize,
     #[command(flatten)]
+    against: Against,
+    #[command(flatten)]
     setup: Setup,
 }
 
@@ -55,6 +58,12 @@ impl Options {
 struct Round {
     /// Events a second of the better batched limit.
     limit: f64,
+    imports: Imports,
+}
+
+/// What it took to import the file, and to import it once more.
+#[derive(Clone, Copy, Debug)]
+struct Imports {
     first: Import,
     second: Import,
 }
@@ -72,6 +81,13 @@ struct Import {
 
 /// Runs the benchmark and prints what it gave.
 pub(crate) async fn run(options: &Options) -> Result<()> {
+    tokio::select! {
+        done = measure_all(options) => done,
+        signal = tokio::signal::ctrl_c() => signal.map_err(Into::into).and_then(|()| bail!("interrupted")),
+    }
+}
+
+async fn measure_all(options: &Options) -> Result<()> {
     let events = rows::events(rows::POOL)?;
     let scratch = options.setup.directory()?;
     let history = scratch.path().join("history.ndjson");
@@ -80,10 +96,15 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let data_dir = scratch.path().join("data");
     let postgres = PrivatePostgres::start(DataDirLock::take(&data_dir)?, true)?;
     let mut bench = Bench { options, events: &events, cluster: Cluster::of(&data_dir).await?, history: &history };
+    if let Some(other) = &options.against.against {
+        let imports = bench.compare(other).await?;
+        drop(postgres);
+        return table::print_comparison(options, &imports, size);
+    }
     let mut rounds = Vec::with_capacity(options.runs);
     for run in 1..=options.runs {
         let round = bench.round().await?;
-        let Round { limit, first, second } = round;
+        let Round { limit, imports: Imports { first, second } } = round;
         progress(&format!(
             "run {run} of {}: limit {limit:.0} events/s, import {:.0}, again {:.0}",
             options.runs, first.rate, second.rate
@@ -115,23 +136,42 @@ impl Bench<'_> {
             drop(reference);
             self.cluster.drop_database("reference").await?;
         }
+        Ok(Round { limit, imports: self.imports(&self.options.setup.sluice).await? })
+    }
+
+    /// Imports the file by two builds in every round, each into a database that it makes for itself.
+    async fn compare(&mut self, other: &Path) -> Result<Pair<Vec<Imports>>> {
+        let mut imports = Pair { this: Vec::new(), other: Vec::new() };
+        for run in 1..=self.options.runs {
+            for build in Build::order(run) {
+                let program = if build == Build::This { &self.options.setup.sluice } else { other };
+                let Imports { first, second } = self.imports(program).await.with_context(|| build.to_string())?;
+                progress(&format!(
+                    "run {run} of {}: {build}: import {:.0} events/s, again {:.0}",
+                    self.options.runs, first.rate, second.rate
+                ));
+                imports.of(build).push(Imports { first, second });
+            }
+        }
+        Ok(imports)
+    }
+
+    /// Imports the file into a new database by a program, and once more.
+    async fn imports(&mut self, program: &Path) -> Result<Imports> {
         self.cluster.create_database("history").await?;
         self.cluster.checkpoint().await?;
-        let first = self.import("stored").await?;
+        let first = self.import(program, "stored").await?;
         self.cluster.checkpoint().await?;
-        let second = self.import("duplicate").await?;
+        let second = self.import(program, "duplicate").await?;
         self.cluster.drop_database("history").await?;
-        Ok(Round { limit, first, second })
+        Ok(Imports { first, second })
     }
 
     /// Imports the file. Every event of it must be `told` as this.
-    async fn import(&self, told: &str) -> Result<Import> {
-        let sluice = self.options.setup.sluice.canonicalize();
-        let sluice = sluice.with_context(|| format!("{}: build it first", self.options.setup.sluice.display()))?;
+    async fn import(&self, program: &Path, told: &str) -> Result<Import> {
         let directory = self.history.parent().context("the file is nowhere")?;
-        let mut command = Command::new(sluice);
-        command.arg("import").arg(self.history).env_clear().current_dir(directory);
-        command.env("DATABASE_URL", self.cluster.url_of("history")?).kill_on_drop(true);
+        let mut command = gateway::program(program, directory)?;
+        command.arg("import").arg(self.history).env("DATABASE_URL", self.cluster.url_of("history")?);
         let started = Instant::now();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let process = child.id().context("the import has no process")?;

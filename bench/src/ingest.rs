@@ -1,5 +1,6 @@
 //! `bench ingest`: durable events a second through the hook endpoint, beside what Postgres does alone.
 
+mod against;
 pub(crate) mod batched;
 mod case;
 mod results;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use sluice::event::ReceivedEvent;
 
+use crate::comparison::Against;
 use crate::gateway::Gateway;
 use crate::load::{Answered, Identities, Load};
 use crate::postgres::{Cluster, Reference};
@@ -42,6 +44,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "CASE", value_delimiter = ',')]
     only: Vec<Case>,
     #[command(flatten)]
+    against: Against,
+    #[command(flatten)]
     setup: Setup,
 }
 
@@ -55,6 +59,9 @@ impl Options {
 pub(crate) async fn run(options: &Options) -> Result<()> {
     let events = rows::events(rows::POOL)?;
     let scratch = options.setup.directory()?;
+    if let Some(other) = &options.against.against {
+        return against::run(options, other, scratch.path(), &events).await;
+    }
     progress("starting the gateway");
     let gateway = Gateway::start(&options.setup.sluice, scratch.path()).await?;
     let measured = tokio::select! {
@@ -73,20 +80,11 @@ async fn measure(
     scratch: &Path,
     events: &[ReceivedEvent],
 ) -> Result<(Results, usize)> {
-    let mut cluster = Cluster::of(&scratch.join("gateway")).await?;
-    let mut reference = cluster.create_reference(&rows::months(events)).await?;
+    let mut gateway = Target::of(options, address, scratch, events).await?;
+    let mut reference = gateway.cluster.create_reference(&rows::months(events)).await?;
     let single_row = SingleRow::prepare(&mut reference, rows::typical(events)?, scratch).await?;
-    let mut bench = Bench {
-        address,
-        cluster,
-        reference,
-        single_row,
-        events,
-        identities: Rc::new(Identities::starting_now()),
-        duration: Duration::from_secs(options.seconds),
-        acknowledged: 0,
-    };
-    bench.warm_up().await?;
+    gateway.warm_up().await?;
+    let mut bench = Bench { gateway, reference, single_row };
     let mut results = Results::default();
     for run in 1..=options.runs {
         for case in Case::selected(&options.only) {
@@ -95,15 +93,13 @@ async fn measure(
             results.add(case, measurement);
         }
     }
-    Ok((results, bench.acknowledged))
+    Ok((results, bench.gateway.acknowledged))
 }
 
-/// All that a measurement needs.
-struct Bench<'a> {
+/// A gateway that deliveries are sent to, and its database.
+struct Target<'a> {
     address: SocketAddr,
     cluster: Cluster,
-    reference: Reference,
-    single_row: SingleRow,
     events: &'a [ReceivedEvent],
     identities: Rc<Identities>,
     duration: Duration,
@@ -111,12 +107,30 @@ struct Bench<'a> {
     acknowledged: usize,
 }
 
-impl Bench<'_> {
+impl<'a> Target<'a> {
+    /// The gateway at an address, which has its data in a directory.
+    async fn of(options: &Options, address: SocketAddr, directory: &Path, events: &'a [ReceivedEvent]) -> Result<Self> {
+        Ok(Self {
+            address,
+            cluster: Cluster::of(&directory.join("gateway")).await?,
+            events,
+            identities: Rc::new(Identities::starting_now()),
+            duration: Duration::from_secs(options.seconds),
+            acknowledged: 0,
+        })
+    }
+
     /// Has the gateway open its connections, make its partitions and plan its statements.
     async fn warm_up(&mut self) -> Result<()> {
         let load = Load { events: 10, connections: 16, duration: Duration::from_secs(1) };
         self.send(&load).await?;
         Ok(())
+    }
+
+    /// Sends deliveries for a while.
+    async fn measure(&mut self, events: usize, connections: usize) -> Result<Measurement> {
+        let load = Load { events, connections, duration: self.duration };
+        Ok(Measurement::of_load(&self.send(&load).await?))
     }
 
     /// Sends deliveries to the gateway, whose log is empty then, and holds it to its word: what it has acknowledged is
@@ -134,24 +148,29 @@ impl Bench<'_> {
         self.acknowledged += answered.events;
         Ok(answered)
     }
+}
 
+/// All that a measurement needs.
+struct Bench<'a> {
+    gateway: Target<'a>,
+    reference: Reference,
+    single_row: SingleRow,
+}
+
+impl Bench<'_> {
     async fn measure(&mut self, case: Case) -> Result<Measurement> {
         match case {
-            Case::Gateway { events, connections } => {
-                let load = Load { events, connections, duration: self.duration };
-                Ok(Measurement::of_load(&self.send(&load).await?))
-            }
+            Case::Gateway { events, connections } => self.gateway.measure(events, connections).await,
             Case::Batched { rows } => {
                 self.empty_reference().await?;
-                let Self { reference, identities, .. } = self;
+                let Self { reference, gateway: Target { identities, events, duration, .. }, .. } = self;
                 let inserted =
-                    batched::insert(reference, self.events, identities, rows, batched::Extent::Time(self.duration))
-                        .await?;
+                    batched::insert(reference, events, identities, rows, batched::Extent::Time(*duration)).await?;
                 self.check_reference(inserted).await
             }
             Case::SingleRow { clients } => {
                 self.empty_reference().await?;
-                let inserted = self.single_row.insert(clients, self.duration).await?;
+                let inserted = self.single_row.insert(clients, self.gateway.duration).await?;
                 self.check_reference(inserted).await
             }
         }
@@ -159,7 +178,7 @@ impl Bench<'_> {
 
     async fn empty_reference(&mut self) -> Result<()> {
         self.reference.empty().await?;
-        self.cluster.checkpoint().await
+        self.gateway.cluster.checkpoint().await
     }
 
     /// Holds a reference to its word: as many rows are there as it says.

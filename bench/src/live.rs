@@ -1,11 +1,12 @@
 //! `bench live`: what it takes to push an event to many subscribers, beside a raw broadcast and what a team would write
 //! by hand in Node.
 
+mod against;
 mod crowd;
 mod follower;
 mod peer;
 pub(crate) mod raw;
-mod socket;
+mod results;
 mod stopped;
 mod storm;
 mod stream;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::comparison::Against;
 use crate::gateway::Gateway;
 use crate::load::{Identities, Load, Pace};
 use crate::postgres::Cluster;
@@ -28,7 +30,7 @@ use crate::rows;
 use crate::setup::Setup;
 use crowd::{Crowd, Heard};
 use peer::Peer;
-use table::{Measurement, Results};
+use results::{Measurement, Results};
 
 /// The size of a run whose numbers count.
 const FULL_RUNS: usize = 5;
@@ -74,6 +76,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = IDLE)]
     idle: usize,
     #[command(flatten)]
+    against: Against,
+    #[command(flatten)]
     setup: Setup,
     /// Seconds for which a tenth of the subscribers stops to read; 0 leaves it out.
     #[arg(long, value_name = "N", default_value_t = STOPPED_SECONDS)]
@@ -113,18 +117,14 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
 async fn measure_all(options: &Options) -> Result<()> {
     let events = rows::events(rows::POOL)?;
     let scratch = options.setup.directory()?;
-    // Servers on one processor, clients on another: children inherit what is set when they start.
-    peer::run_on(0)?;
+    if let Some(other) = &options.against.against {
+        return against::run(options, other, scratch.path(), &events).await;
+    }
     progress("starting the gateway");
-    let directory = scratch.path().join("gateway");
-    let gateway = Gateway::start(&options.setup.sluice, scratch.path()).await?;
-    Cluster::of(&directory).await?.track_commits().await?;
-    gateway.stop().await?;
-    let gateway = Gateway::start(&options.setup.sluice, scratch.path()).await?;
-    let cluster = Cluster::of(&directory).await?;
-    peer::run_on(1)?;
+    let (gateway, cluster) = start(&options.setup.sluice, scratch.path()).await?;
     let mut bench = Bench {
         options,
+        program: &options.setup.sluice,
         identities: Rc::new(Identities::starting_now()),
         events: &events,
         gateway: &gateway,
@@ -132,8 +132,7 @@ async fn measure_all(options: &Options) -> Result<()> {
         scratch: scratch.path(),
         results: Results::default(),
     };
-    let warm_up = Load { events: 10, connections: 4, duration: Duration::from_secs(1) };
-    warm_up.send(gateway.address(), &events, &bench.identities).await?;
+    bench.warm_up().await?;
     for run in 1..=options.runs {
         bench.round().await.with_context(|| format!("run {run}"))?;
         progress(&format!("run {run} of {} is done", options.runs));
@@ -154,9 +153,25 @@ async fn measure_all(options: &Options) -> Result<()> {
     stopped
 }
 
+/// Starts a gateway whose PostgreSQL keeps when each transaction was committed. Servers run on one processor and clients
+/// on another: children inherit what is set when they start.
+async fn start(program: &Path, scratch: &Path) -> Result<(Gateway, Cluster)> {
+    peer::run_on(0)?;
+    let directory = scratch.join("gateway");
+    let gateway = Gateway::start(program, scratch).await?;
+    Cluster::of(&directory).await?.track_commits().await?;
+    gateway.stop().await?;
+    let gateway = Gateway::start(program, scratch).await?;
+    let cluster = Cluster::of(&directory).await?;
+    peer::run_on(1)?;
+    Ok((gateway, cluster))
+}
+
 /// All that a measurement needs.
 struct Bench<'a> {
     options: &'a Options,
+    /// The gateway's program.
+    program: &'a Path,
     identities: Rc<Identities>,
     events: &'a [sluice::event::ReceivedEvent],
     gateway: &'a Gateway,
@@ -168,6 +183,13 @@ struct Bench<'a> {
 impl Bench<'_> {
     const fn duration(&self) -> Duration {
         Duration::from_secs(self.options.seconds)
+    }
+
+    /// Has the gateway make its partitions and plan its statements.
+    async fn warm_up(&self) -> Result<()> {
+        let load = Load { events: 10, connections: 4, duration: Duration::from_secs(1) };
+        load.send(self.gateway.address(), self.events, &self.identities).await?;
+        Ok(())
     }
 
     async fn round(&mut self) -> Result<()> {
@@ -249,9 +271,11 @@ impl Bench<'_> {
     }
 
     /// From when an event's commit was durable, or a frame made, to its receipt; the shortest first. How long a commit waited
-    /// for the disk is not told of each one.
+    /// for the disk is not told of each one. Between two builds it is left in: both wait for the same disk, and a ratio of
+    /// times from which an estimate is taken off says nothing.
     async fn latencies(&mut self, heard: &Heard, flush: Duration) -> Result<Vec<Duration>> {
         let Some((first, last)) = heard.events() else { return Ok(heard.latencies(&HashMap::new())) };
+        let flush = if self.options.against.against.is_some() { Duration::ZERO } else { flush };
         self.results.flushes.push(flush);
         let mut commits = self.cluster.commits(first, last).await?;
         for commit in commits.values_mut() {
@@ -267,7 +291,7 @@ impl Bench<'_> {
             let directory = self.scratch.join(name);
             std::fs::create_dir(&directory)?;
             peer::run_on(0)?;
-            let gateway = Gateway::start(&self.options.setup.sluice, &directory).await?;
+            let gateway = Gateway::start(self.program, &directory).await?;
             peer::run_on(1)?;
             let (address, process) = (gateway.address(), gateway.process()?);
             let warm_up = Load { events: 10, connections: 4, duration: Duration::from_secs(1) };

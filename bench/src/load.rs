@@ -3,9 +3,11 @@
 mod connection;
 mod delivery;
 mod identity;
+mod paced;
 
 pub(crate) use connection::Connection;
 pub(crate) use identity::Identities;
+pub(crate) use paced::{Paced, Taken};
 
 use std::net::SocketAddr;
 use std::rc::Rc;

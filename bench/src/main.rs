@@ -1,6 +1,8 @@
 //! sluice's benchmarks: each one beside its reference, in the same run.
 
+mod comparison;
 mod gateway;
+mod gateways;
 mod import;
 mod indexes;
 mod ingest;
@@ -13,6 +15,7 @@ mod read;
 mod report;
 mod rows;
 mod setup;
+mod socket;
 mod target;
 
 use clap::{Parser, Subcommand};
@@ -61,6 +64,12 @@ enum Benchmark {
     /// ten thousand subscribers of different instances, what others feel of subscribers that stop to read, and how long
     /// five thousand take that are cut off at once and come back.
     Live(live::Options),
+    /// What subscribers of one gateway feel of another one over the same database.
+    ///
+    /// Gateway A takes in 2,000 single events a second and has the subscribers, whose lag (from the commit) and longest
+    /// silence are told: while gateway B takes in nothing, and, in the same rounds, while B takes in an event per 50 ms.
+    /// With PostgreSQL alone between them, and once more with NATS. Every subscriber has to get every event once.
+    Gateways(gateways::Options),
     /// The raw broadcast of `live`.
     #[command(hide = true)]
     Raw(live::raw::RawOptions),
@@ -75,6 +84,7 @@ async fn main() -> anyhow::Result<()> {
         Benchmark::Import(options) => import::run(&options).await,
         Benchmark::Read(options) => read::run(&options).await,
         Benchmark::Live(options) => live::run(&options).await,
+        Benchmark::Gateways(options) => gateways::run(&options).await,
         Benchmark::Raw(options) => live::raw::serve(options).await,
     }
 }

@@ -28,7 +28,11 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Connects to it.
     pub(crate) async fn of(data_dir: &Path) -> Result<Self> {
-        let url = PrivatePostgres::url_of_running(data_dir);
+        Self::at(PrivatePostgres::url_of_running(data_dir)).await
+    }
+
+    /// Connects to one of its databases.
+    pub(crate) async fn at(url: String) -> Result<Self> {
         let connection = PgConnection::connect(&url).await.context("could not reach the gateway's Postgres")?;
         Ok(Self { url, connection })
     }

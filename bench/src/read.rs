@@ -1,5 +1,6 @@
 //! `bench read`: pages of events a second, beside the same SQL alone and beside what a team would write by hand in Node.
 
+mod against;
 mod aggregate;
 mod asking;
 mod data;
@@ -14,11 +15,12 @@ mod statements;
 mod table;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::comparison::Against;
 use crate::gateway::Gateway;
 use crate::pgbench::Pgbench;
 use crate::postgres::Cluster;
@@ -36,12 +38,18 @@ const FULL_RUNS: usize = 5;
 const FULL_SECONDS: u64 = 4;
 const FULL_EVENTS: usize = 1_000_000;
 
+/// Over how many months the events are spread, if nothing else is said.
+const MONTHS: i64 = 12;
+
 /// What is measured, and for how long.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Events in the log.
     #[arg(long, value_name = "N", default_value_t = FULL_EVENTS, value_parser = events)]
     events: usize,
+    /// Over how many months until now they are spread; each of them is a partition of every table of the log.
+    #[arg(long, value_name = "N", default_value_t = MONTHS, value_parser = clap::value_parser!(i64).range(1..=240))]
+    months: i64,
     /// Rounds; each of them measures every case once.
     #[arg(long, value_name = "N", default_value_t = FULL_RUNS)]
     runs: usize,
@@ -54,12 +62,14 @@ pub(crate) struct Options {
     only: Vec<Question>,
     /// A directory that keeps the log for the next run with as many events, instead of one below --scratch; made where it
     /// is missing. Its parents have
-    /// to be reachable by the user postgres.
+    /// to be reachable by the user postgres. The other build's log is kept in DIR-against.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The --data of a run with fewer events: its first and deep pages are asked for as well, in the same rounds.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "against")]
     beside: Option<PathBuf>,
+    #[command(flatten)]
+    against: Against,
     #[command(flatten)]
     setup: Setup,
     /// The mercurius server, its packages installed.
@@ -70,7 +80,7 @@ pub(crate) struct Options {
 impl Options {
     fn is_full(&self) -> bool {
         let is_long = self.runs >= FULL_RUNS && self.seconds >= FULL_SECONDS;
-        self.only.is_empty() && is_long && self.events >= FULL_EVENTS
+        self.only.is_empty() && is_long && self.events >= FULL_EVENTS && self.months == MONTHS
     }
 }
 
@@ -89,17 +99,20 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
 }
 
 async fn seed_and_measure(options: &Options) -> Result<()> {
-    let mut logs = vec![(Peer::Gateway, Data::prepare(options).await?)];
-    if let Some(directory) = &options.beside {
-        logs.push((Peer::Beside, Data::kept(directory).await?));
+    let sluice = &options.setup.sluice;
+    let mut subjects = vec![Subject::start(Peer::Gateway, Data::prepare(options).await?, sluice).await?];
+    let beside = match (&options.beside, &options.against.against) {
+        (Some(directory), _) => Some((Peer::Beside, Data::kept(options, directory).await?, sluice)),
+        (None, Some(other)) => Some((Peer::Against, subjects[0].data.of_other_build(options, other).await?, other)),
+        (None, None) => None,
+    };
+    if let Some((peer, data, program)) = beside {
+        subjects.push(Subject::start(peer, data, program).await?);
     }
-    let mut subjects = Vec::new();
-    for (peer, data) in logs {
-        progress(&format!("starting the {peer}"));
-        let gateway = Gateway::start(&options.setup.sluice, data.directory()).await?;
-        subjects.push(Subject { peer, data, gateway });
-    }
-    let measured = measure(options, &subjects).await;
+    let measured = match &subjects[..] {
+        [this, other] if other.peer == Peer::Against => against::measure(options, this, other).await,
+        subjects => measure(options, subjects).await,
+    };
     for subject in subjects {
         let stopped = subject.gateway.stop().await;
         if measured.is_ok() {
@@ -139,7 +152,9 @@ async fn measure(options: &Options, subjects: &[Subject]) -> Result<Results> {
         for question in &questions {
             let measured = match question {
                 Question::Page { .. } => bench.measure(*question).await,
-                Question::Aggregate(name) => aggregates.measure(name, bench.duration, &bench).await,
+                Question::Aggregate(name) => {
+                    aggregates.measure(name, bench.duration, &bench.servers[&Peer::Gateway]).await
+                }
             };
             for (peer, measurement) in measured.with_context(|| question.to_string())? {
                 let rate = measurement.rate;
@@ -148,12 +163,18 @@ async fn measure(options: &Options, subjects: &[Subject]) -> Result<Results> {
             }
         }
     }
-    results.ordinary_events = ordinary_events(&main.gateway).await?;
+    results.ordinary_events = main.gateway.metric("sluice_events_ordinary_total").await?;
     mercurius.stop().await?;
     Ok(results)
 }
 
 impl Subject {
+    async fn start(peer: Peer, data: Data, program: &Path) -> Result<Self> {
+        progress(&format!("starting the {peer}"));
+        let gateway = Gateway::start(program, data.directory()).await?;
+        Ok(Self { peer, data, gateway })
+    }
+
     async fn cluster(&self) -> Result<Cluster> {
         Cluster::of(&self.data.directory().join("gateway")).await
     }
@@ -240,11 +261,8 @@ impl Bench {
                 let before = postgres(postmaster).await?;
                 let told = self.limits[&place].run(connections, self.duration).await?;
                 Measurement::of_pgbench(told, postgres(postmaster).await?.saturating_sub(before))
-            } else if let Some(pages) = self.pages.get(&(*peer, place)) {
-                let server = &self.servers[peer];
-                let before = server.usage().await?;
-                let asked = server.ask(pages, connections, self.duration).await?;
-                Measurement::of_load(&asked, server.usage().await?.since(before))
+            } else if self.pages.contains_key(&(*peer, place)) {
+                self.ask(*peer, place, connections).await?
             } else {
                 continue;
             };
@@ -252,16 +270,14 @@ impl Bench {
         }
         Ok(measured)
     }
-}
 
-/// How many events the gateway printed the ordinary way; None where it does not count them.
-async fn ordinary_events(gateway: &Gateway) -> Result<Option<f64>> {
-    const NAME: &str = "sluice_events_ordinary_total";
-    let metrics = gateway.metrics().await?;
-    let values = metrics.lines().filter_map(|line| {
-        let rest = line.strip_prefix(NAME)?;
-        if rest.starts_with([' ', '{']) { rest.rsplit_once(' ')?.1.parse::<f64>().ok() } else { None }
-    });
-    let values: Vec<f64> = values.collect();
-    Ok((!values.is_empty()).then(|| values.iter().sum()))
+    /// Asks a server for the pages of a place for a while.
+    async fn ask(&self, peer: Peer, place: Place, connections: usize) -> Result<Measurement> {
+        let pages =
+            self.pages.get(&(peer, place)).with_context(|| format!("{peer} was not asked for {place} before"))?;
+        let server = &self.servers[&peer];
+        let before = server.usage().await?;
+        let asked = server.ask(pages, connections, self.duration).await?;
+        Ok(Measurement::of_load(&asked, server.usage().await?.since(before)))
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::case::{Case, batched};
+use crate::comparison::Figure;
 use crate::load::Answered;
 use crate::report::{count, millis, percentile};
 
@@ -67,5 +68,19 @@ impl Results {
     /// Events a second of the better batched limit of each round.
     pub(super) fn batched_limits(&self) -> Vec<f64> {
         self.rates(batched(256)).into_iter().zip(self.rates(batched(1024))).map(|(one, other)| one.max(other)).collect()
+    }
+
+    /// What two builds are compared by.
+    pub(super) fn figures(&self) -> Vec<Figure> {
+        let of_case = self.cases().flat_map(|case| {
+            let (p50, p99) = self.percentiles(case);
+            [
+                Figure::rate(case, "events/s", self.rates(case)),
+                Figure::cost(case, "mean ms", self.means(case)),
+                Figure::cost(case, "p50 ms", p50),
+                Figure::cost(case, "p99 ms", p99),
+            ]
+        });
+        of_case.collect()
     }
 }

@@ -8,21 +8,14 @@ use anyhow::Result;
 use super::case::{Case, gateway, single_row};
 use super::results::Results;
 use super::{FULL_RUNS, FULL_SECONDS, Options};
+use crate::comparison::{self, Pair};
 use crate::report::{Spread, Thousands, count, told};
 use crate::target::{self, Bound, Target};
 
 /// Prints the report to standard output.
 pub(super) fn print(options: &Options, results: &Results, acknowledged: usize, event_size: usize) -> Result<()> {
     let mut output = io::stdout().lock();
-    let cores = available_parallelism().map_or(0, usize::from);
-    let (runs, seconds) = (options.runs, options.seconds);
-    writeln!(
-        output,
-        "ingest: events of {event_size} bytes on average; medians of {runs} runs of {seconds} s; {cores} cores"
-    )?;
-    if !options.is_full() {
-        writeln!(output, "SMALLER THAN FULL SIZE, which is {FULL_RUNS} runs of {FULL_SECONDS} s of every case")?;
-    }
+    write_head(&mut output, options, event_size)?;
     writeln!(output)?;
     write_table(&mut output, results)?;
     writeln!(output)?;
@@ -33,6 +26,28 @@ pub(super) fn print(options: &Options, results: &Results, acknowledged: usize, e
          measurement.",
         Thousands(count(acknowledged)),
     )?;
+    Ok(())
+}
+
+/// Prints how this build is beside the other one.
+pub(super) fn print_comparison(options: &Options, results: &Pair<Results>, event_size: usize) -> Result<()> {
+    let mut output = io::stdout().lock();
+    write_head(&mut output, options, event_size)?;
+    writeln!(output)?;
+    comparison::write(&mut output, &results.this.figures(), &results.other.figures())?;
+    Ok(())
+}
+
+fn write_head(output: &mut impl Write, options: &Options, event_size: usize) -> io::Result<()> {
+    let cores = available_parallelism().map_or(0, usize::from);
+    let (runs, seconds) = (options.runs, options.seconds);
+    writeln!(
+        output,
+        "ingest: events of {event_size} bytes on average; medians of {runs} runs of {seconds} s; {cores} cores"
+    )?;
+    if !options.is_full() {
+        writeln!(output, "SMALLER THAN FULL SIZE, which is {FULL_RUNS} runs of {FULL_SECONDS} s of every case")?;
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use tokio::task::{JoinSet, LocalSet};
 
-use super::socket::Socket;
+use crate::socket::Socket;
 
 /// Subscribers of one server.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use super::socket::Socket;
+use crate::socket::Socket;
 
 /// What it asks for: large events, each as Okta sent it.
 pub(super) const LARGE: &str =

@@ -11,8 +11,8 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use super::socket::Socket;
 use crate::gateway::free_address;
+use crate::socket::Socket;
 
 /// How long one may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 
 use super::crowd::Crowd;
 use super::follower::{Follower, LARGE};
-use super::table::Stopped;
+use super::results::Stopped;
 use super::{Bench, peer};
 use crate::load::{Load, Pace};
 use crate::report::{millis, percentile, progress};

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::Bench;
 use super::follower::{Follower, SMALL};
-use super::table::Storm;
+use super::results::Storm;
 use crate::load::{Connection, Load};
 use crate::report::progress;
 

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use sluice::event::Timestamp;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::Bench;
 use super::asking::{self, Answered, Asked};
 use super::data::Data;
 use super::document;
 use super::question::{Peer, Question};
 use super::results::Measurement;
+use super::server::Server;
 use crate::load::Connection;
 use crate::postgres::Cluster;
 use crate::report::progress;
@@ -64,7 +64,6 @@ fn aggregate(name: &str) -> Aggregate {
 
 /// The aggregates that are measured, and a connection to the database for those by hand.
 pub(super) struct Aggregates {
-    gateway: SocketAddr,
     hand: PgConnection,
     ready: BTreeMap<&'static str, Ready>,
     missing: Vec<&'static str>,
@@ -111,7 +110,7 @@ impl Aggregates {
             prepared.check(&mut hand, &answer[aggregate.field]).await.with_context(|| name.to_owned())?;
             ready.insert(name, prepared);
         }
-        Ok(Self { gateway, hand, ready, missing })
+        Ok(Self { hand, ready, missing })
     }
 
     /// Those that the graph does not have.
@@ -124,18 +123,23 @@ impl Aggregates {
         &mut self,
         name: &str,
         duration: Duration,
-        bench: &Bench,
+        server: &Server,
     ) -> Result<Vec<(Peer, Measurement)>> {
         let Some(ready) = self.ready.get(name) else { return Ok(Vec::new()) };
-        let server = &bench.servers[&Peer::Gateway];
         let before = server.usage().await?;
         let by_hand = ready.by_hand(&mut self.hand, duration).await?;
-        let between = server.usage().await?;
+        let hand = Measurement::of_load(&by_hand, server.usage().await?.since(before));
+        let gateway = self.ask(name, duration, server).await?.map(|gateway| (Peer::Gateway, gateway));
+        Ok([(Peer::Hand, Measurement { server: None, ..hand })].into_iter().chain(gateway).collect())
+    }
+
+    /// Asks the gateway for a while; None where the graph does not have the aggregate.
+    pub(super) async fn ask(&self, name: &str, duration: Duration, server: &Server) -> Result<Option<Measurement>> {
+        let Some(ready) = self.ready.get(name) else { return Ok(None) };
         let turns: Rc<[usize]> = Rc::new([0]);
-        let asked = asking::ask(self.gateway, &ready.asked, &turns, 1, duration).await?;
-        let gateway = Measurement::of_load(&asked, server.usage().await?.since(between));
-        let hand = Measurement::of_load(&by_hand, between.since(before));
-        Ok(vec![(Peer::Hand, Measurement { server: None, ..hand }), (Peer::Gateway, gateway)])
+        let before = server.usage().await?;
+        let asked = asking::ask(server.address, &ready.asked, &turns, 1, duration).await?;
+        Ok(Some(Measurement::of_load(&asked, server.usage().await?.since(before))))
     }
 }
 

@@ -8,13 +8,12 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use sluice::event::Timestamp;
-use sluice::store::private::{DataDirLock, PrivatePostgres};
-use sluice::store::{Store, StoreOptions};
-use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 use time::Duration;
 
 use super::{Options, seed};
+use crate::gateway::Gateway;
+use crate::postgres::Cluster;
 use crate::report::{Thousands, count, progress};
 
 /// Notes in a directory which log it holds, once that is whole.
@@ -32,48 +31,77 @@ pub(super) struct Data {
 impl Data {
     /// Makes a directory with a log, or finds the one that was kept; has the database know its statistics.
     pub(super) async fn prepare(options: &Options) -> Result<Self> {
-        let (directory, temporary) = if let Some(directory) = &options.data {
-            let made = DirBuilder::new().recursive(true).mode(0o755).create(directory);
-            made.with_context(|| directory.display().to_string())?;
-            (directory.canonicalize()?, None)
-        } else {
-            let made = options.setup.directory()?;
-            (made.path().to_owned(), Some(made))
-        };
+        let (directory, temporary) = Self::place(options, "")?;
         let note = Note::read(&directory)?;
-        if let Some(Note { events, .. }) = note {
+        if let Some(note) = note {
             ensure!(
-                events == options.events,
-                "{} keeps {events} events: give --events {events}, or another directory",
-                directory.display()
+                (note.events, note.months()) == (options.events, options.months),
+                "{} keeps {} events of {} months: give --events and --months of that log, or another directory",
+                directory.display(),
+                note.events,
+                note.months()
             );
         }
-        Self::open(directory, temporary, note, options.events).await
+        let wanted = Note::until_now(options.events, options.months);
+        Self::open(&options.setup.sluice, directory, temporary, note, wanted).await
+    }
+
+    /// Makes a directory with the same log for another build, or finds the one that was kept beside.
+    pub(super) async fn of_other_build(&self, options: &Options, program: &Path) -> Result<Self> {
+        let (directory, temporary) = Self::place(options, "-against")?;
+        let note = Note::read(&directory)?;
+        ensure!(
+            note.is_none_or(|note| note == self.note),
+            "{} keeps another log than {}: remove it, and it is made again",
+            directory.display(),
+            self.directory.display()
+        );
+        Self::open(program, directory, temporary, note, self.note).await
     }
 
     /// Finds a log that was kept.
-    pub(super) async fn kept(directory: &Path) -> Result<Self> {
-        let note = Note::read(directory)?;
-        let Some(Note { events, .. }) = note else { bail!("{} keeps no log", directory.display()) };
-        Self::open(directory.canonicalize()?, None, note, events).await
+    pub(super) async fn kept(options: &Options, directory: &Path) -> Result<Self> {
+        let Some(note) = Note::read(directory)? else { bail!("{} keeps no log", directory.display()) };
+        Self::open(&options.setup.sluice, directory.canonicalize()?, None, Some(note), note).await
     }
 
-    async fn open(directory: PathBuf, temporary: Option<TempDir>, note: Option<Note>, events: usize) -> Result<Self> {
-        let gateway = directory.join("gateway");
-        let is_known = note.is_some() || !gateway.join("postgres").exists();
-        ensure!(is_known, "{} holds a log that is not whole: remove it", directory.display());
-        // Without a gateway, which would read every event that is appended.
-        let lock = DataDirLock::take(&gateway)?;
-        let postgres = tokio::task::spawn_blocking(move || PrivatePostgres::start(lock, true)).await??;
-        let store = Store::new(&StoreOptions::new(postgres.url()))?;
-        store.migrate().await?;
-        let note = match note {
-            Some(note) => note,
-            None => Note::of_new(&store, events, &directory).await?,
+    /// The directory that keeps the log, with something behind its name, or one for the time of the run.
+    fn place(options: &Options, suffix: &str) -> Result<(PathBuf, Option<TempDir>)> {
+        let Some(directory) = &options.data else {
+            let made = options.setup.directory()?;
+            return Ok((made.path().to_owned(), Some(made)));
         };
-        store.close().await;
-        tidy(postgres.url()).await?;
-        tokio::task::spawn_blocking(move || drop(postgres)).await?;
+        let mut name = directory.file_name().context("--data names no directory")?.to_owned();
+        name.push(suffix);
+        let directory = directory.with_file_name(name);
+        let made = DirBuilder::new().recursive(true).mode(0o755).create(&directory);
+        made.with_context(|| directory.display().to_string())?;
+        Ok((directory.canonicalize()?, None))
+    }
+
+    /// Makes the log where there is none.
+    async fn open(
+        program: &Path,
+        directory: PathBuf,
+        temporary: Option<TempDir>,
+        note: Option<Note>,
+        wanted: Note,
+    ) -> Result<Self> {
+        let is_known = note.is_some() || !directory.join("gateway").join("postgres").exists();
+        ensure!(is_known, "{} holds a log that is not whole: remove it", directory.display());
+        // The gateway makes the cluster and the tables, or brings those of an older build up to date.
+        let mut gateway = Gateway::start(program, &directory).await?;
+        let note = if let Some(note) = note {
+            note
+        } else {
+            // Without a gateway, which would read every event that is appended.
+            gateway.stop().await?;
+            wanted.import(program, &directory).await?;
+            gateway = Gateway::start(program, &directory).await?;
+            wanted
+        };
+        tidy(&directory).await?;
+        gateway.stop().await?;
         Ok(Self { directory, _temporary: temporary, note })
     }
 
@@ -94,7 +122,7 @@ impl Data {
 }
 
 /// Which log a directory holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Note {
     events: usize,
     from: Timestamp,
@@ -115,26 +143,42 @@ impl Note {
         read().map(Some).with_context(|| format!("{} is broken", path.display()))
     }
 
-    /// Appends a log's events, over the year until now, and notes it.
-    async fn of_new(store: &Store, events: usize, directory: &Path) -> Result<Self> {
+    /// A log of some months until now.
+    fn until_now(events: usize, months: i64) -> Self {
         let until = Timestamp::now();
-        let from = until.plus(Duration::days(-365));
-        progress(&format!("appending {} events", Thousands(count(events))));
+        Self { events, from: until.plus(-Duration::days(days_of(months))), until }
+    }
+
+    /// Over how many months its events are spread.
+    fn months(&self) -> i64 {
+        let days = (self.until.date_time() - self.from.date_time()).whole_days();
+        // The least number of months with so many days, as `days_of` rounds down.
+        (days * 12).div_euclid(365) + i64::from((days * 12).rem_euclid(365) > 0)
+    }
+
+    /// Imports the log's events by a program, and notes that they are there.
+    async fn import(&self, program: &Path, directory: &Path) -> Result<()> {
+        let Self { events, from, until } = *self;
+        progress(&format!("importing {} events", Thousands(count(events))));
         let started = Instant::now();
-        seed::append(store, events, from, until).await?;
-        progress(&format!("appended in {:.0} s", started.elapsed().as_secs_f64()));
+        seed::import(program, directory, events, from, until).await?;
+        progress(&format!("imported in {:.0} s", started.elapsed().as_secs_f64()));
         let note = json!({ "events": events, "from": from.millis(), "until": until.millis() });
-        fs::write(directory.join(NOTE), note.to_string())?;
-        Ok(Self { events, from, until })
+        Ok(fs::write(directory.join(NOTE), note.to_string())?)
     }
 }
 
+/// How many days so many months have on average.
+const fn days_of(months: i64) -> i64 {
+    months * 365 / 12
+}
+
 /// As after a night of autovacuum: statistics, visibility maps, nothing left to be written out.
-async fn tidy(url: &str) -> Result<()> {
+async fn tidy(directory: &Path) -> Result<()> {
     progress("vacuuming");
-    let mut connection = PgConnection::connect(url).await?;
+    let mut cluster = Cluster::of(&directory.join("gateway")).await?;
     for statement in ["VACUUM (ANALYZE)", "CHECKPOINT"] {
-        sqlx::raw_sql(statement).execute(&mut connection).await?;
+        sqlx::raw_sql(statement).execute(cluster.connection()).await?;
     }
-    Ok(connection.close().await?)
+    Ok(())
 }

@@ -35,6 +35,8 @@ pub(super) enum Peer {
     Gateway,
     /// sluice over another log.
     Beside,
+    /// Another build of sluice, over a log with the same events.
+    Against,
     /// A server by hand in Node.
     Mercurius,
     /// The gateway's SQL by pgbench, or from one connection.
@@ -161,6 +163,7 @@ impl fmt::Display for Peer {
         formatter.pad(match self {
             Self::Gateway => "gateway",
             Self::Beside => "other log",
+            Self::Against => "other build",
             Self::Mercurius => "mercurius",
             Self::Pgbench => "pgbench",
             Self::Hand => "by hand",

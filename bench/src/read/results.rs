@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::asking::Answered;
 use super::question::{Peer, Place, Question};
 use super::server::Usage;
+use crate::comparison::Figure;
 use crate::pgbench::Told;
 use crate::report::{count, millis, percentile};
 
@@ -64,6 +65,8 @@ pub(super) struct Results {
     pub(super) depths: Vec<(Place, usize, usize)>,
     /// Aggregates that the graph does not have.
     pub(super) missing: Vec<&'static str>,
+    /// Places at which two builds answer differently, apart from what differs from log to log.
+    pub(super) different: Vec<Place>,
     /// How many events the gateway printed the ordinary way; None where it does not count them.
     pub(super) ordinary_events: Option<f64>,
 }
@@ -92,5 +95,22 @@ impl Results {
         value: impl Fn(&Measurement) -> Option<f64>,
     ) -> Vec<f64> {
         self.measurements.get(&(question, peer)).into_iter().flatten().filter_map(value).collect()
+    }
+
+    /// What two builds are compared by.
+    pub(super) fn figures(&self, build: Peer) -> Vec<Figure> {
+        let questions = self.keys().filter(|(_, peer)| *peer == build).map(|(question, _)| question);
+        let of_question = questions.flat_map(|question| {
+            let known = |value: fn(&Measurement) -> Option<f64>| self.known(question, build, value);
+            [
+                Figure::rate(question, "answers/s", known(|one| Some(one.rate))),
+                Figure::cost(question, "mean ms", known(|one| Some(one.mean))),
+                Figure::cost(question, "p50 ms", known(|one| Some(one.percentiles?.0))),
+                Figure::cost(question, "p99 ms", known(|one| Some(one.percentiles?.1))),
+                Figure::cost(question, "server CPU µs", known(|one| one.server)),
+                Figure::cost(question, "postgres CPU µs", known(|one| Some(one.postgres))),
+            ]
+        });
+        of_question.collect()
     }
 }

@@ -1,51 +1,66 @@
-//! A log to ask about: a year of what a large organisation's syncs do, stored as the gateway appends.
+//! A log to ask about: a year, or more, of what a large organisation's syncs do, imported by the program that is measured.
+//! The events are a function of their number and of the time in which they happened: every build gets the same.
 
-use std::thread;
+use std::path::Path;
+use std::process::Stdio;
+use std::{fs, thread};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use okta_sim::{Organisation, OrganisationOptions};
-use sluice::event::{IngestSource, Timestamp};
-use sluice::store::{NewEvent, Store};
-use time::{Date, Duration};
+use sluice::event::Timestamp;
+use time::Duration;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 
+use crate::gateway;
 use crate::report::{Thousands, count, progress};
-use crate::rows;
 
-/// Events in one append.
+/// Events that are handed over at once.
 const BATCH: usize = 1_000;
 
-/// The org's default name in a gateway without a configuration.
-const ORG: &str = "default";
+/// The org's default name in a gateway without a configuration. Of its event types all are kept.
+const SETTINGS: &str = "[[orgs]]\nname = \"default\"\nevent_types = [\"*\"]\n";
 
-/// Appends so many events, evenly spread from one moment to another, in order of time.
-pub(super) async fn append(store: &Store, events: usize, from: Timestamp, until: Timestamp) -> Result<()> {
-    let (sender, mut batches) = mpsc::channel::<Vec<NewEvent>>(4);
+/// Imports so many events, evenly spread from one moment to another, in order of time, by a program into the data
+/// directory of its gateways, which does not run.
+pub(super) async fn import(
+    program: &Path,
+    directory: &Path,
+    events: usize,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<()> {
+    let settings = directory.join("import.toml");
+    fs::write(&settings, SETTINGS)?;
+    let mut command = gateway::program(program, directory)?;
+    command.arg("import").arg("--config").arg(&settings).arg("--data-dir").arg(directory.join("gateway")).arg("-");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut input = child.stdin.take().context("the import reads nothing")?;
+    let (sender, mut batches) = mpsc::channel::<String>(4);
     // Making events takes a processor, and appending them mostly another: PostgreSQL's.
     let maker = thread::spawn(move || make(events, from, until, &sender));
-    let mut appender = store.appender();
-    let (mut stored, mut months) = (0, Vec::<Date>::new());
+    let mut written = 0;
     while let Some(batch) = batches.recv().await {
-        for month in batch.iter().filter_map(|new| rows::month(&new.event)) {
-            if months.last() != Some(&month) {
-                store.add_month(month).await?;
-                months.push(month);
-            }
+        if input.write_all(batch.as_bytes()).await.is_err() {
+            // It has ended, and says why.
+            break;
         }
-        let told = appender.append(IngestSource::SystemLog, &batch, &[]).await?;
-        ensure!(told.iter().all(|event| event.is_new), "an event is twice in the log");
-        stored += told.len();
-        if stored % (events / 10).max(BATCH) < BATCH {
-            progress(&format!("appended {} events", Thousands(count(stored))));
+        written += BATCH.min(events - written);
+        if written % (events / 10).max(BATCH) < BATCH {
+            progress(&format!("imported {} events", Thousands(count(written))));
         }
     }
+    drop((input, batches));
+    let output = child.wait_with_output().await?;
     maker.join().map_err(|_| anyhow!("events could not be made"))??;
-    ensure!(stored == events, "only {stored} events were appended");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let stored = said.lines().find_map(|line| line.trim().strip_prefix("stored")?.trim().parse::<usize>().ok());
+    ensure!(output.status.success() && stored == Some(events), "not all of {events} events were stored: {said}");
     Ok(())
 }
 
-/// Makes events and hands them over in batches, until they are enough or nobody takes them.
-fn make(events: usize, from: Timestamp, until: Timestamp, batches: &mpsc::Sender<Vec<NewEvent>>) -> Result<()> {
+/// Makes events and hands them over in batches, one a line, until they are enough or nobody takes them.
+fn make(events: usize, from: Timestamp, until: Timestamp, batches: &mpsc::Sender<String>) -> Result<()> {
     let mut organisation = Organisation::new(OrganisationOptions {
         applications: 40,
         instances: 200,
@@ -53,16 +68,15 @@ fn make(events: usize, from: Timestamp, until: Timestamp, batches: &mpsc::Sender
         ..OrganisationOptions::default()
     });
     let span = until.date_time() - from.date_time();
-    let millis = i64::try_from(span.whole_milliseconds()).context("too long a span")?;
-    let total = i64::try_from(events)?;
-    let mut batch = Vec::with_capacity(BATCH);
+    let millis = span.whole_milliseconds();
+    let total = i128::try_from(events)?;
+    let mut batch = String::new();
     for number in 0..total {
-        let at = from.plus(Duration::milliseconds(millis.saturating_mul(number) / total));
-        let event = organisation.event_at(at.date_time());
-        let event = rows::received(event.log_json(), until)?;
-        batch.push(NewEvent::new(ORG.to_owned(), event, None));
-        if batch.len() == BATCH || number + 1 == total {
-            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+        let at = from.plus(Duration::milliseconds(i64::try_from(millis * number / total)?));
+        batch.push_str(&organisation.event_at(at.date_time()).log_json());
+        batch.push('\n');
+        if (number + 1) % i128::try_from(BATCH)? == 0 || number + 1 == total {
+            let full = std::mem::take(&mut batch);
             if batches.blocking_send(full).is_err() {
                 break;
             }

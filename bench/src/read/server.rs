@@ -132,6 +132,26 @@ impl Pages {
     }
 }
 
+impl Pages {
+    /// True when another build answers the same, over a log with the same events. When each was received, and in which order
+    /// an import has appended its batches, differs from log to log.
+    pub(super) fn are_those_of(&self, other: &Self) -> Result<bool> {
+        for (mine, theirs) in self.asked.iter().zip(other.asked.iter()) {
+            let (mut mine, mut theirs) = (comparable(&mine.body)?, comparable(&theirs.body)?);
+            for answer in [&mut mine, &mut theirs] {
+                for node in answer["data"]["syncEvents"]["nodes"].as_array_mut().into_iter().flatten() {
+                    node["receivedAt"].take();
+                    node["position"].take();
+                }
+            }
+            if mine != theirs {
+                return Ok(false);
+            }
+        }
+        Ok(self.asked.len() == other.asked.len())
+    }
+}
+
 /// An answer without what each server makes in its own way, once that is found to be there.
 fn comparable(body: &[u8]) -> Result<Value> {
     let mut answer: Value = serde_json::from_slice(body)?;

@@ -8,17 +8,34 @@ use anyhow::Result;
 use super::question::{Peer, Place, Question, page};
 use super::results::{Measurement, Results};
 use super::{FULL_EVENTS, FULL_RUNS, FULL_SECONDS, Options};
+use crate::comparison;
 use crate::report::{Spread, Thousands, count, told};
 use crate::target::{self, Bound, Target};
 
 /// Prints the report to standard output.
 pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
     let mut output = io::stdout().lock();
+    write_head(&mut output, options)?;
+    writeln!(output)?;
+    if options.against.against.is_some() {
+        comparison::write(&mut output, &results.figures(Peer::Gateway), &results.figures(Peer::Against))?;
+        return Ok(write_differences(&mut output, results)?);
+    }
+    write_table(&mut output, results)?;
+    writeln!(output)?;
+    target::write(&mut output, &targets(results))?;
+    writeln!(output)?;
+    write_notes(&mut output, results)?;
+    Ok(())
+}
+
+fn write_head(output: &mut impl Write, options: &Options) -> io::Result<()> {
     let cores = available_parallelism().map_or(0, usize::from);
     let (events, runs, seconds) = (Thousands(count(options.events)), options.runs, options.seconds);
     writeln!(
         output,
-        "read: pages of 50 out of {events} events of 200 instances; medians of {runs} runs of {seconds} s; {cores} cores"
+        "read: pages of 50 out of {events} events of 200 instances in {} months; medians of {runs} runs of {seconds} s; {cores} cores",
+        options.months
     )?;
     if !options.is_full() {
         let full = Thousands(count(FULL_EVENTS));
@@ -27,12 +44,6 @@ pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
             "SMALLER THAN FULL SIZE, which is {FULL_RUNS} runs of {FULL_SECONDS} s of every case on {full} events"
         )?;
     }
-    writeln!(output)?;
-    write_table(&mut output, results)?;
-    writeln!(output)?;
-    target::write(&mut output, &targets(results))?;
-    writeln!(output)?;
-    write_notes(&mut output, results)?;
     Ok(())
 }
 
@@ -137,6 +148,17 @@ fn targets(results: &Results) -> Vec<Target> {
 
 fn one(value: f64) -> Option<Spread> {
     Spread::of([value])
+}
+
+fn write_differences(output: &mut impl Write, results: &Results) -> io::Result<()> {
+    writeln!(output, "server, postgres: CPU an answer. Each log has the same events, imported by its build.")?;
+    for place in &results.different {
+        writeln!(output, "{place}: the builds answer differently, in more than receivedAt and position")?;
+    }
+    for name in &results.missing {
+        writeln!(output, "{name}: not compared, a graph does not have it")?;
+    }
+    Ok(())
 }
 
 fn write_notes(output: &mut impl Write, results: &Results) -> io::Result<()> {

@@ -10,7 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 /// An open WebSocket.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(crate) struct Socket {
     stream: TcpStream,
     unread: Vec<u8>,
     /// Where in it the next frame starts.
@@ -19,7 +19,7 @@ pub(super) struct Socket {
 
 /// A WebSocket's frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frame<'f> {
+pub(crate) enum Frame<'f> {
     /// A message.
     Text(&'f [u8]),
     /// A ping, and what it bears.
@@ -40,7 +40,7 @@ const NARROW: u32 = 16 << 10;
 
 impl Socket {
     /// Connects and shakes hands.
-    pub(super) async fn open(address: SocketAddr) -> Result<Self> {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
         Self::shake_hands(address, TcpStream::connect(address).await?).await
     }
 
@@ -75,12 +75,12 @@ impl Socket {
     }
 
     /// Connects, and subscribes; the server has acknowledged the connection then.
-    pub(super) async fn subscribe(address: SocketAddr, query: &str, variables: &Value) -> Result<Self> {
+    pub(crate) async fn subscribe(address: SocketAddr, query: &str, variables: &Value) -> Result<Self> {
         Self::open(address).await?.subscribed(query, variables).await
     }
 
     /// The same, by a socket that is felt soon when nobody reads it.
-    pub(super) async fn subscribe_narrow(address: SocketAddr, query: &str, variables: &Value) -> Result<Self> {
+    pub(crate) async fn subscribe_narrow(address: SocketAddr, query: &str, variables: &Value) -> Result<Self> {
         Self::open_narrow(address).await?.subscribed(query, variables).await
     }
 
@@ -116,7 +116,7 @@ impl Socket {
     }
 
     /// Reads one frame, and asks what to make of it.
-    pub(super) async fn next<T>(&mut self, read: impl FnOnce(Frame<'_>) -> T) -> Result<T> {
+    pub(crate) async fn next<T>(&mut self, read: impl FnOnce(Frame<'_>) -> T) -> Result<T> {
         loop {
             if let Some((kind, start, end)) = whole_frame(&self.unread[self.at..]) {
                 let payload = &self.unread[self.at + start..self.at + end];
@@ -134,7 +134,7 @@ impl Socket {
     }
 
     /// Reads what is there, and counts the messages in it; waits until there is something.
-    pub(super) async fn count(&mut self, each: &mut impl FnMut(&[u8])) -> Result<()> {
+    pub(crate) async fn count(&mut self, each: &mut impl FnMut(&[u8])) -> Result<()> {
         self.read_more().await?;
         let mut pongs = Vec::new();
         while let Some((kind, start, end)) = whole_frame(&self.unread[self.at..]) {

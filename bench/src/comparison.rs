@@ -1,0 +1,220 @@
+//! Another build of the gateway beside this one: who is measured first, and what the ratios are.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::report::{Spread, Thousands};
+
+/// The least that a figure may be of the other build's, where more is better, for this build to be no worse.
+const NO_WORSE: f64 = 0.95;
+
+/// What a benchmark takes that can compare builds.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Against {
+    /// Another build of sluice's program, such as that of the commit before: it is measured right before or after this
+    /// one, and the ratios are told. The references beside both are left out then.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) against: Option<PathBuf>,
+}
+
+/// One of two builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// The one given with `--sluice`.
+    This,
+    /// The one given with `--against`.
+    Other,
+}
+
+impl Build {
+    /// The order of a round, counted from 1. It changes from round to round, as the second one may find a machine that the
+    /// first one has warmed up.
+    pub(crate) const fn order(run: usize) -> [Self; 2] {
+        if run.is_multiple_of(2) { [Self::Other, Self::This] } else { [Self::This, Self::Other] }
+    }
+
+    /// The name of its directory.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::This => "this",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for Build {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::This => "this build",
+            Self::Other => "the other build",
+        })
+    }
+}
+
+/// The same thing of both builds.
+#[derive(Debug)]
+pub(crate) struct Pair<T> {
+    pub(crate) this: T,
+    pub(crate) other: T,
+}
+
+impl<T> Pair<T> {
+    /// The thing of a build.
+    pub(crate) const fn of(&mut self, build: Build) -> &mut T {
+        match build {
+            Build::This => &mut self.this,
+            Build::Other => &mut self.other,
+        }
+    }
+}
+
+/// The side on which a figure is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Better {
+    /// More, as of rates.
+    More,
+    /// Less, as of times, memory and what is taken of the processors.
+    Less,
+}
+
+impl Better {
+    /// What the ratio of this build to the other has to be: the sign, and the bound.
+    const fn bound(self) -> (char, f64) {
+        match self {
+            Self::More => ('≥', NO_WORSE),
+            Self::Less => ('≤', 1.0 / NO_WORSE),
+        }
+    }
+
+    fn is_no_worse(self, ratio: f64) -> bool {
+        let (_, bound) = self.bound();
+        match self {
+            Self::More => ratio >= bound,
+            Self::Less => ratio <= bound,
+        }
+    }
+}
+
+/// A number that a benchmark tells of a build.
+#[derive(Clone, Debug)]
+pub(crate) struct Figure {
+    /// What was measured.
+    pub(crate) case: String,
+    /// What is counted, with its unit.
+    pub(crate) name: &'static str,
+    /// The better side.
+    pub(crate) better: Better,
+    /// One value for each round, in their order.
+    pub(crate) values: Vec<f64>,
+}
+
+impl Figure {
+    /// A rate: more is better.
+    pub(crate) fn rate(case: impl fmt::Display, name: &'static str, values: Vec<f64>) -> Self {
+        Self { case: case.to_string(), name, better: Better::More, values }
+    }
+
+    /// A time, memory, or what was taken of the processors: less is better.
+    pub(crate) fn cost(case: impl fmt::Display, name: &'static str, values: Vec<f64>) -> Self {
+        Self { case: case.to_string(), name, better: Better::Less, values }
+    }
+}
+
+/// Writes a line for each figure that both builds have: their medians, the median of the rounds' ratios, and whether
+/// this build is no worse by that.
+pub(crate) fn write(output: &mut impl Write, this: &[Figure], other: &[Figure]) -> io::Result<()> {
+    writeln!(
+        output,
+        "{:10}{:24}{:18}{:>12}{:>12}{:>9}         least–greatest",
+        "", "case", "figure", "this", "other", "ratio"
+    )?;
+    for figure in this {
+        let same = |candidate: &&Figure| candidate.case == figure.case && candidate.name == figure.name;
+        let Some(reference) = other.iter().find(same) else { continue };
+        let ratios = figure.values.iter().zip(&reference.values).map(|(value, reference)| ratio(*value, *reference));
+        let Some(ratios) = Spread::of(ratios) else { continue };
+        let (sign, bound) = figure.better.bound();
+        let verdict = if figure.better.is_no_worse(ratios.median) { "no worse" } else { "WORSE" };
+        let median = |figure: &Figure| told(Spread::of(figure.values.iter().copied()));
+        writeln!(
+            output,
+            "{verdict:10}{:24}{:18}{:>12}{:>12}{:>9.3} {sign} {bound:<6.3}{:.3}–{:.3}",
+            figure.case,
+            figure.name,
+            median(figure),
+            median(reference),
+            ratios.median,
+            ratios.least,
+            ratios.greatest
+        )?;
+    }
+    writeln!(
+        output,
+        "\nratio: this build's figure by the other's in the same round; the median of the rounds. ≥: more is better, and\n\
+         above 1 this build is ahead; ≤: less is better, and below 1 it is ahead. No worse: a median of at least\n\
+         {NO_WORSE}, or at most 1/{NO_WORSE}."
+    )
+}
+
+/// Two that are nothing are alike.
+fn ratio(value: f64, reference: f64) -> f64 {
+    if value == 0.0 && reference == 0.0 { 1.0 } else { value / reference }
+}
+
+/// A median with as many digits as say something.
+fn told(spread: Option<Spread>) -> String {
+    spread.map_or_else(
+        || "–".to_owned(),
+        |Spread { median, .. }| {
+            if median >= 1000.0 { Thousands(median).to_string() } else { format!("{median:.2}") }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(this: &[Figure], other: &[Figure]) -> Vec<String> {
+        let mut output = Vec::new();
+        write(&mut output, this, other).unwrap();
+        let text = String::from_utf8(output).unwrap();
+        text.lines().skip(1).take_while(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_order_changes_with_every_round() {
+        assert_eq!(Build::order(1), [Build::This, Build::Other]);
+        assert_eq!(Build::order(2), [Build::Other, Build::This]);
+    }
+
+    #[test]
+    fn ratios_are_those_of_the_same_round() {
+        // The ratio of the medians would be 1.
+        let this = [Figure::rate("1x64", "events/s", vec![10.0, 20.0, 90.0])];
+        let other = [Figure::rate("1x64", "events/s", vec![20.0, 10.0, 30.0])];
+        let lines = written(&this, &other);
+        assert!(lines[0].starts_with("no worse  1x64"), "{lines:?}");
+        assert!(lines[0].ends_with("2.000 ≥ 0.950 0.500–3.000"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_rate_may_not_fall_and_a_cost_may_not_rise() {
+        let verdict = |figure: &dyn Fn(f64) -> Figure, value: f64| {
+            let lines = written(&[figure(value)], &[figure(100.0)]);
+            lines[0].split("  ").next().unwrap().to_owned()
+        };
+        let rate = |value| Figure::rate("", "", vec![value]);
+        let cost = |value| Figure::cost("", "", vec![value]);
+        assert_eq!([94.0, 96.0, 200.0].map(|value| verdict(&rate, value)), ["WORSE", "no worse", "no worse"]);
+        assert_eq!([50.0, 105.0, 106.0].map(|value| verdict(&cost, value)), ["no worse", "no worse", "WORSE"]);
+    }
+
+    #[test]
+    fn what_only_one_build_has_is_left_out() {
+        let figure = |name| Figure::cost("idle", name, vec![0.0]);
+        let lines = written(&[figure("lost"), figure("doubled")], &[figure("lost")]);
+        assert!(lines.len() == 1 && lines[0].contains("1.000 ≤"), "{lines:?}");
+    }
+}

@@ -1,0 +1,182 @@
+//! `bench gateways`: two gateways over one database, one of them under load. What its subscribers feel when the other
+//! takes in events as well, beside how it is while the other takes in nothing.
+
+mod duo;
+mod nats;
+mod subscribers;
+mod table;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use sluice::event::ReceivedEvent;
+use sluice::store::private::{DataDirLock, PrivatePostgres};
+
+use crate::comparison::{Against, Build};
+use crate::load::Paced;
+use crate::postgres::Cluster;
+use crate::report::{Thousands, progress};
+use crate::rows;
+use crate::setup::Setup;
+use duo::{Duo, Round};
+use nats::NatsServer;
+use table::{Case, Means, Results};
+
+/// The size of a run whose numbers count.
+const FULL_RUNS: usize = 5;
+const FULL_SECONDS: u64 = 6;
+const FULL_RATE: u32 = 2_000;
+const FULL_SUBSCRIBERS: usize = 20;
+
+/// How many deliveries gateway A may have under way.
+const CONNECTIONS: usize = 64;
+
+/// The part of the offered events that has to be taken for the rate to count as met.
+const MET: f64 = 0.98;
+
+/// Where a machine cannot take the rate, the part of what it can that is offered instead.
+const BEARABLE: f64 = 0.8;
+
+/// How long it is tried what the machine can take.
+const TRIAL: Duration = Duration::from_secs(3);
+
+/// What is measured, and for how long.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Rounds; each of them measures every case once.
+    #[arg(long, value_name = "N", default_value_t = FULL_RUNS)]
+    runs: usize,
+    /// Seconds that each measurement takes.
+    #[arg(long, value_name = "N", default_value_t = FULL_SECONDS, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Events a second, one a delivery, that gateway A is offered.
+    #[arg(long, value_name = "N", default_value_t = FULL_RATE, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
+    /// Subscribers of gateway A.
+    #[arg(long, value_name = "N", default_value_t = FULL_SUBSCRIBERS)]
+    subscribers: usize,
+    /// Only with this between the gateways: postgres (nothing but the database), nats.
+    #[arg(long, value_name = "MEANS", value_delimiter = ',')]
+    only: Vec<Means>,
+    #[command(flatten)]
+    against: Against,
+    #[command(flatten)]
+    setup: Setup,
+}
+
+impl Options {
+    fn is_full(&self) -> bool {
+        let is_long = self.runs >= FULL_RUNS && self.seconds >= FULL_SECONDS;
+        is_long && self.only.is_empty() && self.rate >= FULL_RATE && self.subscribers >= FULL_SUBSCRIBERS
+    }
+
+    /// The builds to measure, each with its program.
+    fn builds(&self) -> Vec<(Build, &Path)> {
+        let other = self.against.against.as_deref().map(|program| (Build::Other, program));
+        [(Build::This, self.setup.sluice.as_path())].into_iter().chain(other).collect()
+    }
+}
+
+/// Runs the benchmark and prints what it gave.
+pub(crate) async fn run(options: &Options) -> Result<()> {
+    tokio::select! {
+        done = measure_all(options) => done,
+        signal = tokio::signal::ctrl_c() => signal.map_err(Into::into).and_then(|()| bail!("interrupted")),
+    }
+}
+
+async fn measure_all(options: &Options) -> Result<()> {
+    let scratch = options.setup.directory()?;
+    let events = rows::events(rows::POOL)?;
+    let mut databases = Vec::new();
+    for (build, program) in options.builds() {
+        let directory = scratch.path().join(build.name());
+        progress(&format!("{build}: starting a PostgreSQL"));
+        databases.push(Database { build, program, cluster: tracking_cluster(&directory).await?, directory });
+    }
+    let mut results = Results::default();
+    for means in Means::selected(&options.only) {
+        Box::pin(measure(options, means, &mut databases, &events, &mut results)).await?;
+    }
+    table::print(options, &results)
+}
+
+/// What a build stores in.
+struct Database<'a> {
+    build: Build,
+    program: &'a Path,
+    cluster: (PrivatePostgres, Cluster),
+    directory: std::path::PathBuf,
+}
+
+/// A cluster in a directory that keeps when each transaction was committed.
+async fn tracking_cluster(directory: &Path) -> Result<(PrivatePostgres, Cluster)> {
+    let start = || anyhow::Ok(PrivatePostgres::start(DataDirLock::take(directory)?, true)?);
+    let postgres = start()?;
+    Cluster::of(directory).await?.track_commits().await?;
+    drop(postgres);
+    Ok((start()?, Cluster::of(directory).await?))
+}
+
+/// Measures all rounds with this between the gateways.
+async fn measure(
+    options: &Options,
+    means: Means,
+    databases: &mut [Database<'_>],
+    events: &[ReceivedEvent],
+    results: &mut Results,
+) -> Result<()> {
+    let server = if means == Means::Nats { Some(NatsServer::start().await?) } else { None };
+    let nats = server.as_ref().map(NatsServer::url);
+    let mut duos = Vec::new();
+    for Database { build, program, cluster: (_, cluster), directory } in databases {
+        progress(&format!("{build}, {means}: starting two gateways"));
+        let name = format!("gateways_{means}");
+        cluster.create_database(&name).await?;
+        let url = cluster.url_of(&name)?;
+        let home = directory.join(name);
+        fs::create_dir(&home)?;
+        duos.push((*build, Duo::start(program, &home, url, nats.as_deref()).await?));
+    }
+    let rate = bearable_rate(options.rate, events, &mut duos).await?;
+    results.offered.insert(means, rate);
+    let load = Paced { rate, connections: CONNECTIONS, duration: Duration::from_secs(options.seconds) };
+    for run in 1..=options.runs {
+        for build in Build::order(run) {
+            let Some((_, duo)) = duos.iter_mut().find(|(known, _)| *known == build) else { continue };
+            for is_other_silent in [run.is_multiple_of(2), !run.is_multiple_of(2)] {
+                let round = Round { load, subscribers: options.subscribers, is_other_silent };
+                let case = Case { means, is_other_silent };
+                let measured = duo.measure(round, events).await.with_context(|| format!("{build}, {case}"))?;
+                progress(&format!(
+                    "run {run} of {}: {build}, {case}: {:.0} events/s, lag p99 {:.1} ms, longest silence {:.0} ms",
+                    options.runs, measured.rate, measured.p99, measured.silence
+                ));
+                results.add(build, case, measured);
+            }
+        }
+    }
+    for (_, duo) in duos {
+        duo.stop().await?;
+    }
+    Ok(())
+}
+
+/// The rate at which events are offered: the one that is wanted, or less where the machine cannot take it.
+async fn bearable_rate(wanted: u32, events: &[ReceivedEvent], duos: &mut [(Build, Duo)]) -> Result<u32> {
+    let mut rate = wanted;
+    for (build, duo) in duos {
+        let trial = Paced { rate: wanted, connections: CONNECTIONS, duration: TRIAL };
+        // The first one makes connections, plans and partitions.
+        duo.offer(trial, events).await?;
+        let taken = duo.offer(trial, events).await?.rate();
+        if taken < f64::from(wanted) * MET {
+            let least = (taken * BEARABLE / 10.0).floor().max(1.0) * 10.0;
+            rate = rate.min(format!("{least:.0}").parse()?);
+            progress(&format!("{build} takes {} single events/s on this machine, and not {wanted}", Thousands(taken)));
+        }
+    }
+    Ok(rate)
+}

@@ -1,0 +1,167 @@
+//! Subscribers that note when they got each event, and hold the gateway to every one of them, once and in order.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{Instant, sleep_until};
+
+use crate::socket::Socket;
+
+/// What a subscriber asks for: little, as what the client takes of the machine is missing elsewhere.
+const SUBSCRIPTION: &str = "subscription ($after: Position) { syncEvents(after: $after) { position } }";
+
+/// How long the last event may take after the load.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Subscribers of all events after a position.
+#[derive(Debug)]
+pub(super) struct Subscribers {
+    sockets: Vec<Socket>,
+    after: i64,
+}
+
+/// What one subscriber, or all of them, got.
+#[derive(Debug, Default)]
+pub(super) struct Got {
+    /// Positions, and when they came, since 1970.
+    receipts: Vec<(i64, Duration)>,
+    /// The longest time between two events.
+    pub(super) silence: Duration,
+    /// Events that never came.
+    pub(super) lost: u64,
+    /// Events that came again, or after a later one.
+    pub(super) doubled: u64,
+}
+
+impl Subscribers {
+    /// Subscribes so many times to what comes after a position.
+    pub(super) async fn gather(address: SocketAddr, number: usize, after: i64) -> Result<Self> {
+        let variables = json!({"after": after.to_string()});
+        let mut sockets = Vec::with_capacity(number);
+        for _ in 0..number {
+            sockets.push(Socket::subscribe(address, SUBSCRIPTION, &variables).await?);
+        }
+        // Nothing tells that a subscription has begun.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Ok(Self { sockets, after })
+    }
+
+    /// Listens through the position that is told once the load has ended.
+    pub(super) async fn listen(self, through: watch::Receiver<Option<i64>>) -> Result<Got> {
+        let local = LocalSet::new();
+        let mut listening = JoinSet::new();
+        let after = self.after;
+        for socket in self.sockets {
+            listening.spawn_local_on(listen(socket, after, through.clone()), &local);
+        }
+        let mut all = Got::default();
+        local
+            .run_until(async {
+                while let Some(one) = listening.join_next().await {
+                    all.add(one??);
+                }
+                anyhow::Ok(())
+            })
+            .await?;
+        Ok(all)
+    }
+}
+
+/// Listens by one socket.
+async fn listen(mut socket: Socket, after: i64, mut through: watch::Receiver<Option<i64>>) -> Result<Got> {
+    let mut got = Got::default();
+    let mut last = after;
+    let mut fault = None;
+    let mut deadline = None;
+    loop {
+        let goal = *through.borrow_and_update();
+        if let Some(goal) = goal {
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+            if last >= goal || Instant::now() >= deadline {
+                got.lost += u64::try_from(goal - last).unwrap_or_default();
+                return Ok(got);
+            }
+        }
+        let mut each = |message: &[u8]| match position(message) {
+            Ok(position) => got.take(&mut last, position),
+            Err(error) => fault = Some(error),
+        };
+        tokio::select! {
+            counted = socket.count(&mut each) => counted?,
+            _ = through.changed(), if goal.is_none() => {}
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
+        }
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+    }
+}
+
+impl Got {
+    /// Takes in an event that one subscriber got after `last`.
+    fn take(&mut self, last: &mut i64, position: i64) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if let Some((_, before)) = self.receipts.last() {
+            self.silence = self.silence.max(now.saturating_sub(*before));
+        }
+        self.receipts.push((position, now));
+        match u64::try_from(position - *last) {
+            Ok(step @ 1..) => {
+                self.lost += step - 1;
+                *last = position;
+            }
+            _ => self.doubled += 1,
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.receipts.extend(other.receipts);
+        self.silence = self.silence.max(other.silence);
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+    }
+
+    /// The lags of all receipts, from when each event was committed; the shortest first.
+    pub(super) fn lags(&self, commits: &HashMap<i64, Duration>) -> Vec<Duration> {
+        let lag = |(position, then): &(i64, Duration)| Some(then.saturating_sub(*commits.get(position)?));
+        let mut lags: Vec<_> = self.receipts.iter().filter_map(lag).collect();
+        lags.sort_unstable();
+        lags
+    }
+}
+
+/// The position of the event in a message.
+fn position(message: &[u8]) -> Result<i64> {
+    let text = String::from_utf8_lossy(message);
+    let digits = text.split_once(r#""position":""#).and_then(|(_, rest)| rest.split('"').next());
+    digits.and_then(|digits| digits.parse().ok()).with_context(|| format!("a subscriber got {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_and_what_comes_again_is_counted() {
+        let mut got = Got::default();
+        let mut last = 10;
+        for position in [11, 12, 14, 14, 13, 15] {
+            got.take(&mut last, position);
+        }
+        assert_eq!((got.lost, got.doubled, last), (1, 2, 15));
+        let commits = HashMap::from([(11, Duration::ZERO), (15, Duration::ZERO)]);
+        assert_eq!(got.lags(&commits).len(), 2);
+    }
+
+    #[test]
+    fn a_message_without_an_event_is_a_fault() {
+        let message = br#"{"type":"next","id":"1","payload":{"data":{"syncEvents":{"position":"17"}}}}"#;
+        assert_eq!(position(message).unwrap(), 17);
+        assert!(position(br#"{"type":"error"}"#).unwrap_err().to_string().contains("error"));
+    }
+}

@@ -1,0 +1,248 @@
+//! The report of `bench gateways`: a table, the targets, and what it stands on.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::str::FromStr;
+use std::thread::available_parallelism;
+
+use anyhow::Result;
+
+use super::{FULL_RATE, FULL_RUNS, FULL_SECONDS, FULL_SUBSCRIBERS, MET, Options};
+use crate::comparison::{self, Build, Figure};
+use crate::report::{Spread, Thousands, told};
+use crate::target::{self, Bound, Target};
+
+/// What the gateways tell each other by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Means {
+    /// Nothing but the database.
+    Postgres,
+    /// NATS beside it.
+    Nats,
+}
+
+/// A case: what is between the gateways, and whether B takes in events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Case {
+    pub(super) means: Means,
+    pub(super) is_other_silent: bool,
+}
+
+/// What one measurement gave; times in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measurement {
+    /// Events a second that A took.
+    pub(super) rate: f64,
+    /// Events a second that B took.
+    pub(super) others_rate: f64,
+    pub(super) p50: f64,
+    pub(super) p99: f64,
+    /// Both with the time that each commit waited for the disk: what two builds are compared by, as a ratio of times from
+    /// which an estimate is taken off says nothing.
+    pub(super) with_flush: [f64; 2],
+    /// The longest time between two events at a subscriber.
+    pub(super) silence: f64,
+    pub(super) lost: f64,
+    pub(super) doubled: f64,
+}
+
+/// What all rounds gave.
+#[derive(Debug, Default)]
+pub(super) struct Results {
+    this: BTreeMap<Case, Vec<Measurement>>,
+    other: BTreeMap<Case, Vec<Measurement>>,
+    /// The rate at which A was offered events.
+    pub(super) offered: BTreeMap<Means, u32>,
+}
+
+impl Means {
+    const ALL: [Self; 2] = [Self::Postgres, Self::Nats];
+
+    /// All, or only some.
+    pub(super) fn selected(only: &[Self]) -> Vec<Self> {
+        Self::ALL.into_iter().filter(|means| only.is_empty() || only.contains(means)).collect()
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Nats => "nats",
+        }
+    }
+}
+
+impl fmt::Display for Means {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl FromStr for Means {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|means| means.name() == text);
+        found.ok_or_else(|| "there are postgres and nats".to_owned())
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let others = if self.is_other_silent { "B silent" } else { "B sends" };
+        formatter.pad(&format!("{}, {others}", self.means))
+    }
+}
+
+impl Results {
+    pub(super) fn add(&mut self, build: Build, case: Case, measurement: Measurement) {
+        let results = match build {
+            Build::This => &mut self.this,
+            Build::Other => &mut self.other,
+        };
+        results.entry(case).or_default().push(measurement);
+    }
+
+    /// One number of each round's measurement of this build.
+    fn values(&self, case: Case, value: fn(&Measurement) -> f64) -> Vec<f64> {
+        self.this.get(&case).into_iter().flatten().map(value).collect()
+    }
+
+    /// The ratios of what B's events do to what it is without them.
+    fn ratio(&self, means: Means, value: fn(&Measurement) -> f64) -> Option<Spread> {
+        let of = |is_other_silent| self.values(Case { means, is_other_silent }, value);
+        Spread::of_ratios(&of(false), &of(true))
+    }
+
+    /// A number of all measurements with this between the gateways, together.
+    fn sum(&self, means: Means, value: fn(&Measurement) -> f64) -> Option<Spread> {
+        let cases = [true, false].map(|is_other_silent| self.values(Case { means, is_other_silent }, value));
+        let values = cases.concat();
+        (!values.is_empty()).then(|| Spread::of([values.iter().sum()])).flatten()
+    }
+}
+
+/// Prints the report to standard output.
+pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
+    let mut output = io::stdout().lock();
+    let cores = available_parallelism().map_or(0, usize::from);
+    writeln!(
+        output,
+        "gateways: A is offered {} single events/s, B none or one per 50 ms; {} subscribers at A; medians of {} runs of \
+         {} s; {cores} cores",
+        Thousands(f64::from(options.rate)),
+        options.subscribers,
+        options.runs,
+        options.seconds
+    )?;
+    let is_less = results.offered.values().any(|offered| *offered < options.rate);
+    if !options.is_full() || is_less {
+        writeln!(
+            output,
+            "SMALLER THAN FULL SIZE, which is {FULL_RUNS} runs of {FULL_SECONDS} s of all cases at {FULL_RATE} events/s \
+             with {FULL_SUBSCRIBERS} subscribers"
+        )?;
+    }
+    for (means, offered) in results.offered.iter().filter(|(_, offered)| **offered < options.rate) {
+        writeln!(output, "{means}: the machine does not take {} events/s; {offered} are offered", options.rate)?;
+    }
+    writeln!(output)?;
+    write_table(&mut output, results)?;
+    writeln!(output)?;
+    target::write(&mut output, &targets(results))?;
+    writeln!(
+        output,
+        "\nlag: from when an event's commit was durable (as PostgreSQL tells it) to its receipt, of all events of A and B\n\
+         at all subscribers of A. silence: the longest time between two events at any of them. lost, doubled: of what\n\
+         each subscriber had to get, over all runs. nats: B publishes. Ratios are medians of the runs' own."
+    )?;
+    if options.against.against.is_some() {
+        writeln!(output)?;
+        comparison::write(&mut output, &figures(&results.this), &figures(&results.other))?;
+        writeln!(output, "The lags of this table include the wait for the disk.")?;
+    }
+    Ok(())
+}
+
+fn write_table(output: &mut impl Write, results: &Results) -> io::Result<()> {
+    writeln!(
+        output,
+        "{:20}{:>10}{:>9}{:>8}{:>12}{:>12}{:>16}{:>12}{:>8}{:>9}",
+        "case",
+        "A's ev/s",
+        "offered",
+        "B's",
+        "lag p50 ms",
+        "lag p99 ms",
+        "least–greatest",
+        "silence ms",
+        "lost",
+        "doubled"
+    )?;
+    for (case, measured) in &results.this {
+        let of = |value: fn(&Measurement) -> f64| Spread::of(measured.iter().map(value));
+        let sum = |value: fn(&Measurement) -> f64| Thousands(measured.iter().map(value).sum()).to_string();
+        let rate = of(|one| one.rate).map_or(0.0, |spread| spread.median);
+        let tail = of(|one| one.p99).map_or_else(String::new, |one| format!("{:.1}–{:.1}", one.least, one.greatest));
+        writeln!(
+            output,
+            "{case:20}{:>10}{:>9}{:>8}{:>12}{:>12}{tail:>16}{:>12}{:>8}{:>9}",
+            Thousands(rate).to_string(),
+            results.offered.get(&case.means).map_or_else(String::new, ToString::to_string),
+            told(of(|one| one.others_rate)),
+            told(of(|one| one.p50)),
+            told(of(|one| one.p99)),
+            told(of(|one| one.silence)),
+            sum(|one| one.lost),
+            sum(|one| one.doubled),
+        )?;
+    }
+    Ok(())
+}
+
+fn targets(results: &Results) -> Vec<Target> {
+    let target = |what, reached, bound| Target { what, reached, bound };
+    let texts = [
+        (
+            Means::Postgres,
+            "postgres: part of the offered rate that A took",
+            "postgres: lag p99, of that while B is silent",
+            "postgres: longest silence, of that while B is silent",
+            "postgres: events lost or doubled",
+        ),
+        (
+            Means::Nats,
+            "nats: part of the offered rate that A took",
+            "nats: lag p99, of that while B is silent",
+            "nats: longest silence, of that while B is silent",
+            "nats: events lost or doubled",
+        ),
+    ];
+    let each = texts.into_iter().flat_map(|(means, rate, lag, silence, faults)| {
+        let offered = results.offered.get(&means).map_or(f64::NAN, |offered| f64::from(*offered));
+        let rates =
+            [true, false].map(|is_other_silent| results.values(Case { means, is_other_silent }, |one| one.rate));
+        [
+            target(rate, Spread::of(rates.concat().iter().map(|rate| rate / offered)), Bound::AtLeast(MET)),
+            target(lag, results.ratio(means, |one| one.p99), Bound::AtMost(5.0)),
+            target(silence, results.ratio(means, |one| one.silence), Bound::AtMost(3.0)),
+            target(faults, results.sum(means, |one| one.lost + one.doubled), Bound::AtMost(0.0)),
+        ]
+    });
+    each.collect()
+}
+
+/// What two builds are compared by.
+fn figures(results: &BTreeMap<Case, Vec<Measurement>>) -> Vec<Figure> {
+    let of_case = results.iter().flat_map(|(case, measured)| {
+        let of = |value: fn(&Measurement) -> f64| measured.iter().map(value).collect();
+        [
+            Figure::rate(case, "A's events/s", of(|one| one.rate)),
+            Figure::cost(case, "lag p50 ms", of(|one| one.with_flush[0])),
+            Figure::cost(case, "lag p99 ms", of(|one| one.with_flush[1])),
+            Figure::cost(case, "silence ms", of(|one| one.silence)),
+            Figure::cost(case, "lost or doubled", of(|one| one.lost + one.doubled)),
+        ]
+    });
+    of_case.collect()
+}

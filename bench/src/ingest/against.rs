@@ -1,0 +1,77 @@
+//! Another build beside this one: the same deliveries to each, one right after the other.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use sluice::event::ReceivedEvent;
+
+use super::case::Case;
+use super::results::Results;
+use super::{Options, Target, table};
+use crate::comparison::{Build, Pair};
+use crate::gateway::Gateway;
+use crate::report::progress;
+use crate::rows;
+
+/// Runs the benchmark with both builds and prints the ratios.
+pub(super) async fn run(options: &Options, other: &Path, scratch: &Path, events: &[ReceivedEvent]) -> Result<()> {
+    let cases = Case::selected(&options.only).into_iter().filter_map(|case| match case {
+        Case::Gateway { events, connections } => Some((case, events, connections)),
+        Case::Batched { .. } | Case::SingleRow { .. } => None,
+    });
+    let cases: Vec<_> = cases.collect();
+    ensure!(!cases.is_empty(), "--against compares gateways: --only has to name one of their cases, such as 1x64");
+    let gateways = Pair {
+        this: start(Build::This, &options.setup.sluice, scratch).await?,
+        other: start(Build::Other, other, scratch).await?,
+    };
+    let measured = tokio::select! {
+        measured = measure(options, &cases, &gateways, scratch, events) => measured,
+        signal = tokio::signal::ctrl_c() => signal.map_err(Into::into).and_then(|()| bail!("interrupted")),
+    };
+    let (this_stopped, other_stopped) = (gateways.this.stop().await, gateways.other.stop().await);
+    let results = measured?;
+    this_stopped.and(other_stopped)?;
+    table::print_comparison(options, &results, rows::mean_size(events))
+}
+
+async fn start(build: Build, program: &Path, scratch: &Path) -> Result<Gateway> {
+    progress(&format!("starting the gateway of {build}"));
+    let directory = scratch.join(build.name());
+    fs::create_dir(&directory)?;
+    Gateway::start(program, &directory).await.with_context(|| build.to_string())
+}
+
+async fn measure(
+    options: &Options,
+    cases: &[(Case, usize, usize)],
+    gateways: &Pair<Gateway>,
+    scratch: &Path,
+    events: &[ReceivedEvent],
+) -> Result<Pair<Results>> {
+    let target = async |build: Build, gateway: &Gateway| {
+        Target::of(options, gateway.address(), &scratch.join(build.name()), events).await
+    };
+    let mut targets =
+        Pair { this: target(Build::This, &gateways.this).await?, other: target(Build::Other, &gateways.other).await? };
+    for build in Build::order(1) {
+        targets.of(build).warm_up().await?;
+    }
+    let mut results = Pair { this: Results::default(), other: Results::default() };
+    for run in 1..=options.runs {
+        for (case, events, connections) in cases {
+            for build in Build::order(run) {
+                let target = targets.of(build);
+                let measured = target.measure(*events, *connections).await;
+                let measured = measured.with_context(|| format!("{build}, {case}"))?;
+                progress(&format!("run {run} of {}: {case}: {build}: {:.0} events/s", options.runs, measured.rate));
+                results.of(build).add(*case, measured);
+                // Nothing is left that autovacuum or a checkpoint would have to do while the other one is measured.
+                target.cluster.empty_log().await?;
+                target.cluster.checkpoint().await?;
+            }
+        }
+    }
+    Ok(results)
+}

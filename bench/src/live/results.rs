@@ -1,0 +1,139 @@
+//! What the measurements of `bench live` gave.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::PACE;
+use crate::comparison::Figure;
+use crate::report::{Spread, count, millis, percentile};
+
+/// What one measurement gave.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measurement {
+    /// Messages received a second.
+    pub(super) rate: f64,
+    /// Processor time of the server a message, in microseconds.
+    pub(super) cpu: f64,
+    pub(super) p50: f64,
+    pub(super) p99: f64,
+    /// Of a message.
+    pub(super) bytes: usize,
+}
+
+impl Measurement {
+    pub(super) fn new(
+        messages: usize,
+        bytes: usize,
+        elapsed: Duration,
+        spent: Duration,
+        latencies: &[Duration],
+    ) -> Self {
+        Self {
+            rate: count(messages) / elapsed.as_secs_f64(),
+            cpu: spent.as_secs_f64() * 1e6 / count(messages),
+            p50: millis(percentile(latencies, 50)),
+            p99: millis(percentile(latencies, 99)),
+            bytes,
+        }
+    }
+}
+
+/// What it did to the others that some subscribers stopped to read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stopped {
+    pub(super) readers: usize,
+    pub(super) others: usize,
+    /// In milliseconds, while all read, and while some did not.
+    pub(super) p50: (f64, f64),
+    pub(super) p99: (f64, f64),
+    /// The gateway's memory in bytes before, and the most of it.
+    pub(super) memory: (u64, u64),
+    /// How many of those who had stopped were closed, to come back.
+    pub(super) closed: usize,
+    pub(super) caught_up: Duration,
+}
+
+/// What came of subscribers that were cut off at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Storm {
+    pub(super) subscribers: usize,
+    /// Events that each had to be told.
+    pub(super) behind: usize,
+    pub(super) elapsed: Duration,
+    /// How often `/readyz` was asked meanwhile, how often the answer was 200, and the slowest.
+    pub(super) asked: usize,
+    pub(super) ready: usize,
+    pub(super) slowest: Duration,
+}
+
+/// What all runs gave.
+#[derive(Debug, Default)]
+pub(super) struct Results {
+    pub(super) measured: BTreeMap<(&'static str, u32), Vec<Measurement>>,
+    /// Bytes of memory for so many idle subscribers.
+    pub(super) idle_bytes: Option<(u64, usize)>,
+    /// The same for idle streams of server-sent events.
+    pub(super) idle_stream_bytes: Option<(u64, usize)>,
+    pub(super) stopped: Option<Stopped>,
+    pub(super) storm: Option<Storm>,
+    /// How long a commit waited for the disk, of each measurement.
+    pub(super) flushes: Vec<Duration>,
+    /// Processor time an event, in microseconds, by subscribers with different instances.
+    pub(super) routing: Vec<(usize, f64)>,
+}
+
+impl Results {
+    pub(super) fn add(&mut self, who: &'static str, rate: u32, measurement: Measurement) {
+        self.measured.entry((who, rate)).or_default().push(measurement);
+    }
+
+    pub(super) fn all(&self, who: &'static str, rate: u32, of: fn(&Measurement) -> f64) -> Vec<f64> {
+        self.measured.get(&(who, rate)).map(|all| all.iter().map(of).collect()).unwrap_or_default()
+    }
+
+    pub(super) fn ratio(&self, rate: u32, reference: &'static str, of: fn(&Measurement) -> f64) -> Option<Spread> {
+        Spread::of_ratios(&self.all("gateway", rate, of), &self.all(reference, rate, of))
+    }
+
+    /// What two builds are compared by.
+    pub(super) fn figures(&self) -> Vec<Figure> {
+        let mut figures = Vec::new();
+        for rate in [0, PACE] {
+            let of = |value: fn(&Measurement) -> f64| self.all("gateway", rate, value);
+            let case = load(rate);
+            if rate == 0 {
+                // At a pace it is the pace that is measured.
+                figures.push(Figure::rate(&case, "deliveries/s", of(|one| one.rate)));
+            }
+            figures.push(Figure::cost(&case, "CPU µs/delivery", of(|one| one.cpu)));
+            figures.push(Figure::cost(&case, "p50 ms", of(|one| one.p50)));
+            figures.push(Figure::cost(&case, "p99 ms", of(|one| one.p99)));
+        }
+        let each = |(bytes, subscribers): (u64, usize)| kilobytes(bytes) / count(subscribers);
+        let once = |value: Option<f64>| value.into_iter().collect::<Vec<_>>();
+        figures.push(Figure::cost("idle WebSocket", "memory kB", once(self.idle_bytes.map(each))));
+        figures.push(Figure::cost("idle SSE stream", "memory kB", once(self.idle_stream_bytes.map(each))));
+        for (subscribers, cpu) in &self.routing {
+            figures.push(Figure::cost(format!("{subscribers} instances"), "CPU µs/event", vec![*cpu]));
+        }
+        let stopped = |value: fn(Stopped) -> f64| once(self.stopped.map(value));
+        figures.push(Figure::cost("some stop to read", "others' p50 ms", stopped(|stopped| stopped.p50.1)));
+        figures.push(Figure::cost("some stop to read", "others' p99 ms", stopped(|stopped| stopped.p99.1)));
+        figures.push(Figure::cost("some stop to read", "memory kB", stopped(|stopped| kilobytes(stopped.memory.1))));
+        let caught_up = stopped(|stopped| stopped.caught_up.as_secs_f64());
+        figures.push(Figure::cost("some stop to read", "caught up after s", caught_up));
+        let storm = |value: fn(Storm) -> f64| once(self.storm.map(value));
+        figures.push(Figure::cost("cut off at once", "all there after s", storm(|storm| storm.elapsed.as_secs_f64())));
+        figures.push(Figure::cost("cut off at once", "slowest ready ms", storm(|storm| millis(storm.slowest))));
+        figures
+    }
+}
+
+/// The name of a load of so many events a second.
+pub(super) fn load(rate: u32) -> String {
+    if rate == 0 { "saturated".to_owned() } else { format!("{rate}/s") }
+}
+
+pub(super) fn kilobytes(bytes: u64) -> f64 {
+    f64::from(u32::try_from(bytes / 1024).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,89 @@
+//! Another build beside this one: the same pages and aggregates of each, one right after the other.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::aggregate::Aggregates;
+use super::question::{self, Peer, Place, Question};
+use super::results::{Measurement, Results};
+use super::{Bench, Options, Subject};
+use crate::comparison::{Build, Pair};
+use crate::report::progress;
+
+/// Measures both builds. The one that is not asked idles meanwhile.
+pub(super) async fn measure(options: &Options, this: &Subject, other: &Subject) -> Result<Results> {
+    let questions = Question::selected(&options.only);
+    let mut bench = Bench::new(Duration::from_secs(options.seconds));
+    let mut results = Results::default();
+    results.different = prepare(&mut bench, &questions, this, other).await?;
+    let aggregates = Pair { this: of(this, &questions).await?, other: of(other, &questions).await? };
+    let missing: BTreeSet<_> = aggregates.this.missing().into_iter().chain(aggregates.other.missing()).collect();
+    results.missing = missing.into_iter().collect();
+    bench.warm_up(&questions).await?;
+    for subject in [this, other] {
+        subject.cluster().await?.checkpoint().await?;
+    }
+    for run in 1..=options.runs {
+        for question in &questions {
+            for build in Build::order(run) {
+                let measured = ask(&bench, &aggregates, *question, build).await;
+                let Some(measured) = measured.with_context(|| format!("{question}, {build}"))? else { continue };
+                let rate = measured.rate;
+                progress(&format!("run {run} of {}: {question}: {build}: {rate:.0} answers/s", options.runs));
+                results.add(*question, peer(build), measured);
+            }
+        }
+    }
+    Ok(results)
+}
+
+const fn peer(build: Build) -> Peer {
+    match build {
+        Build::This => Peer::Gateway,
+        Build::Other => Peer::Against,
+    }
+}
+
+async fn ask(
+    bench: &Bench,
+    aggregates: &Pair<Aggregates>,
+    question: Question,
+    build: Build,
+) -> Result<Option<Measurement>> {
+    match question {
+        Question::Page { place, connections } => bench.ask(peer(build), place, connections).await.map(Some),
+        Question::Aggregate(name) => {
+            let aggregates = if build == Build::This { &aggregates.this } else { &aggregates.other };
+            aggregates.ask(name, bench.duration, &bench.servers[&peer(build)]).await
+        }
+    }
+}
+
+/// Finds out what to ask, the same of both; gives the places where they answer differently.
+async fn prepare(bench: &mut Bench, questions: &[Question], this: &Subject, other: &Subject) -> Result<Vec<Place>> {
+    let mut cluster = this.cluster().await?;
+    let popular = cluster.popular_instances(question::POPULAR).await?;
+    let server = this.server(&mut cluster).await?;
+    let other_server = other.server(&mut other.cluster().await?).await?;
+    let mut different = Vec::new();
+    for place in Place::asked_in(questions) {
+        progress(&format!("{place}: asking for the pages once"));
+        let spots = place.spots(&popular, this.data.events());
+        let (pages, other_pages) = (server.prepare(&spots).await?, other_server.prepare(&spots).await?);
+        if !pages.are_those_of(&other_pages)? {
+            different.push(place);
+        }
+        bench.pages.insert((Peer::Gateway, place), pages);
+        bench.pages.insert((Peer::Against, place), other_pages);
+    }
+    bench.servers.insert(Peer::Gateway, server);
+    bench.servers.insert(Peer::Against, other_server);
+    Ok(different)
+}
+
+async fn of(subject: &Subject, questions: &[Question]) -> Result<Aggregates> {
+    let mut cluster = subject.cluster().await?;
+    Aggregates::prepare(questions, subject.gateway.address(), &mut cluster, &subject.data).await
+}
