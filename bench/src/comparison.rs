@@ -135,25 +135,28 @@ pub(crate) fn write(output: &mut impl Write, this: &[Figure], other: &[Figure]) 
         let ratios = figure.values.iter().zip(&reference.values).map(|(value, reference)| ratio(*value, *reference));
         let Some(ratios) = Spread::of(ratios) else { continue };
         let (sign, bound) = figure.better.bound();
-        let verdict = if figure.better.is_no_worse(ratios.median) { "no worse" } else { "WORSE" };
+        let is_no_worse = figure.better.is_no_worse(ratios.median);
+        let verdict = if is_no_worse { "no worse" } else { "WORSE" };
+        let is_noisy = !is_no_worse && ratios.least < 1.0 && ratios.greatest > 1.0;
         let median = |figure: &Figure| told(Spread::of(figure.values.iter().copied()));
         writeln!(
             output,
-            "{verdict:10}{:24}{:18}{:>12}{:>12}{:>9.3} {sign} {bound:<6.3}{:.3}–{:.3}",
+            "{verdict:10}{:24}{:18}{:>12}{:>12}{:>9.3} {sign} {bound:<6.3}{:.3}–{:.3}{}",
             figure.case,
             figure.name,
             median(figure),
             median(reference),
             ratios.median,
             ratios.least,
-            ratios.greatest
+            ratios.greatest,
+            if is_noisy { "  the rounds disagree" } else { "" }
         )?;
     }
     writeln!(
         output,
         "\nratio: this build's figure by the other's in the same round; the median of the rounds. ≥: more is better, and\n\
          above 1 this build is ahead; ≤: less is better, and below 1 it is ahead. No worse: a median of at least\n\
-         {NO_WORSE}, or at most 1/{NO_WORSE}."
+         {NO_WORSE}, or at most 1/{NO_WORSE}. Where rounds disagree, some of them found this build better: more of them tell more."
     )
 }
 
@@ -209,6 +212,17 @@ mod tests {
         let cost = |value| Figure::cost("", "", vec![value]);
         assert_eq!([94.0, 96.0, 200.0].map(|value| verdict(&rate, value)), ["WORSE", "no worse", "no worse"]);
         assert_eq!([50.0, 105.0, 106.0].map(|value| verdict(&cost, value)), ["no worse", "no worse", "WORSE"]);
+    }
+
+    #[test]
+    fn rounds_that_disagree_are_told() {
+        let lines = |values: [f64; 3]| {
+            let figure = |values: &[f64]| [Figure::cost("idle", "kB", values.to_vec())];
+            written(&figure(&values), &figure(&[100.0; 3]))
+        };
+        assert!(lines([90.0, 120.0, 130.0])[0].ends_with("0.900–1.300  the rounds disagree"));
+        assert!(lines([110.0, 120.0, 130.0])[0].ends_with("1.100–1.300"));
+        assert!(lines([90.0, 100.0, 130.0])[0].starts_with("no worse"));
     }
 
     #[test]

@@ -112,7 +112,9 @@ impl Place {
 
     /// What is asked for there, given the popular instances and how many events each has, and how many there are.
     pub(super) fn spots(self, popular: &[(String, i64)], events: usize) -> Vec<Spot> {
-        let depth = |events: usize| if self.is_deep() { (events * 9 / 10 / PAGE).min(DEEP) } else { 0 };
+        // Also the deepest page is a full one.
+        let deepest = |events: usize| (events * 9 / 10 / PAGE).min(DEEP).min((events / PAGE).saturating_sub(1));
+        let depth = |events: usize| if self.is_deep() { deepest(events) } else { 0 };
         match self {
             Self::Line | Self::LineDeep => vec![Spot { instance: None, depth: depth(events), weight: 1 }],
             Self::First | Self::Deep => {
@@ -205,10 +207,10 @@ mod tests {
 
     #[test]
     fn deep_pages_are_full_ones() {
-        let popular = [("a".to_owned(), 1_000_000), ("b".to_owned(), 2_000)];
+        let popular = [("a".to_owned(), 1_000_000), ("b".to_owned(), 2_000), ("c".to_owned(), 389)];
         let depths = |place: Place| place.spots(&popular, 1_700_000).iter().map(|spot| spot.depth).collect::<Vec<_>>();
-        assert_eq!(depths(Place::First), [0, 0]);
-        assert_eq!(depths(Place::Deep), [5_000, 36]);
+        assert_eq!(depths(Place::First), [0, 0, 0]);
+        assert_eq!(depths(Place::Deep), [5_000, 36, 6]);
         assert_eq!(depths(Place::LineDeep), [5_000]);
     }
 }
