@@ -1,5 +1,6 @@
 //! Two gateways over one database: A, which is under load and has the subscribers, and B, which takes in little.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::rc::Rc;
@@ -94,6 +95,8 @@ impl Duo {
         ensure!(stored == acknowledged, "{acknowledged} events were acknowledged, and the log has {stored} more");
         let mut commits = self.cluster.commits(before + 1, head).await?;
         let with_flush = got.lags(&commits);
+        // Events of one commit have one time.
+        let times: HashSet<_> = commits.values().copied().collect();
         for commit in commits.values_mut() {
             // A commit can be seen once it is on the disk.
             *commit += flush;
@@ -102,6 +105,7 @@ impl Duo {
         Ok(Measurement {
             rate: of_a.rate(),
             others_rate: of_b.rate(),
+            commits: count(times.len()) / of_a.elapsed.as_secs_f64(),
             p50: millis(percentile(&lags, 50)),
             p99: millis(percentile(&lags, 99)),
             with_flush: [50, 99].map(|percent| millis(percentile(&with_flush, percent))),

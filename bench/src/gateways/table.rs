@@ -36,9 +36,11 @@ pub(super) struct Measurement {
     pub(super) rate: f64,
     /// Events a second that B took.
     pub(super) others_rate: f64,
+    /// Commits a second of both: each may hold the events of many deliveries that came meanwhile.
+    pub(super) commits: f64,
     pub(super) p50: f64,
     pub(super) p99: f64,
-    /// Both with the time that each commit waited for the disk: what two builds are compared by, as a ratio of times from
+    /// Both lags with the time that each commit waited for the disk: what two builds are compared by, as a ratio of times from
     /// which an estimate is taken off says nothing.
     pub(super) with_flush: [f64; 2],
     /// The longest time between two events at a subscriber.
@@ -182,14 +184,16 @@ fn write_table(output: &mut impl Write, results: &Results) -> io::Result<()> {
     for (case, measured) in &results.this {
         let of = |value: fn(&Measurement) -> f64| Spread::of(measured.iter().map(value));
         let sum = |value: fn(&Measurement) -> f64| Thousands(measured.iter().map(value).sum()).to_string();
-        let rate = of(|one| one.rate).map_or(0.0, |spread| spread.median);
+        let whole =
+            |spread: Option<Spread>| spread.map_or_else(String::new, |spread| Thousands(spread.median).to_string());
         let tail = of(|one| one.p99).map_or_else(String::new, |one| format!("{:.1}–{:.1}", one.least, one.greatest));
         writeln!(
             output,
-            "{case:20}{:>10}{:>9}{:>8}{:>12}{:>12}{tail:>16}{:>12}{:>8}{:>9}",
-            Thousands(rate).to_string(),
+            "{case:20}{:>10}{:>9}{:>8}{:>11}{:>12}{:>12}{tail:>16}{:>12}{:>8}{:>9}",
+            whole(of(|one| one.rate)),
             results.offered.get(&case.means).map_or_else(String::new, ToString::to_string),
             told(of(|one| one.others_rate)),
+            whole(of(|one| one.commits)),
             told(of(|one| one.p50)),
             told(of(|one| one.p99)),
             told(of(|one| one.silence)),
