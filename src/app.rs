@@ -30,7 +30,7 @@ use crate::log::{Log, LogOptions};
 use crate::okta::OktaClient;
 use crate::serve::{self, Parts, RenderMetrics, Routes, ServeOptions, Status, Subscribers};
 use crate::store::private::{DataDirLock, PrivateError, PrivatePostgres};
-use crate::store::{Era, Store, StoreError, StoreOptions};
+use crate::store::{Era, LockShortage, Store, StoreError, StoreOptions};
 use crate::telemetry;
 use delivery::Delivery;
 use readiness::Waiting;
@@ -95,6 +95,7 @@ impl OpenGateway {
         let store = Store::new(&options)?;
         waiting.wait_for("the database cannot be reached yet");
         let log = open_log(&store, &log_options(limits), None).await?;
+        warn_of_few_locks(&store, limits.query_connections).await;
         Ok(Self { database, store, log })
     }
 
@@ -277,6 +278,19 @@ fn live_options(settings: &Settings) -> LiveOptions {
 /// How what comes from each org proves itself.
 fn hooks(settings: &Settings) -> BTreeMap<String, HookSecrets> {
     settings.orgs.iter().map(|(name, org)| (name.clone(), org.hook.clone())).collect()
+}
+
+async fn warn_of_few_locks(store: &Store, query_connections: u32) {
+    match store.lock_shortage(query_connections).await {
+        Ok(None) => {}
+        Ok(Some(LockShortage { months, setting, needed })) => tracing::warn!(
+            months,
+            max_locks_per_transaction = setting,
+            "the database server may run out of locks, as the log has many months: set max_locks_per_transaction to \
+             {needed} or more in postgresql.conf and restart the server"
+        ),
+        Err(error) => tracing::debug!(%error, "could not ask how many locks the database server has room for"),
+    }
 }
 
 fn parts(settings: &Settings, log: Log, live: Live, status: Status) -> Parts {

@@ -1,9 +1,10 @@
 //! What of each System Log was read whole, and what of it hooks missed.
 
+use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use super::{Store, StoreError};
-use crate::event::{Stretch, Timestamp};
+use super::{Store, StoreError, filter};
+use crate::event::{Stretch, TimeRange, Timestamp};
 
 /// A stretch of time whose events were read whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,29 +102,43 @@ impl Store {
         offered: &[&str],
     ) -> Result<Vec<StretchCount>, StoreError> {
         let (Some(first), Some(last)) = (stretches.first(), stretches.last()) else { return Ok(Vec::new()) };
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
-            "SELECT s.ordinal, count(*), \
-                 count(*) FILTER (WHERE a.event_hook_at IS NULL AND e.event_type = ANY($4::text[])) \
-             FROM sync_event e JOIN arrival a ON a.position = e.position \
-             JOIN unnest($2::timestamptz[]) WITH ORDINALITY AS s (from_at, ordinal) \
-                 ON s.ordinal = width_bucket(e.published, $2::timestamptz[]) \
-             WHERE e.org = $1 AND e.published >= $3 AND e.published < $5 GROUP BY s.ordinal",
-        )
-        .bind(org)
-        .bind(stretches.iter().map(|one| one.from.date_time()).collect::<Vec<_>>())
-        .bind(first.from.date_time())
-        .bind(offered)
-        .bind(last.until.date_time())
-        // An hour is counted in another way than years.
-        .fetch_all(&self.reads.planned_for_values())
-        .await?;
+        let range = TimeRange { from: Some(first.from), until: Some(last.until) };
         let mut counts = vec![StretchCount::default(); stretches.len()];
-        for (ordinal, events, missed_by_hooks) in rows {
-            let place = usize::try_from(ordinal - 1).unwrap_or(usize::MAX);
-            if let Some(count) = counts.get_mut(place) {
-                *count = StretchCount { events, missed_by_hooks };
+        let windows = self.windows(range).await?;
+        let is_one = windows.len() == 1;
+        for window in windows {
+            let mut query = count_query(org, stretches, offered, range);
+            window.push(&mut query, "e");
+            query.push(" GROUP BY s.ordinal");
+            let query = query.build_query_as().persistent(is_one);
+            // An hour is counted in another way than years.
+            let rows: Vec<(i64, i64, i64)> = query.fetch_all(&self.reads.planned_for_values()).await?;
+            for (ordinal, events, missed_by_hooks) in rows {
+                let place = usize::try_from(ordinal - 1).unwrap_or(usize::MAX);
+                if let Some(count) = counts.get_mut(place) {
+                    count.events += events;
+                    count.missed_by_hooks += missed_by_hooks;
+                }
             }
         }
         Ok(counts)
     }
+}
+
+/// The statement that counts, as far as its conditions, to which more may be added.
+fn count_query(org: &str, stretches: &[Stretch], offered: &[&str], range: TimeRange) -> QueryBuilder<Postgres> {
+    let begins: Vec<_> = stretches.iter().map(|one| one.from.date_time()).collect();
+    let offered: Vec<_> = offered.iter().map(|&name| name.to_owned()).collect();
+    let mut query = QueryBuilder::new(
+        "SELECT s.ordinal, count(*), count(*) FILTER (WHERE a.event_hook_at IS NULL AND e.event_type = ANY(",
+    );
+    query
+        .push_bind(offered)
+        .push("::text[])) FROM sync_event e JOIN arrival a ON a.position = e.position JOIN unnest(");
+    query
+        .push_bind(begins.clone())
+        .push("::timestamptz[]) WITH ORDINALITY AS s (from_at, ordinal) ON s.ordinal = width_bucket(e.published, ");
+    query.push_bind(begins).push("::timestamptz[]) WHERE e.org = ").push_bind(org.to_owned());
+    filter::push_range(&mut query, "e.published", range);
+    query
 }

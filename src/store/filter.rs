@@ -135,7 +135,7 @@ fn push_ids(query: &mut Query, column: &str, ids: &[String]) {
     query.push(format!(") OR {column} = ANY(")).push_bind(others).push("))");
 }
 
-fn push_range(query: &mut Query, column: &str, range: TimeRange) {
+pub(super) fn push_range(query: &mut Query, column: &str, range: TimeRange) {
     for (side, end) in [(">=", range.from), ("<", range.until)] {
         if let Some(end) = end {
             query.push(format!(" AND {column} {side} ")).push_bind(end.date_time());

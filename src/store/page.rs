@@ -2,7 +2,8 @@
 //!
 //! A page by time is a range of an index of the months in question. The two nearest months, which mostly have it all,
 //! are asked by themselves, as planning and visiting every partition would take longer than the page; the other months
-//! follow where the page is not full, as of the log's end that the first answer told.
+//! follow where the page is not full, as of the log's end that the first answer told: all in one statement where they are
+//! few, else in windows, nearest first, until the page is full. A page in the order of the log is read in `walk.rs`.
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use super::eras::{Eras, TRIES};
 use super::partitions::{Months, Partition};
 use super::pins::Pin;
 use super::row::{self, Layout, StoredEvent};
+use super::windows::Window;
 use super::{Store, StoreError, filter};
 use crate::event::{
     Cursor, Direction, EventColumns, EventOrder, EventOrderField, Filter, Page, PageRequest, Position, Timestamp,
@@ -37,27 +39,43 @@ struct Bound {
     /// The number of its position.
     number: i64,
 }
+/// How many windows' statements a connection keeps prepared. A plan over a window takes 300 kB of the database's memory,
+/// so those for months further away are planned when they are needed, which takes 2 ms.
+const PREPARED_WINDOWS: usize = 2;
 
 /// What is read: from one end of a list on.
-struct Scan<'a> {
+pub(super) struct Scan<'a> {
     layout: &'a Layout,
-    wanted: &'a Filter,
+    pub(super) wanted: &'a Filter,
     pin: Option<Pin>,
     field: EventOrderField,
-    is_descending: bool,
+    pub(super) is_descending: bool,
     above: Option<Bound>,
     below: Option<Bound>,
-    limit: i64,
+    /// The stretch of the log that is read, where it is not the whole: after this position, as far as that one.
+    pub(super) stretch: (Option<i64>, Option<i64>),
+    pub(super) limit: i64,
 }
 
 /// Where it is read.
-enum Source<'a> {
+pub(super) enum Source<'a> {
     /// In these months.
     Months(&'a [Partition]),
     /// In all months on the far side of this one, as of this end of the log.
     Beyond(&'a Partition, i64),
-    /// In the order of the log.
-    Log,
+    /// In the months of a window.
+    Window(&'a Window),
+    /// In the order of the log, what happened in the months of a window.
+    Log(&'a Window, Way),
+}
+
+/// How the order of the log is come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// One event after the other is looked at.
+    Walked,
+    /// What matches is found by the indexes of the months, and sorted.
+    Gathered,
 }
 
 impl Store {
@@ -75,7 +93,7 @@ impl Store {
         let layout = Layout::of(columns);
         for _ in 0..TRIES {
             let (known, cut) = self.bounds(request).await?;
-            let months = self.months();
+            let months = self.months().await?;
             let scan = Scan::new(wanted, order, request, cut, &layout);
             let Answer { rows, head, number, era } = scan.read(self, &months).await?;
             let Some(eras) = self.eras_ending_in(era).await?.filter(|eras| **eras == *known) else { continue };
@@ -101,14 +119,14 @@ impl Store {
 }
 
 /// What a page was read from.
-struct Answer {
-    rows: Vec<PgRow>,
+pub(super) struct Answer {
+    pub(super) rows: Vec<PgRow>,
     /// The number of the log's end.
-    head: i64,
+    pub(super) head: i64,
     /// The number of the last change of partitions.
-    number: i64,
-    /// The tag of the era in which the log ended.
-    era: i64,
+    pub(super) number: i64,
+    /// The tag of the era in which the log ended; where several statements were sent, that which the last one told.
+    pub(super) era: i64,
 }
 
 impl<'a> Scan<'a> {
@@ -128,15 +146,14 @@ impl<'a> Scan<'a> {
             is_descending: order.is_descending == (request.direction == Direction::Forward),
             above,
             below,
+            stretch: (None, None),
             limit: i64::try_from(request.size).unwrap_or(i64::MAX).saturating_add(1),
         }
     }
 
-    async fn read(self, store: &Store, months: &Months) -> Result<Answer, StoreError> {
+    async fn read(mut self, store: &Store, months: &Months) -> Result<Answer, StoreError> {
         if self.field == EventOrderField::Position {
-            let reads = store.reads.planned_for_values();
-            let rows = self.query(&Source::Log).build().fetch_all(&reads).await?;
-            return told(rows);
+            return self.walk(store, months).await;
         }
         let within = self.months(months);
         let middle = NEAREST.min(within.len());
@@ -149,13 +166,29 @@ impl<'a> Scan<'a> {
         let reads = if self.is_range() { store.reads.clone() } else { store.reads.planned_for_values() };
         let rows = self.query(&Source::Months(nearest)).build().fetch_all(&reads).await?;
         let mut answer = told(rows)?;
-        let found =
-            answer.rows.iter().filter(|row| row.try_get::<Option<i64>, _>(0).is_ok_and(|at| at.is_some())).count();
-        let missing = self.limit - i64::try_from(found).unwrap_or(i64::MAX);
+        self.limit -= found(&answer.rows);
         let last = if self.is_descending { nearest.first() } else { nearest.last() };
-        if let Some(last) = last.filter(|_| missing > 0 && !others.is_empty()) {
-            let rest = Self { limit: missing, ..self };
-            answer.rows.extend(rest.query(&Source::Beyond(last, answer.head)).build().fetch_all(&reads).await?);
+        let Some(last) = last.filter(|_| self.limit > 0 && !others.is_empty()) else { return Ok(answer) };
+        if months.are_few() {
+            let more = told(self.query(&Source::Beyond(last, answer.head)).build().fetch_all(&reads).await?)?;
+            answer.rows.extend(more.rows);
+            return Ok(Answer { era: more.era, ..answer });
+        }
+        let mut windows = Months::windows(others);
+        if self.is_descending {
+            windows.reverse();
+        }
+        for (nth, window) in windows.into_iter().enumerate() {
+            let window = window.through(answer.head);
+            let mut query = self.query(&Source::Window(&window));
+            let more = query.build().persistent(nth < PREPARED_WINDOWS).fetch_all(&reads).await?;
+            let more = told(more)?;
+            self.limit -= found(&more.rows);
+            answer.rows.extend(more.rows);
+            answer.era = more.era;
+            if self.limit <= 0 {
+                break;
+            }
         }
         Ok(answer)
     }
@@ -180,7 +213,7 @@ impl<'a> Scan<'a> {
         months.between(later(published.from, moment(self.above)), earlier(published.until, moment(self.below)))
     }
 
-    fn query(&self, source: &Source<'_>) -> QueryBuilder<Postgres> {
+    pub(super) fn query(&self, source: &Source<'_>) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new("SELECT ");
         query.push(&self.layout.all).push(
             ", h.position AS head, h.era, p.number FROM log_head h CROSS JOIN partition_change p LEFT JOIN LATERAL (",
@@ -198,12 +231,18 @@ impl<'a> Scan<'a> {
                 }
                 query.push(") e").push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
             }
-            Source::Beyond(..) => self.push_range(&mut query, "sync_event", source),
-            Source::Log => self.push_walk(&mut query),
+            Source::Beyond(..) | Source::Window(_) => self.push_range(&mut query, "sync_event", source),
+            Source::Log(window, Way::Walked) => self.push_walk(&mut query, window),
+            Source::Log(window, Way::Gathered) => self.push_gathered(&mut query, window),
         }
         query.push(") e ON true");
         if self.layout.has_details() {
             query.push(" LEFT JOIN sync_event_raw r ON r.published = e.published AND r.position = e.position");
+            match source {
+                Source::Beyond(..) => {}
+                Source::Months(months) => Window::of(*months).push_months(&mut query, "r"),
+                Source::Window(window) | Source::Log(window, _) => window.push_months(&mut query, "r"),
+            }
         }
         query.push(" WHERE h.tableoid = h.home");
         query
@@ -221,6 +260,9 @@ impl<'a> Scan<'a> {
             query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
             query.push(") k").push(self.order("k")).push(" LIMIT ").push_bind(self.limit);
             query.push(") k JOIN ").push(table).push(" e ON e.published = k.published AND e.position = k.position");
+            if let Source::Window(window) = source {
+                window.push_months(query, "e");
+            }
         } else {
             query.push(table).push(" e WHERE true");
             self.push_conditions(query, source);
@@ -247,19 +289,41 @@ impl<'a> Scan<'a> {
             }
             query.push(" AND e.position <= ").push_bind(*head);
         }
+        if let Source::Window(window) = source {
+            window.push(query, "e");
+        }
     }
 
     /// What matches in the order of the log, through `arrival`, which has that order over all months.
-    fn push_walk(&self, query: &mut QueryBuilder<Postgres>) {
+    fn push_walk(&self, query: &mut QueryBuilder<Postgres>, window: &Window) {
         query.push("SELECT ").push(&self.layout.of_event).push(" FROM arrival a JOIN sync_event e ");
         query.push("ON e.published = a.published AND e.position = a.position WHERE true");
         filter::push(query, self.wanted);
-        for (side, bound) in [(">", self.above), ("<", self.below)] {
-            if let Some(bound) = bound {
-                query.push(" AND a.position ").push(side).push(" ").push_bind(bound.number);
+        self.push_bounds(query, "a");
+        window.push(query, "e");
+        query.push(" ORDER BY a.position").push(self.way()).push(" LIMIT ").push_bind(self.limit);
+    }
+
+    /// The same where few events match: through the indexes of the months, which do not have that order.
+    fn push_gathered(&self, query: &mut QueryBuilder<Postgres>, window: &Window) {
+        query.push("SELECT ").push(&self.layout.of_event).push(" FROM sync_event e WHERE true");
+        filter::push(query, self.wanted);
+        self.push_bounds(query, "e");
+        window.push(query, "e");
+        query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
+    }
+
+    /// The positions between which a page in the order of the log lies.
+    pub(super) fn push_bounds(&self, query: &mut QueryBuilder<Postgres>, alias: &str) {
+        let (passed, end) = self.stretch;
+        let (beyond, as_far_as) = if self.is_descending { ("<", ">=") } else { (">", "<=") };
+        let position = |bound: Option<Bound>| bound.map(|bound| bound.number);
+        let bounds = [(">", position(self.above)), ("<", position(self.below)), (beyond, passed), (as_far_as, end)];
+        for (side, position) in bounds {
+            if let Some(position) = position {
+                query.push(" AND ").push(alias).push(".position ").push(side).push(" ").push_bind(position);
             }
         }
-        query.push(" ORDER BY a.position").push(self.way()).push(" LIMIT ").push_bind(self.limit);
     }
 
     const fn way(&self) -> &'static str {
@@ -275,7 +339,13 @@ impl<'a> Scan<'a> {
     }
 }
 
-fn told(rows: Vec<PgRow>) -> Result<Answer, StoreError> {
+/// How many of the rows hold an event.
+pub(super) fn found(rows: &[PgRow]) -> i64 {
+    let has_event = |row: &&PgRow| row.try_get::<Option<i64>, _>(0).is_ok_and(|position| position.is_some());
+    i64::try_from(rows.iter().filter(has_event).count()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn told(rows: Vec<PgRow>) -> Result<Answer, StoreError> {
     let first = rows.first().ok_or(StoreError::Restored)?;
     let (head, number, era) = (first.try_get("head")?, first.try_get("number")?, first.try_get("era")?);
     Ok(Answer { rows, head, number, era })

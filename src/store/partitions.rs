@@ -43,7 +43,7 @@ pub(super) struct Partition {
 
 impl Partition {
     /// Reads a table's name, such as `sync_event_2026_01`.
-    fn named(table: String) -> Option<Self> {
+    pub(super) fn named(table: String) -> Option<Self> {
         let (year, month) = table.strip_prefix("sync_event_")?.split_once('_')?;
         let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
         let year = year.parse().ok()?;
@@ -66,8 +66,17 @@ impl Months {
 }
 
 impl Store {
-    /// The months that are known.
-    pub(super) fn months(&self) -> Arc<Months> {
+    /// The months that are known. The first who asks reads them: without them, a statement would lock every one.
+    pub(super) async fn months(&self) -> Result<Arc<Months>, StoreError> {
+        let known = self.known_months();
+        if known.number != Months::default().number {
+            return Ok(known);
+        }
+        self.read_months().await?;
+        Ok(self.known_months())
+    }
+
+    fn known_months(&self) -> Arc<Months> {
         Arc::clone(&self.partitions.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -77,6 +86,11 @@ impl Store {
         if months.number == number {
             return Ok(true);
         }
+        self.read_months().await?;
+        Ok(false)
+    }
+
+    async fn read_months(&self) -> Result<(), StoreError> {
         let (number, tables): (i64, Vec<String>) = sqlx::query_as(
             "SELECT number, ARRAY(SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
              WHERE i.inhparent = 'sync_event'::regclass) FROM partition_change",
@@ -86,7 +100,7 @@ impl Store {
         let mut months: Vec<_> = tables.into_iter().filter_map(Partition::named).collect();
         months.sort_unstable();
         *self.partitions.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Months { number, months });
-        Ok(false)
+        Ok(())
     }
 }
 

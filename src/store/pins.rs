@@ -25,17 +25,14 @@ impl Pin {
     /// The pin of a filter with several values, the narrowest first; None where no list is pinned, or a single value,
     /// which the database sees by itself.
     pub(super) fn of(wanted: &Filter) -> Option<Self> {
-        let mut parts = vec![wanted];
-        let mut next = 0;
-        while let Some(part) = parts.get(next) {
-            parts.extend(&part.and);
-            next += 1;
-        }
-        let found = [people, instances, applications, outcomes, types].into_iter().find_map(|kind| {
+        Self::narrowest(&all_parts(wanted)).filter(|pin| pin.breadth() > 1)
+    }
+
+    fn narrowest(parts: &[&Filter]) -> Option<Self> {
+        [people, instances, applications, outcomes, types].into_iter().find_map(|kind| {
             let pins: Vec<_> = parts.iter().filter_map(|part| kind(part)).collect();
             pins.into_iter().min_by_key(Self::breadth)
-        });
-        found.filter(|pin| pin.breadth() > 1)
+        })
     }
 
     fn breadth(&self) -> usize {
@@ -63,6 +60,27 @@ impl Pin {
             }
         }
     }
+}
+
+/// Whether an index leads to all that matches: that of a pin, a single value's included, or that of words.
+pub(super) fn is_pinned(wanted: &Filter) -> bool {
+    let parts = all_parts(wanted);
+    let seeks_words = |part: &&Filter| {
+        let mut people = [&part.admin, &part.user, &part.application_user].into_iter().flatten();
+        part.search.is_some() || people.any(|person| person.search.is_some())
+    };
+    parts.iter().any(seeks_words) || Pin::narrowest(&parts).is_some()
+}
+
+/// A filter and the parts that it wants besides.
+fn all_parts(wanted: &Filter) -> Vec<&Filter> {
+    let mut parts = vec![wanted];
+    let mut next = 0;
+    while let Some(part) = parts.get(next) {
+        parts.extend(&part.and);
+        next += 1;
+    }
+    parts
 }
 
 fn people(wanted: &Filter) -> Option<Pin> {

@@ -1,13 +1,15 @@
-//! Counting events by time and by what they have in common.
+//! Counting events by time.
 
-use sqlx::QueryBuilder;
+use std::collections::BTreeMap;
+
+use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
+use super::windows::Window;
 use super::{Store, StoreError, filter};
-use crate::event::{ActivityBucket, Dimension, Filter, IngestSource, Interval, MAX_BUCKETS, Tally};
+use crate::event::{ActivityBucket, Dimension, Filter, IngestSource, Interval, MAX_BUCKETS};
 
 type BucketRow = (OffsetDateTime, Option<String>, Option<String>, i64);
-type TallyRow = (Option<String>, Option<String>, i64, OffsetDateTime);
 
 impl Store {
     /// Counts events in stretches of time, the oldest first; stretches without any are left out. None where there
@@ -22,51 +24,30 @@ impl Store {
         by: Option<Dimension>,
         time_zone: &str,
     ) -> Result<Option<Vec<ActivityBucket>>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT t.start, t.key, ");
-        query.push(by.map_or("NULL::text", label)).push(", t.count FROM (SELECT date_trunc('");
-        query.push(unit(interval)).push("', e.published, ").push_bind(time_zone.to_owned());
-        query.push(") AS start, ").push(by.map_or("NULL::text", key));
-        query.push(" AS key, count(*) AS count");
-        if matches!(by, Some(Dimension::Admin | Dimension::User)) {
-            query.push(", max(e.published) AS last");
+        let mut buckets: BTreeMap<_, (Option<String>, i64)> = BTreeMap::new();
+        let windows = self.windows(wanted.published).await?;
+        let is_one = windows.len() == 1;
+        for window in windows {
+            let mut query = activity_query(wanted, interval, by, time_zone, &window);
+            let query = query.build_query_as().persistent(is_one);
+            let rows: Vec<BucketRow> = query.fetch_all(&self.reads.planned_for_values()).await?;
+            let is_over = rows.len() > MAX_BUCKETS;
+            for (start, key, label, count) in rows {
+                // Windows meet within a bucket. The later one has the newer label.
+                let bucket = buckets.entry((start, key.is_none(), key)).or_default();
+                *bucket = (label, bucket.1 + count);
+            }
+            if is_over || buckets.len() > MAX_BUCKETS {
+                return Ok(None);
+            }
         }
-        query.push(" FROM sync_event e WHERE true");
-        filter::push(&mut query, wanted);
-        query.push(if by.is_some() { " GROUP BY 1, 2" } else { " GROUP BY 1" });
-        query.push(" ORDER BY 1, 2 LIMIT ").push_bind(i64::try_from(MAX_BUCKETS).unwrap_or(i64::MAX) + 1);
-        query.push(") t ORDER BY t.start, t.key");
-        let rows: Vec<BucketRow> = query.build_query_as().fetch_all(&self.reads.planned_for_values()).await?;
-        if rows.len() > MAX_BUCKETS {
-            return Ok(None);
-        }
-        let bucket = |(start, key, label, count): BucketRow| ActivityBucket {
+        let bucket = |((start, _, key), (label, count)): ((OffsetDateTime, bool, Option<String>), _)| ActivityBucket {
             start: start.into(),
             key: named(by, key),
             label,
             count,
         };
-        Ok(Some(rows.into_iter().map(bucket).collect()))
-    }
-
-    /// Counts events by what they have in common, the most frequent first.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn top(&self, wanted: &Filter, by: Dimension, first: i64) -> Result<Vec<Tally>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT t.key, ");
-        query.push(label(by)).push(", t.count, t.last FROM (SELECT ").push(key(by));
-        query.push(" AS key, count(*) AS count, max(e.published) AS last FROM sync_event e WHERE true");
-        filter::push(&mut query, wanted);
-        query.push(" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ").push_bind(first);
-        query.push(") t ORDER BY t.count DESC, t.key");
-        let rows: Vec<TallyRow> = query.build_query_as().fetch_all(&self.reads.planned_for_values()).await?;
-        let tally = |(key, label, count, last): TallyRow| Tally {
-            key: named(Some(by), key),
-            label,
-            count,
-            last_event_at: last.into(),
-        };
-        Ok(rows.into_iter().map(tally).collect())
+        Ok(Some(buckets.into_iter().map(bucket).collect()))
     }
 
     /// Whether the database knows a time zone by this name.
@@ -83,6 +64,34 @@ impl Store {
     }
 }
 
+fn activity_query(
+    wanted: &Filter,
+    interval: Interval,
+    by: Option<Dimension>,
+    time_zone: &str,
+    window: &Window,
+) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new("SELECT t.start, t.key, ");
+    match by {
+        Some(by) => label(&mut query, by, window),
+        None => drop(query.push("NULL::text")),
+    }
+    query.push(", t.count FROM (SELECT date_trunc('");
+    query.push(unit(interval)).push("', e.published, ").push_bind(time_zone.to_owned());
+    query.push(") AS start, ").push(by.map_or("NULL::text", key));
+    query.push(" AS key, count(*) AS count");
+    if by.is_some_and(has_own_label) {
+        query.push(", max(e.published) AS last");
+    }
+    query.push(" FROM sync_event e WHERE true");
+    filter::push(&mut query, wanted);
+    window.push(&mut query, "e");
+    query.push(if by.is_some() { " GROUP BY 1, 2" } else { " GROUP BY 1" });
+    query.push(" ORDER BY 1, 2 LIMIT ").push_bind(i64::try_from(MAX_BUCKETS).unwrap_or(i64::MAX) + 1);
+    query.push(") t ORDER BY t.start, t.key");
+    query
+}
+
 const fn unit(interval: Interval) -> &'static str {
     match interval {
         Interval::Minute => "minute",
@@ -94,7 +103,7 @@ const fn unit(interval: Interval) -> &'static str {
 }
 
 /// What events are told apart by, of an event `e`, as text.
-const fn key(by: Dimension) -> &'static str {
+pub(super) const fn key(by: Dimension) -> &'static str {
     match by {
         Dimension::Application => "e.application_name",
         Dimension::ApplicationInstance => "e.instance_id",
@@ -107,26 +116,38 @@ const fn key(by: Dimension) -> &'static str {
     }
 }
 
-/// What people call a key, of a row `t` that has the key and when its newest event happened. Names change: the
-/// catalogue's are those of today, and a person's is that of the newest event.
-const fn label(by: Dimension) -> &'static str {
-    match by {
-        Dimension::Application => "(SELECT max(p.display_name) FROM application p WHERE p.name = t.key)",
+/// Whether events themselves tell what people call a key.
+pub(super) const fn has_own_label(by: Dimension) -> bool {
+    matches!(by, Dimension::Admin | Dimension::User)
+}
+
+/// Adds what people call a key, of a row `t` that has the key and when its newest event happened, which is in a window.
+/// Names change: the catalogue's are those of today, and a person's is that of the newest event.
+pub(super) fn label(query: &mut QueryBuilder<Postgres>, by: Dimension, window: &Window) {
+    let (name, id) = match by {
+        Dimension::Application => {
+            query.push("(SELECT max(p.display_name) FROM application p WHERE p.name = t.key)");
+            return;
+        }
         Dimension::ApplicationInstance => {
-            "(SELECT max(c.label) FROM application_instance c WHERE c.instance_id = t.key)"
+            query.push("(SELECT max(c.label) FROM application_instance c WHERE c.instance_id = t.key)");
+            return;
         }
-        Dimension::Admin => {
-            "(SELECT e.admin_display_name FROM sync_event e WHERE e.admin_id = t.key AND e.published = t.last LIMIT 1)"
+        Dimension::Admin => ("e.admin_display_name", "e.admin_id"),
+        Dimension::User => ("e.user_display_name", "e.user_id"),
+        Dimension::EventType | Dimension::Outcome | Dimension::Severity | Dimension::FirstSource => {
+            query.push("NULL::text");
+            return;
         }
-        Dimension::User => {
-            "(SELECT e.user_display_name FROM sync_event e WHERE e.user_id = t.key AND e.published = t.last LIMIT 1)"
-        }
-        Dimension::EventType | Dimension::Outcome | Dimension::Severity | Dimension::FirstSource => "NULL::text",
-    }
+    };
+    query.push("(SELECT ").push(name).push(" FROM sync_event e WHERE ").push(id);
+    query.push(" = t.key AND e.published = t.last");
+    window.push_months(query, "e");
+    query.push(" LIMIT 1)");
 }
 
 /// The key as the graph has it: a way by its name.
-fn named(by: Option<Dimension>, key: Option<String>) -> Option<String> {
+pub(super) fn named(by: Option<Dimension>, key: Option<String>) -> Option<String> {
     if by != Some(Dimension::FirstSource) {
         return key;
     }

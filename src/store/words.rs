@@ -1,9 +1,10 @@
 //! Giving events their words, where they were stored before words were kept.
 
-use sqlx::Connection as _;
+use sqlx::{Connection as _, QueryBuilder};
 
 use super::eras::ERAS;
 use super::row::{self, Layout, StoredEvent};
+use super::windows::Window;
 use super::{SearchVector, Store, StoreError};
 use crate::event::{EventColumns, SyncEvent};
 
@@ -11,35 +12,54 @@ use crate::event::{EventColumns, SyncEvent};
 const CHUNK: i64 = 1000;
 
 impl Store {
-    /// Gives a chunk of events their words. Gives how many; 0 when all have theirs.
+    /// Gives a chunk of events their words; in a log of many months all of them, a window after the other. Gives how many;
+    /// 0 when all have theirs.
     ///
     /// # Errors
     /// The database's.
     pub async fn add_words(&self) -> Result<usize, StoreError> {
-        self.in_time(self.add_words_to_chunk()).await
+        let windows = self.all_windows().await?;
+        let mut total = 0;
+        for window in &windows {
+            loop {
+                let given = self.in_time(self.add_words_within(window)).await?;
+                total += given;
+                if given == 0 || windows.len() == 1 {
+                    break;
+                }
+            }
+        }
+        Ok(total)
     }
 
-    async fn add_words_to_chunk(&self) -> Result<usize, StoreError> {
+    async fn add_words_within(&self, window: &Window) -> Result<usize, StoreError> {
         let mut connection = self.writes.lend().await?;
         let mut transaction = connection.begin().await?;
         let eras = self.eras.keep(sqlx::query_as(ERAS).fetch_all(&mut *transaction).await?)?;
         let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
-        let sql = format!(
-            "SELECT {} FROM sync_event e WHERE e.words IS NULL ORDER BY e.published, e.position LIMIT {CHUNK} \
-             FOR UPDATE SKIP LOCKED",
-            layout.all
-        );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut *transaction).await?;
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(&layout.all).push(" FROM sync_event e WHERE e.words IS NULL");
+        window.push(&mut query, "e");
+        query.push(format!(" ORDER BY e.published, e.position LIMIT {CHUNK} FOR UPDATE SKIP LOCKED"));
+        let rows = query.build().persistent(false).fetch_all(&mut *transaction).await?;
+        if rows.is_empty() {
+            transaction.commit().await?;
+            connection.give_back();
+            return Ok(0);
+        }
         let events: Vec<SyncEvent> = row::events(rows, &layout, &eras)?.iter().map(StoredEvent::to_event).collect();
-        sqlx::query(
-            "UPDATE sync_event e SET words = w.words FROM unnest($1, $2, $3) AS w (published, position, words) \
-             WHERE e.published = w.published AND e.position = w.position",
-        )
-        .bind(events.iter().map(|event| event.occurrence.published.date_time()).collect::<Vec<_>>())
-        .bind(events.iter().filter_map(|event| eras.number(event.position)).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| SearchVector::of(&event.occurrence)).collect::<Vec<_>>())
-        .execute(&mut *transaction)
-        .await?;
+        let mut query = QueryBuilder::new("UPDATE sync_event e SET words = w.words FROM unnest(");
+        query.push_bind(events.iter().map(|event| event.occurrence.published.date_time()).collect::<Vec<_>>());
+        let numbers: Vec<_> = events.iter().filter_map(|event| eras.number(event.position)).collect();
+        query.push("::timestamptz[], ").push_bind(numbers);
+        query.push("::bigint[], ");
+        query.push_bind(events.iter().map(|event| SearchVector::of(&event.occurrence)).collect::<Vec<_>>());
+        query.push(
+            "::tsvector[]) AS w (published, position, words) WHERE e.published = w.published AND e.position = w.position",
+        );
+        window.push(&mut query, "e");
+        // Prepared, as sqlx forgets what is not while it looks up the type of words.
+        query.build().execute(&mut *transaction).await?;
         transaction.commit().await?;
         connection.give_back();
         Ok(events.len())

@@ -51,6 +51,7 @@ mod legacy_websocket;
 mod listed_applications;
 mod live;
 mod malformed;
+mod many_months;
 mod multipart;
 mod nats;
 mod nats_faults;

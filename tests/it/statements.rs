@@ -37,7 +37,7 @@ impl<S: tracing::Subscriber> Layer<S> for ByThread {
 }
 
 /// Records the statements of this thread from now on.
-fn record() {
+pub(crate) fn record() {
     // One for the whole process: whether anybody listens is decided for all threads.
     static LISTENS: LazyLock<()> = LazyLock::new(|| {
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(ByThread)).unwrap();
@@ -47,7 +47,7 @@ fn record() {
 }
 
 /// What was recorded since it was taken last.
-fn recorded() -> Vec<String> {
+pub(crate) fn recorded() -> Vec<String> {
     STATEMENTS.with_borrow_mut(|statements| statements.replace(Vec::new())).unwrap_or_default()
 }
 

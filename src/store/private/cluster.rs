@@ -150,9 +150,8 @@ impl Cluster {
             "shared_buffers=256MB".to_owned(),
             "max_wal_size=2GB".to_owned(),
             "max_connections=200".to_owned(),
-            // To plan a query of all months PostgreSQL locks about 28 relations for each of them (tables, partitions and
-            // indexes), 7,000 for 250 months. This many for each connection is room for 30 such queries at once; it takes
-            // 80 MB of shared memory, of which PostgreSQL touches half.
+            // A change of the schema locks about 28 relations of each month (tables, partitions and indexes), 7,000 for 250
+            // months. This is room for many times that; it takes 80 MB of shared memory, of which PostgreSQL touches half.
             "max_locks_per_transaction=1024".to_owned(),
             "logging_collector=on".to_owned(),
             // Here the error of a start that fails looks for its cause.

@@ -1,0 +1,172 @@
+//! Windows of months: how much of the log one statement reads, so that its locks stay few however long the log is.
+//!
+//! PostgreSQL locks every table and every index of each partition that a statement might read, all of them while it
+//! plans, and keeps them to the statement's end. All connections of a server share the room for locks
+//! (`max_locks_per_transaction` × connections). A log of more months than [`MONTHS_AT_ONCE`] is therefore read in several
+//! statements, each of which names the months it reads in its text: bounds that come as values do not help, as a plan for
+//! any value locks every month.
+
+use sqlx::{Postgres, QueryBuilder};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::partitions::{Months, Partition};
+use super::{Store, StoreError};
+use crate::event::TimeRange;
+
+/// How many tables and indexes a month has: 13 of `sync_event`, 2 of `sync_event_raw` and 2 where that keeps what is large.
+pub(super) const RELATIONS_OF_MONTH: u32 = 17;
+
+/// At most how many months one statement reads: as many as a year touches. With what else a statement reads that is at
+/// most 220 locks. PostgreSQL as it comes has room for 15,616 (64 for each of 122 processes, each held by two on average).
+/// So four gateways, for more of which its 100 connections do not suffice, may read with all of their 64 connections at
+/// once.
+pub(super) const MONTHS_AT_ONCE: usize = 13;
+
+/// At most how many locks one statement takes.
+pub(super) const LOCKS_AT_ONCE: u32 = 220;
+
+/// The months that one statement reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Window {
+    /// Stretches of time, borders of months. None is all of them.
+    ranges: Option<Vec<(OffsetDateTime, OffsetDateTime)>>,
+    /// The position through which events are read; None reads to the log's end.
+    through: Option<i64>,
+}
+
+impl Window {
+    /// These months, which are in order.
+    pub(super) fn of<'m>(months: impl IntoIterator<Item = &'m Partition>) -> Self {
+        let mut ranges: Vec<(OffsetDateTime, OffsetDateTime)> = Vec::new();
+        for month in months {
+            match ranges.last_mut() {
+                Some((_, end)) if *end == month.start => *end = month.end,
+                _ => ranges.push((month.start, month.end)),
+            }
+        }
+        Self { ranges: Some(ranges), through: None }
+    }
+
+    /// The same months, of which only what the log held through a position is read.
+    pub(super) fn through(self, position: i64) -> Self {
+        Self { through: Some(position), ..self }
+    }
+
+    /// Whether something that happened then is read.
+    pub(super) fn contains(&self, moment: OffsetDateTime) -> bool {
+        let is_in = |(start, end): &(OffsetDateTime, OffsetDateTime)| *start <= moment && moment < *end;
+        self.ranges.as_ref().is_none_or(|ranges| ranges.iter().any(is_in))
+    }
+
+    /// Adds the conditions on the rows of an alias.
+    pub(super) fn push(&self, query: &mut QueryBuilder<Postgres>, alias: &str) {
+        self.push_months(query, alias);
+        if let Some(through) = self.through {
+            query.push(" AND ").push(alias).push(".position <= ").push_bind(through);
+        }
+    }
+
+    /// Adds the condition on `published` alone.
+    pub(super) fn push_months(&self, query: &mut QueryBuilder<Postgres>, alias: &str) {
+        let Some(ranges) = &self.ranges else { return };
+        let literal = |moment: &OffsetDateTime| moment.format(&Rfc3339).unwrap_or_default();
+        let within = ranges.iter().map(|(start, end)| {
+            let (start, end) = (literal(start), literal(end));
+            format!("{alias}.published >= '{start}' AND {alias}.published < '{end}'")
+        });
+        let within = within.collect::<Vec<_>>().join(" OR ");
+        query.push(" AND (").push(if within.is_empty() { "false" } else { &within }).push(")");
+    }
+}
+
+impl Months {
+    /// Months as windows, the oldest first: one where they are few, else one for each calendar year, so that the
+    /// statements stay the same as the log grows.
+    pub(super) fn windows(months: &[Partition]) -> Vec<Window> {
+        if months.is_empty() {
+            Vec::new()
+        } else if months.len() <= MONTHS_AT_ONCE {
+            vec![Window::of(months)]
+        } else {
+            months.chunk_by(|one, next| one.start.year() == next.start.year()).map(Window::of).collect()
+        }
+    }
+
+    /// Those months that start at these moments, as windows.
+    pub(super) fn windows_of_starts(&self, starts: &[OffsetDateTime]) -> Vec<Window> {
+        let months: Vec<_> = self.months.iter().filter(|month| starts.contains(&month.start)).collect();
+        months.chunks(MONTHS_AT_ONCE).map(|months| Window::of(months.iter().copied())).collect()
+    }
+
+    /// Whether one statement may read all of them.
+    pub(super) fn are_few(&self) -> bool {
+        self.months.len() <= MONTHS_AT_ONCE
+    }
+}
+
+impl Store {
+    /// The windows of a range of time, the oldest first. Where there are several, they end at the same position, so that
+    /// they are read as if at one moment.
+    pub(super) async fn windows(&self, range: TimeRange) -> Result<Vec<Window>, StoreError> {
+        loop {
+            let months = self.months().await?;
+            let statement = "SELECT h.position, p.number FROM log_head h CROSS JOIN partition_change p";
+            let (head, number): (i64, i64) = sqlx::query_as(statement).fetch_one(&self.reads).await?;
+            if !self.saw_all(&months, number).await? {
+                continue;
+            }
+            if months.are_few() {
+                return Ok(vec![Window::default()]);
+            }
+            let windows = Months::windows(months.between(range.from, range.until));
+            let is_one = windows.len() == 1;
+            return Ok(windows.into_iter().map(|window| if is_one { window } else { window.through(head) }).collect());
+        }
+    }
+
+    /// The windows of all months, the oldest first, without an end.
+    pub(super) async fn all_windows(&self) -> Result<Vec<Window>, StoreError> {
+        let windows = self.windows(TimeRange::default()).await?;
+        Ok(windows.into_iter().map(|window| Window { through: None, ..window }).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Timestamp;
+
+    fn months(names: &[&str]) -> Vec<Partition> {
+        names.iter().map(|name| Partition::named(format!("sync_event_{name}")).unwrap()).collect()
+    }
+
+    fn condition(window: &Window) -> String {
+        let mut query = QueryBuilder::new("");
+        window.push(&mut query, "e");
+        query.sql().as_str().to_owned()
+    }
+
+    #[test]
+    fn a_window_names_its_months_in_the_text_of_the_statement() {
+        let window = Window::of(&months(&["2025_12", "2026_01", "2026_03"])).through(7);
+        assert_eq!(
+            condition(&window),
+            " AND (e.published >= '2025-12-01T00:00:00Z' AND e.published < '2026-02-01T00:00:00Z' OR \
+             e.published >= '2026-03-01T00:00:00Z' AND e.published < '2026-04-01T00:00:00Z') AND e.position <= $1"
+        );
+        assert_eq!(condition(&Window::of(&[])), " AND (false)");
+        assert_eq!(condition(&Window::default()), "");
+        let at = |moment: &str| Timestamp::parse(moment).unwrap().date_time();
+        assert!(window.contains(at("2026-01-31T23:59:59Z")) && !window.contains(at("2026-02-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn windows_are_calendar_years_where_months_are_many() {
+        let names: Vec<_> =
+            (0..15).map(|month| format!("{}_{:02}", 2024 + (10 + month) / 12, 1 + (10 + month) % 12)).collect();
+        let months = months(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let windows = |months: &[Partition]| Months::windows(months).len();
+        assert_eq!([windows(&months), windows(&months[..13]), windows(&[])], [3, 1, 0]);
+    }
+}

@@ -1,0 +1,373 @@
+//! Logs of many months: no statement locks them all, and what is read in several statements is what one would read.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use sluice::event::{
+    Cursor, Cut, Dimension, Direction, EventColumn, EventColumns, EventOrder, EventOrderField, Filter, Interval,
+    PageRequest, Position, Search, Stretch, Timestamp,
+};
+use sluice::store::Store;
+use sqlx::postgres::PgPool;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use uuid::Uuid;
+
+use crate::database::TestDatabase;
+use crate::gateway::{Gateway, settings};
+use crate::postgres_server::PostgresServer;
+use crate::statements::{record, recorded};
+
+/// Twenty years less two: as many months as it takes to exhaust the locks of PostgreSQL as it comes.
+const MANY: i32 = 215;
+
+/// More months than are read at once.
+const SOME: i32 = 40;
+
+/// Events of each month.
+const PER_MONTH: i32 = 6;
+
+/// At most how many locks a statement takes.
+const MOST_LOCKS: i64 = 220;
+
+const PAGE: &str = "query ($orderBy: SyncEventOrder, $filter: SyncEventFilter, $first: Int, $after: String, $last: Int, \
+                    $before: String) { syncEvents(orderBy: $orderBy, filter: $filter, first: $first, after: $after, \
+                    last: $last, before: $before) { nodes { position eventDetails } \
+                    pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }";
+
+/// Fills a log with events of so many months from 2009 on, and `truth`, a table without partitions, with the same. Two
+/// thirds come in the order of time, the others in any. All happen at midnight, a third on the first day of a month, where
+/// people have names of that moment.
+async fn fill(pool: &PgPool, months: i32) {
+    let events = months * PER_MONTH;
+    let sql = format!(
+        "SELECT log_add_month(('2009-01-01'::date + n * interval '1 month')::date) FROM generate_series(0, {months} - 1) n;
+        INSERT INTO sync_event (position, published, org, uuid, event_type, message, outcome_result, severity, admin_id,
+            admin_display_name, user_id, user_display_name, instance_id, application_name, received_at, first_source, words)
+        SELECT n, ('2009-01-01'::timestamp + month * interval '1 month' + n % 3 * interval '10 days') AT TIME ZONE 'UTC',
+            'acme', md5('event ' || n)::uuid, 'type.' || n % 8, 'A message',
+            CASE WHEN n % 25 = 0 THEN 'FAILURE' ELSE 'SUCCESS' END, CASE WHEN n % 37 = 0 THEN 'WARN' ELSE 'INFO' END,
+            'admin' || n % 10, 'Admin ' || month || n % 3, nullif('user' || n % 50, 'user0'), 'User ' || month || n % 3, '0oa' || n % 20,
+            'app' || n % 5, now(), 0, array_to_tsvector(ARRAY['message', CASE WHEN n % 61 = 0 THEN 'rare' ELSE 'usual' END])
+        FROM (SELECT n, CASE WHEN n <= {events} * 2 / 3 THEN (n - 1) * 3 / ({PER_MONTH} * 2) ELSE n * 7919 % {months} END
+            AS month FROM generate_series(1, {events}) n) e;
+        INSERT INTO arrival (org, uuid, position, published, event_hook_at)
+        SELECT org, uuid, position, published, CASE WHEN position % 2 = 0 THEN received_at END FROM sync_event;
+        INSERT INTO sync_event_raw SELECT position, published, '{{\"n\":' || position || '}}' FROM sync_event;
+        INSERT INTO event_type SELECT DISTINCT event_type FROM sync_event;
+        UPDATE log_head SET position = {events};
+        CREATE TABLE truth AS TABLE sync_event;
+        ANALYZE"
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_years_of_months_do_not_exhaust_the_locks_of_postgres_as_it_comes() {
+    let server = PostgresServer::start().await;
+    let database = TestDatabase { url: server.url(), pool: PgPool::connect(&server.url()).await.unwrap() };
+    database.store().migrate().await.unwrap();
+    let setting: String = sqlx::query_scalar("SHOW max_locks_per_transaction").fetch_one(&database.pool).await.unwrap();
+    assert_eq!(setting, "64", "PostgreSQL comes with another setting, so this proves nothing");
+    fill(&database.pool, MANY).await;
+    let settings = settings(&database);
+    let gateway = Gateway::start_over(database, settings).await;
+    let events = usize::try_from(MANY * PER_MONTH).unwrap();
+    let queries = [
+        "{ syncEvents(filter: {search: \"rare\"}, first: 1000) { nodes { position } } }",
+        "{ syncEvents(filter: {search: \"absent\"}) { nodes { position } } }",
+        "{ syncEvents(filter: {search: \"message\"}) { count { value } nodes { position eventDetails } } }",
+        "{ syncEvents(filter: {severities: [\"WARN\"]}, orderBy: {field: POSITION, direction: ASC}) { nodes { position } } }",
+        "{ activity(interval: MONTH, by: ADMIN) { start key label count } }",
+        "{ top(by: USER) { key label count } }",
+    ];
+    let questions = (0..32).flat_map(|_| queries).map(|query| gateway.ask(query, json!({})));
+    let followers = (0..16).map(|number| follow(&gateway, number, events));
+    let (answers, followed) = tokio::join!(join_all(questions), join_all(followers));
+    let failed: Vec<_> = answers.iter().filter(|answer| answer.get("errors").is_some()).collect();
+    assert!(failed.is_empty(), "{} of {} failed: {}", failed.len(), answers.len(), failed[0]);
+    assert_eq!(answers[2]["data"]["syncEvents"]["count"]["value"], json!(events));
+    let expected: Vec<_> = (1..=events).map(|position| position.to_string()).collect();
+    for positions in followed {
+        assert_eq!(positions, expected, "a subscriber did not catch up");
+    }
+}
+
+/// Follows the log from its start by a feed of its own.
+async fn follow(gateway: &Gateway, number: usize, events: usize) -> Vec<String> {
+    let mut socket = gateway.socket().await;
+    let query = format!("subscription {{ syncEvents(after: \"0\") {{ position as{number}: position }} }}");
+    socket.subscribe("1", &query, json!({})).await;
+    let mut positions = Vec::new();
+    while positions.len() < events {
+        positions.push(socket.event("1").await["position"].as_str().unwrap().to_owned());
+    }
+    positions
+}
+
+/// Filters, and the conditions that mean the same.
+fn filters() -> Vec<(Value, &'static str)> {
+    let names: Vec<_> = (0..12).map(|number| format!("0oa{number}")).collect();
+    vec![
+        (json!({}), "true"),
+        (json!({"applicationInstances": ["0oa7"]}), "instance_id = '0oa7'"),
+        (json!({"applicationInstances": names}), "substr(instance_id, 4)::int < 12"),
+        (json!({"applicationInstances": ["none", "nothing"]}), "false"),
+        (json!({"eventTypes": ["type.*"], "outcomes": ["FAILURE"]}), "outcome_result = 'FAILURE'"),
+        (json!({"severities": ["WARN"]}), "severity = 'WARN'"),
+        (json!({"search": "rare"}), "position % 61 = 0"),
+        (
+            json!({"or": [{"user": {"ids": ["user1"]}}, {"applications": ["app2"]}]}),
+            "user_id = 'user1' OR position % 5 = 2",
+        ),
+        (
+            json!({"published": {"from": "2009-12-01T00:00:00Z", "until": "2011-02-21T00:00:00Z"}}),
+            "published >= '2009-12-01Z' AND published < '2011-02-21Z'",
+        ),
+        (
+            json!({"published": {"from": "2011-12-11T00:00:00Z"}, "applications": ["app1", "app3"]}),
+            "published >= '2011-12-11Z' AND position % 5 IN (1, 3)",
+        ),
+    ]
+}
+
+/// The positions that a query of `truth` gives.
+async fn truth(database: &TestDatabase, rest: String) -> Vec<i64> {
+    let sql = format!("SELECT position FROM truth WHERE {rest}");
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&database.pool).await.unwrap()
+}
+
+impl Gateway {
+    /// Goes through a list a page after the other, from either end, and checks that each page knows whether there is more.
+    async fn check_pages(&self, filter: &Value, order: &Value, size: usize, expected: &[i64]) {
+        for [count, cursor, has_more, end] in
+            [["first", "after", "hasNextPage", "endCursor"], ["last", "before", "hasPreviousPage", "startCursor"]]
+        {
+            let mut variables = json!({"filter": filter, "orderBy": order});
+            variables[count] = size.into();
+            let mut seen: Vec<i64> = Vec::new();
+            loop {
+                let page = self.query_with(PAGE, variables.clone()).await["syncEvents"].clone();
+                let nodes = page["nodes"].as_array().unwrap().iter();
+                let positions = nodes.map(|node| {
+                    let position: i64 = node["position"].as_str().unwrap().parse().unwrap();
+                    assert_eq!(node["eventDetails"], json!({"n": position}));
+                    position
+                });
+                let positions: Vec<_> = positions.collect();
+                if count == "first" {
+                    seen.extend(positions);
+                } else {
+                    seen.splice(0..0, positions);
+                }
+                let told = format!("{filter} {order} {count} {size}: {page}");
+                assert_eq!(page["pageInfo"][has_more], json!(seen.len() < expected.len()), "{told}");
+                if page["pageInfo"][has_more] == false {
+                    assert_eq!(seen, expected, "{told}");
+                    break;
+                }
+                variables[cursor] = page["pageInfo"][end].clone();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_that_are_read_in_windows_are_what_one_statement_would_give() {
+    let database = TestDatabase::new().await;
+    fill(&database.pool, SOME).await;
+    let settings = settings(&database);
+    let gateway = Gateway::start_over(database, settings).await;
+    for (filter, condition) in filters() {
+        for (field, columns) in [("PUBLISHED", ["published", "position"].as_slice()), ("POSITION", &["position"])] {
+            for direction in ["ASC", "DESC"] {
+                let order: Vec<_> = columns.iter().map(|column| format!("{column} {direction}")).collect();
+                let rest = format!("({condition}) ORDER BY {}", order.join(", "));
+                let expected = truth(&gateway.database, rest).await;
+                let order = json!({"field": field, "direction": direction});
+                for size in [29, 1000] {
+                    gateway.check_pages(&filter, &order, size, &expected).await;
+                }
+            }
+        }
+        let count = "query ($filter: SyncEventFilter) { syncEvents(filter: $filter, first: 0) { all: count { value isExact } some: count(upTo: 9) { value } } }";
+        let counted = gateway.query_with(count, json!({"filter": filter})).await["syncEvents"].clone();
+        let expected = truth(&gateway.database, condition.to_owned()).await.len();
+        assert_eq!(counted["some"]["value"], json!(expected.min(9)), "{filter}");
+        assert_eq!(counted["all"], json!({"value": expected, "isExact": true}), "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn counts_that_are_added_up_over_windows_are_what_one_statement_would_give() {
+    let database = TestDatabase::new().await;
+    fill(&database.pool, SOME).await;
+    let store = database.store();
+    let text = "coalesce(start, '') || ' ' || coalesce(key, '-') || ' ' || coalesce(label, '-') || ' ' || count";
+    for (by, key, name) in [
+        (Dimension::Admin, "admin_id", "admin_display_name"),
+        (Dimension::User, "user_id", "user_display_name"),
+        (Dimension::Outcome, "outcome_result", "NULL"),
+    ] {
+        let label = format!("(array_agg({name}::text ORDER BY published DESC, position))[1]");
+        let label =
+            if name == "NULL" { "NULL".to_owned() } else { format!("CASE WHEN {key} IS NOT NULL THEN {label} END") };
+        for (interval, unit) in [(Interval::Month, "month"), (Interval::Week, "week")] {
+            let sql = format!(
+                "SELECT {text} FROM (SELECT to_char(date_trunc('{unit}', published, 'Asia/Tokyo') AT TIME ZONE 'UTC', \
+                 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS start, {key} AS key, {label} AS label, count(*) AS count \
+                 FROM truth GROUP BY 1, 2) t ORDER BY start, key"
+            );
+            let expected: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&database.pool).await.unwrap();
+            let found = store.activity(&Filter::default(), interval, Some(by), "Asia/Tokyo").await.unwrap().unwrap();
+            let found =
+                found.iter().map(|one| told(Some(one.start), one.key.as_deref(), one.label.as_deref(), one.count));
+            assert_eq!(found.collect::<Vec<_>>(), expected, "{by:?} {unit}");
+        }
+        let sql = format!(
+            "SELECT {text} FROM (SELECT NULL AS start, {key} AS key, {label} AS label, count(*) AS count FROM truth \
+             GROUP BY 2 ORDER BY 4 DESC, 2 LIMIT 30) t"
+        );
+        let expected: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&database.pool).await.unwrap();
+        let found = store.top(&Filter::default(), by, 30).await.unwrap();
+        let found = found.iter().map(|one| told(None, one.key.as_deref(), one.label.as_deref(), one.count));
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{by:?}");
+    }
+    let at = |text: &str| Timestamp::parse(text).unwrap();
+    let borders = ["2009-02-01T00:00:00Z", "2010-11-11T00:00:00Z", "2012-01-01T00:00:00Z"].map(at);
+    let stretches: Vec<_> =
+        borders.windows(2).map(|two| Stretch { from: two[0], until: two[1], is_verified: false }).collect();
+    let counts = store.count_stretches("acme", &stretches, &["type.1", "type.2"]).await.unwrap();
+    for (stretch, count) in stretches.iter().zip(counts) {
+        let within = format!(
+            "published >= '{}' AND published < '{}'",
+            stretch.from.text().as_str(),
+            stretch.until.text().as_str()
+        );
+        let missed = format!("{within} AND position % 2 = 1 AND event_type IN ('type.1', 'type.2')");
+        let expected = [truth(&database, within).await.len(), truth(&database, missed).await.len()];
+        let found = [count.events, count.missed_by_hooks].map(|count| usize::try_from(count).unwrap());
+        assert_eq!(found, expected);
+    }
+}
+
+fn told(start: Option<Timestamp>, key: Option<&str>, label: Option<&str>, count: i64) -> String {
+    let start = start.map(|start| start.text().as_str().to_owned()).unwrap_or_default();
+    format!("{start} {} {} {count}", key.unwrap_or("-"), label.unwrap_or("-"))
+}
+
+#[tokio::test]
+async fn reads_of_the_log_in_windows_are_what_one_statement_would_give() {
+    let database = TestDatabase::new().await;
+    fill(&database.pool, SOME).await;
+    let store = database.store();
+    let events = u128::try_from(SOME * PER_MONTH).unwrap();
+    for window in [7, 100, 1000] {
+        let (mut seen, mut after) = (Vec::new(), Position::START);
+        loop {
+            let read = store.read_after(after, window, &Filter::default(), true).await.unwrap();
+            seen.extend(read.events.iter().map(|event| event.position.get()));
+            after = read.through;
+            if read.at_end {
+                break;
+            }
+        }
+        assert_eq!(seen, (1..=events).collect::<Vec<_>>(), "{window} at once");
+        assert_eq!(after.get(), events);
+    }
+    let positions = [events, 1, 77, events + 9].map(Position::new);
+    let mut found: Vec<_> =
+        store.events_at(&positions).await.unwrap().iter().map(|event| event.position.get()).collect();
+    found.sort_unstable();
+    assert_eq!(found, [1, 77, events]);
+    let details: BTreeMap<_, _> = store.details_at(&positions).await.unwrap().into_iter().collect();
+    assert_eq!(details.values().collect::<Vec<_>>(), ["{\"n\":1}", "{\"n\":77}", &format!("{{\"n\":{events}}}")]);
+    let uuid: Uuid =
+        sqlx::query_scalar("SELECT uuid FROM truth WHERE position = 50").fetch_one(&database.pool).await.unwrap();
+    assert_eq!(store.events_by_uuid(uuid, None).await.unwrap()[0].position.get(), 50);
+    assert!(store.events_by_uuid(uuid, Some("other")).await.unwrap().is_empty());
+}
+
+/// Everything that a store reads of events, or changes of them by itself.
+async fn use_everything(store: &Store, database: &TestDatabase) {
+    let instances = |names: &[&str]| Filter {
+        application_instances: Some(names.iter().map(|&name| name.to_owned()).collect()),
+        ..Filter::default()
+    };
+    let searched = Filter { search: Search::parse("absent"), ..Filter::default() };
+    let rare = Filter { severities: Some(vec!["NONE".to_owned()]), ..Filter::default() };
+    let wanted = [Filter::default(), instances(&["none"]), instances(&["none", "0oa1"]), searched, rare];
+    let middle = Cursor { published: Timestamp::parse("2010-07-01T00:00:00Z").unwrap(), position: Position::new(120) };
+    for filter in &wanted {
+        for field in [EventOrderField::Published, EventOrderField::Position] {
+            for (is_descending, after) in [(false, None), (true, None), (true, Some(middle))] {
+                let request = PageRequest { direction: Direction::Forward, size: 50, cut: Cut { after, before: None } };
+                let columns = EventColumns::WITHOUT_DETAILS.with(EventColumn::Details);
+                store.page(filter, EventOrder { field, is_descending }, &request, columns).await.unwrap();
+            }
+        }
+        store.count(filter, 1000).await.unwrap();
+        store.activity(filter, Interval::Day, Some(Dimension::User), "UTC").await.unwrap();
+        store.read_after(Position::START, 1000, filter, true).await.unwrap();
+    }
+    let dimensions = [Dimension::Application, Dimension::ApplicationInstance, Dimension::Admin, Dimension::EventType];
+    for by in dimensions {
+        store.top(&Filter::default(), by, 10).await.unwrap();
+    }
+    let positions: Vec<_> = (1..=240).map(Position::new).collect();
+    store.events_at(&positions).await.unwrap();
+    store.details_at(&positions).await.unwrap();
+    store.arrivals_at(&positions).await.unwrap();
+    store.events_by_uuid(Uuid::nil(), Some("acme")).await.unwrap();
+    let at = |text: &str| Timestamp::parse(text).unwrap();
+    let stretch = Stretch { from: at("2009-01-01T00:00:00Z"), until: at("2030-01-01T00:00:00Z"), is_verified: false };
+    store.count_stretches("acme", &[stretch], &["type.1"]).await.unwrap();
+    let unnamed = "UPDATE sync_event SET words = NULL WHERE position % 2 = 0; \
+                   UPDATE sync_event SET application_name = NULL WHERE instance_id = '0oa3'; \
+                   INSERT INTO application_instance (org, instance_id, application, unnamed_count) \
+                   VALUES ('acme', '0oa3', 'app3', 99)";
+    sqlx::raw_sql(unnamed).execute(&database.pool).await.unwrap();
+    assert_eq!(store.name_events().await.unwrap(), 12);
+    assert_eq!(store.name_events().await.unwrap(), 0);
+    assert_eq!(store.add_words().await.unwrap(), 120);
+    assert_eq!(store.add_words().await.unwrap(), 0);
+    assert_eq!(store.lock_shortage(16).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn no_statement_locks_more_than_a_bounded_number_of_tables_and_indexes() {
+    let database = TestDatabase::new().await;
+    fill(&database.pool, SOME).await;
+    let store = database.store();
+    record();
+    use_everything(&store, &database).await;
+    let mut statements = recorded();
+    assert_eq!(
+        database.number("SELECT count(*) FROM sync_event WHERE application_name IS NULL OR words IS NULL").await,
+        0
+    );
+    statements.sort_unstable();
+    statements.dedup();
+    statements.retain(|statement| statement.contains("sync_event") && !statement.contains(';'));
+    assert!(statements.len() > 50, "only {} statements were seen", statements.len());
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    for statement in &statements {
+        let locks = locks_of(&mut connection, statement).await;
+        assert!(locks <= MOST_LOCKS, "{locks} locks: {statement}");
+    }
+}
+
+/// How many locks it takes to plan a statement for any values and to run it without any.
+async fn locks_of(connection: &mut PgConnection, statement: &str) -> i64 {
+    let values = (1..).take_while(|number| statement.contains(&format!("${number}"))).map(|_| "NULL");
+    let values = values.collect::<Vec<_>>().join(", ");
+    let values = if values.is_empty() { values } else { format!("({values})") };
+    let sql = format!(
+        "DEALLOCATE ALL; SET plan_cache_mode = force_generic_plan; BEGIN; PREPARE asked AS {statement}; EXECUTE asked{values}"
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await.unwrap();
+    let count = "SELECT count(DISTINCT relation) FROM pg_locks WHERE pid = pg_backend_pid()";
+    let locks = sqlx::raw_sql(count).fetch_one(&mut *connection).await.unwrap();
+    sqlx::raw_sql("ROLLBACK").execute(connection).await.unwrap();
+    sqlx::Row::get(&locks, 0)
+}
