@@ -155,8 +155,7 @@ async fn a_database_that_confirms_no_write_is_not_ready() {
     let refused = request.body(delivery(&[sync_event("one")]).to_string()).send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     gateway.query("{ ingestion { head } }").await;
-    // As superusers may: this commit waits for nobody.
-    server.execute("SET synchronous_commit = local; ALTER SYSTEM RESET synchronous_standby_names").await;
+    server.execute("ALTER SYSTEM RESET synchronous_standby_names").await;
     server.execute("SELECT pg_reload_conf()").await;
     gateway.until_ready_is(StatusCode::OK).await;
     gateway.deliver(&[sync_event("two")]).await;
