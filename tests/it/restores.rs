@@ -372,8 +372,8 @@ async fn a_data_directory_that_is_copied_while_its_gateway_runs_and_started_else
 async fn reads_wait_while_tables_are_being_restored() {
     let (server, gateway, story) = begin().await;
     // What a gateway finds in the middle of a restore: rows that are there already, of a table that was made anew.
-    server.execute("UPDATE log_head SET home = 1").await;
     server.execute("ALTER TABLE arrival DROP CONSTRAINT arrival_pkey").await;
+    server.execute("UPDATE log_head SET home = 1").await;
     let answer = gateway.ask("{ syncEvents { head } }", json!({})).await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{answer}");
     let (status, answer) = gateway.post_hook(delivery(&sync_events("early", 1)).to_string()).await;
