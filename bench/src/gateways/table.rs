@@ -169,11 +169,12 @@ pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
 fn write_table(output: &mut impl Write, results: &Results) -> io::Result<()> {
     writeln!(
         output,
-        "{:20}{:>10}{:>9}{:>8}{:>12}{:>12}{:>16}{:>12}{:>8}{:>9}",
+        "{:20}{:>10}{:>9}{:>8}{:>11}{:>12}{:>12}{:>16}{:>12}{:>8}{:>9}",
         "case",
         "A's ev/s",
         "offered",
         "B's",
+        "commits/s",
         "lag p50 ms",
         "lag p99 ms",
         "least–greatest",
