@@ -3,7 +3,13 @@
 -- log ever give an era the same tag, so that a position of one copy is none of another's.
 
 ALTER TABLE era ADD COLUMN tag bigint;
-UPDATE era SET tag = CASE WHEN start = 0 THEN 0 ELSE (extract(epoch FROM started_at) * 1000000)::bigint END;
+UPDATE era e SET tag = t.tag
+FROM (
+    SELECT start, CASE WHEN start = 0 THEN 0 ELSE
+        max((extract(epoch FROM started_at) * 1000000)::bigint) OVER earlier + row_number() OVER earlier END AS tag
+    FROM era WINDOW earlier AS (ORDER BY start ROWS UNBOUNDED PRECEDING)
+) t
+WHERE e.start = t.start;
 ALTER TABLE era ALTER COLUMN tag SET NOT NULL;
 CREATE UNIQUE INDEX era_tag ON era (tag);
 COMMENT ON COLUMN era.tag IS 'What tells the era from every other one, of this log and of its copies: 0 for the first, else about the microseconds from 1970 to its begin. Grows from era to era.';
@@ -15,7 +21,8 @@ ALTER TABLE log_head
     ADD COLUMN home oid NOT NULL DEFAULT 0,
     ADD COLUMN directory text;
 ALTER TABLE log_head ALTER COLUMN era DROP DEFAULT, ALTER COLUMN database DROP DEFAULT, ALTER COLUMN home DROP DEFAULT;
-UPDATE log_head SET era = (SELECT max(tag) FROM era), home = tableoid,
+-- A log that has events may be a restored one: nothing has told so far. It goes on in an era of its own.
+UPDATE log_head SET era = (SELECT max(tag) FROM era), home = CASE position WHEN 0 THEN tableoid ELSE 0 END,
     database = (SELECT oid FROM pg_database WHERE datname = current_database());
 COMMENT ON COLUMN log_head.era IS 'The tag of the era in which the log ends.';
 COMMENT ON COLUMN log_head.database IS 'The number of the database that gave the positions of this era.';
@@ -92,10 +99,12 @@ BEGIN
     IF head.home <> 'log_head'::regclass AND (
         SELECT count(*) FROM pg_index i
         WHERE i.indisvalid AND i.indexrelid IN (
-            to_regclass('arrival_pkey'), to_regclass('arrival_position'), to_regclass('era_pkey'),
+            to_regclass('application_pkey'), to_regclass('application_instance_pkey'), to_regclass('arrival_pkey'),
+            to_regclass('arrival_position'), to_regclass('delivery_pkey'), to_regclass('era_pkey'),
+            to_regclass('event_type_pkey'), to_regclass('ingest_tally_pkey'), to_regclass('poll_cursor_pkey'),
             to_regclass('sync_event_pkey'), to_regclass('sync_event_raw_pkey')
         )
-    ) < 5 THEN
+    ) < 11 THEN
         RAISE EXCEPTION 'the log is being restored: some of its indexes are not there yet' USING ERRCODE = '57P03';
     END IF;
     SELECT h.* INTO STRICT head FROM log_head h FOR UPDATE;

@@ -1,6 +1,7 @@
 //! The `sluice` command.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -29,6 +30,9 @@ const INTERRUPTED: u8 = 130;
 /// who append wait: tokio's 61 kept it waiting for as long as 1.3 ms, while requests were read.
 const TASKS_BETWEEN_LOOKS: u32 = 8;
 
+/// How long what blocks a thread, such as a look-up of a name, may go on when everything else has ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let command = arguments.command.unwrap_or(Command::Serve(arguments.serve));
@@ -38,7 +42,11 @@ fn main() -> ExitCode {
         ExitCode::FAILURE
     };
     match runtime(&command) {
-        Ok(runtime) => runtime.block_on(async { run(command).await.unwrap_or_else(failed) }),
+        Ok(runtime) => {
+            let code = runtime.block_on(async { run(command).await.unwrap_or_else(failed) });
+            runtime.shutdown_timeout(LAST_WORDS);
+            code
+        }
         Err(error) => failed(error),
     }
 }

@@ -108,6 +108,10 @@ impl Follower {
         let mut pause = Duration::from_millis(50);
         loop {
             match self.read(feed).await {
+                // The log was restored to before the era of this place began: that is no fault of the database's.
+                Err(ResumeError::Store(StoreError::UnknownEra(_))) => {
+                    self.era = self.live.log.check_resume(self.at).await?;
+                }
                 Err(ResumeError::Store(error)) => {
                     if !error.is_logged() {
                         tracing::warn!(%error, "could not read the log for a subscriber; trying again");
@@ -171,6 +175,7 @@ impl Follower {
     async fn read_store(&mut self, feed: &Arc<Feed>) -> Result<Vec<Entry>, ResumeError> {
         let size = if feed.request.with_details { READ_WITH_DETAILS } else { READ };
         let (live, asking, at) = (self.live.clone(), Arc::clone(feed), self.at);
+        let known_era = self.era;
         let (events, through) = apart(async move { live.ask_store(&asking, at, size.into()).await }).await?;
         if through.era_start() > self.at {
             // Between the eras something may have been lost that this reader has seen.
@@ -179,6 +184,11 @@ impl Follower {
         if through == self.at {
             // Beyond the end of the log that the window knows, or at its end just before the window learns of it.
             self.era = self.live.log.check_resume(self.at).await?;
+            if known_era > self.at {
+                // This read began after that era: nothing comes before its first event any more.
+                self.at = known_era;
+                return Ok(Vec::new());
+            }
             _ = timeout(Duration::from_millis(100), self.grown.changed()).await;
         }
         self.at = through;

@@ -5,6 +5,7 @@
 //! store or waits for what is missing between two commits.
 
 mod early;
+mod hint;
 mod listen;
 
 use std::pin::pin;
@@ -13,8 +14,8 @@ use std::time::Duration;
 
 use futures_util::future::Fuse;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use tokio::sync::{Notify, broadcast};
-use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::sync::broadcast;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::nats::{self, Inbox, News, Standing};
@@ -24,6 +25,7 @@ use crate::event::{Filter, Position, SyncEvent};
 use crate::log::{Commit, Log};
 use crate::store::{ReadThrough, Store, StoreError};
 use early::EarlyCommits;
+use hint::{Hint, Told};
 
 /// How many events one read takes.
 const READ: usize = 1000;
@@ -42,13 +44,22 @@ pub(super) fn start(
     options: &LiveOptions,
     stop: CancellationToken,
 ) {
-    let hint = Arc::new(Notify::new());
+    let hint = Arc::new(Hint::default());
     let (inbox, nats) = nats::open(options.nats.clone(), log.clone(), Arc::clone(&window));
     let listener = listen::listen(log.clone(), Arc::clone(&window), Arc::clone(&hint), inbox.standing.clone());
     let commits = log.commits();
     let end = End { window, router };
-    let tail =
-        Tail { log, end, commits, inbox, early: EarlyCommits::default(), due: Some(Due::Tail), is_failing: false };
+    let tail = Tail {
+        log,
+        end,
+        commits,
+        inbox,
+        early: EarlyCommits::default(),
+        due: Some(Due::Tail),
+        is_exact: false,
+        told: Position::START,
+        is_failing: false,
+    };
     tokio::spawn(stop.clone().run_until_cancelled_owned(nats));
     tokio::spawn(stop.clone().run_until_cancelled_owned(listener));
     tokio::spawn(stop.run_until_cancelled_owned(tail.run(options.poll_interval, hint)));
@@ -77,11 +88,13 @@ impl End {
     }
 }
 
-/// Which read of the store is to be started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which read of the store is to be started. The later ones include the earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     /// Only where the log's end is another one than the window's.
     Look,
+    /// What is missing before the first early commit; without one, what comes after the window.
+    Gap,
     /// What comes after the window.
     Tail,
 }
@@ -106,18 +119,25 @@ struct Tail {
     early: EarlyCommits,
     /// The read that follows the one that is under way.
     due: Option<Due>,
+    /// Whether the read that is under way ends where an early commit begins.
+    is_exact: bool,
+    /// Through where others have told that the log goes.
+    told: Position,
     /// Whether the last read failed.
     is_failing: bool,
 }
 
 impl Tail {
-    async fn run(mut self, poll_interval: Duration, hint: Arc<Notify>) {
+    async fn run(mut self, poll_interval: Duration, hint: Arc<Hint>) {
         let mut poll = interval(poll_interval);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut polls_left_out = 0;
         let mut reading = pin!(Fuse::<BoxFuture<'static, Result<Found, StoreError>>>::terminated());
         let mut is_reading = false;
         loop {
+            if self.told > self.end.through() {
+                self.is_due(Due::Gap);
+            }
             if !is_reading && let Some(due) = self.due.take() {
                 reading.set(self.read(due).fuse());
                 (is_reading, polls_left_out) = (true, 0);
@@ -127,33 +147,42 @@ impl Tail {
             tokio::select! {
                 commit = self.commits.recv() => match commit {
                     Ok(commit) => self.keep(commit),
-                    Err(broadcast::error::RecvError::Lagged(_)) => self.due = Some(Due::Tail),
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.is_due(Due::Tail),
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
                 Some(news) = self.inbox.news.recv() => self.hear(news),
-                () = hint.notified() => self.due = Some(Due::Tail),
+                () = hint.told() => match hint.take() {
+                    Told::Through(position) => self.told = self.told.max(position),
+                    Told::Anything => self.is_due(Due::Tail),
+                },
                 _ = poll.tick() => {
                     polls_left_out += 1;
                     let is_served = *self.inbox.standing.borrow() == Standing::Served;
                     if !is_served || polls_left_out > POLLS_LEFT_OUT {
-                        self.due = self.due.or(Some(Due::Look));
+                        self.is_due(Due::Look);
                     }
                 }
-                () = async { sleep_until(deadline?).await; Some(()) }.map(|_| ()), if deadline.is_some() => self.close_gap(),
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => self.close_gap(),
                 found = &mut reading, if is_reading => {
                     is_reading = false;
                     self.take_in(found);
                 }
             }
-            self.push_what_is_due();
         }
     }
 
-    /// Keeps a commit until its turn comes.
+    fn is_due(&mut self, due: Due) {
+        self.due = self.due.max(Some(due));
+    }
+
+    /// Keeps a commit until its turn comes, which may be now.
     fn keep(&mut self, commit: Commit) {
-        if !self.early.keep(commit) {
+        self.early.keep(commit);
+        self.push_what_is_due();
+        if self.early.is_too_large() {
             metrics::counter!("sluice_tail_overflows_total").increment(1);
-            self.due = Some(Due::Tail);
+            self.early.clear();
+            self.is_due(Due::Tail);
         }
     }
 
@@ -168,7 +197,7 @@ impl Tail {
             }
             News::Through(position) if position > self.end.through() => {
                 metrics::counter!("sluice_nats_gaps_total").increment(1);
-                self.due = Some(Due::Tail);
+                self.told = self.told.max(position);
             }
             News::Through(_) => {}
         }
@@ -180,7 +209,7 @@ impl Tail {
         metrics::counter!("sluice_tail_gaps_total").increment(1);
         metrics::histogram!("sluice_tail_gap_seconds").record(waited);
         tracing::debug!(after = %self.end.through(), ?waited, "reading what another gateway has appended in between");
-        self.due = Some(Due::Tail);
+        self.is_due(Due::Gap);
     }
 
     fn push_what_is_due(&mut self) {
@@ -190,12 +219,13 @@ impl Tail {
         }
     }
 
-    /// Reads the store from the window's end on: what is missing before the first early commit, else as much as there is.
-    fn read(&self, due: Due) -> BoxFuture<'static, Result<Found, StoreError>> {
+    /// Reads the store from the window's end on.
+    fn read(&mut self, due: Due) -> BoxFuture<'static, Result<Found, StoreError>> {
         let (log, through, is_failing) = (self.log.clone(), self.end.through(), self.is_failing);
-        let gap = self.early.first().filter(|first| first.era_start() == through.era_start());
+        let gap = self.early.first().filter(|first| due == Due::Gap && first.era_start() == through.era_start());
         let missing = gap.and_then(|first| usize::try_from(first.get().checked_sub(through.get() + 1)?).ok());
         let most = missing.map_or(READ, |missing| missing.clamp(1, READ));
+        self.is_exact = missing == Some(most);
         async move {
             let found = read_after(&log, through, most, due).await;
             if let Err(error) = &found {
@@ -217,11 +247,11 @@ impl Tail {
         self.is_failing = found.is_err();
         let through = self.end.through();
         match found {
-            Ok(Found::AtEnd) => {}
+            Ok(Found::AtEnd) => self.forget_what_is_not_there(),
             // Nobody may step over the border between eras without asking whether something was lost there.
             Ok(Found::Read(read)) if read.through.era_start() > through => {
                 self.start_anew(read.through.era_start());
-                self.due = Some(Due::Tail);
+                self.is_due(Due::Tail);
             }
             Ok(Found::Read(read)) => {
                 // This gateway's own commits have gone on meanwhile.
@@ -230,12 +260,23 @@ impl Tail {
                 if read.through > through {
                     self.end.push(&new, read.through);
                 }
-                if !read.at_end && self.early.first().is_none() {
-                    self.due = Some(Due::Tail);
+                self.push_what_is_due();
+                if !read.at_end && !self.is_exact {
+                    self.is_due(Due::Gap);
                 }
             }
             Ok(Found::EmptyEra(start)) => self.start_anew(start),
-            Err(_) => self.due = Some(Due::Tail),
+            Err(_) => self.is_due(Due::Tail),
+        }
+    }
+
+    /// Forgets what the log was told to have and does not have, as after a restore that nobody has noticed yet.
+    fn forget_what_is_not_there(&mut self) {
+        self.told = Position::START;
+        if self.early.first().is_some() {
+            // It may also have come while the log was being read.
+            self.early.clear();
+            self.is_due(Due::Look);
         }
     }
 
@@ -243,6 +284,7 @@ impl Tail {
     fn start_anew(&mut self, start: Position) {
         tracing::warn!(era = start.era_tag(), through = %self.end.through(), "the log goes on in another era");
         self.early.clear();
+        self.told = Position::START;
         self.end.reset(start);
     }
 }
@@ -259,7 +301,9 @@ async fn read_after(log: &Log, through: Position, most: usize, due: Due) -> Resu
 }
 
 async fn find_after(store: &Store, through: Position, most: usize, due: Due) -> Result<Found, StoreError> {
-    if due == Due::Look && store.head().await? == through {
+    // What came by NATS was read from the log, too. A head before what was read is that of a restored log.
+    let furthest = store.have_read(through).max(store.furthest());
+    if due == Due::Look && store.head().await? == through && furthest == through {
         return Ok(Found::AtEnd);
     }
     match store.read_after(through, most, &Filter::default(), true).await {
@@ -269,7 +313,7 @@ async fn find_after(store: &Store, through: Position, most: usize, due: Due) -> 
         Err(error) => return Err(error),
     }
     let mut head = store.head().await?;
-    if head < through {
+    if head < furthest {
         store.check_era().await?;
         head = store.head().await?;
     }

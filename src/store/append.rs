@@ -150,8 +150,12 @@ impl Appender {
     async fn appended(&self, connection: &mut PgConnection, written: Written) -> Result<Vec<Appended>, StoreError> {
         let eras = match self.store.eras.ending_in(written.era) {
             Some(eras) => eras,
-            None => self.store.eras.keep(sqlx::query_as(ERAS).fetch_all(connection).await?)?,
+            None => self.store.keep_eras(sqlx::query_as(ERAS).fetch_all(connection).await?)?,
         };
+        if !eras.have(written.era) {
+            // The log was replaced in between: what became of the events is to be asked again.
+            return Err(StoreError::Restored);
+        }
         // An era that has begun since leaves those before it as they are.
         let events = written.events.into_iter().map(|event| {
             let position = eras.position(event.number).ok_or(StoreError::Eras)?;

@@ -59,8 +59,13 @@ pub(super) async fn check_era(connection: &mut PgConnection, memory: &Memory) ->
 }
 
 impl Store {
-    /// Remembers that a position was read, and gives it.
-    pub(super) fn have_read(&self, position: Position) -> Position {
+    /// The furthest position that this gateway knows to have been read from a server that takes writes.
+    pub fn furthest(&self) -> Position {
+        self.memory.furthest.get()
+    }
+
+    /// Remembers that a position was read from a server that takes writes, by whichever gateway, and gives it.
+    pub fn have_read(&self, position: Position) -> Position {
         self.memory.furthest.raise(position);
         position
     }

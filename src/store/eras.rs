@@ -59,6 +59,11 @@ impl Eras {
         self.0.last().map_or(0, |era| era.start.era_tag())
     }
 
+    /// Whether one of them has this tag.
+    pub(super) fn have(&self, tag: i64) -> bool {
+        self.0.binary_search_by_key(&tag, |era| era.start.era_tag()).is_ok()
+    }
+
     /// All of them.
     pub(super) fn all(&self) -> &[Era] {
         &self.0
@@ -95,7 +100,11 @@ impl KnownEras {
     }
 
     /// Keeps what was read.
-    pub(super) fn keep(&self, rows: Vec<EraRow>) -> Result<Arc<Eras>, StoreError> {
+    fn keep(&self, rows: Vec<EraRow>) -> Result<Arc<Eras>, StoreError> {
+        if rows.is_empty() {
+            // Its table is being restored.
+            return Err(StoreError::Restored);
+        }
         let eras = Arc::new(Eras::of(rows).ok_or(StoreError::Eras)?);
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&eras));
         Ok(eras)
@@ -111,10 +120,20 @@ impl Store {
         }
     }
 
+    /// Keeps eras that were read. What was known of partitions may be that of another log where the last era is another.
+    pub(super) fn keep_eras(&self, rows: Vec<EraRow>) -> Result<Arc<Eras>, StoreError> {
+        let tag = self.eras.get().map(|eras| eras.tag());
+        let eras = self.eras.keep(rows)?;
+        if tag.is_some_and(|tag| tag != eras.tag()) {
+            self.partitions.forget();
+        }
+        Ok(eras)
+    }
+
     /// The eras, read now.
     async fn read_eras(&self) -> Result<Arc<Eras>, StoreError> {
         let rows: Vec<EraRow> = sqlx::query_as(ERAS).fetch_all(&self.reads).await?;
-        self.eras.keep(rows)
+        self.keep_eras(rows)
     }
 
     /// The eras of a log that ended in the era with this tag when a statement was executed. None where they are others by

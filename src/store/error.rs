@@ -31,7 +31,7 @@ pub enum StoreError {
     #[error("another gateway reads this System Log")]
     CursorMoved,
     /// The tables were restored, and no era has begun since: [`Store::check_era`](super::Store::check_era) begins it.
-    #[error("the log was restored, and no gateway has begun a new era since")]
+    #[error("the log is being restored, or was and no gateway has begun a new era since")]
     Restored,
     /// The position is of an era that is none of this log's: of another copy of it, or from before a restore.
     #[error("the position {0} is of an era that this log does not have")]
@@ -126,7 +126,8 @@ fn sort(error: &PgDatabaseError) -> Sort {
     if code == "23514" && error.message().contains("no partition") {
         return Sort::NoPartition;
     }
-    if code == "SL001" {
+    // While tables are being restored, they are not there, or without what they will have.
+    if ["SL001", "42P01", "42P10", "42703", "42883"].contains(&code) {
         return Sort::Restored;
     }
     if matches!(code, "26000" | "42P05") {

@@ -65,6 +65,13 @@ impl Months {
     }
 }
 
+impl Partitions {
+    /// Forgets the months, as when the log was replaced by another one.
+    pub(super) fn forget(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+    }
+}
+
 impl Store {
     /// The months that are known. The first who asks reads them: without them, a statement would lock every one.
     pub(super) async fn months(&self) -> Result<Arc<Months>, StoreError> {

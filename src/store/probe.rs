@@ -28,7 +28,7 @@ impl Probe {
     /// # Errors
     /// It does not, or is one.
     pub async fn answers(&self) -> Result<(), StoreError> {
-        self.ask("SELECT 1 / (NOT pg_is_in_recovery())::int").await
+        self.ask("SELECT 1 / (NOT pg_is_in_recovery())::int").await.map(drop)
     }
 
     /// Checks that the database takes writes: one is confirmed as an append is.
@@ -36,23 +36,29 @@ impl Probe {
     /// # Errors
     /// It does not.
     pub async fn takes_writes(&self) -> Result<(), StoreError> {
-        self.ask("UPDATE write_probe SET written_at = now()").await
+        // Without a row, nothing was written.
+        if self.ask("UPDATE write_probe SET written_at = now()").await? == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Restored)
+        }
     }
 
-    async fn ask(&self, sql: &'static str) -> Result<(), StoreError> {
+    /// Executes a statement; gives how many rows it was about.
+    async fn ask(&self, sql: &'static str) -> Result<u64, StoreError> {
         let mut kept = self.session.lock().await;
         // A connection that was kept may have broken meanwhile, or lead to a server that the others have left: that alone
         // says nothing of the database.
         if let Some(mut session) = kept.take()
             && session.generation == self.connector.generation()
-            && sqlx::query(sql).execute(&mut session.connection).await.is_ok()
+            && let Ok(done) = sqlx::query(sql).execute(&mut session.connection).await
         {
             *kept = Some(session);
-            return Ok(());
+            return Ok(done.rows_affected());
         }
         let mut session = self.connector.connect(&self.setup).await?;
-        sqlx::query(sql).execute(&mut session.connection).await?;
+        let done = sqlx::query(sql).execute(&mut session.connection).await?;
         *kept = Some(session);
-        Ok(())
+        Ok(done.rows_affected())
     }
 }

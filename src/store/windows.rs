@@ -10,6 +10,7 @@ use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::eras::TRIES;
 use super::partitions::{Months, Partition};
 use super::{Store, StoreError};
 use crate::event::TimeRange;
@@ -109,10 +110,12 @@ impl Store {
     /// The windows of a range of time, the oldest first. Where there are several, they end at the same position, so that
     /// they are read as if at one moment.
     pub(super) async fn windows(&self, range: TimeRange) -> Result<Vec<Window>, StoreError> {
-        loop {
+        for _ in 0..TRIES {
             let months = self.months().await?;
-            let statement = "SELECT h.position, p.number FROM log_head h CROSS JOIN partition_change p";
-            let (head, number): (i64, i64) = sqlx::query_as(statement).fetch_one(&self.reads).await?;
+            let statement = "SELECT h.position, p.number FROM log_head h CROSS JOIN partition_change p \
+                             WHERE h.tableoid = h.home";
+            let row: Option<(i64, i64)> = sqlx::query_as(statement).fetch_optional(&self.reads).await?;
+            let (head, number) = row.ok_or(StoreError::Restored)?;
             if !self.saw_all(&months, number).await? {
                 continue;
             }
@@ -123,6 +126,7 @@ impl Store {
             let is_one = windows.len() == 1;
             return Ok(windows.into_iter().map(|window| if is_one { window } else { window.through(head) }).collect());
         }
+        Err(StoreError::Changing)
     }
 
     /// The windows of all months, the oldest first, without an end.

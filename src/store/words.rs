@@ -35,7 +35,7 @@ impl Store {
     async fn add_words_within(&self, window: &Window) -> Result<usize, StoreError> {
         let mut connection = self.writes.lend().await?;
         let mut transaction = connection.begin().await?;
-        let eras = self.eras.keep(sqlx::query_as(ERAS).fetch_all(&mut *transaction).await?)?;
+        let eras = self.keep_eras(sqlx::query_as(ERAS).fetch_all(&mut *transaction).await?)?;
         let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
         let mut query = QueryBuilder::new("SELECT ");
         query.push(&layout.all).push(" FROM sync_event e WHERE e.words IS NULL");

@@ -14,6 +14,7 @@ mod pgbouncer;
 mod postgres_server;
 mod process;
 mod random_events;
+mod restored_log;
 mod socket;
 mod started_with;
 mod switch;

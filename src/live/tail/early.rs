@@ -28,18 +28,23 @@ fn size(commit: &Commit) -> usize {
 }
 
 impl EarlyCommits {
-    /// Keeps a commit. Gives false where there is no room: then none is kept, and all are to be read.
-    pub(super) fn keep(&mut self, commit: Commit) -> bool {
-        let Some(first) = commit.first().map(|event| event.position) else { return true };
+    /// Keeps a commit. Of two that begin at the same event, as NATS may bring a part of one, the longer one.
+    pub(super) fn keep(&mut self, commit: Commit) {
+        let Some(first) = commit.first().map(|event| event.position) else { return };
+        if let Some((known, _)) = self.commits.get_mut(&first) {
+            if known.len() < commit.len() {
+                self.bytes = self.bytes + size(&commit) - size(known);
+                *known = commit;
+            }
+            return;
+        }
         self.bytes += size(&commit);
-        if let Some((replaced, _)) = self.commits.insert(first, (commit, Instant::now())) {
-            self.bytes -= size(&replaced);
-        }
-        let fits = self.bytes <= MOST_BYTES;
-        if !fits {
-            self.clear();
-        }
-        fits
+        self.commits.insert(first, (commit, Instant::now()));
+    }
+
+    /// Whether too much is kept: all of it is to be read from the store then.
+    pub(super) const fn is_too_large(&self) -> bool {
+        self.bytes > MOST_BYTES
     }
 
     pub(super) fn clear(&mut self) {
@@ -94,11 +99,11 @@ mod tests {
     fn commits_wait_for_their_turn_and_a_gap_has_one_deadline() {
         let mut early = EarlyCommits::default();
         assert_eq!(early.deadline(), None);
-        assert!(early.keep(commit(5..=6)));
+        early.keep(commit(5..=6));
         let deadline = early.deadline().unwrap();
         std::thread::sleep(TURN / 2);
         for later in [8..=9, 7..=7, 20..=20] {
-            assert!(early.keep(commit(later)));
+            early.keep(commit(later));
         }
         assert_eq!(early.deadline(), Some(deadline), "more commits do not move it");
         assert_eq!(numbers(&early.take_after(Position::new(3))), [0_u128; 0]);
@@ -111,14 +116,20 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_left_to_be_read() {
+    fn the_longer_one_of_two_is_kept_and_all_are_counted() {
         let mut early = EarlyCommits::default();
-        let large = commit(5..=5);
-        let fitting = MOST_BYTES / size(&large);
-        for number in 0..fitting {
-            assert!(early.keep(commit(2 * number as u128 + 2..=2 * number as u128 + 2)), "{number}");
+        for positions in [5..=6, 5..=9, 5..=7] {
+            early.keep(commit(positions));
         }
-        assert!(!early.keep(commit(1_000_001..=1_000_001)));
+        assert_eq!(early.bytes, size(&commit(5..=9)));
+        let fitting = MOST_BYTES / size(&commit(5..=5));
+        for number in 1..=fitting as u128 {
+            assert_eq!(early.is_too_large(), number > fitting as u128 - 4, "{number}");
+            early.keep(commit(10 + 2 * number..=10 + 2 * number));
+        }
+        assert!(early.is_too_large());
+        assert_eq!(numbers(&early.take_after(Position::new(4))), [5, 6, 7, 8, 9]);
+        early.clear();
         assert_eq!((early.first(), early.bytes), (None, 0));
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::PAUSE;
+use super::hint::{Hint, Told};
 use crate::live::Window;
 use crate::live::nats::Standing;
 use crate::log::Log;
@@ -16,23 +17,24 @@ const GRACE: Duration = Duration::from_millis(100);
 
 /// Listens, and hurries the tail reader where the log has grown beyond the window. Makes a new connection whenever one is
 /// lost.
-pub(super) async fn listen(log: Log, window: Arc<Window>, hint: Arc<Notify>, standing: watch::Receiver<Standing>) {
+pub(super) async fn listen(log: Log, window: Arc<Window>, hint: Arc<Hint>, standing: watch::Receiver<Standing>) {
     let mut through = window.through();
     loop {
         match log.store().listen().await {
             Ok(mut listener) => loop {
-                hint.notify_one();
+                hint.tell(Told::Anything);
                 // Mostly it is this gateway's own commit, which is in the window before anybody is told of it.
                 let news = loop {
                     match listener.wait().await {
                         Ok(Some(position)) if position <= *through.borrow() => {}
                         Ok(Some(position)) if *standing.borrow() == Standing::Served => {
-                            let told = through.wait_for(|through| *through >= position);
-                            if timeout(GRACE, told).await.is_err() {
+                            let is_there = through.wait_for(|through| *through >= position);
+                            if timeout(GRACE, is_there).await.is_err() {
                                 metrics::counter!("sluice_nats_fallbacks_total").increment(1);
-                                hint.notify_one();
+                                hint.tell(Told::Through(position));
                             }
                         }
+                        Ok(Some(position)) => hint.tell(Told::Through(position)),
                         news => break news,
                     }
                 };
@@ -43,7 +45,7 @@ pub(super) async fn listen(log: Log, window: Arc<Window>, hint: Arc<Notify>, sta
             },
             Err(error) => tracing::debug!(%error, "could not listen for appends; polling meanwhile"),
         }
-        hint.notify_one();
+        hint.tell(Told::Anything);
         sleep(PAUSE).await;
     }
 }
