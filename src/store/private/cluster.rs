@@ -155,7 +155,6 @@ impl Cluster {
             "max_locks_per_transaction=1024".to_owned(),
             "logging_collector=on".to_owned(),
             // Here the error of a start that fails looks for its cause.
-            "log_destination=stderr".to_owned(),
             "log_directory=log".to_owned(),
             // A week of logs, over and over.
             "log_filename=postgres-%a.log".to_owned(),
