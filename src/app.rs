@@ -28,14 +28,14 @@ use crate::ingest::{self, Intake, IntakeLimits, OrgApi, OrgIntake};
 use crate::live::{Live, LiveOptions};
 use crate::log::{Log, LogOptions};
 use crate::okta::OktaClient;
-use crate::serve::{self, Parts, RenderMetrics, Routes, ServeOptions, Status, Subscribers};
+use crate::serve::{self, Parts, RenderMetrics, ServeOptions, ServedRoutes, Status, Subscribers};
 use crate::store::private::{DataDirLock, PrivateError, PrivatePostgres};
 use crate::store::{Era, LockShortage, Store, StoreError, StoreOptions};
 use crate::telemetry;
 use delivery::Delivery;
-use readiness::Waiting;
+use readiness::StartupStep;
 
-/// The longest pause between two looks for a database that is not there at the start.
+/// Longest pause between two attempts to reach the database at the start.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long sockets may take to close at the end.
@@ -44,8 +44,8 @@ const SOCKET_GRACE: Duration = Duration::from_secs(3);
 /// How much longer than what is waited for the database's or the gateway's own time-out is, so that it comes second.
 const NETWORK_GRACE: Duration = Duration::from_secs(5);
 
-/// Runs a gateway on a listener until `stop`. It answers from its first moment: with 503 until its database can be used. What
-/// was being committed at the end is committed, and subscribers are sent away.
+/// Runs a gateway on a listener until `stop`. Requests are answered from the first moment, with 503 until the database can be
+/// used. At the end, running commits finish, and subscribers are disconnected so that they resume elsewhere.
 ///
 /// # Errors
 /// The database cannot be had.
@@ -54,15 +54,15 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
         tracing::warn!("{warning}");
     }
     let metrics = telemetry::start_metrics()?;
-    let waiting = Waiting::default();
-    let status = Status { ready: waiting.ready(), metrics: render(&metrics, None) };
-    let routes = Routes::starting(status, settings.readers.clone(), hooks(&settings));
+    let step = StartupStep::default();
+    let status = Status { ready: step.ready(), metrics: render(&metrics, None) };
+    let routes = ServedRoutes::starting(status, settings.readers.clone(), hooks(&settings));
     let options = serve_options(&settings);
     tracing::info!(address = %listener.local_addr()?, "listening");
     let end_serving = stop.child_token();
     let serving = serve::run(listener, routes.clone(), options.connections, options.drain, end_serving.clone());
     let serving = tokio::spawn(serving);
-    let opened = stop.run_until_cancelled(OpenGateway::open(&settings, &waiting)).await;
+    let opened = stop.run_until_cancelled(OpenGateway::open(&settings, &step)).await;
     let gateway = match opened {
         Some(Ok(gateway)) => gateway,
         failed => {
@@ -74,26 +74,26 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     gateway.serve(&settings, &options, routes, &metrics, serving, stop).await
 }
 
-/// A database that can be used, and the log in it.
+/// A gateway whose database and log are open, and which does not serve yet.
 struct OpenGateway {
-    /// Held to the very end: dropping it stops the private Postgres, and nobody else uses its directory before.
+    /// Dropped last: the drop stops the private PostgreSQL and releases its data directory.
     database: OpenDatabase,
     store: Store,
     log: Log,
 }
 
 impl OpenGateway {
-    async fn open(settings: &Settings, waiting: &Waiting) -> anyhow::Result<Self> {
+    async fn open(settings: &Settings, step: &StartupStep) -> anyhow::Result<Self> {
         let limits = &settings.limits;
-        waiting.wait_for("the private PostgreSQL is starting");
+        step.enter("the private PostgreSQL is starting");
         let database = OpenDatabase::open(&settings.database).await?;
         let mut options = database.options();
         options.read_connections = limits.query_connections;
-        // A query is stopped when its own time is over; the database's is for those whose gateway is gone.
+        // The gateway cancels a query that exceeds its limit; the server's later timeout ends queries of a gateway that died.
         options.query_timeout = limits.query_timeout() + NETWORK_GRACE;
         options.append_timeout = limits.append_timeout();
         let store = Store::new(&options)?;
-        waiting.wait_for("the database cannot be reached yet");
+        step.enter("the database cannot be reached yet");
         let log = open_log(&store, &log_options(limits), None).await?;
         warn_of_few_locks(&store, limits.query_connections).await;
         Ok(Self { database, store, log })
@@ -103,13 +103,13 @@ impl OpenGateway {
         self,
         settings: &Settings,
         options: &ServeOptions,
-        routes: Routes,
+        routes: ServedRoutes,
         metrics: &PrometheusHandle,
         serving: JoinHandle<()>,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
         let Self { database, store, log } = self;
-        // Subscribers are told what happens until each has left.
+        // Live delivery ends after the last subscriber has been disconnected.
         let live_stop = CancellationToken::new();
         let delivery = Delivery::start()?;
         let live = {
@@ -132,7 +132,7 @@ impl OpenGateway {
         let subscribers = Subscribers::new(options, delivery.handle.clone(), stop.clone());
         routes.open(serve::router(parts, options, subscribers.clone()));
         serving.await?;
-        // They lead to the log.
+        // The routes hold the log open.
         drop(routes);
         if timeout(options.drain + SOCKET_GRACE, subscribers.gone()).await.is_err() {
             tracing::warn!("some sockets did not close in time");
@@ -141,7 +141,7 @@ impl OpenGateway {
         if let Err(error) = ingest::write_tallies_now(&intake).await {
             tracing::debug!(%error, "could not write how much has come");
         }
-        // The writers, and with them their connections, end with the last who could append.
+        // The log's writers end, and release their connections, when the last handle to the log is dropped.
         drop(intake);
         store.close().await;
         drop(delivery);
@@ -151,7 +151,7 @@ impl OpenGateway {
     }
 }
 
-/// Lets the metrics forget what is too old to be told.
+/// Runs the metrics recorder's upkeep, which discards expired samples.
 async fn keep_up(metrics: PrometheusHandle) {
     let mut tick = interval(Duration::from_secs(5));
     loop {
@@ -176,7 +176,7 @@ pub async fn migrate(database: &Database) -> anyhow::Result<()> {
 /// Begins a new era of positions, as after a restore that a gateway cannot notice.
 ///
 /// # Errors
-/// The database cannot be had, or refuses.
+/// The database cannot be reached, or reports an error.
 pub async fn new_era(database: &Database, reason: &str) -> anyhow::Result<Era> {
     let opened = OpenDatabase::attach_or_open(database).await?;
     let store = Store::new(&opened.options())?;
@@ -199,7 +199,7 @@ impl OpenDatabase {
         match database.clone() {
             Database::Url(url) => Ok(Self::Url(url)),
             Database::Private(directory) => {
-                // Cancelled where nobody waits for it any more.
+                // The drop of this future cancels a start that is still running.
                 let cancelled = CancellationToken::new();
                 let _waits = cancelled.clone().drop_guard();
                 let start = move || PrivatePostgres::start_unless(DataDirLock::take(&directory)?, true, cancelled);
@@ -219,7 +219,7 @@ impl OpenDatabase {
         Self::open(database).await
     }
 
-    /// How a store reaches it.
+    /// The options with which a store connects to it.
     fn options(&self) -> StoreOptions {
         match self {
             Self::Url(url) => StoreOptions::new(url),
@@ -240,7 +240,7 @@ fn log_options(limits: &Limits) -> LogOptions {
     }
 }
 
-/// Opens the log, with its schema up to date; waits for a database that is not there yet, for so long if that is told.
+/// Migrates the schema and opens the log. An unavailable database is retried, for `patience` at most where that is given.
 async fn open_log(store: &Store, options: &LogOptions, patience: Option<Duration>) -> anyhow::Result<Log> {
     let deadline = patience.map(|patience| Instant::now() + patience);
     let mut pause = Duration::from_millis(100);
@@ -275,7 +275,7 @@ fn live_options(settings: &Settings) -> LiveOptions {
     }
 }
 
-/// How what comes from each org proves itself.
+/// The hook secrets of each org.
 fn hooks(settings: &Settings) -> BTreeMap<String, HookSecrets> {
     settings.orgs.iter().map(|(name, org)| (name.clone(), org.hook.clone())).collect()
 }
@@ -357,7 +357,7 @@ fn serve_options(settings: &Settings) -> ServeOptions {
     }
 }
 
-/// Prints the metrics, with those of the live side where there is one.
+/// Returns the function that renders all metrics, including those of live delivery where it runs.
 fn render(metrics: &PrometheusHandle, live: Option<Live>) -> RenderMetrics {
     let metrics = metrics.clone();
     Arc::new(move || {

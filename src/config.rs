@@ -112,7 +112,7 @@ impl Settings {
 /// Where the log is, for commands that need nothing else.
 ///
 /// # Errors
-/// There is no place for data, or the database's URL has faults.
+/// No place for data is given, or the database's URL has faults.
 pub fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Result<Database, SettingsError> {
     check::database(common, variable).map_err(SettingsError)
 }

@@ -30,8 +30,8 @@ const INTERRUPTED: u8 = 130;
 /// who append wait: tokio's 61 kept it waiting for as long as 1.3 ms, while requests were read.
 const TASKS_BETWEEN_LOOKS: u32 = 8;
 
-/// How long what blocks a thread, such as a look-up of a name, may go on when everything else has ended.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Time that blocking work, such as a DNS look-up, has to end when the program exits.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     match runtime(&command) {
         Ok(runtime) => {
             let code = runtime.block_on(async { run(command).await.unwrap_or_else(failed) });
-            runtime.shutdown_timeout(LAST_WORDS);
+            runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
             code
         }
         Err(error) => failed(error),

@@ -19,7 +19,7 @@ mod websocket;
 mod wire;
 
 pub use listen::run;
-pub use starting::Routes;
+pub use starting::ServedRoutes;
 pub use status::{Ready, RenderMetrics, Status};
 pub use subscribers::Subscribers;
 
@@ -64,7 +64,7 @@ pub struct ServeOptions {
     pub batch: usize,
     /// Bytes of a body on the ways in, unpacked.
     pub delivery_body_bytes: usize,
-    /// How long a delivery that has come in may take.
+    /// Time limit of an event hook's delivery, from the end of its body to the answer.
     pub hook_patience: Duration,
 }
 
@@ -104,7 +104,7 @@ pub fn router(parts: Parts, options: &ServeOptions, subscribers: Subscribers) ->
         .route("/okta/{org}/import", post(ways_in::import::import))
         .with_state(ways_in::WaysIn {
             intake,
-            orgs: ways_in::Orgs(Arc::new(hooks)),
+            orgs: ways_in::OrgSecrets(Arc::new(hooks)),
             body_bytes: options.delivery_body_bytes,
             hook_patience: options.hook_patience,
         });

@@ -1,4 +1,4 @@
-//! Another build of the gateway beside this one: who is measured first, and what the ratios are.
+//! Comparison of two builds of the gateway: the order in which they are measured, and the ratios of their figures.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -6,35 +6,35 @@ use std::path::PathBuf;
 
 use crate::report::{Spread, Thousands};
 
-/// The least that a figure may be of the other build's, where more is better, for this build to be no worse.
+/// Least ratio of this build's rate to the other build's at which this build counts as no worse.
 const NO_WORSE: f64 = 0.95;
 
-/// What a benchmark takes that can compare builds.
+/// Option of the benchmarks that can compare two builds.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Against {
-    /// Another build of sluice's program, such as that of the commit before: it is measured right before or after this
-    /// one, and the ratios are told. The references beside both are left out then.
+    /// Another build of sluice's program, such as that of the previous commit. The benchmark measures both builds in
+    /// every round and reports the ratios; it leaves out the other references.
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) against: Option<PathBuf>,
 }
 
-/// One of two builds.
+/// One of the two builds that are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Build {
-    /// The one given with `--sluice`.
+    /// The build given with `--sluice`.
     This,
-    /// The one given with `--against`.
+    /// The build given with `--against`.
     Other,
 }
 
 impl Build {
-    /// The order of a round, counted from 1. It changes from round to round, as the second one may find a machine that the
-    /// first one has warmed up.
+    /// Returns the order of the builds in a round; rounds count from 1. The order alternates, since the first
+    /// measurement may warm up the machine for the second one.
     pub(crate) const fn order(run: usize) -> [Self; 2] {
         if run.is_multiple_of(2) { [Self::Other, Self::This] } else { [Self::This, Self::Other] }
     }
 
-    /// The name of its directory.
+    /// The name of the build's directory.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::This => "this",
@@ -52,7 +52,7 @@ impl fmt::Display for Build {
     }
 }
 
-/// The same thing of both builds.
+/// One value for each of the two builds.
 #[derive(Debug)]
 pub(crate) struct Pair<T> {
     pub(crate) this: T,
@@ -60,7 +60,7 @@ pub(crate) struct Pair<T> {
 }
 
 impl<T> Pair<T> {
-    /// The thing of a build.
+    /// Returns the value of a build.
     pub(crate) const fn of(&mut self, build: Build) -> &mut T {
         match build {
             Build::This => &mut self.this,
@@ -69,17 +69,17 @@ impl<T> Pair<T> {
     }
 }
 
-/// The side on which a figure is better.
+/// The direction in which a figure improves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Better {
-    /// More, as of rates.
+    /// Higher is better: rates.
     More,
-    /// Less, as of times, memory and what is taken of the processors.
+    /// Lower is better: times, memory and CPU time.
     Less,
 }
 
 impl Better {
-    /// What the ratio of this build to the other has to be: the sign, and the bound.
+    /// Returns the comparison sign and the bound for the ratio of this build to the other one.
     const fn bound(self) -> (char, f64) {
         match self {
             Self::More => ('≥', NO_WORSE),
@@ -96,33 +96,33 @@ impl Better {
     }
 }
 
-/// A number that a benchmark tells of a build.
+/// A number that a benchmark reports for a build.
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
-    /// What was measured.
+    /// The case that was measured.
     pub(crate) case: String,
-    /// What is counted, with its unit.
+    /// The quantity, with its unit.
     pub(crate) name: &'static str,
-    /// The better side.
+    /// The direction in which it improves.
     pub(crate) better: Better,
-    /// One value for each round, in their order.
+    /// One value for each round, in the order of the rounds.
     pub(crate) values: Vec<f64>,
 }
 
 impl Figure {
-    /// A rate: more is better.
+    /// Makes a figure of which more is better, such as a rate.
     pub(crate) fn rate(case: impl fmt::Display, name: &'static str, values: Vec<f64>) -> Self {
         Self { case: case.to_string(), name, better: Better::More, values }
     }
 
-    /// A time, memory, or what was taken of the processors: less is better.
+    /// Makes a figure of which less is better: a time, memory or CPU time.
     pub(crate) fn cost(case: impl fmt::Display, name: &'static str, values: Vec<f64>) -> Self {
         Self { case: case.to_string(), name, better: Better::Less, values }
     }
 }
 
-/// Writes a line for each figure that both builds have: their medians, the median of the rounds' ratios, and whether
-/// this build is no worse by that.
+/// Writes a line for each figure that both builds have: both medians, the median of the rounds' ratios, and the verdict
+/// whether this build is no worse.
 pub(crate) fn write(output: &mut impl Write, this: &[Figure], other: &[Figure]) -> io::Result<()> {
     writeln!(
         output,
@@ -160,12 +160,12 @@ pub(crate) fn write(output: &mut impl Write, this: &[Figure], other: &[Figure]) 
     )
 }
 
-/// Two that are nothing are alike.
+/// Returns the ratio of two values. Two zeros count as equal, with a ratio of 1.
 fn ratio(value: f64, reference: f64) -> f64 {
     if value == 0.0 && reference == 0.0 { 1.0 } else { value / reference }
 }
 
-/// A median with as many digits as say something.
+/// Formats a median with two decimals, or without any from 1,000 on.
 fn told(spread: Option<Spread>) -> String {
     spread.map_or_else(
         || "–".to_owned(),
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn ratios_are_those_of_the_same_round() {
-        // The ratio of the medians would be 1.
+        // The ratio of the two medians is 1 here, so the expected 2.000 can only come from the rounds' ratios.
         let this = [Figure::rate("1x64", "events/s", vec![10.0, 20.0, 90.0])];
         let other = [Figure::rate("1x64", "events/s", vec![20.0, 10.0, 30.0])];
         let lines = written(&this, &other);

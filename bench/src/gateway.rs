@@ -1,4 +1,5 @@
-//! The gateway under measurement: the release program as a child, with a private Postgres or a database that is given.
+//! The gateway under measurement: a child process of the release build, over its private PostgreSQL or a given
+//! database.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -33,7 +34,7 @@ impl Gateway {
         Self::start_with(sluice, directory, &[]).await
     }
 
-    /// The same with more variables in its environment, such as `DATABASE_URL`.
+    /// Starts the gateway with additional environment variables, such as `DATABASE_URL`, and waits until it is ready.
     pub(crate) async fn start_with(sluice: &Path, directory: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         let log = directory.join("gateway.log");
         let output = File::create(&log).with_context(|| log.display().to_string())?;
@@ -79,7 +80,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// The value of one of its metrics, all labels together; None where it has none of that name.
+    /// Returns the value of a metric, summed over its labels; None where the gateway does not export it.
     pub(crate) async fn metric(&self, name: &str) -> Result<Option<f64>> {
         let metrics = self.metrics().await?;
         let values = metrics.lines().filter_map(|line| {
@@ -118,8 +119,9 @@ impl Gateway {
     }
 }
 
-/// The command that runs the program `sluice` in a directory, with nothing of the caller's environment but where
-/// programs are: the caller's settings, or a `sluice.toml` nearby, would measure something else.
+/// Returns the command that runs the program `sluice` in a directory. Of the caller's environment the command keeps
+/// only `PATH`, `HOME` and `PG_BIN_DIR`, since other settings, or a `sluice.toml` nearby, would change what is
+/// measured.
 pub(crate) fn program(sluice: &Path, directory: &Path) -> Result<Command> {
     let path = sluice.canonicalize();
     let path = path.with_context(|| format!("{}: build it first (cargo build --release)", sluice.display()))?;
@@ -130,7 +132,7 @@ pub(crate) fn program(sluice: &Path, directory: &Path) -> Result<Command> {
             command.env(kept, value);
         }
     }
-    // A group of its own: Ctrl-C is for the bench, which then stops the program in order.
+    // The program has a process group of its own: Ctrl-C reaches only the benchmark, which then stops it in order.
     command.process_group(0).kill_on_drop(true);
     Ok(command)
 }

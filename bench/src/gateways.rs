@@ -1,5 +1,5 @@
-//! `bench gateways`: two gateways over one database, one of them under load. What its subscribers feel when the other
-//! takes in events as well, beside how it is while the other takes in nothing.
+//! `bench gateways`: two gateways over one database, one of them under load. The benchmark measures the lag of that
+//! gateway's subscribers twice: while the other gateway also stores events, and while the other gateway stores none.
 
 mod duo;
 mod nats;
@@ -24,25 +24,25 @@ use duo::{Duo, Round};
 use nats::NatsServer;
 use table::{Case, Means, Results};
 
-/// The size of a run whose numbers count.
+/// Size of a run whose numbers count as results.
 const FULL_RUNS: usize = 5;
 const FULL_SECONDS: u64 = 6;
 const FULL_RATE: u32 = 2_000;
 const FULL_SUBSCRIBERS: usize = 20;
 
-/// How many deliveries gateway A may have under way.
+/// Number of deliveries that gateway A may be processing at once.
 const CONNECTIONS: usize = 64;
 
-/// The part of the offered events that has to be taken for the rate to count as met.
+/// Share of the offered events that gateway A must store for the rate to count as met.
 const MET: f64 = 0.98;
 
-/// Where a machine cannot take the rate, the part of what it can that is offered instead.
+/// Share of the sustainable rate that is offered instead where the machine cannot sustain the wanted one.
 const BEARABLE: f64 = 0.8;
 
-/// How long it is tried what the machine can take.
+/// Duration of each trial that measures the sustainable rate.
 const TRIAL: Duration = Duration::from_secs(3);
 
-/// What is measured, and for how long.
+/// Options of the benchmark: its cases, its load and its duration.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Rounds; each of them measures every case once.
@@ -51,13 +51,13 @@ pub(crate) struct Options {
     /// Seconds that each measurement takes.
     #[arg(long, value_name = "N", default_value_t = FULL_SECONDS, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
-    /// Events a second, one a delivery, that gateway A is offered.
+    /// Single-event deliveries a second that are offered to gateway A.
     #[arg(long, value_name = "N", default_value_t = FULL_RATE, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
     /// Subscribers of gateway A.
     #[arg(long, value_name = "N", default_value_t = FULL_SUBSCRIBERS)]
     subscribers: usize,
-    /// Only with this between the gateways: postgres (nothing but the database), nats.
+    /// Measure only these channels between the gateways: postgres (the database alone), nats (NATS as well).
     #[arg(long, value_name = "MEANS", value_delimiter = ',')]
     only: Vec<Means>,
     #[command(flatten)]
@@ -72,14 +72,14 @@ impl Options {
         is_long && self.only.is_empty() && self.rate >= FULL_RATE && self.subscribers >= FULL_SUBSCRIBERS
     }
 
-    /// The builds to measure, each with its program.
+    /// Returns the builds to measure, each with its program.
     fn builds(&self) -> Vec<(Build, &Path)> {
         let other = self.against.against.as_deref().map(|program| (Build::Other, program));
         [(Build::This, self.setup.sluice.as_path())].into_iter().chain(other).collect()
     }
 }
 
-/// Runs the benchmark and prints what it gave.
+/// Runs the benchmark and prints its report.
 pub(crate) async fn run(options: &Options) -> Result<()> {
     tokio::select! {
         done = measure_all(options) => done,
@@ -103,7 +103,7 @@ async fn measure_all(options: &Options) -> Result<()> {
     table::print(options, &results)
 }
 
-/// What a build stores in.
+/// A build, and the PostgreSQL cluster in which its gateways store events.
 struct Database<'a> {
     build: Build,
     program: &'a Path,
@@ -111,7 +111,7 @@ struct Database<'a> {
     directory: std::path::PathBuf,
 }
 
-/// A cluster in a directory that keeps when each transaction was committed.
+/// Starts a cluster in a directory. Its PostgreSQL records the commit time of each transaction.
 async fn tracking_cluster(directory: &Path) -> Result<(PrivatePostgres, Cluster)> {
     let start = || anyhow::Ok(PrivatePostgres::start(DataDirLock::take(directory)?, true)?);
     let postgres = start()?;
@@ -120,7 +120,7 @@ async fn tracking_cluster(directory: &Path) -> Result<(PrivatePostgres, Cluster)
     Ok((start()?, Cluster::of(directory).await?))
 }
 
-/// Measures all rounds with this between the gateways.
+/// Measures all rounds with one channel between the gateways.
 async fn measure(
     options: &Options,
     means: Means,
@@ -164,12 +164,12 @@ async fn measure(
     Ok(())
 }
 
-/// The rate at which events are offered: the one that is wanted, or less where the machine cannot take it.
+/// Returns the rate at which events are offered: the wanted rate, or a lower one where the machine cannot sustain it.
 async fn bearable_rate(wanted: u32, events: &[ReceivedEvent], duos: &mut [(Build, Duo)]) -> Result<u32> {
     let mut rate = wanted;
     for (build, duo) in duos {
         let trial = Paced { rate: wanted, connections: CONNECTIONS, duration: TRIAL };
-        // The first one makes connections, plans and partitions.
+        // The first trial only warms up: the gateway opens connections, plans statements and creates partitions.
         duo.offer(trial, events).await?;
         let taken = duo.offer(trial, events).await?.rate();
         if taken < f64::from(wanted) * MET {

@@ -61,7 +61,7 @@ struct Round {
     imports: Imports,
 }
 
-/// What it took to import the file, and to import it once more.
+/// Figures of a first import of the file, and of a second import of the same file.
 #[derive(Clone, Copy, Debug)]
 struct Imports {
     first: Import,
@@ -139,7 +139,7 @@ impl Bench<'_> {
         Ok(Round { limit, imports: self.imports(&self.options.setup.sluice).await? })
     }
 
-    /// Imports the file by two builds in every round, each into a database that it makes for itself.
+    /// Imports the file by both builds in every round, each time into a new database whose tables the build creates.
     async fn compare(&mut self, other: &Path) -> Result<Pair<Vec<Imports>>> {
         let mut imports = Pair { this: Vec::new(), other: Vec::new() };
         for run in 1..=self.options.runs {
@@ -156,7 +156,7 @@ impl Bench<'_> {
         Ok(imports)
     }
 
-    /// Imports the file into a new database by a program, and once more.
+    /// Imports the file by a program into a new database, and a second time into the same database.
     async fn imports(&mut self, program: &Path) -> Result<Imports> {
         self.cluster.create_database("history").await?;
         self.cluster.checkpoint().await?;

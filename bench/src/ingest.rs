@@ -96,7 +96,7 @@ async fn measure(
     Ok((results, bench.gateway.acknowledged))
 }
 
-/// A gateway that deliveries are sent to, and its database.
+/// A gateway that receives deliveries, and its database.
 struct Target<'a> {
     address: SocketAddr,
     cluster: Cluster,
@@ -108,7 +108,7 @@ struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// The gateway at an address, which has its data in a directory.
+    /// Connects to the database of the gateway that listens at an address and keeps its data in a directory.
     async fn of(options: &Options, address: SocketAddr, directory: &Path, events: &'a [ReceivedEvent]) -> Result<Self> {
         Ok(Self {
             address,
@@ -127,7 +127,7 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
-    /// Sends deliveries for a while.
+    /// Sends deliveries for the duration of a measurement.
     async fn measure(&mut self, events: usize, connections: usize) -> Result<Measurement> {
         let load = Load { events, connections, duration: self.duration };
         Ok(Measurement::of_load(&self.send(&load).await?))
@@ -150,7 +150,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// All that a measurement needs.
+/// State of the measurements: the gateway and its references.
 struct Bench<'a> {
     gateway: Target<'a>,
     reference: Reference,

@@ -153,8 +153,8 @@ async fn measure_all(options: &Options) -> Result<()> {
     stopped
 }
 
-/// Starts a gateway whose PostgreSQL keeps when each transaction was committed. Servers run on one processor and clients
-/// on another: children inherit what is set when they start.
+/// Starts a gateway whose PostgreSQL records the commit time of each transaction. Servers run on one processor and
+/// clients on another: a child process inherits the affinity that the benchmark has when it starts the child.
 async fn start(program: &Path, scratch: &Path) -> Result<(Gateway, Cluster)> {
     peer::run_on(0)?;
     let directory = scratch.join("gateway");
@@ -170,7 +170,7 @@ async fn start(program: &Path, scratch: &Path) -> Result<(Gateway, Cluster)> {
 /// All that a measurement needs.
 struct Bench<'a> {
     options: &'a Options,
-    /// The gateway's program.
+    /// Path of the gateway's program.
     program: &'a Path,
     identities: Rc<Identities>,
     events: &'a [sluice::event::ReceivedEvent],
@@ -185,7 +185,7 @@ impl Bench<'_> {
         Duration::from_secs(self.options.seconds)
     }
 
-    /// Has the gateway make its partitions and plan its statements.
+    /// Sends some deliveries, after which the gateway has its partitions and statement plans.
     async fn warm_up(&self) -> Result<()> {
         let load = Load { events: 10, connections: 4, duration: Duration::from_secs(1) };
         load.send(self.gateway.address(), self.events, &self.identities).await?;
@@ -270,9 +270,10 @@ impl Bench<'_> {
         Ok(Measurement::new(heard.messages, heard.bytes, heard.elapsed, spent, &latencies))
     }
 
-    /// From when an event's commit was durable, or a frame made, to its receipt; the shortest first. How long a commit waited
-    /// for the disk is not told of each one. Between two builds it is left in: both wait for the same disk, and a ratio of
-    /// times from which an estimate is taken off says nothing.
+    /// Returns the latencies in ascending order: from when an event's commit was durable, or a frame was made, to its
+    /// receipt. PostgreSQL does not report the flush of each single commit, so the caller gives an estimate. A
+    /// comparison of two builds does not subtract it: both wait for the same disk, and a ratio of such differences
+    /// would say nothing.
     async fn latencies(&mut self, heard: &Heard, flush: Duration) -> Result<Vec<Duration>> {
         let Some((first, last)) = heard.events() else { return Ok(heard.latencies(&HashMap::new())) };
         let flush = if self.options.against.against.is_some() { Duration::ZERO } else { flush };

@@ -64,11 +64,12 @@ enum Benchmark {
     /// ten thousand subscribers of different instances, what others feel of subscribers that stop to read, and how long
     /// five thousand take that are cut off at once and come back.
     Live(live::Options),
-    /// What subscribers of one gateway feel of another one over the same database.
+    /// Lag of one gateway's subscribers while a second gateway over the same database stores events.
     ///
-    /// Gateway A takes in 2,000 single events a second and has the subscribers, whose lag (from the commit) and longest
-    /// silence are told: while gateway B takes in nothing, and, in the same rounds, while B takes in an event per 50 ms.
-    /// With PostgreSQL alone between them, and once more with NATS. Every subscriber has to get every event once.
+    /// Gateway A is offered 2,000 single events a second and has the subscribers; the report has their lag from the
+    /// commit and their longest silence. In the same rounds, gateway B once stores no events and once stores an event
+    /// per 50 ms. The gateways notify each other through PostgreSQL alone, and in a second part through NATS. Every
+    /// subscriber must receive every event exactly once.
     Gateways(gateways::Options),
     /// The raw broadcast of `live`.
     #[command(hide = true)]

@@ -31,7 +31,7 @@ impl Cluster {
         Self::at(PrivatePostgres::url_of_running(data_dir)).await
     }
 
-    /// Connects to one of its databases.
+    /// Connects to the database with this URL.
     pub(crate) async fn at(url: String) -> Result<Self> {
         let connection = PgConnection::connect(&url).await.context("could not reach the gateway's Postgres")?;
         Ok(Self { url, connection })

@@ -38,7 +38,7 @@ const FULL_RUNS: usize = 5;
 const FULL_SECONDS: u64 = 4;
 const FULL_EVENTS: usize = 1_000_000;
 
-/// Over how many months the events are spread, if nothing else is said.
+/// Default number of months over which the events are spread.
 const MONTHS: i64 = 12;
 
 /// What is measured, and for how long.
@@ -47,7 +47,8 @@ pub(crate) struct Options {
     /// Events in the log.
     #[arg(long, value_name = "N", default_value_t = FULL_EVENTS, value_parser = events)]
     events: usize,
-    /// Over how many months until now they are spread; each of them is a partition of every table of the log.
+    /// Months until now over which the events are spread. Each month is one partition of `sync_event` and
+    /// one of `sync_event_raw`.
     #[arg(long, value_name = "N", default_value_t = MONTHS, value_parser = clap::value_parser!(i64).range(1..=240))]
     months: i64,
     /// Rounds; each of them measures every case once.
@@ -60,9 +61,9 @@ pub(crate) struct Options {
     /// activity-year, top and the like, separated by commas.
     #[arg(long, value_name = "CASE", value_delimiter = ',')]
     only: Vec<Question>,
-    /// A directory that keeps the log for the next run with as many events, instead of one below --scratch; made where it
-    /// is missing. Its parents have
-    /// to be reachable by the user postgres. The other build's log is kept in DIR-against.
+    /// Directory that keeps the log for later runs with the same --events and --months, instead of a temporary one
+    /// below --scratch. A missing directory is created; the user postgres must be able to reach its parents. With
+    /// --against, the other build's log is kept in DIR-against.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The --data of a run with fewer events: its first and deep pages are asked for as well, in the same rounds.
@@ -271,7 +272,7 @@ impl Bench {
         Ok(measured)
     }
 
-    /// Asks a server for the pages of a place for a while.
+    /// Asks a server for the pages of a place for the duration of a measurement.
     async fn ask(&self, peer: Peer, place: Place, connections: usize) -> Result<Measurement> {
         let pages =
             self.pages.get(&(peer, place)).with_context(|| format!("{peer} was not asked for {place} before"))?;

@@ -10,7 +10,7 @@ use crate::ingest::Intake;
 use crate::log::LogOptions;
 use crate::store::Store;
 
-/// How long a database is waited for that is not there, or goes away meanwhile.
+/// Time for which a command retries while the database is unavailable, at its start and later.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A log that is open for a command.

@@ -1,4 +1,4 @@
-//! Whether the gateway can serve: the database answers, and takes writes.
+//! Readiness: the gateway can serve while the database answers and confirms writes.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,40 +10,40 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::serve::Ready;
 use crate::store::{Probe, Store, StoreError};
 
-/// How long the database may take to answer for the gateway to be called ready.
+/// Time that the database has to answer; a slower one makes the gateway not ready.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often a write is tried while writes succeed.
+/// Pause between two test writes while writes succeed.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// How often a write is tried while writes fail.
+/// Pause between two test writes while writes fail.
 const PAUSE_WHILE_FAILING: Duration = Duration::from_secs(1);
 
-/// How long a write may stay unconfirmed before another connection tries: each one that is given up may leave a process of the
-/// database waiting.
+/// Time after which an unconfirmed test write is abandoned and its connection replaced. An abandoned write may leave a server
+/// process waiting, so connections must not be replaced often.
 const LONGEST_WRITE: Duration = Duration::from_secs(30);
 
-/// What a gateway that starts waits for, in words. Clones are the same.
+/// The step that a starting gateway is at, as `/readyz` shows it. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Waiting(Arc<Mutex<Option<&'static str>>>);
+pub(super) struct StartupStep(Arc<Mutex<Option<&'static str>>>);
 
-impl Waiting {
-    /// Waits for something else from now on.
-    pub(super) fn wait_for(&self, what: &'static str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+impl StartupStep {
+    /// Enters the next step.
+    pub(super) fn enter(&self, step: &'static str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
     }
 
-    /// The readiness of a gateway that starts: it has none.
+    /// Returns the readiness of a starting gateway: never ready, with the current step as the reason.
     pub(super) fn ready(&self) -> Ready {
-        let waiting = self.clone();
+        let current = self.clone();
         Arc::new(move || {
-            let what = waiting.0.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or("starting");
-            Box::pin(std::future::ready(Some(what.to_owned())))
+            let step = current.0.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or("starting");
+            Box::pin(std::future::ready(Some(step.to_owned())))
         })
     }
 }
 
-/// The readiness of a gateway that serves, and the watch over its writes, to be run for as long as it does.
+/// Returns the readiness of a serving gateway, and the task that tests writes; the caller runs it while the gateway serves.
 pub(super) fn of(store: &Store) -> (Ready, impl Future<Output = ()> + Send + use<>) {
     let answers = Arc::new(store.probe());
     let (tell, writes) = watch::channel(true);
@@ -61,7 +61,7 @@ pub(super) fn of(store: &Store) -> (Ready, impl Future<Output = ()> + Send + use
     (Arc::new(ready), watch_writes(store.probe(), tell))
 }
 
-/// Tries a write again and again, and tells whether it was confirmed.
+/// Repeats a test write, and publishes whether the database confirmed it.
 async fn watch_writes(probe: Probe, tell: watch::Sender<bool>) {
     let mut failing_since = None;
     metrics::gauge!("sluice_writes_failing").set(0.0);

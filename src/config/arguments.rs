@@ -30,22 +30,23 @@ pub enum Command {
     Import(Import),
     /// What came in and could not be read.
     Rejected(Rejected),
-    /// The log as a whole.
+    /// Commands for the log as a whole.
     Log(Log),
 }
 
-/// What `log` takes.
+/// Arguments of `log`.
 #[derive(Clone, Debug, Args)]
 pub struct Log {
-    /// What to do with it.
+    /// The command.
     #[command(subcommand)]
     pub command: LogCommand,
 }
 
-/// What can be done with the log as a whole.
+/// Commands of `log`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum LogCommand {
-    /// Begin a new era of positions: after a restore that the gateway cannot notice, and before it is started again.
+    /// Begin a new era of positions: after a restore that gateways cannot notice, and before the first of them is
+    /// started.
     #[command(
         name = "new-era",
         after_help = "Events keep their positions, and those to come get positions of the new era. A subscriber that has \
@@ -53,10 +54,10 @@ pub enum LogCommand {
                       positions that it knows. Where nothing was lost, nobody notices."
     )]
     NewEra {
-        /// What every command takes.
+        /// Arguments of every command.
         #[command(flatten)]
         common: Common,
-        /// Why, in words; it is kept in the table `era`.
+        /// The reason, in words; it is stored in the table `era`.
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },

@@ -230,7 +230,7 @@ pub(super) fn orgs_without_secrets(file: File, secrets: &Secrets<'_>) -> Result<
     if checker.faults.is_empty() { Ok(orgs) } else { Err(SettingsError(checker.faults)) }
 }
 
-/// Where the log is, as the command line and the environment say; or every fault of that.
+/// Returns the place of the log according to the command line and the environment, or every fault found.
 pub(super) fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Result<Database, Vec<String>> {
     if let Some(url) = common.database_url.as_ref().filter(|url| !url.is_empty()) {
         let place = |fault| format!("--database-url (DATABASE_URL): {fault}");

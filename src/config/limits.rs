@@ -72,7 +72,8 @@ pub struct Limits {
     pub persisted_bytes: usize,
     /// Seconds an append may take in the database, the wait for its turn included.
     pub append_seconds: u64,
-    /// Seconds an event hook's delivery may take once it has come in; then it is answered with 503. Okta waits for 3.
+    /// Seconds from the receipt of an event hook's delivery to the answer 503, if it is not stored by then. Okta waits
+    /// for 3.
     pub hook_seconds: u64,
     /// Connections to the database that queries use at once.
     pub query_connections: u32,

@@ -25,7 +25,7 @@ pub(super) struct Follower {
     grown: watch::Receiver<Position>,
 }
 
-/// How long the window may take to learn of what the log has already.
+/// Time that the window has to receive events that the log already has.
 const LEARNING: Duration = Duration::from_secs(1);
 
 /// How many positions of the window are gone through at once.
@@ -48,7 +48,7 @@ impl Live {
             (after, self.log.check_resume(after).await?)
         } else {
             let head = self.log.head_now().await?;
-            // Else it would read the store for what the window is about to have.
+            // Without this wait, each new subscriber would read from the store events that the window is about to receive.
             _ = timeout(LEARNING, grown.wait_for(|through| *through >= head)).await;
             (head, head.era_start())
         };
@@ -108,7 +108,7 @@ impl Follower {
         let mut pause = Duration::from_millis(50);
         loop {
             match self.read(feed).await {
-                // The log was restored to before the era of this place began: that is no fault of the database's.
+                // The log was restored to a state before this position's era: the position is lost, the database works.
                 Err(ResumeError::Store(StoreError::UnknownEra(_))) => {
                     self.era = self.live.log.check_resume(self.at).await?;
                 }
@@ -185,7 +185,7 @@ impl Follower {
             // Beyond the end of the log that the window knows, or at its end just before the window learns of it.
             self.era = self.live.log.check_resume(self.at).await?;
             if known_era > self.at {
-                // This read began after that era: nothing comes before its first event any more.
+                // This read began after that era did, so no event lies between the old position and the era's start.
                 self.at = known_era;
                 return Ok(Vec::new());
             }

@@ -1,11 +1,11 @@
-//! The tail reader: one for each gateway, whatever the number of subscribers.
+//! The tail reader: one task for each gateway reads the log's newest events, whatever the number of subscribers.
 //!
-//! Three things tell it that the log has grown: this gateway's own commits, which bring their events along; other gateways,
-//! by NOTIFY or NATS; and a poll, with all of them lost. It hears every one of them at any time, also while it reads the
-//! store or waits for what is missing between two commits.
+//! The reader learns in three ways that the log has grown: this gateway's own commits carry their events; other gateways send
+//! hints by NOTIFY or NATS; and a poll finds what every hint has missed. All three are received at any time, also while the
+//! reader waits for an answer of the store or for a commit that is missing between two others.
 
 mod early;
-mod hint;
+mod hints;
 mod listen;
 
 use std::pin::pin;
@@ -25,7 +25,7 @@ use crate::event::{Filter, Position, SyncEvent};
 use crate::log::{Commit, Log};
 use crate::store::{ReadThrough, Store, StoreError};
 use early::EarlyCommits;
-use hint::{Hint, Told};
+use hints::{Hint, Hints};
 
 /// How many events one read takes.
 const READ: usize = 1000;
@@ -44,9 +44,9 @@ pub(super) fn start(
     options: &LiveOptions,
     stop: CancellationToken,
 ) {
-    let hint = Arc::new(Hint::default());
+    let hints = Arc::new(Hints::default());
     let (inbox, nats) = nats::open(options.nats.clone(), log.clone(), Arc::clone(&window));
-    let listener = listen::listen(log.clone(), Arc::clone(&window), Arc::clone(&hint), inbox.standing.clone());
+    let listener = listen::listen(log.clone(), Arc::clone(&window), Arc::clone(&hints), inbox.standing.clone());
     let commits = log.commits();
     let end = End { window, router };
     let tail = Tail {
@@ -55,14 +55,14 @@ pub(super) fn start(
         commits,
         inbox,
         early: EarlyCommits::default(),
-        due: Some(Due::Tail),
-        is_exact: false,
-        told: Position::START,
+        requested: Some(ReadRequest::All),
+        is_gap_read: false,
+        hinted: Position::START,
         is_failing: false,
     };
     tokio::spawn(stop.clone().run_until_cancelled_owned(nats));
     tokio::spawn(stop.clone().run_until_cancelled_owned(listener));
-    tokio::spawn(stop.run_until_cancelled_owned(tail.run(options.poll_interval, hint)));
+    tokio::spawn(stop.run_until_cancelled_owned(tail.run(options.poll_interval, hints)));
 }
 
 /// Where the newest events are handed on.
@@ -88,24 +88,24 @@ impl End {
     }
 }
 
-/// Which read of the store is to be started. The later ones include the earlier.
+/// A read of the store that was requested. Each variant reads all that the variants before it read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
-    /// Only where the log's end is another one than the window's.
-    Look,
-    /// What is missing before the first early commit; without one, what comes after the window.
+enum ReadRequest {
+    /// The log's end first, and events only if the window ends elsewhere.
+    IfGrown,
+    /// The events that are missing before the first early commit; without such a commit, all events after the window.
     Gap,
-    /// What comes after the window.
-    Tail,
+    /// All events after the window.
+    All,
 }
 
-/// What a read of the store found.
-enum Found {
-    /// The window ends where the log does.
+/// The result of a read of the store.
+enum TailRead {
+    /// The window ends where the log ends.
     AtEnd,
-    /// What comes after the window.
-    Read(ReadThrough),
-    /// The log has an era that begins here and is empty so far.
+    /// Events after the window.
+    Events(ReadThrough),
+    /// The log's last era starts at this position and has no event yet.
     EmptyEra(Position),
 }
 
@@ -113,80 +113,81 @@ struct Tail {
     log: Log,
     end: End,
     commits: broadcast::Receiver<Commit>,
-    /// What other gateways have appended.
+    /// Messages from NATS, with events that other gateways have appended.
     inbox: Inbox,
-    /// Commits, and what NATS has told, whose turn has not come.
+    /// Commits and NATS messages that arrived before an earlier commit.
     early: EarlyCommits,
-    /// The read that follows the one that is under way.
-    due: Option<Due>,
-    /// Whether the read that is under way ends where an early commit begins.
-    is_exact: bool,
-    /// Through where others have told that the log goes.
-    told: Position,
-    /// Whether the last read failed.
+    /// The read that starts as soon as no other read is running.
+    requested: Option<ReadRequest>,
+    /// True while the running read ends exactly where an early commit begins.
+    is_gap_read: bool,
+    /// The largest position that a hint has named.
+    hinted: Position,
+    /// True when the last read failed.
     is_failing: bool,
 }
 
 impl Tail {
-    async fn run(mut self, poll_interval: Duration, hint: Arc<Hint>) {
+    async fn run(mut self, poll_interval: Duration, hints: Arc<Hints>) {
         let mut poll = interval(poll_interval);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut polls_left_out = 0;
-        let mut reading = pin!(Fuse::<BoxFuture<'static, Result<Found, StoreError>>>::terminated());
+        let mut reading = pin!(Fuse::<BoxFuture<'static, Result<TailRead, StoreError>>>::terminated());
         let mut is_reading = false;
         loop {
-            if self.told > self.end.through() {
-                self.is_due(Due::Gap);
+            if self.hinted > self.end.through() {
+                self.request(ReadRequest::Gap);
             }
-            if !is_reading && let Some(due) = self.due.take() {
-                reading.set(self.read(due).fuse());
+            if !is_reading && let Some(request) = self.requested.take() {
+                reading.set(self.read(request).fuse());
                 (is_reading, polls_left_out) = (true, 0);
             }
-            // While a read is under way, it closes the gap.
+            // A running read closes the gap by itself.
             let deadline = self.early.deadline().filter(|_| !is_reading);
             tokio::select! {
                 commit = self.commits.recv() => match commit {
                     Ok(commit) => self.keep(commit),
-                    Err(broadcast::error::RecvError::Lagged(_)) => self.is_due(Due::Tail),
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.request(ReadRequest::All),
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
                 Some(news) = self.inbox.news.recv() => self.hear(news),
-                () = hint.told() => match hint.take() {
-                    Told::Through(position) => self.told = self.told.max(position),
-                    Told::Anything => self.is_due(Due::Tail),
+                () = hints.received() => match hints.take() {
+                    Hint::Through(position) => self.hinted = self.hinted.max(position),
+                    Hint::Unknown => self.request(ReadRequest::All),
                 },
                 _ = poll.tick() => {
                     polls_left_out += 1;
                     let is_served = *self.inbox.standing.borrow() == Standing::Served;
                     if !is_served || polls_left_out > POLLS_LEFT_OUT {
-                        self.is_due(Due::Look);
+                        self.request(ReadRequest::IfGrown);
                     }
                 }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => self.close_gap(),
                 found = &mut reading, if is_reading => {
                     is_reading = false;
-                    self.take_in(found);
+                    self.finish_read(found);
                 }
             }
         }
     }
 
-    fn is_due(&mut self, due: Due) {
-        self.due = self.due.max(Some(due));
+    /// Requests a read; of several requests, the most extensive one is kept.
+    fn request(&mut self, read: ReadRequest) {
+        self.requested = self.requested.max(Some(read));
     }
 
-    /// Keeps a commit until its turn comes, which may be now.
+    /// Pushes a commit if it follows the window's end; else keeps it until the commits before it have been pushed.
     fn keep(&mut self, commit: Commit) {
         self.early.keep(commit);
-        self.push_what_is_due();
+        self.push_ready();
         if self.early.is_too_large() {
             metrics::counter!("sluice_tail_overflows_total").increment(1);
             self.early.clear();
-            self.is_due(Due::Tail);
+            self.request(ReadRequest::All);
         }
     }
 
-    /// Takes what NATS tells.
+    /// Handles a message from NATS.
     fn hear(&mut self, news: News) {
         match news {
             News::Events(events) => {
@@ -197,39 +198,40 @@ impl Tail {
             }
             News::Through(position) if position > self.end.through() => {
                 metrics::counter!("sluice_nats_gaps_total").increment(1);
-                self.told = self.told.max(position);
+                self.hinted = self.hinted.max(position);
             }
             News::Through(_) => {}
         }
     }
 
-    /// Has what is missing before an early commit be read: it did not come in time.
+    /// Requests a read of the events that are missing before an early commit, after its deadline.
     fn close_gap(&mut self) {
         let waited = self.early.waited();
         metrics::counter!("sluice_tail_gaps_total").increment(1);
         metrics::histogram!("sluice_tail_gap_seconds").record(waited);
         tracing::debug!(after = %self.end.through(), ?waited, "reading what another gateway has appended in between");
-        self.is_due(Due::Gap);
+        self.request(ReadRequest::Gap);
     }
 
-    fn push_what_is_due(&mut self) {
+    fn push_ready(&mut self) {
         let events = self.early.take_after(self.end.through());
         if let Some(newest) = events.last().map(|event| event.position) {
             self.end.push(&events, newest);
         }
     }
 
-    /// Reads the store from the window's end on.
-    fn read(&mut self, due: Due) -> BoxFuture<'static, Result<Found, StoreError>> {
+    /// Starts a read of the store from the window's end on.
+    fn read(&mut self, request: ReadRequest) -> BoxFuture<'static, Result<TailRead, StoreError>> {
         let (log, through, is_failing) = (self.log.clone(), self.end.through(), self.is_failing);
-        let gap = self.early.first().filter(|first| due == Due::Gap && first.era_start() == through.era_start());
+        let gap =
+            self.early.first().filter(|first| request == ReadRequest::Gap && first.era_start() == through.era_start());
         let missing = gap.and_then(|first| usize::try_from(first.get().checked_sub(through.get() + 1)?).ok());
         let most = missing.map_or(READ, |missing| missing.clamp(1, READ));
-        self.is_exact = missing == Some(most);
+        self.is_gap_read = missing == Some(most);
         async move {
-            let found = read_after(&log, through, most, due).await;
+            let found = read_tail(&log, through, most, request).await;
             if let Err(error) = &found {
-                // Once for as long as it fails.
+                // One warning for an outage.
                 if is_failing {
                     tracing::debug!(%error, "could not read the log's tail; trying again");
                 } else {
@@ -242,73 +244,78 @@ impl Tail {
         .boxed()
     }
 
-    /// Takes in what was read.
-    fn take_in(&mut self, found: Result<Found, StoreError>) {
+    /// Pushes the events that a read returned, and requests the next read where one is needed.
+    fn finish_read(&mut self, found: Result<TailRead, StoreError>) {
         self.is_failing = found.is_err();
         let through = self.end.through();
         match found {
-            Ok(Found::AtEnd) => self.forget_what_is_not_there(),
-            // Nobody may step over the border between eras without asking whether something was lost there.
-            Ok(Found::Read(read)) if read.through.era_start() > through => {
+            Ok(TailRead::AtEnd) => self.drop_what_is_beyond_the_end(),
+            // Each reader must ask at the border between two eras whether events were lost there.
+            Ok(TailRead::Events(read)) if read.through.era_start() > through => {
                 self.start_anew(read.through.era_start());
-                self.is_due(Due::Tail);
+                self.request(ReadRequest::All);
             }
-            Ok(Found::Read(read)) => {
-                // This gateway's own commits have gone on meanwhile.
+            Ok(TailRead::Events(read)) => {
+                // This gateway's own commits may have been pushed while the store was read.
                 let new = read.events.into_iter().filter(|event| event.position > through).map(Arc::new);
                 let new: Vec<_> = new.collect();
                 if read.through > through {
                     self.end.push(&new, read.through);
                 }
-                self.push_what_is_due();
-                if !read.at_end && !self.is_exact {
-                    self.is_due(Due::Gap);
+                self.push_ready();
+                if !read.at_end && !self.is_gap_read {
+                    self.request(ReadRequest::Gap);
                 }
             }
-            Ok(Found::EmptyEra(start)) => self.start_anew(start),
-            Err(_) => self.is_due(Due::Tail),
+            Ok(TailRead::EmptyEra(start)) => self.start_anew(start),
+            Err(_) => self.request(ReadRequest::All),
         }
     }
 
-    /// Forgets what the log was told to have and does not have, as after a restore that nobody has noticed yet.
-    fn forget_what_is_not_there(&mut self) {
-        self.told = Position::START;
+    /// Drops hints and early commits beyond the log's end, which exist after a restore that was not noticed yet.
+    fn drop_what_is_beyond_the_end(&mut self) {
+        self.hinted = Position::START;
         if self.early.first().is_some() {
-            // It may also have come while the log was being read.
+            // Commits may also have arrived after the read began: the next look at the log's end finds them.
             self.early.clear();
-            self.is_due(Due::Look);
+            self.request(ReadRequest::IfGrown);
         }
     }
 
-    /// Goes on in another era.
+    /// Moves the window and all feeds to the start of another era.
     fn start_anew(&mut self, start: Position) {
         tracing::warn!(era = start.era_tag(), through = %self.end.through(), "the log goes on in another era");
         self.early.clear();
-        self.told = Position::START;
+        self.hinted = Position::START;
         self.end.reset(start);
     }
 }
 
-async fn read_after(log: &Log, through: Position, most: usize, due: Due) -> Result<Found, StoreError> {
-    match find_after(log.store(), through, most, due).await {
-        // The tables were restored under this gateway.
+async fn read_tail(log: &Log, through: Position, most: usize, request: ReadRequest) -> Result<TailRead, StoreError> {
+    match read_once(log.store(), through, most, request).await {
+        // The tables were restored while this gateway was running.
         Err(StoreError::Restored) => {
             log.store().check_era().await?;
-            find_after(log.store(), through, most, Due::Tail).await
+            read_once(log.store(), through, most, ReadRequest::All).await
         }
         found => found,
     }
 }
 
-async fn find_after(store: &Store, through: Position, most: usize, due: Due) -> Result<Found, StoreError> {
-    // What came by NATS was read from the log, too. A head before what was read is that of a restored log.
+async fn read_once(
+    store: &Store,
+    through: Position,
+    most: usize,
+    request: ReadRequest,
+) -> Result<TailRead, StoreError> {
+    // Events from NATS were read from the log by another gateway. A head before them belongs to a restored log.
     let furthest = store.have_read(through).max(store.furthest());
-    if due == Due::Look && store.head().await? == through && furthest == through {
-        return Ok(Found::AtEnd);
+    if request == ReadRequest::IfGrown && store.head().await? == through && furthest == through {
+        return Ok(TailRead::AtEnd);
     }
     match store.read_after(through, most, &Filter::default(), true).await {
-        Ok(read) if read.through > through => return Ok(Found::Read(read)),
-        // A database that was replaced by an older one ends before what was read, or does not know its era.
+        Ok(read) if read.through > through => return Ok(TailRead::Events(read)),
+        // A restored log ends before the window, or does not know the window's era.
         Ok(_) | Err(StoreError::UnknownEra(_)) => {}
         Err(error) => return Err(error),
     }
@@ -317,5 +324,5 @@ async fn find_after(store: &Store, through: Position, most: usize, due: Due) -> 
         store.check_era().await?;
         head = store.head().await?;
     }
-    Ok(if head.era_start() > through { Found::EmptyEra(head.era_start()) } else { Found::AtEnd })
+    Ok(if head.era_start() > through { TailRead::EmptyEra(head.era_start()) } else { TailRead::AtEnd })
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::Routes;
+use super::ServedRoutes;
 use super::wire::Wire;
 
 /// How long a client may take to send a request's head, or be silent between two requests.
@@ -45,7 +45,13 @@ impl Client {
 }
 
 /// Serves until `stop`, then lets requests that are under way finish; streams have so long to leave.
-pub async fn run(listener: TcpListener, routes: Routes, connections: usize, drain: Duration, stop: CancellationToken) {
+pub async fn run(
+    listener: TcpListener,
+    routes: ServedRoutes,
+    connections: usize,
+    drain: Duration,
+    stop: CancellationToken,
+) {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(HEAD_TIMEOUT)).max_concurrent_streams(100);

@@ -1,4 +1,4 @@
-//! What a gateway answers before its database can be used, and the change to all routes.
+//! The routes of a gateway that is starting, and the switch to all routes once its database can be used.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -13,21 +13,20 @@ use serde_json::json;
 
 use super::problem::Problem;
 use super::status::{self, Watched};
-use super::ways_in::{Org, Orgs, hook};
+use super::ways_in::{Org, OrgSecrets, hook};
 use super::{Status, graphiql, page, problem, request};
 use crate::auth::{HookSecrets, Readers};
 
-/// The routes that are served: those of a gateway that starts, and from [`open`](Self::open) on all of them. Clones are the
-/// same.
+/// The routes that a gateway serves: a few while it starts, all of them after [`open`](Self::open). Clones share the state.
 #[derive(Clone)]
-pub struct Routes {
+pub struct ServedRoutes {
     starting: TowerToHyperService<Router>,
     all: Arc<OnceLock<TowerToHyperService<Router>>>,
 }
 
-impl Routes {
-    /// The routes of a gateway that starts: its status, the challenge of event hooks, its pages. Everything else is answered
-    /// with 503, so that whoever came comes again.
+impl ServedRoutes {
+    /// Serves the routes of a starting gateway: status, metrics, the challenge of event hooks, and pages. Deliveries and
+    /// GraphQL requests are answered with 503, so that their senders retry.
     pub fn starting(status: Status, readers: Readers, hooks: BTreeMap<String, HookSecrets>) -> Self {
         let machines = Router::new()
             .route("/livez", get(status::livez))
@@ -38,7 +37,7 @@ impl Routes {
             .route("/okta/{org}/hooks", get(hook::challenge).post(later))
             .route("/okta/{org}/workflows", axum::routing::post(later))
             .route("/okta/{org}/import", axum::routing::post(later))
-            .with_state(Orgs(Arc::new(hooks)));
+            .with_state(OrgSecrets(Arc::new(hooks)));
         let router = Router::new()
             .route("/", get(page::page))
             .route("/graphiql", get(graphiql::page))
@@ -53,13 +52,13 @@ impl Routes {
         Self { starting: TowerToHyperService::new(router), all: Arc::default() }
     }
 
-    /// Serves all routes from now on.
+    /// Switches to all routes.
     pub fn open(&self, router: Router) {
-        // They are opened once.
+        // A second call changes nothing.
         _ = self.all.set(TowerToHyperService::new(router));
     }
 
-    /// The routes that are served now.
+    /// Returns the routes for the next request.
     pub(super) fn now(&self) -> &TowerToHyperService<Router> {
         self.all.get().unwrap_or(&self.starting)
     }
@@ -67,14 +66,14 @@ impl Routes {
 
 const STARTING: &str = "the gateway is starting: its database cannot be used yet; send it again";
 
-/// A delivery that comes too early. Who may not deliver is told so.
-async fn later(State(orgs): State<Orgs>, org: Org, headers: HeaderMap) -> Result<Response, Problem> {
+/// Answers a delivery before the database can be used: 503, or 401 without the org's secret.
+async fn later(State(orgs): State<OrgSecrets>, org: Org, headers: HeaderMap) -> Result<Response, Problem> {
     orgs.authenticated(org, &headers)?;
     metrics::counter!("sluice_starting_refused_total").increment(1);
     Err(Problem::unavailable(STARTING))
 }
 
-/// A question that comes too early, answered in the form of GraphQL over HTTP.
+/// Answers a GraphQL request before the database can be used: 503 with a GraphQL error.
 async fn not_yet() -> Response {
     metrics::counter!("sluice_starting_refused_total").increment(1);
     let body = json!({"errors": [{"message": STARTING, "extensions": {"code": "UNAVAILABLE"}}]});

@@ -24,18 +24,18 @@ use crate::ingest::{BodyEncoding, HookError, Intake, Receipt, ReceivedDelivery, 
 #[derive(Clone)]
 pub(super) struct WaysIn {
     pub(super) intake: Intake,
-    pub(super) orgs: Orgs,
+    pub(super) orgs: OrgSecrets,
     pub(super) body_bytes: usize,
-    /// How long a delivery of an event hook may take. Okta waits 3 seconds for an answer, and delivers once more only where
-    /// it gets one that says so.
+    /// Time limit of an event hook's delivery. Okta waits 3 seconds for an answer and retries a delivery at most once, so a 503
+    /// must arrive in time.
     pub(super) hook_patience: Duration,
 }
 
-/// The orgs from which something may come, and how that proves itself.
+/// The hook secrets of every configured org.
 #[derive(Clone)]
-pub(super) struct Orgs(pub(super) Arc<BTreeMap<String, HookSecrets>>);
+pub(super) struct OrgSecrets(pub(super) Arc<BTreeMap<String, HookSecrets>>);
 
-impl FromRef<WaysIn> for Orgs {
+impl FromRef<WaysIn> for OrgSecrets {
     fn from_ref(ways_in: &WaysIn) -> Self {
         ways_in.orgs.clone()
     }
@@ -47,7 +47,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The org that a request's path names.
 pub(super) type Org = Result<Path<String>, PathRejection>;
 
-impl Orgs {
+impl OrgSecrets {
     fn org(&self, path: Org) -> Result<(String, &HookSecrets), Problem> {
         let unknown = |text: String| Problem::new(StatusCode::NOT_FOUND, "UNKNOWN_ORG", text);
         let Path(name) = path.map_err(|error| unknown(format!("there is no such org here: {error}")))?;

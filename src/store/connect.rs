@@ -1,4 +1,4 @@
-//! The only way in which a connection to the database is made: to the one server of the URL that takes writes.
+//! The connector, which opens every connection to the database: always at the server of the URL that accepts writes.
 
 mod error;
 mod health;
@@ -26,46 +26,47 @@ use tokio::time::{Instant, sleep_until, timeout};
 use health::Health;
 use session::Answerer;
 
-/// How long a connection may take as a whole, whichever servers are tried, where the URL does not say (`connect_timeout`).
-/// Two attempts must fit into the three seconds that Okta waits for an answer.
+/// Time limit of an attempt to connect, over all servers of the URL, unless the URL sets `connect_timeout`. Two
+/// attempts must fit into the three seconds that Okta waits for an answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1250);
 
-/// How long one server may be silent before the next is tried beside it.
+/// Time that a server has to answer before the next one is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(100);
 
-/// How long a connection may take to be closed.
+/// Time limit for closing a connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Makes connections. Clones are the same one.
+/// A connector to the servers of the URL. Clones share one state.
 #[derive(Clone)]
 pub(super) struct Connector(Arc<Inner>);
 
 struct Inner {
     url: DatabaseUrl,
     timeout: Duration,
-    /// The index of the server that took the last connection.
+    /// Index of the server that accepted the last connection.
     last: AtomicUsize,
-    /// True once it is known that a connection keeps its session.
+    /// True once a connection was found to keep its session: no pooler in transaction mode is in front of the database.
     keeps_sessions: AtomicBool,
-    /// Which server took the last connection; the number of changes of that is the generation of connections.
+    /// Identity of the server that accepted the last connection. The generation counts its changes.
     server: Mutex<Option<String>>,
     generation: AtomicU64,
     health: Health,
 }
 
-/// A connection to a server that takes writes, with all its settings.
+/// A connection to a server that accepts writes, with all its settings applied.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) connection: PgConnection,
     pub(super) backend: Backend,
-    /// Grows when the database is found at another server: what is older is not used any more.
+    /// Number of times that the connector had found the database at another server. Connections of an earlier
+    /// generation are no longer used.
     pub(super) generation: u64,
-    /// The index of the server.
+    /// Index of the server in the URL.
     host: usize,
 }
 
 impl Session {
-    /// Closes the connection in good manners, where the server lets it.
+    /// Closes the connection with a message to the server, and gives up after `CLOSE_TIMEOUT`.
     pub(super) async fn close(self) {
         _ = timeout(CLOSE_TIMEOUT, self.connection.close()).await;
     }
@@ -84,18 +85,19 @@ impl Connector {
         }))
     }
 
-    /// What connections are made to: the URL's own settings, and those that are given.
+    /// Returns the preparation of connections: the URL's settings, the common ones with this statement timeout, and
+    /// `more`.
     pub(super) fn setup(&self, timeout: Duration, more: &[(&str, &str)]) -> Setup {
         Setup::new(&self.0.url.settings, timeout, more)
     }
 
-    /// The generation of new connections.
+    /// Returns the generation of new connections.
     pub(super) fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }
 
-    /// Connects to the server that takes writes. The one that took the last connection is tried first; each next one is
-    /// tried when the one before has failed, or beside it when that is silent.
+    /// Connects to the server that accepts writes. The server that accepted the last connection is tried first; the
+    /// next one is tried when the one before has failed, or has not answered for `HEAD_START`.
     pub(super) async fn connect(&self, setup: &Setup) -> Result<Session, ConnectError> {
         let connected = self.race(setup).await;
         match &connected {
@@ -105,19 +107,19 @@ impl Connector {
         connected
     }
 
-    /// Notes that nobody gave back one of so many connections in time.
+    /// Records that no connection of a pool of this size became free in time, and returns the error.
     pub(super) fn busy(&self, connections: usize) -> ConnectError {
         let error = ConnectError::Busy(connections);
         self.0.health.busy(&error);
         error
     }
 
-    /// The options that led to a session, for connections that sqlx makes by itself.
+    /// Returns the options that led to a session, for connections that sqlx opens itself.
     pub(super) fn options_of(&self, session: &Session) -> Option<PgConnectOptions> {
         self.0.url.hosts.get(session.host).map(|host| host.options.clone())
     }
 
-    /// Prepares a connection that sqlx has made by itself.
+    /// Prepares a connection that sqlx has opened itself. A server that accepts no writes is an error.
     pub(super) async fn adopt(&self, connection: &mut PgConnection, setup: &Setup) -> sqlx::Result<()> {
         let refused = |cause| ConnectError::Unreachable(vec![("the server".to_owned(), cause)]);
         setup.apply(connection).await?.map_err(refused)?;
@@ -169,7 +171,7 @@ impl Connector {
         attempt.await.unwrap_or_else(|error| Err(Cause::of(&error, &self.0.url.confidential)))
     }
 
-    /// Takes a connection in, and notes whether its server is another than that of the connections before.
+    /// Makes a session of a new connection, and begins a new generation if its server differs from the last one.
     fn arrive(&self, (host, connection, answerer): (usize, PgConnection, Answerer)) -> Session {
         let Answerer { backend, server } = answerer;
         self.0.last.store(host, Ordering::Relaxed);
@@ -187,7 +189,7 @@ impl Connector {
 }
 
 impl fmt::Debug for Connector {
-    /// Without the URL's options, which hold a password.
+    /// Omits the URL's options, which hold a password.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hosts: Vec<_> = self.0.url.hosts.iter().map(|host| &host.name).collect();
         formatter.debug_struct("Connector").field("hosts", &hosts).field("timeout", &self.0.timeout).finish()

@@ -1,6 +1,6 @@
-//! Sets of connections, of which each is lent for one statement or for as long as somebody keeps it. A statement that nobody
-//! waits for any more, since its request's time is over or its client is gone, is cancelled in the database, too, before its
-//! connection's place is free again.
+//! Connection pools. A connection is lent for one statement, or until its holder gives it back. When a caller stops
+//! waiting for a statement, as after a timeout or when its client is gone, the statement is cancelled in the database
+//! before the connection's permit is released.
 
 mod statement;
 
@@ -15,36 +15,35 @@ use tokio::time::{Instant, sleep, timeout};
 use super::connect::{Connector, Session, Setup, TAKES_NO_WRITES};
 use super::era_check::{Memory, check_era};
 
-/// How long to leave a database alone that does not take connections.
+/// Pause between two attempts to connect to a server that may be starting.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long to wait for a connection that is free, and for a database that may be starting.
+/// Time limit of the wait for a free connection, and of the wait for a server that may be starting.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a connection may have been idle to be used without asking whether it still lives and leads to a server that
-/// takes writes: after the database was away for longer, nobody gets a dead one.
+/// Longest idle time of a connection that is used without a check. After a longer time the connection may be dead, or
+/// its server may have become a standby.
 const TRUSTED: Duration = Duration::from_millis(500);
 
-/// How much longer than the database's own time-out a statement may take here: where the database stands still, its own does
-/// not come.
+/// Time that a statement may take beyond the database's own timeout, which does not fire while the database hangs.
 const LIMIT_GRACE: Duration = Duration::from_secs(5);
 
-/// How long the answer to that may take.
+/// Time limit of the check of an idle connection, and of a change of its planning.
 const PING_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// A set of connections. Clones are the same one.
+/// A pool of connections. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Connections {
     lending: Arc<Lending>,
     planning: Planning,
 }
 
-/// How the database plans a statement.
+/// Way in which the database plans statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Planning {
-    /// Once for a connection, whatever the values.
+    /// One plan for a connection, whatever the values.
     Once,
-    /// For its values, where the database finds that worth while.
+    /// A plan for the values, where the database finds that worthwhile.
     ForValues,
 }
 
@@ -61,16 +60,16 @@ impl Planning {
 struct Lending {
     connector: Connector,
     setup: Setup,
-    /// How a new connection plans.
+    /// Planning of a new connection.
     planning: Planning,
-    /// What each new connection checks the log's era with, where it is to write.
+    /// Memory with which each new connection checks the log's era; None for connections that only read.
     memory: Option<Memory>,
-    /// How long a statement may take.
+    /// Time limit of a statement.
     limit: Duration,
     size: usize,
     room: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
-    /// Where the others are told to stop.
+    /// Pool of the connection that cancels the statements of this pool; None where statements are not cancelled.
     cancels: Option<Connections>,
 }
 
@@ -81,7 +80,7 @@ struct Idle {
     since: Instant,
 }
 
-/// A connection that is lent until it is given back. Dropped, it is closed.
+/// A connection that is lent until it is given back. Dropping it closes it.
 #[derive(Debug)]
 pub(super) struct LentConnection {
     session: Session,
@@ -91,24 +90,26 @@ pub(super) struct LentConnection {
 }
 
 impl Connections {
-    /// At most so many connections that read, made when they are needed.
+    /// Creates a pool of at most `size` connections that read. Each is opened when it is needed.
     pub(super) fn reading(connector: &Connector, size: u32, query_timeout: Duration) -> Self {
-        // Planning a page of several partitions takes longer than to read it.
+        // To plan a page over several partitions takes longer than to read it.
         let setup = connector.setup(query_timeout, &[("plan_cache_mode", "force_generic_plan")]);
         let lending = Lending::new(connector, setup, size, query_timeout + LIMIT_GRACE);
         Self::of(Lending { planning: Planning::Once, cancels: Some(Self::cancelling(connector)), ..lending })
     }
 
-    /// At most so many connections that write, made when they are needed. Each checks the log's era before it is used.
+    /// Creates a pool of at most `size` connections that write. Each is opened when it is needed, and checks the log's
+    /// era before its first use.
     pub(super) fn writing(connector: &Connector, size: u32, append_timeout: Duration, memory: Memory) -> Self {
-        // Plans for appends are made while the tables are still empty, and kept: they must suit tables that are not.
+        // Plans for appends are made while the tables are still empty, and are cached: they must also suit large
+        // tables.
         let lookups_by_index = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
         let setup = connector.setup(append_timeout, &lookups_by_index);
         let lending = Lending::new(connector, setup, size, append_timeout + LIMIT_GRACE);
         Self::of(Lending { memory: Some(memory), cancels: Some(Self::cancelling(connector)), ..lending })
     }
 
-    /// The connection on which others are told to stop.
+    /// Creates the pool of the one connection that cancels statements of others.
     fn cancelling(connector: &Connector) -> Self {
         Self::of(Lending::new(connector, connector.setup(ACQUIRE_TIMEOUT, &[]), 1, ACQUIRE_TIMEOUT))
     }
@@ -117,17 +118,17 @@ impl Connections {
         Self { planning: lending.planning, lending: Arc::new(lending) }
     }
 
-    /// The same connections, for statements whose best plan depends on their values.
+    /// Returns the same pool, for statements whose best plan depends on their values.
     pub(super) fn planned_for_values(&self) -> Self {
         Self { lending: Arc::clone(&self.lending), planning: Planning::ForValues }
     }
 
-    /// How long a statement may take.
+    /// Returns the time limit of a statement.
     pub(super) fn limit(&self) -> Duration {
         self.lending.limit
     }
 
-    /// Closes the connections that are idle, and lends no more.
+    /// Closes the idle connections, and lends no more.
     pub(super) async fn close(&self) {
         self.lending.close().await;
         if let Some(cancels) = &self.lending.cancels {
@@ -135,12 +136,12 @@ impl Connections {
         }
     }
 
-    /// Lends a connection; waits for a moment for a database that may be starting.
+    /// Lends a connection. A server that may be starting has `ACQUIRE_TIMEOUT` to accept one.
     pub(super) async fn lend(&self) -> Result<LentConnection, Error> {
         self.lend_until(Instant::now() + ACQUIRE_TIMEOUT).await
     }
 
-    /// Lends a connection, or fails with the first attempt to connect.
+    /// Lends a connection. Only one attempt is made to open a new one.
     pub(super) async fn lend_at_once(&self) -> Result<LentConnection, Error> {
         self.lend_until(Instant::now()).await
     }
@@ -160,12 +161,12 @@ impl Connections {
 }
 
 impl LentConnection {
-    /// True while no connection has found the database at another server since this one was made.
+    /// True while no later connection has found the database at another server.
     pub(super) fn is_current(&self) -> bool {
         self.session.generation == self.lending.connector.generation()
     }
 
-    /// Gives the connection back to its set: nothing is under way on it, no transaction is open.
+    /// Gives the connection back to its pool. No statement and no transaction may be open on it.
     pub(super) fn give_back(self) {
         let Self { session, planning, lending, place } = self;
         lending.take_back(session, planning);
@@ -203,7 +204,7 @@ impl Lending {
         }
     }
 
-    /// The connection that was used last, where it still lives; else a new one.
+    /// Returns an idle connection that is usable, else a new one.
     async fn session(&self, planning: Planning, deadline: Instant) -> Result<(Session, Planning), Error> {
         while let Some(mut idle) = self.take_idle(planning) {
             let lives = idle.since.elapsed() < TRUSTED || self.is_usable(&mut idle.session.connection).await;
@@ -220,7 +221,7 @@ impl Lending {
         }
     }
 
-    /// Makes a new connection ready for its first use.
+    /// Prepares a new connection for its first use.
     async fn begin(&self, mut session: Session, planning: Planning) -> Result<(Session, Planning), Error> {
         if let Some(memory) = &self.memory {
             let checked = timeout(ACQUIRE_TIMEOUT, check_era(&mut session.connection, memory)).await;
@@ -230,8 +231,8 @@ impl Lending {
         Ok((session, planning))
     }
 
-    /// Takes a connection that is idle; one that plans like this, if there is one. What is connected to another server than
-    /// the newest connections is closed.
+    /// Takes an idle connection, with the wanted planning if there is one. Connections of an earlier generation are
+    /// closed.
     fn take_idle(&self, planning: Planning) -> Option<Idle> {
         let generation = self.connector.generation();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -241,8 +242,8 @@ impl Lending {
         Some(idle.remove(alike.unwrap_or(last)))
     }
 
-    /// True where a connection lives and its server takes writes. A server that does not answer in time does not answer on
-    /// the other connections, either: they are given up, so that the wait for it is not repeated for each.
+    /// True where a connection is alive and its server accepts writes. When the server does not answer in time, all
+    /// idle connections are closed, so that the wait is not repeated for each of them.
     async fn is_usable(&self, connection: &mut PgConnection) -> bool {
         let asked = sqlx::raw_sql(TAKES_NO_WRITES).fetch_all(connection);
         match timeout(PING_TIMEOUT, asked).await {
@@ -266,10 +267,10 @@ impl Lending {
         }
     }
 
-    /// Has the database stop what a connection does, and gives the connection up.
+    /// Cancels the statement that a connection is executing, and closes the connection.
     async fn stop(&self, session: Session) {
         let generation = session.generation;
-        // At another server the same number is somebody else's process.
+        // At another server, the process id belongs to another client's backend.
         if let Some(cancels) = self.cancels.as_ref().filter(|_| generation == self.connector.generation()) {
             let cancelled = async {
                 let mut cancel = cancels.lend().await?;
@@ -301,7 +302,7 @@ impl Lending {
     }
 }
 
-/// Has a connection plan as its next user wants it.
+/// Changes the planning of a connection to what its next user needs.
 async fn replan(session: &mut Session, now: Planning, wanted: Planning) -> Result<(), Error> {
     if now != wanted {
         let set = sqlx::raw_sql(wanted.setting()).execute(&mut session.connection);

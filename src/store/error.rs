@@ -12,10 +12,10 @@ pub enum StoreError {
     /// It cannot be reached, is overloaded or gave up in time: the same thing may work later.
     #[error("the database is not available: {0}")]
     Unavailable(sqlx::Error),
-    /// There is no connection to it.
+    /// No connection to the database is available.
     #[error("{0}")]
     Connect(ConnectError),
-    /// A connection was lost, or left since the database is at another server now: connect anew.
+    /// A connection was lost, or is no longer used since the database is at another server: connect again.
     #[error("the connection to the database was lost")]
     Moved,
     /// It has not said anything for so long that nobody waits any more.
@@ -30,16 +30,17 @@ pub enum StoreError {
     /// Another gateway has moved the cursor of this System Log meanwhile: read it anew.
     #[error("another gateway reads this System Log")]
     CursorMoved,
-    /// The tables were restored, and no era has begun since: [`Store::check_era`](super::Store::check_era) begins it.
+    /// The tables were restored, and no gateway has begun a new era since, as
+    /// [`Store::check_era`](super::Store::check_era) does.
     #[error("the log is being restored, or was and no gateway has begun a new era since")]
     Restored,
-    /// The position is of an era that is none of this log's: of another copy of it, or from before a restore.
+    /// The position belongs to an era of another copy of the log, or to one that was lost by a restore.
     #[error("the position {0} is of an era that this log does not have")]
     UnknownEra(Position),
-    /// The log's last era was another one at each of several tries: it is being restored again and again.
+    /// The log's eras or partitions changed during each of many attempts to read, as in a restore: try again.
     #[error("the log is being restored; try again")]
     Changing,
-    /// The table `era` does not hold what it should.
+    /// The rows of the table `era` are inconsistent.
     #[error("the table era is damaged: its rows do not start at 0, 10^12, 2 * 10^12 and so on")]
     Eras,
     /// A row cannot be decoded.
@@ -51,7 +52,7 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date: {0}")]
     Migration(String),
-    /// The database's URL cannot be read. No value of the URL, which may be a password, is shown.
+    /// The database's URL cannot be parsed. The message shows no value of the URL, which may be a password.
     #[error("the database URL cannot be read: {0}")]
     Url(String),
 }
@@ -66,7 +67,7 @@ impl StoreError {
         }
     }
 
-    /// True where the log has a line about the cause already: whoever handles the error need not write another.
+    /// True for errors of which the connector has already logged the cause, so that the caller need not log them.
     pub const fn is_logged(&self) -> bool {
         matches!(self, Self::Connect(error) if error.may_pass())
     }
@@ -115,7 +116,7 @@ enum Sort {
     Data,
     NoPartition,
     Restored,
-    /// What was prepared or set on the connection is not there, or somebody else's is.
+    /// A prepared statement is missing, or another client has prepared it: the session is not the connection's own.
     OtherSession,
     Fault,
 }
@@ -126,7 +127,7 @@ fn sort(error: &PgDatabaseError) -> Sort {
     if code == "23514" && error.message().contains("no partition") {
         return Sort::NoPartition;
     }
-    // While tables are being restored, they are not there, or without what they will have.
+    // During a restore, tables, columns, functions and constraints may be missing.
     if ["SL001", "42P01", "42P10", "42703", "42883"].contains(&code) {
         return Sort::Restored;
     }

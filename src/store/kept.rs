@@ -2,8 +2,8 @@
 
 use super::connections::{Connections, LentConnection};
 
-/// A connection of one's own: the set asks a connection that was given back a while ago whether it still lives, which would
-/// be one more round trip for many uses. Whoever keeps one takes it from the others of its set for good.
+/// A connection that its owner keeps between uses. A pool checks a connection that was idle for a while, which costs
+/// one more round trip. A kept connection is no longer available to the pool's other users.
 #[derive(Debug)]
 pub(super) struct KeptConnection {
     connections: Connections,
@@ -11,7 +11,7 @@ pub(super) struct KeptConnection {
 }
 
 impl KeptConnection {
-    /// One that the set lends when it is needed.
+    /// Creates one that is taken from the pool when it is first needed.
     pub(super) const fn of(connections: Connections) -> Self {
         Self { connections, connection: None }
     }
@@ -23,7 +23,7 @@ impl KeptConnection {
             Some(connection) if connection.is_current() => Ok(connection),
             outdated => {
                 drop(outdated);
-                // Whoever keeps a connection tries again by itself.
+                // One attempt to connect is enough, as the connection's owner retries by itself.
                 self.connections.lend_at_once().await
             }
         }

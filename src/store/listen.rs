@@ -42,11 +42,11 @@ impl HeadTeller {
 pub struct HeadListener {
     listener: PgListener,
     connector: Connector,
-    /// The generation of its connection.
+    /// Generation of the listener's connection.
     generation: u64,
 }
 
-/// How long it may take to tell of an append.
+/// Time limit for sending a notification.
 const TELL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the connection may be silent before it is asked whether it still lives.
@@ -67,8 +67,8 @@ impl Store {
         let (generation, options) = (session.generation, self.connector.options_of(&session));
         session.close().await;
         let options = options.ok_or(StoreError::Moved)?;
-        // sqlx listens on a connection of a pool's, which makes it by itself: with the options that led to the primary just
-        // now, and with the same checks.
+        // sqlx's listener takes its connection from a pool of its own. That pool connects with the options that led to
+        // the primary just now, and makes the same checks.
         let (connector, direct) = (self.connector.clone(), Arc::clone(&self.direct));
         let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         let pool = pool.acquire_timeout(ACQUIRE_TIMEOUT).after_connect(move |connection, _| {
@@ -77,7 +77,7 @@ impl Store {
         });
         let listening = async {
             let mut listener = PgListener::connect_with(&pool.connect_lazy_with(options)).await?;
-            // Whoever listens finds the primary anew: it may be at another address.
+            // The caller listens anew instead, since the primary may then be at another address.
             listener.eager_reconnect(false);
             listener.listen("sluice_log").await?;
             Ok::<_, StoreError>(listener)
@@ -88,7 +88,7 @@ impl Store {
 }
 
 impl HeadListener {
-    /// Waits until the log may have grown, and gives the position that an append told of; None where it told of none.
+    /// Waits until the log may have grown. Returns the position in the notification; None if it holds none.
     ///
     /// # Errors
     /// The connection is gone: listen anew, and read on in between.

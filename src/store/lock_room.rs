@@ -1,25 +1,26 @@
-//! Whether the database server has room for the locks that a log of many months needs.
+//! The check whether the lock table of the database server is large enough for a log of many months.
 
 use super::windows::{LOCKS_AT_ONCE, RELATIONS_OF_MONTH};
 use super::{Store, StoreError};
 
-/// A server that has too little room for locks.
+/// A database server whose lock table is too small for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockShortage {
-    /// How many months the log has.
+    /// Number of months of the log.
     pub months: u32,
-    /// `max_locks_per_transaction` as it is.
+    /// The server's `max_locks_per_transaction`.
     pub setting: u32,
-    /// What it should be at least.
+    /// The least value that suffices, rounded up to a multiple of 64.
     pub needed: u32,
 }
 
 impl LockShortage {
-    /// The shortage of a server that has room for `setting` locks for each of `connections`, where there is one.
+    /// Returns the shortage of a server with space for `setting` locks for each of `connections`; None if that
+    /// suffices.
     fn of(months: u32, queries: u32, setting: u32, connections: u32) -> Option<Self> {
-        // A change of the schema, and an import into all months at once, lock every table and index of every month. Queries
-        // go on meanwhile. Locks of several connections on the same table share one place and PostgreSQL has room for two
-        // holders of each, so queries count half.
+        // A schema change, or an import into all months at once, locks every table and index of every month, while
+        // queries continue. Connections that lock the same table share one entry of the lock table, and PostgreSQL has
+        // space for two holders of each entry, so queries count half.
         let locks = months.saturating_mul(RELATIONS_OF_MONTH).saturating_add(queries.saturating_mul(LOCKS_AT_ONCE) / 2);
         let needed = locks.div_ceil(connections.max(1));
         (needed > setting).then(|| Self { months, setting, needed: needed.next_multiple_of(64) })
@@ -27,7 +28,7 @@ impl LockShortage {
 }
 
 impl Store {
-    /// Whether the server has too little room for the locks of the log's months and of the queries at one gateway.
+    /// Returns the shortage if the server has too few locks for all months of the log and the queries of one gateway.
     ///
     /// # Errors
     /// The database's.

@@ -8,7 +8,7 @@ use super::{Store, StoreError};
 /// How many events get their name in one transaction: short enough to hold nobody up.
 const CHUNK: i64 = 1000;
 
-/// An application instance some of whose events lack the name of their application, which is known by now.
+/// An application instance whose application is known by now, while some of its events lack the application's name.
 #[derive(sqlx::FromRow)]
 struct InstanceToName {
     org: String,
@@ -18,8 +18,9 @@ struct InstanceToName {
 }
 
 impl Store {
-    /// Names a chunk of the events whose application has become known since; in a log of many months, a window after the
-    /// other, all that one instance has. Gives how many, at least 1; 0 when all have theirs.
+    /// Stores the application's name in events of one instance that lack it: in one chunk of them or, in a log of many
+    /// months, in all of them, window by window. Returns at least 1 if there was such an instance, and usually the
+    /// number of events; returns 0 if there was none, or if another gateway was already at work on it.
     ///
     /// # Errors
     /// The database's.
@@ -45,7 +46,8 @@ impl Store {
             }
         }
         if !is_one {
-            // What was appended without a name meanwhile was counted: all had theirs where the count has not changed.
+            // An append without a name raises the count. An unchanged count therefore means that no event lacks its
+            // name.
             sqlx::query(
                 "UPDATE application_instance SET unnamed_count = 0 \
                  WHERE org = $1 AND instance_id = $2 AND unnamed_count = $3",
@@ -59,8 +61,9 @@ impl Store {
         Ok(total.max(1))
     }
 
-    /// Names a chunk of an instance's events in a window, in a transaction; None where another gateway is at it. Where
-    /// the window is `all` there is, fewer than a chunk are the last ones.
+    /// Stores the application's name in a chunk of an instance's events in one window, in one transaction. Returns None
+    /// if another gateway is at work on the instance, or has finished. If the window is `all` of the log, a chunk that
+    /// is not full is the last one.
     async fn name_chunk(
         &self,
         instance: &InstanceToName,
@@ -92,7 +95,7 @@ impl Store {
         query.push(") n WHERE e.published = n.published AND e.position = n.position");
         window.push(&mut query, "e");
         let named = query.build().persistent(all).execute(&mut *transaction).await?.rows_affected();
-        // Append adds to the count while it holds this row's lock, so none is forgotten.
+        // An append holds this row's lock while it raises the count, so no event is missed.
         if all && named < CHUNK.unsigned_abs() {
             sqlx::query("UPDATE application_instance SET unnamed_count = 0 WHERE org = $1 AND instance_id = $2")
                 .bind(&instance.org)

@@ -1,9 +1,10 @@
 //! Pages of events, each as fast as the first.
 //!
-//! A page by time is a range of an index of the months in question. The two nearest months, which mostly have it all,
-//! are asked by themselves, as planning and visiting every partition would take longer than the page; the other months
-//! follow where the page is not full, as of the log's end that the first answer told: all in one statement where they are
-//! few, else in windows, nearest first, until the page is full. A page in the order of the log is read in `walk.rs`.
+//! A page in the order of time is a range of an index in each month. The first statement reads only the two nearest
+//! months, which usually fill the page: planning for every partition would take longer than reading the page. If the
+//! page is not full, the other months follow, without the events that were appended after the first statement. One
+//! statement reads them if the log has few months; otherwise one statement reads each window, the nearest first, until
+//! the page is full. `walk.rs` reads pages in the order of the log.
 
 use std::sync::Arc;
 
@@ -32,15 +33,15 @@ pub struct EventPage {
 /// How many months are asked by themselves.
 const NEAREST: usize = 2;
 
-/// A cursor, as the database compares it.
+/// A cursor in the form that the database compares.
 #[derive(Clone, Copy)]
 struct Bound {
     published: Timestamp,
-    /// The number of its position.
+    /// The database's number for the position.
     number: i64,
 }
-/// How many windows' statements a connection keeps prepared. A plan over a window takes 300 kB of the database's memory,
-/// so those for months further away are planned when they are needed, which takes 2 ms.
+/// Number of windows whose statements a connection keeps prepared. A plan for a window takes 300 kB of the database's
+/// memory, so statements for months further away are planned at each use, which takes 2 ms.
 const PREPARED_WINDOWS: usize = 2;
 
 /// What is read: from one end of a list on.
@@ -52,7 +53,7 @@ pub(super) struct Scan<'a> {
     pub(super) is_descending: bool,
     above: Option<Bound>,
     below: Option<Bound>,
-    /// The stretch of the log that is read, where it is not the whole: after this position, as far as that one.
+    /// The stretch of the log to read, in reading order: after the first number, through the second. None is no limit.
     pub(super) stretch: (Option<i64>, Option<i64>),
     pub(super) limit: i64,
 }
@@ -63,18 +64,18 @@ pub(super) enum Source<'a> {
     Months(&'a [Partition]),
     /// In all months on the far side of this one, as of this end of the log.
     Beyond(&'a Partition, i64),
-    /// In the months of a window.
+    /// The months of a window.
     Window(&'a Window),
-    /// In the order of the log, what happened in the months of a window.
+    /// The events of a window's months, in the order of the log.
     Log(&'a Window, Way),
 }
 
-/// How the order of the log is come by.
+/// Method of reading events in the order of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// One event after the other is looked at.
+    /// The statement goes through `arrival`, one event after the other.
     Walked,
-    /// What matches is found by the indexes of the months, and sorted.
+    /// The statement finds the matching events by the indexes of the months, and sorts them.
     Gathered,
 }
 
@@ -108,7 +109,7 @@ impl Store {
         Err(StoreError::Changing)
     }
 
-    /// The cursors of a request as the database compares them, `after` first, and the eras by which they are meant.
+    /// Converts the cursors of a request, `after` first; returns them with the eras that their numbers belong to.
     async fn bounds(&self, request: &PageRequest<Cursor>) -> Result<(Arc<Eras>, [Option<Bound>; 2]), StoreError> {
         let cursors = [request.cut.after, request.cut.before];
         let positions = cursors.map(|cursor| cursor.map_or(Position::START, |cursor| cursor.position));
@@ -118,14 +119,14 @@ impl Store {
     }
 }
 
-/// What a page was read from.
+/// Rows of a page, and the state of the log in the snapshot from which they were read.
 pub(super) struct Answer {
     pub(super) rows: Vec<PgRow>,
-    /// The number of the log's end.
+    /// The number of the log's end; the first of several statements determines it.
     pub(super) head: i64,
-    /// The number of the last change of partitions.
+    /// The number of the last change of partitions; the first of several statements determines it.
     pub(super) number: i64,
-    /// The tag of the era in which the log ended; where several statements were sent, that which the last one told.
+    /// The tag of the era in which the log ended; the last of several statements determines it.
     pub(super) era: i64,
 }
 
@@ -304,7 +305,8 @@ impl<'a> Scan<'a> {
         query.push(" ORDER BY a.position").push(self.way()).push(" LIMIT ").push_bind(self.limit);
     }
 
-    /// The same where few events match: through the indexes of the months, which do not have that order.
+    /// Adds the query for the same events by the indexes of the months, which are not in the order of the log. The
+    /// database sorts the result, so few events must match.
     fn push_gathered(&self, query: &mut QueryBuilder<Postgres>, window: &Window) {
         query.push("SELECT ").push(&self.layout.of_event).push(" FROM sync_event e WHERE true");
         filter::push(query, self.wanted);
@@ -313,7 +315,7 @@ impl<'a> Scan<'a> {
         query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
     }
 
-    /// The positions between which a page in the order of the log lies.
+    /// Adds the conditions on the position that a page in the order of the log has: its cursors and its stretch.
     pub(super) fn push_bounds(&self, query: &mut QueryBuilder<Postgres>, alias: &str) {
         let (passed, end) = self.stretch;
         let (beyond, as_far_as) = if self.is_descending { ("<", ">=") } else { (">", "<=") };
@@ -339,7 +341,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// How many of the rows hold an event.
+/// Returns the number of rows that hold an event.
 pub(super) fn found(rows: &[PgRow]) -> i64 {
     let has_event = |row: &&PgRow| row.try_get::<Option<i64>, _>(0).is_ok_and(|position| position.is_some());
     i64::try_from(rows.iter().filter(has_event).count()).unwrap_or(i64::MAX)

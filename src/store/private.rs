@@ -60,9 +60,9 @@ pub enum PrivateError {
     /// It did not come up.
     #[error("the private PostgreSQL did not start in time; see {log}. It said: {said}")]
     NotReady {
-        /// Where it logs.
+        /// File to which PostgreSQL writes its log.
         log: PathBuf,
-        /// What it logged last.
+        /// Last lines of the log.
         said: String,
     },
     /// A PostgreSQL still uses the directory, and does not end.
@@ -70,27 +70,27 @@ pub enum PrivateError {
     StillRunning {
         /// The cluster's directory.
         directory: PathBuf,
-        /// What is known of it, and what can be done.
+        /// Details of that PostgreSQL, and what the operator can do.
         reason: String,
     },
-    /// Files are there, but no whole cluster.
+    /// The directory has files, but no complete cluster.
     #[error(
         "{0} is not empty, and has no file PG_VERSION, as each directory of PostgreSQL's data has: put it back whole, from a \
          backup, or move it away"
     )]
     Incomplete(PathBuf),
-    /// The directory shares its files with another one.
+    /// The directory shares its files with another one, by hard links.
     #[error(
         "{0} has hard links to the files of another directory (as cp -l or rsync --link-dest make): PostgreSQL would change \
          both; make a copy of its own (cp -a) and use that"
     )]
     HardLinked(PathBuf),
-    /// The directory for sockets belongs to somebody else.
+    /// The directory for sockets belongs to another user, or is no directory.
     #[error(
         "{0} belongs to another user, or is no directory: remove it, or give --data-dir a directory with a shorter path"
     )]
     ForeignSocketDirectory(PathBuf),
-    /// The gateway is to stop before its Postgres has started.
+    /// The gateway was stopped before its PostgreSQL had started.
     #[error("the private PostgreSQL was told to stop while it was starting")]
     Cancelled,
     /// The file system.

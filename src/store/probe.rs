@@ -1,4 +1,4 @@
-//! Questions about the database's health, on a connection of their own, so that no amount of work keeps them waiting.
+//! Health checks of the database, on a connection of their own, so that no other work delays them.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use super::connect::{Connector, Session, Setup};
 use super::{Store, StoreError};
 
-/// A connection that asks how the database is. One question at a time.
+/// A connection for health checks. One check runs at a time.
 #[derive(Debug)]
 pub struct Probe {
     connector: Connector,
@@ -16,27 +16,27 @@ pub struct Probe {
 }
 
 impl Store {
-    /// A connection of its own that asks how the database is; made when it is needed.
+    /// Creates a connection for health checks, which is opened when it is needed.
     pub fn probe(&self) -> Probe {
         Probe { connector: self.connector.clone(), setup: Arc::clone(&self.direct), session: Mutex::default() }
     }
 }
 
 impl Probe {
-    /// Checks that the database answers, and that it is no standby.
+    /// Checks that the database answers, and that it is not a standby.
     ///
     /// # Errors
-    /// It does not, or is one.
+    /// The database does not answer, or is a standby.
     pub async fn answers(&self) -> Result<(), StoreError> {
         self.ask("SELECT 1 / (NOT pg_is_in_recovery())::int").await.map(drop)
     }
 
-    /// Checks that the database takes writes: one is confirmed as an append is.
+    /// Checks that the database accepts writes: it must confirm a write in the same way as an append.
     ///
     /// # Errors
-    /// It does not.
+    /// The database does not confirm the write.
     pub async fn takes_writes(&self) -> Result<(), StoreError> {
-        // Without a row, nothing was written.
+        // An update of no row has written nothing: the table is being restored.
         if self.ask("UPDATE write_probe SET written_at = now()").await? == 1 {
             Ok(())
         } else {
@@ -44,11 +44,11 @@ impl Probe {
         }
     }
 
-    /// Executes a statement; gives how many rows it was about.
+    /// Executes a statement and returns the number of rows that it affected.
     async fn ask(&self, sql: &'static str) -> Result<u64, StoreError> {
         let mut kept = self.session.lock().await;
-        // A connection that was kept may have broken meanwhile, or lead to a server that the others have left: that alone
-        // says nothing of the database.
+        // A kept connection may have broken, or may lead to a server that is no longer the primary. Its failure alone
+        // says nothing about the database.
         if let Some(mut session) = kept.take()
             && session.generation == self.connector.generation()
             && let Ok(done) = sqlx::query(sql).execute(&mut session.connection).await

@@ -1,4 +1,4 @@
-//! What there is most of: events counted by what they have in common.
+//! Top-N counts: the most frequent applications, users or other keys of events.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -13,15 +13,15 @@ use crate::event::{Dimension, Filter, Tally};
 
 type TallyRow = (Option<String>, Option<String>, i64, OffsetDateTime);
 
-/// How many keys are counted at once where the counts of several windows are added up. Where there are more, the keys are
-/// counted a part after the other, each in all windows.
+/// Maximum number of keys that are counted together when the counts of several windows are added up. More keys are
+/// divided into parts, and each part is counted in all windows before the next.
 const KEYS_AT_ONCE: usize = 100_000;
 
-/// How often, and when last, a key was found.
+/// Number of events of each key, and the time of the newest one.
 type Counts = HashMap<Option<String>, (i64, OffsetDateTime)>;
 
 impl Store {
-    /// Counts events by what they have in common, the most frequent first.
+    /// Counts events by the keys of a dimension, and returns the `first` most frequent keys, the most frequent first.
     ///
     /// # Errors
     /// The database's.
@@ -62,7 +62,7 @@ impl Store {
         Ok(query.build_query_as().fetch_all(&self.reads.planned_for_values()).await?)
     }
 
-    /// Counts keys in several windows. At most so many keys are held at once.
+    /// Counts keys in several windows. A part of more than `keys_at_once` keys is split, to bound the memory.
     async fn top_of_windows(
         &self,
         wanted: &Filter,
@@ -85,7 +85,7 @@ impl Store {
         Ok(best)
     }
 
-    /// Counts a part of the keys in each window; None where they are too many.
+    /// Counts the keys of a part in all windows; returns None if there are more than `keys_at_once`.
     async fn count_part(
         &self,
         wanted: &Filter,
@@ -119,14 +119,15 @@ impl Store {
         Ok(Some(counts))
     }
 
-    /// Finds what people call keys, whose newest events are in these windows.
+    /// Adds the labels of keys: the names by which people know them. The newest event of each key is in one of the
+    /// windows.
     async fn labelled(
         &self,
         by: Dimension,
         mut rows: Vec<TallyRow>,
         windows: &[Window],
     ) -> Result<Vec<TallyRow>, StoreError> {
-        // What the catalogue tells is the same in all windows.
+        // Labels of the catalogue do not depend on events: one statement finds all of them.
         let everything = [Window::default()];
         let windows = if has_own_label(by) { windows } else { &everything };
         for window in windows {
@@ -149,13 +150,13 @@ impl Store {
     }
 }
 
-/// Which of two keys comes first: the more frequent one, else the lesser; nothing comes after every key.
+/// Orders keys: the more frequent first, equally frequent ones by their text, with None last.
 fn more_frequent(one: &TallyRow, other: &TallyRow) -> Ordering {
     let order = |row: &TallyRow| (-row.2, row.0.is_none());
     order(one).cmp(&order(other)).then_with(|| one.0.cmp(&other.0))
 }
 
-/// A part of all keys: those whose hash ends with certain bits.
+/// A part of all keys: those whose hash has the value `end` in its lowest `bits` bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Part {
     bits: u32,
@@ -163,7 +164,7 @@ struct Part {
 }
 
 impl Part {
-    /// By how many bits more the parts of a part are told apart.
+    /// Number of further bits of the hash by which a part is split: 3 bits make 8 parts.
     const STEP: u32 = 3;
 
     const fn is_smallest(self) -> bool {

@@ -1,9 +1,10 @@
-//! Pages in the order of the log, through `arrival`, which has that order over all months.
+//! Pages in the order of the log, read through `arrival`, which has that order over all months.
 //!
-//! One statement reads a page where it may read all the months that the page's filter leaves. Where these are too many, the
-//! log is gone through a stretch of positions at a time: the months of a stretch are looked up in `arrival`, and read by
-//! their names. A filter by which few events are found, through an index of each month, is not gone after through all of
-//! the log: what it finds beyond the first stretch is gathered from all windows and put in order.
+//! One statement reads a page if the page's filter leaves at most [`MONTHS_AT_ONCE`] months. Otherwise the log is read
+//! one stretch of positions after the other: a first statement looks up in which months the events of the stretch
+//! happened, and the next ones read only those months. A filter that an index of each month can answer is treated
+//! differently after the first stretch: all further matches are read by these indexes, window by window, and then
+//! sorted.
 
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row as _};
@@ -16,31 +17,33 @@ use super::windows::{MONTHS_AT_ONCE, Window};
 use super::{Store, StoreError};
 use crate::event::Filter;
 
-/// How many positions the first stretch has, and how many the longest has; each has four times as many as the one before.
+/// Sizes of the first and of the longest stretch, in positions. Each stretch is four times as long as the one before. A
+/// page without a filter needs one stretch only, of the page's own size.
 const STRETCH: (i64, i64) = (4096, 65_536);
 
-/// A stretch of the log.
+/// Positions that were looked up together, and the state of the log at that time.
 #[derive(Debug)]
 pub(super) struct Stretch {
-    /// The months in which its events happened.
+    /// Windows over the months in which the events at these positions happened.
     pub(super) windows: Vec<Window>,
-    /// Its last position, as seen by who goes through it; None where there is nothing.
+    /// The number of the last position in reading order; None for an empty stretch.
     pub(super) end: Option<i64>,
-    /// How many positions it has.
+    /// Number of positions.
     pub(super) size: i64,
-    /// The log's end when it was looked up.
+    /// The number of the log's end.
     pub(super) head: i64,
-    /// The number of the last change of partitions then.
+    /// The number of the last change of partitions.
     pub(super) number: i64,
-    /// The tag of the era in which the log ended then.
+    /// The tag of the era in which the log ended.
     pub(super) era: i64,
 }
 
-/// The end and the size of a stretch; the head, the era and the number of the last change of partitions; the months.
+/// A stretch as the database returns it: end, size, head, era, number of the last change of partitions, starts of
+/// months.
 type StretchRow = (Option<i64>, i64, i64, i64, i64, Vec<OffsetDateTime>);
 
 impl Store {
-    /// Looks up a stretch of so many positions at most, of which the conditions on `arrival a` are given.
+    /// Looks up a stretch of at most `size` positions. The caller adds its conditions on `arrival a`.
     pub(super) async fn stretch(
         &self,
         months: &Months,
@@ -65,7 +68,7 @@ impl Store {
 }
 
 impl Scan<'_> {
-    /// A page in the order of the log.
+    /// Reads a page in the order of the log.
     pub(super) async fn walk(mut self, store: &Store, months: &Months) -> Result<Answer, StoreError> {
         let within = months.between(self.wanted.published.from, self.wanted.published.until);
         if within.len() <= MONTHS_AT_ONCE {
@@ -105,7 +108,7 @@ impl Scan<'_> {
         }
     }
 
-    /// Adds the first that match in all of some windows, in no order.
+    /// Reads windows, and adds the page's next events to the answer, in any order.
     async fn read_windows(
         &mut self,
         store: &Store,
@@ -129,7 +132,7 @@ impl Scan<'_> {
     }
 }
 
-/// Keeps so many of the rows that hold an event, those that come first.
+/// Drops the rows without an event, and keeps the first `limit` of the others in reading order.
 fn keep_first(rows: &mut Vec<PgRow>, is_descending: bool, limit: i64) {
     let position = |row: &PgRow| row.try_get::<Option<i64>, _>(0).ok().flatten();
     rows.retain(|row| position(row).is_some());

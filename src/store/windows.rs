@@ -1,10 +1,10 @@
-//! Windows of months: how much of the log one statement reads, so that its locks stay few however long the log is.
+//! Windows of months: each statement reads one window, so that it takes few locks however long the log is.
 //!
-//! PostgreSQL locks every table and every index of each partition that a statement might read, all of them while it
-//! plans, and keeps them to the statement's end. All connections of a server share the room for locks
-//! (`max_locks_per_transaction` × connections). A log of more months than [`MONTHS_AT_ONCE`] is therefore read in several
-//! statements, each of which names the months it reads in its text: bounds that come as values do not help, as a plan for
-//! any value locks every month.
+//! When PostgreSQL plans a statement, it locks each partition that the statement might read, with all indexes, and
+//! keeps the locks until the statement ends. All connections of a server share one lock table
+//! (`max_locks_per_transaction` × connections). A log of more than [`MONTHS_AT_ONCE`] months is therefore read in
+//! several statements. The text of each contains the bounds of its months: bounds as parameters would not help, since a
+//! plan for any value locks every month.
 
 use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
@@ -15,29 +15,30 @@ use super::partitions::{Months, Partition};
 use super::{Store, StoreError};
 use crate::event::TimeRange;
 
-/// How many tables and indexes a month has: 13 of `sync_event`, 2 of `sync_event_raw` and 2 where that keeps what is large.
+/// Number of tables and indexes of a month: 13 of `sync_event`, 2 of `sync_event_raw`, and 2 of the TOAST table of the
+/// latter, which holds large values.
 pub(super) const RELATIONS_OF_MONTH: u32 = 17;
 
-/// At most how many months one statement reads: as many as a year touches. With what else a statement reads that is at
-/// most 220 locks. PostgreSQL as it comes has room for 15,616 (64 for each of 122 processes, each held by two on average).
-/// So four gateways, for more of which its 100 connections do not suffice, may read with all of their 64 connections at
-/// once.
+/// Maximum number of months that one statement reads: as many as a period of one year may touch. With its other tables,
+/// such a statement takes at most 220 locks. PostgreSQL's default settings allow 15,616 (64 for each of 122 processes,
+/// each held by two on average). So four gateways may read on all of their 64 connections at once; for more gateways,
+/// the default of 100 connections does not suffice.
 pub(super) const MONTHS_AT_ONCE: usize = 13;
 
-/// At most how many locks one statement takes.
+/// Maximum number of locks that one statement takes.
 pub(super) const LOCKS_AT_ONCE: u32 = 220;
 
-/// The months that one statement reads.
+/// Months that one statement reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Window {
-    /// Stretches of time, borders of months. None is all of them.
+    /// Ranges of time that begin and end between two months. None stands for all months.
     ranges: Option<Vec<(OffsetDateTime, OffsetDateTime)>>,
-    /// The position through which events are read; None reads to the log's end.
+    /// The number of the position through which events are read; None reads to the log's end.
     through: Option<i64>,
 }
 
 impl Window {
-    /// These months, which are in order.
+    /// Creates the window of these months, which must be sorted.
     pub(super) fn of<'m>(months: impl IntoIterator<Item = &'m Partition>) -> Self {
         let mut ranges: Vec<(OffsetDateTime, OffsetDateTime)> = Vec::new();
         for month in months {
@@ -49,18 +50,18 @@ impl Window {
         Self { ranges: Some(ranges), through: None }
     }
 
-    /// The same months, of which only what the log held through a position is read.
+    /// Limits the window to the events through the position with this number.
     pub(super) fn through(self, position: i64) -> Self {
         Self { through: Some(position), ..self }
     }
 
-    /// Whether something that happened then is read.
+    /// Returns true if the window covers this moment.
     pub(super) fn contains(&self, moment: OffsetDateTime) -> bool {
         let is_in = |(start, end): &(OffsetDateTime, OffsetDateTime)| *start <= moment && moment < *end;
         self.ranges.as_ref().is_none_or(|ranges| ranges.iter().any(is_in))
     }
 
-    /// Adds the conditions on the rows of an alias.
+    /// Adds the window's conditions on the rows of a table alias.
     pub(super) fn push(&self, query: &mut QueryBuilder<Postgres>, alias: &str) {
         self.push_months(query, alias);
         if let Some(through) = self.through {
@@ -68,7 +69,7 @@ impl Window {
         }
     }
 
-    /// Adds the condition on `published` alone.
+    /// Adds only the condition on `published`.
     pub(super) fn push_months(&self, query: &mut QueryBuilder<Postgres>, alias: &str) {
         let Some(ranges) = &self.ranges else { return };
         let literal = |moment: &OffsetDateTime| moment.format(&Rfc3339).unwrap_or_default();
@@ -82,8 +83,8 @@ impl Window {
 }
 
 impl Months {
-    /// Months as windows, the oldest first: one where they are few, else one for each calendar year, so that the
-    /// statements stay the same as the log grows.
+    /// Divides months into windows, the oldest first: one window for up to [`MONTHS_AT_ONCE`] months, else one for each
+    /// calendar year. Calendar years keep the statements the same while the log grows.
     pub(super) fn windows(months: &[Partition]) -> Vec<Window> {
         if months.is_empty() {
             Vec::new()
@@ -94,21 +95,21 @@ impl Months {
         }
     }
 
-    /// Those months that start at these moments, as windows.
+    /// Returns windows over the months that start at these moments.
     pub(super) fn windows_of_starts(&self, starts: &[OffsetDateTime]) -> Vec<Window> {
         let months: Vec<_> = self.months.iter().filter(|month| starts.contains(&month.start)).collect();
         months.chunks(MONTHS_AT_ONCE).map(|months| Window::of(months.iter().copied())).collect()
     }
 
-    /// Whether one statement may read all of them.
+    /// Returns true if one statement may read all months.
     pub(super) fn are_few(&self) -> bool {
         self.months.len() <= MONTHS_AT_ONCE
     }
 }
 
 impl Store {
-    /// The windows of a range of time, the oldest first. Where there are several, they end at the same position, so that
-    /// they are read as if at one moment.
+    /// Returns the windows of a range of time, the oldest first. Several windows all end at the same position, so that
+    /// their statements read the log as of the same moment.
     pub(super) async fn windows(&self, range: TimeRange) -> Result<Vec<Window>, StoreError> {
         for _ in 0..TRIES {
             let months = self.months().await?;
@@ -129,7 +130,7 @@ impl Store {
         Err(StoreError::Changing)
     }
 
-    /// The windows of all months, the oldest first, without an end.
+    /// Returns the windows of all months, the oldest first, without a last position.
     pub(super) async fn all_windows(&self) -> Result<Vec<Window>, StoreError> {
         let windows = self.windows(TimeRange::default()).await?;
         Ok(windows.into_iter().map(|window| Window { through: None, ..window }).collect())

@@ -194,7 +194,7 @@ async fn rows(database: &TestDatabase, table: &str) -> Vec<String> {
                 row[clock] = json!("some time");
             }
         }
-        // Each log has a database of its own.
+        // Each log has a database of its own, and so another number in this column.
         if let Some(database) = row.get_mut("database") {
             *database = json!("its own");
         }

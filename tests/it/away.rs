@@ -1,5 +1,5 @@
-//! A database that is not there yet, goes away, stands still, or takes no writes: the gateway answers all the time, and a
-//! delivery is refused before Okta gives up.
+//! A database that is not there yet, becomes unavailable, freezes, or accepts no writes. The gateway answers every
+//! request meanwhile, and refuses a delivery before Okta's timeout.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::events::{delivery, sync_event, sync_events};
 use crate::gateway::{Gateway, HOOK_SECRET, settings};
 use crate::postgres_server::PostgresServer;
 
-/// The longest that anything may take before a test fails.
+/// Time limit of every wait in these tests.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How long a delivery may take to be refused: Okta waits for 3 s.
+/// Time limit for the refusal of a delivery: Okta waits for 3 s.
 const REFUSED_WITHIN: Duration = Duration::from_millis(2500);
 
-/// How many deliveries come while the database is away.
+/// Number of deliveries while the database is unavailable.
 const DELIVERIES: usize = 100;
 
 impl Gateway {
@@ -44,7 +44,7 @@ impl Gateway {
     }
 }
 
-/// A gateway with the usual time for deliveries.
+/// Starts a gateway with the default time limit of deliveries, and does not wait for the database.
 async fn unready_gateway_over(server: &PostgresServer) -> Gateway {
     let pool = PgPoolOptions::new().max_connections(2).connect_lazy(&server.url()).unwrap();
     let database = TestDatabase { url: server.url(), pool };
@@ -59,7 +59,7 @@ async fn gateway_over(server: &PostgresServer) -> Gateway {
     gateway
 }
 
-/// Delivers many times at once, each of which must be refused in time while the process lives.
+/// Sends many deliveries at once. The gateway must refuse each of them in time, and its process must stay alive.
 async fn all_are_refused(gateway: &Gateway) {
     let deliver = async |event: Value| {
         let started = Instant::now();
@@ -129,7 +129,8 @@ async fn a_delivery_is_refused_in_time_while_the_database_is_gone_or_stands_stil
     gateway.until_ready_is(StatusCode::SERVICE_UNAVAILABLE).await;
     server.thaw();
     gateway.until_ready_is(StatusCode::OK).await;
-    // What was refused may have been stored all the same, once; the subscriber gets what the log has.
+    // The database may have stored a refused event all the same, but only once; the subscriber receives what the log
+    // has.
     let last = sync_event("last");
     let delivered = async {
         let body = delivery(std::slice::from_ref(&last)).to_string();
@@ -146,7 +147,7 @@ async fn a_delivery_is_refused_in_time_while_the_database_is_gone_or_stands_stil
 async fn a_database_that_confirms_no_write_is_not_ready() {
     let server = PostgresServer::start().await;
     let gateway = gateway_over(&server).await;
-    // Nobody by this name confirms what is written.
+    // No standby has this name, so PostgreSQL never confirms a commit.
     server.execute("ALTER SYSTEM SET synchronous_standby_names = 'gone'").await;
     server.execute("SELECT pg_reload_conf()").await;
     let reason = gateway.until_ready_is(StatusCode::SERVICE_UNAVAILABLE).await;

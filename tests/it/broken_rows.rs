@@ -1,4 +1,5 @@
-//! Rows that cannot be decoded are errors that name the table, the column and the event, and never invented values.
+//! Rows that cannot be decoded: each is an error that names the table, the column and the event, never an invented
+//! value.
 
 use serde_json::json;
 use sluice::event::{EventColumns, EventOrder, EventOrderField, Filter, PageRequest, Position};
@@ -33,7 +34,7 @@ async fn a_value_that_cannot_be_decoded_is_named_and_nothing_is_put_in_its_place
         let page = store.page(&Filter::default(), order, &page, EventColumns::WITHOUT_DETAILS).await.unwrap_err();
         assert_eq!(page.to_string(), expected);
         let answer = gateway.ask("{ syncEvents { nodes { uuid org eventType receivedAt } } }", json!({})).await;
-        // The way in is not among what is asked for.
+        // The query does not ask for the source of an event.
         let is_asked_for = column != "first_source";
         assert_eq!(answer["errors"][0]["extensions"]["code"] == "INTERNAL", is_asked_for, "{answer}");
         execute(format!("UPDATE sync_event SET {column} = kept WHERE position = 2")).await;

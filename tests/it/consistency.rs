@@ -9,8 +9,8 @@ const DISAGREEMENTS: &str = "
     WHERE a.uuid IS DISTINCT FROM e.uuid OR a.org IS DISTINCT FROM e.org OR a.published IS DISTINCT FROM e.published
         OR a.published IS DISTINCT FROM r.published OR a.uuid::text IS DISTINCT FROM r.raw::json ->> 'uuid'";
 
-/// Checks that positions go without a gap from each era's start to its end, that every event stands there once, and that
-/// all tables agree. Gives the uuids in the order of the log.
+/// Checks that the positions of each era have no gap from its start to its end, that the log has every event once, and
+/// that all tables agree. Returns the uuids in the order of the log.
 pub(crate) async fn check_log(pool: &PgPool) -> Vec<String> {
     let number = async |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await.unwrap();
     let rows: Vec<(i64, String)> =

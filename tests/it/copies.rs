@@ -1,4 +1,4 @@
-//! Copied and moved data directories: no process of another directory is ever signalled, nor trusted.
+//! Copied and moved data directories: a gateway neither signals nor trusts a process that belongs to another directory.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -18,14 +18,14 @@ use tokio_util::sync::CancellationToken;
 use crate::consistency::check_log;
 use crate::process::GatewayProcess;
 
-/// Copies a directory as people do, with owners, times and links.
+/// Copies a directory with `cp -a`, as an operator would: owners, times and links are kept.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).output().unwrap();
     assert!(copied.status.success(), "{copied:?}");
 }
 
-/// A program that runs under PostgreSQL's account, and is ended with the test.
+/// A foreign process that runs under PostgreSQL's account. The process ends when the value is dropped.
 struct Stranger(Child);
 
 impl Stranger {
@@ -49,7 +49,7 @@ impl Drop for Stranger {
     }
 }
 
-/// A gateway whose cluster has been made, and which does not run.
+/// Prepares a gateway that has created its cluster and is not running.
 async fn prepared() -> GatewayProcess {
     let gateway = GatewayProcess::prepare("data", "");
     let (succeeded, said) = gateway.run("migrate").await;
@@ -83,7 +83,7 @@ async fn a_copy_of_a_running_data_directory_starts_and_the_original_goes_on() {
     let events = [hot.deliver_one().await, original.deliver_one().await];
     assert_eq!(check_log(&hot.pool()).await, [before.clone(), events[0].clone()]);
     assert_eq!(check_log(&original.pool()).await, [before, events[1].clone()]);
-    // What the copy leaves when it is killed is its own, too.
+    // The files that the killed copy leaves behind are its own, so the copy can start again.
     hot.kill().await;
     hot.start_again().await;
     assert_eq!((original.postgres(), original.status("/readyz").await), (postgres, Some(StatusCode::OK)));
@@ -130,14 +130,14 @@ async fn a_postgres_that_somebody_started_in_the_directory_is_stopped_first() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         if moves {
-            // Then the file names a directory that is not there: where the process works is what counts.
+            // The pid file names the old path, which is gone: the working directory identifies the process.
             let moved = gateway.beside("moved");
             fs::rename(&gateway.data_dir, &moved).unwrap();
             gateway.data_dir = moved;
         }
         gateway.start_again().await;
         let ended = postgres.0.try_wait().unwrap().expect("it was stopped before the gateway started its own");
-        // After the move PostgreSQL does not find its control file, for which it looks by the whole path.
+        // PostgreSQL exits with an error after the move: it looks for its control file at the old absolute path.
         assert!(moves || ended.success(), "{ended}");
         assert_eq!(check_log(&gateway.pool()).await, [event.as_str()]);
     }
@@ -150,7 +150,7 @@ async fn a_postgres_that_a_killed_gateway_left_behind_is_waited_for() {
     let postgres = gateway.postgres().unwrap();
     kill_process(postgres, Signal::STOP).unwrap();
     gateway.kill().await;
-    // Nobody may find out by the file alone, as in another container.
+    // The gateway must not depend on the pid file: in another container its process number would mean nothing.
     fs::remove_file(gateway.postgres_dir().join("postmaster.pid")).unwrap();
     let lock = File::open(gateway.data_dir.join("postgres/lock")).unwrap();
     assert!(flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err(), "PostgreSQL has it");
@@ -169,7 +169,7 @@ async fn whoever_listens_on_the_directorys_socket_is_waited_for() {
     let listener = UnixListener::bind(&socket).unwrap();
     gateway.spawn();
     let listener = spawn_blocking(move || {
-        // Once before it waits, and once more then.
+        // The gateway connects once before it waits, and at least once more while it waits.
         for _ in 0..2 {
             listener.accept().unwrap();
         }
@@ -227,7 +227,8 @@ async fn a_wait_for_another_postgres_can_be_cancelled() {
     drop(listener);
 }
 
-/// Where the path is long, sockets are in a directory whose name can be guessed.
+/// A data directory with a long path has its sockets in a directory with a predictable name, where another user may
+/// have put a link.
 #[tokio::test]
 async fn a_directory_for_sockets_that_leads_elsewhere_is_refused() {
     let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir().unwrap();

@@ -97,7 +97,8 @@ impl TestDatabase {
             execute(server.postgres.url(), &sql).await;
         }
         let url = url_of(&server.postgres, &name);
-        // Else it would be a restored log, which goes on in an era of its own.
+        // The copied row names the template's database: a gateway would take the log for a restored one, and begin a
+        // new era.
         let own = "(SELECT oid FROM pg_database WHERE datname = current_database())";
         execute(&url, &format!("UPDATE log_head SET database = {own}")).await;
         let pool = PgPoolOptions::new().max_connections(4).connect_lazy(&url).unwrap();

@@ -1,8 +1,8 @@
-//! The database's URL: every command refuses what is none, names the part that is wrong, and tells no value.
+//! The database's URL: every command refuses an invalid URL, names the part that is wrong, and prints no value of it.
 
 use crate::started_with::Place;
 
-/// Commands that need a database.
+/// Commands that need the database's URL.
 const COMMANDS: [&[&str]; 5] =
     [&["serve", "--check"], &["serve"], &["migrate"], &["import", "-"], &["rejected", "list"]];
 
@@ -44,7 +44,7 @@ fn urls_with_several_hosts_and_every_known_parameter_are_right() {
 #[test]
 fn a_database_that_cannot_be_reached_is_told_with_its_address_and_the_cause() {
     let url = "postgres://sluice:hunter2@127.0.0.1:1,[::1]:1/hunter2?password=hunter2";
-    // sqlx's own lines, too, must not have the password.
+    // The log lines of sqlx must not contain the password either.
     let said = Place::new("").run(&["migrate"], &[("DATABASE_URL", url), ("RUST_LOG", "trace")]);
     assert_eq!(said.code, Some(1), "{said:?}");
     let last = said.errors.lines().last().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The identity of a private Postgres's directory: kept by restarts, lost by copies.
+//! The identity of a private PostgreSQL's data directory: a restart keeps it, and a copy gets another one.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +14,7 @@ fn run(program: &str, arguments: &[&Path]) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// Starts the Postgres of a directory, has it write a checkpoint, and stops it; gives its identity.
+/// Starts the PostgreSQL of a directory, executes a checkpoint, and stops it; returns the directory's identity.
 async fn run_once(data_dir: &Path) -> String {
     let data_dir = data_dir.to_owned();
     let start = {
@@ -42,7 +42,7 @@ async fn a_restart_keeps_the_identity_and_a_copy_has_another() {
 
     run("cp", &[&data_dir, &backup]);
     let mut seen = vec![first.clone(), run_once(&backup).await];
-    // Put back in place of what is there, as with `rm -rf`, and over it, where every file keeps its inode.
+    // The backup is copied back twice: first after an `rm -rf`, then over the existing files, which keep their inodes.
     fs::remove_dir_all(&data_dir).unwrap();
     run("cp", &[&backup, &data_dir]);
     seen.push(run_once(&data_dir).await);

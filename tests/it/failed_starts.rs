@@ -1,11 +1,11 @@
-//! A private Postgres that does not start says why, and one that was half made is made again.
+//! A private PostgreSQL that cannot start: the gateway reports why, and replaces a cluster that is only half created.
 
 use std::fs::{self, File};
 use std::io::Write as _;
 
 use crate::process::GatewayProcess;
 
-/// A gateway whose cluster has been made, and which does not run.
+/// Prepares a gateway that has created its cluster and is not running.
 async fn prepared() -> GatewayProcess {
     let gateway = GatewayProcess::prepare("data", "");
     let (succeeded, said) = gateway.run("migrate").await;

@@ -1,4 +1,5 @@
-//! A failover over a name that leads elsewhere for a while: subscribers by the code of docs/clients.md go on by themselves.
+//! A failover behind a host name that leads to another server for a while: subscribers that use the code of
+//! docs/clients.md resume by themselves.
 
 use std::time::Duration;
 
@@ -15,21 +16,21 @@ use crate::postgres_server::PostgresServer;
 use crate::switch::Switch;
 use crate::traffic::Traffic;
 
-/// The longest that anything may take before a test fails.
+/// Time limit of every wait in these tests.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How long the name leads to a server that takes no writes.
+/// Time during which the name leads to a server that accepts no writes.
 const ELSEWHERE: Duration = Duration::from_secs(5);
 
-/// How soon after the name leads to a server that takes writes a delivery is taken.
+/// Time limit for an accepted delivery, from when the name leads to a server that accepts writes.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Events before, while, and after the name leads elsewhere, and after the failover.
+/// Number of events in each of three deliveries: at first, after the name leads back, and after the failover.
 const EVENTS: usize = 12;
 
 const TOKEN: &str = "a reader's token";
 
-/// Delivers until it is taken.
+/// Sends a delivery until the gateway accepts it.
 async fn deliver(gateway: &Gateway, events: &[Value]) {
     let traffic = Traffic::new();
     let delivered = async {
@@ -53,7 +54,7 @@ async fn subscribers_go_on_by_themselves() {
     let gateway = Gateway::start_over(database, settings).await;
     let story = async {
         deliver(&gateway, &sync_events("listed", EVENTS)).await;
-        // The name leads to the standby, which takes no writes, and back.
+        // The name leads to the standby, which accepts no writes, and back to the primary.
         name.lead_to(standby.address);
         name.cut();
         sleep(ELSEWHERE).await;
@@ -61,7 +62,7 @@ async fn subscribers_go_on_by_themselves() {
         let back = Instant::now();
         deliver(&gateway, &sync_events("listed", EVENTS)).await;
         assert!(back.elapsed() < SOON, "taken again after {:?}", back.elapsed());
-        // The primary is lost, and the standby takes over: a new era begins.
+        // The primary crashes, and the standby takes over: a new era begins.
         primary.wait_for_standby(&standby).await;
         primary.crash().await;
         standby.promote().await;

@@ -17,7 +17,7 @@ use crate::database::TestDatabase;
 use crate::events::delivery;
 use crate::socket::Socket;
 
-/// The longest that a gateway may take to start before a test fails.
+/// Time limit for a gateway's start.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The org of the tests, and the secret of its hook.
@@ -50,7 +50,7 @@ pub(crate) fn settings(database: &TestDatabase) -> Settings {
         readers: Readers::default(),
         graphql: GraphqlSettings::default(),
         // Who stops a gateway here does not want to wait for it.
-        // Nor does one want a machine with much to do to be taken for a database that is away.
+        // Deliveries have a long time limit: a slow machine must not look like an unavailable database.
         limits: Limits { drain_seconds: 0, hook_seconds: 60, ..Limits::default() },
         warnings: Vec::new(),
     }
@@ -80,7 +80,7 @@ impl Gateway {
         Self::start_with(|settings| settings.orgs.get_mut(ORG).unwrap().event_types = every_event_type()).await
     }
 
-    /// Starts one more over a database, and waits until it is ready.
+    /// Starts another gateway over a database, and waits until it is ready.
     pub(crate) async fn start_over(database: TestDatabase, settings: Settings) -> Self {
         let mut gateway = Self::start_unready(database, settings).await;
         let (client, url) = (gateway.client.clone(), gateway.url("/readyz"));
@@ -97,7 +97,7 @@ impl Gateway {
         gateway
     }
 
-    /// Starts one more over a database that may not be there.
+    /// Starts another gateway over a database that may be unavailable, and does not wait until it is ready.
     pub(crate) async fn start_unready(database: TestDatabase, settings: Settings) -> Self {
         let listener = TcpListener::bind(settings.listen).await.unwrap();
         let address = listener.local_addr().unwrap();

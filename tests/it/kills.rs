@@ -29,7 +29,7 @@ struct Stream {
     senders: Vec<JoinHandle<Sent>>,
     subscriber: JoinHandle<(Vec<String>, usize)>,
     last: serde_json::Value,
-    /// What came beside the senders, and was acknowledged in the end.
+    /// Uuids of acknowledged events that the test delivered itself, in addition to those of the senders.
     beside: HashSet<String>,
 }
 
@@ -139,7 +139,8 @@ async fn while_postgres_is_away_hooks_are_told_to_come_again_and_the_gateway_liv
     assert_eq!(gateway.status("/readyz").await, Some(StatusCode::SERVICE_UNAVAILABLE));
     fs::rename(&hidden, &version).unwrap();
     gateway.wait_until(async |gateway| gateway.status("/readyz").await == Some(StatusCode::OK)).await;
-    // What was refused may be stored all the same, as its commit may have been under way: it comes again, as Okta sends it.
+    // A refused event may be stored all the same if its commit was in progress. The test delivers it again, as Okta
+    // does.
     traffic.deliver(address, std::slice::from_ref(&event)).await.unwrap();
     stream.beside.insert(uuid(&event).to_owned());
     let Streamed { events, refused, broken, breaks } = stream.finish(&gateway).await;

@@ -1,4 +1,5 @@
-//! Logs of many months: no statement locks them all, and what is read in several statements is what one would read.
+//! Logs of many months: no statement locks all partitions, and a read in several statements returns what a single
+//! statement would return.
 
 use std::collections::BTreeMap;
 
@@ -19,16 +20,16 @@ use crate::gateway::{Gateway, settings};
 use crate::postgres_server::PostgresServer;
 use crate::statements::{record, recorded};
 
-/// Twenty years less two: as many months as it takes to exhaust the locks of PostgreSQL as it comes.
+/// Number of months (18 years) with which unbounded statements would exhaust PostgreSQL's default number of locks.
 const MANY: i32 = 215;
 
-/// More months than are read at once.
+/// Number of months that is too large for one statement.
 const SOME: i32 = 40;
 
-/// Events of each month.
+/// Number of events in each month.
 const PER_MONTH: i32 = 6;
 
-/// At most how many locks a statement takes.
+/// Largest number of locks that a statement may take.
 const MOST_LOCKS: i64 = 220;
 
 const PAGE: &str = "query ($orderBy: SyncEventOrder, $filter: SyncEventFilter, $first: Int, $after: String, $last: Int, \
@@ -36,9 +37,9 @@ const PAGE: &str = "query ($orderBy: SyncEventOrder, $filter: SyncEventFilter, $
                     last: $last, before: $before) { nodes { position eventDetails } \
                     pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }";
 
-/// Fills a log with events of so many months from 2009 on, and `truth`, a table without partitions, with the same. Two
-/// thirds come in the order of time, the others in any. All happen at midnight, a third on the first day of a month, where
-/// people have names of that moment.
+/// Fills a log with events of some months from 2009 on, and `truth`, a table without partitions, with the same events.
+/// Two thirds are appended in order of time, the others out of order. All events happen at midnight, a third of them on
+/// the first day of a month, and display names differ from day to day.
 async fn fill(pool: &PgPool, months: i32) {
     let events = months * PER_MONTH;
     let sql = format!(
@@ -82,8 +83,8 @@ async fn twenty_years_of_months_do_not_exhaust_the_locks_of_postgres_as_it_comes
         "{ activity(interval: MONTH, by: ADMIN) { start key label count } }",
         "{ top(by: USER) { key label count } }",
     ];
-    // As many at once as there are connections, four of which are for those who catch up: what waits for one is given up
-    // after a while.
+    // The store has 16 connections for queries, and up to 4 of them serve subscribers that catch up. A query that waits
+    // too long for a connection fails, so only 12 queries run at once.
     let questions = (0..32).flat_map(|_| queries).map(|query| gateway.ask(query, json!({})));
     let questions = futures_util::stream::iter(questions).buffered(12).collect::<Vec<_>>();
     let followers = (0..16).map(|number| follow(&gateway, number, events));
@@ -98,7 +99,7 @@ async fn twenty_years_of_months_do_not_exhaust_the_locks_of_postgres_as_it_comes
     }
 }
 
-/// Follows the log from its start by a feed of its own.
+/// Follows the log from its start. An alias in the query gives each subscriber a feed of its own.
 async fn follow(gateway: &Gateway, number: usize, events: usize) -> Vec<String> {
     let mut socket = gateway.socket().await;
     let query = format!("subscription {{ syncEvents(after: \"0\") {{ position as{number}: position }} }}");
@@ -110,7 +111,7 @@ async fn follow(gateway: &Gateway, number: usize, events: usize) -> Vec<String> 
     positions
 }
 
-/// Filters, and the conditions that mean the same.
+/// Filters of the API, each with the equivalent SQL condition.
 fn filters() -> Vec<(Value, &'static str)> {
     let names: Vec<_> = (0..12).map(|number| format!("0oa{number}")).collect();
     vec![
@@ -136,14 +137,14 @@ fn filters() -> Vec<(Value, &'static str)> {
     ]
 }
 
-/// The positions that a query of `truth` gives.
+/// Returns the positions of the rows of `truth` that a condition selects.
 async fn truth(database: &TestDatabase, rest: String) -> Vec<i64> {
     let sql = format!("SELECT position FROM truth WHERE {rest}");
     sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&database.pool).await.unwrap()
 }
 
 impl Gateway {
-    /// Goes through a list a page after the other, from either end, and checks that each page knows whether there is more.
+    /// Reads a list page by page from either end, and checks that each page reports correctly whether there are more.
     async fn check_pages(&self, filter: &Value, order: &Value, size: usize, expected: &[i64]) {
         for [count, cursor, has_more, end] in
             [["first", "after", "hasNextPage", "endCursor"], ["last", "before", "hasPreviousPage", "startCursor"]]
@@ -293,7 +294,7 @@ async fn reads_of_the_log_in_windows_are_what_one_statement_would_give() {
     assert!(store.events_by_uuid(uuid, Some("other")).await.unwrap().is_empty());
 }
 
-/// Everything that a store reads of events, or changes of them by itself.
+/// Calls every function of a store that reads events, or that updates them in the background.
 async fn use_everything(store: &Store, database: &TestDatabase) {
     let instances = |names: &[&str]| Filter {
         application_instances: Some(names.iter().map(|&name| name.to_owned()).collect()),
@@ -362,7 +363,7 @@ async fn no_statement_locks_more_than_a_bounded_number_of_tables_and_indexes() {
     }
 }
 
-/// How many locks it takes to plan a statement for any values and to run it without any.
+/// Returns the number of locks for planning a statement generically and executing it with NULL for every parameter.
 async fn locks_of(connection: &mut PgConnection, statement: &str) -> i64 {
     let values = (1..).take_while(|number| statement.contains(&format!("${number}"))).map(|_| "NULL");
     let values = values.collect::<Vec<_>>().join(", ");

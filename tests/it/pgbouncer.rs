@@ -1,4 +1,4 @@
-//! A PgBouncer of a test's own.
+//! A PgBouncer that a test starts for itself.
 
 use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpStream};
@@ -12,13 +12,13 @@ use tokio::process::{Child, Command};
 use crate::postgres_server::{PostgresServer, account};
 use crate::process::free_address;
 
-/// The longest that it may take to start.
+/// Time limit of the start.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where the program is, in the order of `scripts/pgbouncer`.
+/// Places of the program, tried after `PGBOUNCER` in the order of `scripts/pgbouncer`.
 const PROGRAMS: [&str; 2] = ["pgbouncer", "/usr/sbin/pgbouncer"];
 
-/// A running pooler. Ends when it is dropped.
+/// A running PgBouncer. Its process ends when the value is dropped.
 pub(crate) struct PgBouncer {
     address: SocketAddr,
     _child: Child,
@@ -26,7 +26,7 @@ pub(crate) struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one in front of a server, with settings such as `pool_mode = session`, one a line.
+    /// Starts a PgBouncer in front of a server. Settings such as `pool_mode = session` stand on a line each.
     pub(crate) fn start(server: &PostgresServer, settings: &str) -> Self {
         let address = free_address();
         let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir().unwrap();
@@ -55,7 +55,7 @@ impl PgBouncer {
         Self { address, _child: child, _directory: directory }
     }
 
-    /// The URL of the database `sluice` behind it.
+    /// The URL of the database `sluice` through PgBouncer.
     pub(crate) fn url(&self) -> String {
         format!("postgres://sluice@{}/sluice", self.address)
     }

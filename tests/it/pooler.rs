@@ -1,4 +1,5 @@
-//! PgBouncer in front of the database: in session mode sluice works with all its settings, in others it says so and ends.
+//! PgBouncer in front of the database: sluice works with all its settings in session mode; in any other mode it reports
+//! the mode and exits.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,10 +13,10 @@ use crate::postgres_server::PostgresServer;
 use crate::process::GatewayProcess;
 use crate::traffic::Traffic;
 
-/// The longest that a command may take that should end at once.
+/// Time limit for a command that must exit at once.
 const AT_ONCE: Duration = Duration::from_secs(30);
 
-/// Session mode as PgBouncer comes, and as people set it up for other clients.
+/// Session mode with PgBouncer's defaults, and with a setting that is common for other clients.
 const SESSION_MODES: [&str; 2] =
     ["pool_mode = session", "pool_mode = session\nignore_startup_parameters = extra_float_digits,options"];
 
@@ -25,7 +26,7 @@ async fn in_session_mode_everything_works_with_every_setting() {
     let mut stored = 0;
     for mode in SESSION_MODES {
         let pooler = PgBouncer::start(&server, mode);
-        // What the operator sets must arrive, too.
+        // The operator's own options must reach the database, too.
         let url = format!("{}?options=-c%20geqo_seed%3D0.25", pooler.url());
         let mut gateway = GatewayProcess::prepare_over(&url, "");
         gateway.start_again().await;
@@ -80,7 +81,7 @@ async fn in_other_modes_it_ends_at_once_and_says_what_to_do() {
             let names = last.starts_with("sluice: ") && last.contains("a pooler in transaction mode is in front");
             assert!(names && last.contains("give the database's own address, or a pool in session mode"), "{said}");
         }
-        // Nothing stays behind in the sessions of others.
+        // The refused commands have created no tables.
         assert_eq!(server.value("to_regclass('log_head')").await, None, "{settings}");
     }
 }
@@ -90,7 +91,7 @@ async fn a_parameter_that_a_pooler_refuses_is_named() {
     let server = PostgresServer::start().await;
     let pooler = PgBouncer::start(&server, "pool_mode = session");
     let mut gateway = GatewayProcess::prepare_over(&pooler.url(), "");
-    // libpq's variable is sent at the start of a session, whoever connects.
+    // sluice sends `PGOPTIONS`, a variable of libpq, at the start of each session.
     gateway.variables.push(("PGOPTIONS", "-c geqo=off".to_owned()));
     let output = timeout(AT_ONCE, gateway.command("migrate").stderr(Stdio::piped()).output()).await.unwrap().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();

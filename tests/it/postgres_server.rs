@@ -1,4 +1,5 @@
-//! PostgreSQL servers of a test's own, over TCP: primaries and standbys that can be stopped, frozen, copied and promoted.
+//! PostgreSQL servers that a test starts for itself, over TCP: primaries and standbys that a test can stop, freeze,
+//! copy and promote.
 
 use std::fs::{self, File, Permissions};
 use std::net::SocketAddr;
@@ -16,22 +17,22 @@ use tokio::time::{Instant, sleep};
 
 use crate::process::free_address;
 
-/// The longest that anything may take before a test fails.
+/// Time limit of every wait in these tests.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The superuser, who needs no password, and the name of the database that each new server has.
+/// Name of the superuser, which needs no password, and of the database that each new server has.
 const NAME: &str = "sluice";
 
-/// PostgreSQL's programs of one version, under the account that may run a server.
+/// PostgreSQL's programs of one version, and the account that may run a server.
 #[derive(Clone, Debug)]
 pub(crate) struct PostgresPrograms {
     directory: PathBuf,
-    /// User and group; none where the tests do not run as root.
+    /// User and group of the account; None where the tests do not run as root.
     account: Option<(u32, u32)>,
 }
 
 impl PostgresPrograms {
-    /// The programs of every version on the machine, the newest first.
+    /// Returns the programs of every version on the machine, the newest first.
     pub(crate) fn all() -> Vec<Self> {
         let given = std::env::var_os("PG_BIN_DIR").map(PathBuf::from);
         let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -46,12 +47,12 @@ impl PostgresPrograms {
         complete.map(|directory| Self { directory, account }).collect()
     }
 
-    /// The programs of the newest version.
+    /// Returns the programs of the newest version.
     pub(crate) fn newest() -> Self {
         Self::all().into_iter().next().expect("PostgreSQL's programs are missing: scripts/postgres installs them")
     }
 
-    /// A command that runs one of the programs.
+    /// Returns a command that runs one of the programs.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.directory.join(program));
         command.current_dir("/").env("LC_ALL", "C").env_remove("PGDATA").env_remove("PGOPTIONS").stdin(Stdio::null());
@@ -68,7 +69,7 @@ impl PostgresPrograms {
     }
 }
 
-/// The account under which servers run where the tests run as root, which PostgreSQL refuses.
+/// Returns the account for servers where the tests run as root, since PostgreSQL refuses to run as root.
 pub(crate) fn account() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
@@ -82,18 +83,18 @@ pub(crate) fn account() -> Option<(u32, u32)> {
     Some(found.expect("there is a user postgres or nobody"))
 }
 
-/// Runs a program to its end, which must be a success; gives what it printed.
+/// Runs a program, which must succeed; returns its standard output.
 pub(crate) async fn succeed(mut command: Command) -> String {
     let output = command.kill_on_drop(true).output().await.unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A server on a TCP port of 127.0.0.1. The server ends, and its directory is removed, when this is dropped.
+/// A server on a TCP port of 127.0.0.1. Dropping the value ends the server and removes its directory.
 pub(crate) struct PostgresServer {
     pub(crate) address: SocketAddr,
     pub(crate) programs: PostgresPrograms,
-    /// Settings for the next start, such as `max_connections=20`, after those that every server here has.
+    /// Settings for the next start, such as `max_connections=20`, in addition to those of every server here.
     pub(crate) settings: Vec<String>,
     directory: TempDir,
     child: Option<Child>,
@@ -105,7 +106,7 @@ impl PostgresServer {
         Self::start_with(PostgresPrograms::newest(), &[]).await
     }
 
-    /// Starts a new primary of a version, with more settings.
+    /// Starts a new primary of a version, with additional settings.
     pub(crate) async fn start_with(programs: PostgresPrograms, settings: &[&str]) -> Self {
         let mut server = Self::at(programs, settings.iter().copied().map(str::to_owned).collect());
         let mut init = server.programs.command("initdb");
@@ -116,8 +117,8 @@ impl PostgresServer {
         server
     }
 
-    /// Copies the server's data, as they are now, to a new server that is not started yet. It would start as a server of
-    /// its own with the same system identifier; with `standby.signal` among its data, as a standby.
+    /// Copies the server's current data to a new server that is not started yet and has the same system identifier. A
+    /// standby has `standby.signal` among its data; without that file the copy starts as a primary of its own.
     pub(crate) async fn base_backup(&self, is_standby: bool) -> Self {
         let copy = Self::at(self.programs.clone(), self.settings.clone());
         let mut backup = self.client("pg_basebackup");
@@ -129,7 +130,7 @@ impl PostgresServer {
         copy
     }
 
-    /// Starts a streaming standby of the server, and waits until it answers.
+    /// Starts a streaming standby of the server, and waits until the standby accepts connections.
     pub(crate) async fn start_standby(&self) -> Self {
         let mut standby = self.base_backup(true).await;
         standby.start_again().await;
@@ -143,27 +144,27 @@ impl PostgresServer {
         Self { address: free_address(), programs, settings, directory, child: None }
     }
 
-    /// The directory of its data.
+    /// The server's data directory.
     pub(crate) fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
 
-    /// What it has logged.
+    /// The server's log so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    /// The URL of its database `sluice`.
+    /// The URL of the server's database `sluice`.
     pub(crate) fn url(&self) -> String {
         self.url_of(NAME)
     }
 
-    /// The URL of one of its databases.
+    /// The URL of one of the server's databases.
     pub(crate) fn url_of(&self, database: &str) -> String {
         format!("postgres://{NAME}@{}/{database}", self.address)
     }
 
-    /// Starts it where it ran before, and waits until it takes connections.
+    /// Starts the server with its address and its data, and waits until it accepts connections.
     pub(crate) async fn start_again(&mut self) {
         let log = File::options().create(true).append(true).open(self.directory.path().join("log")).unwrap();
         let mut command = self.programs.command("postgres");
@@ -188,26 +189,26 @@ impl PostgresServer {
         PgConnection::connect_with(&options.port(self.address.port()).username(NAME).database(database)).await
     }
 
-    /// Executes statements in its database `sluice`.
+    /// Executes statements in the server's database `sluice`.
     pub(crate) async fn execute(&self, sql: &str) {
         self.execute_in(NAME, sql).await;
     }
 
-    /// Executes statements in one of its databases.
+    /// Executes statements in one of the server's databases.
     pub(crate) async fn execute_in(&self, database: &str, sql: &str) {
         let mut connection = self.connect(database).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
 
-    /// The first value that a query of its database `sluice` gives, as text.
+    /// Returns the value of an SQL expression in the database `sluice`, as text.
     pub(crate) async fn value(&self, sql: &str) -> Option<String> {
         let mut connection = self.connect(NAME).await.unwrap();
         let value = sqlx::query_scalar(AssertSqlSafe(format!("SELECT ({sql})::text"))).fetch_one(&mut connection);
         value.await.unwrap()
     }
 
-    /// Waits until a query of its database `sluice` gives true.
+    /// Waits until an SQL condition is true in the database `sluice`.
     pub(crate) async fn wait_until(&self, condition: &str) {
         let deadline = Instant::now() + PATIENCE;
         while self.value(condition).await.as_deref() != Some("true") {
@@ -216,25 +217,26 @@ impl PostgresServer {
         }
     }
 
-    /// Waits until a standby of it has replayed all that it has written so far.
+    /// Waits until a standby has replayed all that this server has written so far.
     pub(crate) async fn wait_for_standby(&self, standby: &Self) {
         let written = self.value("pg_current_wal_insert_lsn()").await.unwrap();
         standby.wait_until(&format!("pg_last_wal_replay_lsn() >= '{written}'")).await;
     }
 
-    /// Makes a standby a primary, and waits until it takes writes.
+    /// Promotes this standby, and waits until it accepts writes.
     pub(crate) async fn promote(&self) {
         self.execute("SELECT pg_promote()").await;
         self.wait_until("NOT pg_is_in_recovery()").await;
     }
 
-    /// Ends it as an operator does: its connections end at once, what is committed is on disk.
+    /// Stops the server with a fast shutdown, as an operator does: its connections end at once, and commits are on
+    /// disk.
     pub(crate) async fn stop(&mut self) {
         self.signal(Signal::INT);
         self.ended().await;
     }
 
-    /// Ends it as a crash does.
+    /// Stops the server with an immediate shutdown, as a crash would.
     pub(crate) async fn crash(&mut self) {
         self.signal(Signal::QUIT);
         self.ended().await;
@@ -245,14 +247,14 @@ impl PostgresServer {
         tokio::time::timeout(PATIENCE, child.wait()).await.expect("PostgreSQL ends in time").unwrap();
     }
 
-    /// Stops all its processes where they are: the system goes on taking connections for it, and nobody answers.
+    /// Freezes all processes of the server: the kernel still accepts connections for it, and no process answers them.
     pub(crate) fn freeze(&self) {
-        // The main process first, so that there are no new ones.
+        // The main process is frozen first, so that it starts no more processes.
         self.signal(Signal::STOP);
         self.signal_children(Signal::STOP);
     }
 
-    /// Lets them go on.
+    /// Resumes all processes of the server.
     pub(crate) fn thaw(&self) {
         self.signal_children(Signal::CONT);
         self.signal(Signal::CONT);
@@ -272,7 +274,7 @@ impl PostgresServer {
             if let Some(child) = entry.file_name().to_str().and_then(|id| Pid::from_raw(id.parse().ok()?))
                 && is_child
             {
-                // Failing that, it has ended.
+                // An error means that the process has ended.
                 _ = kill_process(child, signal);
             }
         }
@@ -282,7 +284,7 @@ impl PostgresServer {
         Pid::from_raw(i32::try_from(self.child.as_ref()?.id()?).ok()?)
     }
 
-    /// A command that runs a program such as `pg_dump` or `pg_restore` against it.
+    /// Returns a command that runs a client program against the server, such as `pg_dump` or `pg_restore`.
     pub(crate) fn client(&self, program: &str) -> Command {
         let mut command = self.programs.command(program);
         command.env("PGHOST", self.address.ip().to_string()).env("PGPORT", self.address.port().to_string());
@@ -290,7 +292,7 @@ impl PostgresServer {
         command
     }
 
-    /// A path beside its data, which its programs can write.
+    /// Returns a path beside the data directory, where the server's programs can write.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -300,7 +302,7 @@ impl Drop for PostgresServer {
     fn drop(&mut self) {
         self.thaw();
         self.signal(Signal::QUIT);
-        // Only then can its directory be removed.
+        // The directory can be removed only after the processes have ended.
         let deadline = std::time::Instant::now() + PATIENCE;
         while self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
             && std::time::Instant::now() < deadline

@@ -64,7 +64,7 @@ impl GatewayProcess {
         let directory =
             tempfile::Builder::new().prefix("sluice-process-").permissions(Permissions::from_mode(0o755)).tempdir();
         let directory = directory.unwrap();
-        // A machine with much to do is not taken for a database that is away.
+        // Deliveries have a long time limit: a slow machine must not look like an unavailable database.
         let limits = "[limits]\nhook_seconds = 60\n";
         let settings = if settings.contains("[limits]\n") {
             settings.replacen("[limits]\n", limits, 1)
@@ -122,7 +122,7 @@ impl GatewayProcess {
         self.wait_until(async |process| process.status("/readyz").await == Some(StatusCode::OK)).await;
     }
 
-    /// Starts it where it ran before, and waits for nothing.
+    /// Starts the gateway where it ran before, and does not wait until it is ready.
     pub(crate) fn spawn(&mut self) {
         self.child = Some(self.serve().spawn().unwrap());
     }
@@ -177,7 +177,7 @@ impl GatewayProcess {
     pub(crate) fn postgres(&self) -> Option<Pid> {
         let text = fs::read_to_string(self.postgres_dir().join("postmaster.pid")).ok()?;
         let process = pid(text.lines().next()?.trim().parse().ok()?);
-        // A copied file names the original's.
+        // A copied pid file names the PostgreSQL of the original directory.
         let works_in = fs::metadata(format!("/proc/{}/cwd", process.as_raw_nonzero()));
         let is_own = works_in.is_ok_and(|found| fs::metadata(self.postgres_dir()).unwrap().ino() == found.ino());
         (is_own && test_kill_process(process).is_ok()).then_some(process)

@@ -1,4 +1,4 @@
-//! A log with a backup of its first events, and what must hold of it when the backup is restored.
+//! A log whose first events are in a backup, and the checks that it must pass after the backup is restored.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,21 +15,21 @@ use crate::events::{sync_events, uuid};
 use crate::gateway::{Gateway, settings};
 use crate::traffic::Traffic;
 
-/// How many events the backup has.
+/// Number of events in the backup.
 pub(crate) const KEPT: usize = 10;
 
-/// How many come after it, and are gone when it is restored.
+/// Number of events that come after the backup and are lost by the restore.
 const LOST: usize = 5;
 
-/// How many come after the restore.
+/// Number of events that come after the restore.
 pub(crate) const NEW: usize = 7;
 
-/// The longest that anything may take before a test fails.
+/// Time limit of every wait in these tests.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const QUERY: &str = "subscription ($after: Position) { syncEvents(after: $after) { position uuid } }";
 
-/// The uuids of what the log has after a restore, in its order.
+/// Events of the log after a restore: those of the backup, and after them the new ones.
 struct Expected {
     kept: Vec<Value>,
     new: Vec<Value>,
@@ -49,7 +49,7 @@ pub(crate) async fn subscribe(address: SocketAddr, after: Position) -> EventStre
     EventStream::open(request.json(&body)).await
 }
 
-/// Delivers until it is taken: a gateway whose database was restored a moment ago answers 503.
+/// Sends a delivery until the gateway accepts it: right after a restore of its database the gateway answers 503.
 pub(crate) async fn deliver(address: SocketAddr, events: &[Value]) {
     let traffic = Traffic::new();
     let delivered = async {
@@ -60,7 +60,7 @@ pub(crate) async fn deliver(address: SocketAddr, events: &[Value]) {
     timeout(PATIENCE, delivered).await.expect("deliveries are taken in time");
 }
 
-/// Reads a stream through its next events, which must be these; gives their positions.
+/// Reads the next events of a stream, which must be `events`; returns their positions.
 pub(crate) async fn hear(stream: &mut EventStream, events: &[Value]) -> Vec<Position> {
     let mut positions = Vec::new();
     for expected in events {
@@ -71,17 +71,17 @@ pub(crate) async fn hear(stream: &mut EventStream, events: &[Value]) -> Vec<Posi
     positions
 }
 
-/// The code of the error with which a subscription ends, or is refused.
+/// Returns the code of the error that ends or refuses a subscription.
 pub(crate) async fn refusal(stream: &mut EventStream) -> Value {
     let (_, answer) = timeout(PATIENCE, stream.answer()).await.expect("it is told in time");
     answer["errors"][0]["extensions"]["code"].clone()
 }
 
-/// A log with a backup of its first events, and a subscriber that has seen more.
+/// A log with a backup of its first events, and the later events that a restore of the backup loses.
 pub(crate) struct Story {
     pub(crate) kept: Vec<Value>,
     lost: Vec<Value>,
-    /// What was seen before the restore of what it takes away.
+    /// Positions of the lost events, as a subscriber received them before the restore.
     pub(crate) lost_positions: Vec<Position>,
 }
 
@@ -90,7 +90,7 @@ impl Story {
         Self { kept: sync_events("kept", KEPT), lost: sync_events("lost", LOST), lost_positions: Vec::new() }
     }
 
-    /// What comes after the backup, and somebody who sees it.
+    /// Delivers the events that the restore will lose; returns a subscriber that has received all events so far.
     pub(crate) async fn go_on(&mut self, gateway: SocketAddr) -> EventStream {
         deliver(gateway, &self.lost).await;
         let mut stream = subscribe(gateway, Position::START).await;
@@ -99,7 +99,7 @@ impl Story {
         stream
     }
 
-    /// Checks what a gateway tells of the restored log; gives the positions of what is new.
+    /// Delivers new events and checks the restored log at a gateway; returns the positions of the new events.
     pub(crate) async fn check(&self, gateway: SocketAddr) -> Vec<Position> {
         let expected = Expected { kept: self.kept.clone(), new: sync_events("new", NEW) };
         deliver(gateway, &expected.new).await;
@@ -127,14 +127,16 @@ impl Story {
     }
 }
 
-/// Has a subscriber that goes on over the restore, and checks that it is told what became of the log.
+/// Checks a log that was restored under a running gateway: a subscriber from before the restore must get an error.
+/// Returns the positions of the new events.
 pub(crate) async fn check_live(story: &Story, gateway: SocketAddr, mut seen: EventStream) -> Vec<Position> {
     let positions = story.check(gateway).await;
     assert_eq!(refusal(&mut seen).await, "POSITION_LOST");
     positions
 }
 
-/// Subscribes as soon as the gateway has noticed the restore.
+/// Subscribes, again and again, until the first frame is a progress report: by then the gateway has noticed the
+/// restore.
 pub(crate) async fn subscribe_when_there(gateway: SocketAddr, after: Position) -> EventStream {
     let subscribed = async {
         loop {

@@ -1,5 +1,5 @@
-//! Restores, in every way in which a database is restored: whoever had seen what is gone is told so, whoever had not goes
-//! on, and no position is given twice.
+//! Restores of every kind. A subscriber that has received a lost event gets an error, any other subscriber resumes, and
+//! no position is given to two events.
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,8 +24,8 @@ async fn dump(server: &PostgresServer) {
     succeed(dump).await;
 }
 
-/// Restores a dump over what is there. pg_restore cannot drop the constraints of partitions by themselves and says so; they
-/// go with their tables.
+/// Restores a dump over the existing tables. pg_restore reports that it cannot drop the constraints of partitions; they
+/// are dropped with their tables.
 async fn restore_dump_in_place(server: &PostgresServer) {
     let mut restore = server.client("pg_restore");
     restore.args(["-d", "sluice", "--clean", "--if-exists"]).arg(server.beside("dump"));
@@ -43,7 +43,7 @@ async fn restore_dump(from: &PostgresServer, to: &PostgresServer, database: &str
     succeed(restore).await;
 }
 
-/// A server, a gateway over it that has stored what is kept, and the story.
+/// Starts a server and a gateway, which stores the events of the backup; returns both, and the story.
 async fn begin() -> (PostgresServer, Gateway, Story) {
     let server = PostgresServer::start().await;
     let gateway = gateway_over(&server.url()).await;
@@ -52,7 +52,7 @@ async fn begin() -> (PostgresServer, Gateway, Story) {
     (server, gateway, story)
 }
 
-/// A gateway started anew over a URL.
+/// Stops a gateway, and starts a new one over a URL.
 async fn start_anew(gateway: Gateway, url: &str) -> Gateway {
     gateway.stop().await;
     gateway_over(url).await
@@ -83,7 +83,7 @@ async fn a_dump_in_other_databases_of_the_cluster_a_second_apart() {
         restored.push((gateway, positions));
         sleep(Duration::from_secs(1)).await;
     }
-    // Neither copy, nor the log of which they are, takes the positions of another one.
+    // Each of the three logs, the original and its two copies, refuses the positions of the others.
     let originals = story.lost_positions.clone();
     restored.push((gateway, originals));
     for (number, (gateway, _)) in restored.iter().enumerate() {
@@ -102,7 +102,7 @@ async fn a_dump_in_its_own_database_under_a_gateway_that_runs() {
     let seen = story.go_on(gateway.address).await;
     restore_dump_in_place(&server).await;
     let positions = check_live(&story, gateway.address, seen).await;
-    // Once more: the restored log does not have the era in which a subscriber stands by then.
+    // The second restore: the subscriber has a position in an era that the restored log does not have.
     let mut seen = subscribe(gateway.address, positions[0]).await;
     seen.sync_event().await;
     restore_dump_in_place(&server).await;
@@ -110,7 +110,7 @@ async fn a_dump_in_its_own_database_under_a_gateway_that_runs() {
     let mut survivor = subscribe_when_there(gateway.address, Position::new(KEPT as u128)).await;
     story.check(gateway.address).await;
     survivor.sync_event().await;
-    // What it had not been told before comes first.
+    // The subscriber first receives the events that it was sent before the gateway noticed the restore.
     loop {
         let code = refusal(&mut seen).await;
         if code == "POSITION_LOST" {
@@ -131,7 +131,7 @@ async fn a_dump_in_its_own_database_while_no_gateway_runs() {
     story.check(gateway.address).await;
 }
 
-/// Puts a copy of a server's data, as they were, in the server's place.
+/// Replaces a server by a copy of its earlier data, at the same address.
 async fn replace(server: &mut PostgresServer, copy: PostgresServer) -> PostgresServer {
     server.stop().await;
     let mut copy = copy;
@@ -140,7 +140,7 @@ async fn replace(server: &mut PostgresServer, copy: PostgresServer) -> PostgresS
     copy
 }
 
-/// Has a base backup recover to a point in time, which is the backup's end.
+/// Configures a base backup for recovery to a point in time, which is the end of the backup.
 fn recover_to_point_in_time(copy: &mut PostgresServer) {
     std::fs::write(copy.data().join("recovery.signal"), "").unwrap();
     let settings = ["restore_command=false", "recovery_target=immediate", "recovery_target_action=promote"];
@@ -179,7 +179,7 @@ async fn a_base_backup_without_recovery_under_a_gateway_that_runs() {
     check_live(&story, gateway.address, seen).await;
 }
 
-/// Copies files with all that they are.
+/// Copies files with `cp -a`, which keeps their owners, times and links.
 async fn copy_files(from: &Path, to: &Path) {
     let mut copy = tokio::process::Command::new("cp");
     copy.arg("-a").arg(from).arg(to);
@@ -200,7 +200,7 @@ async fn a_snapshot_of_the_storage_under_a_gateway_that_runs() {
     check_live(&story, gateway.address, seen).await;
 }
 
-/// What no program can notice is said by a command, as `docs/operations.md` tells.
+/// A restore that no program can detect must be reported by a command, as `docs/operations.md` describes.
 #[tokio::test]
 async fn a_snapshot_or_a_base_backup_without_recovery_while_no_gateway_runs() {
     let (mut server, gateway, mut story) = begin().await;
@@ -219,7 +219,7 @@ async fn a_snapshot_or_a_base_backup_without_recovery_while_no_gateway_runs() {
     story.check(gateway.address).await;
 }
 
-/// A gateway with a private PostgreSQL that has stored what is kept, and the story.
+/// Starts a gateway with a private PostgreSQL, which stores the events of the backup; returns it, and the story.
 async fn begin_with_data_directory() -> (GatewayProcess, Story) {
     let (gateway, story) = (GatewayProcess::start().await, Story::new());
     deliver(gateway.address, &story.kept).await;
@@ -249,7 +249,7 @@ async fn a_data_directory_that_is_copied_while_its_gateway_runs_and_started_else
     sqlx::query("CHECKPOINT").execute(&original.pool()).await.unwrap();
     copy_files(&original.data_dir, &copy.data_dir).await;
     copy.start_again().await;
-    // Both go on, and neither takes the positions of the other.
+    // The original and the copy both continue, and each refuses the positions of the other.
     let there = story.check(copy.address).await;
     let more = sync_events("more", NEW);
     deliver(original.address, &more).await;
@@ -267,7 +267,7 @@ async fn a_data_directory_that_is_copied_while_its_gateway_runs_and_started_else
 #[tokio::test]
 async fn reads_wait_while_tables_are_being_restored() {
     let (server, gateway, story) = begin().await;
-    // What a gateway finds in the middle of a restore: rows that are there already, of a table that was made anew.
+    // The state in the middle of a restore: `log_head` is a new table that has its row, and an index is still missing.
     server.execute("ALTER TABLE arrival DROP CONSTRAINT arrival_pkey").await;
     server.execute("UPDATE log_head SET home = 1").await;
     let answer = gateway.ask("{ syncEvents { head } }", json!({})).await;

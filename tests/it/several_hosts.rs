@@ -1,4 +1,5 @@
-//! A primary and its standby: whatever the URL names and wherever a name leads, sluice reads and writes at the primary.
+//! A primary and its standby: sluice reads and writes at the primary, whichever hosts its URL names and wherever a host
+//! name leads.
 
 use std::time::{Duration, Instant};
 
@@ -17,18 +18,18 @@ use crate::process::GatewayProcess;
 use crate::switch::Switch;
 use crate::traffic::Traffic;
 
-/// The longest that anything may take before a test fails.
+/// Time limit of every wait in these tests.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How soon after the primary can be reached again everything is at work there.
+/// Time limit for reads and writes to work again, from when the primary can be reached.
 const SOON: Duration = Duration::from_secs(5);
 
-/// How long Okta waits for an answer.
+/// Time that Okta waits for an answer.
 const OKTAS_PATIENCE: Duration = Duration::from_secs(3);
 
 const HEAD: &str = "{ syncEvents { head } }";
 
-/// A gateway in this process over a URL.
+/// Starts a gateway in this process over a URL.
 async fn gateway_over(url: &str, pool: PgPool) -> Gateway {
     let database = TestDatabase { url: url.to_owned(), pool };
     let mut settings = settings(&database);
@@ -63,7 +64,7 @@ fn pool(server: &PostgresServer) -> PgPool {
 async fn of_several_hosts_the_primary_is_used_before_and_after_a_failover() {
     let mut primary = PostgresServer::start().await;
     let standby = primary.start_standby().await;
-    // The standby first, and an address where nothing listens.
+    // The URL names the standby first, then an address where no server listens, and the primary last.
     let closed = crate::process::free_address();
     let hosts = format!("{},{closed},{}", standby.address, primary.address);
     let url = format!("postgres://sluice@{hosts}/sluice?target_session_attrs=read-write");
@@ -95,7 +96,7 @@ async fn of_several_hosts_the_primary_is_used_before_and_after_a_failover() {
     gateway.stop().await;
 }
 
-/// The reads that a gateway answers while a name leads elsewhere: never an older head than what was acknowledged.
+/// Sends reads until a gateway answers all of them again. No answer may have a head that is older than `acknowledged`.
 async fn ask_until_current(gateway: &Gateway, acknowledged: i64, deadline: Duration) {
     let started = Instant::now();
     loop {
@@ -130,7 +131,7 @@ async fn while_a_name_leads_to_a_standby_nothing_is_read_there() {
         assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{answer}");
     }
     assert_eq!(gateway.ready_status().await, StatusCode::SERVICE_UNAVAILABLE);
-    // The primary goes on by another gateway, and the standby does not follow.
+    // Another gateway appends at the primary, and the standby does not replay that.
     let other = gateway_over(&primary.url(), pool(&primary)).await;
     other.deliver(&sync_events("meanwhile", 2)).await;
     name.lead_to(primary.address);
@@ -156,7 +157,7 @@ async fn reads_follow_the_newest_connection_to_another_primary() {
     store.migrate().await.unwrap();
     store.head().await.unwrap();
     old.wait_for_standby(&new).await;
-    // The old primary lives on, and so do the connections to it.
+    // The old primary keeps running, and so do the connections to it.
     new.promote().await;
     name.lead_to(new.address);
     store.add_month(time::macros::date!(2031 - 02 - 01)).await.unwrap();
@@ -230,7 +231,7 @@ async fn a_database_whose_processes_stand_still_is_given_up_in_time() {
     store.head().await.unwrap();
     server.freeze();
     let started = Instant::now();
-    // One that asks on an old connection, and one that makes a new one.
+    // The read first checks its connection, which was idle for over 500 ms; the write opens a new connection.
     sleep(Duration::from_millis(600)).await;
     let (old, new) =
         futures_util::future::join(store.head(), store.add_month(time::macros::date!(2031 - 02 - 01))).await;
@@ -258,7 +259,7 @@ async fn the_log_tells_when_the_database_goes_and_when_it_is_back() {
     gateway.wait_until(async |gateway| gateway.output().contains("the database is back")).await;
     assert_eq!(gateway.metric("sluice_database_connected").await, Some(1));
     let output = gateway.output();
-    // Among them one that the server is stopping, perhaps.
+    // One more line may report that the server is shutting down.
     let lines: Vec<_> = output.lines().filter(|line| line.contains("no connection to the database")).collect();
     assert!(lines.len() < 8, "one line for each doubling: {output}");
     assert!(lines[0].contains("\"away_seconds\":0") && lines[1].contains("\"away_seconds\":1"), "{output}");

@@ -1,4 +1,4 @@
-//! A TCP proxy whose target a test changes, as a name or an address does that leads to another server after a failover.
+//! A TCP proxy whose target a test changes, like a host name that leads to another server after a failover.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// A running proxy. Ends, with its connections, when it is dropped.
+/// A running proxy. Dropping the value ends the proxy and its connections.
 pub(crate) struct Switch {
     pub(crate) address: SocketAddr,
     target: Arc<watch::Sender<(SocketAddr, u64)>>,
@@ -16,7 +16,7 @@ pub(crate) struct Switch {
 }
 
 impl Switch {
-    /// Starts one that leads to a target.
+    /// Starts a proxy to a target.
     pub(crate) async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -31,12 +31,12 @@ impl Switch {
         Self { address, target, accepts: accepts.abort_handle() }
     }
 
-    /// Leads new connections to a target; those that are there stay where they are.
+    /// Changes the target of new connections; existing connections keep theirs.
     pub(crate) fn lead_to(&self, target: SocketAddr) {
         self.target.send_modify(|(address, _)| *address = target);
     }
 
-    /// Cuts the connections that are there.
+    /// Closes the existing connections.
     pub(crate) fn cut(&self) {
         self.target.send_modify(|(_, cuts)| *cuts += 1);
     }
@@ -47,7 +47,7 @@ async fn pass(mut incoming: TcpStream, mut target: watch::Receiver<(SocketAddr, 
     let Ok(mut outgoing) = TcpStream::connect(address).await else { return };
     tokio::select! {
         _ = copy_bidirectional(&mut incoming, &mut outgoing) => {}
-        // The switch is gone, or the connections are cut.
+        // The test has cut the connections, or dropped the proxy.
         _ = target.wait_for(|(_, now)| *now != cuts) => {}
     }
 }

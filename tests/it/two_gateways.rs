@@ -1,4 +1,4 @@
-//! Two gateways on one database: a subscriber of either one gets what both append, from where it began.
+//! Two gateways over one database: a subscriber of either gateway receives the events of both, from its start on.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use crate::events::{sync_event, sync_events, uuid};
 use crate::gateway::{Gateway, settings};
 use crate::traffic::seed;
 
-/// What a test appends before anybody subscribes.
+/// Number of events before the first subscription.
 const BEFORE: usize = 100;
 
 const SUBSCRIBERS: usize = 40;
@@ -31,7 +31,7 @@ async fn two_gateways() -> [Arc<Gateway>; 2] {
 #[tokio::test]
 async fn a_subscription_without_a_position_starts_now_also_at_a_gateway_that_has_appended_nothing() {
     let [first, second] = two_gateways().await;
-    // Both have read the log's tail.
+    // Both gateways have read the log's tail now.
     first.query("{ ingestion { head } }").await;
     second.query("{ ingestion { head } }").await;
     first.deliver(&sync_events("before", BEFORE)).await;
@@ -41,11 +41,11 @@ async fn a_subscription_without_a_position_starts_now_also_at_a_gateway_that_has
     assert_eq!(stream.sync_event().await.1, json!({"position": (BEFORE + 1).to_string()}));
 }
 
-/// Deliveries by both gateways, and which of them came when, by one count of all that happens.
+/// Deliveries through both gateways. A counter serves as the clock that orders everything a test does.
 struct Deliveries {
     gateways: [Arc<Gateway>; 2],
     clock: AtomicUsize,
-    /// Of each event, when it was sent and when it was acknowledged.
+    /// Times at which each event was sent and acknowledged, by uuid.
     times: Mutex<HashMap<String, (usize, usize)>>,
 }
 
@@ -64,7 +64,7 @@ impl Deliveries {
     }
 }
 
-/// A subscription, and when it was asked for and acknowledged.
+/// A subscription, with the times at which it was requested and acknowledged.
 struct Subscriber {
     after: Option<usize>,
     asked: usize,
@@ -110,7 +110,7 @@ async fn whoever_joins_either_gateway_at_any_moment_gets_all_from_then_on() {
     }
 }
 
-/// Subscribes at either gateway, from now or from a position that is there.
+/// Subscribes at either gateway, without a position or from an existing one.
 async fn subscribe(deliveries: &Deliveries, random: &mut StdRng) -> Subscriber {
     let gateway = &deliveries.gateways[random.random_range(0..2)];
     let after = if random.random_bool(0.3) {
@@ -126,8 +126,9 @@ async fn subscribe(deliveries: &Deliveries, random: &mut StdRng) -> Subscriber {
     Subscriber { after, asked, acknowledged: deliveries.now(), stream }
 }
 
-/// Checks that a subscriber gets every event of the log from where it started, in order, and that it started where it had
-/// to: after all that was acknowledged before it asked, and before all that was sent after its acknowledgement.
+/// Checks that a subscriber receives every event of the log from its start on, in order. A subscription without a
+/// position must start after all events that were acknowledged before its request, and before all events that were sent
+/// after its acknowledgement.
 async fn check(deliveries: &Deliveries, log: &[String], mut subscriber: Subscriber) {
     let (_, first) = subscriber.stream.sync_event().await;
     let start: usize = first["position"].as_str().unwrap().parse::<usize>().unwrap() - 1;

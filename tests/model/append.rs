@@ -1,72 +1,76 @@
-//! How events get their positions: the log's head and its writers.
+//! Model of appends: how concurrent writers give events their positions.
 //!
-//! Gateways' writers append batches of events to one database. The head is a row that holds the newest position. A
-//! writer
-//! 1. looks which of its events the log has (a statement of its own, before it holds anything),
-//! 2. moves the head by the number of the others, which locks it until the transaction ends, and numbers them from
-//!    where the head was,
-//! 3. inserts them; the primary key refuses an event that somebody stored after the look, and the writer begins anew,
-//! 4. commits, which lets go of the head, and
-//! 5. hears of the commit and acknowledges each event: as stored, or as known.
+//! The writers of several gateways append batches of events to one database, each batch in a transaction. The log's head
+//! is a row that holds the newest position. A writer takes these steps:
+//! 1. A statement looks up which of the events are in the log already, before the transaction locks the head.
+//! 2. An update adds the number of the other events to the head, and locks it until the transaction ends. The new events
+//!    get the positions that follow the head's old value.
+//! 3. The new events are inserted. The primary key refuses an event that another writer stored after the look-up; the
+//!    writer then starts the batch again.
+//! 4. The commit releases the head.
+//! 5. The writer receives the answer to the commit and acknowledges each event: as new, or as already known.
 //!
-//! Every connection may break at every step: the database then rolls back, unless it had committed, and the writer
-//! begins anew without knowing which. A writer may also give up waiting and begin anew on another connection while the
-//! database still works for the first one. Events come more than once, by several writers. (A lone event takes the
-//! same steps in one statement: what that sees is as old as the look.)
+//! A connection may break at any step. The database then rolls the transaction back, unless it had committed; the writer
+//! starts the batch again without knowing which. A writer may also give up waiting, and start again on another connection
+//! while the database still executes the first transaction. Several writers may receive the same event.
+//!
+//! The program has these steps in `src/log/writer.rs`, `src/store/append.rs` and `log_append`
+//! (`migrations/0009_eras.sql`). A single event takes them in one statement (`src/store/append_lone.sql`), whose snapshot
+//! is as old as the look-up.
 
 mod flaws;
 
 use stateright::{Model, Property};
 
-/// An event's identity: its org and its uuid.
+/// Identity of an event: in the program, its org and its uuid.
 type Event = u8;
 type Position = u8;
 
-/// A database and its writers.
+/// Parameters of the model: the writers of a database, and their faults.
 #[derive(Clone, Debug)]
 struct Append {
-    /// What each writer has to append, batch by batch.
+    /// Events that each writer has to append: a list of batches for each writer.
     batches: Vec<Vec<Vec<Event>>>,
-    /// How often a connection breaks, all in all.
+    /// Number of times that a connection may break, in total.
     breaks: u8,
-    /// How often a writer gives up waiting.
+    /// Number of times that a writer may give up waiting, in total.
     time_outs: u8,
     flaw: Option<Flaw>,
 }
 
-/// A rule of the protocol that is left out.
+/// A variant of the protocol that leaves one rule out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flaw {
-    /// Positions are computed from the head as it was at the look.
+    /// Positions are computed from the head's value at the look-up, and not from its value under the lock.
     NumbersBeforeItLocks,
-    /// Positions come from a sequence, which waits for nobody and takes nothing back.
+    /// Positions come from a sequence, which makes no writer wait and takes no number back after a rollback.
     NumbersFromSequence,
-    /// The head moves in a transaction of its own.
+    /// The head moves in a transaction of its own, which commits before the events do.
     MovesHeadApart,
-    /// Nothing refuses an event that was stored after the look.
+    /// The insert accepts an event that was stored after the look-up.
     NoPrimaryKey,
-    /// An event is acknowledged once it is inserted.
+    /// The writer acknowledges events after the insert, before the commit.
     AcknowledgesBeforeCommit,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct State {
-    /// What is committed, in the order of the commits.
+    /// Committed rows, in the order of the commits.
     log: Vec<Row>,
     /// The committed head.
     head: Position,
-    /// Which session has the head's lock.
+    /// Session that holds the head's lock.
     locked_by: Option<usize>,
-    /// The database's sessions: one for each writer, then those that were given up.
+    /// The database's sessions: one for each writer, then those for which a writer gave up waiting.
     sessions: Vec<Option<Session>>,
     writers: Vec<Writer>,
-    /// Somebody who reads on from the last position that he saw.
+    /// A reader that repeatedly reads everything after the last position that it has seen.
     reader: Reader,
-    /// The next number of a sequence; only a flaw has one.
+    /// Last number taken from the sequence; used only by `Flaw::NumbersFromSequence`.
     sequence: Position,
     breaks: u8,
     time_outs: u8,
-    /// Whether the primary key ever refused an event.
+    /// True once the primary key has refused an event.
     has_refused: bool,
 }
 
@@ -76,15 +80,15 @@ struct Row {
     event: Event,
 }
 
-/// An append, as the database does it.
+/// A transaction that appends a batch, as the database executes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Session {
-    /// The number of the writer's batch.
+    /// Index of the batch among those of its writer.
     batch: usize,
     events: Vec<Event>,
-    /// Where those are that the log had at the look.
+    /// For each event, its position if the look-up found it in the log.
     known: Vec<Option<Position>>,
-    /// The others get the positions after this.
+    /// Position after which the other events are numbered.
     base: Position,
     step: Step,
 }
@@ -99,16 +103,16 @@ enum Step {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 struct Writer {
-    /// Its next batch.
+    /// Index of the first batch that is not acknowledged.
     batch: usize,
-    /// What it acknowledged.
+    /// Acknowledgements, in the order in which the writer sent them.
     acknowledged: Vec<Outcome>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Outcome {
     row: Row,
-    /// Stored now, or known before.
+    /// True when this append stored the event; false when the log had it already.
     is_new: bool,
 }
 
@@ -120,31 +124,31 @@ struct Reader {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
-    /// A writer's session looks which events of the batch the log has.
+    /// A writer's session looks up which events of the batch the log has.
     Look(usize),
-    /// A session moves the head, which locks it.
+    /// A session moves the head, and so locks it.
     MoveHead(usize),
-    /// A session inserts what is new.
+    /// A session inserts its new events.
     Insert(usize),
     Commit(usize),
-    /// A writer hears from its session, and acknowledges.
+    /// A writer receives its session's answer and acknowledges the events.
     Acknowledge(usize),
-    /// A writer's connection breaks: what is not committed is rolled back.
+    /// A writer's connection breaks: the database rolls back what is not committed.
     Break(usize),
-    /// A writer gives up waiting for its session, which goes on.
+    /// A writer gives up waiting for its session, which continues in the database.
     TimeOut(usize),
-    /// The reader reads on.
+    /// The reader reads everything after its position.
     Read,
 }
 
 impl Session {
-    /// Its new events, with their positions.
+    /// Returns the rows of the new events, numbered after `base`.
     fn new_rows(&self) -> impl Iterator<Item = Row> {
         let new = self.events.iter().zip(&self.known).filter(|(_, known)| known.is_none());
         new.zip(self.base + 1..).map(|((event, _), position)| Row { position, event: *event })
     }
 
-    /// What is told of each of its events.
+    /// Returns the acknowledgement of each event of the batch.
     fn outcomes(&self) -> Vec<Outcome> {
         let mut new = self.new_rows();
         let events = self.events.iter().zip(&self.known);
@@ -221,7 +225,7 @@ impl Append {
         state.log.extend(rows);
         state.locked_by = state.locked_by.filter(|holder| *holder != number);
         if number >= self.batches.len() {
-            // Nobody waits for it.
+            // The writer gave up waiting for this session: no acknowledgement follows.
             state.sessions[number] = None;
         }
     }

@@ -1,4 +1,4 @@
-//! Running the checker: over a protocol that must hold, and over one that must not.
+//! Runs of the model checker: over a protocol that must hold, and over a flawed one that must not.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use stateright::{Checker as _, Expectation, HasDiscoveries, Model, Path};
 
-/// How many states are generated at most, those counted that were visited before: no more are held in memory.
+/// Limit of the states that a run generates, repeated ones included; it bounds the memory of the run.
 const MOST_STATES: usize = 6_000_000;
 
-/// Visits every state of a model, in which nothing that must always hold fails, and everything that should be possible
-/// happens. Fewer states than `at_least` are a model that does not move.
+/// Visits every state of a model: each `always` property must hold in all of them, each `sometimes` property in at least
+/// one. Fewer states than `at_least` are an error, too: the model has then lost some of its actions.
 pub(crate) fn holds<M>(name: &str, model: M, at_least: usize)
 where
     M: Model + Send + Sync + 'static,
@@ -37,7 +37,8 @@ where
     assert!(states >= at_least, "{name}: only {states} states were visited, not {at_least}");
 }
 
-/// Looks for the shortest way in which a model breaks one of its properties, and gives what happens on it.
+/// Finds a shortest path on which a flawed model breaks a property, and returns the actions on it. Panics if the property
+/// holds in every state.
 pub(crate) fn breaks<M>(name: &str, model: M, property: &'static str) -> Vec<M::Action>
 where
     M: Model + Send + Sync + 'static,

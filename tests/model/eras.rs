@@ -1,17 +1,31 @@
-//! How no position is given twice, whatever is restored: eras.
+//! Model of eras: how no position is given to two events, even after a database was restored from a copy.
 //!
-//! A position is an era's tag and an offset in that era. A database gives positions in its last era only. Copies are
-//! taken of it and restored, here and there, once and again, while gateways run; so two databases may have the same
-//! last era, and only one of them may go on in it.
-//! 1. The log keeps the identity of the database in which its last era was started. A gateway's new connection that is
-//!    to write compares that with the database's own, under the head's lock, and starts an era when they differ.
-//! 2. The same where the gateway has read further than the head: further in the last era, or in an era that this
-//!    database does not know and that is later than all it knows.
-//! 3. A new era's tag is greater than all that the database and the gateway know, and no other era ever has it.
-//! 4. An append moves the head only if the tables are still those of 1; else it is refused, and 1 comes again.
-//! 5. Nothing is read, and no era is started, while a restore is still loading.
-//! 6. A reader names its position and is refused (`POSITION_LOST`) where the database does not know the era, or has
-//!    another one after less of it; where the position is beyond the head it waits. Every read tells the head's era.
+//! A position is the tag of an era and an offset in that era. A database gives positions in its last era only. Copies of
+//! the database are taken and restored, in its place or beside it, once or repeatedly, while gateways run. Two databases
+//! may then end in the same era, and only one of them may append to it. The rules:
+//! 1. The log stores the identity of the database in which its last era was started. For each new connection that is to
+//!    append, the gateway has that compared with the identity of the database itself (`log_check_era`). If they differ,
+//!    an era is started, under the head's lock.
+//! 2. An era is also started if the gateway has read beyond the head: further in the last era, or in an era that the
+//!    database does not know and that is later than all of its own.
+//! 3. The tag of a new era is greater than every tag that the database or the gateway knows, and no other era ever has
+//!    the same tag.
+//! 4. An append moves the head only if the tables are those of rule 1; else it is refused, and the gateway has the
+//!    database checked again.
+//! 5. Gateways neither read the log nor start an era while a restore is loading.
+//! 6. A subscriber resumes from its last position. It is refused (`POSITION_LOST`) if the database does not know the
+//!    position's era, or goes on in a later era before it reaches that offset. If the position is beyond the head, in
+//!    the last era, it waits. Every read returns the tag of the head's era, so that a subscriber is checked again where
+//!    an era begins.
+//!
+//! The program goes further, or less far, in these points:
+//! * The check compares without a lock first, and repeats the comparison under the lock only if it found a difference.
+//! * The tail reader (`src/live/tail.rs`) applies rule 2 whenever it finds the head before what was read; the model
+//!   applies it to new connections only.
+//! * A tag is the clock's time in microseconds, or the last tag plus a random number where the clock is behind. The
+//!   model assumes that such tags differ.
+//! * A restored log is read only once an era was started there, for which all indexes of its tables must exist.
+//! * A subscriber whose position is beyond the head waits for 5 seconds and is then refused (`POSITION_AHEAD`).
 
 mod database;
 mod flaws;
@@ -22,35 +36,35 @@ use stateright::{Model, Property};
 
 use database::{Contents, Database, Era, Event, Identity, Position, Restore, Tag};
 
-/// A database, of which copies are taken and restored, and who uses what comes of it.
+/// Parameters of the model: a database, the restores of its copies, and the gateways and the subscriber that use it.
 #[derive(Clone, Debug)]
 struct Eras {
-    /// Ways in which copies are restored.
+    /// Kinds of restores that may happen.
     restores: &'static [Restore],
     gateways: usize,
-    /// Whether somebody subscribes, too.
+    /// True when a subscriber takes part.
     has_subscriber: bool,
     bounds: Bounds,
-    /// Which parts of an identity are compared.
+    /// Parts of an identity that are compared.
     compared: Compared,
     flaw: Option<Flaw>,
 }
 
-/// How often something happens, all in all.
+/// Limits of a run: numbers of steps, in total, unless a field says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Bounds {
-    /// How many databases run beside each other.
+    /// Number of databases that run at the same time.
     servers: usize,
     appends: u8,
     copies: u8,
     restores: u8,
-    /// How often a gateway is started anew and has forgotten how far it had read.
+    /// Number of times that a gateway restarts, and so forgets how far it has read.
     forgets: u8,
-    /// The greatest tag that an era may get: clocks choose among those up to it.
+    /// Greatest tag that an era may get: a gateway's clock may give any tag up to it.
     tags: Tag,
 }
 
-/// Which parts of an identity are compared: the cluster and the time line always are.
+/// Parts of an identity that are compared, beside the cluster and the time line, which always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Compared {
     tables: bool,
@@ -58,62 +72,62 @@ struct Compared {
     start: bool,
 }
 
-/// The identity as it is compared where PostgreSQL's start is no part of it.
+/// Parts that the program compares: all but the time at which PostgreSQL was started.
 const USUAL: Compared = Compared { tables: true, directory: true, start: false };
 
-/// A rule of the protocol that is left out.
+/// A variant of the protocol that leaves one rule out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flaw {
-    /// How far a gateway has read is not asked.
+    /// The check ignores how far the gateway has read (rule 2).
     ReadIsNotAsked,
-    /// The same, where that is in an era that the database does not know.
+    /// The check ignores how far the gateway has read in an era that the database does not know.
     OnlyReadOfLastEraIsAsked,
-    /// The tag of a new era is one more than the last one that the database knows.
+    /// The tag of a new era is the last tag that the database knows, plus one.
     TagFromHead,
-    /// It is a time that no other era has, but may be before those of other eras.
+    /// The tag of a new era is a time that no other era has, but it may be less than the tags of earlier eras.
     TagFromClockAlone,
-    /// The tables are compared for a new connection only, not by each append.
+    /// The tables are compared for each new connection, but not by each append (rule 4).
     TablesAreComparedOnce,
-    /// Reading and starting eras go on while a restore is loading.
+    /// Gateways read and start eras while a restore is loading (rule 5).
     RestoreIsNotAwaited,
-    /// A gateway reads the tags of a database's eras once.
+    /// A gateway keeps the eras' tags, and reads them again only when the database has more eras than before.
     TagsAreKept,
-    /// A subscriber that waits at the end goes on over the start of an era without being checked.
+    /// A subscriber at the log's end continues into a new era without a check of its position (rule 6).
     BorderIsNotChecked,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct State {
-    /// Databases that run; the first one is where all began.
+    /// Databases that run. A run begins with one.
     servers: Vec<Database>,
     copies: Vec<Database>,
     gateways: Vec<Gateway>,
     subscriber: Subscriber,
-    /// Every position that anybody was told, with its event.
+    /// Every position that a gateway acknowledged or delivered, with its event; sorted.
     told: Vec<(Position, Event)>,
-    /// Tags that eras have or had.
+    /// Tags of all eras that were ever started; sorted.
     tags: Vec<Tag>,
     left: Bounds,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 struct Gateway {
-    /// The server to which it is connected, to append.
+    /// Server to which the gateway's connection for appends leads.
     server: Option<usize>,
-    /// How far it has read.
+    /// Furthest position that the gateway has read or appended.
     read: Option<Position>,
-    /// The eras' tags as it knows them; only a flaw needs that.
+    /// Tags of the eras that the gateway keeps; used only by `Flaw::TagsAreKept`.
     tags: Vec<Tag>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 struct Subscriber {
     at: Option<Position>,
-    /// All events through there, in the history of which it reads.
+    /// All events through `at`, in the history that the subscriber reads.
     seen: Vec<Event>,
-    /// Whether it was told that its position was lost, and ended.
+    /// True once the subscriber was refused with `POSITION_LOST`, and so ended.
     was_lost: bool,
-    /// Whether it was let go on in another history.
+    /// True once the subscriber continued in another history than its own.
     is_misled: bool,
 }
 
@@ -121,20 +135,20 @@ struct Subscriber {
 enum Action {
     /// A server's database is copied or dumped.
     Copy(usize),
-    /// A copy is restored as a server, in the place of one or beside them.
+    /// A copy is restored, in the place of a server or as an additional one.
     Restore { how: Restore, copy: usize, server: usize },
-    /// A restore has loaded everything.
+    /// A restore has loaded all events into a server's database.
     Loaded(usize),
-    /// A gateway is started anew.
+    /// A gateway restarts.
     Forget(usize),
-    /// A gateway connects to a server, to append, and has the new connection checked (`log_check_era`), which starts an
-    /// era where that must be.
+    /// A gateway opens a connection for appends, and has it checked (`log_check_era`). The check starts an era if one is
+    /// needed.
     Connect { gateway: usize, server: usize, new_era: Option<Tag> },
     /// A gateway appends an event.
     Append(usize),
     /// The subscriber subscribes from now on, at a gateway that reads from a server.
     FromNow { gateway: usize, server: usize },
-    /// The subscriber resumes so, or goes on: it gets the next event, or is told that it cannot.
+    /// The subscriber resumes or continues, at such a gateway: it gets the next event, or `POSITION_LOST`.
     Resume { gateway: usize, server: usize },
 }
 
@@ -190,7 +204,7 @@ impl Model for Eras {
             Action::FromNow { gateway, server } => self.subscribe_from_now(&mut state, gateway, server)?,
             Action::Resume { gateway, server } => self.resume(&mut state, gateway, server)?,
         }
-        // Gateways are alike.
+        // Gateways are interchangeable: states that differ only in their order become one.
         state.gateways.sort_unstable();
         (state != *last).then_some(state)
     }
@@ -222,7 +236,7 @@ impl Model for Eras {
     }
 }
 
-/// The event with which the log begins.
+/// The event that the log holds when a run begins.
 const FIRST: Event = 1;
 
 const ONE_EVENT: &str = "a position that anybody was told is that of one event";

@@ -10,7 +10,7 @@ import { build } from "esbuild";
 const here = fileURLToPath(new URL(".", import.meta.url));
 const root = join(here, "../..");
 
-/** Runs one of the tools in a directory; what it says is told where it fails. */
+/** Runs one of the tools in a directory; throws an error with the tool's output where the tool fails. */
 function run(generated, tool, ...words) {
   try {
     execFileSync(join(here, "node_modules/.bin", tool), words, { cwd: generated, encoding: "utf8", stdio: "pipe" });
@@ -40,7 +40,7 @@ const relay = {
   },
 };
 
-/** Compiles all examples in a directory that nobody else uses at the time, and gives the modules by name. */
+/** Compiles all examples in a directory that no other process may use meanwhile; returns the modules by name. */
 export async function compile(directory = "generated") {
   const generated = join(here, directory);
   rmSync(generated, { recursive: true, force: true });

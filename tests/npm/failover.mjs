@@ -1,5 +1,5 @@
-// Follows the log by the examples of docs/clients.md over whatever happens to the gateway's database, until so many events
-// have come: node failover.mjs URL TOKEN EVENTS. Each must come once, in order.
+// Follows the log with each client of docs/clients.md through failures of the gateway's database, until EVENTS events
+// have arrived: node failover.mjs URL TOKEN EVENTS. Each event must arrive once, in order.
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,10 +9,10 @@ import { compile } from "./examples.mjs";
 const [url, token, events] = process.argv.slice(2);
 const filter = { applicationInstances: ["0oalisted"] };
 
-// What browsers have.
+// The examples use the global `WebSocket` that browsers have.
 globalThis.WebSocket = WebSocket;
 
-/** The positions of all events that match, in the order of the log; asked again where the gateway cannot tell. */
+/** Returns the positions of all matching events in the order of the log; retries where the gateway answers an error. */
 async function inOrder() {
   const query = "query ($filter: SyncEventFilter) { syncEvents(filter: $filter, first: 1000) { nodes { position } } }";
   for (;;) {
@@ -30,7 +30,7 @@ async function inOrder() {
   }
 }
 
-/** Follows from the start by one of the clients; gives the positions. */
+/** Functions that follow the log from its start by one of the clients; each calls back with events and errors. */
 const followers = {
   apollo: ({ connect, follow }) => (onEvent, onRefusal) =>
     follow(connect(url, token), filter, "0").subscribe({ next: onEvent, error: onRefusal }),

@@ -1,4 +1,4 @@
-//! Two gateways over one database: A, which is under load and has the subscribers, and B, which takes in little.
+//! Two gateways over one database: A is under load and has the subscribers, and B stores few events or none.
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,13 +18,13 @@ use crate::load::{Identities, Paced, Taken};
 use crate::postgres::Cluster;
 use crate::report::{count, millis, percentile};
 
-/// How many events a second gateway B takes in: one per 50 ms.
+/// Events a second that gateway B stores where it is not silent: one per 50 ms.
 const OTHERS_RATE: u32 = 20;
 
-/// How long an election of who publishes by NATS may take.
+/// Time limit for gateway B's election as the NATS publisher, and for gateway A's connection to NATS.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The gateways and their database.
+/// The two gateways and their database.
 #[derive(Debug)]
 pub(super) struct Duo {
     a: Gateway,
@@ -33,20 +33,20 @@ pub(super) struct Duo {
     identities: Rc<Identities>,
 }
 
-/// What is measured at once.
+/// One measurement: its load and its subscribers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Round {
-    /// What gateway A is offered.
+    /// The load on gateway A.
     pub(super) load: Paced,
-    /// How many subscribe at A.
+    /// The number of subscribers at gateway A.
     pub(super) subscribers: usize,
-    /// Whether B takes in nothing.
+    /// True when gateway B stores no events.
     pub(super) is_other_silent: bool,
 }
 
 impl Duo {
-    /// Starts the gateways. Where they have NATS between them, B is the one that publishes: what A's subscribers get of B
-    /// travels by NATS then, while A would read its own database if it published itself.
+    /// Starts the gateways. With NATS, B starts first and becomes the publisher, so that B's events reach A's
+    /// subscribers over NATS: A would read the database if it were the publisher itself.
     pub(super) async fn start(program: &Path, directory: &Path, url: String, nats: Option<&str>) -> Result<Self> {
         let nats = nats.map(|nats| ("SLUICE_NATS_URL", nats));
         let variables: Vec<_> = [("DATABASE_URL", url.as_str())].into_iter().chain(nats).collect();
@@ -64,12 +64,12 @@ impl Duo {
         Ok(Self { a, b, cluster: Cluster::at(url).await?, identities: Rc::new(Identities::starting_now()) })
     }
 
-    /// Offers events to A while B takes in nothing, and nobody subscribes.
+    /// Offers events to A, without subscribers and while B stores none.
     pub(super) async fn offer(&self, load: Paced, events: &[ReceivedEvent]) -> Result<Taken> {
         load.send(self.a.address(), events, &self.identities).await
     }
 
-    /// Measures a round.
+    /// Measures one round.
     pub(super) async fn measure(&mut self, round: Round, events: &[ReceivedEvent]) -> Result<Measurement> {
         let Round { load, subscribers, is_other_silent } = round;
         self.cluster.checkpoint().await?;
@@ -95,10 +95,10 @@ impl Duo {
         ensure!(stored == acknowledged, "{acknowledged} events were acknowledged, and the log has {stored} more");
         let mut commits = self.cluster.commits(before + 1, head).await?;
         let with_flush = got.lags(&commits);
-        // Events of one commit have one time.
+        // All events of one commit have the same commit time.
         let times: HashSet<_> = commits.values().copied().collect();
         for commit in commits.values_mut() {
-            // A commit can be seen once it is on the disk.
+            // A commit becomes visible only after its flush to disk.
             *commit += flush;
         }
         let lags = got.lags(&commits);
@@ -115,14 +115,14 @@ impl Duo {
         })
     }
 
-    /// Stops both.
+    /// Stops both gateways.
     pub(super) async fn stop(self) -> Result<()> {
         self.a.stop().await?;
         self.b.stop().await
     }
 }
 
-/// Waits until a metric of a gateway is 1.
+/// Waits until a gateway's metric is above 0.
 async fn wait_for(gateway: &Gateway, metric: &str) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {

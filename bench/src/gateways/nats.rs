@@ -1,4 +1,4 @@
-//! A NATS server of the bench's own.
+//! A NATS server that the benchmark starts for itself.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -11,13 +11,13 @@ use tokio::time::sleep;
 
 use crate::gateway::free_address;
 
-/// Where its program is, in the order of `scripts/nats`.
+/// Places of the server's program, tried after `NATS_SERVER` in the order of `scripts/nats`.
 const PROGRAMS: [&str; 2] = ["nats-server", "/usr/sbin/nats-server"];
 
-/// How long it may take to start.
+/// Time limit of the server's start.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running server. Killed when this is dropped.
+/// A running NATS server. Its process is killed when the value is dropped.
 #[derive(Debug)]
 pub(super) struct NatsServer {
     address: SocketAddr,
@@ -25,7 +25,7 @@ pub(super) struct NatsServer {
 }
 
 impl NatsServer {
-    /// Starts a server as it comes, without JetStream, and waits until it takes connections.
+    /// Starts a server with its default settings, hence without JetStream, and waits until it accepts connections.
     pub(super) async fn start() -> Result<Self> {
         let address = free_address()?;
         let given = std::env::var("NATS_SERVER").ok();
@@ -48,7 +48,7 @@ impl NatsServer {
         bail!("nats-server does not start at {address}")
     }
 
-    /// What gateways are given.
+    /// The server's URL, for the gateways' settings.
     pub(super) fn url(&self) -> String {
         format!("nats://{}", self.address)
     }

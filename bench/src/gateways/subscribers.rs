@@ -1,4 +1,4 @@
-//! Subscribers that note when they got each event, and hold the gateway to every one of them, once and in order.
+//! Subscribers that record when each event arrives, and check that every event arrives once and in order.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -12,46 +12,47 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::socket::Socket;
 
-/// What a subscriber asks for: little, as what the client takes of the machine is missing elsewhere.
+/// The subscription of each subscriber. It asks for one field only, so that the clients leave most of the CPU to the
+/// gateways.
 const SUBSCRIPTION: &str = "subscription ($after: Position) { syncEvents(after: $after) { position } }";
 
-/// How long the last event may take after the load.
+/// Time limit for the last event, from the end of the load.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Subscribers of all events after a position.
+/// Subscribers to all events after a position.
 #[derive(Debug)]
 pub(super) struct Subscribers {
     sockets: Vec<Socket>,
     after: i64,
 }
 
-/// What one subscriber, or all of them, got.
+/// The events that one subscriber, or all of them together, received.
 #[derive(Debug, Default)]
 pub(super) struct Got {
-    /// Positions, and when they came, since 1970.
+    /// Positions, each with the time of its arrival since 1970.
     receipts: Vec<(i64, Duration)>,
-    /// The longest time between two events.
+    /// The longest time between two events of one subscriber.
     pub(super) silence: Duration,
-    /// Events that never came.
+    /// Number of events that never arrived.
     pub(super) lost: u64,
-    /// Events that came again, or after a later one.
+    /// Number of events that arrived again, or after a later one.
     pub(super) doubled: u64,
 }
 
 impl Subscribers {
-    /// Subscribes so many times to what comes after a position.
+    /// Opens a number of subscriptions to the events after a position.
     pub(super) async fn gather(address: SocketAddr, number: usize, after: i64) -> Result<Self> {
         let variables = json!({"after": after.to_string()});
         let mut sockets = Vec::with_capacity(number);
         for _ in 0..number {
             sockets.push(Socket::subscribe(address, SUBSCRIPTION, &variables).await?);
         }
-        // Nothing tells that a subscription has begun.
+        // The gateway sends no message when a subscription has begun, so a fixed wait must do.
         tokio::time::sleep(Duration::from_millis(500)).await;
         Ok(Self { sockets, after })
     }
 
-    /// Listens through the position that is told once the load has ended.
+    /// Receives events up to a position, which the caller sends on the channel after the end of the load.
     pub(super) async fn listen(self, through: watch::Receiver<Option<i64>>) -> Result<Got> {
         let local = LocalSet::new();
         let mut listening = JoinSet::new();
@@ -72,7 +73,7 @@ impl Subscribers {
     }
 }
 
-/// Listens by one socket.
+/// Receives the events of one socket.
 async fn listen(mut socket: Socket, after: i64, mut through: watch::Receiver<Option<i64>>) -> Result<Got> {
     let mut got = Got::default();
     let mut last = after;
@@ -103,7 +104,7 @@ async fn listen(mut socket: Socket, after: i64, mut through: watch::Receiver<Opt
 }
 
 impl Got {
-    /// Takes in an event that one subscriber got after `last`.
+    /// Records an event that one subscriber received, and updates `last`, that subscriber's newest position.
     fn take(&mut self, last: &mut i64, position: i64) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         if let Some((_, before)) = self.receipts.last() {
@@ -126,7 +127,7 @@ impl Got {
         self.doubled += other.doubled;
     }
 
-    /// The lags of all receipts, from when each event was committed; the shortest first.
+    /// Returns the lag of each receipt, from the event's commit to its arrival, in ascending order.
     pub(super) fn lags(&self, commits: &HashMap<i64, Duration>) -> Vec<Duration> {
         let lag = |(position, then): &(i64, Duration)| Some(then.saturating_sub(*commits.get(position)?));
         let mut lags: Vec<_> = self.receipts.iter().filter_map(lag).collect();
@@ -135,7 +136,7 @@ impl Got {
     }
 }
 
-/// The position of the event in a message.
+/// Returns the position of the event in a message.
 fn position(message: &[u8]) -> Result<i64> {
     let text = String::from_utf8_lossy(message);
     let digits = text.split_once(r#""position":""#).and_then(|(_, rest)| rest.split('"').next());

@@ -1,4 +1,4 @@
-//! The report of `bench gateways`: a table, the targets, and what it stands on.
+//! The report of `bench gateways`: a table, the targets, and the definitions of its figures.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,55 +13,55 @@ use crate::comparison::{self, Build, Figure};
 use crate::report::{Spread, Thousands, told};
 use crate::target::{self, Bound, Target};
 
-/// What the gateways tell each other by.
+/// The channel by which the gateways notify each other of new events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Means {
-    /// Nothing but the database.
+    /// The database alone.
     Postgres,
-    /// NATS beside it.
+    /// NATS, in addition to the database.
     Nats,
 }
 
-/// A case: what is between the gateways, and whether B takes in events.
+/// A case: the channel between the gateways, and whether B stores events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Case {
     pub(super) means: Means,
     pub(super) is_other_silent: bool,
 }
 
-/// What one measurement gave; times in milliseconds.
+/// Figures of one measurement; times in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Measurement {
-    /// Events a second that A took.
+    /// Events a second that A stored.
     pub(super) rate: f64,
-    /// Events a second that B took.
+    /// Events a second that B stored.
     pub(super) others_rate: f64,
-    /// Commits a second of both: each may hold the events of many deliveries that came meanwhile.
+    /// Commits a second of both gateways. Each commit may hold the events of several concurrent deliveries.
     pub(super) commits: f64,
     pub(super) p50: f64,
     pub(super) p99: f64,
-    /// Both lags with the time that each commit waited for the disk: what two builds are compared by, as a ratio of times from
-    /// which an estimate is taken off says nothing.
+    /// The p50 and the p99 of the lag including the flush to disk, for comparisons of two builds. `p50` and `p99` have
+    /// an estimate of the flush subtracted, and a ratio of such differences would say nothing.
     pub(super) with_flush: [f64; 2],
-    /// The longest time between two events at a subscriber.
+    /// The longest time between two events of one subscriber.
     pub(super) silence: f64,
     pub(super) lost: f64,
     pub(super) doubled: f64,
 }
 
-/// What all rounds gave.
+/// Measurements of all rounds.
 #[derive(Debug, Default)]
 pub(super) struct Results {
     this: BTreeMap<Case, Vec<Measurement>>,
     other: BTreeMap<Case, Vec<Measurement>>,
-    /// The rate at which A was offered events.
+    /// The rate at which events were offered to A.
     pub(super) offered: BTreeMap<Means, u32>,
 }
 
 impl Means {
     const ALL: [Self; 2] = [Self::Postgres, Self::Nats];
 
-    /// All, or only some.
+    /// Returns the listed channels, or all of them where the list is empty.
     pub(super) fn selected(only: &[Self]) -> Vec<Self> {
         Self::ALL.into_iter().filter(|means| only.is_empty() || only.contains(means)).collect()
     }
@@ -105,18 +105,18 @@ impl Results {
         results.entry(case).or_default().push(measurement);
     }
 
-    /// One number of each round's measurement of this build.
+    /// Returns one figure of this build's measurements of a case, one value for each round.
     fn values(&self, case: Case, value: fn(&Measurement) -> f64) -> Vec<f64> {
         self.this.get(&case).into_iter().flatten().map(value).collect()
     }
 
-    /// The ratios of what B's events do to what it is without them.
+    /// Returns the ratios of a figure while B stores events to the same figure while B is silent.
     fn ratio(&self, means: Means, value: fn(&Measurement) -> f64) -> Option<Spread> {
         let of = |is_other_silent| self.values(Case { means, is_other_silent }, value);
         Spread::of_ratios(&of(false), &of(true))
     }
 
-    /// A number of all measurements with this between the gateways, together.
+    /// Returns the sum of a figure over all of this build's measurements with a channel.
     fn sum(&self, means: Means, value: fn(&Measurement) -> f64) -> Option<Spread> {
         let cases = [true, false].map(|is_other_silent| self.values(Case { means, is_other_silent }, value));
         let values = cases.concat();
@@ -237,7 +237,7 @@ fn targets(results: &Results) -> Vec<Target> {
     each.collect()
 }
 
-/// What two builds are compared by.
+/// Returns the figures by which two builds are compared.
 fn figures(results: &BTreeMap<Case, Vec<Measurement>>) -> Vec<Figure> {
     let of_case = results.iter().flat_map(|(case, measured)| {
         let of = |value: fn(&Measurement) -> f64| measured.iter().map(value).collect();

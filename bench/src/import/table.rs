@@ -54,7 +54,7 @@ pub(super) fn print(options: &Options, rounds: &[Round], size: u64) -> Result<()
     Ok(())
 }
 
-/// Prints how this build is beside the other one.
+/// Prints the comparison of this build with the other one.
 pub(super) fn print_comparison(options: &Options, imports: &Pair<Vec<Imports>>, size: u64) -> Result<()> {
     let mut output = io::stdout().lock();
     write_head(&mut output, options, size)?;
@@ -80,7 +80,7 @@ fn write_head(output: &mut impl Write, options: &Options, size: u64) -> io::Resu
     Ok(())
 }
 
-/// What two builds are compared by.
+/// Returns the figures by which two builds are compared.
 fn figures(imports: &[Imports]) -> Vec<Figure> {
     let of = |value: fn(&Imports) -> f64| imports.iter().map(value).collect::<Vec<_>>();
     let (import, again) = ("import", "the same file again");

@@ -1,4 +1,4 @@
-//! Another build beside this one: the same deliveries to each, one right after the other.
+//! Comparison with another build: both gateways receive the same deliveries in every round, one after the other.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::gateway::Gateway;
 use crate::report::progress;
 use crate::rows;
 
-/// Runs the benchmark with both builds and prints the ratios.
+/// Measures both builds and prints the ratios.
 pub(super) async fn run(options: &Options, other: &Path, scratch: &Path, events: &[ReceivedEvent]) -> Result<()> {
     let cases = Case::selected(&options.only).into_iter().filter_map(|case| match case {
         Case::Gateway { events, connections } => Some((case, events, connections)),
@@ -67,7 +67,8 @@ async fn measure(
                 let measured = measured.with_context(|| format!("{build}, {case}"))?;
                 progress(&format!("run {run} of {}: {case}: {build}: {:.0} events/s", options.runs, measured.rate));
                 results.of(build).add(*case, measured);
-                // Nothing is left that autovacuum or a checkpoint would have to do while the other one is measured.
+                // An empty log and a checkpoint leave no work to autovacuum or a checkpointer while the other build is
+                // measured.
                 target.cluster.empty_log().await?;
                 target.cluster.checkpoint().await?;
             }

@@ -70,7 +70,7 @@ impl Results {
         self.rates(batched(256)).into_iter().zip(self.rates(batched(1024))).map(|(one, other)| one.max(other)).collect()
     }
 
-    /// What two builds are compared by.
+    /// Returns the figures by which two builds are compared.
     pub(super) fn figures(&self) -> Vec<Figure> {
         let of_case = self.cases().flat_map(|case| {
             let (p50, p99) = self.percentiles(case);

@@ -29,7 +29,7 @@ pub(super) fn print(options: &Options, results: &Results, acknowledged: usize, e
     Ok(())
 }
 
-/// Prints how this build is beside the other one.
+/// Prints the comparison of this build with the other one.
 pub(super) fn print_comparison(options: &Options, results: &Pair<Results>, event_size: usize) -> Result<()> {
     let mut output = io::stdout().lock();
     write_head(&mut output, options, event_size)?;

@@ -1,4 +1,4 @@
-//! Another build beside this one: the same loads on each, one right after the other.
+//! Comparison with another build: both gateways get the same loads in every round, one after the other.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::comparison::{Build, Pair};
 use crate::load::Identities;
 use crate::report::progress;
 
-/// Runs the benchmark with both builds and prints the ratios.
+/// Measures both builds and prints the ratios.
 pub(super) async fn run(options: &Options, other: &Path, scratch: &Path, events: &[ReceivedEvent]) -> Result<()> {
     let home = |build: Build| scratch.join(build.name());
     let homes = Pair { this: home(Build::This), other: home(Build::Other) };

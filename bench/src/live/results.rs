@@ -1,4 +1,4 @@
-//! What the measurements of `bench live` gave.
+//! Results of the measurements of `bench live`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,16 +7,16 @@ use super::PACE;
 use crate::comparison::Figure;
 use crate::report::{Spread, count, millis, percentile};
 
-/// What one measurement gave.
+/// Figures of one measurement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Measurement {
-    /// Messages received a second.
+    /// Messages that the subscribers received a second.
     pub(super) rate: f64,
-    /// Processor time of the server a message, in microseconds.
+    /// CPU time of the server for each message, in microseconds.
     pub(super) cpu: f64,
     pub(super) p50: f64,
     pub(super) p99: f64,
-    /// Of a message.
+    /// Size of a message.
     pub(super) bytes: usize,
 }
 
@@ -38,47 +38,47 @@ impl Measurement {
     }
 }
 
-/// What it did to the others that some subscribers stopped to read.
+/// Effects of subscribers that stopped reading, on the other subscribers and on the gateway.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stopped {
     pub(super) readers: usize,
     pub(super) others: usize,
-    /// In milliseconds, while all read, and while some did not.
+    /// Latency of the subscribers that kept reading, in milliseconds: while all read, and while some did not.
     pub(super) p50: (f64, f64),
     pub(super) p99: (f64, f64),
-    /// The gateway's memory in bytes before, and the most of it.
+    /// The gateway's memory in bytes: before, and at its highest.
     pub(super) memory: (u64, u64),
-    /// How many of those who had stopped were closed, to come back.
+    /// Number of stopped subscribers whose connection the gateway closed, and which had to reconnect.
     pub(super) closed: usize,
     pub(super) caught_up: Duration,
 }
 
-/// What came of subscribers that were cut off at once.
+/// Figures of subscribers that were disconnected all at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Storm {
     pub(super) subscribers: usize,
-    /// Events that each had to be told.
+    /// Number of events that each subscriber had missed.
     pub(super) behind: usize,
     pub(super) elapsed: Duration,
-    /// How often `/readyz` was asked meanwhile, how often the answer was 200, and the slowest.
+    /// Requests for `/readyz` meanwhile: their number, the number answered with 200, and the slowest answer.
     pub(super) asked: usize,
     pub(super) ready: usize,
     pub(super) slowest: Duration,
 }
 
-/// What all runs gave.
+/// Results of all runs.
 #[derive(Debug, Default)]
 pub(super) struct Results {
     pub(super) measured: BTreeMap<(&'static str, u32), Vec<Measurement>>,
-    /// Bytes of memory for so many idle subscribers.
+    /// Memory that all idle WebSocket subscribers take together, in bytes, and their number.
     pub(super) idle_bytes: Option<(u64, usize)>,
-    /// The same for idle streams of server-sent events.
+    /// Memory that all idle streams of server-sent events take together, in bytes, and their number.
     pub(super) idle_stream_bytes: Option<(u64, usize)>,
     pub(super) stopped: Option<Stopped>,
     pub(super) storm: Option<Storm>,
-    /// How long a commit waited for the disk, of each measurement.
+    /// Estimate of a commit's flush to disk, for each measurement.
     pub(super) flushes: Vec<Duration>,
-    /// Processor time an event, in microseconds, by subscribers with different instances.
+    /// Number of subscribers, each with an instance of its own, and the CPU time of an event in microseconds.
     pub(super) routing: Vec<(usize, f64)>,
 }
 
@@ -95,14 +95,14 @@ impl Results {
         Spread::of_ratios(&self.all("gateway", rate, of), &self.all(reference, rate, of))
     }
 
-    /// What two builds are compared by.
+    /// Returns the figures by which two builds are compared.
     pub(super) fn figures(&self) -> Vec<Figure> {
         let mut figures = Vec::new();
         for rate in [0, PACE] {
             let of = |value: fn(&Measurement) -> f64| self.all("gateway", rate, value);
             let case = load(rate);
             if rate == 0 {
-                // At a pace it is the pace that is measured.
+                // A paced load fixes the rate, so only the saturated load has one to compare.
                 figures.push(Figure::rate(&case, "deliveries/s", of(|one| one.rate)));
             }
             figures.push(Figure::cost(&case, "CPU µs/delivery", of(|one| one.cpu)));
@@ -129,7 +129,7 @@ impl Results {
     }
 }
 
-/// The name of a load of so many events a second.
+/// Returns the name of a load of `rate` events a second; a rate of 0 is the saturated load.
 pub(super) fn load(rate: u32) -> String {
     if rate == 0 { "saturated".to_owned() } else { format!("{rate}/s") }
 }

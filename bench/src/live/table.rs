@@ -137,7 +137,7 @@ pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
     Ok(())
 }
 
-/// Prints how this build is beside the other one.
+/// Prints the comparison of this build with the other one.
 pub(super) fn print_comparison(options: &Options, results: &Pair<Results>) -> Result<()> {
     let mut output = io::stdout().lock();
     write_head(&mut output, options)?;

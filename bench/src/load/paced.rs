@@ -1,4 +1,4 @@
-//! Load that comes at a rate, however fast it is answered: single events over many connections.
+//! Open-loop load: single events at a fixed rate over many connections, independent of how fast answers come.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -12,24 +12,24 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Connection, Delivery, Identities, PATIENCE};
 
-/// A stream of deliveries of one event each, evenly spaced. A delivery whose time has come goes out on the next
-/// connection that is free, late where all are busy.
+/// A load of evenly spaced deliveries of one event each. A due delivery goes out on the next free connection, and so
+/// goes out late while all connections are busy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paced {
     /// Events a second.
     pub(crate) rate: u32,
-    /// How many may be under way at once.
+    /// Number of connections, and so of deliveries at once.
     pub(crate) connections: usize,
-    /// How long events are sent.
+    /// Time during which deliveries are sent.
     pub(crate) duration: Duration,
 }
 
-/// What was taken of what was offered.
+/// The result of a paced load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taken {
-    /// Acknowledged events.
+    /// Number of acknowledged events.
     pub(crate) events: usize,
-    /// From the first request to the last answer.
+    /// Time from the first request to the last answer.
     pub(crate) elapsed: Duration,
 }
 
@@ -37,7 +37,7 @@ impl Paced {
     /// Sends the events, each under a new identity, to a gateway's hook endpoint.
     ///
     /// # Errors
-    /// Any answer but 200.
+    /// Any answer but 200, and a connection that fails.
     pub(crate) async fn send(
         self,
         address: SocketAddr,
@@ -70,7 +70,7 @@ impl Paced {
         Ok(Taken { events, elapsed: started.elapsed() })
     }
 
-    /// Sends by one connection, which takes whichever delivery is the next one; gives how many it sent.
+    /// Sends deliveries by one connection, which takes the next due delivery each time; returns the number sent.
     async fn send_by(
         self,
         mut connection: Connection,
@@ -83,7 +83,7 @@ impl Paced {
         for sent in 0.. {
             let turn = next.replace(next.get() + 1);
             let due = started + Duration::from_secs(1) * turn / self.rate;
-            // Where the gateway is behind, what is late is not made up for after the end.
+            // A late delivery that is not sent before the end is dropped.
             if due.max(Instant::now()) >= end {
                 return Ok(sent);
             }
@@ -97,7 +97,7 @@ impl Paced {
 }
 
 impl Taken {
-    /// Events a second.
+    /// Acknowledged events a second.
     pub(crate) fn rate(self) -> f64 {
         crate::report::count(self.events) / self.elapsed.as_secs_f64()
     }

@@ -1,4 +1,5 @@
-//! Another build beside this one: the same pages and aggregates of each, one right after the other.
+//! Comparison with another build: the benchmark asks both gateways for the same pages and aggregates, one after the
+//! other.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::{Bench, Options, Subject};
 use crate::comparison::{Build, Pair};
 use crate::report::progress;
 
-/// Measures both builds. The one that is not asked idles meanwhile.
+/// Measures both builds. Each build idles while the other one is measured.
 pub(super) async fn measure(options: &Options, this: &Subject, other: &Subject) -> Result<Results> {
     let questions = Question::selected(&options.only);
     let mut bench = Bench::new(Duration::from_secs(options.seconds));
@@ -61,7 +62,7 @@ async fn ask(
     }
 }
 
-/// Finds out what to ask, the same of both; gives the places where they answer differently.
+/// Prepares the requests, which are the same for both builds; returns the places where their answers differ.
 async fn prepare(bench: &mut Bench, questions: &[Question], this: &Subject, other: &Subject) -> Result<Vec<Place>> {
     let mut cluster = this.cluster().await?;
     let popular = cluster.popular_instances(question::POPULAR).await?;

@@ -133,7 +133,7 @@ impl Aggregates {
         Ok([(Peer::Hand, Measurement { server: None, ..hand })].into_iter().chain(gateway).collect())
     }
 
-    /// Asks the gateway for a while; None where the graph does not have the aggregate.
+    /// Asks the gateway for an aggregate for a while; returns None where its schema does not have the aggregate.
     pub(super) async fn ask(&self, name: &str, duration: Duration, server: &Server) -> Result<Option<Measurement>> {
         let Some(ready) = self.ready.get(name) else { return Ok(None) };
         let turns: Rc<[usize]> = Rc::new([0]);

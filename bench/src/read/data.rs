@@ -46,7 +46,7 @@ impl Data {
         Self::open(&options.setup.sluice, directory, temporary, note, wanted).await
     }
 
-    /// Makes a directory with the same log for another build, or finds the one that was kept beside.
+    /// Makes a directory with the same log for another build, or finds the one that an earlier run kept.
     pub(super) async fn of_other_build(&self, options: &Options, program: &Path) -> Result<Self> {
         let (directory, temporary) = Self::place(options, "-against")?;
         let note = Note::read(&directory)?;
@@ -65,7 +65,7 @@ impl Data {
         Self::open(&options.setup.sluice, directory.canonicalize()?, None, Some(note), note).await
     }
 
-    /// The directory that keeps the log, with something behind its name, or one for the time of the run.
+    /// Returns the directory that keeps the log, with a suffix to its name, or a temporary directory.
     fn place(options: &Options, suffix: &str) -> Result<(PathBuf, Option<TempDir>)> {
         let Some(directory) = &options.data else {
             let made = options.setup.directory()?;
@@ -79,7 +79,7 @@ impl Data {
         Ok((directory.canonicalize()?, None))
     }
 
-    /// Makes the log where there is none.
+    /// Opens the log of a directory, or imports a new log where the directory has none.
     async fn open(
         program: &Path,
         directory: PathBuf,
@@ -89,12 +89,12 @@ impl Data {
     ) -> Result<Self> {
         let is_known = note.is_some() || !directory.join("gateway").join("postgres").exists();
         ensure!(is_known, "{} holds a log that is not whole: remove it", directory.display());
-        // The gateway makes the cluster and the tables, or brings those of an older build up to date.
+        // The gateway creates the cluster and the tables, or migrates the tables of an older build.
         let mut gateway = Gateway::start(program, &directory).await?;
         let note = if let Some(note) = note {
             note
         } else {
-            // Without a gateway, which would read every event that is appended.
+            // No gateway runs during the import: it would read every imported event.
             gateway.stop().await?;
             wanted.import(program, &directory).await?;
             gateway = Gateway::start(program, &directory).await?;
@@ -143,20 +143,20 @@ impl Note {
         read().map(Some).with_context(|| format!("{} is broken", path.display()))
     }
 
-    /// A log of some months until now.
+    /// Describes a log whose events are spread over some months until now.
     fn until_now(events: usize, months: i64) -> Self {
         let until = Timestamp::now();
         Self { events, from: until.plus(-Duration::days(days_of(months))), until }
     }
 
-    /// Over how many months its events are spread.
+    /// Returns the number of months over which the events are spread.
     fn months(&self) -> i64 {
         let days = (self.until.date_time() - self.from.date_time()).whole_days();
-        // The least number of months with so many days, as `days_of` rounds down.
+        // The least number of months with so many days, since `days_of` rounds down.
         (days * 12).div_euclid(365) + i64::from((days * 12).rem_euclid(365) > 0)
     }
 
-    /// Imports the log's events by a program, and notes that they are there.
+    /// Imports the log's events by a program, and then writes the note that the log is complete.
     async fn import(&self, program: &Path, directory: &Path) -> Result<()> {
         let Self { events, from, until } = *self;
         progress(&format!("importing {} events", Thousands(count(events))));
@@ -168,7 +168,7 @@ impl Note {
     }
 }
 
-/// How many days so many months have on average.
+/// Returns the length of some months in days, at the average length of a month.
 const fn days_of(months: i64) -> i64 {
     months * 365 / 12
 }

@@ -35,7 +35,7 @@ pub(super) enum Peer {
     Gateway,
     /// sluice over another log.
     Beside,
-    /// Another build of sluice, over a log with the same events.
+    /// Another build of sluice over a log with the same events.
     Against,
     /// A server by hand in Node.
     Mercurius,
@@ -112,7 +112,7 @@ impl Place {
 
     /// What is asked for there, given the popular instances and how many events each has, and how many there are.
     pub(super) fn spots(self, popular: &[(String, i64)], events: usize) -> Vec<Spot> {
-        // Also the deepest page is a full one.
+        // The limits on the depth make the deepest page a full page, too.
         let deepest = |events: usize| (events * 9 / 10 / PAGE).min(DEEP).min((events / PAGE).saturating_sub(1));
         let depth = |events: usize| if self.is_deep() { deepest(events) } else { 0 };
         match self {

@@ -65,7 +65,7 @@ pub(super) struct Results {
     pub(super) depths: Vec<(Place, usize, usize)>,
     /// Aggregates that the graph does not have.
     pub(super) missing: Vec<&'static str>,
-    /// Places at which two builds answer differently, apart from what differs from log to log.
+    /// Places at which two builds give different answers, apart from values that differ between any two logs.
     pub(super) different: Vec<Place>,
     /// How many events the gateway printed the ordinary way; None where it does not count them.
     pub(super) ordinary_events: Option<f64>,
@@ -97,7 +97,7 @@ impl Results {
         self.measurements.get(&(question, peer)).into_iter().flatten().filter_map(value).collect()
     }
 
-    /// What two builds are compared by.
+    /// Returns the figures by which two builds are compared.
     pub(super) fn figures(&self, build: Peer) -> Vec<Figure> {
         let questions = self.keys().filter(|(_, peer)| *peer == build).map(|(question, _)| question);
         let of_question = questions.flat_map(|question| {

@@ -1,5 +1,5 @@
-//! A log to ask about: a year, or more, of what a large organisation's syncs do, imported by the program that is measured.
-//! The events are a function of their number and of the time in which they happened: every build gets the same.
+//! The log that `bench read` asks for pages: a large organisation's syncs of a year or more, imported by the program
+//! that is measured. An event depends only on its number and its time, so that every build gets the same events.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -15,14 +15,14 @@ use tokio::sync::mpsc;
 use crate::gateway;
 use crate::report::{Thousands, count, progress};
 
-/// Events that are handed over at once.
+/// Number of events in a batch for the import.
 const BATCH: usize = 1_000;
 
-/// The org's default name in a gateway without a configuration. Of its event types all are kept.
+/// Settings of the import: the org has the default name of a gateway without settings, and keeps all event types.
 const SETTINGS: &str = "[[orgs]]\nname = \"default\"\nevent_types = [\"*\"]\n";
 
-/// Imports so many events, evenly spread from one moment to another, in order of time, by a program into the data
-/// directory of its gateways, which does not run.
+/// Imports a number of events by a program into the data directory of a gateway that is not running. The events are
+/// evenly spread from one moment to another, and imported in order of time.
 pub(super) async fn import(
     program: &Path,
     directory: &Path,
@@ -42,7 +42,7 @@ pub(super) async fn import(
     let mut written = 0;
     while let Some(batch) = batches.recv().await {
         if input.write_all(batch.as_bytes()).await.is_err() {
-            // It has ended, and says why.
+            // The import has ended; its output, checked below, says why.
             break;
         }
         written += BATCH.min(events - written);
@@ -59,7 +59,7 @@ pub(super) async fn import(
     Ok(())
 }
 
-/// Makes events and hands them over in batches, one a line, until they are enough or nobody takes them.
+/// Makes the events and sends them in batches, one event a line, until all are made or the receiver is gone.
 fn make(events: usize, from: Timestamp, until: Timestamp, batches: &mpsc::Sender<String>) -> Result<()> {
     let mut organisation = Organisation::new(OrganisationOptions {
         applications: 40,

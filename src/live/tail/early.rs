@@ -1,4 +1,4 @@
-//! Commits that came before the one that they follow in the log.
+//! Commits that arrived before an earlier commit of the log.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use tokio::time::Instant;
 use crate::event::{Position, SyncEvent};
 use crate::log::Commit;
 
-/// How long to wait for the commit before the first one that is kept. This gateway's own two writers may hand on their
-/// commits the wrong way round, a moment apart; another gateway's commit has to be read.
+/// Time that the missing commit before an early one has to arrive. This gateway's two writers may publish their commits in the
+/// wrong order, a moment apart; the commit of another gateway does not arrive at all and must be read from the store.
 const TURN: Duration = Duration::from_millis(2);
 
-/// How many bytes of events are kept at most.
+/// Largest total size of the events in early commits, in bytes.
 const MOST_BYTES: usize = 8 << 20;
 
-/// The commits, by their first position, each with the moment at which it came.
+/// Early commits by their first position, each with the time of its arrival.
 #[derive(Debug, Default)]
 pub(super) struct EarlyCommits {
     commits: BTreeMap<Position, (Commit, Instant)>,
@@ -28,7 +28,7 @@ fn size(commit: &Commit) -> usize {
 }
 
 impl EarlyCommits {
-    /// Keeps a commit. Of two that begin at the same event, as NATS may bring a part of one, the longer one.
+    /// Keeps a commit. Two commits may begin at the same event, since NATS may split one: the longer one is kept.
     pub(super) fn keep(&mut self, commit: Commit) {
         let Some(first) = commit.first().map(|event| event.position) else { return };
         if let Some((known, _)) = self.commits.get_mut(&first) {
@@ -42,7 +42,7 @@ impl EarlyCommits {
         self.commits.insert(first, (commit, Instant::now()));
     }
 
-    /// Whether too much is kept: all of it is to be read from the store then.
+    /// True when the commits exceed the size limit: they must be dropped and read from the store.
     pub(super) const fn is_too_large(&self) -> bool {
         self.bytes > MOST_BYTES
     }
@@ -51,22 +51,22 @@ impl EarlyCommits {
         *self = Self::default();
     }
 
-    /// The first position that is kept, which others come before.
+    /// The first position of the earliest commit.
     pub(super) fn first(&self) -> Option<Position> {
         self.commits.first_key_value().map(|(first, _)| *first)
     }
 
-    /// When the store is to be read for what comes before. A gap has one deadline, however many commits come after it.
+    /// The time at which the gap before the earliest commit must be read from the store. Later commits do not postpone it.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.commits.values().next().map(|(_, came)| *came + TURN)
     }
 
-    /// For how long the gap before the first one has been open.
+    /// The age of the gap before the earliest commit.
     pub(super) fn waited(&self) -> Duration {
         self.commits.values().next().map_or(Duration::ZERO, |(_, came)| came.elapsed())
     }
 
-    /// Takes out the events that come right after a position, in order, without those through there.
+    /// Removes and returns the events that directly follow a position, in order.
     pub(super) fn take_after(&mut self, through: Position) -> Vec<Arc<SyncEvent>> {
         let mut events: Vec<Arc<SyncEvent>> = Vec::new();
         let mut through = through;
@@ -107,7 +107,7 @@ mod tests {
         }
         assert_eq!(early.deadline(), Some(deadline), "more commits do not move it");
         assert_eq!(numbers(&early.take_after(Position::new(3))), [0_u128; 0]);
-        // Some of it may have been read meanwhile.
+        // A read of the store may have overtaken a part of a commit.
         assert_eq!(numbers(&early.take_after(Position::new(5))), [6, 7, 8, 9]);
         assert_eq!(early.first(), Some(Position::new(20)));
         assert!(early.deadline().unwrap() > deadline, "the next gap has its own");

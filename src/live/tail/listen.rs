@@ -1,4 +1,4 @@
-//! NOTIFY: another gateway says that the log has grown.
+//! The listener: receives the NOTIFY messages by which gateways announce that the log has grown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,23 +7,22 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::PAUSE;
-use super::hint::{Hint, Told};
+use super::hints::{Hint, Hints};
 use crate::live::Window;
 use crate::live::nats::Standing;
 use crate::log::Log;
 
-/// How long to wait for NATS to bring what NOTIFY has told of, before the store is read instead.
+/// Time that NATS has to deliver the events that a NOTIFY has announced, before the store is read instead.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Listens, and hurries the tail reader where the log has grown beyond the window. Makes a new connection whenever one is
-/// lost.
-pub(super) async fn listen(log: Log, window: Arc<Window>, hint: Arc<Hint>, standing: watch::Receiver<Standing>) {
+/// Listens, and sends the tail reader a hint when the log has grown beyond the window. A lost connection is replaced.
+pub(super) async fn listen(log: Log, window: Arc<Window>, hints: Arc<Hints>, standing: watch::Receiver<Standing>) {
     let mut through = window.through();
     loop {
         match log.store().listen().await {
             Ok(mut listener) => loop {
-                hint.tell(Told::Anything);
-                // Mostly it is this gateway's own commit, which is in the window before anybody is told of it.
+                hints.send(Hint::Unknown);
+                // Most messages announce this gateway's own commits, which are in the window by then.
                 let news = loop {
                     match listener.wait().await {
                         Ok(Some(position)) if position <= *through.borrow() => {}
@@ -31,10 +30,10 @@ pub(super) async fn listen(log: Log, window: Arc<Window>, hint: Arc<Hint>, stand
                             let is_there = through.wait_for(|through| *through >= position);
                             if timeout(GRACE, is_there).await.is_err() {
                                 metrics::counter!("sluice_nats_fallbacks_total").increment(1);
-                                hint.tell(Told::Through(position));
+                                hints.send(Hint::Through(position));
                             }
                         }
-                        Ok(Some(position)) => hint.tell(Told::Through(position)),
+                        Ok(Some(position)) => hints.send(Hint::Through(position)),
                         news => break news,
                     }
                 };
@@ -45,7 +44,7 @@ pub(super) async fn listen(log: Log, window: Arc<Window>, hint: Arc<Hint>, stand
             },
             Err(error) => tracing::debug!(%error, "could not listen for appends; polling meanwhile"),
         }
-        hint.tell(Told::Anything);
+        hints.send(Hint::Unknown);
         sleep(PAUSE).await;
     }
 }

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use super::{Org, Orgs, WaysIn, answered};
+use super::{Org, OrgSecrets, WaysIn, answered};
 use crate::ingest::Receipt;
 use crate::serve::problem::Problem;
 
 /// Okta asks once, before it delivers, whether somebody is there.
 pub(in crate::serve) async fn challenge(
-    State(orgs): State<Orgs>,
+    State(orgs): State<OrgSecrets>,
     org: Org,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
@@ -43,7 +43,8 @@ pub(in crate::serve) async fn deliver(
     if let Ok(taken) = timeout(ways_in.hook_patience, &mut taken).await {
         return answered(taken, "NOT_A_DELIVERY");
     }
-    // Nothing more is begun for it. What waits for its commit may still be stored: it comes again, and is stored once.
+    // The abort starts no further append. Events that already wait for their commit may still be stored; Okta's retry then
+    // finds them as duplicates.
     taken.abort();
     tracing::warn!(
         org,

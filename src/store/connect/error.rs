@@ -1,4 +1,4 @@
-//! Why there is no connection: the cause at each server, without anything confidential of the URL.
+//! Errors of an attempt to connect: the cause at each server, without anything confidential of the URL.
 
 use std::fmt;
 use std::io;
@@ -6,62 +6,64 @@ use std::time::Duration;
 
 use sqlx::postgres::PgDatabaseError;
 
-/// Why there is no connection to the database.
+/// An error of connecting to the database.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
-    /// No server of the URL took a connection: each with its address and the cause.
+    /// No server of the URL accepted a connection. Holds the address of each and the cause there.
     #[error("the database cannot be reached: {}", listed(.0))]
     Unreachable(Vec<(String, Cause)>),
-    /// All connections that may be open are in use, and none became free in time.
+    /// All connections of a pool are in use, and none became free in time. Holds their number.
     #[error("all {0} connections to the database are busy")]
     Busy(usize),
-    /// What stands between sluice and the database makes sluice impossible: no later attempt succeeds.
+    /// A pooler in front of the database does not give sluice what it needs: no later attempt succeeds. Holds the
+    /// address and the cause.
     #[error("{0}: {1}")]
     Impossible(String, Cause),
 }
 
-/// Why one server took no connection.
+/// Cause of a failed attempt to connect to one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The network, or the system, says so.
+    /// An error of the network or of the operating system, as a text.
     Network(String),
-    /// Nothing was heard for this long.
+    /// No answer within this time.
     Silent(Duration),
-    /// The server is in recovery: a standby, which takes no writes.
+    /// The server is in recovery: a standby, which accepts no writes.
     Standby,
-    /// The server takes no writes, since `default_transaction_read_only` is on.
+    /// The server accepts no writes, since `default_transaction_read_only` is on.
     ReadOnly,
-    /// The server refuses the login; with its SQLSTATE.
+    /// The server refuses the login. Holds the SQLSTATE.
     Login(String),
-    /// There is no such database.
+    /// The server has no such database.
     NoDatabase,
     /// The user may not connect to the database, or not use its schema.
     NoPrivilege,
     /// The server has no room for another connection.
     Full,
-    /// The server starts, stops or recovers.
+    /// The server is starting, stopping or recovering.
     Starting,
-    /// A pooler refuses a parameter at the start of a session.
+    /// A pooler refuses a startup parameter. Holds its name.
     StartupParameter(String),
-    /// A pooler gives each transaction another session.
+    /// A pooler gives each transaction or each statement another session.
     TransactionPooling,
-    /// Anything else, in the words of the server or of TLS.
+    /// Any other cause, in the words of the server or of TLS.
     Other(String),
 }
 
-/// How many characters of a server's message are shown.
+/// Largest number of characters that are shown of a server's message.
 const LONGEST_MESSAGE: usize = 200;
 
-/// How many servers are named in a message.
+/// Largest number of servers that a message names.
 const MOST_NAMED: usize = 8;
 
 impl ConnectError {
-    /// True where a later attempt may succeed, if only since somebody mends the database's settings meanwhile.
+    /// True for errors that a later attempt may not meet, perhaps after an operator has changed the database's
+    /// settings.
     pub const fn may_pass(&self) -> bool {
         !matches!(self, Self::Impossible(..))
     }
 
-    /// True where a server may just be starting, so that waiting for a moment is worth while.
+    /// True where a server may just be starting, so that a short wait is worthwhile.
     pub(in crate::store) fn may_be_starting(&self) -> bool {
         let may_be_starting = |cause: &Cause| matches!(cause, Cause::Network(_) | Cause::Starting | Cause::Full);
         matches!(self, Self::Unreachable(causes) if causes.iter().any(|(_, cause)| may_be_starting(cause)))
@@ -69,7 +71,7 @@ impl ConnectError {
 }
 
 impl Cause {
-    /// The cause behind an error of an attempt; `confidential` texts are taken out of what the server says.
+    /// Returns the cause of a failed attempt. `confidential` texts are removed from the server's message.
     pub(super) fn of(error: &sqlx::Error, confidential: &[String]) -> Self {
         match error {
             sqlx::Error::Io(error) => Self::Network(io_text(error)),
@@ -92,14 +94,14 @@ impl Cause {
             "42501" => Self::NoPrivilege,
             "53300" => Self::Full,
             "57P01" | "57P02" | "57P03" => Self::Starting,
-            // No prepared statement of this name, or one that is there already: of another session.
+            // A prepared statement is missing, or exists already: the statement was executed in another session.
             "26000" | "42P05" => Self::TransactionPooling,
             _ if message.contains("not allowed in statement pooling mode") => Self::TransactionPooling,
             _ => Self::Other(format!("{} (SQLSTATE {code})", shortened(message, confidential))),
         }
     }
 
-    /// True for causes that no attempt at whichever time avoids.
+    /// True for causes that no later attempt can avoid.
     const fn is_final(&self) -> bool {
         matches!(self, Self::StartupParameter(_) | Self::TransactionPooling)
     }
@@ -117,8 +119,8 @@ impl From<Vec<(String, Cause)>> for ConnectError {
     }
 }
 
-/// Goes through sqlx where a statement is executed on a set of connections; [`StoreError`](crate::store::StoreError) takes
-/// it out again.
+/// Wraps the error, so that it passes through sqlx when a statement is executed on a connection pool.
+/// [`StoreError`](crate::store::StoreError) unwraps it.
 impl From<ConnectError> for sqlx::Error {
     fn from(error: ConnectError) -> Self {
         Self::Configuration(Box::new(error))
@@ -171,7 +173,7 @@ fn io_text(error: &io::Error) -> String {
     }
 }
 
-/// A message on one line, without confidential texts, and not too long.
+/// Returns a message as one line of at most `LONGEST_MESSAGE` characters, without confidential texts.
 fn shortened(message: &str, confidential: &[String]) -> String {
     let mut text: String = message.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     for hidden in confidential {

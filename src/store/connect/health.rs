@@ -1,18 +1,18 @@
-//! Telling whether the database can be connected to: one log line when it goes, fewer and fewer while it is away, and one
-//! when it is back.
+//! Health of the database's connections, as it is logged: one line when the database is lost, further lines at growing
+//! intervals, and one line when it is back.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::{Cause, ConnectError};
 
-/// After how long the second line comes; each later one takes twice as long as the one before.
+/// Interval between the first line and the second. Each later interval is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest between two lines.
+/// Longest interval between two lines.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// What was seen of the database last.
+/// State of the database's connections, on which the next log line depends.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     away: Mutex<Option<Away>>,
@@ -27,7 +27,7 @@ struct Away {
 }
 
 impl Health {
-    /// Notes that a connection was made.
+    /// Records that a connection was opened.
     pub(super) fn connected(&self) {
         metrics::gauge!("sluice_database_connected").set(1.0);
         if let Some(away) = self.away.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -36,7 +36,8 @@ impl Health {
         }
     }
 
-    /// Notes that no server took a connection. What no later attempt mends is told by whoever gives up.
+    /// Records that no server accepted a connection. A permanent error is not logged here: the caller gives up and
+    /// reports it.
     pub(super) fn failed(&self, error: &ConnectError) {
         metrics::gauge!("sluice_database_connected").set(0.0);
         metrics::counter!("sluice_connection_failures_total").increment(1);
@@ -51,7 +52,7 @@ impl Health {
         }
     }
 
-    /// For how many seconds the database has been away, where a line about it is due.
+    /// Returns the number of seconds since the database was lost, if a line about that is due.
     fn due(&self, now: Instant) -> Option<u64> {
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
         let away = away.get_or_insert(Away { since: now, next_line: now, pause: FIRST_PAUSE });
@@ -63,7 +64,7 @@ impl Health {
         Some(now.duration_since(away.since).as_secs())
     }
 
-    /// Notes that nobody gave back a connection in time.
+    /// Records that no connection of a pool became free in time.
     pub(super) fn busy(&self, error: &ConnectError) {
         metrics::counter!("sluice_connections_busy_total").increment(1);
         let mut told = self.busy.lock().unwrap_or_else(PoisonError::into_inner);

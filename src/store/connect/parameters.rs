@@ -1,4 +1,4 @@
-//! The parameters of a database's URL, as libpq has them: those that are kept, those that cannot be, and all others.
+//! Parameters of the database's URL, as in libpq: the supported, the unsupported and the unknown ones.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-/// What is kept.
+/// Supported parameters.
 const KNOWN: [&str; 21] = [
     "application_name",
     "channel_binding",
@@ -32,7 +32,7 @@ const KNOWN: [&str; 21] = [
     "user",
 ];
 
-/// Other spellings of what is kept.
+/// Other spellings of supported parameters.
 const ALIASES: [(&str, &str); 6] = [
     ("ssl-mode", "sslmode"),
     ("ssl-root-cert", "sslrootcert"),
@@ -42,7 +42,8 @@ const ALIASES: [(&str, &str); 6] = [
     ("statement_cache_capacity", "statement-cache-capacity"),
 ];
 
-/// What libpq has and sluice cannot do. To leave it out without a word would weaken what somebody asked for.
+/// Parameters of libpq that sluice does not support. To ignore one silently could weaken the security that the operator
+/// asked for.
 const IMPOSSIBLE: [&str; 26] = [
     "gssdelegation",
     "gsslib",
@@ -72,23 +73,23 @@ const IMPOSSIBLE: [&str; 26] = [
     "tcp_user_timeout",
 ];
 
-/// The longest name of a parameter that is shown: what is longer is no parameter but a part of a password.
+/// Longest name of a parameter that is shown, in bytes. A longer one is probably a part of a password.
 const LONGEST_NAME: usize = 40;
 
-/// How many statements a connection keeps prepared, where the URL does not say.
+/// Number of prepared statements that a connection caches, unless the URL sets it.
 const PREPARED_STATEMENTS: usize = 256;
 
-/// The value of `sslrootcert` that stands for the certificate authorities that everybody trusts.
+/// Value of `sslrootcert` for the publicly trusted certificate authorities.
 const SYSTEM_ROOTS: &str = "system";
 
-/// The parameters of a URL by their names, without their percent-encoding.
+/// The parameters of a URL by their names, with percent-encoding undone.
 pub(super) struct Parameters {
     values: BTreeMap<&'static str, String>,
     /// Settings that were given as `options[name]`.
     settings: Vec<(String, String)>,
 }
 
-/// What the parameters say of all hosts.
+/// Options and settings from the parameters, which all hosts share.
 pub(super) struct Sharing {
     pub(super) options: PgConnectOptions,
     pub(super) connect_timeout: Option<Duration>,
@@ -96,7 +97,7 @@ pub(super) struct Sharing {
 }
 
 impl Parameters {
-    /// Reads what stands behind the `?` of a URL.
+    /// Parses the part of a URL after its `?`.
     pub(super) fn parse(query: &str, faults: &mut Vec<String>) -> Self {
         let mut parameters = Self { values: BTreeMap::new(), settings: Vec::new() };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -129,7 +130,7 @@ impl Parameters {
                 faults.push(format!("{name}: is given twice"));
             }
         } else if key == "ssl" {
-            // As JDBC has it; libpq takes it, too.
+            // JDBC's parameter, which libpq accepts, too.
             let mode = if value == "true" { "require" } else { "prefer" };
             self.values.entry("sslmode").or_insert_with(|| mode.to_owned());
         } else if IMPOSSIBLE.contains(&key) {
@@ -142,7 +143,7 @@ impl Parameters {
         }
     }
 
-    /// Takes the value of a parameter; an empty one counts as none.
+    /// Removes a parameter and returns its value; an empty value counts as none.
     pub(super) fn take(&mut self, name: &str) -> Option<String> {
         self.values.remove(name).filter(|value| !value.is_empty())
     }
@@ -153,12 +154,12 @@ impl Parameters {
         is("sslmode", "verify-full") || is("sslrootcert", SYSTEM_ROOTS)
     }
 
-    /// Makes connection options of what is left when hosts and login are taken.
+    /// Builds connection options from the parameters that are left after those of the hosts and the login were taken.
     pub(super) fn options(mut self, faults: &mut Vec<String>) -> Sharing {
         let name = self.take("application_name").or_else(|| self.take("fallback_application_name"));
         let mut options = PgConnectOptions::new_without_pgpass()
             .application_name(name.as_deref().unwrap_or("sluice"))
-            // Poolers know no such parameter at the start of a session, and PostgreSQL's default is as exact.
+            // Poolers refuse this startup parameter, and PostgreSQL's default is as exact.
             .extra_float_digits(None);
         self.check_words(faults);
         let capacity = self.take("statement-cache-capacity").map(|text| text.parse());
@@ -186,7 +187,7 @@ impl Parameters {
         Sharing { options, connect_timeout, settings }
     }
 
-    /// Checks the parameters that ask for what sluice does anyhow, or for what it cannot do.
+    /// Checks parameters of which sluice supports only those values that ask for what it does anyway.
     fn check_words(&mut self, faults: &mut Vec<String>) {
         let needs_writes = "sluice reads and writes at one server and needs one that takes writes: expected read-write, \
                             primary or any";
@@ -242,7 +243,7 @@ impl Parameters {
     }
 }
 
-/// True for what can be shown as the name of a parameter.
+/// True for a text that can be shown as the name of a parameter.
 fn is_name(key: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
     (1..=LONGEST_NAME).contains(&key.len()) && key.bytes().all(fits)
@@ -252,8 +253,8 @@ fn is_setting(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte))
 }
 
-/// The settings in a text such as `-c geqo=off --search_path=a,b`, in which a backslash keeps a space; None where there
-/// is something else in it.
+/// Parses settings such as `-c geqo=off --search_path=a,b`, in which a backslash escapes a space; None for any other
+/// text.
 fn settings(text: &str) -> Option<Vec<(String, String)>> {
     let mut words = vec![String::new()];
     let mut letters = text.chars();
@@ -278,7 +279,7 @@ fn settings(text: &str) -> Option<Vec<(String, String)>> {
     Some(settings)
 }
 
-/// How many letters must be added, left out or changed to make one text of the other (Levenshtein).
+/// Returns the Levenshtein distance of two texts: the number of bytes to add, remove or change.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (above, left) in one.bytes().enumerate() {

@@ -1,12 +1,13 @@
-//! Passwords in libpq's password file (`PGPASSFILE`, else `~/.pgpass`). sqlx would read it, too, but logs lines of it that
-//! it cannot read, and whole lines hold passwords.
+//! Passwords from libpq's password file (`PGPASSFILE`, else `~/.pgpass`). sqlx could read the file, too, but it logs
+//! lines that it cannot parse, and such lines may hold passwords.
 
 use std::env;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-/// The password for a server, a database and a user; None where there is no file, or no line for them in it.
+/// Returns the password for a server, a database and a user; None without a file that only its owner may read, or
+/// without a matching line.
 pub(super) fn find(path: Option<&str>, host: &str, port: u16, database: &str, user: &str) -> Option<String> {
     let path = path
         .map(PathBuf::from)
@@ -17,12 +18,12 @@ pub(super) fn find(path: Option<&str>, host: &str, port: u16, database: &str, us
         tracing::warn!(path = %path.display(), "others may read this password file, so it is not used: chmod 0600");
         return None;
     }
-    // libpq has the name of this machine for its sockets.
+    // libpq looks for `localhost` when it connects over a Unix socket.
     let host = if host.starts_with('/') { "localhost" } else { host };
     in_file(&fs::read_to_string(&path).ok()?, [host, &port.to_string(), database, user])
 }
 
-/// The password in the first line of which the other fields are these, or `*`.
+/// Returns the password of the first line whose other fields are equal to these, or are `*`.
 fn in_file(text: &str, wanted: [&str; 4]) -> Option<String> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.map(fields).find_map(|mut fields| {
@@ -31,7 +32,7 @@ fn in_file(text: &str, wanted: [&str; 4]) -> Option<String> {
     })
 }
 
-/// The fields of a line, which colons part; a backslash keeps what follows it.
+/// Splits a line at its colons. A backslash escapes the character after it.
 fn fields(line: &str) -> Vec<String> {
     let mut fields = vec![String::new()];
     let mut letters = line.chars();

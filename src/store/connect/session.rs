@@ -1,4 +1,4 @@
-//! What every connection is made to before it is used: its settings, and a look at the server behind it.
+//! Preparation of each connection before its use: its settings, and a check of the server behind it.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,43 +8,42 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use super::error::Cause;
 
-/// The statements that prepare a connection and ask what it is connected to: one round trip.
+/// Statements that prepare a connection and check its server, in one round trip.
 ///
-/// Settings are made by statements and not as parameters of the start: poolers refuse those, or drop them without a word.
+/// Settings are made by statements, not as startup parameters, which poolers refuse or silently drop.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Setup(String);
 
-/// What a new connection is connected to.
+/// The server and the backend behind a new connection.
 #[derive(Clone, Debug)]
 pub(super) struct Answerer {
     pub(super) backend: Backend,
-    /// Another one after a failover, a promotion or a restart of the server.
+    /// Identity of the server, which changes with a failover, a promotion or a restart.
     pub(super) server: String,
 }
 
-/// The process that serves a connection. The time of its start tells it from a later one with the same number.
+/// The server process behind a connection. Its start time distinguishes it from a later process with the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) struct Backend {
     pub(in crate::store) process: i32,
     pub(in crate::store) started: String,
 }
 
-/// What tells a backend from every other.
+/// SQL columns that identify a backend: the process id and the start time.
 const BACKEND: &str = "pg_backend_pid(), (SELECT extract(epoch FROM a.backend_start)::text FROM \
                        pg_stat_get_activity(pg_backend_pid()) a)";
 
-/// What tells a server, as it is since its start or promotion, from every other. The time line that is written to is known
-/// of a primary only.
+/// SQL expression that identifies a server since its last start or promotion. Its timeline is known on a primary only.
 const SERVER: &str = "concat_ws('-', (SELECT system_identifier FROM pg_control_system()), \
                       CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END, \
                       extract(epoch FROM pg_postmaster_start_time()))";
 
-/// True at a server that takes no writes.
+/// SQL query that returns a row if the server accepts no writes.
 pub(in crate::store) const TAKES_NO_WRITES: &str =
     "SELECT WHERE pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
 
 impl Setup {
-    /// The operator's own settings, those that every connection has, and more. Later ones win.
+    /// Combines the operator's own settings, those that every connection has, and `more`. Later ones win.
     pub(super) fn new(own: &[(String, String)], timeout: Duration, more: &[(&str, &str)]) -> Self {
         let millis = timeout.as_millis().to_string();
         let common = [
@@ -53,7 +52,7 @@ impl Setup {
             ("idle_in_transaction_session_timeout", &millis),
             ("default_transaction_isolation", "read committed"),
             ("synchronous_commit", "on"),
-            // Notices are about its own tables, as that they are there already.
+            // Notices would only report that sluice's own tables exist already.
             ("client_min_messages", "warning"),
             ("timezone", "UTC"),
             ("work_mem", "16MB"),
@@ -74,7 +73,7 @@ impl Setup {
         Self(sql)
     }
 
-    /// Prepares a new connection. A server that takes no writes is refused.
+    /// Prepares a new connection. Returns the cause if its server accepts no writes.
     pub(super) async fn apply(&self, connection: &mut PgConnection) -> sqlx::Result<Result<Answerer, Cause>> {
         let mut rows = sqlx::raw_sql(AssertSqlSafe(self.0.clone())).fetch_all(connection).await?;
         let row = rows.pop().ok_or(sqlx::Error::RowNotFound)?;
@@ -88,7 +87,7 @@ impl Setup {
     }
 }
 
-/// The backend that serves a connection just now.
+/// Returns the backend that serves a connection at this moment.
 pub(super) async fn current_backend(connection: &mut PgConnection) -> sqlx::Result<Backend> {
     let rows = sqlx::raw_sql(AssertSqlSafe(format!("SELECT {BACKEND}"))).fetch_all(connection).await?;
     backend(rows.first().ok_or(sqlx::Error::RowNotFound)?, 0)
@@ -98,7 +97,7 @@ fn backend(row: &PgRow, index: usize) -> sqlx::Result<Backend> {
     Ok(Backend { process: row.try_get(index)?, started: row.try_get(index + 1)? })
 }
 
-/// A text as a constant of SQL, whatever `standard_conforming_strings` is.
+/// Returns a text as an SQL string constant that does not depend on `standard_conforming_strings`.
 fn quoted(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }

@@ -1,7 +1,7 @@
-//! The database's URL, read into one set of connection options for each host.
+//! The database's URL, parsed into connection options for each host.
 //!
-//! sluice reads the URL itself: sqlx would take any scheme, knows one host only, and logs each parameter that it does not
-//! know together with its value. No fault here shows a value of the URL, which may be a password.
+//! sluice parses the URL itself: sqlx would accept any scheme, knows one host only, and logs each parameter that it
+//! does not know together with its value. No fault here shows a value of the URL, which may be a password.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use super::parameters::Parameters;
 use super::password_file;
 
-/// A database's URL, after it was read.
+/// A parsed URL of the database.
 #[derive(Clone)]
 pub(in crate::store) struct DatabaseUrl {
     /// The servers that may be the primary, at least one, in the order of the URL.
@@ -27,27 +27,27 @@ pub(in crate::store) struct DatabaseUrl {
 /// One server of the URL.
 #[derive(Clone)]
 pub(super) struct Host {
-    /// How messages name it: `host:port`, or the path of a socket.
+    /// Name in messages: `host:port`, or the path of a socket.
     pub(super) name: String,
     pub(super) options: PgConnectOptions,
 }
 
-/// A host and its port, as they are written.
+/// A host and its port, as written in the URL; None where it leaves them out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Address {
     host: Option<String>,
     port: Option<u16>,
 }
 
-/// The port of a server that says none.
+/// Port of a server for which the URL gives none.
 const DEFAULT_PORT: u16 = 5432;
 
-/// At most how many servers a URL may name.
+/// Largest number of servers in a URL.
 const MAX_HOSTS: usize = 16;
 
 const EXPECTED: &str = "expected postgres://user@host:5432/database";
 
-/// Schemes that people give by mistake, which are no secrets and may be shown.
+/// Schemes that are often given by mistake. Messages may show them, as none of them is a secret.
 const OTHER_SCHEMES: [&str; 20] = [
     "amqp",
     "cockroachdb",
@@ -72,11 +72,11 @@ const OTHER_SCHEMES: [&str; 20] = [
 ];
 
 impl DatabaseUrl {
-    /// Reads a URL. What the URL leaves out comes from the environment, as for libpq: `PGHOST`, `PGPORT`, `PGUSER`,
-    /// `PGPASSWORD` and others, and from the password file.
+    /// Parses a URL. Parts that it leaves out come from the environment, as in libpq (`PGHOST`, `PGPORT`, `PGUSER`,
+    /// `PGPASSWORD` and others), and from the password file.
     ///
     /// # Errors
-    /// Every fault; none shows a value of the URL.
+    /// All faults of the URL; none shows a value of it.
     pub(in crate::store) fn parse(url: &str) -> Result<Self, Vec<String>> {
         let rest = without_scheme(url).map_err(|fault| vec![fault])?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -116,7 +116,7 @@ impl DatabaseUrl {
     }
 }
 
-/// What all hosts have in common.
+/// Login, database and password file, which all hosts share.
 struct Base {
     user: Option<String>,
     password: Option<String>,
@@ -130,7 +130,7 @@ impl Base {
         let mut options = shared.clone().port(port);
         let host = address.host.unwrap_or_else(|| shared.get_host().to_owned());
         let name = if host.starts_with('/') {
-            // libpq does not encrypt what stays on the machine, either.
+            // Connections over a Unix socket are not encrypted, as in libpq.
             options = options.socket(&host).ssl_mode(PgSslMode::Disable);
             format!("{}/.s.PGSQL.{port}", host.trim_end_matches('/'))
         } else {
@@ -156,7 +156,7 @@ impl Base {
     }
 }
 
-/// The URL behind `postgres://`.
+/// Returns the part of the URL after `postgres://`, or a fault that says what the text is instead.
 fn without_scheme(url: &str) -> Result<&str, String> {
     let url = url.trim();
     for scheme in ["postgres://", "postgresql://"] {
@@ -168,7 +168,7 @@ fn without_scheme(url: &str) -> Result<&str, String> {
         let start = url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
         start && url.get(scheme.len()..).is_some_and(|rest| rest.starts_with(':'))
     };
-    // The longest, as one may begin like another.
+    // The longest match, as one scheme may begin like another.
     Err(match OTHER_SCHEMES.iter().filter(known).max_by_key(|scheme| scheme.len()) {
         Some(scheme) => format!("this is a {scheme}: URL; {EXPECTED}"),
         None if url.contains('=') && !url.contains("://") => {
@@ -187,7 +187,8 @@ fn decoded(part: &str, text: &str, faults: &mut Vec<String>) -> Option<String> {
     None
 }
 
-/// The servers of a URL: those before its path, or those of the parameters `host`, `hostaddr` and `port`, which win.
+/// Returns the servers of a URL: those before its path, unless the parameters `host`, `hostaddr` and `port` replace
+/// them.
 fn addresses(written: &str, parameters: &mut Parameters, faults: &mut Vec<String>) -> Vec<Address> {
     let mut addresses: Vec<_> = written.split(',').map(|written| address(written, faults)).collect();
     let names = parameters.take("host");
@@ -226,7 +227,7 @@ fn addresses(written: &str, parameters: &mut Parameters, faults: &mut Vec<String
     if addresses.len() > MAX_HOSTS {
         faults.push(format!("{} hosts: expected at most {MAX_HOSTS}", addresses.len()));
     }
-    // Only where nobody names a host does the environment's port count.
+    // The environment's port counts only where the URL names no host.
     if addresses.iter().any(|address| address.host.is_some()) {
         for address in &mut addresses {
             address.port = address.port.or(Some(DEFAULT_PORT));

@@ -1,4 +1,4 @@
-//! A statement on one of the connections of a set.
+//! Execution of one statement on a connection of a pool.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use tokio::time::timeout;
 
 use super::{Connections, LentConnection};
 
-/// A connection that is lent for one statement. Dropped while it works, it has the database stop.
+/// A connection that is lent for one statement. Dropping it during the statement cancels the statement in the database.
 struct Statement {
     lent: Option<LentConnection>,
-    /// Whether the statement is under way.
+    /// True while the statement is being executed.
     is_at_work: bool,
 }
 
@@ -25,14 +25,14 @@ impl Statement {
         Ok(Self { lent: Some(connections.lend().await?), is_at_work: false })
     }
 
-    /// The connection, on which a statement begins.
+    /// Marks the statement as begun, and returns its connection.
     fn begin(&mut self) -> Result<&mut PgConnection, Error> {
         self.is_at_work = true;
         self.lent.as_deref_mut().ok_or(Error::PoolClosed)
     }
 
-    /// Ends the statement: what came of it. One that took too long is stopped: the database's own time-out comes first,
-    /// unless its processes stand still.
+    /// Ends the statement and returns its result. A statement beyond the time limit is cancelled; the database's own
+    /// timeout comes first, unless the database hangs.
     fn end<T>(mut self, done: Result<Result<T, Error>, Elapsed>) -> Result<T, Error> {
         let done = done.map_err(|_| Error::Io(ErrorKind::TimedOut.into()))?;
         self.is_at_work = false;
@@ -43,11 +43,12 @@ impl Statement {
     }
 }
 
-/// Whether a connection is of no more use after an error.
+/// True for errors after which a connection cannot be used again.
 fn breaks(error: &Error) -> bool {
     match error {
         Error::Database(error) => error.code().is_some_and(|code| {
-            // The server ends the connection, takes no writes any more, or is another session than before.
+            // The server ends the connection, accepts no more writes, or executes statements in another session than
+            // before.
             code.starts_with("57P") || code.starts_with("08") || ["25006", "26000", "42P05"].contains(&&*code)
         }),
         Error::RowNotFound | Error::ColumnDecode { .. } | Error::Decode(_) | Error::Encode(_) => false,
@@ -64,7 +65,7 @@ impl Drop for Statement {
         }
         let LentConnection { session, lending, place, .. } = lent;
         let lending = Arc::clone(&lending);
-        // Without a runtime all ends: the database notices that the connection is gone.
+        // The runtime is missing at the end of the process: the database notices that the connection is closed.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 lending.stop(session).await;

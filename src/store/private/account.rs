@@ -35,7 +35,7 @@ impl Account {
         Some(Self { uid: account.get(2)?.parse().ok()?, gid: account.get(3)?.parse().ok()? })
     }
 
-    /// The numbers of the user and of the group.
+    /// Returns the ids of the user and of the group.
     pub(super) const fn ids(self) -> (u32, u32) {
         (self.uid, self.gid)
     }

@@ -21,16 +21,16 @@ use super::programs::Programs;
 use super::server_log::{ServerLog, lack_of_space, summary};
 use super::socket::SocketDirectory;
 
-/// How long the PostgreSQL that a killed gateway left behind may take to end.
+/// Time limit for the end of a PostgreSQL that a killed gateway left behind.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How long a PostgreSQL may take to start: after a crash it first writes again what its log holds, up to 2 GB.
+/// Time limit of a start. After a crash PostgreSQL first replays its write-ahead log, which may hold 2 GB.
 const START_PATIENCE: Duration = Duration::from_mins(30);
 
-/// How often a start that takes long is told of.
+/// Interval of log lines about a start that takes long.
 const START_NEWS: Duration = Duration::from_secs(15);
 
-/// What the names of directories begin with in which clusters are made.
+/// Prefix of the directories in which new clusters are created.
 const FRESH: &str = "data.new";
 
 /// A cluster's directories and how its processes run.
@@ -44,11 +44,11 @@ pub(super) struct Cluster {
     durable: bool,
 }
 
-/// A PostgreSQL that takes connections.
+/// A PostgreSQL that accepts connections.
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) child: Child,
-    /// The identity of the directory in which it runs.
+    /// Identity of the data directory in which it runs.
     pub(super) identity: String,
 }
 
@@ -89,7 +89,7 @@ impl Cluster {
         self.sockets.url()
     }
 
-    /// Where PostgreSQL writes what it says before it has a log.
+    /// Returns the file for PostgreSQL's output until its log collector takes over.
     fn start_log(&self) -> PathBuf {
         self.home.join("start.log")
     }
@@ -104,7 +104,7 @@ impl Cluster {
         if let Err(error) = lock.set_holder(child.id()) {
             tracing::debug!(%error, "could not write down which process has the cluster's lock");
         }
-        // From here on only PostgreSQL has it.
+        // PostgreSQL alone holds the lock from here on.
         drop(lock);
         let deadline = Instant::now() + START_PATIENCE;
         let mut news = Instant::now() + START_NEWS;
@@ -132,7 +132,7 @@ impl Cluster {
     fn spawn(&self, lock: &ClusterLock) -> Result<Child, PrivateError> {
         let log = File::create(self.start_log()).map_err(PrivateError::io(&self.start_log()))?;
         let log_again = log.try_clone().map_err(PrivateError::io(&self.start_log()))?;
-        // PostgreSQL reads nothing from its standard input; all its processes inherit it, and with it the lock.
+        // PostgreSQL reads nothing from its standard input. All its processes inherit that file, and with it the lock.
         let inherited = lock.handle().map_err(PrivateError::io(&self.home))?;
         let mut command = self.command("postgres");
         command.arg("-D").arg(&self.data).stdin(inherited).stdout(log).stderr(log_again).process_group(0);
@@ -150,11 +150,12 @@ impl Cluster {
             "shared_buffers=256MB".to_owned(),
             "max_wal_size=2GB".to_owned(),
             "max_connections=200".to_owned(),
-            // A change of the schema locks about 28 relations of each month (tables, partitions and indexes), 7,000 for 250
-            // months. This is room for many times that; it takes 80 MB of shared memory, of which PostgreSQL touches half.
+            // A migration locks about 28 relations of each month (tables, partitions and indexes), 7,000 for 250
+            // months. The setting leaves room for many times that. It takes 80 MB of shared memory, of which PostgreSQL
+            // touches half.
             "max_locks_per_transaction=1024".to_owned(),
             "logging_collector=on".to_owned(),
-            // Here the error of a start that fails looks for its cause.
+            // `ServerLog` reads the cause of a failed start from this directory.
             "log_directory=log".to_owned(),
             // A week of logs, over and over.
             "log_filename=postgres-%a.log".to_owned(),
@@ -173,11 +174,11 @@ impl Cluster {
             return Err(PrivateError::Incomplete(self.data.clone()));
         }
         self.remove_half_made();
-        // Made aside and moved into place, so that a half-made cluster is never taken for one.
+        // The cluster is created under another name and then renamed, so that an incomplete one is never used.
         let fresh = self.home.join(format!("{FRESH}.{}", uuid::Uuid::new_v4().simple()));
         let mut command = self.command("initdb");
         command.arg("-D").arg(&fresh).args(["-U", "sluice", "-A", "trust", "--locale=C", "-E", "UTF8"]);
-        // A page that the disk gives back changed is then an error, and not an answer.
+        // With checksums, a page that the disk has corrupted leads to an error instead of a wrong result.
         command.arg("--data-checksums");
         if !self.durable {
             command.arg("-N");
@@ -189,8 +190,8 @@ impl Cluster {
         fs::rename(&fresh, &self.data).map_err(PrivateError::io(&self.data))
     }
 
-    /// Removes what an `initdb` left that was interrupted. One that still runs has a directory of its own name, so that
-    /// it disturbs nobody; what is left of it goes the next time.
+    /// Removes the directories of interrupted runs of `initdb`. A run that is still alive does no harm, as each has a
+    /// directory of its own; the next start removes its remains.
     fn remove_half_made(&self) {
         for entry in fs::read_dir(&self.home).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(FRESH)
@@ -201,19 +202,19 @@ impl Cluster {
         }
     }
 
-    /// Refuses a directory that shares its files with another one: PostgreSQL writes into its files, and would change
-    /// the other directory's, too.
+    /// Returns an error for a directory that shares files with another one by hard links. PostgreSQL overwrites files
+    /// in place, which would change the other directory, too.
     fn refuse_hard_links(&self) -> Result<(), PrivateError> {
         let control = self.data.join("global/pg_control");
         match fs::metadata(&control) {
             Ok(about) if about.nlink() > 1 => Err(PrivateError::HardLinked(self.data.clone())),
-            // PostgreSQL says best what is missing.
+            // A missing file is left to PostgreSQL, whose message names it.
             _ => Ok(()),
         }
     }
 
-    /// Waits until no PostgreSQL uses the directory, and tells the one that a killed gateway left behind to stop. Removes
-    /// what a copy brought along. Gives the lock, which keeps others away.
+    /// Waits until no PostgreSQL uses the directory, and signals one that a killed gateway left behind to stop. Removes
+    /// lock files that are left over or were copied. Returns the lock, which excludes other processes.
     fn vacate(&self, cancelled: &CancellationToken) -> Result<ClusterLock, PrivateError> {
         let deadline = Instant::now() + PATIENCE;
         let mut told = None;
@@ -265,14 +266,14 @@ impl Cluster {
         command
     }
 
-    /// Runs a program to its end. It ends with the thread that calls this.
+    /// Runs a program and waits for its end. The kernel stops the program if the calling thread ends first.
     fn finish(&self, command: &mut Command, program: &str, input: &str) -> Result<(), PrivateError> {
         let failed = |error: std::io::Error| self.failed(program, &error.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         end_with_parent(command);
         let mut child = command.spawn().map_err(failed)?;
         if let Some(mut stdin) = child.stdin.take() {
-            // A program that ended before it read says why.
+            // A program that ended before it read its input reports the cause in its output.
             _ = stdin.write_all(input.as_bytes());
         }
         let output = child.wait_with_output().map_err(failed)?;
@@ -292,12 +293,12 @@ fn make_directory(path: &Path) -> Result<(), PrivateError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(PrivateError::io(path))
 }
 
-/// The URL of the cluster that runs in a data directory.
+/// Returns the URL of the cluster that runs in a data directory.
 pub(super) fn url_of(directory: &Path) -> String {
     SocketDirectory::of(&directory.join("postgres")).url()
 }
 
-/// The identity of the cluster's directory in a data directory.
+/// Returns the identity of the cluster in a data directory.
 pub(super) fn identity_of(directory: &Path) -> Result<String, PrivateError> {
     identity::of(&directory.join("postgres/data"), Account::needed()?)
 }

@@ -1,4 +1,4 @@
-//! The identity of a cluster's directory: what a copy of it does not have.
+//! Identity of a cluster's directory, which no copy of the directory shares.
 
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
@@ -9,17 +9,17 @@ use std::time::UNIX_EPOCH;
 use super::PrivateError;
 use super::account::Account;
 
-/// A symbolic link in the cluster's directory. `cp` writes into existing files and leaves their inodes as they are, but makes
-/// each link anew: so the link also tells of a copy that was put back over the directory, in which no file is a new one.
+/// A symbolic link in the cluster's directory. `cp` overwrites existing files, whose inodes stay, but replaces each
+/// link by a new one. The link therefore also reveals a copy that was put back over the directory.
 const LINK: &str = "sluice.identity";
 
-/// The target of the link, a file that every cluster has: a link that leads nowhere would trouble backup programs.
+/// Target of the link, a file that every cluster has: a dangling link could disturb backup programs.
 const TARGET: &str = "PG_VERSION";
 
-/// The identity of a cluster's directory, as a short text: inode and time of birth of the directory, of its control file,
-/// which PostgreSQL only ever overwrites, and of the link. Restarts, `mv` within a file system and changes of owners keep it;
-/// a copy has another one, also where it takes the place of the original. A snapshot of the whole file system, when it
-/// is restored, has the same.
+/// Returns the identity of a cluster's directory as a short text: inode and creation time of the directory, of its
+/// control file, which PostgreSQL only overwrites, and of the link. Restarts and `mv` within a file system keep the
+/// identity, and so does a change of owner where the file system records creation times. A copy has another identity,
+/// even in the place of the original; a restored snapshot of the whole file system has the same one.
 ///
 /// # Errors
 /// The directory holds no cluster, or cannot be read.
@@ -38,14 +38,14 @@ pub(super) fn of(data: &Path, account: Option<Account>) -> Result<String, Privat
     let directory = part(&fs::metadata(data).map_err(PrivateError::io(data))?);
     let control = part(&fs::metadata(&control).map_err(PrivateError::io(&control))?);
     let link = fs::symlink_metadata(&link).map_err(PrivateError::io(&link))?;
-    // A file system that keeps no time of birth may give the inodes of deleted files to the copy. Nothing but the link's
-    // owner ever changes, so its time of change is as good.
+    // A file system that records no creation times may give inodes of deleted files to a copy. The link's change time
+    // serves instead, since nothing about the link ever changes but its owner.
     let changed =
         if link.created().is_err() { format!(".{}.{:09}", link.ctime(), link.ctime_nsec()) } else { String::new() };
     Ok(format!("{directory}+{control}+{}{changed}", part(&link)))
 }
 
-/// The inode and, where the file system keeps it, the time of birth in nanoseconds since 1970.
+/// Returns the inode and, where the file system records it, the creation time in nanoseconds since 1970.
 fn part(file: &Metadata) -> String {
     let born = file.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
     born.map_or_else(|| file.ino().to_string(), |born| format!("{}.{}", file.ino(), born.as_nanos()))

@@ -1,7 +1,7 @@
-//! The PostgreSQL that still runs in a cluster's directory, and the proof that it is that directory's own.
+//! Detection of a PostgreSQL that still runs in a cluster's directory, with proof that it is that directory's own.
 //!
-//! A copied directory names processes of the original in its files, and after a restart of the machine or of a container
-//! the same number is another process. So a number in a file proves nothing.
+//! A process id in a file proves nothing: a copied directory names processes of the original, and after a restart of
+//! the machine or container the id may be another process's.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
@@ -15,26 +15,28 @@ use super::PrivateError;
 use super::process::Process;
 use super::socket::SocketDirectory;
 
-/// Who uses a cluster's directory.
+/// Process that uses a cluster's directory, as far as it can be determined.
 #[derive(Debug)]
 pub(super) enum Occupant {
     /// No process: `postmaster.pid` is missing, or names a process that is gone.
     Nobody,
     /// A process that is proven to be this directory's PostgreSQL.
     Own(Process),
-    /// No process of this directory: `postmaster.pid` was copied, is left over, or is broken. With what is wrong with it.
+    /// No process of this directory: `postmaster.pid` was copied, left over or damaged. Holds what is wrong with the
+    /// file.
     Stale(String),
-    /// A process that cannot be proven to be this directory's PostgreSQL, nor that it is not. With what is known of it.
+    /// A process that may or may not be this directory's PostgreSQL. Holds what is known of it.
     Unproven(String),
 }
 
-/// A lock that every process of a PostgreSQL holds from its start to its end: PostgreSQL inherits the file. The kernel keeps
-/// it by the file's inode, so that a copy has a lock of its own, and other containers on the same directory see it.
+/// A lock that every process of a PostgreSQL holds from its start to its end, since it inherits the open file. The
+/// kernel binds the lock to the file's inode: a copy has a lock of its own, and other containers on the same directory
+/// see this one.
 #[derive(Debug)]
 pub(super) struct ClusterLock(File);
 
 impl ClusterLock {
-    /// Takes the lock; None while processes of this directory's PostgreSQL live.
+    /// Takes the lock. Returns None while a process of this directory's PostgreSQL is alive.
     pub(super) fn take(home: &Path) -> Result<Option<Self>, PrivateError> {
         let path = home.join("lock");
         let options = File::options().create(true).truncate(false).read(true).write(true).open(&path);
@@ -46,20 +48,20 @@ impl ClusterLock {
         }
     }
 
-    /// Another handle of the same lock, for the process that is to inherit it.
+    /// Returns another handle of the same lock, for the process that inherits it.
     pub(super) fn handle(&self) -> io::Result<File> {
         self.0.try_clone()
     }
 
-    /// Writes down which process inherited the lock.
+    /// Writes the id of the process that inherited the lock into the lock's file.
     pub(super) fn set_holder(&mut self, process: u32) -> io::Result<()> {
         self.0.set_len(0)?;
         self.0.rewind()?;
         write!(self.0, "{process}")
     }
 
-    /// The process that inherited the lock last. It is gone, or the lock could not have been taken: a process with its
-    /// number is another one.
+    /// Returns the id of the process that inherited the lock last. That process has ended, as the lock was free; a
+    /// process that has the id now is another one.
     fn last_holder(&self) -> Option<Pid> {
         let mut text = String::new();
         let mut file = &self.0;
@@ -69,7 +71,7 @@ impl ClusterLock {
     }
 }
 
-/// What PostgreSQL writes into `postmaster.pid`, as far as it matters here.
+/// Content of `postmaster.pid`, as far as it is used here.
 #[derive(Debug, PartialEq, Eq)]
 struct PidFile {
     pid: Pid,
@@ -81,28 +83,28 @@ impl PidFile {
         data.join("postmaster.pid")
     }
 
-    /// Its content; None for a text that is no such file's, as after a crash of the machine.
+    /// Parses the file's text. Returns None for a damaged file, as after a crash of the machine.
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
-        // A PostgreSQL in single-user mode writes its number with a minus sign.
+        // A PostgreSQL in single-user mode writes its process id with a minus sign.
         let number: i32 = lines.next()?.trim().parse().ok()?;
         Some(Self { pid: Pid::from_raw(number.checked_abs()?)?, directory: PathBuf::from(lines.next()?) })
     }
 }
 
-/// What `postmaster.pid` was when a PostgreSQL was started. Numbers of processes come again, in a container after each of its
-/// restarts: a file that a crash left may well name the new process, and call it ready.
+/// State of `postmaster.pid` before a PostgreSQL is started. Process ids are reused, in a container after each restart:
+/// a file that a crash left may name the new process and call it ready.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PidFileState(Option<(u64, i64, i64)>);
 
 impl PidFileState {
-    /// The state of now.
+    /// Returns the file's current state.
     pub(super) fn of(data: &Path) -> Self {
         let file = fs::metadata(PidFile::path(data)).ok();
         Self(file.map(|file| (file.ino(), file.mtime(), file.mtime_nsec())))
     }
 
-    /// True when the process has written the file anew, and takes connections.
+    /// True when the process has rewritten the file and accepts connections.
     pub(super) fn is_ready_since(&self, data: &Path, process: u32) -> bool {
         *self != Self::of(data)
             && fs::read_to_string(PidFile::path(data)).is_ok_and(|text| {
@@ -112,7 +114,7 @@ impl PidFileState {
     }
 }
 
-/// Finds out who uses a cluster's directory. `lock` is the cluster's lock, where it could be taken.
+/// Determines the process that uses a cluster's directory. `lock` is the cluster's lock, if it was free.
 pub(super) fn find(
     data: &Path,
     sockets: &SocketDirectory,
@@ -132,7 +134,7 @@ pub(super) fn find(
     };
     Ok(match occupant {
         Occupant::Own(process) => Occupant::Own(process),
-        // Only who was started in this directory listens on its socket.
+        // A process that listens on the directory's socket was started in this directory.
         _ if sockets.is_answered() => Occupant::Unproven(format!(
             "a PostgreSQL that this process cannot see (in another container, say) listens in {}",
             sockets.path().display()
@@ -141,7 +143,7 @@ pub(super) fn find(
     })
 }
 
-/// Finds out whether the process that `postmaster.pid` names is this directory's PostgreSQL.
+/// Determines whether the process that `postmaster.pid` names is this directory's PostgreSQL.
 fn examine(file: &PidFile, data: &Path, sockets: &SocketDirectory, lock: Option<&ClusterLock>) -> Occupant {
     let Some(process) = Process::find(file.pid) else { return Occupant::Nobody };
     let pid = file.pid.as_raw_nonzero();
@@ -157,11 +159,11 @@ fn examine(file: &PidFile, data: &Path, sockets: &SocketDirectory, lock: Option<
     match works_in(&process, data) {
         Some(true) => Occupant::Own(process),
         Some(false) => stale(),
-        // No /proc, or not for this process. Who answers on the socket wrote the socket's lock file.
+        // Without /proc, the socket proves it: the process that listens wrote the socket's lock file.
         None if is_written_here && sockets.is_answered() && sockets.locked_by() == Some(file.pid) => {
             Occupant::Own(process)
         }
-        // A process of another account.
+        // The file was copied, or the process belongs to another account.
         None if !is_written_here || !process.is_reachable => stale(),
         None => Occupant::Unproven(format!(
             "the process {pid} may be its PostgreSQL: stop that one (kill -INT {pid}), or, where it is something else, \
@@ -171,8 +173,8 @@ fn examine(file: &PidFile, data: &Path, sockets: &SocketDirectory, lock: Option<
     }
 }
 
-/// True when a process is a PostgreSQL that works in a directory, as each PostgreSQL does in its own; None where that
-/// cannot be found out.
+/// True when a process is a PostgreSQL that has this working directory, as each PostgreSQL has its data directory; None
+/// if that cannot be determined.
 fn works_in(process: &Process, data: &Path) -> Option<bool> {
     let about = PathBuf::from(format!("/proc/{}", process.pid.as_raw_nonzero()));
     let name = fs::read_to_string(about.join("comm")).ok()?;
@@ -181,7 +183,7 @@ fn works_in(process: &Process, data: &Path) -> Option<bool> {
     }
     match fs::metadata(about.join("cwd")) {
         Ok(directory) => Some(is_same(&directory, &fs::metadata(data).ok()?)),
-        // It has ended, and nobody has waited for it.
+        // A process that has ended, and for which its parent has not waited.
         Err(error) if error.kind() == ErrorKind::NotFound => Some(false),
         Err(_) => None,
     }
@@ -195,7 +197,7 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// Removes a `postmaster.pid` that is not of this directory's PostgreSQL.
+/// Removes a `postmaster.pid` that does not belong to this directory's PostgreSQL.
 pub(super) fn remove_pid_file(data: &Path, why: &str) -> Result<(), PrivateError> {
     let path = PidFile::path(data);
     tracing::warn!(file = %path.display(), "removed a PostgreSQL's file that is copied or left over: {why}");

@@ -1,4 +1,4 @@
-//! Processes of PostgreSQL: tied to the gateway's life, signalled, and stopped.
+//! Control of PostgreSQL's processes: they are tied to the gateway's life, signalled, and stopped.
 
 use std::process::{Child, Command};
 use std::thread::sleep;
@@ -12,27 +12,27 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 #[cfg(target_os = "linux")]
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
-/// What a PostgreSQL is told to stop, each in turn where the one before was not enough: "fast" shutdown, "immediate"
-/// shutdown (after which it recovers at its next start), and what no process can refuse. With the time that each may take.
+/// Signals that stop a PostgreSQL, each with the time until the next one is sent: "fast" shutdown, "immediate" shutdown
+/// (after which PostgreSQL recovers at its next start), and kill.
 const SHUTDOWNS: [(Signal, Duration); 3] = [
     (Signal::INT, Duration::from_mins(1)),
     (Signal::QUIT, Duration::from_secs(10)),
     (Signal::KILL, Duration::from_secs(10)),
 ];
 
-/// A process that somebody else started. Where the system can hold on to a process, a signal reaches this one or none,
-/// whatever process gets its number later.
+/// A process that another process started. Where the system has process handles, a signal reaches this process or none,
+/// even when its id was reused.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) pid: Pid,
-    /// True when this process may be signalled: it then runs under the same account, or this is root.
+    /// True when the gateway may signal the process: it runs as root or under the same account.
     pub(super) is_reachable: bool,
     #[cfg(target_os = "linux")]
     handle: Option<OwnedFd>,
 }
 
 impl Process {
-    /// The process with a number; None where there is none.
+    /// Returns the process with an id; None if it does not exist.
     pub(super) fn find(pid: Pid) -> Option<Self> {
         #[cfg(target_os = "linux")]
         let handle = pidfd_open(pid, PidfdFlags::empty()).ok();
@@ -49,12 +49,12 @@ impl Process {
         })
     }
 
-    /// Sends the process a signal; a process that is gone gets none.
+    /// Sends a signal to the process, unless it has ended.
     pub(super) fn signal(&self, signal: Signal) {
         #[cfg(target_os = "linux")]
         if let Some(handle) = &self.handle {
             match pidfd_send_signal(handle, signal) {
-                // Kernels and sandboxes that lack the system call.
+                // A kernel or a sandbox without this system call.
                 Err(Errno::NOSYS | Errno::PERM) => {}
                 _ => return,
             }
@@ -63,7 +63,7 @@ impl Process {
     }
 }
 
-/// Stops a PostgreSQL: signals it and waits, at most for 80 seconds.
+/// Stops a PostgreSQL: sends the signals of `SHUTDOWNS` in turn until it has ended, for at most 80 seconds.
 pub(super) fn shut_down(signal: impl Fn(Signal), mut has_ended: impl FnMut() -> bool) {
     for (step, patience) in SHUTDOWNS {
         if step != Signal::INT {
@@ -84,16 +84,17 @@ pub(super) fn shut_down(signal: impl Fn(Signal), mut has_ended: impl FnMut() -> 
 /// Stops a PostgreSQL that this process started.
 pub(super) fn stop(child: &mut Child) {
     let pid = pid_of(child);
-    // The number stays the child's until the child is waited for, which only `try_wait` does here.
+    // The process id stays the child's until the child is waited for, which only `try_wait` does here.
     shut_down(|signal| _ = pid.map(|pid| kill_process(pid, signal)), || !matches!(child.try_wait(), Ok(None)));
 }
 
-/// The process id of a child.
+/// Returns the process id of a child.
 pub(super) fn pid_of(child: &Child) -> Option<Pid> {
     i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }
 
-/// Has the kernel interrupt a program when the thread that starts it is gone, as after `kill -9` of the gateway.
+/// Makes the kernel interrupt a program when the thread that started it ends, as after `kill -9` of the gateway. Works
+/// on Linux only.
 #[expect(unsafe_code, reason = "what runs between fork and exec is unsafe by nature; one system call is safe there")]
 pub(super) fn end_with_parent(command: &mut Command) {
     #[cfg(target_os = "linux")]

@@ -1,51 +1,52 @@
-//! What PostgreSQL logs while it starts, for the error when it does not.
+//! PostgreSQL's log output during a start, for the error when the start fails.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// How much of the log an error holds, from its end.
+/// Largest part of the log's end that an error holds, in lines and in bytes.
 const LINES: usize = 20;
 const BYTES: usize = 4096;
 
-/// How much of a file's end is looked at.
+/// Number of bytes that are read from the end of a file.
 const TAIL: u64 = 64 * 1024;
 
-/// Below this, a full file system is the likely reason: PostgreSQL writes its log in segments of 16 MiB.
+/// Free bytes below which a full file system is the likely cause: PostgreSQL writes its write-ahead log in segments of
+/// 16 MiB.
 const LITTLE_SPACE: u64 = 32 << 20;
 
-/// What comes before a message in PostgreSQL's log.
+/// Labels before the messages in PostgreSQL's log.
 const LABELS: [&str; 7] = ["PANIC:", "FATAL:", "ERROR:", "WARNING:", "LOG:", "DETAIL:", "HINT:"];
 
-/// Lines that tell what somebody asked, which may hold anything.
+/// Labels of lines that show statements, which may hold confidential values.
 const PRIVATE_LABELS: [&str; 3] = ["STATEMENT:", "QUERY:", "CONTEXT:"];
 
-/// The log of one start: what is written from now on.
+/// The log output of one start.
 #[derive(Debug)]
 pub(super) struct ServerLog {
-    /// Standard error, until PostgreSQL's log collector takes over.
+    /// File with the standard error output until PostgreSQL's log collector takes over.
     start_log: PathBuf,
     /// The directory of the log collector's files.
     directory: PathBuf,
-    /// Where its files end now.
+    /// Lengths of the log collector's files before the start.
     ends: HashMap<PathBuf, u64>,
 }
 
 impl ServerLog {
-    /// The log from now on. `start_log` is emptied by each start.
+    /// Creates the log of a start that is about to begin. The start empties `start_log`.
     pub(super) fn from_now_on(start_log: PathBuf, directory: PathBuf) -> Self {
         let ends = files(&directory).into_iter().collect();
         Self { start_log, directory, ends }
     }
 
-    /// The last lines that PostgreSQL wrote, in one line, without what statements held; or that there are none.
+    /// Returns the last lines that PostgreSQL wrote, as one line without statements, or a note that there are none.
     pub(super) fn told(&self) -> String {
         let mut text = tail(&self.start_log, 0);
         for (path, length) in files(&self.directory) {
             let before = self.ends.get(&path).copied().unwrap_or_default();
             if length != before {
-                // A file that is shorter now was begun anew.
+                // A file that is shorter now was overwritten from its beginning.
                 text.push_str(&tail(&path, if length > before { before } else { 0 }));
             }
         }
@@ -54,7 +55,7 @@ impl ServerLog {
     }
 }
 
-/// Tells where a file system has too little room for PostgreSQL; empty where it has enough.
+/// Returns a note if a file system has too little space for PostgreSQL, else an empty text.
 pub(super) fn lack_of_space(directory: &Path) -> String {
     let Ok(found) = rustix::fs::statvfs(directory) else { return String::new() };
     let free = found.f_bavail.saturating_mul(found.f_frsize);
@@ -67,14 +68,14 @@ pub(super) fn lack_of_space(directory: &Path) -> String {
     String::new()
 }
 
-/// The last messages of a text that PostgreSQL or one of its programs wrote, in one line.
+/// Returns the last messages in the output of PostgreSQL or of one of its programs, as one line.
 pub(super) fn summary(text: &str) -> String {
     let mut lines: Vec<&str> = Vec::new();
     let mut is_private = false;
     for line in text.lines() {
         let is_continued = line.starts_with('\t');
         is_private = if is_continued { is_private } else { PRIVATE_LABELS.iter().any(|label| line.contains(label)) };
-        // The rest follows from the log collector's file.
+        // These lines only announce the log collector's file, which is read, too.
         let is_noise =
             line.contains("log output to logging collector") || line.contains("Future log output will appear");
         let line = if is_continued { line } else { without_prefix(line) }.trim();
@@ -90,14 +91,14 @@ pub(super) fn summary(text: &str) -> String {
     told[start..].to_owned()
 }
 
-/// The line from its label on, without the time and the process before it.
+/// Returns a line from its label on, without the time and the process id before it.
 fn without_prefix(line: &str) -> &str {
     let start = LABELS.iter().filter_map(|label| line.find(label)).min();
     // The prefix is short; a label further on belongs to the message.
     start.filter(|start| *start < 80).map_or(line, |start| &line[start..])
 }
 
-/// The files of the log collector with their lengths, oldest first.
+/// Returns the log collector's files with their lengths, oldest first.
 fn files(directory: &Path) -> Vec<(PathBuf, u64)> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let mut files: Vec<_> = entries
@@ -111,7 +112,7 @@ fn files(directory: &Path) -> Vec<(PathBuf, u64)> {
     files.into_iter().map(|(_, path, length)| (path, length)).collect()
 }
 
-/// A file's text from a place on, or its end where that is much.
+/// Returns a file's text from an offset on, at most its last `TAIL` bytes.
 fn tail(path: &Path, from: u64) -> String {
     let read = || {
         let mut file = File::open(path)?;

@@ -1,4 +1,4 @@
-//! The Unix socket of a cluster: where it is, its URL, and whether somebody answers there.
+//! The Unix socket of a cluster: its directory, its URL, and a check whether a process listens on it.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -20,8 +20,8 @@ const LOCK: &str = ".s.PGSQL.5432.lock";
 pub(super) struct SocketDirectory(PathBuf);
 
 impl SocketDirectory {
-    /// The directory for the cluster in `home`: beside the data, or, where that path is too long for a socket, under the
-    /// system's own. A copy of a data directory has another one, as it has another path.
+    /// Returns the directory for the cluster in `home`: beside the data or, if that path is too long for a socket, in
+    /// `/tmp`. A copy of a data directory has another path, and so another directory for its socket.
     pub(super) fn of(home: &Path) -> Self {
         const LONGEST: usize = 107 - "/.s.PGSQL.5432".len();
         let beside = home.join("run");
@@ -32,20 +32,20 @@ impl SocketDirectory {
         Self(PathBuf::from("/tmp").join(format!("sluice-{}", name.simple())))
     }
 
-    /// Its path.
+    /// Returns the path of the directory.
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
 
-    /// The URL of the database behind the socket.
+    /// Returns the URL of the database behind the socket.
     pub(super) fn url(&self) -> String {
         let host = percent_encoding::utf8_percent_encode(&self.0.to_string_lossy(), percent_encoding::NON_ALPHANUMERIC)
             .to_string();
         format!("postgres://sluice@{host}/sluice")
     }
 
-    /// Refuses a directory under the system's own that somebody else made, or that leads elsewhere: its name can be
-    /// guessed, and who owns it could answer in PostgreSQL's place.
+    /// Returns an error for a directory in `/tmp` that another user made, or that is a link. Its name can be guessed,
+    /// and its owner could answer in PostgreSQL's place.
     pub(super) fn check_owner(&self, account: Option<(u32, u32)>) -> Result<(), PrivateError> {
         let found = fs::symlink_metadata(&self.0).map_err(PrivateError::io(&self.0))?;
         let is_ours = found.uid() == rustix::process::geteuid().as_raw()
@@ -56,26 +56,26 @@ impl SocketDirectory {
         Err(PrivateError::ForeignSocketDirectory(self.0.clone()))
     }
 
-    /// True when a process listens on the socket. A copied socket is a file like any other: nobody listens.
+    /// True when a process listens on the socket. No process listens on a copied socket.
     pub(super) fn is_answered(&self) -> bool {
         let answered = || {
             let client = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
             fcntl_setfd(&client, FdFlags::CLOEXEC)?;
-            // A server that does not accept any more would keep a connection waiting.
+            // A server that no longer accepts connections would block this call.
             ioctl_fionbio(&client, true)?;
             connect(&client, &SocketAddrUnix::new(self.0.join(SOCKET))?)
         };
         matches!(answered(), Ok(()) | Err(Errno::AGAIN | Errno::INPROGRESS))
     }
 
-    /// The process that PostgreSQL's lock file for the socket names.
+    /// Returns the process that PostgreSQL's lock file for the socket names.
     pub(super) fn locked_by(&self) -> Option<Pid> {
         let text = fs::read_to_string(self.0.join(LOCK)).ok()?;
         Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
     }
 
-    /// Removes the socket and its lock file, on which nobody listens: PostgreSQL refuses to start where the process that a
-    /// copied lock file names happens to live.
+    /// Removes the socket and its lock file, once no process listens. PostgreSQL refuses to start if the process id in
+    /// a copied lock file happens to be in use.
     pub(super) fn clear(&self) -> Result<(), PrivateError> {
         for name in [SOCKET, LOCK] {
             let path = self.0.join(name);

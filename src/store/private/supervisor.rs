@@ -14,7 +14,7 @@ use super::cluster::{self, Cluster};
 use super::process::{pid_of, shut_down, stop};
 use super::{DataDirLock, PrivateError};
 
-/// How long to wait before a Postgres that ended is started again: at first, and where it does not start.
+/// Pauses before a PostgreSQL that ended is started again: the first one, and the longest one after failed starts.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -30,16 +30,16 @@ pub struct PrivatePostgres {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Cancelled when nobody wants it any more.
+    /// Token that is cancelled when the `PrivatePostgres` is dropped.
     stopping: CancellationToken,
     running: Mutex<Running>,
 }
 
 #[derive(Debug, Default)]
 struct Running {
-    /// The main process, as long as nobody else can have its number.
+    /// Main process, as long as no other process can have its id.
     pid: Option<Pid>,
-    /// The identity of the directory at the newest start.
+    /// Identity of the data directory at the latest start.
     identity: String,
 }
 
@@ -53,8 +53,8 @@ impl PrivatePostgres {
         Self::start_unless(lock, durable, CancellationToken::new())
     }
 
-    /// Starts it as [`PrivatePostgres::start`] does, unless `cancelled` is cancelled before it takes connections, which may be
-    /// long after a crash. Later on that changes nothing.
+    /// Starts the PostgreSQL as [`PrivatePostgres::start`] does, unless `cancelled` is cancelled before it accepts
+    /// connections, which may take long after a crash. A later cancellation has no effect.
     ///
     /// # Errors
     /// See [`PrivateError`].
@@ -86,14 +86,14 @@ impl PrivatePostgres {
         cluster::url_of(&directory)
     }
 
-    /// The identity of its data directory: a short text that a stop, a start or a `mv` keeps, and that no copy of the
-    /// directory has, not even one that is put back in its place. Taken at each start of PostgreSQL.
+    /// Returns the identity of the data directory at the latest start of PostgreSQL, as a short text. A restart or a
+    /// `mv` keeps it; no copy of the directory has it, not even one that is put back in its place.
     pub fn identity(&self) -> String {
         self.state.running().identity.clone()
     }
 
-    /// The identity of a data directory whose database another process keeps running: what [`PrivatePostgres::identity`] is
-    /// there.
+    /// Returns the identity of a data directory whose PostgreSQL another process runs: the value of
+    /// [`PrivatePostgres::identity`] there.
     ///
     /// # Errors
     /// The directory has no cluster, or cannot be read.
@@ -112,21 +112,21 @@ impl State {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Signals the main process; nobody where there is none, or where it has ended.
+    /// Sends a signal to the main process, if it is running.
     fn signal(&self, signal: Signal) {
         if let Some(pid) = self.running().pid {
             _ = kill_process(pid, signal);
         }
     }
 
-    /// Waits for a process; gives whether it is to be started again.
+    /// Waits until a process has ended. Returns true if PostgreSQL must be started again.
     fn wait_until_gone(&self, mut child: Child) -> bool {
-        // Who wanted it to stop before its number was known found nobody to signal.
+        // A stop that was requested before the process id was known could not signal the process.
         if self.stopping.is_cancelled() {
             self.running().pid = None;
             stop(&mut child);
         } else if let Some(pid) = pid_of(&child) {
-            // Its number stays its own until `wait` below, so that no signal meets another process.
+            // The process keeps its id until `wait` below, so that no signal reaches another process.
             while matches!(waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT), Err(Errno::INTR)) {}
         }
         let mut running = self.running();

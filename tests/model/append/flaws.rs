@@ -1,14 +1,14 @@
-//! The protocol of appends holds, and none of its rules can be left out.
+//! Tests of the model of appends: the protocol holds, and each flaw breaks a property.
 
 use super::*;
 use crate::checked::{breaks, holds};
 
-/// Three writers; events come by two of them.
+/// Three writers; each of the events 2 and 3 reaches two of them.
 fn three_writers(flaw: Option<Flaw>) -> Append {
     Append { batches: vec![vec![vec![1, 2]], vec![vec![2, 3]], vec![vec![3]]], breaks: 1, time_outs: 1, flaw }
 }
 
-/// Two writers that append one event after the other, with more faults.
+/// Two writers that append the same two events one by one, in opposite orders, with more broken connections.
 fn two_writers() -> Append {
     Append { batches: vec![vec![vec![1], vec![2]], vec![vec![2], vec![1]]], breaks: 2, time_outs: 1, flaw: None }
 }

@@ -1,80 +1,80 @@
-//! Databases, their identities, and the ways in which an older one takes the place of a newer one.
+//! Databases, their identities, and the kinds of restores that replace a database by an older state of it.
 
-/// An era's tag.
+/// Tag of an era.
 pub(super) type Tag = u8;
-/// An event's identity.
+/// Identity of an event.
 pub(super) type Event = u8;
 
-/// A position as everybody outside of the database knows it.
+/// A position, as gateways and clients know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Position {
     pub(super) tag: Tag,
     pub(super) offset: u8,
 }
 
-/// What an event's position is called in the database: the number of its era, and its place in it.
+/// An era of a log, with its events. The database itself knows an event by the number of its era and its place in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Era {
     pub(super) tag: Tag,
     pub(super) events: Vec<Event>,
 }
 
-/// The log as a dump or a copy holds it.
+/// Contents of a log, as a dump or a copy holds them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Contents {
-    /// Oldest first. Each one follows the last event of the one before it, as far as that still stands.
+    /// Eras, the oldest first. Each one follows the last event that the database had of the one before.
     pub(super) eras: Vec<Era>,
-    /// The database in which the last era was started, by its own account.
+    /// Identity of the database in which the last era was started, as the log stores it.
     pub(super) started_in: Identity,
 }
 
-/// By what one tells a database from others.
+/// Identity of a database, to tell it from its copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(super) struct Identity {
     /// The cluster's system identifier.
     pub(super) system: u8,
     pub(super) time_line: u8,
-    /// The database's oid and that of its table `log_head`.
+    /// Oids of the database and of its table `log_head`.
     pub(super) tables: u8,
-    /// The identity of a private data directory.
+    /// Identity of the data directory of a private PostgreSQL.
     pub(super) directory: u8,
-    /// When PostgreSQL was started.
+    /// Time at which PostgreSQL was started.
     pub(super) start: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Database {
     pub(super) contents: Contents,
-    /// What it is, whatever its contents say.
+    /// Identity as the server reports it. After a restore, it may differ from the one that the log stores.
     pub(super) identity: Identity,
     /// False while a restore is still loading events.
     pub(super) is_loaded: bool,
 }
 
-/// A restore, or what amounts to one.
+/// A kind of restore, or an event with the same effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Restore {
-    /// A base backup, recovered to some point in time; or a standby that was behind, promoted.
+    /// A base backup, recovered to a point in time; or a promoted standby that was behind.
     PointInTime,
-    /// A dump, in another cluster. Its tables may have the same oids.
+    /// A dump, restored in another cluster, where its tables may have the same oids.
     DumpElsewhere,
-    /// A dump, in another database of the first server's cluster.
+    /// A dump, restored as another database in the first server's cluster.
     DumpBeside,
-    /// `pg_restore --clean` into the database, in which connections live on.
+    /// A dump, restored into the database itself by `pg_restore --clean`: connections to it stay open.
     Clean,
-    /// A stopped copy of a private data directory, put in its place or beside it.
+    /// A copy of a private data directory, made while PostgreSQL was stopped and put in its place or beside it.
     PrivateCopy,
-    /// A base backup without `recovery.signal`, a storage snapshot, a cold or a hot copy: nothing tells that it is one.
+    /// A base backup without `recovery.signal`, a storage snapshot, a cold or a hot copy: its identity does not change.
     Silent,
-    /// A virtual machine with its memory: not even PostgreSQL was started anew.
+    /// A virtual machine, restored with its memory: PostgreSQL is not even restarted.
     Machine,
-    /// No copy at all: the database was dropped and made anew; or the copy is one of a log without any event.
+    /// An empty log: the database was dropped and created again, or its copy was taken before the first event.
     Empty,
 }
 
 impl Contents {
     pub(super) fn last_era(&self) -> &Era {
-        // A log has an era from the beginning.
+        // Every log has at least one era.
         &self.eras[self.eras.len() - 1]
     }
 
@@ -87,7 +87,7 @@ impl Contents {
         self.eras.iter().any(|era| era.tag == tag)
     }
 
-    /// All events through a position, where it has that.
+    /// Returns all events through a position, or None if the log does not have the position.
     pub(super) fn through(&self, position: Position) -> Option<Vec<Event>> {
         let number = self.eras.iter().position(|era| era.tag == position.tag)?;
         let before = self.eras[..number].iter().flat_map(|era| &era.events);
@@ -95,7 +95,7 @@ impl Contents {
         Some(before.chain(of_era).copied().collect())
     }
 
-    /// The event after a position, and where it is.
+    /// Returns the first event after a position, and its own position.
     pub(super) fn next(&self, position: Position) -> Option<(Position, Event)> {
         let mut events = self.eras.iter().flat_map(|era| {
             let at = |offset| Position { tag: era.tag, offset };
@@ -106,8 +106,8 @@ impl Contents {
 }
 
 impl Restore {
-    /// What is there after the restore of a copy. `old` is the database in whose place it comes, or, for one that comes
-    /// beside, the first server's; `number` is different for each restore.
+    /// Returns the database that a restore makes of a copy. `old` is the database that it replaces, or, where it replaces
+    /// none, the first server's; `number` is different for each restore.
     pub(super) fn restored(self, copy: &Database, old: &Database, number: u8) -> Database {
         let (of_copy, of_old) = (copy.identity, old.identity);
         let identity = match self {
@@ -126,17 +126,17 @@ impl Restore {
         Database { contents, identity, is_loaded: self != Self::Clean }
     }
 
-    /// Whether connections to the database in whose place it comes live on.
+    /// Returns true if connections to the replaced database stay open.
     pub(super) fn keeps_connections(self) -> bool {
         self == Self::Clean
     }
 
-    /// Whether it may come in the place of a database.
+    /// Returns true if the restore can replace a database that runs.
     pub(super) fn comes_instead(self) -> bool {
         self != Self::DumpBeside
     }
 
-    /// Whether it may come beside the others.
+    /// Returns true if the restore can add a database beside the others.
     pub(super) fn comes_beside(self) -> bool {
         self != Self::Clean
     }

@@ -1,21 +1,21 @@
-//! The protocol of eras holds, and none of its rules can be left out.
+//! Tests of the model of eras: the protocol holds, and each flaw breaks a property.
 
 use super::database::Restore::{self, Clean, DumpBeside, DumpElsewhere, PointInTime, PrivateCopy, Silent};
 use super::*;
 use crate::checked::{breaks, holds};
 
-/// Restores of which the database's identity tells.
+/// Restores that change the database's identity.
 const TOLD: &[Restore] = &[PointInTime, DumpElsewhere, DumpBeside, Clean, PrivateCopy];
 
-/// What shows two restores of one copy, and an event after each of them and before.
+/// Bounds of most runs: enough for two restores of one copy, with an append before them and one after each.
 pub(super) const BOUNDS: Bounds = Bounds { servers: 3, appends: 3, copies: 1, restores: 2, forgets: 1, tags: 3 };
 
-/// A gateway and a subscriber.
+/// A model with one gateway and a subscriber.
 pub(super) fn subscribed(restores: &'static [Restore]) -> Eras {
     Eras { restores, gateways: 1, has_subscriber: true, bounds: BOUNDS, compared: USUAL, flaw: None }
 }
 
-/// Two gateways.
+/// A model with two gateways and no subscriber.
 pub(super) fn appended(restores: &'static [Restore]) -> Eras {
     Eras { gateways: 2, has_subscriber: false, ..subscribed(restores) }
 }

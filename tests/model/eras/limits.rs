@@ -1,5 +1,5 @@
-//! What eras cannot keep apart: copies that nothing tells from the database of which they were taken. Each test shows how
-//! a position is given twice then; the last ones show what would close that.
+//! Limits of eras: copies that nothing distinguishes from the database of which they were taken. Each test `limit_…` shows
+//! how two events then get the same position; the other one shows what would prevent it.
 
 use super::database::Restore::{self, Clean, Empty, Machine, Silent};
 use super::flaws::{BOUNDS, appended, subscribed};
@@ -14,8 +14,8 @@ fn restores(actions: &[Action]) -> Vec<Restore> {
     restores.collect()
 }
 
-/// A storage snapshot is put back. The gateway that had read most comes back second: before that, the other one, which
-/// had read less, has appended from the old head on.
+/// A storage snapshot is restored. The gateway that had read less reconnects first and appends from the old head on; the
+/// one that had read further could have started an era, but comes second.
 #[test]
 fn limit_a_gateway_that_had_read_less_comes_first() {
     let bounds = Bounds { servers: 1, restores: 1, forgets: 0, ..BOUNDS };
@@ -23,14 +23,14 @@ fn limit_a_gateway_that_had_read_less_comes_first() {
     assert_eq!(restores(&actions), [Silent]);
 }
 
-/// A hot copy is started elsewhere, and each of two gateways goes on with one of the two.
+/// A hot copy is started beside the database, and each of two gateways appends to one of the two.
 #[test]
 fn limit_a_copy_goes_on_beside_the_database() {
     let bounds = Bounds { servers: 2, restores: 1, forgets: 0, ..BOUNDS };
     breaks("eras", Eras { bounds, ..appended(&[Silent]) }, ONE_EVENT);
 }
 
-/// A storage snapshot is put back while the gateways are stopped: nobody knows how far anybody had read.
+/// A storage snapshot is restored while the gateways are stopped: no gateway remembers how far it had read.
 #[test]
 fn limit_gateways_were_stopped() {
     let actions = breaks("eras", subscribed(&[Silent]), ONE_EVENT);
@@ -38,9 +38,9 @@ fn limit_gateways_were_stopped() {
     breaks("eras", subscribed(&[Silent]), OWN_HISTORY);
 }
 
-/// Were it part of a database's identity when PostgreSQL was started, each start of PostgreSQL would start an era, which
-/// takes nothing from anybody whose position still stands. Then none of this happens: files cannot be put back under a
-/// PostgreSQL that runs.
+/// The cases above could not happen if the time of PostgreSQL's start were a part of a database's identity: files cannot
+/// be replaced under a PostgreSQL that runs. Each start of PostgreSQL would then start an era, at no loss to subscribers
+/// whose positions still exist.
 #[test]
 fn an_era_at_each_start_of_postgresql_closes_these() {
     let compared = Compared { start: true, ..USUAL };
@@ -48,15 +48,15 @@ fn an_era_at_each_start_of_postgresql_closes_these() {
     holds("eras, one at each start, a subscriber", Eras { compared, ..subscribed(&[Silent, Clean]) }, 200_000);
 }
 
-/// A virtual machine is put back together with its memory: PostgreSQL was not even started, and nothing tells.
+/// A virtual machine is restored with its memory: PostgreSQL was not restarted, so even its start time is the same.
 #[test]
 fn limit_a_machine_is_put_back_with_its_memory() {
     let compared = Compared { start: true, ..USUAL };
     breaks("eras", Eras { compared, ..subscribed(&[Machine]) }, ONE_EVENT);
 }
 
-/// The first era of every log has the same tag, so that positions begin with 1. Two logs that nothing connects both give
-/// 1, and so do two copies of a log that had no event yet. A gateway that stays up begins an era in the new one.
+/// The first era of every log has the same tag, so that positions begin with 1. Two unrelated logs therefore both give 1,
+/// and so do two copies of a log without events. A gateway that keeps running starts an era in the new log.
 #[test]
 fn limit_a_log_made_anew_begins_with_the_same_positions() {
     breaks("eras", subscribed(&[Empty]), ONE_EVENT);

@@ -1,9 +1,9 @@
-//! The steps of databases, gateways and the subscriber.
+//! Steps of the databases, the gateways and the subscriber.
 
 use super::database::{Contents, Database, Era, Position, Restore, Tag};
 use super::{Action, Eras, Event, FIRST, Flaw, Gateway, State, Subscriber};
 
-/// What a subscriber gets that names its position.
+/// Answer to a subscriber that names its position.
 enum Answer {
     Next(Option<(Position, Event)>),
     Lost,
@@ -25,7 +25,7 @@ impl Eras {
         self.flaw == Some(flaw)
     }
 
-    /// Whether the log was started in another database than that in which it is.
+    /// Returns true if the log's last era was started in another database, as far as the compared parts show it.
     fn was_moved(&self, database: &Database) -> bool {
         let (is, was) = (database.identity, database.contents.started_in);
         (is.system, is.time_line) != (was.system, was.time_line)
@@ -40,7 +40,7 @@ impl Eras {
         (read.tag == head.tag || is_unknown) && read > head && !self.is(Flaw::ReadIsNotAsked)
     }
 
-    /// Tags that an era may get which a gateway starts.
+    /// Returns the tags that an era may get when a gateway starts it.
     fn new_tags(&self, state: &State, gateway: &Gateway, contents: &Contents) -> Vec<Tag> {
         let last = contents.last_era().tag;
         if self.is(Flaw::TagFromHead) {
@@ -48,19 +48,19 @@ impl Eras {
         }
         let known =
             if self.is(Flaw::TagFromClockAlone) { 0 } else { last.max(gateway.read.map_or(0, |read| read.tag)) };
-        // Clocks differ: it may be any later one.
+        // Clocks differ: the tag may be any later one.
         let later = known + 1..=self.bounds.tags;
         later.filter(|tag| !state.tags.contains(tag)).collect()
     }
 
-    /// Whether the tables are those in which the last era was started, and whole.
+    /// Returns true if the tables are those in which the last era was started: only such a log is read.
     fn is_readable(&self, database: &Database) -> bool {
         self.is(Flaw::RestoreIsNotAwaited)
             || !self.compared.tables
             || database.identity.tables == database.contents.started_in.tables
     }
 
-    /// The restores that may come next.
+    /// Adds the restores that may come next.
     pub(super) fn add_restores(&self, state: &State, actions: &mut Vec<Action>) {
         for how in self.restores.iter().copied() {
             for copy in 0..state.copies.len() {
@@ -72,7 +72,7 @@ impl Eras {
         }
     }
 
-    /// What a gateway may do next, and the subscriber at it.
+    /// Adds the steps that a gateway may take next, and those of the subscriber at this gateway.
     pub(super) fn add_steps_of(&self, state: &State, number: usize, gateway: &Gateway, actions: &mut Vec<Action>) {
         if state.left.forgets > 0 && gateway.read.is_some() {
             actions.push(Action::Forget(number));
@@ -130,7 +130,7 @@ impl Eras {
         Some(())
     }
 
-    /// A position as a gateway tells it.
+    /// Returns a position as a gateway reports it to its clients.
     fn outside(&self, gateway: &mut Gateway, database: &Database, position: Position) -> Position {
         if !self.is(Flaw::TagsAreKept) {
             return position;
@@ -189,7 +189,7 @@ impl Eras {
                 if let Some((position, event)) = next {
                     let position = self.outside(gateway, database, position);
                     subscriber.at = Some(position);
-                    // A row whose event is not loaded is passed over.
+                    // A row whose event is not loaded yet is skipped: the subscriber never gets the event.
                     gateway.read = gateway.read.max(Some(position));
                     if database.is_loaded {
                         subscriber.seen.push(event);

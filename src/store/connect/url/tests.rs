@@ -1,8 +1,8 @@
-//! URLs and what is read of them, and faults that tell no value.
+//! Tests of URLs: the options parsed from them, and faults that show no value.
 
 use super::*;
 
-/// What must not be told.
+/// A password that no fault may show.
 const SECRET: &str = "hunter2";
 
 fn hosts(url: &str) -> Vec<String> {
