@@ -1,6 +1,6 @@
--- A log that was restored gives no position twice, however it was restored: an era begins wherever the tables are others
--- than those that gave the last position, and wherever a gateway has read further than the log goes. No two copies of a
--- log ever give an era the same tag, so that a position of one copy is none of another's.
+-- A restored log must not give any position twice, however it was restored. So an era begins wherever the tables are
+-- not those that gave the last position, and wherever a gateway has read further than the log goes. Two copies of a log
+-- give different tags to the eras that they begin, so that neither takes the other's positions for its own.
 
 ALTER TABLE era ADD COLUMN tag bigint;
 UPDATE era e SET tag = t.tag
@@ -12,8 +12,8 @@ FROM (
 WHERE e.start = t.start;
 ALTER TABLE era ALTER COLUMN tag SET NOT NULL;
 CREATE UNIQUE INDEX era_tag ON era (tag);
-COMMENT ON COLUMN era.tag IS 'What tells the era from every other one, of this log and of its copies: 0 for the first, else about the microseconds from 1970 to its begin. Grows from era to era.';
-COMMENT ON COLUMN era.start IS 'A multiple of 10^12, the next one of this database; the first event of the era comes right after it. Outside, an event is known by the era''s tag and its distance from here.';
+COMMENT ON COLUMN era.tag IS 'Identifies the era among all eras of this log and of its copies: 0 for the first era, else about the number of microseconds from 1970 to the era''s begin. Each era has a larger tag than the era before.';
+COMMENT ON COLUMN era.start IS 'A multiple of 10^12, the next one of this database. The first event of the era has the number after it. Outside of the database, an event''s position consists of the era''s tag and the event''s distance from this start.';
 
 ALTER TABLE log_head
     ADD COLUMN era bigint NOT NULL DEFAULT 0,
@@ -21,21 +21,21 @@ ALTER TABLE log_head
     ADD COLUMN home oid NOT NULL DEFAULT 0,
     ADD COLUMN directory text;
 ALTER TABLE log_head ALTER COLUMN era DROP DEFAULT, ALTER COLUMN database DROP DEFAULT, ALTER COLUMN home DROP DEFAULT;
--- A log that has events may be a restored one: nothing has told so far. It goes on in an era of its own.
+-- A log that has events may be a restored copy, which earlier versions did not always detect: it gets a new era.
 UPDATE log_head SET era = (SELECT max(tag) FROM era), home = CASE position WHEN 0 THEN tableoid ELSE 0 END,
     database = (SELECT oid FROM pg_database WHERE datname = current_database());
 COMMENT ON COLUMN log_head.era IS 'The tag of the era in which the log ends.';
-COMMENT ON COLUMN log_head.database IS 'The number of the database that gave the positions of this era.';
-COMMENT ON COLUMN log_head.home IS 'The number of the table that did so, this one: a restored table has another number.';
-COMMENT ON COLUMN log_head.directory IS 'What tells the data directory that did so from its copies; null where it is not a gateway''s own.';
+COMMENT ON COLUMN log_head.database IS 'The OID of the database that gave the positions of this era.';
+COMMENT ON COLUMN log_head.home IS 'The OID that this table had when it gave the positions of this era. A restored table has another OID.';
+COMMENT ON COLUMN log_head.directory IS 'The identity of the data directory that gave the positions of this era, which no copy of the directory has. Null if PostgreSQL is not run by a gateway.';
 
 CREATE TABLE write_probe (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     written_at timestamptz NOT NULL
 );
-COMMENT ON TABLE write_probe IS 'What gateways write to see whether the database takes writes, one row.';
-COMMENT ON COLUMN write_probe.singleton IS 'Always true: there is one row.';
-COMMENT ON COLUMN write_probe.written_at IS 'When a gateway last tried.';
+COMMENT ON TABLE write_probe IS 'One row that gateways update to test whether the database accepts writes.';
+COMMENT ON COLUMN write_probe.singleton IS 'Always true, so that the table has one row only.';
+COMMENT ON COLUMN write_probe.written_at IS 'The time of the last test.';
 INSERT INTO write_probe (written_at) VALUES (now());
 
 DROP FUNCTION log_new_era(text);
@@ -49,7 +49,7 @@ BEGIN
     SELECT position INTO STRICT ended FROM log_head FOR UPDATE;
     started := (ended / 1000000000000 + 1) * 1000000000000;
     SELECT greatest(max(e.tag), after_era) INTO latest FROM era e;
-    -- Where this clock is behind the one of the era before, chance keeps the tags of two copies apart.
+    -- If the clock is behind the latest tag, a random number makes it unlikely that two copies choose the same tag.
     new_tag := greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
                         latest + 1 + floor(random() * 1000000)::bigint);
     INSERT INTO era (start, previous_end, reason, tag) VALUES (started, ended, why, new_tag);
@@ -57,7 +57,7 @@ BEGIN
     PERFORM pg_notify('sluice_log', '');
     RETURN new_tag;
 END $$;
-COMMENT ON FUNCTION log_new_era IS 'Starts an era, later than all that this database knows and than the one with the tag after_era. Gives its tag.';
+COMMENT ON FUNCTION log_new_era IS 'Begins an era and returns its tag, which is larger than after_era and than the tag of every era in this database.';
 
 CREATE FUNCTION log_era_fault(head log_head, own_directory text, read_era bigint, read_number bigint)
 RETURNS text LANGUAGE plpgsql AS $$
@@ -80,7 +80,7 @@ BEGIN
                    read_number, read_era, head.position % 1000000000000, head.era)
     END;
 END $$;
-COMMENT ON FUNCTION log_era_fault IS 'Why positions can go on only in a new era, if they can not go on as they are: the tables are others than those that gave the last position, or a gateway has read further.';
+COMMENT ON FUNCTION log_era_fault IS 'Returns the reason why positions need a new era, or null if they can continue in the current one. A new era is needed if the cluster, its timeline, the database, the table log_head or the data directory is not the one that gave the last position, or if a gateway has read further than the log goes.';
 
 DROP FUNCTION log_check_era();
 CREATE FUNCTION log_check_era(own_directory text, read_era bigint, read_number bigint)
@@ -120,9 +120,9 @@ BEGIN
     END IF;
     RETURN QUERY SELECT why, log_new_era(why, read_era);
 END $$;
-COMMENT ON FUNCTION log_check_era IS 'Starts an era where positions cannot go on as they are, and tells why and its tag; else gives no row. For each new connection that is to append, and for a gateway that has read further than the log goes. own_directory tells a gateway''s own data directory from its copies, null where it has none; the gateway has read through read_number in the era with the tag read_era.';
+COMMENT ON FUNCTION log_check_era IS 'Begins an era if positions cannot continue in the current one, and returns the reason and the tag; otherwise returns no row. A gateway calls it on each new connection that is to append, and when the gateway has read further than the log goes. own_directory is the identity of the gateway''s own data directory, or null if it has none. read_era and read_number are the tag of the era and the number in that era of the furthest position that the gateway has read.';
 
--- log_append, which moves the head of a restored log only once an era has begun there, and tells the head's era.
+-- log_append, which refuses to append to a restored log until an era has begun there, and returns the tag of the era.
 DROP FUNCTION log_append(
     text[], uuid[], text[], timestamptz[], text[], text[], text[], text[], text[], text[], text[], text[], text[],
     text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[],

@@ -72,7 +72,7 @@ impl Log {
     pub async fn open(store: Store, options: &LogOptions) -> Result<Self, StoreError> {
         let (door, inbox) = inbox::open();
         let inbox = Arc::new(inbox);
-        // Before anything is read: a restored log is read only once an era has begun there.
+        // The check comes before the first read: a restored log returns nothing until an era has begun in it.
         store.check_era().await?;
         let ends = Ends::new(store.head().await?);
         let months = Arc::new(months::Months::new(store.clone()));

@@ -74,7 +74,8 @@ use partitions::Partitions;
 pub struct StoreOptions {
     /// The database's URL.
     pub url: String,
-    /// What tells the data directory of a gateway's own PostgreSQL from its copies; None where the gateway has none.
+    /// Identity of the data directory of the gateway's own PostgreSQL, which no copy has; None for any other
+    /// PostgreSQL.
     pub directory: Option<String>,
     /// At most how many connections queries use.
     pub read_connections: u32,
@@ -97,7 +98,7 @@ impl StoreOptions {
         }
     }
 
-    /// Reads the URL.
+    /// Checks the URL.
     ///
     /// # Errors
     /// Every fault of the URL, without any of its values.
@@ -106,8 +107,8 @@ impl StoreOptions {
     }
 }
 
-/// The database: a few connections that append, and others that read, so that no reader keeps a writer waiting. All of them
-/// lead to the one server that takes writes.
+/// The database: a few connections append and others read, so that readers never delay a writer. All connections lead
+/// to the one server that takes writes.
 #[derive(Clone, Debug)]
 pub struct Store {
     connector: Connector,
@@ -154,7 +155,7 @@ impl Store {
     /// The database cannot be reached, or its schema is newer than this program's.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut session = self.connector.connect(&self.direct).await?;
-        // As `run` does it on a connection, of which the compiler does not see that the future is `Send`.
+        // `Migrator::run` does the same, but the compiler does not see that its future on a connection is `Send`.
         let migrated = MIGRATIONS.run_direct(None, &mut session.connection, false).await;
         migrated.map_err(|error| match error {
             MigrateError::Execute(error) => error.into(),
@@ -164,7 +165,7 @@ impl Store {
         Ok(())
     }
 
-    /// Waits for work on a connection that writes, for no longer than such work may take.
+    /// Waits for work on a connection that writes, at most for the time limit of such connections.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         timeout(self.writes.limit(), work).await.unwrap_or(Err(StoreError::NoAnswer))
     }

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 /// A place in the log: 1, 2, 3 … without gaps and in commit order within an era; 0 is before the first event.
 ///
-/// A position is one number, so that positions compare as numbers. In the first era it is the event's number. In a later
-/// era it is the era's tag times [`Position::ERA`], plus the event's number in that era. The tag is a time in
-/// microseconds, which no restored copy of the log can give again.
+/// A position is one number, so that positions compare as numbers. In the first era, it is the event's number. In a
+/// later era, it is the era's tag times [`Position::ERA`] plus the event's number in that era. The tag is about the
+/// time of the era's begin in microseconds, so that no restored copy of the log uses it again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(u128);
 
@@ -15,10 +15,10 @@ impl Position {
     /// Before the first event.
     pub const START: Self = Self(0);
 
-    /// How far apart the positions of two eras with neighbouring tags are: room for 10^13 events.
+    /// Distance between the positions of two eras with neighbouring tags: space for 10^13 events.
     pub const ERA: u128 = 10_000_000_000_000;
 
-    /// The largest position: of the last tag that a 64-bit integer holds.
+    /// The largest position: the last one of the era with the largest tag that a signed 64-bit integer holds.
     const LARGEST: u128 = (i64::MAX as u128 + 1) * Self::ERA - 1;
 
     /// The position with this number.
@@ -26,7 +26,7 @@ impl Position {
         Self(number)
     }
 
-    /// The position of the event with this number in an era; negative numbers are before the first event.
+    /// The position of the event with this number in an era; the era's start for 0 and for negative numbers.
     pub fn in_era(tag: i64, number: i64) -> Self {
         let unsigned = |number: i64| u128::try_from(number).unwrap_or_default();
         Self(unsigned(tag) * Self::ERA + unsigned(number))
@@ -37,12 +37,12 @@ impl Position {
         self.0
     }
 
-    /// The tag of its era: 0 for the first era, else microseconds since 1970.
+    /// The tag of the position's era: 0 for the first era, else about the microseconds from 1970 to the era's begin.
     pub fn era_tag(self) -> i64 {
         i64::try_from(self.0 / Self::ERA).unwrap_or(i64::MAX)
     }
 
-    /// The event's number in its era.
+    /// The event's number in its era; 0 for the era's start.
     pub fn number_in_era(self) -> i64 {
         i64::try_from(self.0 % Self::ERA).unwrap_or_default()
     }
@@ -59,7 +59,7 @@ impl Position {
         Self(self.0.saturating_add(1))
     }
 
-    /// The position before this one in the same era.
+    /// The position before this one. The start of an era has none before it in the same era.
     #[must_use]
     pub const fn previous(self) -> Self {
         Self(self.0.saturating_sub(1))
@@ -68,7 +68,7 @@ impl Position {
 
 impl fmt::Display for Position {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Positions of the first era are printed with every event of most logs, and 64 bits are printed faster.
+        // Most logs have only positions of the first era, which fit into 64 bits and are printed faster that way.
         match u64::try_from(self.0) {
             Ok(small) => small.fmt(formatter),
             Err(_) => self.0.fmt(formatter),

@@ -32,13 +32,14 @@ pub enum ResumeError {
         /// The last position before the loss.
         previous_end: Position,
     },
-    /// Another copy of the log gave it, or it was given after the backup from which the database was restored.
+    /// The log has no such era: the position is from another copy of the log, or newer than the backup that was
+    /// restored.
     #[error(
         "position {after} is of an era that this log does not have: of another copy of it, or lost when the database was \
          restored; read again from a position that you have seen here, or from a time"
     )]
     UnknownEra {
-        /// Where the reader was.
+        /// The position of the reader.
         after: Position,
     },
     /// The database failed.
@@ -66,8 +67,8 @@ impl Log {
         }
     }
 
-    /// Where the log ends now, at whichever gateway it has grown: nothing that is committed after this returns is before
-    /// it, and nothing that was committed before this was called is after it.
+    /// Reads the log's end from the database, so that it includes appends of other gateways. Events that were committed
+    /// before the call are at or before this position; events that are committed after the return come after it.
     ///
     /// # Errors
     /// The database's.
@@ -111,7 +112,7 @@ mod tests {
         for kept in [at(0), at(99), at(100), later(0), later(7)] {
             assert!(check(kept, &ends).is_ok(), "{kept}");
         }
-        // Those of an era of another copy of the log, which began before this one's, are among them.
+        // The last position is of an era of another copy of the log, which began before this log's second era.
         for lost in [at(101), later(0).previous(), Position::in_era(TAG - 1, 3)] {
             assert!(matches!(check(lost, &ends), Err(ResumeError::Lost { .. })), "{lost}");
         }

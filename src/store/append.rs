@@ -138,7 +138,7 @@ impl Appender {
         Ok(appended)
     }
 
-    /// Begins an era where positions cannot go on as they are: see [`Store::check_era`].
+    /// Begins a new era if positions cannot continue in the current one: see [`Store::check_era`].
     ///
     /// # Errors
     /// The database's.
@@ -146,17 +146,17 @@ impl Appender {
         self.store.check_era().await
     }
 
-    /// What became of events, by their positions in place of their numbers.
+    /// Replaces the numbers of written events by their positions.
     async fn appended(&self, connection: &mut PgConnection, written: Written) -> Result<Vec<Appended>, StoreError> {
         let eras = match self.store.eras.ending_in(written.era) {
             Some(eras) => eras,
             None => self.store.keep_eras(sqlx::query_as(ERAS).fetch_all(connection).await?)?,
         };
         if !eras.have(written.era) {
-            // The log was replaced in between: what became of the events is to be asked again.
+            // Another log replaced this one in between: only a new append finds out where the events are.
             return Err(StoreError::Restored);
         }
-        // An era that has begun since leaves those before it as they are.
+        // An era that has begun since then does not change the numbers of earlier ones.
         let events = written.events.into_iter().map(|event| {
             let position = eras.position(event.number).ok_or(StoreError::Eras)?;
             Ok(Appended {
@@ -170,16 +170,16 @@ impl Appender {
     }
 }
 
-/// What an append has done, by the numbers of the database.
+/// Result of an append, with the database's numbers for positions.
 struct Written {
     events: Vec<WrittenEvent>,
-    /// When it was stored.
+    /// Time at which the events were stored.
     moment: OffsetDateTime,
-    /// The tag of the era in which the log ended then.
+    /// The tag of the era in which the log ended at that time.
     era: i64,
 }
 
-/// Where an event is.
+/// An event as the log has it, new or known before.
 struct WrittenEvent {
     number: i64,
     is_new: bool,
@@ -265,7 +265,7 @@ const APPEND: &str = "SELECT * FROM log_append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$1
 
 const APPEND_LONE: &str = include_str!("append_lone.sql");
 
-/// The answer for a lone event: its number, its application's name, when it was stored, the tag of its era.
+/// The answer for a lone event: its number, its application's name, the time at which it was stored, its era's tag.
 type LoneRow = (i64, Option<String>, OffsetDateTime, i64);
 
 /// The answer of `log_append`.

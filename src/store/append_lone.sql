@@ -1,7 +1,7 @@
--- Appends a lone event of which nothing is new but the event itself, to the same end as log_append but in one plain
--- statement. Gives no row, and has done nothing, where the event is in the log already, where its type, its instance or
--- the instance's application is not known, where the application lacks a name that this event tells, or where the log was
--- restored and no era has begun since.
+-- Appends a lone event with the same result as log_append, but in one plain statement. Returns no row and changes
+-- nothing in each of these cases: the log has the event already; its type, its instance or the instance's application
+-- is not known; the event has a display name that the application lacks; or the log was restored and no era has begun
+-- since.
 --
 -- Its snapshot may be older than the head that it gets. What it asks the catalogue for never goes away again, so only
 -- an event that somebody appended meanwhile is overlooked: the primary key of arrival refuses that. That of delivery

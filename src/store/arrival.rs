@@ -29,7 +29,7 @@ pub struct ArrivalRecord {
 
 #[derive(sqlx::FromRow)]
 struct Row {
-    /// By which the database knows the position.
+    /// The database's number for the event's position.
     number: i64,
     event_hook_at: Option<OffsetDateTime>,
     system_log_at: Option<OffsetDateTime>,

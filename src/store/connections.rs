@@ -270,7 +270,7 @@ impl Lending {
     /// Cancels the statement that a connection is executing, and closes the connection.
     async fn stop(&self, session: Session) {
         let generation = session.generation;
-        // At another server, the process id belongs to another client's backend.
+        // The process id belongs to another client's backend at another server.
         if let Some(cancels) = self.cancels.as_ref().filter(|_| generation == self.connector.generation()) {
             let cancelled = async {
                 let mut cancel = cancels.lend().await?;

@@ -111,7 +111,7 @@ impl Store {
             window.push(&mut query, "e");
             query.push(" GROUP BY s.ordinal");
             let query = query.build_query_as().persistent(is_one);
-            // An hour is counted in another way than years.
+            // The best plan depends on the range: an hour is counted differently from years.
             let rows: Vec<(i64, i64, i64)> = query.fetch_all(&self.reads.planned_for_values()).await?;
             for (ordinal, events, missed_by_hooks) in rows {
                 let place = usize::try_from(ordinal - 1).unwrap_or(usize::MAX);
@@ -125,7 +125,7 @@ impl Store {
     }
 }
 
-/// The statement that counts, as far as its conditions, to which more may be added.
+/// Returns the counting statement up to its conditions; the caller may add more, and adds the grouping.
 fn count_query(org: &str, stretches: &[Stretch], offered: &[&str], range: TimeRange) -> QueryBuilder<Postgres> {
     let begins: Vec<_> = stretches.iter().map(|one| one.from.date_time()).collect();
     let offered: Vec<_> = offered.iter().map(|&name| name.to_owned()).collect();

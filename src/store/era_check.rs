@@ -1,8 +1,8 @@
-//! The check whether positions can go on as they are, or only in a new era.
+//! The check whether positions can continue in the current era, or need a new one.
 //!
-//! The database finds most restores by itself: its cluster, its time line, the database or the table is another one than
-//! that which gave the last position. A restore that leaves no such trace, such as a snapshot of its storage, is found by
-//! what a gateway remembers: it has read further than the log goes.
+//! The database detects most restores by itself: its cluster, its timeline, the database, the table `log_head` or the
+//! data directory is not the one that gave the last position. A restore that leaves no such trace, such as that of a
+//! storage snapshot, is detected by a gateway that remembers having read further than the log goes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::{Store, StoreError};
 use crate::event::Position;
 
-/// The furthest position that this gateway has read from a server that takes writes. Clones are the same.
+/// The furthest position known to have been read from a server that takes writes. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Furthest(Arc<AtomicU128>);
 
@@ -24,14 +24,14 @@ impl Furthest {
     }
 
     fn raise(&self, position: Position) {
-        // Mostly it is known already, and to look is cheaper than to write.
+        // Most positions are known already, and a load is cheaper than a write.
         if self.0.load(Ordering::Relaxed) < position.get() {
             self.0.fetch_max(position.get(), Ordering::AcqRel);
         }
     }
 }
 
-/// What a gateway knows that tells its log from an older state of it and from a copy.
+/// Facts by which a gateway distinguishes its log from an older state of the log and from a copy.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     /// The identity of the private PostgreSQL's data directory, where the gateway has one.
@@ -39,7 +39,8 @@ pub(super) struct Memory {
     pub(super) furthest: Furthest,
 }
 
-/// Begins an era where positions cannot go on as they are. For each connection that is to append, before it does.
+/// Begins a new era if positions cannot continue in the current one. Each connection that appends needs this check
+/// first.
 ///
 /// # Errors
 /// The database's.
@@ -59,19 +60,20 @@ pub(super) async fn check_era(connection: &mut PgConnection, memory: &Memory) ->
 }
 
 impl Store {
-    /// The furthest position that this gateway knows to have been read from a server that takes writes.
+    /// The furthest position that this gateway knows to have been read, by any gateway, from a server that takes
+    /// writes.
     pub fn furthest(&self) -> Position {
         self.memory.furthest.get()
     }
 
-    /// Remembers that a position was read from a server that takes writes, by whichever gateway, and gives it.
+    /// Remembers that any gateway has read a position from a server that takes writes; returns the position.
     pub fn have_read(&self, position: Position) -> Position {
         self.memory.furthest.raise(position);
         position
     }
 
-    /// Begins an era where positions cannot go on as they are: after a restore, or where this gateway has read further than
-    /// the log goes.
+    /// Begins a new era if positions cannot continue in the current one: after a restore, or if this gateway has read
+    /// further than the log goes.
     ///
     /// # Errors
     /// The database's.
@@ -83,7 +85,7 @@ impl Store {
         Ok(())
     }
 
-    /// Begins an era, as after a restore that nobody can notice; gives its start.
+    /// Begins a new era, for a restore that no gateway can detect; returns the era's start.
     ///
     /// # Errors
     /// The database's.

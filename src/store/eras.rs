@@ -1,28 +1,29 @@
-//! The eras of the log, and positions as the database numbers them.
+//! The eras of the log, and the numbers that the database uses for positions.
 //!
-//! The database keeps positions in 64 bits: it counts its eras, and the events of its nth era follow n * 10^12. A restored
-//! copy of the log may count other eras by the same numbers, so no such number leaves this module's callers: outside, an
-//! era is told by its tag. Each statement that gives or takes positions tells the tag of the era in which the log ended
-//! in the statement's snapshot. The tags of a database only grow, and no two copies of a log share a tag that one of them
-//! has begun by itself, so that tag alone tells which table of eras the statement's numbers are meant by.
+//! The database keeps a position as a number of 64 bits. It counts its eras from 0, and the events of the nth era have
+//! the numbers after n * 10^12. A restored copy of the log may count different eras by the same numbers, so numbers
+//! stay within `store`; everywhere else the era's tag identifies an era. Each statement that returns or takes positions
+//! also returns the tag of the era in which the log ended in the statement's snapshot. Tags only grow within a
+//! database, and copies of a log give different tags to the eras that they begin, so this tag determines the eras that
+//! the numbers belong to.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Store, StoreError};
 use crate::event::Position;
 
-/// How far apart the database's numbers of two eras are.
+/// Distance between the starts of two successive eras, in the database's numbers.
 const NUMBERS: i64 = 1_000_000_000_000;
 
-/// How often a statement is sent again because the log's last era, or its partitions, changed meanwhile.
+/// Maximum number of times that a statement is sent, if the log's last era or its partitions change each time.
 pub(super) const TRIES: usize = 50;
 
 /// An era of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Era {
-    /// Where it starts; its first event comes right after.
+    /// The position right before the era's first event.
     pub start: Position,
-    /// The last position before it that still stands: what lies between was lost.
+    /// The last valid position before the era: all positions between this one and `start` were lost.
     pub previous_end: Position,
 }
 
@@ -30,18 +31,18 @@ pub struct Era {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Eras(Vec<Era>);
 
-/// The eras that were read last. Clones are the same.
+/// Cache of the eras that were read last. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KnownEras(Arc<RwLock<Option<Arc<Eras>>>>);
 
-/// An era as the database has it: its first number, its tag, the last number before it that stands.
+/// An era as the database has it: the number of its start, its tag, and the last valid number before it.
 pub(super) type EraRow = (i64, i64, i64);
 
-/// Gives all [`EraRow`]s, the oldest first.
+/// Statement that returns all [`EraRow`]s, the oldest first.
 pub(super) const ERAS: &str = "SELECT start, tag, previous_end FROM era ORDER BY start";
 
 impl Eras {
-    /// The eras in rows. None where they are not numbered from 0 on, one by one.
+    /// Returns the eras in rows, or None if they do not start at 0, 10^12, 2 * 10^12 and so on.
     pub(super) fn of(rows: Vec<EraRow>) -> Option<Self> {
         let tags: Vec<i64> = rows.iter().map(|row| row.1).collect();
         let position = |number: i64| Some(Position::in_era(*tags.get(ordinal(number)?)?, number % NUMBERS));
@@ -54,37 +55,37 @@ impl Eras {
         eras.filter(|eras| !eras.is_empty()).map(Self)
     }
 
-    /// The tag of the last one.
+    /// The tag of the last era.
     pub(super) fn tag(&self) -> i64 {
         self.0.last().map_or(0, |era| era.start.era_tag())
     }
 
-    /// Whether one of them has this tag.
+    /// Returns true if one of the eras has this tag.
     pub(super) fn have(&self, tag: i64) -> bool {
         self.0.binary_search_by_key(&tag, |era| era.start.era_tag()).is_ok()
     }
 
-    /// All of them.
+    /// All eras, the oldest first.
     pub(super) fn all(&self) -> &[Era] {
         &self.0
     }
 
-    /// The position that the database knows by a number. None where no era has it.
+    /// Returns the position for a number of the database, or None if the number is in no era.
     pub(super) fn position(&self, number: i64) -> Option<Position> {
         let era = self.0.get(ordinal(number)?)?;
         Some(Position::in_era(era.start.era_tag(), number % NUMBERS))
     }
 
-    /// The number by which the database knows a position. None where the position's era is none of this log's.
+    /// Returns the database's number for a position, or None if this log does not have the position's era.
     pub(super) fn number(&self, position: Position) -> Option<i64> {
         let ordinal = self.0.binary_search_by_key(&position.era_start(), |era| era.start).ok()?;
-        // An era outside has more room than in the database: what is beyond all events stays there.
+        // Positions allow longer eras than the database's numbers do. A position beyond all events of its era stays so.
         let number = position.number_in_era().min(NUMBERS - 1);
         Some(i64::try_from(ordinal).ok()? * NUMBERS + number)
     }
 }
 
-/// Which era a number is of, counted from 0.
+/// Index of the era that a number belongs to, from 0; None for negative numbers.
 fn ordinal(number: i64) -> Option<usize> {
     usize::try_from(number.div_euclid(NUMBERS)).ok()
 }
@@ -94,15 +95,15 @@ impl KnownEras {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The eras of a log that ends in the era with this tag, where they are known.
+    /// Returns the known eras if the last one has this tag.
     pub(super) fn ending_in(&self, tag: i64) -> Option<Arc<Eras>> {
         self.get().filter(|eras| eras.tag() == tag)
     }
 
-    /// Keeps what was read.
+    /// Puts eras that were read into the cache.
     fn keep(&self, rows: Vec<EraRow>) -> Result<Arc<Eras>, StoreError> {
         if rows.is_empty() {
-            // Its table is being restored.
+            // The table is being restored.
             return Err(StoreError::Restored);
         }
         let eras = Arc::new(Eras::of(rows).ok_or(StoreError::Eras)?);
@@ -112,7 +113,7 @@ impl KnownEras {
 }
 
 impl Store {
-    /// The eras, as far as they are known; read where none are.
+    /// Returns the known eras; reads them if none are known.
     pub(super) async fn known_eras(&self) -> Result<Arc<Eras>, StoreError> {
         match self.eras.get() {
             Some(eras) => Ok(eras),
@@ -120,7 +121,8 @@ impl Store {
         }
     }
 
-    /// Keeps eras that were read. What was known of partitions may be that of another log where the last era is another.
+    /// Puts eras that were read into the cache. If the last era has changed, another log may have replaced this one, so
+    /// the known partitions are forgotten.
     pub(super) fn keep_eras(&self, rows: Vec<EraRow>) -> Result<Arc<Eras>, StoreError> {
         let tag = self.eras.get().map(|eras| eras.tag());
         let eras = self.eras.keep(rows)?;
@@ -130,14 +132,14 @@ impl Store {
         Ok(eras)
     }
 
-    /// The eras, read now.
+    /// Reads the eras from the database.
     async fn read_eras(&self) -> Result<Arc<Eras>, StoreError> {
         let rows: Vec<EraRow> = sqlx::query_as(ERAS).fetch_all(&self.reads).await?;
         self.keep_eras(rows)
     }
 
-    /// The eras of a log that ended in the era with this tag when a statement was executed. None where they are others by
-    /// now: the statement is to be sent again.
+    /// Returns the eras of a log that ended in the era with this tag when a statement was executed. Returns None if the
+    /// log's eras have changed since: the caller must send the statement again.
     pub(super) async fn eras_ending_in(&self, tag: i64) -> Result<Option<Arc<Eras>>, StoreError> {
         if let Some(eras) = self.eras.ending_in(tag) {
             return Ok(Some(eras));
@@ -145,10 +147,10 @@ impl Store {
         Ok(Some(self.read_eras().await?).filter(|eras| eras.tag() == tag))
     }
 
-    /// The numbers by which the database knows positions, and the eras by which they are meant.
+    /// Returns the database's numbers for positions, with the eras that they belong to.
     ///
     /// # Errors
-    /// The database's; [`StoreError::UnknownEra`] for a position of an era that is none of this log's.
+    /// The database's; [`StoreError::UnknownEra`] for a position of an era that this log does not have.
     pub(super) async fn numbers<const N: usize>(
         &self,
         positions: [Position; N],
@@ -156,7 +158,7 @@ impl Store {
         let numbered = |eras: &Eras| positions.map(|position| eras.number(position).ok_or(position));
         let mut eras = self.known_eras().await?;
         if numbered(&eras).iter().any(Result::is_err) {
-            // It may have begun since, at another gateway.
+            // Another gateway may have begun the era since the eras were read.
             eras = self.read_eras().await?;
         }
         let mut numbers = [0; N];
@@ -201,7 +203,7 @@ mod tests {
         for foreign in [Position::in_era(TAG - 1, 3), Position::in_era(TAG + 10, 3)] {
             assert_eq!(eras.number(foreign), None, "{foreign}");
         }
-        // Beyond all events of its era, and not in the next one.
+        // The number stays beyond all events of its era, and before the next one.
         assert_eq!(eras.number(Position::in_era(TAG, NUMBERS + 5)), Some(2 * NUMBERS - 1));
         for broken in [vec![], vec![(NUMBERS, TAG, 7)], vec![(0, 0, 0), (2 * NUMBERS, TAG, 7)], vec![(0, 0, NUMBERS)]] {
             assert_eq!(Eras::of(broken.clone()), None, "{broken:?}");

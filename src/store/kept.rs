@@ -11,7 +11,7 @@ pub(super) struct KeptConnection {
 }
 
 impl KeptConnection {
-    /// Creates one that is taken from the pool when it is first needed.
+    /// Creates a kept connection, which is taken from the pool when it is first needed.
     pub(super) const fn of(connections: Connections) -> Self {
         Self { connections, connection: None }
     }

@@ -66,14 +66,14 @@ impl Months {
 }
 
 impl Partitions {
-    /// Forgets the months, as when the log was replaced by another one.
+    /// Forgets the months, for example when another log has replaced this one.
     pub(super) fn forget(&self) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
     }
 }
 
 impl Store {
-    /// The months that are known. The first who asks reads them: without them, a statement would lock every one.
+    /// Returns the known months. The first call reads them, since a statement made without them would lock every month.
     pub(super) async fn months(&self) -> Result<Arc<Months>, StoreError> {
         let known = self.known_months();
         if known.number != Months::default().number {

@@ -62,7 +62,7 @@ impl Pin {
     }
 }
 
-/// Whether an index leads to all that matches: that of a pin, a single value's included, or that of words.
+/// Returns true if an index finds all matching events: the index of a pin, even of a single value, or that of words.
 pub(super) fn is_pinned(wanted: &Filter) -> bool {
     let parts = all_parts(wanted);
     let seeks_words = |part: &&Filter| {
@@ -72,7 +72,7 @@ pub(super) fn is_pinned(wanted: &Filter) -> bool {
     parts.iter().any(seeks_words) || Pin::narrowest(&parts).is_some()
 }
 
-/// A filter and the parts that it wants besides.
+/// Returns a filter, its `and` parts, and theirs.
 fn all_parts(wanted: &Filter) -> Vec<&Filter> {
     let mut parts = vec![wanted];
     let mut next = 0;

@@ -15,7 +15,7 @@ use super::windows::Window;
 use super::{Store, StoreError, filter};
 use crate::event::{EventColumn, EventColumns, Filter, Position, SyncEvent};
 
-/// Of how many orgs events with the same uuid are given.
+/// Maximum number of orgs whose events with the same uuid are returned.
 const MOST_ORGS: usize = 100;
 
 /// What was read of the log after a position.
@@ -90,9 +90,9 @@ impl Store {
         Err(StoreError::Changing)
     }
 
-    /// Reads on after a position in a log of many months: the months of the stretch first, and then what happened in
-    /// them. That is faster than one statement over 14 months or more, besides locking less. None where there are
-    /// partitions or eras that were not known.
+    /// Reads on after a position in a log of many months: first looks up the months of the next stretch, then reads
+    /// only these months. The two steps are faster than one statement over 14 months or more, and take fewer locks.
+    /// Returns None if there are partitions or eras that were not known.
     async fn read_months_after(
         &self,
         months: &Months,
@@ -191,8 +191,8 @@ impl Store {
         rows.into_iter().map(detail).collect()
     }
 
-    /// The rows of a table `e` that belong to some rows of `arrival a`, in any order, and the eras by which their numbers
-    /// are meant. In a log of many months their months are looked up first.
+    /// Returns the rows of a table `e` that belong to certain rows of `arrival a`, in any order, with the eras that
+    /// their numbers belong to. A log of many months is first asked for the months of the rows.
     async fn rows_of(
         &self,
         columns: &str,
@@ -237,13 +237,13 @@ impl Store {
         Err(StoreError::Changing)
     }
 
-    /// Whether the eras of a log that ends in the era with this tag are those that were known.
+    /// Returns true if a log that ends in the era with this tag has exactly the eras in `known`.
     async fn is_in(&self, known: &Eras, tag: i64) -> Result<bool, StoreError> {
         Ok(self.eras_ending_in(tag).await?.is_some_and(|eras| *eras == *known))
     }
 
-    /// The rows that a statement gives for positions, and the eras by which their numbers are meant. Positions that this
-    /// log does not have are left out; the statement tells `era`.
+    /// Executes a statement for positions, and returns its rows with the eras that their numbers belong to. The
+    /// statement must return the column `era`. Positions of eras that this log does not have are left out.
     pub(super) async fn rows_at(
         &self,
         positions: &[Position],
@@ -270,7 +270,7 @@ impl Store {
         let (mut found, most) = (0, up_to.saturating_add(1));
         let windows = self.windows(wanted.published).await?;
         let is_one = windows.len() == 1;
-        // The newest first, of which most is in the database's memory.
+        // The newest window comes first, since most of its pages are in the database's memory.
         for window in windows.iter().rev() {
             let mut query: QueryBuilder<Postgres> =
                 QueryBuilder::new("SELECT count(*) FROM (SELECT FROM sync_event e WHERE true");
@@ -287,17 +287,18 @@ impl Store {
     }
 }
 
-/// What is read on after a position.
+/// Parameters of a read after a position.
 struct Reading<'a> {
-    /// The number of the position.
+    /// The database's number for the position.
     after: i64,
-    /// How many events of the log are looked at.
+    /// Maximum number of events of the log to examine, matching or not.
     window: usize,
     wanted: &'a Filter,
     layout: &'a Arc<Layout>,
 }
 
-/// Adds the condition that a row of `arrival a` has one of these positions, as far as this log has them.
+/// Returns a function that adds the condition that a row of `arrival a` has one of these positions. Positions of eras
+/// that the log does not have are left out.
 fn at(positions: &[Position]) -> impl Fn(&mut QueryBuilder<Postgres>, &Eras) {
     move |query, eras| {
         let numbers: Vec<i64> = positions.iter().filter_map(|position| eras.number(*position)).collect();
@@ -305,7 +306,8 @@ fn at(positions: &[Position]) -> impl Fn(&mut QueryBuilder<Postgres>, &Eras) {
     }
 }
 
-/// Where the log ends: its number, and the tag of its era. No row after a restore, until an era has begun.
+/// Statement that returns the number of the log's end and the tag of its era; no row after a restore, until an era has
+/// begun.
 const HEAD: &str = "SELECT position, era FROM log_head WHERE tableoid = home";
 
 fn read_after_query(reading: &Reading<'_>, months: &Window) -> QueryBuilder<Postgres> {

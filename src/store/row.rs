@@ -104,26 +104,26 @@ pub struct StoredEvent {
     first_source: IngestSource,
 }
 
-/// A row of which a column cannot be decoded.
+/// A column of a row that cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 #[error("the row of the event with the number {number} cannot be decoded: {table}.{column} {fault}")]
 pub struct RowError {
-    /// The table.
+    /// Name of the table.
     pub table: &'static str,
-    /// The column.
+    /// Name of the column.
     pub column: &'static str,
-    /// The number by which the database knows the event's position.
+    /// The database's number for the event's position.
     pub number: i64,
-    /// What is wrong with the value.
+    /// Fault of the value, such as `is null`.
     pub fault: String,
 }
 
 impl StoredEvent {
-    /// The event in a row; None where an outer join found none. Texts need no check: they are UTF-8, as the database's
-    /// encoding is, and those that are always there are NOT NULL in the table.
+    /// Returns the event in a row, or None if an outer join found no event. Texts need no check: PostgreSQL sends
+    /// UTF-8, and the table declares those that every event has as NOT NULL.
     ///
     /// # Errors
-    /// A column that is always there is not, or cannot be decoded.
+    /// A column that every event has is null or cannot be decoded.
     fn new(row: PgRow, layout: Arc<Layout>, eras: &Eras) -> Result<Option<Self>, StoreError> {
         let Some(number) = row.try_get_unchecked::<Option<i64>, _>(0)? else { return Ok(None) };
         let unread = Reading { row: &row, layout: &layout, number };
@@ -225,7 +225,7 @@ impl EventFields for StoredEvent {
     }
 }
 
-/// A row of which columns are being read.
+/// A row whose columns are being decoded.
 struct Reading<'r> {
     row: &'r PgRow,
     layout: &'r Layout,
@@ -242,13 +242,13 @@ impl<'r> Reading<'r> {
         RowError { table, column, number: self.number, fault: fault.into() }.into()
     }
 
-    /// The value of a column that is never null; None where the column was not asked for.
+    /// Returns the value of a column that is never null, or None if the layout does not have the column.
     fn value<T>(&self, column: EventColumn) -> Result<Option<T>, StoreError>
     where
         T: sqlx::Decode<'r, sqlx::Postgres>,
     {
         let Some(place) = self.layout.place(column) else { return Ok(None) };
-        // The layout says of which type it is: to compare that for each value costs more than to decode it.
+        // The layout determines the type; sqlx's check of each value's type would take longer than decoding the value.
         match self.row.try_get_unchecked::<Option<T>, _>(place) {
             Ok(Some(value)) => Ok(Some(value)),
             Ok(None) => Err(self.error(column, "is null")),

@@ -1,4 +1,4 @@
-//! Counting events by time.
+//! Counts of events over time.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ impl Store {
             let rows: Vec<BucketRow> = query.fetch_all(&self.reads.planned_for_values()).await?;
             let is_over = rows.len() > MAX_BUCKETS;
             for (start, key, label, count) in rows {
-                // Windows meet within a bucket. The later one has the newer label.
+                // One bucket may lie in two windows: their counts are added, and the later window has the newer label.
                 let bucket = buckets.entry((start, key.is_none(), key)).or_default();
                 *bucket = (label, bucket.1 + count);
             }
@@ -116,13 +116,13 @@ pub(super) const fn key(by: Dimension) -> &'static str {
     }
 }
 
-/// Whether events themselves tell what people call a key.
+/// Returns true if the events contain the label of a key, the name under which people know it.
 pub(super) const fn has_own_label(by: Dimension) -> bool {
     matches!(by, Dimension::Admin | Dimension::User)
 }
 
-/// Adds what people call a key, of a row `t` that has the key and when its newest event happened, which is in a window.
-/// Names change: the catalogue's are those of today, and a person's is that of the newest event.
+/// Adds an expression for the label of a key. A row `t` has the key and the time of its newest event, which lies in the
+/// window. Labels change: the catalogue has the current ones, and a person's label is the one in the newest event.
 pub(super) fn label(query: &mut QueryBuilder<Postgres>, by: Dimension, window: &Window) {
     let (name, id) = match by {
         Dimension::Application => {

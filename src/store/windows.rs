@@ -1,6 +1,6 @@
 //! Windows of months: each statement reads one window, so that it takes few locks however long the log is.
 //!
-//! When PostgreSQL plans a statement, it locks each partition that the statement might read, with all indexes, and
+//! PostgreSQL locks each partition that a statement might read, with all indexes, while it plans the statement, and
 //! keeps the locks until the statement ends. All connections of a server share one lock table
 //! (`max_locks_per_transaction` × connections). A log of more than [`MONTHS_AT_ONCE`] months is therefore read in
 //! several statements. The text of each contains the bounds of its months: bounds as parameters would not help, since a
@@ -31,7 +31,7 @@ pub(super) const LOCKS_AT_ONCE: u32 = 220;
 /// Months that one statement reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Window {
-    /// Ranges of time that begin and end between two months. None stands for all months.
+    /// Ranges of time, each from the start of one month to the start of another. None stands for all months.
     ranges: Option<Vec<(OffsetDateTime, OffsetDateTime)>>,
     /// The number of the position through which events are read; None reads to the log's end.
     through: Option<i64>,

@@ -12,8 +12,8 @@ use crate::event::{EventColumns, SyncEvent};
 const CHUNK: i64 = 1000;
 
 impl Store {
-    /// Gives a chunk of events their words; in a log of many months all of them, a window after the other. Gives how many;
-    /// 0 when all have theirs.
+    /// Stores the words of a chunk of events that lack them; in a log of many months those of all events, window by
+    /// window. Returns the number of changed events: 0 once every event has its words.
     ///
     /// # Errors
     /// The database's.
@@ -58,7 +58,7 @@ impl Store {
             "::tsvector[]) AS w (published, position, words) WHERE e.published = w.published AND e.position = w.position",
         );
         window.push(&mut query, "e");
-        // Prepared, as sqlx forgets what is not while it looks up the type of words.
+        // Prepared: sqlx looks up the type of the words first, and would lose an unprepared statement meanwhile.
         query.build().execute(&mut *transaction).await?;
         transaction.commit().await?;
         connection.give_back();

@@ -1,22 +1,22 @@
 //! Model of appends: how concurrent writers give events their positions.
 //!
-//! The writers of several gateways append batches of events to one database, each batch in a transaction. The log's head
-//! is a row that holds the newest position. A writer takes these steps:
+//! The writers of several gateways append batches of events to one database, each batch in a transaction. The log's
+//! head is a row that holds the newest position. A writer takes these steps:
 //! 1. A statement looks up which of the events are in the log already, before the transaction locks the head.
-//! 2. An update adds the number of the other events to the head, and locks it until the transaction ends. The new events
-//!    get the positions that follow the head's old value.
+//! 2. An update adds the number of the other events to the head, and locks it until the transaction ends. The new
+//!    events get the positions that follow the head's old value.
 //! 3. The new events are inserted. The primary key refuses an event that another writer stored after the look-up; the
 //!    writer then starts the batch again.
 //! 4. The commit releases the head.
 //! 5. The writer receives the answer to the commit and acknowledges each event: as new, or as already known.
 //!
-//! A connection may break at any step. The database then rolls the transaction back, unless it had committed; the writer
-//! starts the batch again without knowing which. A writer may also give up waiting, and start again on another connection
-//! while the database still executes the first transaction. Several writers may receive the same event.
+//! A connection may break at any step. The database then rolls the transaction back, unless it had committed; the
+//! writer starts the batch again without knowing which. A writer may also give up waiting, and start again on another
+//! connection while the database still executes the first transaction. Several writers may receive the same event.
 //!
 //! The program has these steps in `src/log/writer.rs`, `src/store/append.rs` and `log_append`
-//! (`migrations/0009_eras.sql`). A single event takes them in one statement (`src/store/append_lone.sql`), whose snapshot
-//! is as old as the look-up.
+//! (`migrations/0009_eras.sql`). A single event takes them in one statement (`src/store/append_lone.sql`), whose
+//! snapshot is as old as the look-up.
 
 mod flaws;
 
@@ -86,7 +86,7 @@ struct Session {
     /// Index of the batch among those of its writer.
     batch: usize,
     events: Vec<Event>,
-    /// For each event, its position if the look-up found it in the log.
+    /// Position of each event that the look-up found in the log; None for the others.
     known: Vec<Option<Position>>,
     /// Position after which the other events are numbered.
     base: Position,

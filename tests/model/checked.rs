@@ -10,8 +10,8 @@ use stateright::{Checker as _, Expectation, HasDiscoveries, Model, Path};
 /// Limit of the states that a run generates, repeated ones included; it bounds the memory of the run.
 const MOST_STATES: usize = 6_000_000;
 
-/// Visits every state of a model: each `always` property must hold in all of them, each `sometimes` property in at least
-/// one. Fewer states than `at_least` are an error, too: the model has then lost some of its actions.
+/// Visits every state of a model: each `always` property must hold in all of them, each `sometimes` property in at
+/// least one. Fewer states than `at_least` are an error, too: the model has then lost some of its actions.
 pub(crate) fn holds<M>(name: &str, model: M, at_least: usize)
 where
     M: Model + Send + Sync + 'static,
@@ -37,8 +37,8 @@ where
     assert!(states >= at_least, "{name}: only {states} states were visited, not {at_least}");
 }
 
-/// Finds a shortest path on which a flawed model breaks a property, and returns the actions on it. Panics if the property
-/// holds in every state.
+/// Finds a shortest path on which a flawed model breaks a property, and returns the actions on it. Panics if the
+/// property holds in every state.
 pub(crate) fn breaks<M>(name: &str, model: M, property: &'static str) -> Vec<M::Action>
 where
     M: Model + Send + Sync + 'static,

@@ -1,30 +1,30 @@
 //! Model of eras: how no position is given to two events, even after a database was restored from a copy.
 //!
-//! A position is the tag of an era and an offset in that era. A database gives positions in its last era only. Copies of
-//! the database are taken and restored, in its place or beside it, once or repeatedly, while gateways run. Two databases
-//! may then end in the same era, and only one of them may append to it. The rules:
+//! A position is the tag of an era and an offset in that era. A database gives positions in its last era only. Copies
+//! of the database are taken and restored, in its place or beside it, once or repeatedly, while gateways run. Two
+//! databases may then end in the same era, and only one of them may append to it. The rules:
 //! 1. The log stores the identity of the database in which its last era was started. For each new connection that is to
-//!    append, the gateway has that compared with the identity of the database itself (`log_check_era`). If they differ,
-//!    an era is started, under the head's lock.
-//! 2. An era is also started if the gateway has read beyond the head: further in the last era, or in an era that the
-//!    database does not know and that is later than all of its own.
+//!    append, the gateway calls `log_check_era`. That function compares the stored identity with the database's own,
+//!    and starts an era under the head's lock if they differ.
+//! 2. The function also starts an era if the gateway has read beyond the head: further in the last era, or in an era
+//!    that the database does not know and that is later than all of its own.
 //! 3. The tag of a new era is greater than every tag that the database or the gateway knows, and no other era ever has
 //!    the same tag.
-//! 4. An append moves the head only if the tables are those of rule 1; else it is refused, and the gateway has the
-//!    database checked again.
-//! 5. Gateways neither read the log nor start an era while a restore is loading.
-//! 6. A subscriber resumes from its last position. It is refused (`POSITION_LOST`) if the database does not know the
-//!    position's era, or goes on in a later era before it reaches that offset. If the position is beyond the head, in
-//!    the last era, it waits. Every read returns the tag of the head's era, so that a subscriber is checked again where
-//!    an era begins.
+//! 4. An append moves the head only if the tables are those in which the last era was started; else it is refused, and
+//!    the gateway repeats the check.
+//! 5. Gateways start no era while a restore is loading, and do not read restored tables before an era was started.
+//! 6. A subscriber resumes from its last position. The gateway refuses the position (`POSITION_LOST`) if the database
+//!    does not know the era, or has fewer events of that era and a later era after them. A subscriber whose position is
+//!    beyond the head, in the last era, waits. Every read returns the tag of the head's era, so that the gateway checks
+//!    the subscriber's position again where an era begins.
 //!
-//! The program goes further, or less far, in these points:
-//! * The check compares without a lock first, and repeats the comparison under the lock only if it found a difference.
+//! The program differs from the model in these points:
+//! * The check compares without a lock first, and once more under the lock if it then finds a difference.
 //! * The tail reader (`src/live/tail.rs`) applies rule 2 whenever it finds the head before what was read; the model
 //!   applies it to new connections only.
 //! * A tag is the clock's time in microseconds, or the last tag plus a random number where the clock is behind. The
 //!   model assumes that such tags differ.
-//! * A restored log is read only once an era was started there, for which all indexes of its tables must exist.
+//! * The check takes a restore for complete once the indexes of its tables exist.
 //! * A subscriber whose position is beyond the head waits for 5 seconds and is then refused (`POSITION_AHEAD`).
 
 mod database;
@@ -141,14 +141,14 @@ enum Action {
     Loaded(usize),
     /// A gateway restarts.
     Forget(usize),
-    /// A gateway opens a connection for appends, and has it checked (`log_check_era`). The check starts an era if one is
-    /// needed.
+    /// A gateway opens a connection for appends and checks it (`log_check_era`), which starts an era if one is needed.
     Connect { gateway: usize, server: usize, new_era: Option<Tag> },
     /// A gateway appends an event.
     Append(usize),
     /// The subscriber subscribes from now on, at a gateway that reads from a server.
     FromNow { gateway: usize, server: usize },
-    /// The subscriber resumes or continues, at such a gateway: it gets the next event, or `POSITION_LOST`.
+    /// The subscriber resumes or continues, at a gateway that reads from a server: the answer is the next event or
+    /// `POSITION_LOST`.
     Resume { gateway: usize, server: usize },
 }
 

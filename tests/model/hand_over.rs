@@ -1,17 +1,32 @@
-//! How a subscriber gets from history to live: the tail reader, the window, the feeds, and the members of a feed.
+//! Model of how a subscriber gets from history to live: the tail reader, the window, the feeds, and a feed's member.
 //!
-//! Gateways commit events to one database. This gateway's tail reader hears of them by hints: its own commits come with
-//! their events, in any order; NOTIFY only says that other gateways appended. Every hint may be late, or lost.
-//! 1. A commit that is next is pushed to the window and then routed to the feeds. One that comes out of turn is kept,
-//!    if there is room, and opens a gap. A gap is read from the store once its deadline has passed, whatever else comes;
-//!    what NOTIFY tells of is read at once; and a poll finds what no hint told of. Hints are heard while a read runs.
-//! 2. A subscriber without `after` starts at the head, by a look-up that began after its request. The look-up is shared
-//!    with others.
-//! 3. A member reads the store until its place is in the window, then the window, then its feed. It reads through where
-//!    events were routed before it reads the feed, so that an empty feed means that nothing is there.
-//! 4. At the end it waits: it sits down, and looks again before it sleeps. Who routes an event visits those who wait.
-//! 5. The window and the feeds forget their oldest events at any time; a member that is too late reads the store.
-//! 6. A connection may be cut at any time. The client comes back with its last position, here or at another gateway.
+//! Several gateways commit events to one database. A gateway's tail reader learns of commits by hints: its own
+//! gateway's commits come with their events, in any order; NOTIFY only reports that another gateway has appended. Every
+//! hint may be late or lost.
+//! 1. The tail reader pushes a commit that is next to the window, and then routes it to the feeds. A commit out of
+//!    order opens a gap; the tail reader keeps that commit if there is room, and reads the store if there is none. The
+//!    tail reader also reads the store when the gap's deadline has passed, whatever other hints come, and at once after
+//!    NOTIFY. A poll finds commits whose hints were lost. The tail reader receives hints while it reads the store, too.
+//! 2. A subscriber without `after` starts at the head, which is found by a look-up that began after its request.
+//!    Several subscribers share a look-up.
+//! 3. A member reads the store until the window has its place, then the window, then its feed. Before it reads the
+//!    feed, it reads the position through which events were routed. A feed that is then empty has nothing for the
+//!    member through that position.
+//! 4. At the feed's end the member registers as waiting, looks at the feed once more, and only then sleeps. Once events
+//!    were routed to a feed, the members that wait there are visited.
+//! 5. The window and the feeds may drop their oldest events at any time; a member that is too late reads the store.
+//! 6. A connection may break at any time. The client then resumes from its last position, at this gateway or at
+//!    another.
+//!
+//! The program differs from the model in these points (`src/live/tail.rs`):
+//! * NATS brings the events of other gateways, too. While it works, NOTIFY starts a read after 100 ms only, and most
+//!   polls are left out.
+//! * A read that NOTIFY starts ends where the first kept commit begins, and others follow up to the position that
+//!   NOTIFY named; a poll that comes due together with such a read is dropped. In the model, one read goes to the log's
+//!   end.
+//! * The deadline of a gap counts from the arrival of the commit behind it; in the model, from the last push.
+//! * The tail reader drops all kept commits when they become too large, and when the store ends before them, as after a
+//!   restore; it then reads the store again. This model has no restores: they are in `eras.rs`.
 
 mod flaws;
 mod member;
@@ -24,69 +39,69 @@ use tail::{Failure, Tail};
 
 type Position = u8;
 
-/// A gateway, the database, and a subscriber.
+/// Parameters of the model: a gateway, the database, and a subscriber.
 #[derive(Clone, Debug)]
 struct HandOver {
-    /// For each event that will be committed, whether it is one that the subscriber wants.
+    /// Events that will be committed: true for each one that the subscriber wants.
     wanted: &'static [bool],
-    /// Whether the tail reader goes by hints. If not, it pushes what is committed whenever it likes.
+    /// True when the tail reader goes by hints; else it may push committed events at any time.
     has_hints: bool,
-    /// How many commits out of turn are kept.
+    /// Number of commits out of order that the tail reader has room for.
     early: usize,
-    /// How many hints are lost, all in all.
+    /// Number of hints that may be lost, in total.
     losses: u8,
     has_subscriber: bool,
-    /// How often the window or the feed forgets what it has.
+    /// Number of times that the window or the feed may drop its events, in total.
     forgets: u8,
-    /// How often the subscriber is cut off.
+    /// Number of times that the subscriber's connection may break.
     cuts: u8,
     flaw: Option<Flaw>,
 }
 
-/// A rule of the protocol that is left out.
+/// A variant of the protocol that leaves one rule out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flaw {
-    /// Every commit that comes lets a gap wait anew.
+    /// Each of this gateway's own commits restarts the deadline of a gap.
     DeadlineForEachCommit,
-    /// NOTIFY is not heard while there is a gap.
+    /// The tail reader does not receive NOTIFY while there is a gap.
     DeafInGap,
-    /// Nothing is heard while the store is read.
+    /// The tail reader receives no hint while it reads the store.
     DeafWhileReading,
-    /// A commit for which there is no room is forgotten, without a read.
+    /// The tail reader drops a commit for which it has no room, and does not read the store instead.
     ForgetsEarly,
-    /// A hint that is heard while the store is read starts no other read: the one that runs may be older.
+    /// NOTIFY during a read of the store starts no other read, although the running one may be older than the commit.
     RunningReadCounts,
-    /// What the store tells is pushed, also where commits have brought more meanwhile.
+    /// The tail reader pushes what a read found, even if commits have taken the window further meanwhile.
     ReadGoesBack,
-    /// Nothing polls.
+    /// The tail reader does not poll.
     NothingPolls,
-    /// A commit out of turn is pushed as it comes.
+    /// The tail reader pushes a commit out of order at once.
     NoGapRule,
-    /// Who subscribes from now on starts at the last position that this gateway appended.
+    /// A subscriber without `after` starts at the last position that this gateway appended.
     FromOwnAppends,
-    /// Who subscribes from now on takes the answer of a look-up that had begun before.
+    /// A subscriber without `after` takes the answer of a look-up that began before its request.
     SharesOlderLookUp,
-    /// A member reads its feed first, and then through where events were routed.
+    /// A member reads its feed first, and then the position through which events were routed.
     ThroughAfterFeed,
-    /// Events count as routed before they are with the feeds.
+    /// The router reports events as routed before the feeds have them.
     RoutedBeforeOffered,
-    /// A member does not look again between sitting down and sleeping.
+    /// A member that has registered as waiting sleeps without another look at its feed.
     SleepsAtOnce,
-    /// What a feed has forgotten counts as what it never had.
+    /// A feed answers as if the events that it dropped had never existed.
     FeedHidesWhatItForgot,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct State {
-    /// What is committed, by position, and where its hint is.
+    /// Committed events, in the order of their positions, each with its hint.
     events: Vec<Event>,
     tail: Tail,
-    /// The window has every event after this.
+    /// Position after which the window has every event.
     window_start: Position,
     feed: Feed,
-    /// Through where every feed has what it wants.
+    /// Position through which events were routed: every feed has those that it wants.
     routed: Position,
-    /// Somebody looks where the head is.
+    /// Look-up of the head that is under way.
     look_up: Option<LookUp>,
     member: Member,
     losses: u8,
@@ -96,34 +111,34 @@ struct State {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Event {
-    /// By this gateway.
+    /// True when this gateway committed the event.
     is_own: bool,
     hint: Hint,
 }
 
-/// Where the hint of a commit is.
+/// State of a commit's hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Hint {
     UnderWay,
-    /// It waits for the tail reader.
+    /// A hint that has arrived and waits for the tail reader.
     Here,
-    /// It was heard, or lost.
+    /// A hint that the tail reader has received, or that was lost.
     Gone,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 struct Feed {
-    /// It has what it wants after this, through `offered`.
+    /// Position after which the feed has each event that it wants, through `offered`.
     start: Position,
     offered: Position,
-    /// Somebody is about to visit those who wait.
+    /// True when a visit to the members that wait is due.
     is_due: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 struct LookUp {
     answer: Option<Position>,
-    /// Whether the subscriber had asked when it began.
+    /// True when the look-up began after the subscriber's request.
     is_for_subscriber: bool,
 }
 
@@ -132,25 +147,26 @@ enum Action {
     Commit {
         is_own: bool,
     },
-    /// A hint comes, or is lost.
+    /// A hint arrives at the gateway.
     Arrive(Position),
+    /// A hint is lost on its way.
     Lose(Position),
-    /// The tail reader hears a hint.
+    /// The tail reader receives a hint.
     Hear(Position),
-    /// As much time passes as a gap may wait.
+    /// Time passes: as much as a gap may wait.
     Tick,
     Poll,
     StartRead,
-    /// The database answers the read.
+    /// The database answers the read, as of now.
     AnswerRead,
     EndRead,
-    /// Where it does not go by hints, the tail reader pushes events through a position.
+    /// The tail reader pushes events through a position; only where it does not go by hints.
     Push(Position),
-    /// An event is offered to the feeds.
+    /// The router offers the next event to the feeds.
     Offer,
-    /// What was offered is told to be routed.
+    /// The router reports the position through which events were routed.
     Route,
-    /// Those who wait are visited.
+    /// The members that wait are visited.
     Visit,
     WindowForgets,
     FeedForgets,
@@ -158,8 +174,10 @@ enum Action {
     AnswerLookUp,
     EndLookUp,
     Subscribe,
-    /// The subscriber goes on: its next step.
+    /// The subscriber takes its next step.
     Member,
+    /// The subscriber's connection breaks. The subscriber resumes at this gateway or, with `comes_to`, at another one,
+    /// whose tail reader is at that position.
     Cut {
         comes_to: Option<Position>,
     },
@@ -174,12 +192,12 @@ impl HandOver {
         self.wanted[usize::from(position) - 1]
     }
 
-    /// What the subscriber wants after one position, through another.
+    /// Returns the positions after one and through another whose events the subscriber wants.
     fn wanted_in(&self, after: Position, through: Position) -> impl Iterator<Item = Position> {
         (after + 1..=through).filter(|position| self.wants(*position))
     }
 
-    /// What happens by itself, sooner or later: without it nobody may be left waiting.
+    /// Adds the steps that happen sooner or later by themselves. Where none remains, every event must be delivered.
     fn add_progress(&self, state: &State, actions: &mut Vec<Action>) {
         if state.events.len() < self.wanted.len() {
             actions.extend([Action::Commit { is_own: true }, Action::Commit { is_own: false }]);
@@ -197,7 +215,7 @@ impl HandOver {
         }
     }
 
-    /// What may happen besides.
+    /// Adds the faults that may happen besides: lost hints, dropped events and broken connections.
     fn add_faults(state: &State, actions: &mut Vec<Action>) {
         for (event, position) in state.events.iter().zip(1..) {
             if event.hint == Hint::UnderWay && state.losses > 0 {

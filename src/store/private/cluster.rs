@@ -178,7 +178,7 @@ impl Cluster {
         let fresh = self.home.join(format!("{FRESH}.{}", uuid::Uuid::new_v4().simple()));
         let mut command = self.command("initdb");
         command.arg("-D").arg(&fresh).args(["-U", "sluice", "-A", "trust", "--locale=C", "-E", "UTF8"]);
-        // With checksums, a page that the disk has corrupted leads to an error instead of a wrong result.
+        // Checksums turn a page that the disk has corrupted into an error instead of a wrong result.
         command.arg("--data-checksums");
         if !self.durable {
             command.arg("-N");

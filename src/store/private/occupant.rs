@@ -159,7 +159,7 @@ fn examine(file: &PidFile, data: &Path, sockets: &SocketDirectory, lock: Option<
     match works_in(&process, data) {
         Some(true) => Occupant::Own(process),
         Some(false) => stale(),
-        // Without /proc, the socket proves it: the process that listens wrote the socket's lock file.
+        // The socket is the proof where /proc is missing: the process that listens wrote the socket's lock file.
         None if is_written_here && sockets.is_answered() && sockets.locked_by() == Some(file.pid) => {
             Occupant::Own(process)
         }

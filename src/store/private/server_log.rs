@@ -75,7 +75,7 @@ pub(super) fn summary(text: &str) -> String {
     for line in text.lines() {
         let is_continued = line.starts_with('\t');
         is_private = if is_continued { is_private } else { PRIVATE_LABELS.iter().any(|label| line.contains(label)) };
-        // These lines only announce the log collector's file, which is read, too.
+        // Such lines only announce the log collector's file, which is read, too.
         let is_noise =
             line.contains("log output to logging collector") || line.contains("Future log output will appear");
         let line = if is_continued { line } else { without_prefix(line) }.trim();

@@ -64,7 +64,7 @@ pub(super) enum Restore {
     Clean,
     /// A copy of a private data directory, made while PostgreSQL was stopped and put in its place or beside it.
     PrivateCopy,
-    /// A base backup without `recovery.signal`, a storage snapshot, a cold or a hot copy: its identity does not change.
+    /// A base backup without `recovery.signal`, a storage snapshot, a cold or a hot copy: only `start` changes.
     Silent,
     /// A virtual machine, restored with its memory: PostgreSQL is not even restarted.
     Machine,
@@ -106,8 +106,8 @@ impl Contents {
 }
 
 impl Restore {
-    /// Returns the database that a restore makes of a copy. `old` is the database that it replaces, or, where it replaces
-    /// none, the first server's; `number` is different for each restore.
+    /// Returns the database that a restore makes of a copy. `old` is the database that it replaces, or, where it
+    /// replaces none, the first server's; `number` is different for each restore.
     pub(super) fn restored(self, copy: &Database, old: &Database, number: u8) -> Database {
         let (of_copy, of_old) = (copy.identity, old.identity);
         let identity = match self {

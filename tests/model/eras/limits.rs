@@ -1,5 +1,5 @@
-//! Limits of eras: copies that nothing distinguishes from the database of which they were taken. Each test `limit_…` shows
-//! how two events then get the same position; the other one shows what would prevent it.
+//! Limits of eras: copies that nothing distinguishes from the database of which they were taken. Each test `limit_…`
+//! shows how two events then get the same position; the other one shows what would prevent it.
 
 use super::database::Restore::{self, Clean, Empty, Machine, Silent};
 use super::flaws::{BOUNDS, appended, subscribed};
@@ -14,8 +14,8 @@ fn restores(actions: &[Action]) -> Vec<Restore> {
     restores.collect()
 }
 
-/// A storage snapshot is restored. The gateway that had read less reconnects first and appends from the old head on; the
-/// one that had read further could have started an era, but comes second.
+/// A storage snapshot is restored. The gateway that had read less reconnects first and appends from the old head on;
+/// the one that had read further could have started an era, but comes second.
 #[test]
 fn limit_a_gateway_that_had_read_less_comes_first() {
     let bounds = Bounds { servers: 1, restores: 1, forgets: 0, ..BOUNDS };
@@ -38,9 +38,9 @@ fn limit_gateways_were_stopped() {
     breaks("eras", subscribed(&[Silent]), OWN_HISTORY);
 }
 
-/// The cases above could not happen if the time of PostgreSQL's start were a part of a database's identity: files cannot
-/// be replaced under a PostgreSQL that runs. Each start of PostgreSQL would then start an era, at no loss to subscribers
-/// whose positions still exist.
+/// The cases above could not happen if the time of PostgreSQL's start were a part of a database's identity: files
+/// cannot be replaced under a PostgreSQL that runs. Each start of PostgreSQL would then start an era, at no loss to
+/// subscribers whose positions still exist.
 #[test]
 fn an_era_at_each_start_of_postgresql_closes_these() {
     let compared = Compared { start: true, ..USUAL };
@@ -55,8 +55,8 @@ fn limit_a_machine_is_put_back_with_its_memory() {
     breaks("eras", Eras { compared, ..subscribed(&[Machine]) }, ONE_EVENT);
 }
 
-/// The first era of every log has the same tag, so that positions begin with 1. Two unrelated logs therefore both give 1,
-/// and so do two copies of a log without events. A gateway that keeps running starts an era in the new log.
+/// The first era of every log has the same tag, so that positions begin with 1. Two unrelated logs therefore both give
+/// 1, and so do two copies of a log without events. A gateway that keeps running starts an era in the new log.
 #[test]
 fn limit_a_log_made_anew_begins_with_the_same_positions() {
     breaks("eras", subscribed(&[Empty]), ONE_EVENT);

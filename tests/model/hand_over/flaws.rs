@@ -1,9 +1,9 @@
-//! The hand-over holds, and none of its rules can be left out.
+//! Tests of the model of the hand-over: the protocol holds, and each flaw breaks a property.
 
 use super::*;
 use crate::checked::{breaks, holds};
 
-/// The tail reader alone.
+/// A model of the tail reader, without a subscriber.
 fn tail() -> HandOver {
     HandOver {
         wanted: &[true; 4],
@@ -17,7 +17,7 @@ fn tail() -> HandOver {
     }
 }
 
-/// With a subscriber that wants the first event and the last one; the tail reader pushes when it likes.
+/// A model with a subscriber that wants the first event and the last one; the tail reader may push at any time.
 fn subscribed() -> HandOver {
     HandOver { wanted: &[true, false, true], has_hints: false, losses: 0, has_subscriber: true, forgets: 1, ..tail() }
 }

@@ -1,46 +1,48 @@
-//! The subscriber: a member of a feed, and how it starts.
+//! Steps of the subscriber: how it starts, and what it does as a member of a feed.
 
 use super::{Action, Event, Feed, Flaw, HandOver, Hint, Position, State, Tail};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub(super) struct Member {
     pub(super) step: Step,
-    /// It wants what is after this,
+    /// Position after which the subscriber wants events.
     pub(super) start: Position,
-    /// and has got it through here:
+    /// Position through which the subscriber has got them.
     pub(super) at: Position,
+    /// Positions of the events that the subscriber got, in this order.
     pub(super) got: Vec<Position>,
-    /// Whether it started before its request or after the answer.
+    /// True when the start was before the head at the request, or after the head at the answer.
     pub(super) started_wrong: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(super) enum Step {
-    /// It has not subscribed.
+    /// The subscriber has not subscribed.
     #[default]
     Away,
-    /// It asked from now on, when this was the head.
+    /// The subscriber asked for events from now on, when the head was at `head`.
     Asked { head: Position },
-    /// It knows where it starts, and is to join its feed.
+    /// The subscriber knows where it starts; its next step is to join its feed.
     Starts,
-    /// It reads on.
+    /// The member is about to read on.
     Reads,
-    /// It knows through where events were routed, and is to read its feed.
+    /// The member knows the position through which events were routed; its next step is to read its feed.
     KnowsThrough(Position),
-    /// The flaw: it found its feed empty, and is to read through where events were routed.
+    /// The member found its feed empty; its next step is to read the position through which events were routed. Used
+    /// only by `Flaw::ThroughAfterFeed`.
     FoundNothing,
-    /// It reads the store, which has answered or not.
+    /// The member reads the store, through the position in the answer once there is one.
     ReadsStore(Option<Position>),
-    /// Its feed has nothing more, and it is to sit down.
+    /// The member has read its feed to the end; its next step is to register as waiting.
     IsAtEnd,
-    /// It sits, where it can be visited, and is to look again.
+    /// The member is registered, so that visits find it; its next step is another look at its feed.
     Sits,
-    /// It sleeps, until it is called or visited.
+    /// The member sleeps. A visit brings it events, or makes it read on by itself.
     Sleeps,
 }
 
 impl Member {
-    /// Whether it has a place in a feed.
+    /// Returns true when the subscriber is a member of a feed.
     pub(super) fn has_joined(&self) -> bool {
         !matches!(self.step, Step::Away | Step::Asked { .. } | Step::Starts)
     }
@@ -60,13 +62,13 @@ impl Member {
 }
 
 impl HandOver {
-    /// What the feed has after a position; None where it does not go back so far.
+    /// Returns the positions that the feed has after a position, or None where the feed does not go back so far.
     fn feed_after(&self, feed: &Feed, after: Position) -> Option<Vec<Position>> {
         let reaches = after >= feed.start || self.is(Flaw::FeedHidesWhatItForgot);
         reaches.then(|| self.wanted_in(after.max(feed.start), feed.offered).collect())
     }
 
-    /// Whether the subscriber's feed has nothing for it.
+    /// Returns true when every routed event that the subscriber wants has reached it, or it has not joined a feed.
     pub(super) fn is_served(&self, state: &State) -> bool {
         !state.member.has_joined() || self.wanted_in(state.member.at, state.routed).next().is_none()
     }
@@ -84,7 +86,7 @@ impl HandOver {
         let is_routing = Self::is_routing(state) && state.feed.offered > state.routed;
         match state.member.step {
             Step::Away => actions.push(Action::Subscribe),
-            // Feeds cannot be joined while events are routed.
+            // The router holds a lock while it offers events: no member joins a feed meanwhile.
             Step::Starts if is_routing => {}
             Step::Asked { .. } | Step::Sleeps => {}
             Step::Reads if Self::has_nothing_to_read(state) => {}
@@ -92,7 +94,7 @@ impl HandOver {
         }
     }
 
-    /// Whether it is at the end of what the window has, or has read more than that: it waits for the window to grow.
+    /// Returns true when the member has read the whole log, beyond what was routed: it waits for the window to grow.
     fn has_nothing_to_read(state: &State) -> bool {
         let at = state.member.at;
         at > state.routed && at >= state.tail.through && at == state.head()
@@ -116,7 +118,7 @@ impl HandOver {
         Some(())
     }
 
-    /// The subscriber is told that it is subscribed, from a position on.
+    /// Confirms the subscription, which starts after a position.
     fn start(state: &mut State, start: Position) {
         let Step::Asked { head } = state.member.step else { return };
         let started_wrong = start < head || start > state.head();
@@ -124,7 +126,7 @@ impl HandOver {
         state.member.step = Step::Starts;
     }
 
-    /// Its next step.
+    /// Takes the member's next step.
     pub(super) fn step(&self, state: &mut State) {
         let at = state.member.at;
         match state.member.step {
@@ -158,7 +160,7 @@ impl HandOver {
         }
     }
 
-    /// Reads its feed, or the log where the feed does not go back so far.
+    /// Reads the feed, or the log where the feed does not go back so far.
     fn read_feed(&self, state: &mut State, through: Position) {
         let Some(entries) = self.feed_after(&state.feed, state.member.at) else { return self.read_log(state) };
         state.member.step = if entries.is_empty() { Step::IsAtEnd } else { Step::Reads };
@@ -166,7 +168,7 @@ impl HandOver {
         state.member.get(entries.into_iter(), at);
     }
 
-    /// Reads the window, or the store where the window does not have its place.
+    /// Reads the window, or begins to read the store where the window does not have the member's place.
     fn read_log(&self, state: &mut State) {
         let (at, through) = (state.member.at, state.tail.through);
         if state.window_start <= at && at <= through {
@@ -177,7 +179,7 @@ impl HandOver {
         }
     }
 
-    /// Visits the subscriber where it waits: brings what there is, or calls it.
+    /// Visits the member if it waits: brings it the events of its feed, or makes it read on by itself.
     pub(super) fn visit(&self, state: &mut State) {
         state.feed.is_due = false;
         if !matches!(state.member.step, Step::Sits | Step::Sleeps) {
@@ -193,12 +195,12 @@ impl HandOver {
         }
     }
 
-    /// Cuts the subscriber off. It comes back with its last position, here, or at a gateway of which the tail reader is
-    /// somewhere else.
+    /// Breaks the subscriber's connection. The subscriber resumes from its last position: at this gateway, or at
+    /// another one, whose tail reader is at `comes_to`.
     pub(super) fn cut(&self, state: &mut State, comes_to: Option<Position>) {
         state.cuts -= 1;
         state.member.step = Step::Starts;
-        // What it knows for sure is the last event that it got.
+        // The one position that a client is sure to know is that of the last event that it got.
         state.member.at = state.member.got.last().copied().unwrap_or(state.member.start);
         if let Some(through) = comes_to {
             state.tail = Tail::at(through);

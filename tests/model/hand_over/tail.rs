@@ -1,48 +1,49 @@
-//! The tail reader, and what it pushes to.
+//! Steps of the tail reader, which fills the window and routes its events to the feeds.
 
 use super::{Action, Event, Flaw, HandOver, Hint, Position, State};
 
-/// How many ticks a gap may wait.
+/// Number of ticks that a gap may wait before the store is read.
 const TURN: u8 = 1;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub(super) struct Tail {
-    /// Through where the window was filled.
+    /// Position through which the window was filled.
     pub(super) through: Position,
-    /// Commits that came out of turn.
+    /// Kept commits, which came out of order.
     early: Vec<Position>,
-    /// How long the gap before them has waited for a read.
+    /// Number of ticks that the gap before the first kept commit has waited for a read; None if there is no gap.
     gap: Option<u8>,
-    /// The same as the timer counts it.
+    /// Number of ticks on the timer that starts the read. A flaw resets the timer, but not `gap`.
     timer: u8,
-    /// A read is to be started at once.
+    /// True when a read must start as soon as none is running.
     pub(super) must_read: bool,
     read: Option<Read>,
-    /// The newest position of which it heard.
+    /// Newest position of which a hint was received.
     heard: Position,
-    /// What went wrong first.
+    /// First failure, if there was one.
     pub(super) failure: Option<Failure>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Failure {
-    /// A gap waited for longer than its deadline.
+    /// A gap waited for a read beyond its deadline.
     Overdue,
-    /// A hint waited while time passed.
+    /// A hint that had arrived waited while time passed.
     Unheard,
-    /// What was pushed was not next.
+    /// A push skipped events, or went back.
     OutOfTurn,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Read {
-    /// Where a gap ends; a read for another reason goes to the log's end.
+    /// Last position of the gap that is read; None for a read to the log's end.
     gap_end: Option<Position>,
+    /// Position through which the database has read; None before it answers.
     answer: Option<Position>,
 }
 
 impl Tail {
-    /// The tail reader of a gateway that has read through a position.
+    /// Returns the tail reader of a gateway whose window was filled through a position.
     pub(super) fn at(through: Position) -> Self {
         Self { through, heard: through, ..Self::default() }
     }
@@ -51,7 +52,7 @@ impl Tail {
         self.failure = self.failure.or(Some(failure));
     }
 
-    /// Pushes to the window; only a flaw pushes something else than what is next.
+    /// Pushes events to the window, and records a failure if they are not next, as in some flaws.
     fn push(&mut self, through: Position, is_next: bool) {
         if !is_next {
             self.fail(Failure::OutOfTurn);
@@ -86,7 +87,7 @@ impl Tail {
         }
     }
 
-    /// Whether a read is to be started now.
+    /// Returns true when the tail reader must start a read now.
     fn is_to_read(&self) -> bool {
         self.read.is_none() && (self.must_read || self.gap.is_some() && self.timer >= TURN)
     }
@@ -101,14 +102,14 @@ impl Tail {
 }
 
 impl HandOver {
-    /// Whether the tail reader listens to the hint of an event now.
+    /// Returns true when the tail reader can receive the hint of an event now.
     pub(super) fn hears(&self, state: &State, event: Event) -> bool {
         let is_deaf = self.is(Flaw::DeafWhileReading) && state.tail.read.is_some()
             || self.is(Flaw::DeafInGap) && state.tail.gap.is_some() && !event.is_own;
         !is_deaf && !Self::is_routing(state)
     }
 
-    /// What was pushed to the window is still to be routed to the feeds: the tail reader does nothing else meanwhile.
+    /// Returns true while events in the window are still to be routed: the tail reader does nothing else meanwhile.
     pub(super) fn is_routing(state: &State) -> bool {
         state.tail.through > state.routed || state.feed.offered != state.routed
     }
@@ -136,7 +137,7 @@ impl HandOver {
         let hears_something = state.events.iter().any(|event| event.hint == Hint::Here && self.hears(state, *event));
         let waits =
             tail.gap.is_some() && tail.read.is_none() || state.events.iter().any(|event| event.hint == Hint::Here);
-        // Whatever the tail reader can do now, it does before so much time passes.
+        // A tick is longer than every step of the tail reader: those that it can take now come first.
         let is_ready = hears_something || tail.is_to_read() || tail.read.is_some_and(|read| read.answer.is_some());
         if waits && !is_ready {
             actions.push(Action::Tick);
@@ -169,7 +170,7 @@ impl HandOver {
             tail.timer = 0;
         }
         if !is_own {
-            // A read that runs may have been answered before.
+            // The database may have answered a running read before this commit.
             tail.must_read = tail.read.is_none() || !self.is(Flaw::RunningReadCounts);
         } else if position == tail.through + 1 || self.is(Flaw::NoGapRule) {
             tail.push(position, position == tail.through + 1);
@@ -193,7 +194,7 @@ impl HandOver {
     }
 
     pub(super) fn route(&self, state: &mut State) {
-        // Who is offered something finds it when it is visited.
+        // A visit brings the subscriber what the feed was offered.
         state.feed.is_due |= self.wanted_in(state.routed, state.tail.through).next().is_some();
         state.routed = state.tail.through;
     }
