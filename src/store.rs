@@ -37,7 +37,7 @@ mod words;
 pub use append::{Appended, Appender, DeliveryRecord, NewEvent};
 pub use arrival::ArrivalRecord;
 pub use catalogue::{ApplicationFilter, InstanceFilter};
-pub use connect::{Cause, ConnectError};
+pub use connect::{ConnectError, ConnectFailure};
 pub use coverage::{ReadWindow, StretchCount};
 pub use eras::Era;
 pub use error::StoreError;
@@ -64,8 +64,8 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use connect::{Connector, DatabaseUrl, Setup};
-use connections::Connections;
-use era_check::{Furthest, Memory};
+use connections::ConnectionPool;
+use era_check::{Furthest, LogMemory};
 use eras::KnownEras;
 use partitions::Partitions;
 
@@ -112,13 +112,13 @@ impl StoreOptions {
 #[derive(Clone, Debug)]
 pub struct Store {
     connector: Connector,
-    writes: Connections,
-    reads: Connections,
+    writes: ConnectionPool,
+    reads: ConnectionPool,
     /// For what takes its time or a connection of its own.
     direct: Arc<Setup>,
     partitions: Partitions,
     eras: KnownEras,
-    memory: Memory,
+    memory: LogMemory,
     /// The names of time zones that the database knows, in lower case.
     time_zones: Arc<OnceCell<HashSet<String>>>,
 }
@@ -136,10 +136,11 @@ impl Store {
     pub fn new(options: &StoreOptions) -> Result<Self, StoreError> {
         let url = DatabaseUrl::parse(&options.url).map_err(|faults| StoreError::Url(faults.join("; ")))?;
         let connector = Connector::new(url);
-        let memory = Memory { directory: options.directory.as_deref().map(Arc::from), furthest: Furthest::default() };
+        let memory =
+            LogMemory { directory: options.directory.as_deref().map(Arc::from), furthest: Furthest::default() };
         Ok(Self {
-            writes: Connections::writing(&connector, WRITE_CONNECTIONS, options.append_timeout, memory.clone()),
-            reads: Connections::reading(&connector, options.read_connections, options.query_timeout),
+            writes: ConnectionPool::writing(&connector, WRITE_CONNECTIONS, options.append_timeout, memory.clone()),
+            reads: ConnectionPool::reading(&connector, options.read_connections, options.query_timeout),
             direct: Arc::new(connector.setup(Duration::ZERO, &[])),
             connector,
             partitions: Partitions::default(),

@@ -89,27 +89,33 @@ fn describe() {
     metrics::describe_counter!("sluice_hooks_refused_total", "Deliveries without the org's hook secret");
     metrics::describe_counter!("sluice_http_requests_total", "Requests, by route, method and status");
     metrics::describe_histogram!("sluice_http_request_seconds", "Time from a request's head to its answer's");
-    metrics::describe_gauge!("sluice_log_position", "The newest position that this gateway has read, within its era");
+    metrics::describe_gauge!(
+        "sluice_log_position",
+        "Newest position that this gateway has read, counted from the start of its era"
+    );
     metrics::describe_gauge!(
         "sluice_log_era",
-        "When the era of that position began, in seconds since 1970; 0 in the first"
+        "Start of the era of the newest position, in seconds since 1970; 0 in the first era"
     );
     metrics::describe_counter!("sluice_eras_begun_total", "Eras of positions that this gateway has begun");
     metrics::describe_counter!(
         "sluice_tail_gaps_total",
-        "Reads of the database for what another gateway had appended between two commits of this one"
+        "Reads of the database for events that another gateway appended between two commits of this one"
     );
-    metrics::describe_histogram!("sluice_tail_gap_seconds", "For how long commits had waited for such a read");
+    metrics::describe_histogram!(
+        "sluice_tail_gap_seconds",
+        "Time that a commit waited until the events before it were read from the database"
+    );
     metrics::describe_counter!(
         "sluice_tail_overflows_total",
-        "Times at which too many commits waited for an earlier one, so that all were read from the database"
+        "Times that too many commits waited for an earlier one, so that all were read from the database instead"
     );
-    metrics::describe_gauge!("sluice_writes_failing", "Whether the database does not take writes: 1 or 0");
+    metrics::describe_gauge!("sluice_writes_failing", "1 while the database does not confirm writes, else 0");
     metrics::describe_counter!(
         "sluice_deliveries_timed_out_total",
-        "Deliveries that were answered with 503 as the database took too long"
+        "Deliveries answered with 503 because the database was too slow"
     );
-    metrics::describe_counter!("sluice_starting_refused_total", "Requests that came before the database could be used");
+    metrics::describe_counter!("sluice_starting_refused_total", "Requests refused while the gateway was starting");
     metrics::describe_gauge!("sluice_window_bytes", "Bytes of the newest events that are kept in memory");
     metrics::describe_gauge!("sluice_feeds", "Feeds: subscriptions that differ in what they want");
     metrics::describe_gauge!("sluice_feed_bytes", "Bytes of events that feeds hold as they are told");
@@ -156,12 +162,15 @@ fn describe() {
     );
     metrics::describe_gauge!(
         "sluice_database_connected",
-        "Whether the last connection to the database was made: 1 or 0"
+        "1 if the last attempt to connect to the database succeeded, else 0"
     );
-    metrics::describe_counter!("sluice_connection_failures_total", "Connections that no server of the database took");
+    metrics::describe_counter!(
+        "sluice_connection_failures_total",
+        "Attempts to connect that no server of the database accepted"
+    );
     metrics::describe_counter!(
         "sluice_standbys_refused_total",
-        "Connections to servers that take no writes, which were not used"
+        "Connections refused because their server accepts no writes"
     );
     metrics::describe_counter!(
         "sluice_connections_busy_total",

@@ -20,9 +20,9 @@ use crate::postgres::Cluster;
 use crate::report::{Thousands, progress};
 use crate::rows;
 use crate::setup::Setup;
-use duo::{Duo, Round};
+use duo::{GatewayPair, Round};
 use nats::NatsServer;
-use table::{Case, Means, Results};
+use table::{Case, Channel, Results};
 
 /// Size of a run whose numbers count as results.
 const FULL_RUNS: usize = 5;
@@ -34,13 +34,13 @@ const FULL_SUBSCRIBERS: usize = 20;
 const CONNECTIONS: usize = 64;
 
 /// Share of the offered events that gateway A must store for the rate to count as met.
-const MET: f64 = 0.98;
+const MET_SHARE: f64 = 0.98;
 
 /// Share of the sustainable rate that is offered instead where the machine cannot sustain the wanted one.
-const BEARABLE: f64 = 0.8;
+const SUSTAINABLE_SHARE: f64 = 0.8;
 
 /// Duration of each trial that measures the sustainable rate.
-const TRIAL: Duration = Duration::from_secs(3);
+const TRIAL_DURATION: Duration = Duration::from_secs(3);
 
 /// Options of the benchmark: its cases, its load and its duration.
 #[derive(Debug, clap::Args)]
@@ -59,7 +59,7 @@ pub(crate) struct Options {
     subscribers: usize,
     /// Measure only these channels between the gateways: postgres (the database alone), nats (NATS as well).
     #[arg(long, value_name = "MEANS", value_delimiter = ',')]
-    only: Vec<Means>,
+    only: Vec<Channel>,
     #[command(flatten)]
     against: Against,
     #[command(flatten)]
@@ -97,7 +97,7 @@ async fn measure_all(options: &Options) -> Result<()> {
         databases.push(Database { build, program, cluster: tracking_cluster(&directory).await?, directory });
     }
     let mut results = Results::default();
-    for means in Means::selected(&options.only) {
+    for means in Channel::selected(&options.only) {
         Box::pin(measure(options, means, &mut databases, &events, &mut results)).await?;
     }
     table::print(options, &results)
@@ -123,12 +123,12 @@ async fn tracking_cluster(directory: &Path) -> Result<(PrivatePostgres, Cluster)
 /// Measures all rounds with one channel between the gateways.
 async fn measure(
     options: &Options,
-    means: Means,
+    means: Channel,
     databases: &mut [Database<'_>],
     events: &[ReceivedEvent],
     results: &mut Results,
 ) -> Result<()> {
-    let server = if means == Means::Nats { Some(NatsServer::start().await?) } else { None };
+    let server = if means == Channel::Nats { Some(NatsServer::start().await?) } else { None };
     let nats = server.as_ref().map(NatsServer::url);
     let mut duos = Vec::new();
     for Database { build, program, cluster: (_, cluster), directory } in databases {
@@ -138,17 +138,17 @@ async fn measure(
         let url = cluster.url_of(&name)?;
         let home = directory.join(name);
         fs::create_dir(&home)?;
-        duos.push((*build, Duo::start(program, &home, url, nats.as_deref()).await?));
+        duos.push((*build, GatewayPair::start(program, &home, url, nats.as_deref()).await?));
     }
-    let rate = bearable_rate(options.rate, events, &mut duos).await?;
+    let rate = sustainable_rate(options.rate, events, &mut duos).await?;
     results.offered.insert(means, rate);
     let load = Paced { rate, connections: CONNECTIONS, duration: Duration::from_secs(options.seconds) };
     for run in 1..=options.runs {
         for build in Build::order(run) {
             let Some((_, duo)) = duos.iter_mut().find(|(known, _)| *known == build) else { continue };
-            for is_other_silent in [run.is_multiple_of(2), !run.is_multiple_of(2)] {
-                let round = Round { load, subscribers: options.subscribers, is_other_silent };
-                let case = Case { means, is_other_silent };
+            for is_b_silent in [run.is_multiple_of(2), !run.is_multiple_of(2)] {
+                let round = Round { load, subscribers: options.subscribers, is_b_silent };
+                let case = Case { means, is_b_silent };
                 let measured = duo.measure(round, events).await.with_context(|| format!("{build}, {case}"))?;
                 progress(&format!(
                     "run {run} of {}: {build}, {case}: {:.0} events/s, lag p99 {:.1} ms, longest silence {:.0} ms",
@@ -165,15 +165,15 @@ async fn measure(
 }
 
 /// Returns the rate at which events are offered: the wanted rate, or a lower one where the machine cannot sustain it.
-async fn bearable_rate(wanted: u32, events: &[ReceivedEvent], duos: &mut [(Build, Duo)]) -> Result<u32> {
+async fn sustainable_rate(wanted: u32, events: &[ReceivedEvent], duos: &mut [(Build, GatewayPair)]) -> Result<u32> {
     let mut rate = wanted;
     for (build, duo) in duos {
-        let trial = Paced { rate: wanted, connections: CONNECTIONS, duration: TRIAL };
+        let trial = Paced { rate: wanted, connections: CONNECTIONS, duration: TRIAL_DURATION };
         // The first trial only warms up: the gateway opens connections, plans statements and creates partitions.
         duo.offer(trial, events).await?;
         let taken = duo.offer(trial, events).await?.rate();
-        if taken < f64::from(wanted) * MET {
-            let least = (taken * BEARABLE / 10.0).floor().max(1.0) * 10.0;
+        if taken < f64::from(wanted) * MET_SHARE {
+            let least = (taken * SUSTAINABLE_SHARE / 10.0).floor().max(1.0) * 10.0;
             rate = rate.min(format!("{least:.0}").parse()?);
             progress(&format!("{build} takes {} single events/s on this machine, and not {wanted}", Thousands(taken)));
         }

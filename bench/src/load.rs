@@ -7,7 +7,7 @@ mod paced;
 
 pub(crate) use connection::Connection;
 pub(crate) use identity::Identities;
-pub(crate) use paced::{Paced, Taken};
+pub(crate) use paced::{Paced, PacedResult};
 
 use std::net::SocketAddr;
 use std::rc::Rc;

@@ -50,7 +50,7 @@ pub(super) fn of(store: &Store) -> (Ready, impl Future<Output = ()> + Send + use
     let ready = move || {
         let (answers, writes) = (Arc::clone(&answers), writes.clone());
         let look = async move {
-            match timeout(PATIENCE, answers.answers()).await {
+            match timeout(PATIENCE, answers.check_primary()).await {
                 Ok(Ok(())) if *writes.borrow() => None,
                 Ok(Ok(())) => Some("the database does not take writes".to_owned()),
                 Ok(Err(_)) | Err(_) => Some("the database does not answer".to_owned()),
@@ -66,7 +66,7 @@ async fn watch_writes(probe: Probe, tell: watch::Sender<bool>) {
     let mut failing_since = None;
     metrics::gauge!("sluice_writes_failing").set(0.0);
     loop {
-        let mut write = pin!(probe.takes_writes());
+        let mut write = pin!(probe.check_writes());
         let written = if let Ok(written) = timeout(PATIENCE, &mut write).await {
             written
         } else {

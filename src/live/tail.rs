@@ -57,7 +57,9 @@ pub(super) fn start(
         early: EarlyCommits::default(),
         requested: Some(ReadRequest::All),
         is_gap_read: false,
+        is_poll_due: false,
         hinted: Position::START,
+        hinted_before_read: Position::START,
         is_failing: false,
     };
     tokio::spawn(stop.clone().run_until_cancelled_owned(nats));
@@ -88,7 +90,7 @@ impl End {
     }
 }
 
-/// A read of the store that was requested. Each variant reads all that the variants before it read.
+/// A read of the store, in the order of urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum ReadRequest {
     /// The log's end first, and events only if the window ends elsewhere.
@@ -117,12 +119,16 @@ struct Tail {
     inbox: Inbox,
     /// Commits and NATS messages that arrived before an earlier commit.
     early: EarlyCommits,
-    /// The read that starts as soon as no other read is running.
+    /// The most urgent read that was requested; it starts as soon as no other read is running.
     requested: Option<ReadRequest>,
+    /// True from a poll until a read starts that goes to the log's end.
+    is_poll_due: bool,
     /// True while the running read ends exactly where an early commit begins.
     is_gap_read: bool,
     /// The largest position that a hint has named.
     hinted: Position,
+    /// The value of `hinted` when the last read started.
+    hinted_before_read: Position,
     /// True when the last read failed.
     is_failing: bool,
 }
@@ -135,10 +141,7 @@ impl Tail {
         let mut reading = pin!(Fuse::<BoxFuture<'static, Result<TailRead, StoreError>>>::terminated());
         let mut is_reading = false;
         loop {
-            if self.hinted > self.end.through() {
-                self.request(ReadRequest::Gap);
-            }
-            if !is_reading && let Some(request) = self.requested.take() {
+            if !is_reading && let Some(request) = self.next_read() {
                 reading.set(self.read(request).fuse());
                 (is_reading, polls_left_out) = (true, 0);
             }
@@ -171,9 +174,23 @@ impl Tail {
         }
     }
 
-    /// Requests a read; of several requests, the most extensive one is kept.
+    /// Requests a read. Of several requests the most urgent one is kept; a poll is kept beside it, since a gap read does not
+    /// go to the log's end.
     fn request(&mut self, read: ReadRequest) {
-        self.requested = self.requested.max(Some(read));
+        if read == ReadRequest::IfGrown {
+            self.is_poll_due = true;
+        } else {
+            self.requested = self.requested.max(Some(read));
+        }
+    }
+
+    /// Takes the read that must start now: one that was requested, one that a hint demands, or the poll's.
+    fn next_read(&mut self) -> Option<ReadRequest> {
+        let hinted = (self.hinted > self.end.through()).then_some(ReadRequest::Gap);
+        let polled = self.is_poll_due.then_some(ReadRequest::IfGrown);
+        let read = self.requested.take().max(hinted).or(polled)?;
+        self.is_poll_due &= read == ReadRequest::Gap;
+        Some(read)
     }
 
     /// Pushes a commit if it follows the window's end; else keeps it until the commits before it have been pushed.
@@ -228,6 +245,7 @@ impl Tail {
         let missing = gap.and_then(|first| usize::try_from(first.get().checked_sub(through.get() + 1)?).ok());
         let most = missing.map_or(READ, |missing| missing.clamp(1, READ));
         self.is_gap_read = missing == Some(most);
+        self.hinted_before_read = self.hinted;
         async move {
             let found = read_tail(&log, through, most, request).await;
             if let Err(error) = &found {
@@ -267,14 +285,20 @@ impl Tail {
                     self.request(ReadRequest::Gap);
                 }
             }
-            Ok(TailRead::EmptyEra(start)) => self.start_anew(start),
+            Ok(TailRead::EmptyEra(start)) => {
+                self.start_anew(start);
+                // An event of the new era may have been committed, and its commit dropped, since the read.
+                self.request(ReadRequest::IfGrown);
+            }
             Err(_) => self.request(ReadRequest::All),
         }
     }
 
     /// Drops hints and early commits beyond the log's end, which exist after a restore that was not noticed yet.
     fn drop_what_is_beyond_the_end(&mut self) {
-        self.hinted = Position::START;
+        if self.hinted == self.hinted_before_read {
+            self.hinted = Position::START;
+        }
         if self.early.first().is_some() {
             // Commits may also have arrived after the read began: the next look at the log's end finds them.
             self.early.clear();
@@ -309,7 +333,7 @@ async fn read_once(
     request: ReadRequest,
 ) -> Result<TailRead, StoreError> {
     // Events from NATS were read from the log by another gateway. A head before them belongs to a restored log.
-    let furthest = store.have_read(through).max(store.furthest());
+    let furthest = store.note_read(through).max(store.furthest());
     if request == ReadRequest::IfGrown && store.head().await? == through && furthest == through {
         return Ok(TailRead::AtEnd);
     }

@@ -147,20 +147,20 @@ impl Appender {
     }
 
     /// Replaces the numbers of written events by their positions.
-    async fn appended(&self, connection: &mut PgConnection, written: Written) -> Result<Vec<Appended>, StoreError> {
+    async fn appended(&self, connection: &mut PgConnection, written: AppendReply) -> Result<Vec<Appended>, StoreError> {
         let eras = match self.store.eras.ending_in(written.era) {
             Some(eras) => eras,
             None => self.store.keep_eras(sqlx::query_as(ERAS).fetch_all(connection).await?)?,
         };
-        if !eras.have(written.era) {
+        if !eras.contains_tag(written.era) {
             // Another log replaced this one in between: only a new append finds out where the events are.
             return Err(StoreError::Restored);
         }
         // An era that has begun since then does not change the numbers of earlier ones.
         let events = written.events.into_iter().map(|event| {
-            let position = eras.position(event.number).ok_or(StoreError::Eras)?;
+            let position = eras.position(event.number).ok_or(StoreError::DamagedEras)?;
             Ok(Appended {
-                position: self.store.have_read(position),
+                position: self.store.note_read(position),
                 is_new: event.is_new,
                 application_name: event.application_name,
                 received_at: written.moment.into(),
@@ -171,8 +171,8 @@ impl Appender {
 }
 
 /// Result of an append, with the database's numbers for positions.
-struct Written {
-    events: Vec<WrittenEvent>,
+struct AppendReply {
+    events: Vec<ReplyEvent>,
     /// Time at which the events were stored.
     moment: OffsetDateTime,
     /// The tag of the era in which the log ended at that time.
@@ -180,7 +180,7 @@ struct Written {
 }
 
 /// An event as the log has it, new or known before.
-struct WrittenEvent {
+struct ReplyEvent {
     number: i64,
     is_new: bool,
     application_name: Option<String>,
@@ -191,7 +191,7 @@ async fn append(
     source: IngestSource,
     events: &[NewEvent],
     deliveries: &[DeliveryRecord],
-) -> sqlx::Result<Written> {
+) -> sqlx::Result<AppendReply> {
     if let [event] = events
         && event.event.occurrence.application.is_some()
     {
@@ -211,12 +211,12 @@ async fn append_lone(
     source: IngestSource,
     event: &NewEvent,
     deliveries: &[DeliveryRecord],
-) -> sqlx::Result<Option<Written>> {
+) -> sqlx::Result<Option<AppendReply>> {
     // Read to the end of the answer: its row comes before the commit, and what is told must be durable.
     let mut rows = lone_query(source, event, deliveries).fetch_all(connection).await?;
     Ok(rows.pop().map(|(number, application_name, moment, era)| {
-        let event = WrittenEvent { number, is_new: true, application_name };
-        Written { events: vec![event], moment, era }
+        let event = ReplyEvent { number, is_new: true, application_name };
+        AppendReply { events: vec![event], moment, era }
     }))
 }
 
@@ -225,7 +225,7 @@ async fn append_group(
     source: IngestSource,
     events: &[NewEvent],
     deliveries: &[DeliveryRecord],
-) -> sqlx::Result<Written> {
+) -> sqlx::Result<AppendReply> {
     // Read to the end of the answer, as for a lone event.
     let mut rows = group_query(source, events, deliveries).fetch_all(connection).await?;
     rows.pop()
@@ -281,17 +281,17 @@ struct AppendedRow {
 
 impl AppendedRow {
     /// What it tells of so many events, if it tells of each.
-    fn of_events(self, number: usize) -> Option<Written> {
+    fn of_events(self, number: usize) -> Option<AppendReply> {
         let events = self.known.into_iter().zip(self.turns).zip(self.names);
         let events = events.map(|((known, turn), name)| {
-            Some(WrittenEvent {
+            Some(ReplyEvent {
                 number: known.or_else(|| Some(self.head + turn?))?,
                 is_new: known.is_none(),
                 application_name: name.filter(|_| known.is_none()),
             })
         });
         let events: Vec<_> = events.collect::<Option<_>>()?;
-        (events.len() == number).then_some(Written { events, moment: self.moment, era: self.era })
+        (events.len() == number).then_some(AppendReply { events, moment: self.moment, era: self.era })
     }
 }
 

@@ -78,7 +78,7 @@ impl Row {
             .collect();
         ways.sort();
         Ok(ArrivalRecord {
-            position: eras.position(self.number).ok_or(StoreError::Eras)?,
+            position: eras.position(self.number).ok_or(StoreError::DamagedEras)?,
             received_via: ways.into_iter().map(|(_, source)| source).collect(),
             event_id: self.event_id,
             event_time: self.event_time.map(Timestamp::from),

@@ -8,7 +8,7 @@ mod pooler;
 mod session;
 mod url;
 
-pub use error::{Cause, ConnectError};
+pub use error::{ConnectError, ConnectFailure};
 pub(super) use session::{Backend, Setup, TAKES_NO_WRITES};
 pub(super) use url::DatabaseUrl;
 
@@ -24,7 +24,7 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use health::Health;
-use session::Answerer;
+use session::ServerIdentity;
 
 /// Time limit of an attempt to connect, over all servers of the URL, unless the URL sets `connect_timeout`. Two
 /// attempts must fit into the three seconds that Okta waits for an answer.
@@ -58,7 +58,7 @@ struct Inner {
 pub(super) struct Session {
     pub(super) connection: PgConnection,
     pub(super) backend: Backend,
-    /// Number of times that the connector had found the database at another server. Connections of an earlier
+    /// Number of times that the connector had found the database at another server. ConnectionPool of an earlier
     /// generation are no longer used.
     pub(super) generation: u64,
     /// Index of the server in the URL.
@@ -99,7 +99,7 @@ impl Connector {
     /// Connects to the server that accepts writes. The server that accepted the last connection is tried first; the
     /// next one is tried when the one before has failed, or has not answered for `HEAD_START`.
     pub(super) async fn connect(&self, setup: &Setup) -> Result<Session, ConnectError> {
-        let connected = self.race(setup).await;
+        let connected = self.connect_to_first(setup).await;
         match &connected {
             Ok(_) => self.0.health.connected(),
             Err(error) => self.0.health.failed(error),
@@ -120,23 +120,23 @@ impl Connector {
     }
 
     /// Prepares a connection that sqlx has opened itself. A server that accepts no writes is an error.
-    pub(super) async fn adopt(&self, connection: &mut PgConnection, setup: &Setup) -> sqlx::Result<()> {
+    pub(super) async fn prepare(&self, connection: &mut PgConnection, setup: &Setup) -> sqlx::Result<()> {
         let refused = |cause| ConnectError::Unreachable(vec![("the server".to_owned(), cause)]);
         setup.apply(connection).await?.map_err(refused)?;
         Ok(())
     }
 
-    async fn race(&self, setup: &Setup) -> Result<Session, ConnectError> {
+    async fn connect_to_first(&self, setup: &Setup) -> Result<Session, ConnectError> {
         let (hosts, first) = (self.0.url.hosts.len(), self.0.last.load(Ordering::Relaxed));
         let mut order = (0..hosts).map(|step| (first + step) % hosts).peekable();
-        let mut causes = vec![Cause::Silent(self.0.timeout); hosts];
+        let mut causes = vec![ConnectFailure::Silent(self.0.timeout); hosts];
         let mut running = FuturesUnordered::new();
         let deadline = Instant::now() + self.0.timeout;
         let mut next = Instant::now();
         loop {
             tokio::select! {
                 Some((host, tried)) = running.next(), if !running.is_empty() => match tried {
-                    Ok(session) => return Ok(self.arrive(session)),
+                    Ok(session) => return Ok(self.accept(session)),
                     Err(cause) => {
                         if let Some(place) = causes.get_mut(host) {
                             *place = cause;
@@ -156,24 +156,30 @@ impl Connector {
         Err(names.zip(causes).collect::<Vec<_>>().into())
     }
 
-    async fn try_host(&self, host: usize, setup: &Setup) -> Result<(usize, PgConnection, Answerer), Cause> {
-        let Some(target) = self.0.url.hosts.get(host) else { return Err(Cause::Other("no such host".to_owned())) };
+    async fn try_host(
+        &self,
+        host: usize,
+        setup: &Setup,
+    ) -> Result<(usize, PgConnection, ServerIdentity), ConnectFailure> {
+        let Some(target) = self.0.url.hosts.get(host) else {
+            return Err(ConnectFailure::Other("no such host".to_owned()));
+        };
         let attempt = async {
             let mut connection = PgConnection::connect_with(&target.options).await?;
             if !self.0.keeps_sessions.load(Ordering::Relaxed) {
                 if pooler::shares_sessions(&mut connection, &target.options).await? {
-                    return Ok(Err(Cause::TransactionPooling));
+                    return Ok(Err(ConnectFailure::TransactionPooling));
                 }
                 self.0.keeps_sessions.store(true, Ordering::Relaxed);
             }
             Ok(setup.apply(&mut connection).await?.map(|answerer| (host, connection, answerer)))
         };
-        attempt.await.unwrap_or_else(|error| Err(Cause::of(&error, &self.0.url.confidential)))
+        attempt.await.unwrap_or_else(|error| Err(ConnectFailure::of(&error, &self.0.url.confidential)))
     }
 
     /// Makes a session of a new connection, and begins a new generation if its server differs from the last one.
-    fn arrive(&self, (host, connection, answerer): (usize, PgConnection, Answerer)) -> Session {
-        let Answerer { backend, server } = answerer;
+    fn accept(&self, (host, connection, answerer): (usize, PgConnection, ServerIdentity)) -> Session {
+        let ServerIdentity { backend, server } = answerer;
         self.0.last.store(host, Ordering::Relaxed);
         let mut known = self.0.server.lock().unwrap_or_else(PoisonError::into_inner);
         if known.as_ref() != Some(&server) {

@@ -1,4 +1,4 @@
-//! Connection pools. A connection is lent for one statement, or until its holder gives it back. When a caller stops
+//! Connection pools. A connection is pooled for one statement, or until its holder gives it back. When a caller stops
 //! waiting for a statement, as after a timeout or when its client is gone, the statement is cancelled in the database
 //! before the connection's permit is released.
 
@@ -13,28 +13,28 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connect::{Connector, Session, Setup, TAKES_NO_WRITES};
-use super::era_check::{Memory, check_era};
+use super::era_check::{LogMemory, check_era};
 
 /// Pause between two attempts to connect to a server that may be starting.
-const PAUSE: Duration = Duration::from_millis(100);
+const CONNECT_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Time limit of the wait for a free connection, and of the wait for a server that may be starting.
 pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Longest idle time of a connection that is used without a check. After a longer time the connection may be dead, or
 /// its server may have become a standby.
-const TRUSTED: Duration = Duration::from_millis(500);
+const MAX_UNCHECKED_IDLE: Duration = Duration::from_millis(500);
 
 /// Time that a statement may take beyond the database's own timeout, which does not fire while the database hangs.
-const LIMIT_GRACE: Duration = Duration::from_secs(5);
+const CLIENT_TIMEOUT_GRACE: Duration = Duration::from_secs(5);
 
 /// Time limit of the check of an idle connection, and of a change of its planning.
 const PING_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// A pool of connections. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Connections {
-    lending: Arc<Lending>,
+pub(super) struct ConnectionPool {
+    pool: Arc<PoolState>,
     planning: Planning,
 }
 
@@ -57,20 +57,20 @@ impl Planning {
 }
 
 #[derive(Debug)]
-struct Lending {
+struct PoolState {
     connector: Connector,
     setup: Setup,
     /// Planning of a new connection.
     planning: Planning,
-    /// Memory with which each new connection checks the log's era; None for connections that only read.
-    memory: Option<Memory>,
+    /// LogMemory with which each new connection checks the log's era; None for connections that only read.
+    memory: Option<LogMemory>,
     /// Time limit of a statement.
     limit: Duration,
     size: usize,
-    room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
     /// Pool of the connection that cancels the statements of this pool; None where statements are not cancelled.
-    cancels: Option<Connections>,
+    cancels: Option<ConnectionPool>,
 }
 
 #[derive(Debug)]
@@ -80,101 +80,101 @@ struct Idle {
     since: Instant,
 }
 
-/// A connection that is lent until it is given back. Dropping it closes it.
+/// A connection that is pooled until it is given back. Dropping it closes it.
 #[derive(Debug)]
-pub(super) struct LentConnection {
+pub(super) struct PooledConnection {
     session: Session,
     planning: Planning,
-    lending: Arc<Lending>,
-    place: OwnedSemaphorePermit,
+    pool: Arc<PoolState>,
+    permit: OwnedSemaphorePermit,
 }
 
-impl Connections {
+impl ConnectionPool {
     /// Creates a pool of at most `size` connections that read. Each is opened when it is needed.
     pub(super) fn reading(connector: &Connector, size: u32, query_timeout: Duration) -> Self {
         // To plan a page over several partitions takes longer than to read it.
         let setup = connector.setup(query_timeout, &[("plan_cache_mode", "force_generic_plan")]);
-        let lending = Lending::new(connector, setup, size, query_timeout + LIMIT_GRACE);
-        Self::of(Lending { planning: Planning::Once, cancels: Some(Self::cancelling(connector)), ..lending })
+        let pool = PoolState::new(connector, setup, size, query_timeout + CLIENT_TIMEOUT_GRACE);
+        Self::of(PoolState { planning: Planning::Once, cancels: Some(Self::cancelling(connector)), ..pool })
     }
 
     /// Creates a pool of at most `size` connections that write. Each is opened when it is needed, and checks the log's
     /// era before its first use.
-    pub(super) fn writing(connector: &Connector, size: u32, append_timeout: Duration, memory: Memory) -> Self {
+    pub(super) fn writing(connector: &Connector, size: u32, append_timeout: Duration, memory: LogMemory) -> Self {
         // Plans for appends are made while the tables are still empty, and are cached: they must also suit large
         // tables.
         let lookups_by_index = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
         let setup = connector.setup(append_timeout, &lookups_by_index);
-        let lending = Lending::new(connector, setup, size, append_timeout + LIMIT_GRACE);
-        Self::of(Lending { memory: Some(memory), cancels: Some(Self::cancelling(connector)), ..lending })
+        let pool = PoolState::new(connector, setup, size, append_timeout + CLIENT_TIMEOUT_GRACE);
+        Self::of(PoolState { memory: Some(memory), cancels: Some(Self::cancelling(connector)), ..pool })
     }
 
     /// Creates the pool of the one connection that cancels statements of others.
     fn cancelling(connector: &Connector) -> Self {
-        Self::of(Lending::new(connector, connector.setup(ACQUIRE_TIMEOUT, &[]), 1, ACQUIRE_TIMEOUT))
+        Self::of(PoolState::new(connector, connector.setup(ACQUIRE_TIMEOUT, &[]), 1, ACQUIRE_TIMEOUT))
     }
 
-    fn of(lending: Lending) -> Self {
-        Self { planning: lending.planning, lending: Arc::new(lending) }
+    fn of(pool: PoolState) -> Self {
+        Self { planning: pool.planning, pool: Arc::new(pool) }
     }
 
     /// Returns the same pool, for statements whose best plan depends on their values.
     pub(super) fn planned_for_values(&self) -> Self {
-        Self { lending: Arc::clone(&self.lending), planning: Planning::ForValues }
+        Self { pool: Arc::clone(&self.pool), planning: Planning::ForValues }
     }
 
     /// Returns the time limit of a statement.
     pub(super) fn limit(&self) -> Duration {
-        self.lending.limit
+        self.pool.limit
     }
 
     /// Closes the idle connections, and lends no more.
     pub(super) async fn close(&self) {
-        self.lending.close().await;
-        if let Some(cancels) = &self.lending.cancels {
-            cancels.lending.close().await;
+        self.pool.close().await;
+        if let Some(cancels) = &self.pool.cancels {
+            cancels.pool.close().await;
         }
     }
 
     /// Lends a connection. A server that may be starting has `ACQUIRE_TIMEOUT` to accept one.
-    pub(super) async fn lend(&self) -> Result<LentConnection, Error> {
-        self.lend_until(Instant::now() + ACQUIRE_TIMEOUT).await
+    pub(super) async fn acquire(&self) -> Result<PooledConnection, Error> {
+        self.acquire_until(Instant::now() + ACQUIRE_TIMEOUT).await
     }
 
     /// Lends a connection. Only one attempt is made to open a new one.
-    pub(super) async fn lend_at_once(&self) -> Result<LentConnection, Error> {
-        self.lend_until(Instant::now()).await
+    pub(super) async fn acquire_without_retry(&self) -> Result<PooledConnection, Error> {
+        self.acquire_until(Instant::now()).await
     }
 
-    async fn lend_until(&self, deadline: Instant) -> Result<LentConnection, Error> {
-        let room = Arc::clone(&self.lending.room);
-        let place = match Arc::clone(&room).try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => match timeout(ACQUIRE_TIMEOUT, room.acquire_owned()).await {
-                Ok(place) => place.map_err(|_| Error::PoolClosed)?,
-                Err(_) => return Err(self.lending.connector.busy(self.lending.size).into()),
+    async fn acquire_until(&self, deadline: Instant) -> Result<PooledConnection, Error> {
+        let permits = Arc::clone(&self.pool.permits);
+        let permit = match Arc::clone(&permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => match timeout(ACQUIRE_TIMEOUT, permits.acquire_owned()).await {
+                Ok(permit) => permit.map_err(|_| Error::PoolClosed)?,
+                Err(_) => return Err(self.pool.connector.busy(self.pool.size).into()),
             },
         };
-        let (session, planning) = self.lending.session(self.planning, deadline).await?;
-        Ok(LentConnection { session, planning, lending: Arc::clone(&self.lending), place })
+        let (session, planning) = self.pool.session(self.planning, deadline).await?;
+        Ok(PooledConnection { session, planning, pool: Arc::clone(&self.pool), permit })
     }
 }
 
-impl LentConnection {
+impl PooledConnection {
     /// True while no later connection has found the database at another server.
     pub(super) fn is_current(&self) -> bool {
-        self.session.generation == self.lending.connector.generation()
+        self.session.generation == self.pool.connector.generation()
     }
 
     /// Gives the connection back to its pool. No statement and no transaction may be open on it.
-    pub(super) fn give_back(self) {
-        let Self { session, planning, lending, place } = self;
-        lending.take_back(session, planning);
-        drop(place);
+    pub(super) fn release(self) {
+        let Self { session, planning, pool, permit } = self;
+        pool.put_idle(session, planning);
+        drop(permit);
     }
 }
 
-impl Deref for LentConnection {
+impl Deref for PooledConnection {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
@@ -182,13 +182,13 @@ impl Deref for LentConnection {
     }
 }
 
-impl DerefMut for LentConnection {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
         &mut self.session.connection
     }
 }
 
-impl Lending {
+impl PoolState {
     fn new(connector: &Connector, setup: Setup, size: u32, limit: Duration) -> Self {
         let size = usize::try_from(size).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
@@ -198,7 +198,7 @@ impl Lending {
             memory: None,
             limit,
             size,
-            room: Arc::new(Semaphore::new(size)),
+            permits: Arc::new(Semaphore::new(size)),
             idle: Mutex::default(),
             cancels: None,
         }
@@ -207,7 +207,7 @@ impl Lending {
     /// Returns an idle connection that is usable, else a new one.
     async fn session(&self, planning: Planning, deadline: Instant) -> Result<(Session, Planning), Error> {
         while let Some(mut idle) = self.take_idle(planning) {
-            let lives = idle.since.elapsed() < TRUSTED || self.is_usable(&mut idle.session.connection).await;
+            let lives = idle.since.elapsed() < MAX_UNCHECKED_IDLE || self.is_usable(&mut idle.session.connection).await;
             if lives && replan(&mut idle.session, idle.planning, planning).await.is_ok() {
                 return Ok((idle.session, planning));
             }
@@ -215,7 +215,7 @@ impl Lending {
         loop {
             match self.connector.connect(&self.setup).await {
                 Ok(session) => return self.begin(session, planning).await,
-                Err(error) if error.may_be_starting() && Instant::now() < deadline => sleep(PAUSE).await,
+                Err(error) if error.may_be_starting() && Instant::now() < deadline => sleep(CONNECT_RETRY_PAUSE).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -231,7 +231,7 @@ impl Lending {
         Ok((session, planning))
     }
 
-    /// Takes an idle connection, with the wanted planning if there is one. Connections of an earlier generation are
+    /// Takes an idle connection, with the wanted planning if there is one. ConnectionPool of an earlier generation are
     /// closed.
     fn take_idle(&self, planning: Planning) -> Option<Idle> {
         let generation = self.connector.generation();
@@ -260,8 +260,8 @@ impl Lending {
         }
     }
 
-    fn take_back(&self, session: Session, planning: Planning) {
-        if !self.room.is_closed() && session.generation == self.connector.generation() {
+    fn put_idle(&self, session: Session, planning: Planning) {
+        if !self.permits.is_closed() && session.generation == self.connector.generation() {
             let idle = Idle { session, planning, since: Instant::now() };
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
         }
@@ -273,13 +273,13 @@ impl Lending {
         // The process id belongs to another client's backend at another server.
         if let Some(cancels) = self.cancels.as_ref().filter(|_| generation == self.connector.generation()) {
             let cancelled = async {
-                let mut cancel = cancels.lend().await?;
+                let mut cancel = cancels.acquire().await?;
                 if cancel.is_current() && cancel.session.generation == generation {
                     let sql = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity \
                                WHERE pid = $1 AND extract(epoch FROM backend_start)::text = $2";
                     let query = sqlx::query(sql).bind(session.backend.process).bind(&session.backend.started);
                     query.execute(&mut *cancel).await?;
-                    cancel.give_back();
+                    cancel.release();
                 }
                 Ok::<_, Error>(())
             };
@@ -294,7 +294,7 @@ impl Lending {
     }
 
     async fn close(&self) {
-        self.room.close();
+        self.permits.close();
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
         for idle in idle {
             idle.session.close().await;

@@ -33,7 +33,7 @@ impl Furthest {
 
 /// Facts by which a gateway distinguishes its log from an older state of the log and from a copy.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct LogMemory {
     /// The identity of the private PostgreSQL's data directory, where the gateway has one.
     pub(super) directory: Option<Arc<str>>,
     pub(super) furthest: Furthest,
@@ -44,7 +44,7 @@ pub(super) struct Memory {
 ///
 /// # Errors
 /// The database's.
-pub(super) async fn check_era(connection: &mut PgConnection, memory: &Memory) -> Result<(), sqlx::Error> {
+pub(super) async fn check_era(connection: &mut PgConnection, memory: &LogMemory) -> Result<(), sqlx::Error> {
     let furthest = memory.furthest.get();
     let begun: Option<(String, i64)> = sqlx::query_as("SELECT reason, tag FROM log_check_era($1, $2, $3)")
         .bind(memory.directory.as_deref())
@@ -67,7 +67,7 @@ impl Store {
     }
 
     /// Remembers that any gateway has read a position from a server that takes writes; returns the position.
-    pub fn have_read(&self, position: Position) -> Position {
+    pub fn note_read(&self, position: Position) -> Position {
         self.memory.furthest.raise(position);
         position
     }
@@ -78,10 +78,10 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn check_era(&self) -> Result<(), StoreError> {
-        let mut connection = self.writes.lend().await?;
+        let mut connection = self.writes.acquire().await?;
         let checked = timeout(self.writes.limit(), check_era(&mut connection, &self.memory)).await;
         checked.map_err(|_| StoreError::NoAnswer)??;
-        connection.give_back();
+        connection.release();
         Ok(())
     }
 

@@ -13,10 +13,10 @@ use super::{Store, StoreError};
 use crate::event::Position;
 
 /// Distance between the starts of two successive eras, in the database's numbers.
-const NUMBERS: i64 = 1_000_000_000_000;
+const NUMBERS_PER_ERA: i64 = 1_000_000_000_000;
 
 /// Maximum number of times that a statement is sent, if the log's last era or its partitions change each time.
-pub(super) const TRIES: usize = 50;
+pub(super) const MAX_ATTEMPTS: usize = 50;
 
 /// An era of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +45,10 @@ impl Eras {
     /// Returns the eras in rows, or None if they do not start at 0, 10^12, 2 * 10^12 and so on.
     pub(super) fn of(rows: Vec<EraRow>) -> Option<Self> {
         let tags: Vec<i64> = rows.iter().map(|row| row.1).collect();
-        let position = |number: i64| Some(Position::in_era(*tags.get(ordinal(number)?)?, number % NUMBERS));
+        let position = |number: i64| Some(Position::in_era(*tags.get(ordinal(number)?)?, number % NUMBERS_PER_ERA));
         let era = |(ordinal, (start, _, previous_end)): (usize, EraRow)| {
-            let is_in_turn = usize::try_from(start / NUMBERS).ok() == Some(ordinal) && start % NUMBERS == 0;
+            let is_in_turn =
+                usize::try_from(start / NUMBERS_PER_ERA).ok() == Some(ordinal) && start % NUMBERS_PER_ERA == 0;
             let era = Era { start: position(start)?, previous_end: position(previous_end)? };
             is_in_turn.then_some(era)
         };
@@ -61,7 +62,7 @@ impl Eras {
     }
 
     /// Returns true if one of the eras has this tag.
-    pub(super) fn have(&self, tag: i64) -> bool {
+    pub(super) fn contains_tag(&self, tag: i64) -> bool {
         self.0.binary_search_by_key(&tag, |era| era.start.era_tag()).is_ok()
     }
 
@@ -73,21 +74,21 @@ impl Eras {
     /// Returns the position for a number of the database, or None if the number is in no era.
     pub(super) fn position(&self, number: i64) -> Option<Position> {
         let era = self.0.get(ordinal(number)?)?;
-        Some(Position::in_era(era.start.era_tag(), number % NUMBERS))
+        Some(Position::in_era(era.start.era_tag(), number % NUMBERS_PER_ERA))
     }
 
     /// Returns the database's number for a position, or None if this log does not have the position's era.
     pub(super) fn number(&self, position: Position) -> Option<i64> {
         let ordinal = self.0.binary_search_by_key(&position.era_start(), |era| era.start).ok()?;
         // Positions allow longer eras than the database's numbers do. A position beyond all events of its era stays so.
-        let number = position.number_in_era().min(NUMBERS - 1);
-        Some(i64::try_from(ordinal).ok()? * NUMBERS + number)
+        let number = position.number_in_era().min(NUMBERS_PER_ERA - 1);
+        Some(i64::try_from(ordinal).ok()? * NUMBERS_PER_ERA + number)
     }
 }
 
 /// Index of the era that a number belongs to, from 0; None for negative numbers.
 fn ordinal(number: i64) -> Option<usize> {
-    usize::try_from(number.div_euclid(NUMBERS)).ok()
+    usize::try_from(number.div_euclid(NUMBERS_PER_ERA)).ok()
 }
 
 impl KnownEras {
@@ -106,7 +107,7 @@ impl KnownEras {
             // The table is being restored.
             return Err(StoreError::Restored);
         }
-        let eras = Arc::new(Eras::of(rows).ok_or(StoreError::Eras)?);
+        let eras = Arc::new(Eras::of(rows).ok_or(StoreError::DamagedEras)?);
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&eras));
         Ok(eras)
     }
@@ -176,7 +177,8 @@ mod tests {
     const TAG: i64 = 1_795_945_000_123_456;
 
     fn eras() -> Eras {
-        Eras::of(vec![(0, 0, 0), (NUMBERS, TAG, 7), (2 * NUMBERS, TAG + 9, NUMBERS + 3)]).unwrap()
+        Eras::of(vec![(0, 0, 0), (NUMBERS_PER_ERA, TAG, 7), (2 * NUMBERS_PER_ERA, TAG + 9, NUMBERS_PER_ERA + 3)])
+            .unwrap()
     }
 
     #[test]
@@ -186,9 +188,9 @@ mod tests {
         for (number, position) in [
             (0, Position::START),
             (7, Position::new(7)),
-            (NUMBERS, Position::in_era(TAG, 0)),
-            (NUMBERS + 3, Position::in_era(TAG, 3)),
-            (2 * NUMBERS + 1, Position::in_era(TAG + 9, 1)),
+            (NUMBERS_PER_ERA, Position::in_era(TAG, 0)),
+            (NUMBERS_PER_ERA + 3, Position::in_era(TAG, 3)),
+            (2 * NUMBERS_PER_ERA + 1, Position::in_era(TAG + 9, 1)),
         ] {
             assert_eq!((eras.position(number), eras.number(position)), (Some(position), Some(number)));
         }
@@ -198,14 +200,19 @@ mod tests {
     #[test]
     fn what_no_era_has_is_none() {
         let eras = eras();
-        assert_eq!(eras.position(3 * NUMBERS), None);
+        assert_eq!(eras.position(3 * NUMBERS_PER_ERA), None);
         assert_eq!(eras.position(-1), None);
         for foreign in [Position::in_era(TAG - 1, 3), Position::in_era(TAG + 10, 3)] {
             assert_eq!(eras.number(foreign), None, "{foreign}");
         }
         // The number stays beyond all events of its era, and before the next one.
-        assert_eq!(eras.number(Position::in_era(TAG, NUMBERS + 5)), Some(2 * NUMBERS - 1));
-        for broken in [vec![], vec![(NUMBERS, TAG, 7)], vec![(0, 0, 0), (2 * NUMBERS, TAG, 7)], vec![(0, 0, NUMBERS)]] {
+        assert_eq!(eras.number(Position::in_era(TAG, NUMBERS_PER_ERA + 5)), Some(2 * NUMBERS_PER_ERA - 1));
+        for broken in [
+            vec![],
+            vec![(NUMBERS_PER_ERA, TAG, 7)],
+            vec![(0, 0, 0), (2 * NUMBERS_PER_ERA, TAG, 7)],
+            vec![(0, 0, NUMBERS_PER_ERA)],
+        ] {
             assert_eq!(Eras::of(broken.clone()), None, "{broken:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use sqlx::postgres::PgDatabaseError;
 
-use super::connect::{Cause, ConnectError};
+use super::connect::{ConnectError, ConnectFailure};
 use super::row::RowError;
 use crate::event::Position;
 
@@ -42,7 +42,7 @@ pub enum StoreError {
     Changing,
     /// The rows of the table `era` are inconsistent.
     #[error("the table era is damaged: its rows do not start at 0, 10^12, 2 * 10^12 and so on")]
-    Eras,
+    DamagedEras,
     /// A row cannot be decoded.
     #[error(transparent)]
     Row(#[from] RowError),
@@ -101,7 +101,7 @@ impl From<sqlx::Error> for StoreError {
                 Some(Sort::NoPartition) => Self::NoPartition(error),
                 Some(Sort::Restored) => Self::Restored,
                 Some(Sort::OtherSession) => {
-                    let cause = Cause::TransactionPooling;
+                    let cause = ConnectFailure::TransactionPooling;
                     Self::Connect(ConnectError::Impossible("the database".to_owned(), cause))
                 }
                 Some(Sort::Fault) | None => Self::Fault(error),
@@ -135,7 +135,7 @@ fn sort(error: &PgDatabaseError) -> Sort {
         return Sort::OtherSession;
     }
     match code.get(..2) {
-        // Connections, transactions rolled back, resources, locks, an operator's doing, idle in transaction.
+        // ConnectionPool, transactions rolled back, resources, locks, an operator's doing, idle in transaction.
         Some("08" | "40" | "53" | "55" | "57" | "25") => Sort::Unavailable,
         Some("22" | "23" | "54") => Sort::Data,
         _ => Sort::Fault,

@@ -35,7 +35,7 @@ impl Store {
     }
 
     async fn write_listed(&self, org: &str, listed: &[InstanceListing], at: Timestamp) -> Result<(), StoreError> {
-        let mut connection = self.writes.lend().await?;
+        let mut connection = self.writes.acquire().await?;
         let mut transaction = connection.begin().await?;
         sqlx::query(IN_APPENDS_ORDER).execute(&mut *transaction).await?;
         let names: Vec<_> = listed.iter().map(|one| one.application.as_deref()).collect();
@@ -67,7 +67,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        connection.give_back();
+        connection.release();
         Ok(())
     }
 
@@ -94,7 +94,7 @@ impl Store {
     }
 
     async fn write_deleted(&self, org: &str, instance_ids: &[String]) -> Result<(), StoreError> {
-        let mut connection = self.writes.lend().await?;
+        let mut connection = self.writes.acquire().await?;
         let mut transaction = connection.begin().await?;
         sqlx::query(IN_APPENDS_ORDER).execute(&mut *transaction).await?;
         sqlx::query("UPDATE application_instance SET status = 'DELETED' WHERE org = $1 AND instance_id = ANY($2)")
@@ -103,7 +103,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
-        connection.give_back();
+        connection.release();
         Ok(())
     }
 }

@@ -73,7 +73,7 @@ impl Store {
         let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         let pool = pool.acquire_timeout(ACQUIRE_TIMEOUT).after_connect(move |connection, _| {
             let (connector, direct) = (connector.clone(), Arc::clone(&direct));
-            Box::pin(async move { connector.adopt(connection, &direct).await })
+            Box::pin(async move { connector.prepare(connection, &direct).await })
         });
         let listening = async {
             let mut listener = PgListener::connect_with(&pool.connect_lazy_with(options)).await?;

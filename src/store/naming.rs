@@ -2,7 +2,7 @@
 
 use sqlx::{Connection as _, QueryBuilder};
 
-use super::windows::Window;
+use super::windows::MonthWindow;
 use super::{Store, StoreError};
 
 /// How many events get their name in one transaction: short enough to hold nobody up.
@@ -67,10 +67,10 @@ impl Store {
     async fn name_chunk(
         &self,
         instance: &InstanceToName,
-        window: &Window,
+        window: &MonthWindow,
         all: bool,
     ) -> Result<Option<u64>, StoreError> {
-        let mut connection = self.writes.lend().await?;
+        let mut connection = self.writes.acquire().await?;
         let mut transaction = connection.begin().await?;
         let locked = sqlx::query(
             "SELECT FROM application_instance WHERE org = $1 AND instance_id = $2 AND unnamed_count > 0 \
@@ -82,7 +82,7 @@ impl Store {
         .await?;
         if locked.is_none() {
             transaction.commit().await?;
-            connection.give_back();
+            connection.release();
             return Ok(None);
         }
         let mut query = QueryBuilder::new("UPDATE sync_event e SET application_name = ");
@@ -104,7 +104,7 @@ impl Store {
                 .await?;
         }
         transaction.commit().await?;
-        connection.give_back();
+        connection.release();
         Ok(Some(named))
     }
 }

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row as _};
 
-use super::eras::{Eras, TRIES};
+use super::eras::{Eras, MAX_ATTEMPTS};
 use super::partitions::{Months, Partition};
 use super::pins::Pin;
 use super::row::{self, Layout, StoredEvent};
-use super::windows::Window;
+use super::windows::MonthWindow;
 use super::{Store, StoreError, filter};
 use crate::event::{
     Cursor, Direction, EventColumns, EventOrder, EventOrderField, Filter, Page, PageRequest, Position, Timestamp,
@@ -65,9 +65,9 @@ pub(super) enum Source<'a> {
     /// In all months on the far side of this one, as of this end of the log.
     Beyond(&'a Partition, i64),
     /// The months of a window.
-    Window(&'a Window),
+    MonthWindow(&'a MonthWindow),
     /// The events of a window's months, in the order of the log.
-    Log(&'a Window, Way),
+    Log(&'a MonthWindow, Way),
 }
 
 /// Method of reading events in the order of the log.
@@ -92,17 +92,17 @@ impl Store {
         columns: EventColumns,
     ) -> Result<EventPage, StoreError> {
         let layout = Layout::of(columns);
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let (known, cut) = self.bounds(request).await?;
             let months = self.months().await?;
             let scan = Scan::new(wanted, order, request, cut, &layout);
-            let Answer { rows, head, number, era } = scan.read(self, &months).await?;
+            let PageRows { rows, head, number, era } = scan.read(self, &months).await?;
             let Some(eras) = self.eras_ending_in(era).await?.filter(|eras| **eras == *known) else { continue };
             if self.saw_all(&months, number).await? {
                 let mut events = row::events(rows, &layout, &eras)?;
                 // They come in this order already; SQL promises it only to who sorts once more.
                 events.sort_by(|one, other| order.compare(one, other, request.direction));
-                let head = self.have_read(eras.position(head).ok_or(StoreError::Eras)?);
+                let head = self.note_read(eras.position(head).ok_or(StoreError::DamagedEras)?);
                 return Ok(EventPage { page: Page::from_read(events, request), head });
             }
         }
@@ -120,7 +120,7 @@ impl Store {
 }
 
 /// Rows of a page, and the state of the log in the snapshot from which they were read.
-pub(super) struct Answer {
+pub(super) struct PageRows {
     pub(super) rows: Vec<PgRow>,
     /// The number of the log's end; the first of several statements determines it.
     pub(super) head: i64,
@@ -152,7 +152,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    async fn read(mut self, store: &Store, months: &Months) -> Result<Answer, StoreError> {
+    async fn read(mut self, store: &Store, months: &Months) -> Result<PageRows, StoreError> {
         if self.field == EventOrderField::Position {
             return self.walk(store, months).await;
         }
@@ -173,7 +173,7 @@ impl<'a> Scan<'a> {
         if months.are_few() {
             let more = told(self.query(&Source::Beyond(last, answer.head)).build().fetch_all(&reads).await?)?;
             answer.rows.extend(more.rows);
-            return Ok(Answer { era: more.era, ..answer });
+            return Ok(PageRows { era: more.era, ..answer });
         }
         let mut windows = Months::windows(others);
         if self.is_descending {
@@ -181,7 +181,7 @@ impl<'a> Scan<'a> {
         }
         for (nth, window) in windows.into_iter().enumerate() {
             let window = window.through(answer.head);
-            let mut query = self.query(&Source::Window(&window));
+            let mut query = self.query(&Source::MonthWindow(&window));
             let more = query.build().persistent(nth < PREPARED_WINDOWS).fetch_all(&reads).await?;
             let more = told(more)?;
             self.limit -= found(&more.rows);
@@ -232,7 +232,7 @@ impl<'a> Scan<'a> {
                 }
                 query.push(") e").push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
             }
-            Source::Beyond(..) | Source::Window(_) => self.push_range(&mut query, "sync_event", source),
+            Source::Beyond(..) | Source::MonthWindow(_) => self.push_range(&mut query, "sync_event", source),
             Source::Log(window, Way::Walked) => self.push_walk(&mut query, window),
             Source::Log(window, Way::Gathered) => self.push_gathered(&mut query, window),
         }
@@ -241,8 +241,8 @@ impl<'a> Scan<'a> {
             query.push(" LEFT JOIN sync_event_raw r ON r.published = e.published AND r.position = e.position");
             match source {
                 Source::Beyond(..) => {}
-                Source::Months(months) => Window::of(*months).push_months(&mut query, "r"),
-                Source::Window(window) | Source::Log(window, _) => window.push_months(&mut query, "r"),
+                Source::Months(months) => MonthWindow::of(*months).push_months(&mut query, "r"),
+                Source::MonthWindow(window) | Source::Log(window, _) => window.push_months(&mut query, "r"),
             }
         }
         query.push(" WHERE h.tableoid = h.home");
@@ -261,7 +261,7 @@ impl<'a> Scan<'a> {
             query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
             query.push(") k").push(self.order("k")).push(" LIMIT ").push_bind(self.limit);
             query.push(") k JOIN ").push(table).push(" e ON e.published = k.published AND e.position = k.position");
-            if let Source::Window(window) = source {
+            if let Source::MonthWindow(window) = source {
                 window.push_months(query, "e");
             }
         } else {
@@ -290,13 +290,13 @@ impl<'a> Scan<'a> {
             }
             query.push(" AND e.position <= ").push_bind(*head);
         }
-        if let Source::Window(window) = source {
+        if let Source::MonthWindow(window) = source {
             window.push(query, "e");
         }
     }
 
     /// What matches in the order of the log, through `arrival`, which has that order over all months.
-    fn push_walk(&self, query: &mut QueryBuilder<Postgres>, window: &Window) {
+    fn push_walk(&self, query: &mut QueryBuilder<Postgres>, window: &MonthWindow) {
         query.push("SELECT ").push(&self.layout.of_event).push(" FROM arrival a JOIN sync_event e ");
         query.push("ON e.published = a.published AND e.position = a.position WHERE true");
         filter::push(query, self.wanted);
@@ -307,7 +307,7 @@ impl<'a> Scan<'a> {
 
     /// Adds the query for the same events by the indexes of the months, which are not in the order of the log. The
     /// database sorts the result, so few events must match.
-    fn push_gathered(&self, query: &mut QueryBuilder<Postgres>, window: &Window) {
+    fn push_gathered(&self, query: &mut QueryBuilder<Postgres>, window: &MonthWindow) {
         query.push("SELECT ").push(&self.layout.of_event).push(" FROM sync_event e WHERE true");
         filter::push(query, self.wanted);
         self.push_bounds(query, "e");
@@ -347,8 +347,8 @@ pub(super) fn found(rows: &[PgRow]) -> i64 {
     i64::try_from(rows.iter().filter(has_event).count()).unwrap_or(i64::MAX)
 }
 
-pub(super) fn told(rows: Vec<PgRow>) -> Result<Answer, StoreError> {
+pub(super) fn told(rows: Vec<PgRow>) -> Result<PageRows, StoreError> {
     let first = rows.first().ok_or(StoreError::Restored)?;
     let (head, number, era) = (first.try_get("head")?, first.try_get("number")?, first.try_get("era")?);
-    Ok(Answer { rows, head, number, era })
+    Ok(PageRows { rows, head, number, era })
 }

@@ -116,10 +116,10 @@ impl Store {
     /// # Errors
     /// The database's, or the cursor was moved by another gateway.
     pub async fn move_cursor(&self, to: &CursorMove) -> Result<(), StoreError> {
-        let mut connection = self.writes.lend().await?;
+        let mut connection = self.writes.acquire().await?;
         let moved = self.in_time(move_cursor(&mut connection, to)).await;
         if matches!(moved, Ok(()) | Err(StoreError::CursorMoved)) {
-            connection.give_back();
+            connection.release();
         }
         moved
     }

@@ -27,17 +27,17 @@ impl Probe {
     ///
     /// # Errors
     /// The database does not answer, or is a standby.
-    pub async fn answers(&self) -> Result<(), StoreError> {
-        self.ask("SELECT 1 / (NOT pg_is_in_recovery())::int").await.map(drop)
+    pub async fn check_primary(&self) -> Result<(), StoreError> {
+        self.execute("SELECT 1 / (NOT pg_is_in_recovery())::int").await.map(drop)
     }
 
     /// Checks that the database accepts writes: it must confirm a write in the same way as an append.
     ///
     /// # Errors
     /// The database does not confirm the write.
-    pub async fn takes_writes(&self) -> Result<(), StoreError> {
+    pub async fn check_writes(&self) -> Result<(), StoreError> {
         // An update of no row has written nothing: the table is being restored.
-        if self.ask("UPDATE write_probe SET written_at = now()").await? == 1 {
+        if self.execute("UPDATE write_probe SET written_at = now()").await? == 1 {
             Ok(())
         } else {
             Err(StoreError::Restored)
@@ -45,7 +45,7 @@ impl Probe {
     }
 
     /// Executes a statement and returns the number of rows that it affected.
-    async fn ask(&self, sql: &'static str) -> Result<u64, StoreError> {
+    async fn execute(&self, sql: &'static str) -> Result<u64, StoreError> {
         let mut kept = self.session.lock().await;
         // A kept connection may have broken, or may lead to a server that is no longer the primary. Its failure alone
         // says nothing about the database.

@@ -1,4 +1,4 @@
-//! Reading the log from a position, and single events.
+//! LogRead the log from a position, and single events.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Postgres, QueryBuilder, Row as _};
 use uuid::Uuid;
 
-use super::eras::{Era, Eras, TRIES};
+use super::eras::{Era, Eras, MAX_ATTEMPTS};
 use super::partitions::Months;
 use super::row::{self, Layout, StoredEvent};
-use super::walk::Stretch;
-use super::windows::Window;
+use super::walk::PositionSpan;
+use super::windows::MonthWindow;
 use super::{Store, StoreError, filter};
 use crate::event::{EventColumn, EventColumns, Filter, Position, SyncEvent};
 
@@ -52,21 +52,21 @@ impl Store {
     ) -> Result<ReadThrough, StoreError> {
         let columns = EventColumns::WITHOUT_DETAILS;
         let layout = Layout::of(if with_details { columns.with(EventColumn::Details) } else { columns });
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let (known, [number]) = self.numbers([after]).await?;
             let months = self.months().await?;
-            let reading = Reading { after: number, window, wanted, layout: &layout };
+            let reading = LogRead { after: number, window, wanted, layout: &layout };
             if !months.are_few() {
                 let Some(read) = self.read_months_after(&months, &known, &reading).await? else { continue };
                 let (events, stretch) = read;
                 let through = match stretch.end {
-                    Some(number) => self.have_read(known.position(number).ok_or(StoreError::Eras)?),
+                    Some(number) => self.note_read(known.position(number).ok_or(StoreError::DamagedEras)?),
                     None => after,
                 };
                 let at_end = usize::try_from(stretch.size).is_ok_and(|size| size < window);
                 return Ok(ReadThrough { events, through, at_end });
             }
-            let mut query = read_after_query(&reading, &Window::default());
+            let mut query = read_after_query(&reading, &MonthWindow::default());
             let rows = query.build().fetch_all(&self.reads.planned_for_values()).await?;
             let first = rows.first().ok_or(StoreError::Restored)?;
             let Some(eras) = self.eras_ending_in(first.try_get("era")?).await?.filter(|eras| **eras == *known) else {
@@ -76,7 +76,7 @@ impl Store {
                 continue;
             }
             let through = match first.try_get::<Option<i64>, _>("through")? {
-                Some(number) => self.have_read(eras.position(number).ok_or(StoreError::Eras)?),
+                Some(number) => self.note_read(eras.position(number).ok_or(StoreError::DamagedEras)?),
                 None => after,
             };
             let size: i64 = first.try_get("size")?;
@@ -97,14 +97,14 @@ impl Store {
         &self,
         months: &Months,
         known: &Eras,
-        reading: &Reading<'_>,
-    ) -> Result<Option<(Vec<SyncEvent>, Stretch)>, StoreError> {
+        reading: &LogRead<'_>,
+    ) -> Result<Option<(Vec<SyncEvent>, PositionSpan)>, StoreError> {
         let size = i64::try_from(reading.window).unwrap_or(i64::MAX);
         let stretch = self.stretch(months, false, size, |query| {
             query.push(" AND a.position > ").push_bind(reading.after);
         });
         let stretch = stretch.await?;
-        if !self.is_in(known, stretch.era).await? || !self.saw_all(months, stretch.number).await? {
+        if !self.has_same_eras(known, stretch.era).await? || !self.saw_all(months, stretch.number).await? {
             return Ok(None);
         }
         let mut events: Vec<SyncEvent> = Vec::new();
@@ -115,7 +115,7 @@ impl Store {
             let query = query.build().persistent(is_usual);
             let rows = query.fetch_all(&self.reads.planned_for_values()).await?;
             let first = rows.first().ok_or(StoreError::Restored)?;
-            if !self.is_in(known, first.try_get("era")?).await? {
+            if !self.has_same_eras(known, first.try_get("era")?).await? {
                 return Ok(None);
             }
             events.extend(row::events(rows, reading.layout, known)?.iter().map(StoredEvent::to_event));
@@ -129,11 +129,11 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn ends(&self) -> Result<LogEnds, StoreError> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let row: Option<(i64, i64)> = sqlx::query_as(HEAD).fetch_optional(&self.reads).await?;
             let (head, tag) = row.ok_or(StoreError::Restored)?;
             if let Some(eras) = self.eras_ending_in(tag).await? {
-                let head = self.have_read(eras.position(head).ok_or(StoreError::Eras)?);
+                let head = self.note_read(eras.position(head).ok_or(StoreError::DamagedEras)?);
                 return Ok(LogEnds { head, eras: eras.all().to_vec() });
             }
         }
@@ -185,7 +185,7 @@ impl Store {
     pub async fn details_at(&self, positions: &[Position]) -> Result<Vec<(Position, String)>, StoreError> {
         let (rows, eras) = self.rows_of("e.position, e.raw", "sync_event_raw e", at(positions)).await?;
         let detail = |row: PgRow| {
-            let position = eras.position(row.try_get(0)?).ok_or(StoreError::Eras)?;
+            let position = eras.position(row.try_get(0)?).ok_or(StoreError::DamagedEras)?;
             Ok((position, row.try_get(1)?))
         };
         rows.into_iter().map(detail).collect()
@@ -199,18 +199,18 @@ impl Store {
         table: &str,
         push_which: impl Fn(&mut QueryBuilder<Postgres>, &Eras),
     ) -> Result<(Vec<PgRow>, Arc<Eras>), StoreError> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let known = self.known_eras().await?;
             let months = self.months().await?;
             let windows = if months.are_few() {
-                vec![Window::default()]
+                vec![MonthWindow::default()]
             } else {
                 let stretch = self.stretch(&months, false, i64::MAX, |query| {
                     query.push(" AND ");
                     push_which(query, &known);
                 });
                 let stretch = stretch.await?;
-                if !self.is_in(&known, stretch.era).await? || !self.saw_all(&months, stretch.number).await? {
+                if !self.has_same_eras(&known, stretch.era).await? || !self.saw_all(&months, stretch.number).await? {
                     continue;
                 }
                 stretch.windows
@@ -228,17 +228,23 @@ impl Store {
             let tags = rows.iter().map(|row| row.try_get("era")).collect::<Result<BTreeSet<i64>, _>>()?;
             let mut is_known = true;
             for tag in tags {
-                is_known &= self.is_in(&known, tag).await?;
+                is_known &= self.has_same_eras(&known, tag).await?;
             }
             if is_known {
+                self.check_not_restored(&rows).await?;
                 return Ok((rows, known));
             }
         }
         Err(StoreError::Changing)
     }
 
+    /// Reports a restored log where a statement returned no rows: its tables may not be filled yet.
+    async fn check_not_restored(&self, rows: &[PgRow]) -> Result<(), StoreError> {
+        if rows.is_empty() { self.ends().await.map(drop) } else { Ok(()) }
+    }
+
     /// Returns true if a log that ends in the era with this tag has exactly the eras in `known`.
-    async fn is_in(&self, known: &Eras, tag: i64) -> Result<bool, StoreError> {
+    async fn has_same_eras(&self, known: &Eras, tag: i64) -> Result<bool, StoreError> {
         Ok(self.eras_ending_in(tag).await?.is_some_and(|eras| *eras == *known))
     }
 
@@ -249,13 +255,16 @@ impl Store {
         positions: &[Position],
         sql: &str,
     ) -> Result<(Vec<PgRow>, Arc<Eras>), StoreError> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let known = self.known_eras().await?;
             let numbers: Vec<i64> = positions.iter().filter_map(|position| known.number(*position)).collect();
             let query = sqlx::query(AssertSqlSafe(sql.to_owned())).bind(numbers);
             let rows = query.fetch_all(&self.reads).await?;
-            let Some(first) = rows.first() else { return Ok((rows, known)) };
-            if self.is_in(&known, first.try_get("era")?).await? {
+            let Some(first) = rows.first() else {
+                self.check_not_restored(&rows).await?;
+                return Ok((rows, known));
+            };
+            if self.has_same_eras(&known, first.try_get("era")?).await? {
                 return Ok((rows, known));
             }
         }
@@ -288,7 +297,7 @@ impl Store {
 }
 
 /// Parameters of a read after a position.
-struct Reading<'a> {
+struct LogRead<'a> {
     /// The database's number for the position.
     after: i64,
     /// Maximum number of events of the log to examine, matching or not.
@@ -310,8 +319,8 @@ fn at(positions: &[Position]) -> impl Fn(&mut QueryBuilder<Postgres>, &Eras) {
 /// begun.
 const HEAD: &str = "SELECT position, era FROM log_head WHERE tableoid = home";
 
-fn read_after_query(reading: &Reading<'_>, months: &Window) -> QueryBuilder<Postgres> {
-    let Reading { after, window, wanted, layout } = *reading;
+fn read_after_query(reading: &LogRead<'_>, months: &MonthWindow) -> QueryBuilder<Postgres> {
+    let LogRead { after, window, wanted, layout } = *reading;
     let window = i64::try_from(window).unwrap_or(i64::MAX);
     let mut query =
         QueryBuilder::new("WITH span AS MATERIALIZED (SELECT position, published FROM arrival WHERE position > ");

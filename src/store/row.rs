@@ -126,7 +126,7 @@ impl StoredEvent {
     /// A column that every event has is null or cannot be decoded.
     fn new(row: PgRow, layout: Arc<Layout>, eras: &Eras) -> Result<Option<Self>, StoreError> {
         let Some(number) = row.try_get_unchecked::<Option<i64>, _>(0)? else { return Ok(None) };
-        let unread = Reading { row: &row, layout: &layout, number };
+        let unread = RowDecoder { row: &row, layout: &layout, number };
         let position = eras.position(number);
         let position = position.ok_or_else(|| unread.error(EventColumn::Position, "is in no era of this log"))?;
         let published = unread.value::<OffsetDateTime>(EventColumn::Published)?.map(Timestamp::from);
@@ -226,13 +226,13 @@ impl EventFields for StoredEvent {
 }
 
 /// A row whose columns are being decoded.
-struct Reading<'r> {
+struct RowDecoder<'r> {
     row: &'r PgRow,
     layout: &'r Layout,
     number: i64,
 }
 
-impl<'r> Reading<'r> {
+impl<'r> RowDecoder<'r> {
     fn error(&self, column: EventColumn, fault: impl Into<String>) -> StoreError {
         let (table, column) = match sql(column).and_then(|name| name.split_once('.')) {
             Some(("r", column)) => ("sync_event_raw", column),

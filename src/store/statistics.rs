@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use super::windows::Window;
+use super::windows::MonthWindow;
 use super::{Store, StoreError, filter};
 use crate::event::{ActivityBucket, Dimension, Filter, IngestSource, Interval, MAX_BUCKETS};
 
@@ -69,7 +69,7 @@ fn activity_query(
     interval: Interval,
     by: Option<Dimension>,
     time_zone: &str,
-    window: &Window,
+    window: &MonthWindow,
 ) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new("SELECT t.start, t.key, ");
     match by {
@@ -123,7 +123,7 @@ pub(super) const fn has_own_label(by: Dimension) -> bool {
 
 /// Adds an expression for the label of a key. A row `t` has the key and the time of its newest event, which lies in the
 /// window. Labels change: the catalogue has the current ones, and a person's label is the one in the newest event.
-pub(super) fn label(query: &mut QueryBuilder<Postgres>, by: Dimension, window: &Window) {
+pub(super) fn label(query: &mut QueryBuilder<Postgres>, by: Dimension, window: &MonthWindow) {
     let (name, id) = match by {
         Dimension::Application => {
             query.push("(SELECT max(p.display_name) FROM application p WHERE p.name = t.key)");

@@ -7,7 +7,7 @@ use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
 use super::statistics::{has_own_label, key, label, named};
-use super::windows::Window;
+use super::windows::MonthWindow;
 use super::{Store, StoreError, filter};
 use crate::event::{Dimension, Filter, Tally};
 
@@ -49,7 +49,7 @@ impl Store {
         wanted: &Filter,
         by: Dimension,
         first: i64,
-        window: &Window,
+        window: &MonthWindow,
     ) -> Result<Vec<TallyRow>, StoreError> {
         let mut query = QueryBuilder::new("SELECT t.key, ");
         label(&mut query, by, window);
@@ -68,11 +68,11 @@ impl Store {
         wanted: &Filter,
         by: Dimension,
         first: usize,
-        windows: &[Window],
+        windows: &[MonthWindow],
         keys_at_once: usize,
     ) -> Result<Vec<TallyRow>, StoreError> {
         let mut best: Vec<TallyRow> = Vec::new();
-        let mut parts = vec![Part::default()];
+        let mut parts = vec![KeyPart::default()];
         while let Some(part) = parts.pop() {
             let Some(counts) = self.count_part(wanted, by, windows, part, keys_at_once).await? else {
                 parts.extend(part.split());
@@ -90,8 +90,8 @@ impl Store {
         &self,
         wanted: &Filter,
         by: Dimension,
-        windows: &[Window],
-        part: Part,
+        windows: &[MonthWindow],
+        part: KeyPart,
         keys_at_once: usize,
     ) -> Result<Option<Counts>, StoreError> {
         let most = if part.is_smallest() { usize::MAX } else { keys_at_once };
@@ -125,10 +125,10 @@ impl Store {
         &self,
         by: Dimension,
         mut rows: Vec<TallyRow>,
-        windows: &[Window],
+        windows: &[MonthWindow],
     ) -> Result<Vec<TallyRow>, StoreError> {
         // Labels of the catalogue do not depend on events: one statement finds all of them.
-        let everything = [Window::default()];
+        let everything = [MonthWindow::default()];
         let windows = if has_own_label(by) { windows } else { &everything };
         for window in windows {
             let within: Vec<_> = rows.iter_mut().filter(|row| window.contains(row.3)).collect();
@@ -158,12 +158,12 @@ fn more_frequent(one: &TallyRow, other: &TallyRow) -> Ordering {
 
 /// A part of all keys: those whose hash has the value `end` in its lowest `bits` bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Part {
+struct KeyPart {
     bits: u32,
     end: i32,
 }
 
-impl Part {
+impl KeyPart {
     /// Number of further bits of the hash by which a part is split: 3 bits make 8 parts.
     const STEP: u32 = 3;
 
@@ -190,10 +190,10 @@ mod tests {
 
     #[test]
     fn each_key_is_in_one_part_of_a_part() {
-        let holds = |part: &Part, hash: i32| hash & ((1 << part.bits) - 1) == part.end;
-        let mut parts = vec![Part::default()];
+        let holds = |part: &KeyPart, hash: i32| hash & ((1 << part.bits) - 1) == part.end;
+        let mut parts = vec![KeyPart::default()];
         for _ in 0..3 {
-            parts = parts.into_iter().flat_map(Part::split).collect();
+            parts = parts.into_iter().flat_map(KeyPart::split).collect();
         }
         assert_eq!(parts.len(), 512);
         for hash in [0, 1, -1, 511, 512, i32::MIN, i32::MAX, 0x1234_5678] {
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn parts_become_no_smaller_than_their_hashes_are() {
-        let mut part = Part::default();
+        let mut part = KeyPart::default();
         while !part.is_smallest() {
             part = part.split().last().unwrap();
         }

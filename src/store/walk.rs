@@ -10,10 +10,10 @@ use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row as _};
 use time::OffsetDateTime;
 
-use super::page::{Answer, Scan, Source, Way, found, told};
+use super::page::{PageRows, Scan, Source, Way, found, told};
 use super::partitions::Months;
 use super::pins;
-use super::windows::{MONTHS_AT_ONCE, Window};
+use super::windows::{MONTHS_AT_ONCE, MonthWindow};
 use super::{Store, StoreError};
 use crate::event::Filter;
 
@@ -23,9 +23,9 @@ const STRETCH: (i64, i64) = (4096, 65_536);
 
 /// Positions that were looked up together, and the state of the log at that time.
 #[derive(Debug)]
-pub(super) struct Stretch {
+pub(super) struct PositionSpan {
     /// Windows over the months in which the events at these positions happened.
-    pub(super) windows: Vec<Window>,
+    pub(super) windows: Vec<MonthWindow>,
     /// The number of the last position in reading order; None for an empty stretch.
     pub(super) end: Option<i64>,
     /// Number of positions.
@@ -50,7 +50,7 @@ impl Store {
         is_descending: bool,
         size: i64,
         push_conditions: impl FnOnce(&mut QueryBuilder<Postgres>),
-    ) -> Result<Stretch, StoreError> {
+    ) -> Result<PositionSpan, StoreError> {
         let (end, way) = if is_descending { ("min", " DESC") } else { ("max", "") };
         let mut query = QueryBuilder::new("SELECT ");
         query.push(end).push(
@@ -63,22 +63,22 @@ impl Store {
         query.push(") s ON true WHERE h.tableoid = h.home GROUP BY h.position, h.era, p.number");
         let row: Option<StretchRow> = query.build_query_as().fetch_optional(&self.reads).await?;
         let (end, size, head, era, number, starts) = row.ok_or(StoreError::Restored)?;
-        Ok(Stretch { windows: months.windows_of_starts(&starts), end, size, head, number, era })
+        Ok(PositionSpan { windows: months.windows_of_starts(&starts), end, size, head, number, era })
     }
 }
 
 impl Scan<'_> {
     /// Reads a page in the order of the log.
-    pub(super) async fn walk(mut self, store: &Store, months: &Months) -> Result<Answer, StoreError> {
+    pub(super) async fn walk(mut self, store: &Store, months: &Months) -> Result<PageRows, StoreError> {
         let within = months.between(self.wanted.published.from, self.wanted.published.until);
         if within.len() <= MONTHS_AT_ONCE {
-            let window = if months.are_few() { Window::default() } else { Window::of(within) };
+            let window = if months.are_few() { MonthWindow::default() } else { MonthWindow::of(within) };
             let reads = store.reads.planned_for_values();
             return told(self.query(&Source::Log(&window, Way::Walked)).build().fetch_all(&reads).await?);
         }
         let is_whole = *self.wanted == Filter::default();
         let mut size = if is_whole { self.limit } else { STRETCH.0 };
-        let mut first: Option<Answer> = None;
+        let mut first: Option<PageRows> = None;
         loop {
             self.stretch.1 = None;
             let head = first.as_ref().map(|first| first.head);
@@ -88,8 +88,8 @@ impl Scan<'_> {
                     query.push(" AND a.position <= ").push_bind(head);
                 }
             });
-            let Stretch { windows, end, size: found_size, head, number, era } = stretch.await?;
-            let answer = first.get_or_insert(Answer { rows: Vec::new(), head, number, era });
+            let PositionSpan { windows, end, size: found_size, head, number, era } = stretch.await?;
+            let answer = first.get_or_insert(PageRows { rows: Vec::new(), head, number, era });
             answer.era = era;
             self.stretch.1 = end;
             self.read_windows(store, windows, Way::Walked, answer).await?;
@@ -112,9 +112,9 @@ impl Scan<'_> {
     async fn read_windows(
         &mut self,
         store: &Store,
-        windows: Vec<Window>,
+        windows: Vec<MonthWindow>,
         way: Way,
-        answer: &mut Answer,
+        answer: &mut PageRows,
     ) -> Result<(), StoreError> {
         let (mut rows, is_one) = (Vec::new(), windows.len() == 1);
         for window in windows {

@@ -10,7 +10,7 @@ use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::eras::TRIES;
+use super::eras::MAX_ATTEMPTS;
 use super::partitions::{Months, Partition};
 use super::{Store, StoreError};
 use crate::event::TimeRange;
@@ -30,14 +30,14 @@ pub(super) const LOCKS_AT_ONCE: u32 = 220;
 
 /// Months that one statement reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Window {
+pub(super) struct MonthWindow {
     /// Ranges of time, each from the start of one month to the start of another. None stands for all months.
     ranges: Option<Vec<(OffsetDateTime, OffsetDateTime)>>,
     /// The number of the position through which events are read; None reads to the log's end.
     through: Option<i64>,
 }
 
-impl Window {
+impl MonthWindow {
     /// Creates the window of these months, which must be sorted.
     pub(super) fn of<'m>(months: impl IntoIterator<Item = &'m Partition>) -> Self {
         let mut ranges: Vec<(OffsetDateTime, OffsetDateTime)> = Vec::new();
@@ -57,8 +57,8 @@ impl Window {
 
     /// Returns true if the window covers this moment.
     pub(super) fn contains(&self, moment: OffsetDateTime) -> bool {
-        let is_in = |(start, end): &(OffsetDateTime, OffsetDateTime)| *start <= moment && moment < *end;
-        self.ranges.as_ref().is_none_or(|ranges| ranges.iter().any(is_in))
+        let has_same_eras = |(start, end): &(OffsetDateTime, OffsetDateTime)| *start <= moment && moment < *end;
+        self.ranges.as_ref().is_none_or(|ranges| ranges.iter().any(has_same_eras))
     }
 
     /// Adds the window's conditions on the rows of a table alias.
@@ -85,20 +85,20 @@ impl Window {
 impl Months {
     /// Divides months into windows, the oldest first: one window for up to [`MONTHS_AT_ONCE`] months, else one for each
     /// calendar year. Calendar years keep the statements the same while the log grows.
-    pub(super) fn windows(months: &[Partition]) -> Vec<Window> {
+    pub(super) fn windows(months: &[Partition]) -> Vec<MonthWindow> {
         if months.is_empty() {
             Vec::new()
         } else if months.len() <= MONTHS_AT_ONCE {
-            vec![Window::of(months)]
+            vec![MonthWindow::of(months)]
         } else {
-            months.chunk_by(|one, next| one.start.year() == next.start.year()).map(Window::of).collect()
+            months.chunk_by(|one, next| one.start.year() == next.start.year()).map(MonthWindow::of).collect()
         }
     }
 
     /// Returns windows over the months that start at these moments.
-    pub(super) fn windows_of_starts(&self, starts: &[OffsetDateTime]) -> Vec<Window> {
+    pub(super) fn windows_of_starts(&self, starts: &[OffsetDateTime]) -> Vec<MonthWindow> {
         let months: Vec<_> = self.months.iter().filter(|month| starts.contains(&month.start)).collect();
-        months.chunks(MONTHS_AT_ONCE).map(|months| Window::of(months.iter().copied())).collect()
+        months.chunks(MONTHS_AT_ONCE).map(|months| MonthWindow::of(months.iter().copied())).collect()
     }
 
     /// Returns true if one statement may read all months.
@@ -110,8 +110,8 @@ impl Months {
 impl Store {
     /// Returns the windows of a range of time, the oldest first. Several windows all end at the same position, so that
     /// their statements read the log as of the same moment.
-    pub(super) async fn windows(&self, range: TimeRange) -> Result<Vec<Window>, StoreError> {
-        for _ in 0..TRIES {
+    pub(super) async fn windows(&self, range: TimeRange) -> Result<Vec<MonthWindow>, StoreError> {
+        for _ in 0..MAX_ATTEMPTS {
             let months = self.months().await?;
             let statement = "SELECT h.position, p.number FROM log_head h CROSS JOIN partition_change p \
                              WHERE h.tableoid = h.home";
@@ -121,7 +121,7 @@ impl Store {
                 continue;
             }
             if months.are_few() {
-                return Ok(vec![Window::default()]);
+                return Ok(vec![MonthWindow::default()]);
             }
             let windows = Months::windows(months.between(range.from, range.until));
             let is_one = windows.len() == 1;
@@ -131,9 +131,9 @@ impl Store {
     }
 
     /// Returns the windows of all months, the oldest first, without a last position.
-    pub(super) async fn all_windows(&self) -> Result<Vec<Window>, StoreError> {
+    pub(super) async fn all_windows(&self) -> Result<Vec<MonthWindow>, StoreError> {
         let windows = self.windows(TimeRange::default()).await?;
-        Ok(windows.into_iter().map(|window| Window { through: None, ..window }).collect())
+        Ok(windows.into_iter().map(|window| MonthWindow { through: None, ..window }).collect())
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
         names.iter().map(|name| Partition::named(format!("sync_event_{name}")).unwrap()).collect()
     }
 
-    fn condition(window: &Window) -> String {
+    fn condition(window: &MonthWindow) -> String {
         let mut query = QueryBuilder::new("");
         window.push(&mut query, "e");
         query.sql().as_str().to_owned()
@@ -154,14 +154,14 @@ mod tests {
 
     #[test]
     fn a_window_names_its_months_in_the_text_of_the_statement() {
-        let window = Window::of(&months(&["2025_12", "2026_01", "2026_03"])).through(7);
+        let window = MonthWindow::of(&months(&["2025_12", "2026_01", "2026_03"])).through(7);
         assert_eq!(
             condition(&window),
             " AND (e.published >= '2025-12-01T00:00:00Z' AND e.published < '2026-02-01T00:00:00Z' OR \
              e.published >= '2026-03-01T00:00:00Z' AND e.published < '2026-04-01T00:00:00Z') AND e.position <= $1"
         );
-        assert_eq!(condition(&Window::of(&[])), " AND (false)");
-        assert_eq!(condition(&Window::default()), "");
+        assert_eq!(condition(&MonthWindow::of(&[])), " AND (false)");
+        assert_eq!(condition(&MonthWindow::default()), "");
         let at = |moment: &str| Timestamp::parse(moment).unwrap().date_time();
         assert!(window.contains(at("2026-01-31T23:59:59Z")) && !window.contains(at("2026-02-01T00:00:00Z")));
     }

@@ -4,7 +4,7 @@ use sqlx::{Connection as _, QueryBuilder};
 
 use super::eras::ERAS;
 use super::row::{self, Layout, StoredEvent};
-use super::windows::Window;
+use super::windows::MonthWindow;
 use super::{SearchVector, Store, StoreError};
 use crate::event::{EventColumns, SyncEvent};
 
@@ -32,8 +32,8 @@ impl Store {
         Ok(total)
     }
 
-    async fn add_words_within(&self, window: &Window) -> Result<usize, StoreError> {
-        let mut connection = self.writes.lend().await?;
+    async fn add_words_within(&self, window: &MonthWindow) -> Result<usize, StoreError> {
+        let mut connection = self.writes.acquire().await?;
         let mut transaction = connection.begin().await?;
         let eras = self.keep_eras(sqlx::query_as(ERAS).fetch_all(&mut *transaction).await?)?;
         let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
@@ -44,7 +44,7 @@ impl Store {
         let rows = query.build().persistent(false).fetch_all(&mut *transaction).await?;
         if rows.is_empty() {
             transaction.commit().await?;
-            connection.give_back();
+            connection.release();
             return Ok(0);
         }
         let events: Vec<SyncEvent> = row::events(rows, &layout, &eras)?.iter().map(StoredEvent::to_event).collect();
@@ -61,7 +61,7 @@ impl Store {
         // Prepared: sqlx looks up the type of the words first, and would lose an unprepared statement meanwhile.
         query.build().execute(&mut *transaction).await?;
         transaction.commit().await?;
-        connection.give_back();
+        connection.release();
         Ok(events.len())
     }
 }

@@ -30,7 +30,7 @@ impl Gateway {
         (response.status(), response.text().await.unwrap())
     }
 
-    async fn until_ready_is(&self, expected: StatusCode) -> String {
+    async fn wait_for_readiness(&self, expected: StatusCode) -> String {
         let becomes = async {
             loop {
                 let (status, text) = self.get_status("/readyz").await;
@@ -55,7 +55,7 @@ async fn unready_gateway_over(server: &PostgresServer) -> Gateway {
 
 async fn gateway_over(server: &PostgresServer) -> Gateway {
     let gateway = unready_gateway_over(server).await;
-    gateway.until_ready_is(StatusCode::OK).await;
+    gateway.wait_for_readiness(StatusCode::OK).await;
     gateway
 }
 
@@ -96,7 +96,7 @@ async fn a_gateway_answers_before_its_database_is_there() {
     assert_eq!(gateway.get_status("/nowhere").await.0, StatusCode::NOT_FOUND);
 
     server.start_again().await;
-    gateway.until_ready_is(StatusCode::OK).await;
+    gateway.wait_for_readiness(StatusCode::OK).await;
     gateway.deliver(&[sync_event("there")]).await;
     assert_eq!(gateway.head().await, "1");
     gateway.stop().await;
@@ -121,14 +121,14 @@ async fn a_delivery_is_refused_in_time_while_the_database_is_gone_or_stands_stil
     socket.event("1").await;
     server.stop().await;
     all_are_refused(&gateway).await;
-    gateway.until_ready_is(StatusCode::SERVICE_UNAVAILABLE).await;
+    gateway.wait_for_readiness(StatusCode::SERVICE_UNAVAILABLE).await;
     server.start_again().await;
-    gateway.until_ready_is(StatusCode::OK).await;
+    gateway.wait_for_readiness(StatusCode::OK).await;
     server.freeze();
     all_are_refused(&gateway).await;
-    gateway.until_ready_is(StatusCode::SERVICE_UNAVAILABLE).await;
+    gateway.wait_for_readiness(StatusCode::SERVICE_UNAVAILABLE).await;
     server.thaw();
-    gateway.until_ready_is(StatusCode::OK).await;
+    gateway.wait_for_readiness(StatusCode::OK).await;
     // The database may have stored a refused event all the same, but only once; the subscriber receives what the log
     // has.
     let last = sync_event("last");
@@ -150,7 +150,7 @@ async fn a_database_that_confirms_no_write_is_not_ready() {
     // No standby has this name, so PostgreSQL never confirms a commit.
     server.execute("ALTER SYSTEM SET synchronous_standby_names = 'gone'").await;
     server.execute("SELECT pg_reload_conf()").await;
-    let reason = gateway.until_ready_is(StatusCode::SERVICE_UNAVAILABLE).await;
+    let reason = gateway.wait_for_readiness(StatusCode::SERVICE_UNAVAILABLE).await;
     assert_eq!(reason, "not ready: the database does not take writes\n");
     let request = gateway.client.post(gateway.url("/okta/acme/hooks")).header("authorization", HOOK_SECRET);
     let refused = request.body(delivery(&[sync_event("one")]).to_string()).send().await.unwrap();
@@ -158,6 +158,6 @@ async fn a_database_that_confirms_no_write_is_not_ready() {
     gateway.query("{ ingestion { head } }").await;
     server.execute("ALTER SYSTEM RESET synchronous_standby_names").await;
     server.execute("SELECT pg_reload_conf()").await;
-    gateway.until_ready_is(StatusCode::OK).await;
+    gateway.wait_for_readiness(StatusCode::OK).await;
     gateway.deliver(&[sync_event("two")]).await;
 }

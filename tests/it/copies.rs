@@ -26,9 +26,9 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A foreign process that runs under PostgreSQL's account. The process ends when the value is dropped.
-struct Stranger(Child);
+struct ForeignProcess(Child);
 
-impl Stranger {
+impl ForeignProcess {
     fn start(mut command: Command, gateway: &GatewayProcess) -> Self {
         let owner = fs::metadata(gateway.postgres_dir()).unwrap();
         if rustix::process::geteuid().is_root() {
@@ -42,7 +42,7 @@ impl Stranger {
     }
 }
 
-impl Drop for Stranger {
+impl Drop for ForeignProcess {
     fn drop(&mut self) {
         _ = self.0.kill();
         _ = self.0.wait();
@@ -94,7 +94,7 @@ async fn a_process_that_has_the_number_of_an_old_postgres_is_left_alone() {
     let mut gateway = prepared().await;
     let mut sleep = Command::new("sleep");
     sleep.arg("1000");
-    let mut stranger = Stranger::start(sleep, &gateway);
+    let mut stranger = ForeignProcess::start(sleep, &gateway);
     let (data, run) = (gateway.postgres_dir(), gateway.data_dir.join("postgres/run"));
     for directory in [data.clone(), PathBuf::from("/somewhere/else"), PathBuf::from("/")] {
         let text = format!("{}\n{}\n1700000000\n5432\n", stranger.0.id(), directory.display());
@@ -123,7 +123,7 @@ async fn a_postgres_that_somebody_started_in_the_directory_is_stopped_first() {
         let sockets = gateway.data_dir.join("postgres/run");
         command.arg("-D").arg(gateway.postgres_dir()).args(["-c", "listen_addresses=", "-c"]);
         command.arg(format!("unix_socket_directories={}", sockets.display()));
-        let mut postgres = Stranger::start(command, &gateway);
+        let mut postgres = ForeignProcess::start(command, &gateway);
         let pid_file = gateway.postgres_dir().join("postmaster.pid");
         while !fs::read_to_string(&pid_file).is_ok_and(|text| text.contains("ready")) {
             assert!(postgres.lives());

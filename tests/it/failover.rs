@@ -13,7 +13,7 @@ use crate::events::sync_events;
 use crate::gateway::{Gateway, settings};
 use crate::npm::run;
 use crate::postgres_server::PostgresServer;
-use crate::switch::Switch;
+use crate::switch::SwitchableProxy;
 use crate::traffic::Traffic;
 
 /// Time limit of every wait in these tests.
@@ -45,7 +45,7 @@ async fn deliver(gateway: &Gateway, events: &[Value]) {
 async fn subscribers_go_on_by_themselves() {
     let mut primary = PostgresServer::start().await;
     let standby = primary.start_standby().await;
-    let name = Switch::start(primary.address).await;
+    let name = SwitchableProxy::start(primary.address).await;
     let url = format!("postgres://sluice@{}/sluice", name.address);
     let pool = PgPoolOptions::new().max_connections(2).connect_lazy(&url).unwrap();
     let database = TestDatabase { url, pool };
@@ -55,10 +55,10 @@ async fn subscribers_go_on_by_themselves() {
     let story = async {
         deliver(&gateway, &sync_events("listed", EVENTS)).await;
         // The name leads to the standby, which accepts no writes, and back to the primary.
-        name.lead_to(standby.address);
-        name.cut();
+        name.set_target(standby.address);
+        name.close_connections();
         sleep(ELSEWHERE).await;
-        name.lead_to(primary.address);
+        name.set_target(primary.address);
         let back = Instant::now();
         deliver(&gateway, &sync_events("listed", EVENTS)).await;
         assert!(back.elapsed() < SOON, "taken again after {:?}", back.elapsed());
@@ -66,8 +66,8 @@ async fn subscribers_go_on_by_themselves() {
         primary.wait_for_standby(&standby).await;
         primary.crash().await;
         standby.promote().await;
-        name.lead_to(standby.address);
-        name.cut();
+        name.set_target(standby.address);
+        name.close_connections();
         deliver(&gateway, &sync_events("listed", EVENTS)).await;
     };
     let graph = gateway.url("/graphql");

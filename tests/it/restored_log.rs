@@ -61,7 +61,7 @@ pub(crate) async fn deliver(address: SocketAddr, events: &[Value]) {
 }
 
 /// Reads the next events of a stream, which must be `events`; returns their positions.
-pub(crate) async fn hear(stream: &mut EventStream, events: &[Value]) -> Vec<Position> {
+pub(crate) async fn expect_events(stream: &mut EventStream, events: &[Value]) -> Vec<Position> {
     let mut positions = Vec::new();
     for expected in events {
         let (_, event) = stream.sync_event().await;
@@ -72,30 +72,30 @@ pub(crate) async fn hear(stream: &mut EventStream, events: &[Value]) -> Vec<Posi
 }
 
 /// Returns the code of the error that ends or refuses a subscription.
-pub(crate) async fn refusal(stream: &mut EventStream) -> Value {
+pub(crate) async fn error_code(stream: &mut EventStream) -> Value {
     let (_, answer) = timeout(PATIENCE, stream.answer()).await.expect("it is told in time");
     answer["errors"][0]["extensions"]["code"].clone()
 }
 
 /// A log with a backup of its first events, and the later events that a restore of the backup loses.
-pub(crate) struct Story {
+pub(crate) struct RestoreScenario {
     pub(crate) kept: Vec<Value>,
     lost: Vec<Value>,
     /// Positions of the lost events, as a subscriber received them before the restore.
     pub(crate) lost_positions: Vec<Position>,
 }
 
-impl Story {
+impl RestoreScenario {
     pub(crate) fn new() -> Self {
         Self { kept: sync_events("kept", KEPT), lost: sync_events("lost", LOST), lost_positions: Vec::new() }
     }
 
     /// Delivers the events that the restore will lose; returns a subscriber that has received all events so far.
-    pub(crate) async fn go_on(&mut self, gateway: SocketAddr) -> EventStream {
+    pub(crate) async fn deliver_lost(&mut self, gateway: SocketAddr) -> EventStream {
         deliver(gateway, &self.lost).await;
         let mut stream = subscribe(gateway, Position::START).await;
-        hear(&mut stream, &self.kept).await;
-        self.lost_positions = hear(&mut stream, &self.lost).await;
+        expect_events(&mut stream, &self.kept).await;
+        self.lost_positions = expect_events(&mut stream, &self.lost).await;
         stream
     }
 
@@ -109,19 +109,19 @@ impl Story {
     async fn check_log(&self, gateway: SocketAddr, expected: &Expected) -> Vec<Position> {
         let Expected { kept, new } = expected;
         let mut stream = subscribe(gateway, Position::START).await;
-        let kept_positions = hear(&mut stream, kept).await;
-        let new_positions = hear(&mut stream, new).await;
+        let kept_positions = expect_events(&mut stream, kept).await;
+        let new_positions = expect_events(&mut stream, new).await;
         for (seen, after) in kept_positions.iter().enumerate() {
             let mut stream = subscribe(gateway, *after).await;
-            hear(&mut stream, &kept[seen + 1..]).await;
-            assert_eq!(hear(&mut stream, new).await, new_positions, "resumed after {after}");
+            expect_events(&mut stream, &kept[seen + 1..]).await;
+            assert_eq!(expect_events(&mut stream, new).await, new_positions, "resumed after {after}");
         }
         for (seen, after) in new_positions.iter().enumerate() {
             assert!(!self.lost_positions.contains(after), "{after} was given before, for another event");
-            hear(&mut subscribe(gateway, *after).await, &new[seen + 1..]).await;
+            expect_events(&mut subscribe(gateway, *after).await, &new[seen + 1..]).await;
         }
         for after in &self.lost_positions {
-            assert_eq!(refusal(&mut subscribe(gateway, *after).await).await, "POSITION_LOST", "{after}");
+            assert_eq!(error_code(&mut subscribe(gateway, *after).await).await, "POSITION_LOST", "{after}");
         }
         new_positions
     }
@@ -129,15 +129,19 @@ impl Story {
 
 /// Checks a log that was restored under a running gateway: a subscriber from before the restore must get an error.
 /// Returns the positions of the new events.
-pub(crate) async fn check_live(story: &Story, gateway: SocketAddr, mut seen: EventStream) -> Vec<Position> {
-    let positions = story.check(gateway).await;
-    assert_eq!(refusal(&mut seen).await, "POSITION_LOST");
+pub(crate) async fn check_after_live_restore(
+    scenario: &RestoreScenario,
+    gateway: SocketAddr,
+    mut seen: EventStream,
+) -> Vec<Position> {
+    let positions = scenario.check(gateway).await;
+    assert_eq!(error_code(&mut seen).await, "POSITION_LOST");
     positions
 }
 
 /// Subscribes, again and again, until the first frame is a progress report: by then the gateway has noticed the
 /// restore.
-pub(crate) async fn subscribe_when_there(gateway: SocketAddr, after: Position) -> EventStream {
+pub(crate) async fn subscribe_after_restore_noticed(gateway: SocketAddr, after: Position) -> EventStream {
     let subscribed = async {
         loop {
             let mut stream = subscribe(gateway, after).await;

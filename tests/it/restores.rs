@@ -15,7 +15,8 @@ use crate::gateway::Gateway;
 use crate::postgres_server::{PostgresServer, succeed};
 use crate::process::GatewayProcess;
 use crate::restored_log::{
-    KEPT, NEW, Story, check_live, deliver, gateway_over, hear, refusal, subscribe, subscribe_when_there,
+    KEPT, NEW, RestoreScenario, check_after_live_restore, deliver, error_code, expect_events, gateway_over, subscribe,
+    subscribe_after_restore_noticed,
 };
 
 async fn dump(server: &PostgresServer) {
@@ -43,13 +44,13 @@ async fn restore_dump(from: &PostgresServer, to: &PostgresServer, database: &str
     succeed(restore).await;
 }
 
-/// Starts a server and a gateway, which stores the events of the backup; returns both, and the story.
-async fn begin() -> (PostgresServer, Gateway, Story) {
+/// Starts a server and a gateway, which stores the events of the backup; returns both, and the scenario.
+async fn begin() -> (PostgresServer, Gateway, RestoreScenario) {
     let server = PostgresServer::start().await;
     let gateway = gateway_over(&server.url()).await;
-    let story = Story::new();
-    deliver(gateway.address, &story.kept).await;
-    (server, gateway, story)
+    let scenario = RestoreScenario::new();
+    deliver(gateway.address, &scenario.kept).await;
+    (server, gateway, scenario)
 }
 
 /// Stops a gateway, and starts a new one over a URL.
@@ -60,36 +61,36 @@ async fn start_anew(gateway: Gateway, url: &str) -> Gateway {
 
 #[tokio::test]
 async fn a_dump_in_another_cluster() {
-    let (server, gateway, mut story) = begin().await;
+    let (server, gateway, mut scenario) = begin().await;
     dump(&server).await;
-    drop(story.go_on(gateway.address).await);
+    drop(scenario.deliver_lost(gateway.address).await);
     let other = PostgresServer::start().await;
     restore_dump(&server, &other, "sluice").await;
     let gateway = start_anew(gateway, &other.url()).await;
-    story.check(gateway.address).await;
+    scenario.check(gateway.address).await;
 }
 
 #[tokio::test]
 async fn a_dump_in_other_databases_of_the_cluster_a_second_apart() {
-    let (server, gateway, mut story) = begin().await;
+    let (server, gateway, mut scenario) = begin().await;
     dump(&server).await;
-    drop(story.go_on(gateway.address).await);
+    drop(scenario.deliver_lost(gateway.address).await);
     let mut restored = Vec::new();
     for database in ["first", "second"] {
         server.execute_in("postgres", &format!("CREATE DATABASE {database}")).await;
         restore_dump(&server, &server, database).await;
         let gateway = gateway_over(&server.url_of(database)).await;
-        let positions = story.check(gateway.address).await;
+        let positions = scenario.check(gateway.address).await;
         restored.push((gateway, positions));
         sleep(Duration::from_secs(1)).await;
     }
     // Each of the three logs, the original and its two copies, refuses the positions of the others.
-    let originals = story.lost_positions.clone();
+    let originals = scenario.lost_positions.clone();
     restored.push((gateway, originals));
     for (number, (gateway, _)) in restored.iter().enumerate() {
         let foreign = restored.iter().enumerate().filter(|(other, _)| *other != number).flat_map(|(_, it)| &it.1);
         for position in foreign {
-            let code = refusal(&mut subscribe(gateway.address, *position).await).await;
+            let code = error_code(&mut subscribe(gateway.address, *position).await).await;
             assert_eq!(code, "POSITION_LOST", "{position}");
         }
     }
@@ -97,22 +98,22 @@ async fn a_dump_in_other_databases_of_the_cluster_a_second_apart() {
 
 #[tokio::test]
 async fn a_dump_in_its_own_database_under_a_gateway_that_runs() {
-    let (server, gateway, mut story) = begin().await;
+    let (server, gateway, mut scenario) = begin().await;
     dump(&server).await;
-    let seen = story.go_on(gateway.address).await;
+    let seen = scenario.deliver_lost(gateway.address).await;
     restore_dump_in_place(&server).await;
-    let positions = check_live(&story, gateway.address, seen).await;
+    let positions = check_after_live_restore(&scenario, gateway.address, seen).await;
     // The second restore: the subscriber has a position in an era that the restored log does not have.
     let mut seen = subscribe(gateway.address, positions[0]).await;
     seen.sync_event().await;
     restore_dump_in_place(&server).await;
-    story.lost_positions.extend(positions);
-    let mut survivor = subscribe_when_there(gateway.address, Position::new(KEPT as u128)).await;
-    story.check(gateway.address).await;
+    scenario.lost_positions.extend(positions);
+    let mut survivor = subscribe_after_restore_noticed(gateway.address, Position::new(KEPT as u128)).await;
+    scenario.check(gateway.address).await;
     survivor.sync_event().await;
     // The subscriber first receives the events that it was sent before the gateway noticed the restore.
     loop {
-        let code = refusal(&mut seen).await;
+        let code = error_code(&mut seen).await;
         if code == "POSITION_LOST" {
             break;
         }
@@ -122,13 +123,13 @@ async fn a_dump_in_its_own_database_under_a_gateway_that_runs() {
 
 #[tokio::test]
 async fn a_dump_in_its_own_database_while_no_gateway_runs() {
-    let (server, gateway, mut story) = begin().await;
+    let (server, gateway, mut scenario) = begin().await;
     dump(&server).await;
-    drop(story.go_on(gateway.address).await);
+    drop(scenario.deliver_lost(gateway.address).await);
     gateway.stop().await;
     restore_dump_in_place(&server).await;
     let gateway = gateway_over(&server.url()).await;
-    story.check(gateway.address).await;
+    scenario.check(gateway.address).await;
 }
 
 /// Replaces a server by a copy of its earlier data, at the same address.
@@ -149,34 +150,34 @@ fn recover_to_point_in_time(copy: &mut PostgresServer) {
 
 #[tokio::test]
 async fn a_point_in_time_under_a_gateway_that_runs() {
-    let (mut server, gateway, mut story) = begin().await;
+    let (mut server, gateway, mut scenario) = begin().await;
     let mut copy = server.base_backup(false).await;
-    let seen = story.go_on(gateway.address).await;
+    let seen = scenario.deliver_lost(gateway.address).await;
     recover_to_point_in_time(&mut copy);
     let _restored = replace(&mut server, copy).await;
-    check_live(&story, gateway.address, seen).await;
+    check_after_live_restore(&scenario, gateway.address, seen).await;
 }
 
 #[tokio::test]
 async fn a_point_in_time_while_no_gateway_runs() {
-    let (mut server, gateway, mut story) = begin().await;
+    let (mut server, gateway, mut scenario) = begin().await;
     let mut copy = server.base_backup(false).await;
-    drop(story.go_on(gateway.address).await);
+    drop(scenario.deliver_lost(gateway.address).await);
     gateway.stop().await;
     recover_to_point_in_time(&mut copy);
     let restored = replace(&mut server, copy).await;
     restored.wait_until("NOT pg_is_in_recovery()").await;
     let gateway = gateway_over(&restored.url()).await;
-    story.check(gateway.address).await;
+    scenario.check(gateway.address).await;
 }
 
 #[tokio::test]
 async fn a_base_backup_without_recovery_under_a_gateway_that_runs() {
-    let (mut server, gateway, mut story) = begin().await;
+    let (mut server, gateway, mut scenario) = begin().await;
     let copy = server.base_backup(false).await;
-    let seen = story.go_on(gateway.address).await;
+    let seen = scenario.deliver_lost(gateway.address).await;
     let _restored = replace(&mut server, copy).await;
-    check_live(&story, gateway.address, seen).await;
+    check_after_live_restore(&scenario, gateway.address, seen).await;
 }
 
 /// Copies files with `cp -a`, which keeps their owners, times and links.
@@ -188,24 +189,24 @@ async fn copy_files(from: &Path, to: &Path) {
 
 #[tokio::test]
 async fn a_snapshot_of_the_storage_under_a_gateway_that_runs() {
-    let (mut server, gateway, mut story) = begin().await;
+    let (mut server, gateway, mut scenario) = begin().await;
     server.crash().await;
     copy_files(&server.data(), &server.beside("snapshot")).await;
     server.start_again().await;
-    let seen = story.go_on(gateway.address).await;
+    let seen = scenario.deliver_lost(gateway.address).await;
     server.crash().await;
     std::fs::remove_dir_all(server.data()).unwrap();
     copy_files(&server.beside("snapshot"), &server.data()).await;
     server.start_again().await;
-    check_live(&story, gateway.address, seen).await;
+    check_after_live_restore(&scenario, gateway.address, seen).await;
 }
 
 /// A restore that no program can detect must be reported by a command, as `docs/operations.md` describes.
 #[tokio::test]
 async fn a_snapshot_or_a_base_backup_without_recovery_while_no_gateway_runs() {
-    let (mut server, gateway, mut story) = begin().await;
+    let (mut server, gateway, mut scenario) = begin().await;
     let copy = server.base_backup(false).await;
-    drop(story.go_on(gateway.address).await);
+    drop(scenario.deliver_lost(gateway.address).await);
     gateway.stop().await;
     let restored = replace(&mut server, copy).await;
     let process = GatewayProcess::prepare_over(&restored.url(), "");
@@ -216,57 +217,57 @@ async fn a_snapshot_or_a_base_backup_without_recovery_while_no_gateway_runs() {
     let reason = restored.value("SELECT reason FROM era ORDER BY start DESC LIMIT 1").await;
     assert_eq!(reason.as_deref(), Some("restored from last night's backup"));
     let gateway = gateway_over(&restored.url()).await;
-    story.check(gateway.address).await;
+    scenario.check(gateway.address).await;
 }
 
-/// Starts a gateway with a private PostgreSQL, which stores the events of the backup; returns it, and the story.
-async fn begin_with_data_directory() -> (GatewayProcess, Story) {
-    let (gateway, story) = (GatewayProcess::start().await, Story::new());
-    deliver(gateway.address, &story.kept).await;
-    (gateway, story)
+/// Starts a gateway with a private PostgreSQL, which stores the events of the backup; returns it, and the scenario.
+async fn begin_with_data_directory() -> (GatewayProcess, RestoreScenario) {
+    let (gateway, scenario) = (GatewayProcess::start().await, RestoreScenario::new());
+    deliver(gateway.address, &scenario.kept).await;
+    (gateway, scenario)
 }
 
 #[tokio::test]
 async fn a_data_directory_that_is_put_back() {
-    let (mut gateway, mut story) = begin_with_data_directory().await;
+    let (mut gateway, mut scenario) = begin_with_data_directory().await;
     gateway.signal(Signal::TERM);
     gateway.ended().await;
     copy_files(&gateway.data_dir, &gateway.beside("backup")).await;
     gateway.start_again().await;
-    drop(story.go_on(gateway.address).await);
+    drop(scenario.deliver_lost(gateway.address).await);
     gateway.signal(Signal::TERM);
     gateway.ended().await;
     std::fs::remove_dir_all(&gateway.data_dir).unwrap();
     copy_files(&gateway.beside("backup"), &gateway.data_dir).await;
     gateway.start_again().await;
-    story.check(gateway.address).await;
+    scenario.check(gateway.address).await;
 }
 
 #[tokio::test]
 async fn a_data_directory_that_is_copied_while_its_gateway_runs_and_started_elsewhere() {
-    let (original, story) = begin_with_data_directory().await;
+    let (original, scenario) = begin_with_data_directory().await;
     let mut copy = GatewayProcess::prepare("data", "");
     sqlx::query("CHECKPOINT").execute(&original.pool()).await.unwrap();
     copy_files(&original.data_dir, &copy.data_dir).await;
     copy.start_again().await;
     // The original and the copy both continue, and each refuses the positions of the other.
-    let there = story.check(copy.address).await;
+    let there = scenario.check(copy.address).await;
     let more = sync_events("more", NEW);
     deliver(original.address, &more).await;
     let mut stream = subscribe(original.address, Position::START).await;
-    hear(&mut stream, &story.kept).await;
-    let here = hear(&mut stream, &more).await;
+    expect_events(&mut stream, &scenario.kept).await;
+    let here = expect_events(&mut stream, &more).await;
     assert_eq!(here.last(), Some(&Position::new((KEPT + NEW) as u128)), "the original's era goes on");
     for (address, foreign) in [(original.address, there), (copy.address, here)] {
         for position in foreign {
-            assert_eq!(refusal(&mut subscribe(address, position).await).await, "POSITION_LOST", "{position}");
+            assert_eq!(error_code(&mut subscribe(address, position).await).await, "POSITION_LOST", "{position}");
         }
     }
 }
 
 #[tokio::test]
 async fn reads_wait_while_tables_are_being_restored() {
-    let (server, gateway, story) = begin().await;
+    let (server, gateway, scenario) = begin().await;
     // The state in the middle of a restore: `log_head` is a new table that has its row, and an index is still missing.
     server.execute("ALTER TABLE arrival DROP CONSTRAINT arrival_pkey").await;
     server.execute("UPDATE log_head SET home = 1").await;
@@ -275,5 +276,5 @@ async fn reads_wait_while_tables_are_being_restored() {
     let (status, answer) = gateway.post_hook(delivery(&sync_events("early", 1)).to_string()).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
     server.execute("ALTER TABLE arrival ADD PRIMARY KEY (uuid, org)").await;
-    story.check(gateway.address).await;
+    scenario.check(gateway.address).await;
 }

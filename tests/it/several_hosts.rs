@@ -15,7 +15,7 @@ use crate::events::{delivery, sync_event, sync_events, uuid};
 use crate::gateway::{Gateway, settings};
 use crate::postgres_server::PostgresServer;
 use crate::process::GatewayProcess;
-use crate::switch::Switch;
+use crate::switch::SwitchableProxy;
 use crate::traffic::Traffic;
 
 /// Time limit of every wait in these tests.
@@ -115,7 +115,7 @@ async fn ask_until_current(gateway: &Gateway, acknowledged: i64, deadline: Durat
 async fn while_a_name_leads_to_a_standby_nothing_is_read_there() {
     let primary = PostgresServer::start().await;
     let standby = primary.start_standby().await;
-    let name = Switch::start(primary.address).await;
+    let name = SwitchableProxy::start(primary.address).await;
     let url = format!("postgres://sluice@{}/sluice", name.address);
     let gateway = gateway_over(&url, pool(&primary)).await;
     gateway.deliver(&sync_events("before", 3)).await;
@@ -124,8 +124,8 @@ async fn while_a_name_leads_to_a_standby_nothing_is_read_there() {
     primary.wait_for_standby(&standby).await;
     standby.execute("SELECT pg_wal_replay_pause()").await;
 
-    name.lead_to(standby.address);
-    name.cut();
+    name.set_target(standby.address);
+    name.close_connections();
     let answers = futures_util::future::join_all((0..6).map(|_| gateway.ask(HEAD, json!({})))).await;
     for answer in &answers {
         assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{answer}");
@@ -134,7 +134,7 @@ async fn while_a_name_leads_to_a_standby_nothing_is_read_there() {
     // Another gateway appends at the primary, and the standby does not replay that.
     let other = gateway_over(&primary.url(), pool(&primary)).await;
     other.deliver(&sync_events("meanwhile", 2)).await;
-    name.lead_to(primary.address);
+    name.set_target(primary.address);
     ask_until_current(&gateway, 5, SOON).await;
     gateway.deliver(&sync_events("after", 2)).await;
     ask_until_current(&gateway, 7, SOON).await;
@@ -152,14 +152,14 @@ async fn while_a_name_leads_to_a_standby_nothing_is_read_there() {
 async fn reads_follow_the_newest_connection_to_another_primary() {
     let old = PostgresServer::start().await;
     let new = old.start_standby().await;
-    let name = Switch::start(old.address).await;
+    let name = SwitchableProxy::start(old.address).await;
     let store = Store::new(&StoreOptions::new(format!("postgres://sluice@{}/sluice", name.address))).unwrap();
     store.migrate().await.unwrap();
     store.head().await.unwrap();
     old.wait_for_standby(&new).await;
     // The old primary keeps running, and so do the connections to it.
     new.promote().await;
-    name.lead_to(new.address);
+    name.set_target(new.address);
     store.add_month(time::macros::date!(2031 - 02 - 01)).await.unwrap();
     store.head().await.unwrap();
     let connected = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sluice'";

@@ -9,13 +9,13 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 /// A running proxy. Dropping the value ends the proxy and its connections.
-pub(crate) struct Switch {
+pub(crate) struct SwitchableProxy {
     pub(crate) address: SocketAddr,
     target: Arc<watch::Sender<(SocketAddr, u64)>>,
     accepts: AbortHandle,
 }
 
-impl Switch {
+impl SwitchableProxy {
     /// Starts a proxy to a target.
     pub(crate) async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -32,12 +32,12 @@ impl Switch {
     }
 
     /// Changes the target of new connections; existing connections keep theirs.
-    pub(crate) fn lead_to(&self, target: SocketAddr) {
+    pub(crate) fn set_target(&self, target: SocketAddr) {
         self.target.send_modify(|(address, _)| *address = target);
     }
 
     /// Closes the existing connections.
-    pub(crate) fn cut(&self) {
+    pub(crate) fn close_connections(&self) {
         self.target.send_modify(|(_, cuts)| *cuts += 1);
     }
 }
@@ -52,7 +52,7 @@ async fn pass(mut incoming: TcpStream, mut target: watch::Receiver<(SocketAddr, 
     }
 }
 
-impl Drop for Switch {
+impl Drop for SwitchableProxy {
     fn drop(&mut self) {
         self.accepts.abort();
     }

@@ -14,19 +14,19 @@ use tokio::time::sleep;
 use super::subscribers::Subscribers;
 use super::table::Measurement;
 use crate::gateway::Gateway;
-use crate::load::{Identities, Paced, Taken};
+use crate::load::{Identities, Paced, PacedResult};
 use crate::postgres::Cluster;
 use crate::report::{count, millis, percentile};
 
 /// Events a second that gateway B stores where it is not silent: one per 50 ms.
-const OTHERS_RATE: u32 = 20;
+const B_RATE: u32 = 20;
 
 /// Time limit for gateway B's election as the NATS publisher, and for gateway A's connection to NATS.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The two gateways and their database.
 #[derive(Debug)]
-pub(super) struct Duo {
+pub(super) struct GatewayPair {
     a: Gateway,
     b: Gateway,
     cluster: Cluster,
@@ -41,10 +41,10 @@ pub(super) struct Round {
     /// The number of subscribers at gateway A.
     pub(super) subscribers: usize,
     /// True when gateway B stores no events.
-    pub(super) is_other_silent: bool,
+    pub(super) is_b_silent: bool,
 }
 
-impl Duo {
+impl GatewayPair {
     /// Starts the gateways. With NATS, B starts first and becomes the publisher, so that B's events reach A's
     /// subscribers over NATS: A would read the database if it were the publisher itself.
     pub(super) async fn start(program: &Path, directory: &Path, url: String, nats: Option<&str>) -> Result<Self> {
@@ -65,18 +65,18 @@ impl Duo {
     }
 
     /// Offers events to A, without subscribers and while B stores none.
-    pub(super) async fn offer(&self, load: Paced, events: &[ReceivedEvent]) -> Result<Taken> {
+    pub(super) async fn offer(&self, load: Paced, events: &[ReceivedEvent]) -> Result<PacedResult> {
         load.send(self.a.address(), events, &self.identities).await
     }
 
     /// Measures one round.
     pub(super) async fn measure(&mut self, round: Round, events: &[ReceivedEvent]) -> Result<Measurement> {
-        let Round { load, subscribers, is_other_silent } = round;
+        let Round { load, subscribers, is_b_silent } = round;
         self.cluster.checkpoint().await?;
         let before = i64::try_from(self.cluster.head().await?)?;
         let subscribers = Subscribers::gather(self.a.address(), subscribers, before).await?;
         let (tell, through) = watch::channel(None);
-        let others = Paced { rate: if is_other_silent { 0 } else { OTHERS_RATE }, connections: 1, ..load };
+        let others = Paced { rate: if is_b_silent { 0 } else { B_RATE }, connections: 1, ..load };
         let Self { a, b, cluster, identities } = self;
         let loaded = async {
             let (of_a, of_b, flush) = tokio::join!(
@@ -104,7 +104,7 @@ impl Duo {
         let lags = got.lags(&commits);
         Ok(Measurement {
             rate: of_a.rate(),
-            others_rate: of_b.rate(),
+            b_rate: of_b.rate(),
             commits: count(times.len()) / of_a.elapsed.as_secs_f64(),
             p50: millis(percentile(&lags, 50)),
             p99: millis(percentile(&lags, 99)),

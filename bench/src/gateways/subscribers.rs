@@ -28,7 +28,7 @@ pub(super) struct Subscribers {
 
 /// The events that one subscriber, or all of them together, received.
 #[derive(Debug, Default)]
-pub(super) struct Got {
+pub(super) struct Received {
     /// Positions, each with the time of its arrival since 1970.
     receipts: Vec<(i64, Duration)>,
     /// The longest time between two events of one subscriber.
@@ -53,14 +53,14 @@ impl Subscribers {
     }
 
     /// Receives events up to a position, which the caller sends on the channel after the end of the load.
-    pub(super) async fn listen(self, through: watch::Receiver<Option<i64>>) -> Result<Got> {
+    pub(super) async fn listen(self, through: watch::Receiver<Option<i64>>) -> Result<Received> {
         let local = LocalSet::new();
         let mut listening = JoinSet::new();
         let after = self.after;
         for socket in self.sockets {
             listening.spawn_local_on(listen(socket, after, through.clone()), &local);
         }
-        let mut all = Got::default();
+        let mut all = Received::default();
         local
             .run_until(async {
                 while let Some(one) = listening.join_next().await {
@@ -74,8 +74,8 @@ impl Subscribers {
 }
 
 /// Receives the events of one socket.
-async fn listen(mut socket: Socket, after: i64, mut through: watch::Receiver<Option<i64>>) -> Result<Got> {
-    let mut got = Got::default();
+async fn listen(mut socket: Socket, after: i64, mut through: watch::Receiver<Option<i64>>) -> Result<Received> {
+    let mut got = Received::default();
     let mut last = after;
     let mut fault = None;
     let mut deadline = None;
@@ -103,7 +103,7 @@ async fn listen(mut socket: Socket, after: i64, mut through: watch::Receiver<Opt
     }
 }
 
-impl Got {
+impl Received {
     /// Records an event that one subscriber received, and updates `last`, that subscriber's newest position.
     fn take(&mut self, last: &mut i64, position: i64) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_is_lost_and_what_comes_again_is_counted() {
-        let mut got = Got::default();
+        let mut got = Received::default();
         let mut last = 10;
         for position in [11, 12, 14, 14, 13, 15] {
             got.take(&mut last, position);

@@ -8,14 +8,14 @@ use std::thread::available_parallelism;
 
 use anyhow::Result;
 
-use super::{FULL_RATE, FULL_RUNS, FULL_SECONDS, FULL_SUBSCRIBERS, MET, Options};
+use super::{FULL_RATE, FULL_RUNS, FULL_SECONDS, FULL_SUBSCRIBERS, MET_SHARE, Options};
 use crate::comparison::{self, Build, Figure};
 use crate::report::{Spread, Thousands, told};
 use crate::target::{self, Bound, Target};
 
 /// The channel by which the gateways notify each other of new events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Means {
+pub(super) enum Channel {
     /// The database alone.
     Postgres,
     /// NATS, in addition to the database.
@@ -25,8 +25,8 @@ pub(super) enum Means {
 /// A case: the channel between the gateways, and whether B stores events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Case {
-    pub(super) means: Means,
-    pub(super) is_other_silent: bool,
+    pub(super) means: Channel,
+    pub(super) is_b_silent: bool,
 }
 
 /// Figures of one measurement; times in milliseconds.
@@ -35,7 +35,7 @@ pub(super) struct Measurement {
     /// Events a second that A stored.
     pub(super) rate: f64,
     /// Events a second that B stored.
-    pub(super) others_rate: f64,
+    pub(super) b_rate: f64,
     /// Commits a second of both gateways. Each commit may hold the events of several concurrent deliveries.
     pub(super) commits: f64,
     pub(super) p50: f64,
@@ -55,10 +55,10 @@ pub(super) struct Results {
     this: BTreeMap<Case, Vec<Measurement>>,
     other: BTreeMap<Case, Vec<Measurement>>,
     /// The rate at which events were offered to A.
-    pub(super) offered: BTreeMap<Means, u32>,
+    pub(super) offered: BTreeMap<Channel, u32>,
 }
 
-impl Means {
+impl Channel {
     const ALL: [Self; 2] = [Self::Postgres, Self::Nats];
 
     /// Returns the listed channels, or all of them where the list is empty.
@@ -74,13 +74,13 @@ impl Means {
     }
 }
 
-impl fmt::Display for Means {
+impl fmt::Display for Channel {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.name())
     }
 }
 
-impl FromStr for Means {
+impl FromStr for Channel {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -91,7 +91,7 @@ impl FromStr for Means {
 
 impl fmt::Display for Case {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let others = if self.is_other_silent { "B silent" } else { "B sends" };
+        let others = if self.is_b_silent { "B silent" } else { "B sends" };
         formatter.pad(&format!("{}, {others}", self.means))
     }
 }
@@ -111,14 +111,14 @@ impl Results {
     }
 
     /// Returns the ratios of a figure while B stores events to the same figure while B is silent.
-    fn ratio(&self, means: Means, value: fn(&Measurement) -> f64) -> Option<Spread> {
-        let of = |is_other_silent| self.values(Case { means, is_other_silent }, value);
+    fn ratio(&self, means: Channel, value: fn(&Measurement) -> f64) -> Option<Spread> {
+        let of = |is_b_silent| self.values(Case { means, is_b_silent }, value);
         Spread::of_ratios(&of(false), &of(true))
     }
 
     /// Returns the sum of a figure over all of this build's measurements with a channel.
-    fn sum(&self, means: Means, value: fn(&Measurement) -> f64) -> Option<Spread> {
-        let cases = [true, false].map(|is_other_silent| self.values(Case { means, is_other_silent }, value));
+    fn sum(&self, means: Channel, value: fn(&Measurement) -> f64) -> Option<Spread> {
+        let cases = [true, false].map(|is_b_silent| self.values(Case { means, is_b_silent }, value));
         let values = cases.concat();
         (!values.is_empty()).then(|| Spread::of([values.iter().sum()])).flatten()
     }
@@ -193,7 +193,7 @@ fn write_table(output: &mut impl Write, results: &Results) -> io::Result<()> {
             "{case:20}{:>10}{:>9}{:>8}{:>11}{:>12}{:>12}{tail:>16}{:>12}{:>8}{:>9}",
             whole(of(|one| one.rate)),
             results.offered.get(&case.means).map_or_else(String::new, ToString::to_string),
-            told(of(|one| one.others_rate)),
+            told(of(|one| one.b_rate)),
             whole(of(|one| one.commits)),
             told(of(|one| one.p50)),
             told(of(|one| one.p99)),
@@ -209,14 +209,14 @@ fn targets(results: &Results) -> Vec<Target> {
     let target = |what, reached, bound| Target { what, reached, bound };
     let texts = [
         (
-            Means::Postgres,
+            Channel::Postgres,
             "postgres: part of the offered rate that A took",
             "postgres: lag p99, of that while B is silent",
             "postgres: longest silence, of that while B is silent",
             "postgres: events lost or doubled",
         ),
         (
-            Means::Nats,
+            Channel::Nats,
             "nats: part of the offered rate that A took",
             "nats: lag p99, of that while B is silent",
             "nats: longest silence, of that while B is silent",
@@ -225,10 +225,9 @@ fn targets(results: &Results) -> Vec<Target> {
     ];
     let each = texts.into_iter().flat_map(|(means, rate, lag, silence, faults)| {
         let offered = results.offered.get(&means).map_or(f64::NAN, |offered| f64::from(*offered));
-        let rates =
-            [true, false].map(|is_other_silent| results.values(Case { means, is_other_silent }, |one| one.rate));
+        let rates = [true, false].map(|is_b_silent| results.values(Case { means, is_b_silent }, |one| one.rate));
         [
-            target(rate, Spread::of(rates.concat().iter().map(|rate| rate / offered)), Bound::AtLeast(MET)),
+            target(rate, Spread::of(rates.concat().iter().map(|rate| rate / offered)), Bound::AtLeast(MET_SHARE)),
             target(lag, results.ratio(means, |one| one.p99), Bound::AtMost(5.0)),
             target(silence, results.ratio(means, |one| one.silence), Bound::AtMost(3.0)),
             target(faults, results.sum(means, |one| one.lost + one.doubled), Bound::AtMost(0.0)),

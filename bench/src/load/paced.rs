@@ -26,7 +26,7 @@ pub(crate) struct Paced {
 
 /// The result of a paced load.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
+pub(crate) struct PacedResult {
     /// Number of acknowledged events.
     pub(crate) events: usize,
     /// Time from the first request to the last answer.
@@ -43,7 +43,7 @@ impl Paced {
         address: SocketAddr,
         pool: &[ReceivedEvent],
         identities: &Rc<Identities>,
-    ) -> Result<Taken> {
+    ) -> Result<PacedResult> {
         let connections = if self.rate == 0 { 0 } else { self.connections };
         let mut senders = Vec::with_capacity(connections);
         for number in 0..connections {
@@ -67,7 +67,7 @@ impl Paced {
                 anyhow::Ok(events)
             })
             .await?;
-        Ok(Taken { events, elapsed: started.elapsed() })
+        Ok(PacedResult { events, elapsed: started.elapsed() })
     }
 
     /// Sends deliveries by one connection, which takes the next due delivery each time; returns the number sent.
@@ -96,7 +96,7 @@ impl Paced {
     }
 }
 
-impl Taken {
+impl PacedResult {
     /// Acknowledged events a second.
     pub(crate) fn rate(self) -> f64 {
         crate::report::count(self.events) / self.elapsed.as_secs_f64()

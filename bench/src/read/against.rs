@@ -73,7 +73,7 @@ async fn prepare(bench: &mut Bench, questions: &[Question], this: &Subject, othe
         progress(&format!("{place}: asking for the pages once"));
         let spots = place.spots(&popular, this.data.events());
         let (pages, other_pages) = (server.prepare(&spots).await?, other_server.prepare(&spots).await?);
-        if !pages.are_those_of(&other_pages)? {
+        if !pages.has_same_answers(&other_pages)? {
             different.push(place);
         }
         bench.pages.insert((Peer::Gateway, place), pages);

@@ -136,7 +136,7 @@ impl Pages {
     /// True when another build gives the same answers over a log with the same events. The comparison ignores
     /// `receivedAt` and `position`: the time of receipt, and the order in which an import appends its batches, differ
     /// between logs.
-    pub(super) fn are_those_of(&self, other: &Self) -> Result<bool> {
+    pub(super) fn has_same_answers(&self, other: &Self) -> Result<bool> {
         for (mine, theirs) in self.asked.iter().zip(other.asked.iter()) {
             let (mut mine, mut theirs) = (comparable(&mine.body)?, comparable(&theirs.body)?);
             for answer in [&mut mine, &mut theirs] {

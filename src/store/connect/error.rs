@@ -11,19 +11,19 @@ use sqlx::postgres::PgDatabaseError;
 pub enum ConnectError {
     /// No server of the URL accepted a connection. Holds the address of each and the cause there.
     #[error("the database cannot be reached: {}", listed(.0))]
-    Unreachable(Vec<(String, Cause)>),
+    Unreachable(Vec<(String, ConnectFailure)>),
     /// All connections of a pool are in use, and none became free in time. Holds their number.
     #[error("all {0} connections to the database are busy")]
     Busy(usize),
     /// A pooler in front of the database does not give sluice what it needs: no later attempt succeeds. Holds the
     /// address and the cause.
     #[error("{0}: {1}")]
-    Impossible(String, Cause),
+    Impossible(String, ConnectFailure),
 }
 
-/// Cause of a failed attempt to connect to one server.
+/// ConnectFailure of a failed attempt to connect to one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum ConnectFailure {
     /// An error of the network or of the operating system, as a text.
     Network(String),
     /// No answer within this time.
@@ -65,12 +65,14 @@ impl ConnectError {
 
     /// True where a server may just be starting, so that a short wait is worthwhile.
     pub(in crate::store) fn may_be_starting(&self) -> bool {
-        let may_be_starting = |cause: &Cause| matches!(cause, Cause::Network(_) | Cause::Starting | Cause::Full);
+        let may_be_starting = |cause: &ConnectFailure| {
+            matches!(cause, ConnectFailure::Network(_) | ConnectFailure::Starting | ConnectFailure::Full)
+        };
         matches!(self, Self::Unreachable(causes) if causes.iter().any(|(_, cause)| may_be_starting(cause)))
     }
 }
 
-impl Cause {
+impl ConnectFailure {
     /// Returns the cause of a failed attempt. `confidential` texts are removed from the server's message.
     pub(super) fn of(error: &sqlx::Error, confidential: &[String]) -> Self {
         match error {
@@ -107,8 +109,8 @@ impl Cause {
     }
 }
 
-impl From<Vec<(String, Cause)>> for ConnectError {
-    fn from(mut causes: Vec<(String, Cause)>) -> Self {
+impl From<Vec<(String, ConnectFailure)>> for ConnectError {
+    fn from(mut causes: Vec<(String, ConnectFailure)>) -> Self {
         match causes.iter().position(|(_, cause)| cause.is_final()) {
             Some(index) => {
                 let (host, cause) = causes.swap_remove(index);
@@ -127,7 +129,7 @@ impl From<ConnectError> for sqlx::Error {
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for ConnectFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Network(text) | Self::Other(text) => formatter.write_str(text),
@@ -156,7 +158,7 @@ impl fmt::Display for Cause {
     }
 }
 
-fn listed(causes: &[(String, Cause)]) -> String {
+fn listed(causes: &[(String, ConnectFailure)]) -> String {
     let mut listed: Vec<_> = causes.iter().take(MOST_NAMED).map(|(host, cause)| format!("{host}: {cause}")).collect();
     if causes.len() > MOST_NAMED {
         listed.push(format!("and {} more", causes.len() - MOST_NAMED));
@@ -190,14 +192,17 @@ mod tests {
     fn a_servers_message_is_short_and_tells_nothing_of_the_url() {
         let confidential = ["sluice".to_owned(), "hunter2".to_owned()];
         let long = format!("role \"sluice\" of hunter2\n{}", "x".repeat(500));
-        let Cause::Other(text) = Cause::of_server("XX000", &long, &confidential) else { panic!("another cause") };
+        let ConnectFailure::Other(text) = ConnectFailure::of_server("XX000", &long, &confidential) else {
+            panic!("another cause")
+        };
         assert!(!text.contains("sluice") && !text.contains("hunter2") && !text.contains('\n'), "{text}");
         assert!(text.chars().count() < 250, "{text}");
-        let refused = Cause::of_server("08P01", "unsupported startup parameter in options: geqo", &[]);
-        assert_eq!(refused, Cause::StartupParameter("geqo".to_owned()));
-        let causes = vec![("a:1".to_owned(), Cause::Standby), ("b:2".to_owned(), Cause::TransactionPooling)];
+        let refused = ConnectFailure::of_server("08P01", "unsupported startup parameter in options: geqo", &[]);
+        assert_eq!(refused, ConnectFailure::StartupParameter("geqo".to_owned()));
+        let causes =
+            vec![("a:1".to_owned(), ConnectFailure::Standby), ("b:2".to_owned(), ConnectFailure::TransactionPooling)];
         assert!(!ConnectError::from(causes).may_pass());
-        let many = (1..=20).map(|port| (format!("a:{port}"), Cause::Standby)).collect::<Vec<_>>();
+        let many = (1..=20).map(|port| (format!("a:{port}"), ConnectFailure::Standby)).collect::<Vec<_>>();
         assert!(ConnectError::from(many).to_string().ends_with("; and 12 more"));
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::error::{Cause, ConnectError};
+use super::error::{ConnectError, ConnectFailure};
 
 /// Interval between the first line and the second. Each later interval is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -15,12 +15,12 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// State of the database's connections, on which the next log line depends.
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    away: Mutex<Option<Away>>,
+    away: Mutex<Option<Outage>>,
     busy: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
-struct Away {
+struct Outage {
     since: Instant,
     next_line: Instant,
     pause: Duration,
@@ -42,7 +42,10 @@ impl Health {
         metrics::gauge!("sluice_database_connected").set(0.0);
         metrics::counter!("sluice_connection_failures_total").increment(1);
         if let ConnectError::Unreachable(causes) = error {
-            let standbys = causes.iter().filter(|(_, cause)| matches!(cause, Cause::Standby | Cause::ReadOnly)).count();
+            let standbys = causes
+                .iter()
+                .filter(|(_, cause)| matches!(cause, ConnectFailure::Standby | ConnectFailure::ReadOnly))
+                .count();
             metrics::counter!("sluice_standbys_refused_total").increment(u64::try_from(standbys).unwrap_or(u64::MAX));
         }
         if error.may_pass()
@@ -55,7 +58,7 @@ impl Health {
     /// Returns the number of seconds since the database was lost, if a line about that is due.
     fn due(&self, now: Instant) -> Option<u64> {
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        let away = away.get_or_insert(Away { since: now, next_line: now, pause: FIRST_PAUSE });
+        let away = away.get_or_insert(Outage { since: now, next_line: now, pause: FIRST_PAUSE });
         if now < away.next_line {
             return None;
         }
@@ -70,7 +73,7 @@ impl Health {
         let mut told = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|told| told.elapsed() > LONGEST_PAUSE) {
             *told = Some(Instant::now());
-            tracing::warn!(%error, "somebody waited for a connection in vain; told at most once a minute");
+            tracing::warn!(%error, "no connection became free in time (logged at most once a minute)");
         }
     }
 }

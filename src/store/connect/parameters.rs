@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 /// Supported parameters.
-const KNOWN: [&str; 21] = [
+const SUPPORTED: [&str; 21] = [
     "application_name",
     "channel_binding",
     "client_encoding",
@@ -44,7 +44,7 @@ const ALIASES: [(&str, &str); 6] = [
 
 /// Parameters of libpq that sluice does not support. To ignore one silently could weaken the security that the operator
 /// asked for.
-const IMPOSSIBLE: [&str; 26] = [
+const UNSUPPORTED: [&str; 26] = [
     "gssdelegation",
     "gsslib",
     "keepalives",
@@ -90,7 +90,7 @@ pub(super) struct Parameters {
 }
 
 /// Options and settings from the parameters, which all hosts share.
-pub(super) struct Sharing {
+pub(super) struct SharedOptions {
     pub(super) options: PgConnectOptions,
     pub(super) connect_timeout: Option<Duration>,
     pub(super) settings: Vec<(String, String)>,
@@ -125,7 +125,7 @@ impl Parameters {
             return;
         }
         let named = ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, name)| name);
-        if let Some(name) = KNOWN.iter().find(|name| **name == named) {
+        if let Some(name) = SUPPORTED.iter().find(|name| **name == named) {
             if self.values.insert(name, value).is_some() {
                 faults.push(format!("{name}: is given twice"));
             }
@@ -133,11 +133,11 @@ impl Parameters {
             // JDBC's parameter, which libpq accepts, too.
             let mode = if value == "true" { "require" } else { "prefer" };
             self.values.entry("sslmode").or_insert_with(|| mode.to_owned());
-        } else if IMPOSSIBLE.contains(&key) {
+        } else if UNSUPPORTED.contains(&key) {
             faults.push(format!("{key}: sluice cannot do what this parameter asks for; leave it out"));
         } else {
             let near =
-                KNOWN.iter().map(|name| (distance(key, name), name)).min().filter(|(distance, _)| *distance <= 2);
+                SUPPORTED.iter().map(|name| (distance(key, name), name)).min().filter(|(distance, _)| *distance <= 2);
             let hint = near.map_or_else(String::new, |(_, name)| format!("; is {name} meant?"));
             faults.push(format!("{key}: PostgreSQL's URLs have no such parameter{hint}"));
         }
@@ -155,13 +155,13 @@ impl Parameters {
     }
 
     /// Builds connection options from the parameters that are left after those of the hosts and the login were taken.
-    pub(super) fn options(mut self, faults: &mut Vec<String>) -> Sharing {
+    pub(super) fn options(mut self, faults: &mut Vec<String>) -> SharedOptions {
         let name = self.take("application_name").or_else(|| self.take("fallback_application_name"));
         let mut options = PgConnectOptions::new_without_pgpass()
             .application_name(name.as_deref().unwrap_or("sluice"))
             // Poolers refuse this startup parameter, and PostgreSQL's default is as exact.
             .extra_float_digits(None);
-        self.check_words(faults);
+        self.check_fixed_values(faults);
         let capacity = self.take("statement-cache-capacity").map(|text| text.parse());
         options = match capacity.unwrap_or(Ok(PREPARED_STATEMENTS)) {
             Ok(capacity) if (1..=10_000).contains(&capacity) => options.statement_cache_capacity(capacity),
@@ -184,11 +184,11 @@ impl Parameters {
         if settings.iter().any(|(name, _)| !is_setting(name)) {
             faults.push("options: expected names of settings of letters, digits, `_` and `.`".to_owned());
         }
-        Sharing { options, connect_timeout, settings }
+        SharedOptions { options, connect_timeout, settings }
     }
 
     /// Checks parameters of which sluice supports only those values that ask for what it does anyway.
-    fn check_words(&mut self, faults: &mut Vec<String>) {
+    fn check_fixed_values(&mut self, faults: &mut Vec<String>) {
         let needs_writes = "sluice reads and writes at one server and needs one that takes writes: expected read-write, \
                             primary or any";
         for (name, possible, otherwise) in [

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
-use super::error::Cause;
+use super::error::ConnectFailure;
 
 /// Statements that prepare a connection and check its server, in one round trip.
 ///
@@ -16,7 +16,7 @@ pub(in crate::store) struct Setup(String);
 
 /// The server and the backend behind a new connection.
 #[derive(Clone, Debug)]
-pub(super) struct Answerer {
+pub(super) struct ServerIdentity {
     pub(super) backend: Backend,
     /// Identity of the server, which changes with a failover, a promotion or a restart.
     pub(super) server: String,
@@ -74,16 +74,19 @@ impl Setup {
     }
 
     /// Prepares a new connection. Returns the cause if its server accepts no writes.
-    pub(super) async fn apply(&self, connection: &mut PgConnection) -> sqlx::Result<Result<Answerer, Cause>> {
+    pub(super) async fn apply(
+        &self,
+        connection: &mut PgConnection,
+    ) -> sqlx::Result<Result<ServerIdentity, ConnectFailure>> {
         let mut rows = sqlx::raw_sql(AssertSqlSafe(self.0.clone())).fetch_all(connection).await?;
         let row = rows.pop().ok_or(sqlx::Error::RowNotFound)?;
         if row.try_get(0)? {
-            return Ok(Err(Cause::Standby));
+            return Ok(Err(ConnectFailure::Standby));
         }
         if row.try_get(1)? {
-            return Ok(Err(Cause::ReadOnly));
+            return Ok(Err(ConnectFailure::ReadOnly));
         }
-        Ok(Ok(Answerer { backend: backend(&row, 2)?, server: row.try_get(4)? }))
+        Ok(Ok(ServerIdentity { backend: backend(&row, 2)?, server: row.try_get(4)? }))
     }
 }
 

@@ -97,7 +97,7 @@ impl DatabaseUrl {
         }
         let database = decoded("database", path, &mut faults);
         let addresses = addresses(hosts, &mut parameters, &mut faults);
-        let base = Base {
+        let base = LoginDefaults {
             user: parameters.take("user").or(user),
             password: parameters.take("password").or(password),
             database: parameters.take("dbname").or(database),
@@ -117,20 +117,20 @@ impl DatabaseUrl {
 }
 
 /// Login, database and password file, which all hosts share.
-struct Base {
+struct LoginDefaults {
     user: Option<String>,
     password: Option<String>,
     database: Option<String>,
     passfile: Option<String>,
 }
 
-impl Base {
+impl LoginDefaults {
     fn host(&self, address: Address, shared: &PgConnectOptions) -> Host {
         let port = address.port.unwrap_or_else(|| shared.get_port());
         let mut options = shared.clone().port(port);
         let host = address.host.unwrap_or_else(|| shared.get_host().to_owned());
         let name = if host.starts_with('/') {
-            // Connections over a Unix socket are not encrypted, as in libpq.
+            // ConnectionPool over a Unix socket are not encrypted, as in libpq.
             options = options.socket(&host).ssl_mode(PgSslMode::Disable);
             format!("{}/.s.PGSQL.{port}", host.trim_end_matches('/'))
         } else {

@@ -11,40 +11,40 @@ use sqlx::{Describe, Either, Error, Execute, Executor, PgConnection, Postgres, S
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use super::{Connections, LentConnection};
+use super::{ConnectionPool, PooledConnection};
 
-/// A connection that is lent for one statement. Dropping it during the statement cancels the statement in the database.
+/// A connection that is pooled for one statement. Dropping it during the statement cancels the statement in the database.
 struct Statement {
-    lent: Option<LentConnection>,
+    pooled: Option<PooledConnection>,
     /// True while the statement is being executed.
-    is_at_work: bool,
+    is_executing: bool,
 }
 
 impl Statement {
-    async fn on(connections: &Connections) -> Result<Self, Error> {
-        Ok(Self { lent: Some(connections.lend().await?), is_at_work: false })
+    async fn on(connections: &ConnectionPool) -> Result<Self, Error> {
+        Ok(Self { pooled: Some(connections.acquire().await?), is_executing: false })
     }
 
     /// Marks the statement as begun, and returns its connection.
     fn begin(&mut self) -> Result<&mut PgConnection, Error> {
-        self.is_at_work = true;
-        self.lent.as_deref_mut().ok_or(Error::PoolClosed)
+        self.is_executing = true;
+        self.pooled.as_deref_mut().ok_or(Error::PoolClosed)
     }
 
     /// Ends the statement and returns its result. A statement beyond the time limit is cancelled; the database's own
     /// timeout comes first, unless the database hangs.
     fn end<T>(mut self, done: Result<Result<T, Error>, Elapsed>) -> Result<T, Error> {
         let done = done.map_err(|_| Error::Io(ErrorKind::TimedOut.into()))?;
-        self.is_at_work = false;
-        if done.as_ref().is_err_and(breaks) {
-            self.lent = None;
+        self.is_executing = false;
+        if done.as_ref().is_err_and(breaks_connection) {
+            self.pooled = None;
         }
         done
     }
 }
 
 /// True for errors after which a connection cannot be used again.
-fn breaks(error: &Error) -> bool {
+fn breaks_connection(error: &Error) -> bool {
     match error {
         Error::Database(error) => error.code().is_some_and(|code| {
             // The server ends the connection, accepts no more writes, or executes statements in another session than
@@ -58,24 +58,24 @@ fn breaks(error: &Error) -> bool {
 
 impl Drop for Statement {
     fn drop(&mut self) {
-        let Some(lent) = self.lent.take() else { return };
-        if !self.is_at_work {
-            lent.give_back();
+        let Some(pooled) = self.pooled.take() else { return };
+        if !self.is_executing {
+            pooled.release();
             return;
         }
-        let LentConnection { session, lending, place, .. } = lent;
-        let lending = Arc::clone(&lending);
+        let PooledConnection { session, pool, permit, .. } = pooled;
+        let pool = Arc::clone(&pool);
         // The runtime is missing at the end of the process: the database notices that the connection is closed.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                lending.stop(session).await;
-                drop(place);
+                pool.stop(session).await;
+                drop(permit);
             });
         }
     }
 }
 
-impl<'r> Executor<'r> for &'r Connections {
+impl<'r> Executor<'r> for &'r ConnectionPool {
     type Database = Postgres;
 
     fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, Error>>

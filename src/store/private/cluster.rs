@@ -28,10 +28,10 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const START_PATIENCE: Duration = Duration::from_mins(30);
 
 /// Interval of log lines about a start that takes long.
-const START_NEWS: Duration = Duration::from_secs(15);
+const START_LOG_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Prefix of the directories in which new clusters are created.
-const FRESH: &str = "data.new";
+const NEW_DATA_PREFIX: &str = "data.new";
 
 /// A cluster's directories and how its processes run.
 #[derive(Clone, Debug)]
@@ -107,7 +107,7 @@ impl Cluster {
         // PostgreSQL alone holds the lock from here on.
         drop(lock);
         let deadline = Instant::now() + START_PATIENCE;
-        let mut news = Instant::now() + START_NEWS;
+        let mut news = Instant::now() + START_LOG_INTERVAL;
         while Instant::now() < deadline {
             if let Ok(Some(status)) = child.try_wait() {
                 return Err(self.failed("postgres", &format!("{status}: {}", log.told())));
@@ -121,7 +121,7 @@ impl Cluster {
             }
             if Instant::now() > news {
                 tracing::warn!("the private PostgreSQL is still starting; it said: {}", log.told());
-                news += START_NEWS;
+                news += START_LOG_INTERVAL;
             }
             sleep(Duration::from_millis(10));
         }
@@ -175,7 +175,7 @@ impl Cluster {
         }
         self.remove_half_made();
         // The cluster is created under another name and then renamed, so that an incomplete one is never used.
-        let fresh = self.home.join(format!("{FRESH}.{}", uuid::Uuid::new_v4().simple()));
+        let fresh = self.home.join(format!("{NEW_DATA_PREFIX}.{}", uuid::Uuid::new_v4().simple()));
         let mut command = self.command("initdb");
         command.arg("-D").arg(&fresh).args(["-U", "sluice", "-A", "trust", "--locale=C", "-E", "UTF8"]);
         // Checksums turn a page that the disk has corrupted into an error instead of a wrong result.
@@ -194,7 +194,7 @@ impl Cluster {
     /// directory of its own; the next start removes its remains.
     fn remove_half_made(&self) {
         for entry in fs::read_dir(&self.home).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(FRESH)
+            if entry.file_name().to_string_lossy().starts_with(NEW_DATA_PREFIX)
                 && let Err(error) = fs::remove_dir_all(entry.path())
             {
                 tracing::warn!(%error, directory = %entry.path().display(), "could not remove a half-made cluster");

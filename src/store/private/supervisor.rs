@@ -32,11 +32,11 @@ pub struct PrivatePostgres {
 struct State {
     /// Token that is cancelled when the `PrivatePostgres` is dropped.
     stopping: CancellationToken,
-    running: Mutex<Running>,
+    running: Mutex<RunningPostgres>,
 }
 
 #[derive(Debug, Default)]
-struct Running {
+struct RunningPostgres {
     /// Main process, as long as no other process can have its id.
     pid: Option<Pid>,
     /// Identity of the data directory at the latest start.
@@ -108,7 +108,7 @@ impl PrivatePostgres {
 }
 
 impl State {
-    fn running(&self) -> MutexGuard<'_, Running> {
+    fn running(&self) -> MutexGuard<'_, RunningPostgres> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -159,7 +159,7 @@ fn keep(
         match cluster.start(&cancelled) {
             Ok(running) => {
                 pause = FIRST_PAUSE;
-                *state.running() = Running { pid: pid_of(&running.child), identity: running.identity };
+                *state.running() = RunningPostgres { pid: pid_of(&running.child), identity: running.identity };
                 if !ever_started {
                     ever_started = started.send(Ok(())).is_ok();
                     cancelled = state.stopping.clone();
