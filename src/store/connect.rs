@@ -58,7 +58,7 @@ struct Inner {
 pub(super) struct Session {
     pub(super) connection: PgConnection,
     pub(super) backend: Backend,
-    /// Number of times that the connector had found the database at another server. ConnectionPool of an earlier
+    /// Number of times that the connector had found the database at another server. Connections of an earlier
     /// generation are no longer used.
     pub(super) generation: u64,
     /// Index of the server in the URL.

@@ -1,4 +1,4 @@
-//! Connection pools. A connection is pooled for one statement, or until its holder gives it back. When a caller stops
+//! Connection pools. A connection is taken for one statement, or until its holder releases it. When a caller stops
 //! waiting for a statement, as after a timeout or when its client is gone, the statement is cancelled in the database
 //! before the connection's permit is released.
 
@@ -62,7 +62,7 @@ struct PoolState {
     setup: Setup,
     /// Planning of a new connection.
     planning: Planning,
-    /// LogMemory with which each new connection checks the log's era; None for connections that only read.
+    /// The gateway's memory with which each new connection checks the log's era; None for connections that only read.
     memory: Option<LogMemory>,
     /// Time limit of a statement.
     limit: Duration,
@@ -80,7 +80,7 @@ struct Idle {
     since: Instant,
 }
 
-/// A connection that is pooled until it is given back. Dropping it closes it.
+/// A connection taken from the pool until it is released. Dropping it closes it.
 #[derive(Debug)]
 pub(super) struct PooledConnection {
     session: Session,
@@ -231,7 +231,7 @@ impl PoolState {
         Ok((session, planning))
     }
 
-    /// Takes an idle connection, with the wanted planning if there is one. ConnectionPool of an earlier generation are
+    /// Takes an idle connection, with the wanted planning if there is one. Connections of an earlier generation are
     /// closed.
     fn take_idle(&self, planning: Planning) -> Option<Idle> {
         let generation = self.connector.generation();

@@ -135,7 +135,7 @@ fn sort(error: &PgDatabaseError) -> Sort {
         return Sort::OtherSession;
     }
     match code.get(..2) {
-        // ConnectionPool, transactions rolled back, resources, locks, an operator's doing, idle in transaction.
+        // Connections, transactions rolled back, resources, locks, an operator's doing, idle in transaction.
         Some("08" | "40" | "53" | "55" | "57" | "25") => Sort::Unavailable,
         Some("22" | "23" | "54") => Sort::Data,
         _ => Sort::Fault,

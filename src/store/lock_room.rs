@@ -19,7 +19,7 @@ impl LockShortage {
     /// suffices.
     fn of(months: u32, queries: u32, setting: u32, connections: u32) -> Option<Self> {
         // A schema change, or an import into all months at once, locks every table and index of every month, while
-        // queries continue. ConnectionPool that lock the same table share one entry of the lock table, and PostgreSQL has
+        // queries continue. Connections that lock the same table share one entry of the lock table, and PostgreSQL has
         // space for two holders of each entry, so queries count half.
         let locks = months.saturating_mul(RELATIONS_OF_MONTH).saturating_add(queries.saturating_mul(LOCKS_AT_ONCE) / 2);
         let needed = locks.div_ceil(connections.max(1));

@@ -1,4 +1,4 @@
-//! LogRead the log from a position, and single events.
+//! Reading the log from a position, and single events.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

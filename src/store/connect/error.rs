@@ -21,7 +21,7 @@ pub enum ConnectError {
     Impossible(String, ConnectFailure),
 }
 
-/// ConnectFailure of a failed attempt to connect to one server.
+/// Reason why an attempt to connect to one server failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectFailure {
     /// An error of the network or of the operating system, as a text.

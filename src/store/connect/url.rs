@@ -130,7 +130,7 @@ impl LoginDefaults {
         let mut options = shared.clone().port(port);
         let host = address.host.unwrap_or_else(|| shared.get_host().to_owned());
         let name = if host.starts_with('/') {
-            // ConnectionPool over a Unix socket are not encrypted, as in libpq.
+            // Connections over a Unix socket are not encrypted, as in libpq.
             options = options.socket(&host).ssl_mode(PgSslMode::Disable);
             format!("{}/.s.PGSQL.{port}", host.trim_end_matches('/'))
         } else {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{ConnectionPool, PooledConnection};
 
-/// A connection that is pooled for one statement. Dropping it during the statement cancels the statement in the database.
+/// A connection taken from the pool for one statement. Dropping it during the statement cancels the statement in the database.
 struct Statement {
     pooled: Option<PooledConnection>,
     /// True while the statement is being executed.
