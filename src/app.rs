@@ -54,15 +54,15 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
         tracing::warn!("{warning}");
     }
     let metrics = telemetry::start_metrics()?;
-    let step = StartupStep::default();
-    let status = Status { ready: step.ready(), metrics: render(&metrics, None) };
+    let startup = StartupStep::default();
+    let status = Status { ready: startup.ready(), metrics: render(&metrics, None) };
     let routes = ServedRoutes::starting(status, settings.readers.clone(), hooks(&settings));
     let options = serve_options(&settings);
     tracing::info!(address = %listener.local_addr()?, "listening");
     let end_serving = stop.child_token();
     let serving = serve::run(listener, routes.clone(), options.connections, options.drain, end_serving.clone());
     let serving = tokio::spawn(serving);
-    let opened = stop.run_until_cancelled(OpenGateway::open(&settings, &step)).await;
+    let opened = stop.run_until_cancelled(OpenGateway::open(&settings, &startup)).await;
     let gateway = match opened {
         Some(Ok(gateway)) => gateway,
         failed => {
@@ -83,9 +83,9 @@ struct OpenGateway {
 }
 
 impl OpenGateway {
-    async fn open(settings: &Settings, step: &StartupStep) -> anyhow::Result<Self> {
+    async fn open(settings: &Settings, startup: &StartupStep) -> anyhow::Result<Self> {
         let limits = &settings.limits;
-        step.enter("the private PostgreSQL is starting");
+        startup.enter("the private PostgreSQL is starting");
         let database = OpenDatabase::open(&settings.database).await?;
         let mut options = database.options();
         options.read_connections = limits.query_connections;
@@ -93,7 +93,7 @@ impl OpenGateway {
         options.query_timeout = limits.query_timeout() + NETWORK_GRACE;
         options.append_timeout = limits.append_timeout();
         let store = Store::new(&options)?;
-        step.enter("the database cannot be reached yet");
+        startup.enter("the database cannot be reached yet");
         let log = open_log(&store, &log_options(limits), None).await?;
         warn_of_few_locks(&store, limits.query_connections).await;
         Ok(Self { database, store, log })

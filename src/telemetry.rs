@@ -74,6 +74,13 @@ pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
 }
 
 fn describe() {
+    describe_storing();
+    describe_live();
+    describe_serving();
+    describe_database();
+}
+
+fn describe_storing() {
     metrics::describe_counter!("sluice_events_total", "Events that came in, by what became of them");
     metrics::describe_histogram!("sluice_commit_events", "Events in one commit");
     metrics::describe_counter!("sluice_append_failures_total", "Appends that were given up");
@@ -81,23 +88,21 @@ fn describe() {
         "sluice_appends_outrun_total",
         "Appends that were tried again, as somebody else had just appended one of their events"
     );
-    metrics::describe_counter!(
-        "sluice_events_ordinary_total",
-        "Events in answers that were resolved field by field, as their selection asks for more than an event holds"
-    );
     metrics::describe_counter!("sluice_poll_failures_total", "Reads of an org's APIs that failed");
     metrics::describe_counter!("sluice_hooks_refused_total", "Deliveries without the org's hook secret");
-    metrics::describe_counter!("sluice_http_requests_total", "Requests, by route, method and status");
-    metrics::describe_histogram!("sluice_http_request_seconds", "Time from a request's head to its answer's");
     metrics::describe_gauge!(
         "sluice_log_position",
         "Newest position that this gateway has read, counted from the start of its era"
     );
-    metrics::describe_gauge!(
-        "sluice_log_era",
-        "Start of the era of the newest position, in seconds since 1970; 0 in the first era"
-    );
     metrics::describe_counter!("sluice_eras_begun_total", "Eras of positions that this gateway has begun");
+    metrics::describe_gauge!("sluice_writes_failing", "1 while the database does not confirm writes, else 0");
+    metrics::describe_counter!(
+        "sluice_deliveries_timed_out_total",
+        "Deliveries answered with 503 because the database was too slow"
+    );
+}
+
+fn describe_live() {
     metrics::describe_counter!(
         "sluice_tail_gaps_total",
         "Reads of the database for events that another gateway appended between two commits of this one"
@@ -110,12 +115,6 @@ fn describe() {
         "sluice_tail_overflows_total",
         "Times that too many commits waited for an earlier one, so that all were read from the database instead"
     );
-    metrics::describe_gauge!("sluice_writes_failing", "1 while the database does not confirm writes, else 0");
-    metrics::describe_counter!(
-        "sluice_deliveries_timed_out_total",
-        "Deliveries answered with 503 because the database was too slow"
-    );
-    metrics::describe_counter!("sluice_starting_refused_total", "Requests refused while the gateway was starting");
     metrics::describe_gauge!("sluice_window_bytes", "Bytes of the newest events that are kept in memory");
     metrics::describe_gauge!("sluice_feeds", "Feeds: subscriptions that differ in what they want");
     metrics::describe_gauge!("sluice_feed_bytes", "Bytes of events that feeds hold as they are told");
@@ -123,10 +122,6 @@ fn describe() {
     metrics::describe_gauge!("sluice_sharing_ratio", "Subscribers of a feed, on average");
     metrics::describe_counter!("sluice_events_told_total", "Events that were put into words, once for each feed");
     metrics::describe_counter!("sluice_events_delivered_total", "Events that went out to subscribers");
-    metrics::describe_histogram!(
-        "sluice_delivery_lag_seconds",
-        "Time from an event's storage to a subscriber's socket, where it came live; one value for each batch"
-    );
     metrics::describe_histogram!(
         "sluice_delivery_lag_positions",
         "How far a subscriber is behind the newest event when a batch went out to it, in positions"
@@ -140,6 +135,16 @@ fn describe() {
     metrics::describe_counter!("sluice_nats_overflows_total", "Messages by NATS for which there was no room");
     metrics::describe_counter!("sluice_nats_gaps_total", "Messages by NATS that did not go on where the window ended");
     metrics::describe_counter!("sluice_nats_fallbacks_total", "Appends that NATS did not bring in time");
+}
+
+fn describe_serving() {
+    metrics::describe_counter!(
+        "sluice_events_ordinary_total",
+        "Events in answers that were resolved field by field, as their selection asks for more than an event holds"
+    );
+    metrics::describe_counter!("sluice_http_requests_total", "Requests, by route, method and status");
+    metrics::describe_histogram!("sluice_http_request_seconds", "Time from a request's head to its answer's");
+    metrics::describe_counter!("sluice_starting_refused_total", "Requests refused while the gateway was starting");
     metrics::describe_gauge!("sluice_sockets", "WebSockets that are open");
     metrics::describe_gauge!("sluice_operations", "Operations that run on WebSockets");
     metrics::describe_counter!("sluice_sockets_closed_total", "WebSockets that the gateway closed, by code");
@@ -152,6 +157,9 @@ fn describe() {
         "sluice_persisted_queries_total",
         "Documents asked for by their hashes, by what was found"
     );
+}
+
+fn describe_database() {
     metrics::describe_counter!(
         "sluice_private_postgres_ended_total",
         "Times that the private PostgreSQL ended by itself and was started again"
