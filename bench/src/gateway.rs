@@ -26,6 +26,15 @@ pub(crate) struct Gateway {
     child: Child,
     address: SocketAddr,
     log: PathBuf,
+    launch: Launch,
+}
+
+/// The program of a gateway and all that it is started with.
+#[derive(Debug)]
+struct Launch {
+    program: PathBuf,
+    directory: PathBuf,
+    variables: Vec<(String, String)>,
 }
 
 impl Gateway {
@@ -36,17 +45,19 @@ impl Gateway {
 
     /// Starts the gateway with additional environment variables, such as `DATABASE_URL`, and waits until it is ready.
     pub(crate) async fn start_with(sluice: &Path, directory: &Path, variables: &[(&str, &str)]) -> Result<Self> {
-        let log = directory.join("gateway.log");
-        let output = File::create(&log).with_context(|| log.display().to_string())?;
-        let address = free_address()?;
-        let mut command = program(sluice, directory)?;
-        command.arg("serve").arg("--data-dir").arg(directory.join("gateway")).args(["--listen", &address.to_string()]);
-        command.env("SLUICE_HOOK_SECRET", HOOK_SECRET).envs(variables.iter().copied());
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let child = command.spawn().context("could not start the gateway")?;
-        let mut gateway = Self { child, address, log };
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let launch = Launch { program: sluice.to_owned(), directory: directory.to_owned(), variables };
+        let (address, log) = (free_address()?, directory.join("gateway.log"));
+        let mut gateway = Self { child: launch.spawn(address, &log)?, address, log, launch };
         gateway.wait_until_ready().await?;
         Ok(gateway)
+    }
+
+    /// Stops the gateway, starts it again at the same address, and waits until it is ready.
+    pub(crate) async fn restart(&mut self) -> Result<()> {
+        self.end().await?;
+        self.child = self.launch.spawn(self.address, &self.log)?;
+        self.wait_until_ready().await
     }
 
     /// Where it listens.
@@ -70,6 +81,10 @@ impl Gateway {
 
     /// Stops it as a service manager does, and waits for its end.
     pub(crate) async fn stop(mut self) -> Result<()> {
+        self.end().await
+    }
+
+    async fn end(&mut self) -> Result<()> {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let Some(pid) = pid else { bail!("the gateway ended by itself:\n{}", self.last_words()) };
         kill_process(pid, Signal::TERM).context("could not stop the gateway")?;
@@ -116,6 +131,18 @@ impl Gateway {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Launch {
+    fn spawn(&self, address: SocketAddr, log: &Path) -> Result<Child> {
+        let output = File::create(log).with_context(|| log.display().to_string())?;
+        let data_dir = self.directory.join("gateway");
+        let mut command = program(&self.program, &self.directory)?;
+        command.arg("serve").arg("--data-dir").arg(data_dir).args(["--listen", &address.to_string()]);
+        command.env("SLUICE_HOOK_SECRET", HOOK_SECRET).envs(self.variables.iter().cloned());
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        command.spawn().context("could not start the gateway")
     }
 }
 

@@ -110,7 +110,7 @@ async fn seed_and_measure(options: &Options) -> Result<()> {
     if let Some((peer, data, program)) = beside {
         subjects.push(Subject::start(peer, data, program).await?);
     }
-    let measured = match &subjects[..] {
+    let measured = match &mut subjects[..] {
         [this, other] if other.peer == Peer::Against => against::measure(options, this, other).await,
         subjects => measure(options, subjects).await,
     };

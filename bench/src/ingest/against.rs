@@ -1,4 +1,5 @@
-//! Comparison with another build: both gateways receive the same deliveries in every round, one after the other.
+//! Comparison with another build: both gateways receive the same deliveries in every round, one after the other, and
+//! start anew for each round, as `bench read` says.
 
 use std::fs;
 use std::path::Path;
@@ -22,12 +23,12 @@ pub(super) async fn run(options: &Options, other: &Path, scratch: &Path, events:
     });
     let cases: Vec<_> = cases.collect();
     ensure!(!cases.is_empty(), "--against compares gateways: --only has to name one of their cases, such as 1x64");
-    let gateways = Pair {
+    let mut gateways = Pair {
         this: start(Build::This, &options.setup.sluice, scratch).await?,
         other: start(Build::Other, other, scratch).await?,
     };
     let measured = tokio::select! {
-        measured = measure(options, &cases, &gateways, scratch, events) => measured,
+        measured = measure(options, &cases, &mut gateways, scratch, events) => measured,
         signal = tokio::signal::ctrl_c() => signal.map_err(Into::into).and_then(|()| bail!("interrupted")),
     };
     let (this_stopped, other_stopped) = (gateways.this.stop().await, gateways.other.stop().await);
@@ -46,20 +47,16 @@ async fn start(build: Build, program: &Path, scratch: &Path) -> Result<Gateway> 
 async fn measure(
     options: &Options,
     cases: &[(Case, usize, usize)],
-    gateways: &Pair<Gateway>,
+    gateways: &mut Pair<Gateway>,
     scratch: &Path,
     events: &[ReceivedEvent],
 ) -> Result<Pair<Results>> {
-    let target = async |build: Build, gateway: &Gateway| {
-        Target::of(options, gateway.address(), &scratch.join(build.name()), events).await
-    };
-    let mut targets =
-        Pair { this: target(Build::This, &gateways.this).await?, other: target(Build::Other, &gateways.other).await? };
-    for build in Build::order(1) {
-        targets.of(build).warm_up().await?;
-    }
     let mut results = Pair { this: Results::default(), other: Results::default() };
     for run in 1..=options.runs {
+        let mut targets = Pair {
+            this: restart(options, Build::This, &mut gateways.this, scratch, events).await?,
+            other: restart(options, Build::Other, &mut gateways.other, scratch, events).await?,
+        };
         for (case, events, connections) in cases {
             for build in Build::order(run) {
                 let target = targets.of(build);
@@ -75,4 +72,18 @@ async fn measure(
         }
     }
     Ok(results)
+}
+
+/// Restarts the gateway of a build, and lets it open its connections.
+async fn restart<'a>(
+    options: &Options,
+    build: Build,
+    gateway: &mut Gateway,
+    scratch: &Path,
+    events: &'a [ReceivedEvent],
+) -> Result<Target<'a>> {
+    gateway.restart().await.with_context(|| build.to_string())?;
+    let mut target = Target::of(options, gateway.address(), &scratch.join(build.name()), events).await?;
+    target.warm_up().await?;
+    Ok(target)
 }

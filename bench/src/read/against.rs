@@ -1,5 +1,6 @@
 //! Comparison with another build: the benchmark asks both gateways for the same pages and aggregates, one after the
-//! other.
+//! other. Both start anew for each round: where the memory of a process happens to lie makes it faster or slower by
+//! several percent until it ends, and would count as a difference of the builds.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::comparison::{Build, Pair};
 use crate::report::progress;
 
 /// Measures both builds. Each build idles while the other one is measured.
-pub(super) async fn measure(options: &Options, this: &Subject, other: &Subject) -> Result<Results> {
+pub(super) async fn measure(options: &Options, this: &mut Subject, other: &mut Subject) -> Result<Results> {
     let questions = Question::selected(&options.only);
     let mut bench = Bench::new(Duration::from_secs(options.seconds));
     let mut results = Results::default();
@@ -22,11 +23,9 @@ pub(super) async fn measure(options: &Options, this: &Subject, other: &Subject) 
     let aggregates = Pair { this: of(this, &questions).await?, other: of(other, &questions).await? };
     let missing: BTreeSet<_> = aggregates.this.missing().into_iter().chain(aggregates.other.missing()).collect();
     results.missing = missing.into_iter().collect();
-    bench.warm_up(&questions).await?;
-    for subject in [this, other] {
-        subject.cluster().await?.checkpoint().await?;
-    }
     for run in 1..=options.runs {
+        bench.restart(this, other).await?;
+        bench.warm_up(&questions).await?;
         for question in &questions {
             for build in Build::order(run) {
                 let measured = ask(&bench, &aggregates, *question, build).await;
@@ -38,6 +37,19 @@ pub(super) async fn measure(options: &Options, this: &Subject, other: &Subject) 
         }
     }
     Ok(results)
+}
+
+impl Bench {
+    /// Restarts both gateways, and with them their databases, at the addresses that they had.
+    async fn restart(&mut self, this: &mut Subject, other: &mut Subject) -> Result<()> {
+        for (build, subject) in [(Build::This, this), (Build::Other, other)] {
+            subject.gateway.restart().await.with_context(|| build.to_string())?;
+            let mut cluster = subject.cluster().await?;
+            cluster.checkpoint().await?;
+            self.servers.insert(peer(build), subject.server(&mut cluster).await?);
+        }
+        Ok(())
+    }
 }
 
 const fn peer(build: Build) -> Peer {
