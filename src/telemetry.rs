@@ -94,6 +94,10 @@ fn describe_storing() {
         "sluice_log_position",
         "Newest position that this gateway has read, counted from the start of its era"
     );
+    metrics::describe_gauge!(
+        "sluice_log_era",
+        "Start of the era of the newest position, in seconds since 1970; 0 in the first era"
+    );
     metrics::describe_counter!("sluice_eras_begun_total", "Eras of positions that this gateway has begun");
     metrics::describe_gauge!("sluice_writes_failing", "1 while the database does not confirm writes, else 0");
     metrics::describe_counter!(
@@ -122,6 +126,10 @@ fn describe_live() {
     metrics::describe_gauge!("sluice_sharing_ratio", "Subscribers of a feed, on average");
     metrics::describe_counter!("sluice_events_told_total", "Events that were put into words, once for each feed");
     metrics::describe_counter!("sluice_events_delivered_total", "Events that went out to subscribers");
+    metrics::describe_histogram!(
+        "sluice_delivery_lag_seconds",
+        "Time from an event's storage to a subscriber's socket, where it came live; one value for each batch"
+    );
     metrics::describe_histogram!(
         "sluice_delivery_lag_positions",
         "How far a subscriber is behind the newest event when a batch went out to it, in positions"
