@@ -280,8 +280,9 @@ impl Model for Append {
                 },
             }
             if has_writer && let Some(session) = session {
-                let is_told = if self.is(Flaw::AcknowledgesBeforeCommit) { Step::Inserted } else { Step::Committed };
-                if session.step == is_told && session.batch == state.writers[number].batch {
+                let acknowledged_at =
+                    if self.is(Flaw::AcknowledgesBeforeCommit) { Step::Inserted } else { Step::Committed };
+                if session.step == acknowledged_at && session.batch == state.writers[number].batch {
                     actions.push(Action::Acknowledge(number));
                 }
                 if state.breaks > 0 {
@@ -337,16 +338,16 @@ impl Model for Append {
                 events.sort_unstable();
                 events.windows(2).all(|pair| pair[0] != pair[1])
             }),
-            Property::always(THERE, |_, state: &State| {
-                state.writers.iter().flat_map(|writer| &writer.acknowledged).all(|told| state.log.contains(&told.row))
+            Property::always(DURABLE, |_, state: &State| {
+                state.writers.iter().flat_map(|writer| &writer.acknowledged).all(|one| state.log.contains(&one.row))
             }),
             Property::always(NEW_ONCE, |_, state: &State| {
-                let all = state.writers.iter().flat_map(|writer| &writer.acknowledged).filter(|told| told.is_new);
-                let mut new: Vec<_> = all.map(|told| told.row.event).collect();
+                let all = state.writers.iter().flat_map(|writer| &writer.acknowledged).filter(|one| one.is_new);
+                let mut new: Vec<_> = all.map(|one| one.row.event).collect();
                 new.sort_unstable();
                 new.windows(2).all(|pair| pair[0] != pair[1])
             }),
-            Property::always(READ_ALL, |_, state: &State| {
+            Property::always(READ_ONCE, |_, state: &State| {
                 let passed = state.log.iter().filter(|row| row.position <= state.reader.at);
                 passed.clone().count() == state.reader.got.len()
                     && passed.clone().all(|row| state.reader.got.contains(&row.event))
@@ -356,12 +357,10 @@ impl Model for Append {
             }),
             Property::sometimes("the primary key refuses an event", |_, state: &State| state.has_refused),
             Property::sometimes("the answer to a commit is lost, and the event is known then", |_, state: &State| {
-                let told = |row: &Row| {
-                    let mut told = state.writers.iter().flat_map(|writer| &writer.acknowledged);
-                    told.any(|told| told.row == *row && told.is_new)
-                };
-                let known = state.writers.iter().flat_map(|writer| &writer.acknowledged).filter(|told| !told.is_new);
-                known.clone().any(|known| !told(&known.row)) && state.sessions.iter().all(Option::is_none)
+                let acknowledged = || state.writers.iter().flat_map(|writer| &writer.acknowledged);
+                let is_acknowledged_as_new = |row: &Row| acknowledged().any(|one| one.row == *row && one.is_new);
+                acknowledged().any(|one| !one.is_new && !is_acknowledged_as_new(&one.row))
+                    && state.sessions.iter().all(Option::is_none)
             }),
         ]
     }
@@ -369,6 +368,6 @@ impl Model for Append {
 
 const IN_ORDER: &str = "positions are 1, 2, 3 … in the order of the commits";
 const ONCE: &str = "no event is in the log twice";
-const THERE: &str = "what is acknowledged is in the log, where the acknowledgement says";
+const DURABLE: &str = "an acknowledged event is in the log, at the acknowledged position";
 const NEW_ONCE: &str = "an event is acknowledged as new at most once";
-const READ_ALL: &str = "who reads on from the last position that he saw gets each event once";
+const READ_ONCE: &str = "a reader that goes on from its last position gets each event once";

@@ -30,7 +30,7 @@ where
         match (expectation, found.remove(property)) {
             (Expectation::Sometimes, None) => panic!("{name}: in none of {states} states: {property}"),
             (Expectation::Sometimes, Some(_)) | (_, None) => {}
-            (_, Some(path)) => panic!("{name}: it does not hold that {property}:\n{}", told(&path)),
+            (_, Some(path)) => panic!("{name}: it does not hold that {property}:\n{}", describe(&path)),
         }
     }
     eprintln!("{name}: {states} states, {} steps deep, {:.1?}", checker.max_depth(), started.elapsed());
@@ -53,11 +53,11 @@ where
     let Some(path) = checker.discovery(property) else {
         panic!("{name}: in each of {states} states it holds that {property}; it must not");
     };
-    eprintln!("{name}: after {states} states it does not hold that {property}:\n{}", told(&path));
+    eprintln!("{name}: after {states} states it does not hold that {property}:\n{}", describe(&path));
     path.into_actions()
 }
 
-fn told<S: Clone + Debug, A: Clone + Debug>(path: &Path<S, A>) -> String {
+fn describe<S: Clone + Debug, A: Clone + Debug>(path: &Path<S, A>) -> String {
     let steps = path.clone().into_vec().into_iter();
     let lines = steps.map(|(state, action)| match action {
         Some(action) => format!("  {action:?}"),

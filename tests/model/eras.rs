@@ -104,7 +104,7 @@ struct State {
     gateways: Vec<Gateway>,
     subscriber: Subscriber,
     /// Every position that a gateway acknowledged or delivered, with its event; sorted.
-    told: Vec<(Position, Event)>,
+    seen: Vec<(Position, Event)>,
     /// Tags of all eras that were ever started; sorted.
     tags: Vec<Tag>,
     left: Bounds,
@@ -163,7 +163,7 @@ impl Model for Eras {
             copies: Vec::new(),
             gateways: vec![Gateway::default(); self.gateways],
             subscriber: Subscriber::default(),
-            told: Vec::new(),
+            seen: Vec::new(),
             tags: vec![0],
             left: self.bounds,
         }]
@@ -211,7 +211,7 @@ impl Model for Eras {
 
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties = vec![
-            Property::always(ONE_EVENT, |_, state: &State| state.told.windows(2).all(|pair| pair[0].0 != pair[1].0)),
+            Property::always(UNIQUE, |_, state: &State| state.seen.windows(2).all(|pair| pair[0].0 != pair[1].0)),
             Property::always(OWN_HISTORY, |_, state: &State| !state.subscriber.is_misled),
             Property::always(GROW, |_, state: &State| {
                 let all_eras = state.servers.iter().map(|database| &database.contents.eras);
@@ -219,14 +219,12 @@ impl Model for Eras {
             }),
             Property::sometimes("everything is appended", |_, state: &State| state.left.appends == 0),
             Property::sometimes("an event is appended to a later era", |_, state: &State| {
-                state.told.last().is_some_and(|(position, _)| position.tag > 0)
+                state.seen.last().is_some_and(|(position, _)| position.tag > 0)
             }),
         ];
         if self.has_subscriber {
             properties.extend([
-                Property::sometimes("a subscriber is told that its position was lost", |_, state: &State| {
-                    state.subscriber.was_lost
-                }),
+                Property::sometimes("a subscriber gets POSITION_LOST", |_, state: &State| state.subscriber.was_lost),
                 Property::sometimes("a subscriber gets an event of a later era", |_, state: &State| {
                     state.subscriber.at.is_some_and(|at| at.tag > 0 && at.offset > 0)
                 }),
@@ -239,6 +237,7 @@ impl Model for Eras {
 /// The event that the log holds when a run begins.
 const FIRST: Event = 1;
 
-const ONE_EVENT: &str = "a position that anybody was told is that of one event";
-const OWN_HISTORY: &str = "who resumes gets what follows in the history that he has seen, or POSITION_LOST";
+const UNIQUE: &str = "a position that was ever acknowledged or read is that of one event";
+const OWN_HISTORY: &str =
+    "a subscriber that resumes gets the events that follow in the history that it has seen, or POSITION_LOST";
 const GROW: &str = "positions grow in every database";

@@ -25,8 +25,9 @@
 //!   NOTIFY named; a poll that comes due together with such a read is dropped. In the model, one read goes to the log's
 //!   end.
 //! * The deadline of a gap counts from the arrival of the commit behind it; in the model, from the last push.
-//! * The tail reader drops all kept commits when they become too large, and when the store ends before them, as after a
-//!   restore; it then reads the store again. This model has no restores: they are in `eras.rs`.
+//! * The tail reader drops all kept commits, and not only the newest one, when they become too large.
+//! * This model has no restores: they are in `eras.rs`. A store that ends before a kept commit, as after a restore, is
+//!   here a store that answered before that commit.
 
 mod flaws;
 mod member;
@@ -69,6 +70,8 @@ enum Flaw {
     DeafWhileReading,
     /// The tail reader drops a commit for which it has no room, and does not read the store instead.
     ForgetsEarly,
+    /// The tail reader drops its kept commits when the store ends before them, and does not read the store again.
+    DropsForGood,
     /// NOTIFY during a read of the store starts no other read, although the running one may be older than the commit.
     RunningReadCounts,
     /// The tail reader pushes what a read found, even if commits have taken the window further meanwhile.
@@ -315,10 +318,10 @@ impl Model for HandOver {
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties = vec![
             Property::always(PROMPT, |_, state: &State| state.tail.failure != Some(Failure::Overdue)),
-            Property::always(HEARD, |_, state: &State| state.tail.failure != Some(Failure::Unheard)),
-            Property::always(KEPT, |_, state: &State| state.tail.sees_to_what_it_heard()),
+            Property::always(HINTS_RECEIVED, |_, state: &State| state.tail.failure != Some(Failure::HintLeft)),
+            Property::always(REMEMBERED, |_, state: &State| state.tail.remembers_hints()),
             Property::always(ALL_PUSHED, |_, state: &State| state.tail.failure != Some(Failure::OutOfTurn)),
-            Property::always(NOTHING_LEFT, |model: &Self, state: &State| {
+            Property::always(COMPLETE_AT_END, |model: &Self, state: &State| {
                 let mut actions = Vec::new();
                 model.add_progress(state, &mut actions);
                 let is_at_end = !model.has_subscriber || state.member.at == state.head();
@@ -340,7 +343,7 @@ impl Model for HandOver {
                     state.member.got.iter().copied().eq(model.wanted_in(state.member.start, state.member.at))
                 }),
                 Property::always(FROM_NOW, |_, state: &State| !state.member.started_wrong),
-                Property::always(AWAKE, |model: &Self, state: &State| {
+                Property::always(WOKEN, |model: &Self, state: &State| {
                     !state.member.is_asleep() || state.feed.is_due || model.is_served(state)
                 }),
                 Property::sometimes("the subscriber sleeps, and is about to be visited", |_, state: &State| {
@@ -352,12 +355,12 @@ impl Model for HandOver {
     }
 }
 
-const PROMPT: &str = "no gap waits longer than its deadline before it is read";
-const HEARD: &str = "no hint waits unheard while time passes";
-const KEPT: &str = "of what was heard and is not pushed, a deadline runs, or a read";
+const PROMPT: &str = "a gap is read by its deadline";
+const HINTS_RECEIVED: &str = "a hint that has arrived is received before time passes";
+const REMEMBERED: &str = "a hint beyond the window has a deadline or a read";
 const ALL_PUSHED: &str = "the window gets every event, in order";
-const NOTHING_LEFT: &str = "when nothing is left to happen, everybody has everything";
+const COMPLETE_AT_END: &str = "when no step is left, all events are pushed and delivered";
 const EXACT: &str = "a subscriber gets each event that it wants once, in order";
 const FROM_NOW: &str =
-    "from now on means: nothing committed before the request, all that is committed after the answer";
-const AWAKE: &str = "nobody sleeps while the feed has something for it and no visit is due";
+    "a subscription from now on gets no event from before its request, and each one from after its answer";
+const WOKEN: &str = "no member sleeps while its feed has events for it and no visit is due";

@@ -21,7 +21,7 @@ pub(super) fn appended(restores: &'static [Restore]) -> Eras {
 }
 
 #[test]
-fn no_position_is_given_twice_after_restores_of_which_the_identity_tells() {
+fn no_position_is_given_twice_after_restores_that_the_identity_shows() {
     holds("eras, two gateways", appended(&[PointInTime, Clean]), 100_000);
 }
 
@@ -31,13 +31,13 @@ fn a_subscriber_resumes_in_its_own_history_or_is_told_that_it_cannot() {
 }
 
 #[test]
-fn the_same_holds_for_each_such_restore_after_each_other() {
+fn restores_that_the_identity_shows_may_follow_each_other() {
     let bounds = Bounds { appends: 2, tags: 2, ..BOUNDS };
     holds("eras, every restore", Eras { bounds, ..subscribed(TOLD) }, 150_000);
 }
 
 #[test]
-fn one_gateway_that_stays_up_finds_restores_of_which_nothing_tells() {
+fn a_gateway_that_stays_up_finds_restores_that_the_identity_does_not_show() {
     let bounds = Bounds { forgets: 0, ..BOUNDS };
     holds(
         "eras, one gateway that remembers",
@@ -48,7 +48,7 @@ fn one_gateway_that_stays_up_finds_restores_of_which_nothing_tells() {
 
 #[test]
 fn a_number_counted_from_the_restored_head_is_given_to_two_eras() {
-    breaks("eras", Eras { flaw: Some(Flaw::TagFromHead), ..appended(&[DumpElsewhere]) }, ONE_EVENT);
+    breaks("eras", Eras { flaw: Some(Flaw::TagFromHead), ..appended(&[DumpElsewhere]) }, UNIQUE);
     breaks("eras", Eras { flaw: Some(Flaw::TagFromHead), ..subscribed(&[DumpElsewhere]) }, OWN_HISTORY);
 }
 
@@ -58,11 +58,11 @@ fn a_tag_from_the_clock_alone_may_lie_before_others() {
 }
 
 #[test]
-fn a_cluster_and_its_time_line_do_not_tell_of_dumps() {
+fn a_cluster_and_its_time_line_do_not_show_a_restored_dump() {
     let compared = Compared { tables: false, ..USUAL };
     for restores in [&[DumpBeside], &[Clean]] {
         let eras = Eras { compared, flaw: Some(Flaw::ReadIsNotAsked), ..subscribed(restores) };
-        breaks("eras", eras.clone(), ONE_EVENT);
+        breaks("eras", eras.clone(), UNIQUE);
         breaks("eras", eras, OWN_HISTORY);
     }
 }
@@ -70,12 +70,12 @@ fn a_cluster_and_its_time_line_do_not_tell_of_dumps() {
 #[test]
 fn a_private_directory_needs_an_identity_of_its_own() {
     let compared = Compared { directory: false, ..USUAL };
-    breaks("eras", Eras { compared, ..subscribed(&[PrivateCopy]) }, ONE_EVENT);
+    breaks("eras", Eras { compared, ..subscribed(&[PrivateCopy]) }, UNIQUE);
 }
 
 #[test]
 fn tables_must_be_compared_by_each_append() {
-    breaks("eras", Eras { flaw: Some(Flaw::TablesAreComparedOnce), ..subscribed(&[Clean]) }, ONE_EVENT);
+    breaks("eras", Eras { flaw: Some(Flaw::TablesAreComparedOnce), ..subscribed(&[Clean]) }, UNIQUE);
 }
 
 #[test]
@@ -84,21 +84,21 @@ fn an_unfinished_restore_must_not_be_read() {
 }
 
 #[test]
-fn how_far_a_gateway_has_read_must_be_asked() {
+fn the_furthest_position_that_a_gateway_has_read_must_be_compared() {
     let bounds = Bounds { forgets: 0, ..BOUNDS };
     let eras = Eras { bounds, ..subscribed(&[Silent, Clean]) };
     for flaw in [Flaw::ReadIsNotAsked, Flaw::OnlyReadOfLastEraIsAsked] {
-        breaks("eras", Eras { flaw: Some(flaw), ..eras.clone() }, ONE_EVENT);
+        breaks("eras", Eras { flaw: Some(flaw), ..eras.clone() }, UNIQUE);
         breaks("eras", Eras { flaw: Some(flaw), ..eras.clone() }, OWN_HISTORY);
     }
 }
 
 #[test]
-fn the_tags_of_a_database_must_be_read_again_when_another_one_is_its_last() {
-    breaks("eras", Eras { flaw: Some(Flaw::TagsAreKept), ..appended(&[DumpElsewhere]) }, ONE_EVENT);
+fn the_tags_must_be_read_again_when_the_last_era_is_another_one() {
+    breaks("eras", Eras { flaw: Some(Flaw::TagsAreKept), ..appended(&[DumpElsewhere]) }, UNIQUE);
 }
 
 #[test]
-fn who_waits_at_the_end_must_be_checked_at_the_start_of_an_era() {
+fn a_subscriber_at_the_end_must_be_checked_at_the_start_of_an_era() {
     breaks("eras", Eras { flaw: Some(Flaw::BorderIsNotChecked), ..subscribed(&[PointInTime]) }, OWN_HISTORY);
 }

@@ -19,7 +19,7 @@ fn restores(actions: &[Action]) -> Vec<Restore> {
 #[test]
 fn limit_a_gateway_that_had_read_less_comes_first() {
     let bounds = Bounds { servers: 1, restores: 1, forgets: 0, ..BOUNDS };
-    let actions = breaks("eras", Eras { bounds, ..appended(&[Silent]) }, ONE_EVENT);
+    let actions = breaks("eras", Eras { bounds, ..appended(&[Silent]) }, UNIQUE);
     assert_eq!(restores(&actions), [Silent]);
 }
 
@@ -27,13 +27,13 @@ fn limit_a_gateway_that_had_read_less_comes_first() {
 #[test]
 fn limit_a_copy_goes_on_beside_the_database() {
     let bounds = Bounds { servers: 2, restores: 1, forgets: 0, ..BOUNDS };
-    breaks("eras", Eras { bounds, ..appended(&[Silent]) }, ONE_EVENT);
+    breaks("eras", Eras { bounds, ..appended(&[Silent]) }, UNIQUE);
 }
 
 /// A storage snapshot is restored while the gateways are stopped: no gateway remembers how far it had read.
 #[test]
 fn limit_gateways_were_stopped() {
-    let actions = breaks("eras", subscribed(&[Silent]), ONE_EVENT);
+    let actions = breaks("eras", subscribed(&[Silent]), UNIQUE);
     assert!(actions.iter().any(|action| matches!(action, Action::Forget(_))));
     breaks("eras", subscribed(&[Silent]), OWN_HISTORY);
 }
@@ -52,14 +52,14 @@ fn an_era_at_each_start_of_postgresql_closes_these() {
 #[test]
 fn limit_a_machine_is_put_back_with_its_memory() {
     let compared = Compared { start: true, ..USUAL };
-    breaks("eras", Eras { compared, ..subscribed(&[Machine]) }, ONE_EVENT);
+    breaks("eras", Eras { compared, ..subscribed(&[Machine]) }, UNIQUE);
 }
 
 /// The first era of every log has the same tag, so that positions begin with 1. Two unrelated logs therefore both give
 /// 1, and so do two copies of a log without events. A gateway that keeps running starts an era in the new log.
 #[test]
 fn limit_a_log_made_anew_begins_with_the_same_positions() {
-    breaks("eras", subscribed(&[Empty]), ONE_EVENT);
+    breaks("eras", subscribed(&[Empty]), UNIQUE);
     breaks("eras", subscribed(&[Empty]), OWN_HISTORY);
     let bounds = Bounds { forgets: 0, servers: 1, ..BOUNDS };
     let known = Eras { bounds, ..subscribed(&[Empty]) };

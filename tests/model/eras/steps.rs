@@ -204,8 +204,8 @@ impl Eras {
 
 impl State {
     fn tell(&mut self, position: Position, event: Event) {
-        if let Err(place) = self.told.binary_search(&(position, event)) {
-            self.told.insert(place, (position, event));
+        if let Err(place) = self.seen.binary_search(&(position, event)) {
+            self.seen.insert(place, (position, event));
         }
     }
 }

@@ -23,7 +23,7 @@ fn subscribed() -> HandOver {
 }
 
 #[test]
-fn the_tail_reader_hears_all_and_no_gap_waits_for_long() {
+fn the_tail_reader_receives_all_hints_and_reads_each_gap_by_its_deadline() {
     holds("tail reader", tail(), 100_000);
 }
 
@@ -48,22 +48,22 @@ fn a_gap_has_one_deadline_and_not_one_for_each_commit() {
 }
 
 #[test]
-fn hints_must_be_heard_in_a_gap_and_while_the_store_is_read() {
+fn hints_must_be_received_in_a_gap_and_during_a_read_of_the_store() {
     for flaw in [Flaw::DeafInGap, Flaw::DeafWhileReading] {
-        breaks("tail reader", HandOver { flaw: Some(flaw), ..tail() }, HEARD);
+        breaks("tail reader", HandOver { flaw: Some(flaw), ..tail() }, HINTS_RECEIVED);
     }
 }
 
 #[test]
-fn what_was_heard_must_not_be_forgotten() {
-    for flaw in [Flaw::ForgetsEarly, Flaw::RunningReadCounts] {
-        breaks("tail reader", HandOver { flaw: Some(flaw), ..tail() }, KEPT);
+fn a_received_hint_must_not_be_forgotten() {
+    for flaw in [Flaw::ForgetsEarly, Flaw::DropsForGood, Flaw::RunningReadCounts] {
+        breaks("tail reader", HandOver { flaw: Some(flaw), ..tail() }, REMEMBERED);
     }
 }
 
 #[test]
 fn without_a_poll_a_lost_hint_leaves_events_behind() {
-    breaks("tail reader", HandOver { flaw: Some(Flaw::NothingPolls), ..tail() }, NOTHING_LEFT);
+    breaks("tail reader", HandOver { flaw: Some(Flaw::NothingPolls), ..tail() }, COMPLETE_AT_END);
 }
 
 #[test]
@@ -81,18 +81,18 @@ fn from_now_on_needs_a_look_at_the_head_that_began_after_the_request() {
 }
 
 #[test]
-fn an_empty_feed_means_nothing_unless_it_is_read_last() {
+fn a_feed_must_be_read_after_the_position_through_which_events_were_routed() {
     for flaw in [Flaw::ThroughAfterFeed, Flaw::RoutedBeforeOffered] {
         breaks("hand-over", HandOver { flaw: Some(flaw), ..subscribed() }, EXACT);
     }
 }
 
 #[test]
-fn a_feed_must_tell_that_it_has_forgotten() {
+fn a_feed_must_report_that_it_dropped_events() {
     breaks("hand-over", HandOver { flaw: Some(Flaw::FeedHidesWhatItForgot), ..subscribed() }, EXACT);
 }
 
 #[test]
-fn who_sits_down_must_look_again_before_it_sleeps() {
-    breaks("hand-over", HandOver { flaw: Some(Flaw::SleepsAtOnce), ..subscribed() }, AWAKE);
+fn a_waiting_member_must_check_its_feed_again_before_it_sleeps() {
+    breaks("hand-over", HandOver { flaw: Some(Flaw::SleepsAtOnce), ..subscribed() }, WOKEN);
 }

@@ -19,7 +19,7 @@ pub(super) struct Tail {
     pub(super) must_read: bool,
     read: Option<Read>,
     /// Newest position of which a hint was received.
-    heard: Position,
+    hinted: Position,
     /// First failure, if there was one.
     pub(super) failure: Option<Failure>,
 }
@@ -29,13 +29,15 @@ pub(super) enum Failure {
     /// A gap waited for a read beyond its deadline.
     Overdue,
     /// A hint that had arrived waited while time passed.
-    Unheard,
+    HintLeft,
     /// A push skipped events, or went back.
     OutOfTurn,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Read {
+    /// Position after which the store is read: the window's end at the start of the read.
+    after: Position,
     /// Last position of the gap that is read; None for a read to the log's end.
     gap_end: Option<Position>,
     /// Position through which the database has read; None before it answers.
@@ -45,7 +47,7 @@ struct Read {
 impl Tail {
     /// Returns the tail reader of a gateway whose window was filled through a position.
     pub(super) fn at(through: Position) -> Self {
-        Self { through, heard: through, ..Self::default() }
+        Self { through, hinted: through, ..Self::default() }
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -77,7 +79,7 @@ impl Tail {
     pub(super) fn start_read(&mut self) {
         let gap_end = if self.must_read { None } else { self.early.first().map(|first| first - 1) };
         self.must_read = false;
-        self.read = Some(Read { gap_end, answer: None });
+        self.read = Some(Read { after: self.through, gap_end, answer: None });
     }
 
     pub(super) fn answer_read(state: &mut State) {
@@ -96,8 +98,8 @@ impl Tail {
         self.read.is_some_and(|read| read.gap_end.is_some())
     }
 
-    pub(super) fn sees_to_what_it_heard(&self) -> bool {
-        self.heard <= self.through || self.gap.is_some() || self.must_read || self.read.is_some()
+    pub(super) fn remembers_hints(&self) -> bool {
+        self.hinted <= self.through || self.gap.is_some() || self.must_read || self.read.is_some()
     }
 }
 
@@ -148,7 +150,7 @@ impl HandOver {
         let has_hint = state.events.iter().any(|event| event.hint == Hint::Here);
         let tail = &mut state.tail;
         if has_hint {
-            tail.fail(Failure::Unheard);
+            tail.fail(Failure::HintLeft);
         }
         if let Some(gap) = tail.gap.filter(|_| tail.read.is_none()) {
             if gap >= TURN {
@@ -162,7 +164,7 @@ impl HandOver {
         *state.hint(position) = Hint::Gone;
         let is_own = state.events[usize::from(position) - 1].is_own;
         let tail = &mut state.tail;
-        tail.heard = tail.heard.max(position);
+        tail.hinted = tail.hinted.max(position);
         if position <= tail.through {
             return;
         }
@@ -185,7 +187,13 @@ impl HandOver {
 
     pub(super) fn end_read(&self, state: &mut State) -> Option<()> {
         let tail = &mut state.tail;
-        let answer = tail.read.take()?.answer?;
+        let Read { after, answer, .. } = tail.read.take()?;
+        let answer = answer?;
+        if answer <= after && !tail.early.is_empty() {
+            // After a restore, these commits would be those of a history that is gone. Here they arrived after the answer.
+            tail.early.clear();
+            tail.must_read = !self.is(Flaw::DropsForGood);
+        }
         if answer > tail.through || self.is(Flaw::ReadGoesBack) {
             tail.push(answer, answer >= tail.through);
         }
