@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use sluice::event::ReceivedEvent;
 use sluice::store::private::{DataDirLock, PrivatePostgres};
 
@@ -58,7 +58,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = FULL_SUBSCRIBERS)]
     subscribers: usize,
     /// Measure only these channels between the gateways: postgres (the database alone), nats (NATS as well).
-    #[arg(long, value_name = "MEANS", value_delimiter = ',')]
+    #[arg(long, value_name = "CHANNEL", value_delimiter = ',')]
     only: Vec<Channel>,
     #[command(flatten)]
     against: Against,
@@ -97,10 +97,13 @@ async fn measure_all(options: &Options) -> Result<()> {
         databases.push(Database { build, program, cluster: tracking_cluster(&directory).await?, directory });
     }
     let mut results = Results::default();
-    for means in Channel::selected(&options.only) {
-        Box::pin(measure(options, means, &mut databases, &events, &mut results)).await?;
+    for channel in Channel::selected(&options.only) {
+        Box::pin(measure(options, channel, &mut databases, &events, &mut results)).await?;
     }
-    table::print(options, &results)
+    table::print(options, &results)?;
+    let faults = results.faults();
+    ensure!(faults < 1.0, "{faults} events were lost or doubled");
+    Ok(())
 }
 
 /// A build, and the PostgreSQL cluster in which its gateways store events.
@@ -123,17 +126,17 @@ async fn tracking_cluster(directory: &Path) -> Result<(PrivatePostgres, Cluster)
 /// Measures all rounds with one channel between the gateways.
 async fn measure(
     options: &Options,
-    means: Channel,
+    channel: Channel,
     databases: &mut [Database<'_>],
     events: &[ReceivedEvent],
     results: &mut Results,
 ) -> Result<()> {
-    let server = if means == Channel::Nats { Some(NatsServer::start().await?) } else { None };
+    let server = if channel == Channel::Nats { Some(NatsServer::start().await?) } else { None };
     let nats = server.as_ref().map(NatsServer::url);
     let mut duos = Vec::new();
     for Database { build, program, cluster: (_, cluster), directory } in databases {
-        progress(&format!("{build}, {means}: starting two gateways"));
-        let name = format!("gateways_{means}");
+        progress(&format!("{build}, {channel}: starting two gateways"));
+        let name = format!("gateways_{channel}");
         cluster.create_database(&name).await?;
         let url = cluster.url_of(&name)?;
         let home = directory.join(name);
@@ -141,14 +144,14 @@ async fn measure(
         duos.push((*build, GatewayPair::start(program, &home, url, nats.as_deref()).await?));
     }
     let rate = sustainable_rate(options.rate, events, &mut duos).await?;
-    results.offered.insert(means, rate);
+    results.offered.insert(channel, rate);
     let load = Paced { rate, connections: CONNECTIONS, duration: Duration::from_secs(options.seconds) };
     for run in 1..=options.runs {
         for build in Build::order(run) {
             let Some((_, duo)) = duos.iter_mut().find(|(known, _)| *known == build) else { continue };
             for is_b_silent in [run.is_multiple_of(2), !run.is_multiple_of(2)] {
                 let round = Round { load, subscribers: options.subscribers, is_b_silent };
-                let case = Case { means, is_b_silent };
+                let case = Case { channel, is_b_silent };
                 let measured = duo.measure(round, events).await.with_context(|| format!("{build}, {case}"))?;
                 progress(&format!(
                     "run {run} of {}: {build}, {case}: {:.0} events/s, lag p99 {:.1} ms, longest silence {:.0} ms",

@@ -123,8 +123,22 @@ impl Cluster {
     /// Empties the gateway's log behind its back, as [`Reference::empty`] does with the reference's: an index that has
     /// grown costs more than an empty one, so what is compared has to start alike. Positions go on.
     pub(crate) async fn empty_log(&mut self) -> Result<()> {
-        sqlx::query(EMPTY).execute(&mut self.connection).await?;
-        Ok(())
+        const ATTEMPTS: usize = 10;
+        const DEADLOCK: &str = "40P01";
+
+        let mut attempt = 1;
+        loop {
+            match sqlx::query(EMPTY).execute(&mut self.connection).await {
+                // A gateway that has just started creates partitions, for which it locks the tables in another order.
+                Err(sqlx::Error::Database(error))
+                    if error.code().as_deref() == Some(DEADLOCK) && attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                    sleep(Duration::from_millis(100)).await;
+                }
+                emptied => return Ok(emptied.map(drop)?),
+            }
+        }
     }
 
     /// Writes out what is dirty, so that no measurement pays for the one before.

@@ -25,7 +25,7 @@ pub(super) enum Channel {
 /// A case: the channel between the gateways, and whether B stores events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Case {
-    pub(super) means: Channel,
+    pub(super) channel: Channel,
     pub(super) is_b_silent: bool,
 }
 
@@ -63,7 +63,7 @@ impl Channel {
 
     /// Returns the listed channels, or all of them where the list is empty.
     pub(super) fn selected(only: &[Self]) -> Vec<Self> {
-        Self::ALL.into_iter().filter(|means| only.is_empty() || only.contains(means)).collect()
+        Self::ALL.into_iter().filter(|channel| only.is_empty() || only.contains(channel)).collect()
     }
 
     const fn name(self) -> &'static str {
@@ -84,7 +84,7 @@ impl FromStr for Channel {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|means| means.name() == text);
+        let found = Self::ALL.into_iter().find(|channel| channel.name() == text);
         found.ok_or_else(|| "there are postgres and nats".to_owned())
     }
 }
@@ -92,7 +92,7 @@ impl FromStr for Channel {
 impl fmt::Display for Case {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let others = if self.is_b_silent { "B silent" } else { "B sends" };
-        formatter.pad(&format!("{}, {others}", self.means))
+        formatter.pad(&format!("{}, {others}", self.channel))
     }
 }
 
@@ -111,16 +111,23 @@ impl Results {
     }
 
     /// Returns the ratios of a figure while B stores events to the same figure while B is silent.
-    fn ratio(&self, means: Channel, value: fn(&Measurement) -> f64) -> Option<Spread> {
-        let of = |is_b_silent| self.values(Case { means, is_b_silent }, value);
+    fn ratio(&self, channel: Channel, value: fn(&Measurement) -> f64) -> Option<Spread> {
+        let of = |is_b_silent| self.values(Case { channel, is_b_silent }, value);
         Spread::of_ratios(&of(false), &of(true))
     }
 
     /// Returns the sum of a figure over all of this build's measurements with a channel.
-    fn sum(&self, means: Channel, value: fn(&Measurement) -> f64) -> Option<Spread> {
-        let cases = [true, false].map(|is_b_silent| self.values(Case { means, is_b_silent }, value));
+    fn sum(&self, channel: Channel, value: fn(&Measurement) -> f64) -> Option<Spread> {
+        let cases = [true, false].map(|is_b_silent| self.values(Case { channel, is_b_silent }, value));
         let values = cases.concat();
         (!values.is_empty()).then(|| Spread::of([values.iter().sum()])).flatten()
+    }
+}
+
+impl Results {
+    /// Returns the number of events that this build lost or delivered twice, over all measurements.
+    pub(super) fn faults(&self) -> f64 {
+        self.this.values().flatten().map(|one| one.lost + one.doubled).sum()
     }
 }
 
@@ -145,8 +152,8 @@ pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
              with {FULL_SUBSCRIBERS} subscribers"
         )?;
     }
-    for (means, offered) in results.offered.iter().filter(|(_, offered)| **offered < options.rate) {
-        writeln!(output, "{means}: the machine does not take {} events/s; {offered} are offered", options.rate)?;
+    for (channel, offered) in results.offered.iter().filter(|(_, offered)| **offered < options.rate) {
+        writeln!(output, "{channel}: the machine does not take {} events/s; {offered} are offered", options.rate)?;
     }
     writeln!(output)?;
     write_table(&mut output, results)?;
@@ -192,7 +199,7 @@ fn write_table(output: &mut impl Write, results: &Results) -> io::Result<()> {
             output,
             "{case:20}{:>10}{:>9}{:>8}{:>11}{:>12}{:>12}{tail:>16}{:>12}{:>8}{:>9}",
             whole(of(|one| one.rate)),
-            results.offered.get(&case.means).map_or_else(String::new, ToString::to_string),
+            results.offered.get(&case.channel).map_or_else(String::new, ToString::to_string),
             told(of(|one| one.b_rate)),
             whole(of(|one| one.commits)),
             told(of(|one| one.p50)),
@@ -223,14 +230,14 @@ fn targets(results: &Results) -> Vec<Target> {
             "nats: events lost or doubled",
         ),
     ];
-    let each = texts.into_iter().flat_map(|(means, rate, lag, silence, faults)| {
-        let offered = results.offered.get(&means).map_or(f64::NAN, |offered| f64::from(*offered));
-        let rates = [true, false].map(|is_b_silent| results.values(Case { means, is_b_silent }, |one| one.rate));
+    let each = texts.into_iter().flat_map(|(channel, rate, lag, silence, faults)| {
+        let offered = results.offered.get(&channel).map_or(f64::NAN, |offered| f64::from(*offered));
+        let rates = [true, false].map(|is_b_silent| results.values(Case { channel, is_b_silent }, |one| one.rate));
         [
             target(rate, Spread::of(rates.concat().iter().map(|rate| rate / offered)), Bound::AtLeast(MET_SHARE)),
-            target(lag, results.ratio(means, |one| one.p99), Bound::AtMost(5.0)),
-            target(silence, results.ratio(means, |one| one.silence), Bound::AtMost(3.0)),
-            target(faults, results.sum(means, |one| one.lost + one.doubled), Bound::AtMost(0.0)),
+            target(lag, results.ratio(channel, |one| one.p99), Bound::AtMost(5.0)),
+            target(silence, results.ratio(channel, |one| one.silence), Bound::AtMost(3.0)),
+            target(faults, results.sum(channel, |one| one.lost + one.doubled), Bound::AtMost(0.0)),
         ]
     });
     each.collect()
