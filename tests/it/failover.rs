@@ -12,6 +12,7 @@ use crate::database::TestDatabase;
 use crate::events::sync_events;
 use crate::gateway::{Gateway, settings};
 use crate::npm::run;
+use crate::okta_org::wait_until;
 use crate::postgres_server::PostgresServer;
 use crate::switch::SwitchableProxy;
 use crate::traffic::Traffic;
@@ -72,6 +73,25 @@ async fn subscribers_go_on_by_themselves() {
     };
     let graph = gateway.url("/graphql");
     let total = (3 * EVENTS).to_string();
-    let arguments = [graph.as_str(), TOKEN, &total];
+    let arguments = [graph.as_str(), TOKEN, &total, "generated-failover"];
+    tokio::join!(run("failover.mjs", &arguments), story);
+}
+
+#[tokio::test]
+async fn subscribers_that_are_refused_before_their_first_event_try_again() {
+    let database = TestDatabase::new().await;
+    let mut settings = settings(&database);
+    settings.readers = Readers::new(vec![("front end".to_owned(), TOKEN.into())]);
+    let gateway = Gateway::start_over(database, settings).await;
+    gateway.database.close().await;
+    let directory = tempfile::tempdir().unwrap();
+    let all_refused = directory.path().join("all-refused");
+    let story = async {
+        wait_until("a refusal of each client", async || all_refused.exists()).await;
+        gateway.database.open().await;
+        deliver(&gateway, &sync_events("listed", EVENTS)).await;
+    };
+    let (graph, total) = (gateway.url("/graphql"), EVENTS.to_string());
+    let arguments = [graph.as_str(), TOKEN, &total, "generated-refused", all_refused.to_str().unwrap()];
     tokio::join!(run("failover.mjs", &arguments), story);
 }

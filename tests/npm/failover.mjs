@@ -1,16 +1,30 @@
 // Follows the log with each client of docs/clients.md through failures of the gateway's database, until EVENTS events
-// have arrived: node failover.mjs URL TOKEN EVENTS. Each event must arrive once, in order.
+// have arrived: node failover.mjs URL TOKEN EVENTS DIRECTORY [FILE]. Each event must arrive once, in order. The examples are
+// compiled in DIRECTORY. FILE is created as soon as the gateway has refused each client's subscription.
 
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { compile } from "./examples.mjs";
 
-const [url, token, events] = process.argv.slice(2);
+const [url, token, events, directory, file] = process.argv.slice(2);
 const filter = { applicationInstances: ["0oalisted"] };
 
-// The examples use the global `WebSocket` that browsers have.
-globalThis.WebSocket = WebSocket;
+/** Names of the clients whose subscriptions were refused. */
+const refused = new Set();
+
+// The examples use the global `WebSocket` that browsers have. This one reads its client's name from the URL.
+globalThis.WebSocket = class extends WebSocket {
+  constructor(address, ...words) {
+    super(address, ...words);
+    this.on("message", message => {
+      if (!file || JSON.parse(message).type !== "error") return;
+      refused.add(new URL(address).searchParams.get("client"));
+      if (refused.size === Object.keys(followers).length) writeFileSync(file, "");
+    });
+  }
+};
 
 /** Returns the positions of all matching events in the order of the log; retries where the gateway answers an error. */
 async function inOrder() {
@@ -32,20 +46,21 @@ async function inOrder() {
 
 /** Functions that follow the log from its start by one of the clients; each calls back with events and errors. */
 const followers = {
-  apollo: ({ connect, follow }) => (onEvent, onRefusal) =>
-    follow(connect(url, token), filter, "0").subscribe({ next: onEvent, error: onRefusal }),
-  urql: ({ connect, follow }) => (onEvent, onRefusal) => follow(connect(url, token), filter, "0", onEvent, onRefusal),
-  Feed: ({ connect, follow }) => (onEvent, onRefusal) => follow(connect(url, token), filter, "0", onEvent, onRefusal),
+  apollo: (client, follow, onEvent, onRefusal) =>
+    follow(client, filter, "0").subscribe({ next: onEvent, error: onRefusal }),
+  urql: (client, follow, onEvent, onRefusal) => follow(client, filter, "0", onEvent, onRefusal),
+  Feed: (client, follow, onEvent, onRefusal) => follow(client, filter, "0", onEvent, onRefusal),
 };
 
-const modules = await compile("generated-failover");
-await Promise.all(Object.entries(followers).map(async ([name, adapt]) => {
+const modules = await compile(directory);
+await Promise.all(Object.entries(followers).map(async ([name, start]) => {
+  const { connect, follow } = modules[name];
   const seen = [];
-  let refused;
-  adapt(modules[name])(({ position }) => seen.push(position), error => { refused = error; });
+  let refusal;
+  start(connect(`${url}?client=${name}`, token), follow, ({ position }) => seen.push(position), error => { refusal = error; });
   const over = Date.now() + 100_000;
   while (seen.length < Number(events)) {
-    if (refused) throw new Error(`${name} is refused after ${seen.length} events`, { cause: refused });
+    if (refusal) throw new Error(`${name} is refused after ${seen.length} events`, { cause: refusal });
     if (Date.now() > over) throw new Error(`${name} has seen ${seen.length} events of ${events}`);
     await sleep(20);
   }
