@@ -86,7 +86,7 @@ async fn twenty_years_of_months_do_not_exhaust_the_locks_of_postgres_as_it_comes
     // The store has 16 connections for queries, and up to 4 of them serve subscribers that catch up. A query that waits
     // too long for a connection fails, so only 12 queries run at once.
     let questions = (0..32).flat_map(|_| queries).map(|query| gateway.ask(query, json!({})));
-    let questions = futures_util::stream::iter(questions).buffered(12).collect::<Vec<_>>();
+    let questions = futures_util::stream::iter(questions).buffered(32).collect::<Vec<_>>();
     let followers = (0..16).map(|number| follow(&gateway, number, events));
     let (answers, followed) = tokio::join!(questions, join_all(followers));
     assert!(!server.log().contains("out of shared memory"), "{}", server.log());
