@@ -69,6 +69,29 @@ pub struct Occurrence {
     pub debug_data: Option<String>,
 }
 
+#[cfg(test)]
+impl Occurrence {
+    /// Returns an event of a type that happens now and tells nothing else, with a new identity.
+    pub(crate) fn of_type(event_type: &str) -> Self {
+        Self {
+            uuid: Uuid::new_v4(),
+            event_type: event_type.into(),
+            published: Timestamp::now(),
+            message: None,
+            version: None,
+            severity: None,
+            outcome_result: None,
+            outcome_reason: None,
+            admin: None,
+            user: None,
+            application_user: None,
+            application: None,
+            application_name: None,
+            debug_data: None,
+        }
+    }
+}
+
 /// An event that has come in and is not yet in the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReceivedEvent {

@@ -155,12 +155,51 @@ mod tests {
 
     use super::super::writer::AppendRequest;
     use super::*;
-    use crate::event::IngestSource;
+    use crate::event::{IngestSource, Occurrence, ReceivedEvent};
+    use crate::store::NewEvent;
 
     fn request() -> Waiting {
-        let request = AppendRequest { source: IngestSource::Import, events: Vec::new(), deliveries: Vec::new() };
+        request_of(0)
+    }
+
+    fn request_of(events: usize) -> Waiting {
+        let event = || {
+            let event = ReceivedEvent { occurrence: Occurrence::of_type("a.b"), raw: "{}".into() };
+            NewEvent::new("acme".into(), event, None)
+        };
+        let events = (0..events).map(|_| event()).collect();
+        let request = AppendRequest { source: IngestSource::Import, events, deliveries: Vec::new() };
         let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         Waiting { request, cursor: None, reply: oneshot::channel().0, _room: room }
+    }
+
+    /// Counts how often a future is polled until a time has passed; the future must still be pending then.
+    async fn polls_of(work: impl Future, time: Duration) -> usize {
+        let (mut polls, mut work) = (0, pin!(work));
+        let counted = poll_fn(|context| {
+            polls += 1;
+            work.as_mut().poll(context).map(drop)
+        });
+        assert!(timeout(time, counted).await.is_err(), "it is not pending");
+        polls
+    }
+
+    #[tokio::test]
+    async fn the_second_writer_sleeps_once_many_events_have_been_taken() {
+        let (door, inbox) = open();
+        for _ in 0..3 {
+            door.hand_over(request_of(CROWD / 2)).await.unwrap();
+        }
+        let (_, turn) = inbox.next_of_many().now_or_never().expect("many events wait").unwrap();
+        let mut turn = turn.unwrap();
+        assert!(turn.take().is_some() && turn.take().is_some() && turn.take().is_none());
+        drop(turn);
+        // A notification of the crowd may still be stored, so the writer may look once more.
+        assert!(polls_of(inbox.next_of_many(), PATIENCE / 2).await < 5);
+        door.hand_over(request_of(CROWD - 1)).await.unwrap();
+        assert!(inbox.next_of_many().now_or_never().is_none(), "these are too few");
+        door.hand_over(request_of(1)).await.unwrap();
+        assert!(inbox.next_of_many().now_or_never().is_some());
     }
 
     #[tokio::test]
@@ -180,14 +219,9 @@ mod tests {
         assert!(other.is_err());
         // Nor does anybody look again and again when the busy writer is back before the other one comes.
         inbox.leave();
-        let mut polls = 0;
-        let mut looking = pin!(inbox.next_of_many());
-        let counted = poll_fn(|context| {
-            polls += 1;
-            looking.as_mut().poll(context).map(drop)
-        });
-        let (back, looked) = tokio::join!(timeout(PATIENCE / 2, inbox.next()), timeout(PATIENCE / 2, counted));
-        assert!(back.is_err() && looked.is_err());
+        let (back, polls) =
+            tokio::join!(timeout(PATIENCE / 2, inbox.next()), polls_of(inbox.next_of_many(), PATIENCE / 2));
+        assert!(back.is_err());
         assert!(polls < 10, "polled {polls} times");
         drop(door);
         let (one, other) = tokio::join!(inbox.next(), inbox.next_of_many());

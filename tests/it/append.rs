@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use sluice::event::{IngestSource, ReceivedEvent, Timestamp};
-use sluice::log::{AppendRequest, Log, LogOptions};
+use sluice::event::{IngestSource, Position, ReceivedEvent, Timestamp};
+use sluice::log::{AppendRequest, Log, LogOptions, ResumeError};
 use sluice::okta::read_event;
 use sluice::store::{Appended, DeliveryRecord, NewEvent, Store};
 use sqlx::AssertSqlSafe;
@@ -69,6 +69,21 @@ async fn what_comes_by_different_ways_at_once_waits_for_nothing_else() {
         let all = timeout(Duration::from_secs(10), futures_util::future::try_join_all(appends)).await;
         assert_eq!(all.unwrap_or_else(|_| panic!("round {round} hangs")).unwrap().len(), 3);
     }
+}
+
+#[tokio::test]
+async fn a_position_of_an_earlier_era_resumes_in_the_era_of_the_head() {
+    let database = TestDatabase::new().await;
+    let log = Log::open(database.store(), &LogOptions::default()).await.unwrap();
+    let events = vec![new_event("acme", &sync_event("one"), None), new_event("acme", &sync_event("two"), None)];
+    log.append(AppendRequest { source: IngestSource::Import, events, deliveries: Vec::new() }).await.unwrap();
+    database.store().new_era("a test restored it").await.unwrap();
+    for kept in [1, 2] {
+        let era = log.check_resume(Position::new(kept)).await.unwrap();
+        assert_eq!(era, log.head_now().await.unwrap().era_start());
+        assert!(era > Position::new(2), "{era}");
+    }
+    assert!(matches!(log.check_resume(Position::new(3)).await, Err(ResumeError::Lost { .. })));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sluice::event::EventTypePattern;
+use sluice::event::{EventTypePattern, Timestamp};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
 
@@ -47,6 +47,33 @@ async fn an_event_that_was_persisted_late_is_not_skipped() {
         org.wait_for(&gateway.database.pool, expected).await;
     }
     org.assert_stored(&gateway.database.pool).await;
+}
+
+#[tokio::test]
+async fn an_event_ahead_of_oktas_clock_does_not_move_the_known_end_of_the_log_ahead() {
+    let mut org = OktaOrg::start().await;
+    org.happen_at(OffsetDateTime::now_utc() + time::Duration::minutes(10));
+    let gateway = read(&org).await;
+    org.wait_for(&gateway.database.pool, 1).await;
+    let cursor = gateway.database.store().poll_cursor(ORG).await.unwrap().unwrap();
+    assert!(cursor.read_through <= Timestamp::now(), "{cursor:?}");
+}
+
+#[tokio::test]
+async fn no_stretch_of_time_is_verified_before_it_has_settled() {
+    let mut org = OktaOrg::start().await;
+    org.have_history(50, 6);
+    let gateway = Gateway::start_with(|settings| {
+        org.read_by(settings);
+        settings.orgs.get_mut(ORG).unwrap().api.as_mut().unwrap().options.settle = Duration::from_hours(1);
+    })
+    .await;
+    let number = async |sql| gateway.database.number(sql).await;
+    let verified = "SELECT count(*) FROM read_window WHERE until_at > now() - interval '2 hours'";
+    wait_until("a verified stretch", async || number(verified).await > 0).await;
+    let reads = || org.requests().filter(|request| request.query.contains("until=")).count();
+    wait_until("two more reads", async || reads() >= 2).await;
+    assert_eq!(number("SELECT count(*) FROM read_window WHERE until_at > now() - interval '1 hour'").await, 0);
 }
 
 #[tokio::test]

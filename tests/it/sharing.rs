@@ -52,6 +52,49 @@ async fn what_needs_more_than_the_event_is_resolved_once_for_all() {
 }
 
 #[tokio::test]
+async fn subscriptions_of_one_document_with_other_variables_share_nothing() {
+    let (traffic, mut gateway) = (Traffic::new(), GatewayProcess::start().await);
+    // The first document needs more than an event holds; the second one does not.
+    let documents = [
+        "subscription ($first: Int!, $with: Boolean!) { syncEvents { position \
+         applicationInstance { syncEvents(first: $first) { nodes { position } } } message @include(if: $with) } }",
+        "subscription ($with: Boolean!) { syncEvents { position message @include(if: $with) \
+         user @skip(if: $with) { id } ... @include(if: $with) { org } } }",
+    ];
+    let variables = [json!({"first": 1, "with": false}), json!({"first": 2, "with": true})];
+    let mut sockets = Vec::new();
+    for document in documents {
+        for variables in &variables {
+            let mut socket = Socket::open(gateway.address).await;
+            socket.subscribe("1", document, variables.clone()).await;
+            sockets.push(socket);
+        }
+    }
+    gateway.wait_until(async |gateway| gateway.metric("sluice_subscribers").await == Some(4)).await;
+    assert_eq!(gateway.metric("sluice_feeds").await, Some(4));
+    traffic.deliver(gateway.address, &sync_events("variables", 3)).await.unwrap();
+    for (number, socket) in sockets.iter_mut().enumerate() {
+        let (needs_more, with) = (number < 2, number % 2 == 1);
+        for position in 1..=3 {
+            let event = socket.event("1").await;
+            let mut names = vec!["position"];
+            names.extend(needs_more.then_some("applicationInstance"));
+            names.extend(with.then_some("message"));
+            names.extend((!needs_more).then_some(if with { "org" } else { "user" }));
+            let mut got: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
+            got.sort_unstable();
+            names.sort_unstable();
+            assert_eq!(got, names, "subscription {number}");
+            assert_eq!(event["position"], position.to_string());
+            if needs_more {
+                let nodes = event["applicationInstance"]["syncEvents"]["nodes"].as_array().unwrap();
+                assert_eq!(nodes.len(), if with { 2 } else { 1 }, "subscription {number}: {event}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_catches_up_together_is_told_the_same() {
     const EVENTS: usize = 3_000;
     let (traffic, mut gateway) = (Traffic::new(), GatewayProcess::start_with("[limits]\nwindow_bytes = 1000000").await);

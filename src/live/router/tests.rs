@@ -3,7 +3,6 @@
 use std::sync::atomic::AtomicUsize;
 
 use futures_util::FutureExt as _;
-use uuid::Uuid;
 
 use super::*;
 use crate::event::{Details, Entity, IngestSource, Occurrence, Timestamp};
@@ -16,28 +15,16 @@ pub(in crate::live) fn event(
     application: Option<&str>,
     event_type: &str,
 ) -> Arc<SyncEvent> {
-    let moment = Timestamp::now();
     let application_entity = (!instance.is_empty()).then(|| Entity { id: instance.into(), ..Entity::default() });
     Arc::new(SyncEvent {
         position: Position::new(position),
         org: "acme".into(),
         occurrence: Occurrence {
-            uuid: Uuid::new_v4(),
-            event_type: event_type.into(),
-            published: moment,
-            message: None,
-            version: None,
-            severity: None,
-            outcome_result: None,
-            outcome_reason: None,
-            admin: None,
-            user: None,
-            application_user: None,
             application: application_entity,
             application_name: application.map(str::to_owned),
-            debug_data: None,
+            ..Occurrence::of_type(event_type)
         },
-        received_at: moment,
+        received_at: Timestamp::now(),
         first_source: IngestSource::EventHook,
         details: Details::NotRead,
     })
@@ -103,6 +90,33 @@ fn an_event_reaches_the_feeds_that_want_it_and_no_others() {
     let left = router.routes();
     assert!(left.by_key.is_empty() && left.others.is_empty());
     assert!(left.by_instance.is_empty() && left.by_application.is_empty() && left.by_type.is_empty());
+}
+
+#[test]
+fn an_exact_type_beside_a_family_hides_no_event_of_the_family() {
+    let (router, told) = (router(Position::START, 1 << 20), Arc::default());
+    let types = ["a.b", "c.*"].map(|text| EventTypePattern::parse(text).unwrap());
+    let filter = Filter { event_types: Some(types.to_vec()), ..Filter::default() };
+    let feed = router.join(request("mixed", filter, &told));
+    let events = [event(1, "", None, "c.d"), event(2, "", None, "a.b"), event(3, "", None, "a.c")];
+    router.route(&events, Position::new(3));
+    assert_eq!(positions(feed.after(Position::START, 10)), Some(vec![1, 2]));
+}
+
+#[test]
+fn a_subscriber_is_not_at_the_end_of_a_feed_that_has_dropped_its_events() {
+    let (router, told) = (router(Position::START, 2), Arc::default());
+    let feed = router.join(request("k", Filter::default(), &told));
+    assert!(feed.is_quiet_after(Position::START), "nothing has happened yet");
+    for position in 1..=9 {
+        router.route(&[event(position, "0oa1", None, "a")], Position::new(position));
+    }
+    // Each event takes one byte, so the feed still has the last two.
+    let quiet: Vec<_> = (0..=9).filter(|position| feed.is_quiet_after(Position::new(*position))).collect();
+    assert_eq!(quiet, [9]);
+    router.reset(Position::new(1000));
+    assert!(!feed.is_quiet_after(Position::new(9)), "events between may be lost or missing");
+    assert!(feed.is_quiet_after(Position::new(1000)));
 }
 
 #[test]

@@ -1,0 +1,107 @@
+//! Events that the database refuses, whatever is done: each is kept in `rejected` with its bytes, and nothing else is
+//! lost with it.
+
+use std::process::Stdio;
+
+use okta_sim::LogEvent;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::events::{delivery, lines, sync_event, sync_events};
+use crate::gateway::Gateway;
+use crate::okta_org::{OktaOrg, wait_until};
+use crate::process::GatewayProcess;
+
+/// Reason that is kept with a refused event.
+const REASON: &str = "the database refuses it";
+
+/// Returns an event type of the family that every org keeps, too long for an index.
+fn refused_type() -> String {
+    format!("application.provision.user.{}", "a.".repeat(500_000))
+}
+
+fn refused_event() -> Value {
+    let mut event = sync_event("refused");
+    event["eventType"] = json!(refused_type());
+    event
+}
+
+fn refused_log_event(org: &mut OktaOrg) -> LogEvent {
+    let mut event = org.organisation.event_at(OffsetDateTime::now_utc());
+    event.event_type = refused_type().leak();
+    event
+}
+
+#[tokio::test]
+async fn a_page_of_the_system_log_is_stored_without_the_refused_event_and_not_read_again() {
+    let mut org = OktaOrg::start().await;
+    org.happen(5);
+    let refused = refused_log_event(&mut org);
+    org.api.log().record(&refused);
+    org.happen(5);
+    let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
+    org.wait_for(&gateway.database.pool, 10).await;
+    let rejections = "SELECT count(*) FROM rejected";
+    wait_until("the rejection", async || gateway.database.number(rejections).await > 0).await;
+    let rejected = gateway.database.newest_rejected().await;
+    assert!(rejected.raw == refused.log_json().as_bytes(), "other bytes were kept");
+    assert!(rejected.reason.contains(REASON), "{}", rejected.reason);
+    // Later events come by the link of the page after the refused event.
+    org.happen(3);
+    org.wait_for(&gateway.database.pool, 13).await;
+    assert_eq!(gateway.database.number(rejections).await, 1);
+    assert_eq!(org.starts(), 1);
+    let asked = org.polls().count();
+    wait_until("another poll", async || org.polls().count() > asked).await;
+    let links: Vec<_> = org.polls().map(|request| request.query).collect();
+    assert_ne!(links.last(), links.first(), "the poller does not move past the page");
+}
+
+#[tokio::test]
+async fn deliveries_that_share_a_commit_with_a_refused_event_are_stored() {
+    let gateway = Gateway::start_for_every_event_type().await;
+    let deliveries: Vec<_> = (0..12)
+        .map(|number| {
+            let mut events = sync_events(&format!("shared{number}"), 3);
+            if number % 4 == 1 {
+                events.insert(number % 3, refused_event());
+            }
+            delivery(&events).to_string()
+        })
+        .collect();
+    let answers = futures_util::future::join_all(deliveries.into_iter().map(|body| gateway.post_hook(body))).await;
+    for (number, (status, receipt)) in answers.into_iter().enumerate() {
+        let rejected = usize::from(number % 4 == 1);
+        let expected = json!({"stored": 3, "duplicates": 0, "rejected": rejected, "dropped": 0});
+        assert_eq!((status.as_u16(), receipt), (200, expected), "delivery {number}");
+    }
+    assert_eq!(gateway.head().await, "36");
+    assert_eq!(gateway.database.number("SELECT count(*) FROM rejected").await, 3);
+}
+
+#[tokio::test]
+async fn an_import_names_the_line_of_the_refused_event() {
+    let gateway = Gateway::start_for_every_event_type().await;
+    let mut events = sync_events("imported", 5);
+    events.insert(2, refused_event());
+    let (status, report) = gateway.post("import", lines(&events)).await;
+    assert_eq!((status.as_u16(), &report["stored"], &report["rejected"]), (200, &json!(5), &json!(1)), "{report}");
+    assert_eq!(report["rejections"][0]["line"], 3, "{report}");
+    assert!(report["rejections"][0]["reason"].as_str().unwrap().contains(REASON), "{report}");
+    assert!(gateway.database.newest_rejected().await.raw == events[2].to_string().as_bytes());
+}
+
+#[tokio::test]
+async fn a_refused_event_stays_rejected_when_it_is_retried() {
+    let gateway = GatewayProcess::start().await;
+    let pool = gateway.pool();
+    let raw = refused_event().to_string();
+    let insert = "INSERT INTO rejected (org, source, reason, raw, digest) VALUES ('acme', 0, 'old', $1, sha256($1))";
+    sqlx::query(insert).bind(raw.as_bytes()).execute(&pool).await.unwrap();
+    let output = gateway.command_of(&["rejected", "retry"]).stdout(Stdio::piped()).output().await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains(REASON) && said.contains("1 left"), "{said}");
+    let left: Vec<Vec<u8>> = sqlx::query_scalar("SELECT raw FROM rejected").fetch_all(&pool).await.unwrap();
+    assert!(left == [raw.into_bytes()], "{} rejections are left", left.len());
+}
