@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::HookSecrets;
 use crate::config::{Database, Limits, Org, Settings};
 use crate::graphql::{DocumentOptions, Graph, GraphOptions, OrgUrls};
-use crate::ingest::{self, Intake, IntakeLimits, OrgApi, OrgIntake};
+use crate::ingest::{self, Intake, IntakeLimits, KeptHeaders, OrgApi, OrgIntake};
 use crate::live::{Live, LiveOptions};
 use crate::log::{Log, LogOptions};
 use crate::okta::OktaClient;
@@ -125,7 +125,7 @@ impl OpenGateway {
         let status = Status { ready, metrics: render(metrics, Some(live.clone())) };
         let parts = parts(settings, log, live, status);
         let intake = parts.intake.clone();
-        until_stop(ingest::write_tallies(intake.clone()).boxed());
+        until_stop(ingest::reduce_stored_headers(intake.clone()).boxed());
         for api in org_apis(settings)? {
             until_stop(ingest::read_org(intake.clone(), api).boxed());
         }
@@ -138,9 +138,6 @@ impl OpenGateway {
             tracing::warn!("some sockets did not close in time");
         }
         live_stop.cancel();
-        if let Err(error) = ingest::write_tallies_now(&intake).await {
-            tracing::debug!(%error, "could not write how much has come");
-        }
         // The log's writers end, and release their connections, when the last handle to the log is dropped.
         drop(intake);
         store.close().await;
@@ -309,21 +306,21 @@ fn parts(settings: &Settings, log: Log, live: Live, status: Status) -> Parts {
     let graph = Graph::new(log.store().clone(), live, OrgUrls(urls), options);
     Parts {
         graph,
-        intake: intake(log, &settings.orgs, &settings.limits),
+        intake: intake(log, &settings.orgs, &settings.limits, Duration::ZERO),
         readers: settings.readers.clone(),
         hooks: hooks(settings),
         status,
     }
 }
 
-/// The door to a log.
-fn intake(log: Log, orgs: &BTreeMap<String, Org>, limits: &Limits) -> Intake {
+/// Makes the intake of a log, which waits for so long for a database that is away.
+fn intake(log: Log, orgs: &BTreeMap<String, Org>, limits: &Limits, patience: Duration) -> Intake {
     let orgs = orgs.iter().map(|(name, org)| {
-        let intake = OrgIntake { event_types: org.event_types.clone(), secret_header: org.hook.header.clone() };
-        (name.clone(), intake)
+        let headers = KeptHeaders::new(&org.keep_headers, &org.hook.header);
+        (name.clone(), OrgIntake { event_types: org.event_types.clone(), headers })
     });
-    let limits = IntakeLimits { body_bytes: limits.delivery_body_bytes, delivery_events: limits.delivery_events };
-    Intake::new(log, orgs.collect(), limits)
+    let (body_bytes, delivery_events) = (limits.delivery_body_bytes, limits.delivery_events);
+    Intake::new(log, orgs.collect(), IntakeLimits { body_bytes, delivery_events, patience })
 }
 
 /// The orgs whose APIs are read.

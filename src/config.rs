@@ -77,6 +77,8 @@ pub struct Org {
     pub url: Option<String>,
     /// How its event hooks prove themselves.
     pub hook: HookSecrets,
+    /// Headers of its deliveries that are kept beside the usual ones.
+    pub keep_headers: Vec<String>,
     /// The event types that are kept.
     pub event_types: Vec<EventTypePattern>,
     /// How its APIs are read; None where they are not. Where there are some, there is an address.

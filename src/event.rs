@@ -112,11 +112,13 @@ pub enum IngestSource {
     Workflows,
     /// Files of history.
     Import,
+    /// Okta's Log Streaming, by way of Amazon EventBridge.
+    LogStream,
 }
 
 impl IngestSource {
     /// Every source, in the order of [`IngestSource::code`].
-    pub const ALL: [Self; 4] = [Self::EventHook, Self::SystemLog, Self::Workflows, Self::Import];
+    pub const ALL: [Self; 5] = [Self::EventHook, Self::SystemLog, Self::Workflows, Self::Import, Self::LogStream];
 
     /// The number that stands for it in the database.
     pub const fn code(self) -> i16 {
@@ -125,6 +127,7 @@ impl IngestSource {
             Self::SystemLog => 1,
             Self::Workflows => 2,
             Self::Import => 3,
+            Self::LogStream => 4,
         }
     }
 
@@ -140,6 +143,7 @@ impl IngestSource {
             Self::SystemLog => "system_log",
             Self::Workflows => "workflows",
             Self::Import => "import",
+            Self::LogStream => "log_stream",
         }
     }
 }

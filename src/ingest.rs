@@ -1,23 +1,22 @@
-//! The ways in: whatever brings an event, it ends in one append.
+//! The ways in: whatever brings events makes something sorted of them, and one intake takes it in.
 
 mod body;
 mod headers;
-mod hook;
 mod import;
 mod intake;
 mod naming;
 mod okta_api;
-mod record;
+mod posted;
 mod retry;
-mod tally;
-mod workflows;
+mod sorted;
+mod stored_headers;
 
 pub use body::BodyEncoding;
-pub use headers::redacted_headers;
-pub use hook::{HookError, ReceivedDelivery};
+pub use headers::{CREDENTIAL_HEADERS, KeptHeaders};
 pub use import::{ImportEnd, ImportError, ImportOptions, ImportReport, Progress, RejectedLine};
-pub use intake::{Intake, IntakeLimits, OrgIntake, Receipt};
+pub use intake::{Intake, IntakeError, IntakeLimits, OrgIntake, Receipt};
 pub use naming::{add_words, name_events};
 pub use okta_api::{ApiOptions, OrgApi, read_org};
+pub use posted::{PostError, PostedBody};
 pub use retry::{Retried, RetryReport};
-pub use tally::{write_tallies, write_tallies_now};
+pub use stored_headers::reduce_stored_headers;

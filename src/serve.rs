@@ -100,6 +100,7 @@ pub fn router(parts: Parts, options: &ServeOptions, subscribers: Subscribers) ->
         .layer(DefaultBodyLimit::max(options.query_body_bytes));
     let ways_in = Router::new()
         .route("/okta/{org}/hooks", get(ways_in::hook::challenge).post(ways_in::hook::deliver))
+        .route("/okta/{org}/log-stream", post(ways_in::log_stream::stream))
         .route("/okta/{org}/workflows", post(ways_in::workflows::relay))
         .route("/okta/{org}/import", post(ways_in::import::import))
         .with_state(ways_in::WaysIn {

@@ -82,6 +82,10 @@ fn describe() {
 
 fn describe_storing() {
     metrics::describe_counter!("sluice_events_total", "Events that came in, by what became of them");
+    metrics::describe_counter!(
+        "sluice_headers_reduced_total",
+        "Deliveries stored by earlier versions of which headers that are not to be kept were removed"
+    );
     metrics::describe_histogram!("sluice_commit_events", "Events in one commit");
     metrics::describe_counter!("sluice_append_failures_total", "Appends that were given up");
     metrics::describe_counter!(

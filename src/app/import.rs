@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::open::{OpenIntake, PATIENCE};
+use super::open::OpenIntake;
 use crate::config::WaysIn;
 use crate::ingest::{ImportEnd, ImportOptions, ImportReport, Progress, RejectedLine};
 use show::Show;
@@ -55,8 +55,7 @@ pub async fn import(
                 continue;
             }
         };
-        let options =
-            ImportOptions { limit: None, patience: PATIENCE, stop: stop.clone(), progress: Arc::clone(&progress) };
+        let options = ImportOptions { limit: None, stop: stop.clone(), progress: Arc::clone(&progress) };
         let (report, end) = opened.intake.import(org, source, options).await;
         show.around(|| tell(path, &report, &end, started.elapsed().as_secs_f64()));
         if report.receipt.rejected > 0 {

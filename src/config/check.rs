@@ -12,6 +12,7 @@ use super::secret::Secrets;
 use super::{Database, GraphqlSettings, Org, Settings, SettingsError};
 use crate::auth::{HookSecrets, Readers};
 use crate::event::EventTypePattern;
+use crate::ingest::CREDENTIAL_HEADERS;
 use crate::live::NatsServers;
 use crate::store::StoreOptions;
 
@@ -80,6 +81,7 @@ fn default_org(secrets: &Secrets<'_>) -> OrgTable {
         url: variable("SLUICE_OKTA_URL"),
         hook_secrets: hook_secrets.into_iter().collect(),
         hook_header: None,
+        keep_headers: Vec::new(),
         event_types: None,
         api: variable("SLUICE_OKTA_TOKEN")
             .map(|_| ApiTable { token: Some("env:SLUICE_OKTA_TOKEN".to_owned()), ..ApiTable::default() }),
@@ -99,10 +101,10 @@ impl Checker<'_> {
             self.faults.push(format!("{place}.url: {url:?} is not an org's address; expected https://acme.okta.com"));
         }
         let header = table.hook_header.as_deref().unwrap_or("authorization");
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if header.is_empty() || !header.bytes().all(token) {
+        if !is_header_name(header) {
             self.faults.push(format!("{place}.hook_header: {header:?} is not a header's name"));
         }
+        self.keep_headers(place, &table.keep_headers, header);
         let hook_secrets = table.hook_secrets.iter().enumerate();
         let secrets =
             hook_secrets.filter_map(|(index, named)| self.secret(&format!("{place}.hook_secrets[{index}]"), named));
@@ -113,7 +115,20 @@ impl Checker<'_> {
             self.faults
                 .push(format!("{place}.event_types: an empty list would keep no event; leave it out, or give [\"*\"]"));
         }
-        Org { url: table.url, hook, event_types: self.event_types(place, &event_types), api }
+        let event_types = self.event_types(place, &event_types);
+        Org { url: table.url, hook, keep_headers: table.keep_headers, event_types, api }
+    }
+
+    /// Checks the names of the headers that are kept beside the usual ones.
+    fn keep_headers(&mut self, place: &str, names: &[String], secret: &str) {
+        for (index, name) in names.iter().enumerate() {
+            let place = format!("{place}.keep_headers[{index}]");
+            if !is_header_name(name) {
+                self.faults.push(format!("{place}: {name:?} is not a header's name"));
+            } else if name.eq_ignore_ascii_case(secret) || CREDENTIAL_HEADERS.contains(&&*name.to_ascii_lowercase()) {
+                self.faults.push(format!("{place}: {name:?} bears a secret, and is never kept: leave it out"));
+            }
+        }
     }
 
     fn event_types(&mut self, place: &str, written: &[String]) -> Vec<EventTypePattern> {
@@ -254,6 +269,11 @@ fn default_data_directory(variable: &dyn Fn(&str) -> Option<String>) -> Option<P
     given("XDG_DATA_HOME")
         .or_else(|| given("HOME").map(|home| home.join(".local/share")))
         .map(|data| data.join("sluice"))
+}
+
+fn is_header_name(name: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(token)
 }
 
 /// Whether a text is `https://` (or, for a stand-in, `http://`) and a host, with nothing behind it.

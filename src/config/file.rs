@@ -37,6 +37,8 @@ pub(super) struct OrgTable {
     #[serde(default)]
     pub(super) hook_secrets: Vec<String>,
     pub(super) hook_header: Option<String>,
+    #[serde(default)]
+    pub(super) keep_headers: Vec<String>,
     pub(super) event_types: Option<Vec<String>>,
     pub(super) api: Option<ApiTable>,
 }

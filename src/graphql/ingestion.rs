@@ -123,7 +123,9 @@ struct Coverage {
     state: CoverageState,
     /// How many events of it are there.
     events: i64,
-    /// How many of them no hook has brought, of the types that Okta offers to hooks.
+    /// The number of events that hooks missed: of the types that Okta offers to hooks, those that no hook has brought. Events
+    /// that happened before the org's first hook delivery came are not counted, nor are those that an import alone has
+    /// brought.
     missed_by_hooks: i64,
 }
 

@@ -99,6 +99,8 @@ pub(super) enum IngestSourceNode {
     Workflows,
     /// Files of history.
     Import,
+    /// Okta's Log Streaming, by way of Amazon EventBridge.
+    LogStream,
 }
 
 /// An event in which an admin's sync, or what belongs to it, did something in an external application.
@@ -238,7 +240,7 @@ impl SyncEventNode {
         self.arrival(context).await.map(|arrival| arrival.source).transpose()
     }
 
-    /// That delivery's request headers, secrets redacted. On the card: Headers.
+    /// Those of that delivery's request headers that are kept, none of which bears a secret. On the card: Headers.
     async fn headers(&self, context: &Context<'_>) -> Option<Result<Json>> {
         self.arrival(context).await.map(|arrival| arrival.headers.map(Json)).transpose()
     }

@@ -1,29 +1,74 @@
-//! The headers of a delivery, fit to be kept.
+//! The headers of a delivery that are kept: those of a list, since any other may bear a secret.
 
-/// What stands where a secret stood.
-const REDACTED: &str = "[redacted]";
+use std::collections::BTreeSet;
 
-/// Headers that bear secrets wherever they come from.
-const SECRET_HEADERS: [&str; 5] =
-    ["authorization", "cookie", "proxy-authorization", "x-api-key", "x-amz-security-token"];
+/// Headers that tell of a request and never bear a secret.
+const KEPT: [&str; 6] = ["content-type", "content-length", "user-agent", "host", "date", "x-request-id"];
 
-/// The headers as a JSON object with names in lower case; several values of one name are joined with `, `. The
-/// header that bears the hook's secret and others that bear secrets have their values taken out.
-pub fn redacted_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>, secret_header: &str) -> String {
-    let mut kept = serde_json::Map::new();
-    for (name, value) in headers {
-        let name = name.to_ascii_lowercase();
-        let is_secret = name == secret_header || SECRET_HEADERS.contains(&name.as_str());
-        let value = if is_secret { REDACTED.into() } else { String::from_utf8_lossy(value) };
-        match kept.get_mut(&name) {
-            Some(serde_json::Value::String(first)) if !is_secret => {
-                first.push_str(", ");
-                first.push_str(&value);
-            }
-            _ => _ = kept.insert(name, value.into_owned().into()),
-        }
+/// Okta's own headers begin with this.
+const OKTAS: &str = "x-okta-";
+
+/// Parts of the names of headers that bear secrets.
+const SECRET_PARTS: [&str; 7] = ["token", "secret", "key", "auth", "password", "cookie", "session"];
+
+/// Headers that bear credentials wherever they come from: no setting keeps them.
+pub const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+
+/// The headers that are kept of an org's deliveries.
+#[derive(Clone, Debug, Default)]
+pub struct KeptHeaders {
+    /// Names that the org's settings add, in lower case.
+    added: BTreeSet<String>,
+    /// The header that bears the hook's secret, in lower case.
+    secret: String,
+}
+
+impl KeptHeaders {
+    /// Keeps the usual headers and those that an org's settings add, but never the one that bears the hook's secret.
+    pub fn new(added: &[String], secret: &str) -> Self {
+        let added = added.iter().map(|name| name.to_ascii_lowercase()).collect();
+        Self { added, secret: secret.to_ascii_lowercase() }
     }
-    serde_json::Value::Object(kept).to_string()
+
+    /// Returns the headers that are kept, as a JSON object with names in lower case; several values of one name are
+    /// joined with `, `.
+    pub fn of<'a>(&self, headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+        let mut kept = serde_json::Map::new();
+        for (name, value) in headers {
+            let name = name.to_ascii_lowercase();
+            if !self.keeps(&name) {
+                continue;
+            }
+            let value = String::from_utf8_lossy(value);
+            match kept.get_mut(&name) {
+                Some(serde_json::Value::String(first)) => {
+                    first.push_str(", ");
+                    first.push_str(&value);
+                }
+                _ => _ = kept.insert(name, value.into_owned().into()),
+            }
+        }
+        serde_json::Value::Object(kept).to_string()
+    }
+
+    /// Returns what is kept of headers that an earlier version stored; None where all of them are kept.
+    pub(super) fn of_stored(&self, stored: &str) -> Option<String> {
+        let Ok(serde_json::Value::Object(mut headers)) = serde_json::from_str(stored) else {
+            return Some("{}".to_owned());
+        };
+        let before = headers.len();
+        headers.retain(|name, _| self.keeps(&name.to_ascii_lowercase()));
+        (headers.len() < before).then(|| serde_json::Value::Object(headers).to_string())
+    }
+
+    fn keeps(&self, name: &str) -> bool {
+        if name == self.secret || CREDENTIAL_HEADERS.contains(&name) {
+            return false;
+        }
+        let is_oktas =
+            name.strip_prefix(OKTAS).is_some_and(|rest| !SECRET_PARTS.iter().any(|part| rest.contains(part)));
+        is_oktas || KEPT.contains(&name) || self.added.contains(name)
+    }
 }
 
 #[cfg(test)]
@@ -31,13 +76,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_taken_out() {
-        let headers =
-            [("Authorization", &b"a"[..]), ("X-Hook", b"b"), ("Accept", b"c"), ("accept", b"d"), ("cookie", b"e")];
-        let kept = redacted_headers(headers.into_iter(), "x-hook");
-        assert_eq!(
-            kept,
-            r#"{"accept":"c, d","authorization":"[redacted]","cookie":"[redacted]","x-hook":"[redacted]"}"#
-        );
+    fn only_headers_of_the_list_are_kept() {
+        let headers = [
+            ("Authorization", &b"a"[..]),
+            ("X-Hook", b"b"),
+            ("User-Agent", b"Okta"),
+            ("user-agent", b"hooks"),
+            ("X-Okta-Request-Id", b"c"),
+            ("X-Okta-Session-Token", b"d"),
+            ("X-Vault-Token", b"e"),
+            ("X-Trace", b"f"),
+        ];
+        let kept = |keeper: &KeptHeaders| keeper.of(headers.into_iter());
+        let usual = r#"{"user-agent":"Okta, hooks","x-okta-request-id":"c"}"#;
+        assert_eq!(kept(&KeptHeaders::new(&[], "x-hook")), usual);
+        let added = ["X-Trace", "x-hook", "authorization"].map(str::to_owned);
+        let more = r#"{"user-agent":"Okta, hooks","x-okta-request-id":"c","x-trace":"f"}"#;
+        assert_eq!(kept(&KeptHeaders::new(&added, "X-Hook")), more);
+        assert_eq!(KeptHeaders::new(&[], "user-agent").of(headers.into_iter()), r#"{"x-okta-request-id":"c"}"#);
+    }
+
+    #[test]
+    fn headers_that_were_stored_are_reduced_once() {
+        let keeper = KeptHeaders::new(&[], "x-hook");
+        let stored = r#"{"authorization":"[redacted]","user-agent":"Okta","x-vault-token":"s"}"#;
+        let reduced = keeper.of_stored(stored).unwrap();
+        assert_eq!(reduced, r#"{"user-agent":"Okta"}"#);
+        assert_eq!(keeper.of_stored(&reduced), None);
+        assert_eq!(keeper.of_stored("no JSON").as_deref(), Some("{}"));
     }
 }

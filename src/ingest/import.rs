@@ -3,31 +3,26 @@
 mod batch;
 mod source;
 
+pub(super) use batch::RECORD_BYTES;
+pub(super) use source::check_beginning;
 pub use source::{ImportError, Progress};
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::intake::{Intake, Receipt};
 use crate::event::IngestSource;
-use crate::log::{AppendRequest, Outcome};
-use crate::store::{Rejection, StoreError};
 use batch::{Batch, Message};
 
 /// How many batches are on their way at once: while one is committed, the next is sent.
 const ON_THEIR_WAY: usize = 2;
-
-/// How long to leave a database alone that is away.
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// How many rejections a report tells one by one.
 const TOLD_REJECTIONS: usize = 50;
@@ -40,8 +35,6 @@ const COUNTED_TYPES: usize = 100;
 pub struct ImportOptions {
     /// At most how many bytes are taken, unpacked.
     pub limit: Option<u64>,
-    /// How long a database is waited for that is away, where that is longer than an append waits.
-    pub patience: Duration,
     /// Ends it after what is on its way.
     pub stop: CancellationToken,
     /// How far it is.
@@ -132,14 +125,7 @@ impl Intake {
         }
     }
 
-    /// Keeps what was rejected. The report tells of it, where a line in the log for each batch would flood that.
-    async fn keep_rejected(&self, rejections: &[Rejection], options: &ImportOptions) -> Result<(), StoreError> {
-        if rejections.is_empty() {
-            return Ok(());
-        }
-        patiently(options.patience, || self.log().store().reject(rejections)).await
-    }
-
+    /// Takes in a batch, and reports what became of it.
     async fn take_batch(
         &self,
         org: &str,
@@ -147,58 +133,31 @@ impl Intake {
         may_be_known: &AtomicBool,
         options: &ImportOptions,
     ) -> Result<ImportReport, ImportError> {
-        let Batch { mut events, mut lines, deliveries, broken, dropped, .. } = batch;
-        let mut report = ImportReport::default();
-        report.receipt.dropped = dropped.values().sum();
-        report.dropped_types = dropped;
-        for (line, rejection) in &broken {
-            report.reject(*line, rejection.reason.clone());
+        let Batch { mut sorted, mut lines, rejected_lines, .. } = batch;
+        let mut report = ImportReport { dropped_types: sorted.dropped.clone(), ..ImportReport::default() };
+        for (line, rejection) in rejected_lines.into_iter().zip(&sorted.rejected) {
+            report.tell(line, || rejection.reason.clone());
         }
-        self.keep_rejected(&broken.into_iter().map(|(_, rejection)| rejection).collect::<Vec<_>>(), options).await?;
-        let before = events.len();
+        let before = sorted.events.len();
         if may_be_known.load(Ordering::Relaxed) && before > 0 {
-            let uuids: Vec<Uuid> = events.iter().map(|new| new.event.occurrence.uuid).collect();
-            let known = patiently(options.patience, || self.log().store().imported(org, &uuids)).await?;
+            let uuids: Vec<Uuid> = sorted.events.iter().map(|new| new.event.occurrence.uuid).collect();
+            let known = self.patiently(|| self.log().store().imported(org, &uuids)).await?;
             let is_new: Vec<bool> = uuids.iter().map(|uuid| !known.contains(uuid)).collect();
             let mut of_events = is_new.iter();
-            events.retain(|_| of_events.next().copied().unwrap_or(true));
+            sorted.events.retain(|_| of_events.next().copied().unwrap_or(true));
             let mut of_lines = is_new.iter();
             lines.retain(|_| of_lines.next().copied().unwrap_or(true));
-            report.receipt.duplicates += before - events.len();
+            sorted.known = before - sorted.events.len();
         }
-        let mut refused = Vec::new();
-        let request = AppendRequest { source: IngestSource::Import, events, deliveries };
-        for (outcome, line) in self.log().append(request).await?.into_iter().zip(lines) {
-            match outcome {
-                Outcome::Stored(_) => report.receipt.stored += 1,
-                Outcome::Duplicate(_) => report.receipt.duplicates += 1,
-                Outcome::Refused { reason, raw } => {
-                    report.reject(line, reason.clone());
-                    let (org, source) = (org.to_owned(), IngestSource::Import);
-                    refused.push(Rejection { org, source, reason, raw: raw.into_bytes() });
-                }
-            }
+        let taken = self.take(org, IngestSource::Import, sorted, None).await?;
+        for (place, reason) in taken.refused {
+            report.tell(lines.get(place).copied().unwrap_or_default(), || reason);
         }
-        self.keep_rejected(&refused, options).await?;
+        report.receipt = taken.receipt;
         // To ask costs what an append costs in part: worth it only where something was found a moment ago.
         may_be_known.store(report.receipt.duplicates > 0, Ordering::Relaxed);
-        Self::record(org, IngestSource::Import, &report.receipt);
         options.progress.add_events(report.receipt.total());
         Ok(report)
-    }
-}
-
-/// Does something in the database, and tries again while that is away.
-async fn patiently<T, F>(patience: Duration, work: impl Fn() -> F) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    let deadline = Instant::now() + patience;
-    loop {
-        match work().await {
-            Err(error) if error.is_unavailable() && Instant::now() < deadline => sleep(PAUSE).await,
-            done => return done,
-        }
     }
 }
 
@@ -214,10 +173,10 @@ impl ImportReport {
         self.rejections.extend(more.rejections.into_iter().take(room));
     }
 
-    fn reject(&mut self, line: u64, reason: String) {
-        self.receipt.rejected += 1;
+    /// Tells of something that was rejected, unless much was told already.
+    fn tell(&mut self, line: u64, reason: impl FnOnce() -> String) {
         if self.rejections.len() < TOLD_REJECTIONS {
-            self.rejections.push(RejectedLine { line, reason });
+            self.rejections.push(RejectedLine { line, reason: reason() });
         }
     }
 }

@@ -1,26 +1,34 @@
-//! What all ways in share: which org, which event types, and the one append.
+//! The intake: the only way into the log for what was read, whichever way brought it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::HookError;
-use super::record::RecordReader;
-use super::tally::Tallies;
+use tokio::time::{Instant, sleep};
+
+use super::headers::KeptHeaders;
+use super::sorted::{RecordReader, Sorted};
 use crate::event::{EventTypePattern, IngestSource, Timestamp};
-use crate::log::{AppendRequest, Log, Outcome};
-use crate::store::{CursorMove, Rejection, StoreError};
+use crate::log::{AppendError, AppendRequest, Log, Outcome};
+use crate::store::{CursorMove, DeliveryRecord, NewEvent, Rejection, StoreError};
+
+/// The number of events that one append takes: short enough to let others have their turn.
+pub(super) const APPEND_EVENTS: usize = 1000;
+
+/// The pause before a database that is away is asked again.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// What is known of an org when something comes from it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct OrgIntake {
     /// Event types that are kept; others are counted and dropped.
     pub event_types: Vec<EventTypePattern>,
-    /// The header that bears its secret, in lower case; see [`redacted_headers`](super::redacted_headers).
-    pub secret_header: String,
+    /// The headers of its deliveries that are kept.
+    pub headers: KeptHeaders,
 }
 
 impl OrgIntake {
-    /// Whether an event type is wanted.
+    /// True for an event type that is wanted.
     pub(super) fn wants(&self, event_type: &str) -> bool {
         self.event_types.iter().any(|pattern| pattern.matches(event_type))
     }
@@ -31,17 +39,29 @@ impl OrgIntake {
 pub struct IntakeLimits {
     /// Bytes of a body, unpacked.
     pub body_bytes: usize,
-    /// Events of a delivery.
+    /// Events of a delivery, or of another record.
     pub delivery_events: usize,
+    /// The time for which a database that is away is waited for, beside that for which an append is tried again.
+    pub patience: Duration,
 }
 
-/// The door to the log. Clones are the same door.
+/// The intake of a log. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Intake {
     log: Log,
     orgs: Arc<BTreeMap<String, Arc<OrgIntake>>>,
-    tallies: Tallies,
     pub(super) limits: IntakeLimits,
+}
+
+/// Why something was not taken in: the database is away. Send it again.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The events were not appended.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// Rejections were not kept, or duplicates were not counted.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// What became of the events that came together.
@@ -73,99 +93,178 @@ impl std::ops::AddAssign for Receipt {
     }
 }
 
+/// The result of taking in something sorted.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// In numbers.
+    pub(super) receipt: Receipt,
+    /// The events that the database refuses: the place of each among those to append, and the reason.
+    pub(super) refused: Vec<(usize, String)>,
+}
+
 impl Intake {
-    /// A door for these orgs.
+    /// Makes the intake of a log for these orgs.
     pub fn new(log: Log, orgs: BTreeMap<String, OrgIntake>, limits: IntakeLimits) -> Self {
         let orgs = orgs.into_iter().map(|(name, org)| (name, Arc::new(org))).collect();
-        Self { log, orgs: Arc::new(orgs), tallies: Tallies::default(), limits }
+        Self { log, orgs: Arc::new(orgs), limits }
     }
 
-    /// Reads what comes from an org by a way. Of an org that is not known, nothing is wanted.
+    /// Makes a reader of what comes from an org by a way. Of an org that is not known, nothing is wanted.
     pub(super) fn record_reader(&self, org: &str, source: IngestSource) -> RecordReader {
-        let nobody = || Arc::new(OrgIntake { event_types: Vec::new(), secret_header: String::new() });
-        let intake = self.orgs.get(org).cloned().unwrap_or_else(nobody);
-        RecordReader { org: org.to_owned(), intake, source, now: Timestamp::now() }
+        RecordReader {
+            org: org.to_owned(),
+            intake: self.orgs.get(org).cloned().unwrap_or_default(),
+            source,
+            now: Timestamp::now(),
+            max_events: self.limits.delivery_events,
+            headers: "{}".to_owned(),
+        }
     }
 
-    /// The log behind the door.
+    /// Returns the headers of an org's request that are kept, as JSON.
+    pub fn kept_headers<'a>(&self, org: &str, headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+        self.orgs.get(org).map_or_else(|| "{}".to_owned(), |org| org.headers.of(headers))
+    }
+
+    /// Returns the log behind the intake.
     pub(super) const fn log(&self) -> &Log {
         &self.log
     }
 
-    /// What has come and is not written yet.
-    pub(super) const fn tallies(&self) -> &Tallies {
-        &self.tallies
+    /// Returns the orgs.
+    pub(super) fn orgs(&self) -> &BTreeMap<String, Arc<OrgIntake>> {
+        &self.orgs
     }
 
-    /// The event types of an org that are kept.
+    /// Returns the event types of an org that are kept.
     pub(super) fn event_types(&self, org: &str) -> &[EventTypePattern] {
         self.orgs.get(org).map_or(&[], |org| org.event_types.as_slice())
     }
 
-    /// Whether an event type of an org is wanted.
-    pub(super) fn wants(&self, org: &str, event_type: &str) -> bool {
-        self.orgs.get(org).is_some_and(|org| org.event_types.iter().any(|pattern| pattern.matches(event_type)))
-    }
-
-    /// Keeps what could not be read.
-    pub(super) async fn reject(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
-        let Some(first) = rejections.first() else { return Ok(()) };
-        self.log.store().reject(rejections).await?;
-        tracing::warn!(org = first.org, number = rejections.len(), first_reason = first.reason, "rejected");
-        Ok(())
-    }
-
-    /// Appends the events of a request, keeps those that the database refuses, and tells what became of them.
-    pub(super) async fn append(&self, org: &str, request: AppendRequest) -> Result<Receipt, HookError> {
-        let source = request.source;
-        let outcomes = self.log.append(request).await?;
-        self.receipt(org, source, outcomes).await
-    }
-
-    /// Appends the events of a page of an org's System Log and moves its cursor, in one transaction.
-    pub(super) async fn append_page(
+    /// Takes in what was sorted: keeps what could not be read, appends the events, a thousand in a commit, and counts.
+    /// The tally of the way is written in the commit of its events. A cursor moves in the last commit.
+    ///
+    /// # Errors
+    /// The database is away. What was committed before stays; to take the same in again stores nothing twice.
+    pub(super) async fn take(
         &self,
         org: &str,
-        request: AppendRequest,
-        cursor: CursorMove,
-    ) -> Result<Receipt, HookError> {
-        let source = request.source;
-        let outcomes = self.log.append_page(request, cursor).await?;
-        self.receipt(org, source, outcomes).await
+        source: IngestSource,
+        sorted: Sorted,
+        mut cursor: Option<CursorMove>,
+    ) -> Result<Taken, IntakeError> {
+        let Sorted { mut events, mut deliveries, rejected, dropped, known, .. } = sorted;
+        let mut taken = Taken::default();
+        self.reject(&rejected).await?;
+        taken.count(
+            org,
+            source,
+            Receipt { rejected: rejected.len(), dropped: dropped.values().sum(), ..Receipt::default() },
+        );
+        drop(rejected);
+        match events.first_mut() {
+            Some(first) => first.came_again(known),
+            None => self.count_known(org, source, known).await?,
+        }
+        taken.count(org, source, Receipt { duplicates: known, ..Receipt::default() });
+        let mut events = events.into_iter().peekable();
+        let mut place = 0;
+        while events.peek().is_some() || cursor.is_some() {
+            let chunk: Vec<_> = events.by_ref().take(APPEND_EVENTS).collect();
+            let is_last = events.peek().is_none();
+            let bringing = if is_last { std::mem::take(&mut deliveries) } else { of_chunk(&deliveries, &chunk) };
+            let number = chunk.len();
+            let request = AppendRequest { source, events: chunk, deliveries: bringing };
+            let outcomes = match cursor.take_if(|_| is_last) {
+                Some(cursor) => self.log.append_page(request, cursor).await?,
+                None => self.log.append(request).await?,
+            };
+            self.settle(org, source, place, outcomes, &mut taken).await?;
+            place += number;
+        }
+        Ok(taken)
     }
 
-    /// Keeps what the database refuses, and counts.
-    async fn receipt(&self, org: &str, source: IngestSource, outcomes: Vec<Outcome>) -> Result<Receipt, HookError> {
+    /// Keeps what the database refuses of a chunk, and counts what became of it.
+    async fn settle(
+        &self,
+        org: &str,
+        source: IngestSource,
+        place: usize,
+        outcomes: Vec<Outcome>,
+        taken: &mut Taken,
+    ) -> Result<(), IntakeError> {
         let mut receipt = Receipt::default();
         let mut refused = Vec::new();
-        for outcome in outcomes {
+        for (index, outcome) in outcomes.into_iter().enumerate() {
             match outcome {
                 Outcome::Stored(_) => receipt.stored += 1,
                 Outcome::Duplicate(_) => receipt.duplicates += 1,
                 Outcome::Refused { reason, raw } => {
                     receipt.rejected += 1;
+                    taken.refused.push((place + index, reason.clone()));
                     refused.push(Rejection { org: org.to_owned(), source, reason, raw: raw.into_bytes() });
                 }
             }
         }
-        self.tallies.add(org, source, &receipt);
         self.reject(&refused).await?;
-        Ok(receipt)
+        taken.count(org, source, receipt);
+        Ok(())
     }
 
-    /// Tells the metrics what became of the events.
-    pub(super) fn record(org: &str, source: IngestSource, receipt: &Receipt) {
+    /// Keeps what could not be read. The report of an import tells of it, where a line for each batch would flood the log.
+    async fn reject(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
+        let Some(first) = rejections.first() else { return Ok(()) };
+        self.patiently(|| self.log.store().reject(rejections)).await?;
+        if first.source != IngestSource::Import {
+            let (org, source) = (&first.org, first.source.name());
+            tracing::warn!(org, source, number = rejections.len(), first_reason = first.reason, "rejected");
+        }
+        Ok(())
+    }
+
+    /// Counts events that were found in the log and are not appended again.
+    async fn count_known(&self, org: &str, source: IngestSource, known: usize) -> Result<(), StoreError> {
+        if known == 0 {
+            return Ok(());
+        }
+        self.patiently(|| self.log.store().add_duplicates(org, source, known)).await
+    }
+
+    /// Does something in the database, and tries again while that is away.
+    pub(super) async fn patiently<T, F>(&self, work: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let deadline = Instant::now() + self.limits.patience;
+        loop {
+            match work().await {
+                Err(error) if error.is_unavailable() && Instant::now() < deadline => sleep(PAUSE).await,
+                done => return done,
+            }
+        }
+    }
+}
+
+impl Taken {
+    /// Adds to the receipt, and to the metrics.
+    fn count(&mut self, org: &str, source: IngestSource, receipt: Receipt) {
         let results = [
             ("stored", receipt.stored),
             ("duplicate", receipt.duplicates),
             ("rejected", receipt.rejected),
             ("dropped", receipt.dropped),
         ];
-        for (result, number) in results {
-            if number > 0 {
-                metrics::counter!("sluice_events_total", "org" => org.to_owned(), "source" => source.name(), "result" => result)
-                    .increment(number as u64);
-            }
+        for (result, number) in results.into_iter().filter(|(_, number)| *number > 0) {
+            metrics::counter!("sluice_events_total", "org" => org.to_owned(), "source" => source.name(), "result" => result)
+                .increment(number as u64);
         }
+        self.receipt += receipt;
     }
+}
+
+/// Returns the deliveries that bring these events, which are not the last ones of their deliveries.
+fn of_chunk(deliveries: &[DeliveryRecord], chunk: &[NewEvent]) -> Vec<DeliveryRecord> {
+    let bringing: HashSet<_> = chunk.iter().filter_map(|new| new.delivery).collect();
+    deliveries.iter().filter(|delivery| bringing.contains(&delivery.id)).cloned().collect()
 }

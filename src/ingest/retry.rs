@@ -1,9 +1,10 @@
 //! What was rejected, read again: after an upgrade, or a change of the settings, more of it may be readable.
 
-use super::hook::HookError;
-use super::intake::{Intake, Receipt};
-use super::record::Sorted;
-use crate::okta::Records;
+use super::body::BodyEncoding;
+use super::import::RECORD_BYTES;
+use super::intake::{Intake, IntakeError, Receipt};
+use super::sorted::Sorted;
+use crate::okta::read_records;
 use crate::store::StoredRejection;
 
 /// What became of something that was rejected.
@@ -47,26 +48,25 @@ impl Intake {
     ///
     /// # Errors
     /// The database is away.
-    pub async fn retry(&self, rejection: &StoredRejection) -> Result<Retried, HookError> {
+    pub async fn retry(&self, rejection: &StoredRejection) -> Result<Retried, IntakeError> {
         let StoredRejection { id, org, source, raw, .. } = rejection;
         let reader = self.record_reader(org, *source);
         let mut sorted = Sorted::default();
-        let mut records = Records::new(raw.len());
-        let mut each = |record: crate::okta::Record<'_>| match record.content {
-            Ok(json) => reader.read(json, &mut sorted),
-            Err(broken) => sorted.broken.push(reader.rejection(broken.reason, broken.bytes)),
+        // A body that could not be read is kept as it came, perhaps packed.
+        let body = match BodyEncoding::Identity.unpack(raw, self.limits.body_bytes) {
+            Ok(body) => body,
+            Err(error) => return Ok(Retried::Broken(error.to_string())),
         };
-        records.feed(raw, &mut each);
-        records.finish(&mut each);
-        if sorted.wanted.is_empty() {
-            return Ok(match (sorted.broken.first(), sorted.dropped.pop()) {
+        read_records(&body, RECORD_BYTES.max(raw.len()), &mut |record| _ = reader.read_record(&record, &mut sorted));
+        if sorted.events.is_empty() {
+            return Ok(match (sorted.rejected.first(), sorted.dropped.pop_last()) {
                 (Some(broken), _) => Retried::Broken(broken.reason.clone()),
-                (None, Some(event_type)) => Retried::NotWanted(event_type),
+                (None, Some((event_type, _))) => Retried::NotWanted(event_type),
                 (None, None) => Retried::Broken("there is no event in it".to_owned()),
             });
         }
-        let is_refused = sorted.wanted.len() == 1 && sorted.broken.is_empty();
-        let receipt = self.append_sorted(org, *source, sorted).await?;
+        let is_refused = sorted.events.len() == 1 && sorted.rejected.is_empty();
+        let receipt = self.take(org, *source, sorted, None).await?.receipt;
         if is_refused && receipt.rejected > 0 {
             return Ok(Retried::Broken("the database refuses it".to_owned()));
         }

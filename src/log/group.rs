@@ -49,8 +49,9 @@ impl Group {
     fn place(&mut self, new: NewEvent) -> (usize, bool) {
         let next = self.events.len();
         let place = *self.seen.entry((new.org.clone(), new.event.occurrence.uuid)).or_insert(next);
-        if place == next {
-            self.events.push(new);
+        match self.events.get_mut(place) {
+            Some(first) => first.came_again(new.comings()),
+            None => self.events.push(new),
         }
         (place, place == next)
     }

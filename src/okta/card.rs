@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::value::RawValue;
 
-use super::delivery::{original, with_bad_bytes_masked};
 use super::json::Members;
-use super::{DeliveryError, RawEvent};
 use crate::event::Timestamp;
 
 /// What a card says.
@@ -45,35 +43,8 @@ const FIELDS: [(&str, &str); 5] = [
     ("Message", "displayMessage"),
 ];
 
-/// The objects of a body: one, a list of them, or a list under `list`; each as it is or under `Output`. Byte for byte as
-/// they came.
-///
-/// # Errors
-/// The body is not JSON, or is neither an object nor a list.
-pub fn cards_in(body: &[u8]) -> Result<Vec<RawEvent>, DeliveryError> {
-    let text = match std::str::from_utf8(body) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(with_bad_bytes_masked(body)),
-    };
-    let json: &RawValue = serde_json::from_str(&text).map_err(|error| DeliveryError::NotJson(error.to_string()))?;
-    let listed = Members::read(json).and_then(|members| members.get("list")).unwrap_or(json);
-    let cards = match serde_json::from_str::<Vec<&RawValue>>(listed.get()) {
-        Ok(cards) => cards,
-        Err(_) if json.get().starts_with('{') => vec![json],
-        Err(_) => return Err(DeliveryError::Shape("a card's output: expected an object, or a list of them")),
-    };
-    Ok(cards.into_iter().map(|card| original(within_output(card), &text, body)).collect())
-}
-
-/// Workflows gives the output of a card that streams as `{"Output": {…}}`.
-fn within_output(card: &RawValue) -> &RawValue {
-    let output = Members::read(card).and_then(|members| members.get("Output"));
-    output.filter(|output| output.get().starts_with('{')).unwrap_or(card)
-}
-
-/// Reads a card; None where the object is none: it has neither *UUID* nor *Event Type*.
-pub fn read_card(json: &RawValue) -> Option<Card> {
-    let card = Members::read(within_output(json))?;
+/// Reads the card that an object with these members is; None where it has neither *UUID* nor *Event Type*.
+pub(super) fn card_of(card: &Members<'_>) -> Option<Card> {
     if card.get("UUID").is_none() && card.get("Event Type").is_none() {
         return None;
     }
@@ -82,10 +53,10 @@ pub fn read_card(json: &RawValue) -> Option<Card> {
         .iter()
         .map(|(name, value)| (name.to_owned(), super::json::text(value).unwrap_or_else(|| value.get().to_owned())));
     Some(Card {
-        event: event(&card),
-        event_id: filled(&card, "Event ID"),
+        event: event(card),
+        event_id: filled(card, "Event ID"),
         event_time: card.text("Event Time").as_deref().and_then(Timestamp::parse),
-        source: filled(&card, "Source"),
+        source: filled(card, "Source"),
         headers: headers.collect(),
     })
 }

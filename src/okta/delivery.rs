@@ -1,16 +1,11 @@
 //! The body of an event hook's delivery.
 
-use std::borrow::Cow;
-
-use serde_json::value::RawValue;
-
-use super::json::{Members, text};
-use super::log_event::BrokenEvent;
+use super::json::{Members, RawJson, text};
 use crate::event::Timestamp;
 
 /// One notification of an event hook.
 #[derive(Debug)]
-pub struct Delivery {
+pub struct Delivery<'a> {
     /// Okta's id of the delivery.
     pub event_id: Option<String>,
     /// When Okta delivered it.
@@ -18,45 +13,7 @@ pub struct Delivery {
     /// The hook's own address at Okta.
     pub source: Option<String>,
     /// Its events, unread.
-    pub events: Vec<RawEvent>,
-}
-
-/// An event of a delivery, not yet read.
-#[derive(Debug)]
-pub enum RawEvent {
-    /// JSON.
-    Json(Box<RawValue>),
-    /// Bytes that are no UTF-8, where JSON stood.
-    Bytes(Vec<u8>),
-}
-
-impl RawEvent {
-    /// The bytes as they came.
-    pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Json(json) => json.get().as_bytes(),
-            Self::Bytes(bytes) => bytes,
-        }
-    }
-
-    /// The event's text; of bytes that are no UTF-8, what can be read.
-    pub fn into_text(self) -> String {
-        match self {
-            Self::Json(json) => Box::<str>::from(json).into_string(),
-            Self::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        }
-    }
-
-    /// The event as JSON.
-    ///
-    /// # Errors
-    /// It is not UTF-8.
-    pub fn json(&self) -> Result<&RawValue, BrokenEvent> {
-        match self {
-            Self::Json(json) => Ok(json),
-            Self::Bytes(_) => Err(BrokenEvent::NotUtf8),
-        }
-    }
+    pub events: Vec<RawJson<'a>>,
 }
 
 /// Why a body is not a delivery.
@@ -82,109 +39,77 @@ pub enum DeliveryError {
 /// only the event in which they are.
 ///
 /// # Errors
-/// The body is not JSON, or has no `data.events` list.
-pub fn read_delivery(body: &[u8]) -> Result<Delivery, DeliveryError> {
-    match std::str::from_utf8(body) {
-        Ok(text) => read_envelope(text, body),
-        // Put a character of the same length for every bad byte: what is read keeps its place in the body.
-        Err(_) => read_envelope(&with_bad_bytes_masked(body), body),
-    }
-}
-
-/// The delivery that a JSON object is; None where it is none.
-pub fn delivery_in(json: &RawValue) -> Option<Delivery> {
-    read_delivery(json.get().as_bytes()).ok()
-}
-
-/// Reads a list of events and finds each byte for byte as it came, as [`read_delivery`] does.
-///
-/// # Errors
-/// The body is not JSON, or no list.
-pub(super) fn read_list(body: &[u8]) -> Result<Vec<RawEvent>, DeliveryError> {
-    let text_of_body = match std::str::from_utf8(body) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(with_bad_bytes_masked(body)),
-    };
-    let text_of_body = &*text_of_body;
-    let json: &RawValue =
-        serde_json::from_str(text_of_body).map_err(|error| DeliveryError::NotJson(error.to_string()))?;
-    let events =
-        serde_json::from_str::<Vec<&RawValue>>(json.get()).map_err(|_| DeliveryError::Shape("a list of events"))?;
-    Ok(events.into_iter().map(|event| original(event, text_of_body, body)).collect())
-}
-
-fn read_envelope(text_of_body: &str, body: &[u8]) -> Result<Delivery, DeliveryError> {
-    let json: &RawValue =
-        serde_json::from_str(text_of_body).map_err(|error| DeliveryError::NotJson(error.to_string()))?;
-    let envelope = Members::read(json)
+/// The JSON has no `data.events` list.
+pub fn read_delivery(json: RawJson<'_>) -> Result<Delivery<'_>, DeliveryError> {
+    let envelope = Members::read(json.text())
         .ok_or(DeliveryError::Shape("an event hook delivery: expected a JSON object with `data.events`"))?;
+    delivery_of(json, &envelope)
+}
+
+/// Reads the delivery that an object with these members is.
+pub(super) fn delivery_of<'a>(json: RawJson<'a>, envelope: &Members<'a>) -> Result<Delivery<'a>, DeliveryError> {
     let events = envelope
         .get("data")
         .and_then(Members::read)
         .and_then(|data| data.get("events"))
         .ok_or(DeliveryError::Shape("an event hook delivery: expected the events under `data.events`"))?;
-    let events = serde_json::from_str::<Vec<&RawValue>>(events.get())
-        .map_err(|_| DeliveryError::Shape("an event hook delivery: expected `data.events` to be a list"))?;
-    let event_id = envelope.get("eventId").and_then(text);
+    let events = json.part(events).items();
     Ok(Delivery {
-        event_id,
+        event_id: envelope.get("eventId").and_then(text),
         event_time: envelope.text("eventTime").as_deref().and_then(Timestamp::parse),
         source: envelope.text("source"),
-        events: events.into_iter().map(|event| original(event, text_of_body, body)).collect(),
+        events: events.ok_or(DeliveryError::Shape("an event hook delivery: expected `data.events` to be a list"))?,
     })
 }
 
-/// The bytes of the body from which an event was read.
-pub(super) fn original(event: &RawValue, text_of_body: &str, body: &[u8]) -> RawEvent {
-    let start = event.get().as_ptr().addr() - text_of_body.as_ptr().addr();
-    let bytes = &body[start..start + event.get().len()];
-    if std::str::from_utf8(bytes).is_ok() { RawEvent::Json(event.to_owned()) } else { RawEvent::Bytes(bytes.to_vec()) }
-}
-
-pub(super) fn with_bad_bytes_masked(body: &[u8]) -> String {
-    let mut masked = String::with_capacity(body.len());
-    for chunk in body.utf8_chunks() {
-        masked.push_str(chunk.valid());
-        masked.extend(chunk.invalid().iter().map(|_| '?'));
-    }
-    masked
+/// Reads a list of events and finds each byte for byte as it came, as [`read_delivery`] does.
+///
+/// # Errors
+/// The JSON is no list.
+pub(super) fn read_list(json: RawJson<'_>) -> Result<Vec<RawJson<'_>>, DeliveryError> {
+    json.items().ok_or(DeliveryError::Shape("a list of events"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::okta::{BrokenEvent, JsonBody};
 
     #[test]
     fn events_come_byte_for_byte() {
         let body =
             br#" {"eventId":"e","data":{"events":[ {"a" : 1.10, "a":2} ,7]},"eventTime":"2026-01-02T03:04:05Z"}"#;
-        let delivery = read_delivery(body).unwrap();
+        let body = JsonBody::new(body);
+        let delivery = read_delivery(body.json().unwrap()).unwrap();
         assert_eq!(delivery.event_id.as_deref(), Some("e"));
         assert_eq!(delivery.event_time.unwrap().to_string(), "2026-01-02T03:04:05.000Z");
-        let events: Vec<_> = delivery.events.iter().map(RawEvent::as_bytes).collect();
+        let events: Vec<_> = delivery.events.iter().map(|event| event.as_bytes()).collect();
         assert_eq!(events, [&br#"{"a" : 1.10, "a":2}"#[..], b"7"]);
     }
 
     #[test]
     fn bad_bytes_spoil_only_their_event() {
-        let body = b"{\"data\":{\"events\":[{\"a\":\"\xff\xfe\"},{\"b\":\"\xc3\xa9\"}]}}";
-        let delivery = read_delivery(body).unwrap();
+        let body = b"\xef\xbb\xbf\n{\"data\":{\"events\":[{\"a\":\"\xff\xfe\"},{\"b\":\"\xc3\xa9\"}]}}";
+        let body = JsonBody::new(body);
+        let delivery = read_delivery(body.json().unwrap()).unwrap();
         assert_eq!(delivery.events[0].as_bytes(), b"{\"a\":\"\xff\xfe\"}");
-        assert_eq!(delivery.events[0].json().unwrap_err(), BrokenEvent::NotUtf8);
-        assert_eq!(delivery.events[1].json().unwrap().get(), "{\"b\":\"\u{e9}\"}");
+        assert_eq!(delivery.events[0].exact().unwrap_err(), BrokenEvent::NotUtf8);
+        assert_eq!(delivery.events[1].exact().unwrap().get(), "{\"b\":\"\u{e9}\"}");
     }
 
     #[test]
     fn what_is_no_delivery_says_why() {
-        assert!(matches!(read_delivery(b"{\"data\":").unwrap_err(), DeliveryError::NotJson(_)));
+        assert!(JsonBody::new(b"{\"data\":").json().is_err());
         for body in ["[]", "3", "{}", r#"{"data":[]}"#, r#"{"data":{"events":{}}}"#] {
-            assert!(matches!(read_delivery(body.as_bytes()).unwrap_err(), DeliveryError::Shape(_)), "{body}");
+            let body = JsonBody::new(body.as_bytes());
+            assert!(matches!(read_delivery(body.json().unwrap()).unwrap_err(), DeliveryError::Shape(_)), "{body:?}");
         }
     }
 
     #[test]
     fn nesting_has_no_end_to_fall_off() {
         let deep = format!(r#"{{"data":{{"events":[{}{}]}}}}"#, "[".repeat(200_000), "]".repeat(200_000));
-        assert_eq!(read_delivery(deep.as_bytes()).unwrap().events.len(), 1);
+        let body = JsonBody::new(deep.as_bytes());
+        assert_eq!(read_delivery(body.json().unwrap()).unwrap().events.len(), 1);
     }
 }

@@ -6,6 +6,109 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::log_event::BrokenEvent;
+
+/// JSON together with the bytes from which it was read. Each byte that is no UTF-8 is a `?` in the text, so that one bad
+/// byte spoils only the event in which it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct RawJson<'a> {
+    text: &'a RawValue,
+    bytes: &'a [u8],
+}
+
+impl<'a> RawJson<'a> {
+    /// JSON that is UTF-8.
+    pub fn of(text: &'a RawValue) -> Self {
+        Self { text, bytes: text.get().as_bytes() }
+    }
+
+    /// JSON of which the bad bytes were masked; `bytes` are those that came, as many as the text has.
+    pub(super) const fn masked(text: &'a RawValue, bytes: &'a [u8]) -> Self {
+        Self { text, bytes }
+    }
+
+    /// Returns the bytes as they came.
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Returns the JSON with its bad bytes masked.
+    pub const fn text(self) -> &'a RawValue {
+        self.text
+    }
+
+    /// Returns the JSON byte for byte.
+    ///
+    /// # Errors
+    /// The bytes are no UTF-8.
+    pub fn exact(self) -> Result<&'a RawValue, BrokenEvent> {
+        let is_exact =
+            std::ptr::eq(self.text.get().as_ptr(), self.bytes.as_ptr()) || self.text.get().as_bytes() == self.bytes;
+        if is_exact { Ok(self.text) } else { Err(BrokenEvent::NotUtf8) }
+    }
+
+    /// Returns a part of this JSON, which was read from its text, with the bytes of that part.
+    pub(super) fn part(self, part: &'a RawValue) -> Self {
+        let start = part.get().as_ptr().addr() - self.text.get().as_ptr().addr();
+        let bytes = self.bytes.get(start..start + part.get().len());
+        Self { text: part, bytes: bytes.unwrap_or_default() }
+    }
+
+    /// Returns the elements of a list; None where the JSON is no list.
+    pub(super) fn items(self) -> Option<Vec<Self>> {
+        if !self.text.get().starts_with('[') {
+            return None;
+        }
+        let items = serde_json::from_str::<Vec<&RawValue>>(self.text.get()).ok()?;
+        Some(items.into_iter().map(|item| self.part(item)).collect())
+    }
+
+    /// True for an object.
+    pub(super) fn is_object(self) -> bool {
+        self.text.get().starts_with('{')
+    }
+}
+
+/// A body that is to be read as one JSON value: without its byte order mark and the blanks around it.
+#[derive(Debug)]
+pub struct JsonBody<'a> {
+    text: Cow<'a, str>,
+    bytes: &'a [u8],
+}
+
+impl<'a> JsonBody<'a> {
+    /// Prepares a body.
+    pub fn new(body: &'a [u8]) -> Self {
+        let bytes = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body).trim_ascii();
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(with_bad_bytes_masked(bytes)),
+        };
+        Self { text, bytes }
+    }
+
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// Says where the body ceases to be JSON.
+    pub fn json(&self) -> Result<RawJson<'_>, serde_json::Error> {
+        Ok(RawJson { text: serde_json::from_str(&self.text)?, bytes: self.bytes })
+    }
+}
+
+/// UTF-8's byte order mark, with which some programs begin a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Returns text of the same length, with a `?` for each bad byte: what is read keeps its place.
+pub(super) fn with_bad_bytes_masked(bytes: &[u8]) -> String {
+    let mut masked = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        masked.push_str(chunk.valid());
+        masked.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    masked
+}
+
 /// The members of a JSON object, in order, values unread. A key that comes twice counts as its last.
 #[derive(Default)]
 pub(super) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);

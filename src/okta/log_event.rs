@@ -38,7 +38,11 @@ const FIRST_YEAR: i32 = 2009;
 /// # Errors
 /// What makes it unfit to be stored, see [`BrokenEvent`].
 pub fn read_event(json: &RawValue, now: Timestamp) -> Result<Occurrence, BrokenEvent> {
-    let event = Members::read(json).ok_or(BrokenEvent::NotAnObject)?;
+    event_of(&Members::read(json).ok_or(BrokenEvent::NotAnObject)?, now)
+}
+
+/// Reads the event that an object with these members is.
+pub(super) fn event_of(event: &Members<'_>, now: Timestamp) -> Result<Occurrence, BrokenEvent> {
     let uuid = event.text("uuid");
     let uuid = uuid
         .as_deref()

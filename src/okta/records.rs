@@ -1,8 +1,10 @@
 //! Records out of a stream of bytes: JSON objects, one a line, in lists, or one after the other. Which of these it is, is
 //! found by looking, record by record, so that a broken one spoils nothing but itself.
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr_iter, memchr3};
 use serde_json::value::RawValue;
+
+use super::json::{JsonBody, RawJson, with_bad_bytes_masked};
 
 /// What is kept of a record that is too large.
 const KEPT_OF_LARGE: usize = 64 << 10;
@@ -12,8 +14,8 @@ const KEPT_OF_LARGE: usize = 64 << 10;
 pub struct Record<'a> {
     /// The line on which it starts, from 1.
     pub line: u64,
-    /// The object, byte for byte.
-    pub content: Result<&'a RawValue, BrokenRecord<'a>>,
+    /// The object.
+    pub content: Result<RawJson<'a>, BrokenRecord<'a>>,
 }
 
 /// What is no JSON object.
@@ -149,7 +151,7 @@ impl Records {
             && memchr(b'\n', json.get().as_bytes()).is_none()
         {
             self.is_by_lines |= self.lists == 0;
-            each(Record { line: self.line, content: Ok(json) });
+            each(Record { line: self.line, content: Ok(RawJson::of(json)) });
             return length;
         }
         self.open = Open { line: self.line, ..Open::default() };
@@ -251,16 +253,23 @@ impl Records {
         let was_object = std::mem::replace(&mut self.place, Place::Between) == Place::Object;
         let bytes = open.bytes.trim_ascii_end();
         let broken = |reason: String| Err(BrokenRecord { bytes, reason });
+        let masked;
         let content = if open.size > self.limit {
             broken(format!(
                 "larger than {} bytes, as no event is; its first {KEPT_OF_LARGE} bytes are kept",
                 self.limit
             ))
         } else if was_object {
-            serde_json::from_slice::<&RawValue>(bytes).or_else(|error| match std::str::from_utf8(bytes) {
-                Ok(_) => broken(format!("not JSON: {error}")),
-                Err(_) => broken("not UTF-8".to_owned()),
-            })
+            // What is no UTF-8 may be a part of it only.
+            let text = match std::str::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(_) => {
+                    masked = with_bad_bytes_masked(bytes);
+                    masked.as_str()
+                }
+            };
+            let json = serde_json::from_str::<&RawValue>(text).map(|json| RawJson::masked(json, bytes));
+            json.or_else(|error| broken(format!("not JSON: {error}")))
         } else {
             broken("not a JSON object".to_owned())
         };
@@ -268,6 +277,54 @@ impl Records {
             self.is_by_lines = true;
         }
         each(Record { line: open.line, content });
+    }
+}
+
+/// The number of lists that may stand in each other around the records of a body that is one JSON value.
+const MAX_LISTS: usize = 8;
+
+/// Cuts a whole body into records, as [`Records`] does with a stream, and tells whether it ended where it may. A body
+/// that is one JSON value is read as one, however its lines are broken.
+pub fn read_records(body: &[u8], limit: usize, each: &mut impl FnMut(Record<'_>)) -> bool {
+    let whole = JsonBody::new(body);
+    match whole.json() {
+        Ok(json) if json.text().get().starts_with(['{', '[']) => {
+            let mut lines = Lines { body, at: 0, line: 1 };
+            each_object(json, &mut lines, MAX_LISTS, each);
+            true
+        }
+        _ => {
+            let mut records = Records::new(limit);
+            records.feed(body, each);
+            records.finish(each)
+        }
+    }
+}
+
+/// Gives the objects of nested lists, and what stands where one should.
+fn each_object(json: RawJson<'_>, lines: &mut Lines<'_>, depth: usize, each: &mut impl FnMut(Record<'_>)) {
+    if let Some(items) = json.items().filter(|_| depth > 0) {
+        return items.into_iter().for_each(|item| each_object(item, lines, depth - 1, each));
+    }
+    let bytes = json.as_bytes();
+    let broken = BrokenRecord { bytes, reason: "not a JSON object".to_owned() };
+    each(Record { line: lines.of(bytes), content: if json.is_object() { Ok(json) } else { Err(broken) } });
+}
+
+/// Counts lines up to parts of a body, which are asked for in their order.
+struct Lines<'a> {
+    body: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    fn of(&mut self, part: &[u8]) -> u64 {
+        let start = part.as_ptr().addr().saturating_sub(self.body.as_ptr().addr());
+        let passed = self.body.get(self.at..start).unwrap_or_default();
+        self.line += memchr_iter(b'\n', passed).count() as u64;
+        self.at = self.at.max(start);
+        self.line
     }
 }
 

@@ -2,7 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::delivery::{DeliveryError, RawEvent, read_list};
+use super::delivery::{DeliveryError, read_list};
+use super::json::RawJson;
 use crate::event::EventTypePattern;
 
 /// The most events of a page.
@@ -58,8 +59,8 @@ fn term(pattern: &EventTypePattern) -> String {
 ///
 /// # Errors
 /// It is no list.
-pub fn read_log_page(body: &[u8]) -> Result<Vec<RawEvent>, DeliveryError> {
-    read_list(body)
+pub fn read_log_page(json: RawJson<'_>) -> Result<Vec<RawJson<'_>>, DeliveryError> {
+    read_list(json)
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ impl ServedRoutes {
             .with_state(Watched { status, readers });
         let ways_in = Router::new()
             .route("/okta/{org}/hooks", get(hook::challenge).post(later))
+            .route("/okta/{org}/log-stream", axum::routing::post(later))
             .route("/okta/{org}/workflows", axum::routing::post(later))
             .route("/okta/{org}/import", axum::routing::post(later))
             .with_state(OrgSecrets(Arc::new(hooks)));

@@ -2,6 +2,7 @@
 
 pub(super) mod hook;
 pub(super) mod import;
+pub(super) mod log_stream;
 pub(super) mod workflows;
 
 use std::collections::BTreeMap;
@@ -15,10 +16,13 @@ use axum::extract::{FromRef, Path};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::LengthLimitError;
 use tokio::task::JoinError;
+use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use super::problem::Problem;
 use crate::auth::HookSecrets;
-use crate::ingest::{BodyEncoding, HookError, Intake, Receipt, ReceivedDelivery, redacted_headers};
+use crate::event::IngestSource;
+use crate::ingest::{BodyEncoding, Intake, IntakeError, PostError, PostedBody, Receipt};
 
 /// What the ways in need.
 #[derive(Clone)]
@@ -26,8 +30,8 @@ pub(super) struct WaysIn {
     pub(super) intake: Intake,
     pub(super) orgs: OrgSecrets,
     pub(super) body_bytes: usize,
-    /// Time limit of an event hook's delivery. Okta waits 3 seconds for an answer and retries a delivery at most once, so a 503
-    /// must arrive in time.
+    /// Time limit of a delivery of an event hook or of Log Streaming, see [`take_in_time`](Self::take_in_time). Okta retries
+    /// a hook's delivery at most once, so a 503 must arrive in time.
     pub(super) hook_patience: Duration,
 }
 
@@ -70,38 +74,61 @@ impl OrgSecrets {
 }
 
 impl WaysIn {
-    /// A request's body with its headers, as a whole.
-    async fn received(
-        &self,
-        secrets: &HookSecrets,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Result<ReceivedDelivery, Problem> {
+    /// Reads a request's body as a whole, with those of its headers that are kept.
+    async fn received(&self, org: &str, headers: &HeaderMap, body: Body) -> Result<PostedBody, Problem> {
         let encoding = BodyEncoding::named(headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes));
-        let encoding = encoding.ok_or_else(|| unknown_encoding("plain or with gzip"))?;
-        let body = read_body(body, self.body_bytes).await?;
-        let kept = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        Ok(ReceivedDelivery { body, encoding, headers: redacted_headers(kept, &secrets.header) })
+        let encoding = encoding.ok_or_else(unknown_encoding)?;
+        let bytes = read_body(body, self.body_bytes).await?;
+        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        Ok(PostedBody { bytes, encoding, headers: self.intake.kept_headers(org, headers) })
+    }
+
+    /// Takes in a body whose sender does not wait for long, and answers 503 before it gives up: Okta's event hooks wait
+    /// for 3 seconds, Amazon EventBridge for 5.
+    async fn take_in_time(
+        self,
+        org: String,
+        source: IngestSource,
+        posted: PostedBody,
+        refusal: &'static str,
+    ) -> Result<Json<Receipt>, Problem> {
+        // A task of its own: a sender that hangs up does not stop half-way what has been read.
+        let (intake, name) = (self.intake, org.clone());
+        let mut taken = tokio::spawn(async move { intake.take_posted(&name, source, posted).await }.in_current_span());
+        if let Ok(taken) = timeout(self.hook_patience, &mut taken).await {
+            return answered(taken, refusal);
+        }
+        // The abort starts no further append. Events that already wait for their commit may still be stored; the retry
+        // then finds them as duplicates.
+        taken.abort();
+        tracing::warn!(
+            org,
+            source = source.name(),
+            seconds = self.hook_patience.as_secs_f64(),
+            "the database took too long for a delivery; answering 503"
+        );
+        metrics::counter!("sluice_deliveries_timed_out_total", "org" => org).increment(1);
+        Err(Problem::unavailable("the database takes too long; send it again"))
     }
 }
 
 /// The body is packed in a way that is not known.
-fn unknown_encoding(known: &str) -> Problem {
-    let message = format!("the body's content-encoding is not known: send it {known}");
+fn unknown_encoding() -> Problem {
+    let message = "the body's content-encoding is not known: send it plain, with gzip or with zstd";
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_ENCODING", message)
 }
 
 /// What is answered to who brought something.
 fn answered(
-    taken: Result<Result<Receipt, HookError>, JoinError>,
+    taken: Result<Result<Receipt, PostError>, JoinError>,
     refusal: &'static str,
 ) -> Result<Json<Receipt>, Problem> {
     match taken {
         Ok(Ok(receipt)) => Ok(Json(receipt)),
-        Ok(Err(HookError::NotADelivery(error))) => Err(Problem::new(StatusCode::BAD_REQUEST, refusal, error)),
-        Ok(Err(HookError::TooLarge(error))) => Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", error)),
-        Ok(Err(HookError::Append(error))) => Err(Problem::unavailable(error.to_string())),
-        Ok(Err(HookError::Store(error))) => {
+        Ok(Err(PostError::NotReadable(error))) => Err(Problem::new(StatusCode::BAD_REQUEST, refusal, error)),
+        Ok(Err(PostError::TooLarge(error))) => Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", error)),
+        Ok(Err(PostError::Intake(IntakeError::Append(error)))) => Err(Problem::unavailable(error.to_string())),
+        Ok(Err(PostError::Intake(IntakeError::Store(error)))) => {
             if !error.is_logged() {
                 tracing::error!(%error, "could not keep what was rejected");
             }
@@ -117,7 +144,7 @@ fn answered(
 /// The whole body, as it came. What cannot be read now may be sent again: Okta does that after a 5xx, and never after
 /// a 4xx.
 async fn read_body(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let read = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, limit)).await;
+    let read = timeout(BODY_TIMEOUT, axum::body::to_bytes(body, limit)).await;
     match read {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error))

@@ -9,53 +9,10 @@ use uuid::Uuid;
 
 use super::eras::ERAS;
 use super::kept::KeptConnection;
+use super::new_event::{DeliveryRecord, NewEvent};
 use super::poll::{CursorMove, move_cursor};
-use super::search_vector::SearchVector;
 use super::{Store, StoreError};
-use crate::event::{Entity, IngestSource, Position, ReceivedEvent, Timestamp};
-
-/// An event to be appended.
-#[derive(Clone, Debug)]
-pub struct NewEvent {
-    /// The configured name of the Okta org it came from.
-    pub org: String,
-    /// The event.
-    pub event: ReceivedEvent,
-    /// The event hook delivery that brings it.
-    pub delivery: Option<Uuid>,
-    /// The event's, by which `search` finds it.
-    words: SearchVector,
-}
-
-impl NewEvent {
-    /// An event. Its words are cut here and not by who appends it, as all others wait for that.
-    pub fn new(org: String, event: ReceivedEvent, delivery: Option<Uuid>) -> Self {
-        let words = SearchVector::of(&event.occurrence);
-        Self { org, event, delivery, words }
-    }
-
-    /// How many bytes it takes, about: what was read out of the event is no longer than the event.
-    pub(crate) const fn size(&self) -> usize {
-        size_of::<Self>() + 2 * self.event.raw.len() + self.words.len()
-    }
-}
-
-/// An event hook delivery to be kept if it brings an event first.
-#[derive(Clone, Debug)]
-pub struct DeliveryRecord {
-    /// sluice's own id of it.
-    pub id: Uuid,
-    /// The configured name of the Okta org.
-    pub org: String,
-    /// The envelope's id.
-    pub event_id: Option<String>,
-    /// The envelope's time.
-    pub event_time: Option<Timestamp>,
-    /// The envelope's source.
-    pub source: Option<String>,
-    /// The request's headers as JSON, secrets redacted.
-    pub headers: String,
-}
+use crate::event::{Entity, IngestSource, Position, Timestamp};
 
 /// Where an event is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -261,7 +218,7 @@ impl Store {
 }
 
 const APPEND: &str = "SELECT * FROM log_append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,\
-                      $21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34)";
+                      $21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35)";
 
 const APPEND_LONE: &str = include_str!("append_lone.sql");
 
@@ -364,6 +321,7 @@ fn group_query<'q>(
         |delivery| delivery.source.as_deref(),
         |delivery| delivery.headers.as_str(),
     )
+    .bind(events.iter().map(NewEvent::comings_in_sql).collect::<Vec<_>>())
 }
 
 fn lone_query<'q>(
@@ -378,6 +336,7 @@ fn lone_query<'q>(
         .bind(delivery.and_then(|delivery| delivery.event_time).map(Timestamp::date_time))
         .bind(delivery.and_then(|delivery| delivery.source.as_deref()))
         .bind(delivery.map(|delivery| delivery.headers.as_str()))
+        .bind(event.comings_in_sql())
 }
 
 fn id(entity: Option<&Entity>) -> Option<&str> {

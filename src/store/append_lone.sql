@@ -1,7 +1,7 @@
 -- Appends a lone event with the same result as log_append, but in one plain statement. Returns no row and changes
 -- nothing in each of these cases: the log has the event already; its type, its instance or the instance's application
--- is not known; the event has a display name that the application lacks; or the log was restored and no era has begun
--- since.
+-- is not known; the event has a display name that the application lacks; its way has brought nothing of its org before;
+-- or the log was restored and no era has begun since.
 --
 -- Its snapshot may be older than the head that it gets. What it asks the catalogue for never goes away again, so only
 -- an event that somebody appended meanwhile is overlooked: the primary key of arrival refuses that. That of delivery
@@ -14,12 +14,14 @@ WITH head AS (
             SELECT FROM application p WHERE p.org = c.org AND p.name = c.application AND p.display_name IS NOT NULL
         ))
         AND EXISTS (SELECT FROM event_type t WHERE t.name = $3)
+        AND EXISTS (SELECT FROM ingest_tally t WHERE t.org = $1 AND t.source = $28)
         AND NOT EXISTS (SELECT FROM arrival a WHERE a.uuid = $2 AND a.org = $1)
     RETURNING position, era, c.application, date_trunc('milliseconds', clock_timestamp()) AS moment
 ), arrivals AS (
     INSERT INTO arrival
     SELECT $1, $2, h.position, $4, CASE $28 WHEN 0 THEN h.moment END, CASE $28 WHEN 1 THEN h.moment END,
-        CASE $28 WHEN 2 THEN h.moment END, CASE $28 WHEN 3 THEN h.moment END, $27
+        CASE $28 WHEN 2 THEN h.moment END, CASE $28 WHEN 3 THEN h.moment END, $27,
+        CASE $28 WHEN 4 THEN h.moment END
     FROM head h
 ), envelopes AS (
     INSERT INTO delivery SELECT $27, $1, $29, $30, $31, $32, h.moment FROM head h WHERE $27 IS NOT NULL
@@ -33,6 +35,13 @@ WITH head AS (
         last_event_at = greatest(c.last_event_at, $4)
     FROM head h
     WHERE c.org = $1 AND c.instance_id = $20
+), tallies AS (
+    UPDATE ingest_tally t SET
+        arrived = t.arrived + 1,
+        duplicates = t.duplicates + $33 - 1,
+        last_arrival_at = greatest(t.last_arrival_at, h.moment)
+    FROM head h
+    WHERE t.org = $1 AND t.source = $28
 )
 INSERT INTO sync_event
 SELECT h.position, $4, $1, $2, $3, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,

@@ -23,7 +23,7 @@ pub struct ArrivalRecord {
     pub event_time: Option<Timestamp>,
     /// Its source, as it says.
     pub source: Option<String>,
-    /// Its headers as JSON, secrets redacted.
+    /// Those of its headers that are kept, as JSON.
     pub headers: Option<String>,
 }
 
@@ -35,6 +35,7 @@ struct Row {
     system_log_at: Option<OffsetDateTime>,
     workflows_at: Option<OffsetDateTime>,
     import_at: Option<OffsetDateTime>,
+    log_stream_at: Option<OffsetDateTime>,
     event_id: Option<String>,
     event_time: Option<OffsetDateTime>,
     source: Option<String>,
@@ -48,7 +49,7 @@ impl Store {
     /// The database's.
     pub async fn arrivals_at(&self, positions: &[Position]) -> Result<Vec<ArrivalRecord>, StoreError> {
         let sql = "SELECT a.position AS number, a.event_hook_at, a.system_log_at, a.workflows_at, a.import_at, \
-                   d.event_id, d.event_time, d.source, d.headers, h.era \
+                   a.log_stream_at, d.event_id, d.event_time, d.source, d.headers, h.era \
                    FROM log_head h CROSS JOIN arrival a LEFT JOIN delivery d ON d.id = a.delivery \
                    WHERE a.position = ANY($1) AND h.tableoid = h.home";
         let (rows, eras) = self.rows_at(positions, sql).await?;
@@ -71,11 +72,12 @@ impl Store {
 
 impl Row {
     fn into_record(self, eras: &Eras) -> Result<ArrivalRecord, StoreError> {
-        let mut ways: Vec<_> = [self.event_hook_at, self.system_log_at, self.workflows_at, self.import_at]
-            .into_iter()
-            .zip(IngestSource::ALL)
-            .filter_map(|(at, source)| Some((at?, source)))
-            .collect();
+        let mut ways: Vec<_> =
+            [self.event_hook_at, self.system_log_at, self.workflows_at, self.import_at, self.log_stream_at]
+                .into_iter()
+                .zip(IngestSource::ALL)
+                .filter_map(|(at, source)| Some((at?, source)))
+                .collect();
         ways.sort();
         Ok(ArrivalRecord {
             position: eras.position(self.number).ok_or(StoreError::DamagedEras)?,

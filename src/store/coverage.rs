@@ -4,7 +4,7 @@ use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
 use super::{Store, StoreError, filter};
-use crate::event::{Stretch, TimeRange, Timestamp};
+use crate::event::{IngestSource, Stretch, TimeRange, Timestamp};
 
 /// A stretch of time whose events were read whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct ReadWindow {
 pub struct StretchCount {
     /// All of them.
     pub events: i64,
-    /// Those that hooks could have brought, and did not.
+    /// Those that hooks could have brought since the first one came, and did not. An import alone tells nothing of hooks.
     pub missed_by_hooks: i64,
 }
 
@@ -130,9 +130,13 @@ fn count_query(org: &str, stretches: &[Stretch], offered: &[&str], range: TimeRa
     let begins: Vec<_> = stretches.iter().map(|one| one.from.date_time()).collect();
     let offered: Vec<_> = offered.iter().map(|&name| name.to_owned()).collect();
     let mut query = QueryBuilder::new(
-        "SELECT s.ordinal, count(*), count(*) FILTER (WHERE a.event_hook_at IS NULL AND e.event_type = ANY(",
+        "SELECT s.ordinal, count(*), count(*) FILTER (WHERE a.event_hook_at IS NULL \
+         AND coalesce(a.system_log_at, a.workflows_at, a.log_stream_at) IS NOT NULL AND e.published >= (\
+         SELECT t.first_arrival_at FROM ingest_tally t WHERE t.org = ",
     );
+    query.push_bind(org.to_owned()).push(" AND t.source = ").push_bind(IngestSource::EventHook.code());
     query
+        .push(") AND e.event_type = ANY(")
         .push_bind(offered)
         .push("::text[])) FROM sync_event e JOIN arrival a ON a.position = e.position JOIN unnest(");
     query

@@ -1,4 +1,4 @@
-//! How much has come by each way.
+//! The tallies of the ways in, which append counts.
 
 use time::OffsetDateTime;
 
@@ -21,24 +21,20 @@ pub struct IngestTally {
 }
 
 impl Store {
-    /// Adds to what has come.
+    /// Counts events that a way brought and that were found in the log. All others are counted where they are appended.
     ///
     /// # Errors
-    /// The database's: nothing was added.
-    pub async fn add_tallies(&self, tallies: &[IngestTally]) -> Result<(), StoreError> {
+    /// The database's: nothing was counted.
+    pub async fn add_duplicates(&self, org: &str, source: IngestSource, number: usize) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO ingest_tally AS t (org, source, arrived, duplicates, last_arrival_at) \
-             SELECT * FROM unnest($1::text[], $2::smallint[], $3::bigint[], $4::bigint[], $5::timestamptz[]) \
-                 AS n (org, source, arrived, duplicates, at) ORDER BY n.org, n.source \
-             ON CONFLICT (org, source) DO UPDATE SET arrived = t.arrived + excluded.arrived, \
-             duplicates = t.duplicates + excluded.duplicates, \
+            "INSERT INTO ingest_tally AS t (org, source, duplicates, last_arrival_at) \
+             VALUES ($1, $2, $3, date_trunc('milliseconds', clock_timestamp())) \
+             ON CONFLICT (org, source) DO UPDATE SET duplicates = t.duplicates + excluded.duplicates, \
              last_arrival_at = greatest(t.last_arrival_at, excluded.last_arrival_at)",
         )
-        .bind(tallies.iter().map(|tally| tally.org.as_str()).collect::<Vec<_>>())
-        .bind(tallies.iter().map(|tally| tally.source.code()).collect::<Vec<_>>())
-        .bind(tallies.iter().map(|tally| tally.arrived).collect::<Vec<_>>())
-        .bind(tallies.iter().map(|tally| tally.duplicates).collect::<Vec<_>>())
-        .bind(tallies.iter().map(|tally| tally.last_arrival_at.date_time()).collect::<Vec<_>>())
+        .bind(org)
+        .bind(source.code())
+        .bind(i64::try_from(number).unwrap_or(i64::MAX))
         .execute(&self.writes)
         .await?;
         Ok(())

@@ -47,6 +47,7 @@ async fn an_event_leaves_the_same_rows_alone_and_together_with_another() {
         "application_instance",
         "log_head",
         "era",
+        "ingest_tally",
         "rejected",
     ];
     for table in tables {
@@ -198,8 +199,17 @@ async fn append(
 
 /// All rows of a table, of which nothing but the moment of the append may differ.
 async fn rows(database: &TestDatabase, table: &str) -> Vec<String> {
-    const CLOCKS: [&str; 6] =
-        ["received_at", "event_hook_at", "system_log_at", "workflows_at", "import_at", "started_at"];
+    const CLOCKS: [&str; 9] = [
+        "received_at",
+        "event_hook_at",
+        "system_log_at",
+        "workflows_at",
+        "import_at",
+        "log_stream_at",
+        "started_at",
+        "first_arrival_at",
+        "last_arrival_at",
+    ];
     let sql = format!("SELECT to_jsonb(t)::text FROM {table} t");
     let texts: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&database.pool).await.unwrap();
     let without_clock = |text: String| {

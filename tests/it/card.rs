@@ -72,7 +72,7 @@ async fn every_output_of_the_card_has_the_value_that_was_sent() {
     assert_eq!(card["receivedAt"].take(), json!(received_at));
     let headers = card["headers"].take();
     assert_eq!([&headers["user-agent"], &headers["content-type"]], ["Okta hooks", "application/json"]);
-    assert_eq!(headers["authorization"], "[redacted]");
+    assert_eq!(headers.get("authorization"), None);
     let moment = "2026-03-04T05:06:07.890Z";
     let [admin, user, instance, application_user] =
         [&event["actor"], &event["target"][1], &event["target"][2], &event["target"][3]].map(entity);

@@ -39,6 +39,7 @@ pub(crate) fn settings(database: &TestDatabase) -> Settings {
     let org = Org {
         url: Some("https://acme.okta.example".to_owned()),
         hook: HookSecrets::new("authorization", vec![HOOK_SECRET.into()]),
+        keep_headers: Vec::new(),
         event_types: event_types.into_iter().filter_map(EventTypePattern::parse).collect(),
         api: None,
     };

@@ -53,8 +53,10 @@ async fn fill(pool: &PgPool, months: i32) {
             'app' || n % 5, now(), 0, array_to_tsvector(ARRAY['message', CASE WHEN n % 61 = 0 THEN 'rare' ELSE 'usual' END])
         FROM (SELECT n, CASE WHEN n <= {events} * 2 / 3 THEN (n - 1) * 3 / ({PER_MONTH} * 2) ELSE n * 7919 % {months} END
             AS month FROM generate_series(1, {events}) n) e;
-        INSERT INTO arrival (org, uuid, position, published, event_hook_at)
-        SELECT org, uuid, position, published, CASE WHEN position % 2 = 0 THEN received_at END FROM sync_event;
+        INSERT INTO arrival (org, uuid, position, published, event_hook_at, system_log_at)
+        SELECT org, uuid, position, published, CASE WHEN position % 2 = 0 THEN received_at END, received_at FROM sync_event;
+        INSERT INTO ingest_tally (org, source, first_arrival_at, last_arrival_at)
+        SELECT DISTINCT org, 0, '2000-01-01Z'::timestamptz, now() FROM sync_event;
         INSERT INTO sync_event_raw SELECT position, published, '{{\"n\":' || position || '}}' FROM sync_event;
         INSERT INTO event_type SELECT DISTINCT event_type FROM sync_event;
         UPDATE log_head SET position = {events};

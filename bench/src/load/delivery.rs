@@ -61,7 +61,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use sluice::event::Timestamp;
-    use sluice::okta::{RawEvent, read_delivery, read_event};
+    use sluice::okta::{JsonBody, RawJson, read_delivery, read_event};
     use uuid::Uuid;
 
     use super::*;
@@ -70,10 +70,11 @@ mod tests {
     /// What a gateway reads of a request, but the identities; and those.
     fn read(request: &[u8]) -> (Vec<String>, Vec<Uuid>) {
         let body = request.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
-        let events = read_delivery(&request[body..]).unwrap().events;
-        let uuid = |raw: &RawEvent| read_event(raw.json().unwrap(), Timestamp::now()).unwrap().uuid;
+        let body = JsonBody::new(&request[body..]);
+        let events = read_delivery(body.json().unwrap()).unwrap().events;
+        let uuid = |raw: &RawJson<'_>| read_event(raw.exact().unwrap(), Timestamp::now()).unwrap().uuid;
         let uuids: Vec<_> = events.iter().map(uuid).collect();
-        let rest = events.into_iter().zip(&uuids).map(|(raw, uuid)| raw.into_text().replace(&uuid.to_string(), ""));
+        let rest = events.into_iter().zip(&uuids).map(|(raw, uuid)| raw.text().get().replace(&uuid.to_string(), ""));
         (rest.collect(), uuids)
     }
 

@@ -5,15 +5,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use flate2::read::MultiGzDecoder;
 
+use crate::ingest::body::{GZIP, ZSTD, ZSTD_WINDOW};
+use crate::ingest::intake::IntakeError;
 use crate::log::AppendError;
 use crate::store::StoreError;
-
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-
-/// How far back zstd may look, as a power of two: what it needs is held in memory. All levels keep to it but the
-/// `--ultra` ones and `--long`.
-const ZSTD_WINDOW: u32 = 25;
 
 /// How much of the beginning tells what it is.
 const LOOKED_AT: usize = 4096;
@@ -59,6 +54,15 @@ impl ImportError {
     /// Whether the same thing may work later.
     pub const fn is_unavailable(&self) -> bool {
         matches!(self, Self::Append(_) | Self::Store(_))
+    }
+}
+
+impl From<IntakeError> for ImportError {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::Append(error) => Self::Append(error),
+            IntakeError::Store(error) => Self::Store(error),
+        }
     }
 }
 
@@ -110,7 +114,7 @@ impl<'p, R: Read> Unpacked<'p, R> {
             decoder.window_log_max(ZSTD_WINDOW).map_err(ImportError::Read)?;
             Packing::Zstd(Box::new(decoder))
         } else {
-            check(beginning)?;
+            check_beginning(beginning)?;
             Packing::None(source)
         };
         Ok(Self { packing, left: limit })
@@ -132,7 +136,7 @@ impl<R: Read> Read for Unpacked<'_, R> {
 }
 
 /// Refuses what is no JSON throughout, so that not every line of it is rejected.
-fn check(beginning: &[u8]) -> Result<(), ImportError> {
+pub(in crate::ingest) fn check_beginning(beginning: &[u8]) -> Result<(), ImportError> {
     let beginning = beginning.get(..LOOKED_AT).unwrap_or(beginning);
     if beginning.starts_with(b"\xff\xfe") || beginning.starts_with(b"\xfe\xff") {
         return Err(ImportError::Utf16);

@@ -1,55 +1,47 @@
 //! A page of the System Log: what of it is to be stored, and what it tells beside.
 
-use crate::event::{IngestSource, ReceivedEvent, Timestamp};
-use crate::ingest::Intake;
-use crate::okta::{HOOK_DELIVERY, LIFECYCLE, RawEvent, read_event};
-use crate::store::{NewEvent, Rejection};
+use crate::event::Timestamp;
+use crate::ingest::sorted::{RecordReader, Sorted};
+use crate::okta::{DeliveryError, HOOK_DELIVERY, JsonBody, LIFECYCLE, read_log_page};
 
 /// What a page has.
 #[derive(Debug, Default)]
 pub(super) struct LogPage {
-    /// Events to store.
-    pub(super) wanted: Vec<NewEvent>,
-    /// What could not be read.
-    pub(super) broken: Vec<Rejection>,
-    /// How many events of types that are not wanted there are.
-    pub(super) dropped: usize,
+    /// Its events, sorted.
+    pub(super) sorted: Sorted,
+    /// The number of its events.
+    pub(super) number: usize,
     /// When the newest event happened.
     pub(super) newest: Option<Timestamp>,
     /// Of how many failed event hook deliveries it tells, and when the newest failed.
     pub(super) failed_deliveries: i64,
     pub(super) failed_delivery_at: Option<Timestamp>,
-    /// Whether it tells that applications have changed.
+    /// True where it tells that applications have changed.
     pub(super) changes_applications: bool,
 }
 
 impl LogPage {
-    /// Reads the events of a page of an org's System Log.
-    pub(super) fn read(intake: &Intake, org: &str, events: Vec<RawEvent>) -> Self {
-        let now = Timestamp::now();
-        let mut page = Self::default();
-        for raw in events {
-            let occurrence = match raw.json().and_then(|json| read_event(json, now)) {
-                Ok(occurrence) => occurrence,
-                Err(broken) => {
-                    let (reason, raw) = (broken.to_string(), raw.as_bytes().to_vec());
-                    page.broken.push(Rejection { org: org.to_owned(), source: IngestSource::SystemLog, reason, raw });
-                    continue;
+    /// Reads a page of an org's System Log.
+    ///
+    /// # Errors
+    /// The body is no list.
+    pub(super) fn read(reader: &RecordReader, body: &[u8]) -> Result<Self, DeliveryError> {
+        let body = JsonBody::new(body);
+        let json = body.json().map_err(|error| DeliveryError::NotJson(error.to_string()))?;
+        let events = read_log_page(json)?;
+        let mut page = Self { number: events.len(), ..Self::default() };
+        for json in events {
+            let read = reader.event(json);
+            if let Ok(occurrence) = &read {
+                page.newest = page.newest.max(Some(occurrence.published));
+                page.changes_applications |= occurrence.event_type.starts_with(LIFECYCLE);
+                if occurrence.event_type == HOOK_DELIVERY {
+                    page.failed_deliveries += 1;
+                    page.failed_delivery_at = page.failed_delivery_at.max(Some(occurrence.published));
                 }
-            };
-            page.newest = page.newest.max(Some(occurrence.published));
-            page.changes_applications |= occurrence.event_type.starts_with(LIFECYCLE);
-            if occurrence.event_type == HOOK_DELIVERY {
-                page.failed_deliveries += 1;
-                page.failed_delivery_at = page.failed_delivery_at.max(Some(occurrence.published));
             }
-            if intake.wants(org, &occurrence.event_type) {
-                let event = ReceivedEvent { occurrence, raw: raw.into_text() };
-                page.wanted.push(NewEvent::new(org.to_owned(), event, None));
-            } else {
-                page.dropped += 1;
-            }
+            reader.sort_event(json, read, None, &mut page.sorted);
         }
-        page
+        Ok(page)
     }
 }

@@ -11,9 +11,9 @@ use super::backoff::Backoff;
 use super::page::LogPage;
 use super::{Hints, OrgApi};
 use crate::event::{IngestSource, Timestamp};
-use crate::ingest::{HookError, Intake, Receipt};
-use crate::log::{AppendError, AppendRequest};
-use crate::okta::{DeliveryError, LOG_PAGE, LogFilter, OktaError, OktaPage, Resource, read_log_page};
+use crate::ingest::{Intake, IntakeError};
+use crate::log::AppendError;
+use crate::okta::{DeliveryError, LOG_PAGE, LogFilter, OktaError, OktaPage, Resource};
 use crate::store::{CursorMove, PollCursor, StoreError};
 
 /// How far before what is known to be read a refused link is made up for.
@@ -45,6 +45,15 @@ enum PollError {
     Append(#[from] AppendError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<IntakeError> for PollError {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::Append(error) => Self::Append(error),
+            IntakeError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 /// What comes after a page.
@@ -169,11 +178,8 @@ impl<'a> Poller<'a> {
         let next_link = page.next.map(String::from);
         let next_link =
             next_link.ok_or_else(|| OktaError::NotOkta("a page of the System Log has no next link".into()))?;
-        let events = read_log_page(&page.body)?;
-        let (number, is_full) = (events.len(), events.len() >= LOG_PAGE);
-        let log_page = LogPage::read(self.intake, org, events);
-        let mut receipt = Receipt { dropped: log_page.dropped, rejected: log_page.broken.len(), ..Receipt::default() };
-        self.intake.reject(&log_page.broken).await?;
+        let log_page = LogPage::read(&self.intake.record_reader(org, IngestSource::SystemLog), &page.body)?;
+        let (number, is_full) = (log_page.number, log_page.number >= LOG_PAGE);
         // Whatever of it happened was persisted before the page's end, and an empty page has no end but now.
         let read_through =
             if number == 0 { Some(page.answered_at) } else { log_page.newest.min(Some(page.answered_at)) };
@@ -187,15 +193,8 @@ impl<'a> Poller<'a> {
             failed_delivery_at: log_page.failed_delivery_at,
             ..at_same_place(cursor)
         };
-        let request =
-            AppendRequest { source: IngestSource::SystemLog, events: log_page.wanted, deliveries: Vec::new() };
         let began = Instant::now();
-        receipt += self.intake.append_page(org, request, to).await.map_err(|error| match error {
-            HookError::Append(error) => PollError::Append(error),
-            HookError::Store(error) => PollError::Store(error),
-            other => PollError::Okta(OktaError::NotOkta(other.to_string())),
-        })?;
-        Intake::record(org, IngestSource::SystemLog, &receipt);
+        self.intake.take(org, IngestSource::SystemLog, log_page.sorted, Some(to)).await?;
         if log_page.changes_applications {
             self.hints.applications.notify_one();
         }

@@ -8,9 +8,8 @@ use super::backoff::Backoff;
 use super::page::LogPage;
 use super::{OrgApi, poller};
 use crate::event::{IngestSource, Timestamp};
-use crate::ingest::{HookError, Intake};
-use crate::log::AppendRequest;
-use crate::okta::{DeliveryError, LOG_PAGE, LogFilter, OktaError, Resource, read_log_page};
+use crate::ingest::{Intake, IntakeError};
+use crate::okta::{DeliveryError, LOG_PAGE, LogFilter, OktaError, Resource};
 use crate::store::{PollCursor, ReadWindow, StoreError};
 
 /// The longest stretch that is read at once: after a long time without a gateway, the poller is not to wait for many
@@ -27,7 +26,7 @@ enum ReconcileError {
     #[error("url: what answers there is not an Okta org: {0}")]
     Page(#[from] DeliveryError),
     #[error(transparent)]
-    Append(#[from] HookError),
+    Intake(#[from] IntakeError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -111,14 +110,11 @@ async fn read(
     while let Some(url) = next.take() {
         api.pause(Resource::Logs).await;
         let page = api.client.get(Resource::Logs, url).await?;
-        let events = read_log_page(&page.body)?;
-        let is_empty = events.is_empty();
-        window.events += poller::number(events.len());
-        let log_page = LogPage::read(intake, &api.org, events);
-        intake.reject(&log_page.broken).await?;
-        let request =
-            AppendRequest { source: IngestSource::SystemLog, events: log_page.wanted, deliveries: Vec::new() };
-        window.found += poller::number(intake.append(&api.org, request).await?.stored);
+        let log_page = LogPage::read(&intake.record_reader(&api.org, IngestSource::SystemLog), &page.body)?;
+        let is_empty = log_page.number == 0;
+        window.events += poller::number(log_page.number);
+        let taken = intake.take(&api.org, IngestSource::SystemLog, log_page.sorted, None).await?;
+        window.found += poller::number(taken.receipt.stored);
         window.read_at = page.answered_at;
         // A bounded answer ends; one that does not is no answer.
         next = page.next.filter(|_| !is_empty);

@@ -29,8 +29,12 @@ fn raw(value: &Value) -> Box<RawValue> {
     RawValue::from_string(value.to_string()).unwrap()
 }
 
+fn card_in(json: &RawValue) -> Card {
+    card_of(&Members::read(json).unwrap()).unwrap()
+}
+
 fn read(value: &Value) -> Card {
-    read_card(&raw(value)).unwrap()
+    card_in(&raw(value))
 }
 
 #[test]
@@ -60,7 +64,7 @@ fn the_details_are_the_event_byte_for_byte() {
     let with = |details: &str| {
         let mut text = card().to_string();
         text.pop();
-        read_card(&RawValue::from_string(format!("{text},\"Event Details\":{details}}}")).unwrap()).unwrap().event
+        card_in(&RawValue::from_string(format!("{text},\"Event Details\":{details}}}")).unwrap()).event
     };
     assert_eq!(with(details), details);
     assert_eq!(with(&Value::from(details).to_string()), details, "in quotes");
@@ -84,18 +88,6 @@ fn entities_that_workflows_leaves_empty_are_none() {
 }
 
 #[test]
-fn cards_come_alone_in_lists_and_in_outputs() {
-    let card = json!({"UUID": "u"});
-    let texts = |body: &Value| {
-        let cards = cards_in(body.to_string().as_bytes()).unwrap();
-        cards.into_iter().map(RawEvent::into_text).collect::<Vec<_>>()
-    };
-    let text = card.to_string();
-    assert_eq!(texts(&card), [text.as_str()]);
-    assert_eq!(texts(&json!([card, {"Output": card}, 7])), [text.clone(), text.clone(), "7".to_owned()]);
-    assert_eq!(texts(&json!({"Output": card})), [text.as_str()]);
-    assert_eq!(texts(&json!({"list": [{"Output": card}], "execution_id": "x"})), [text]);
-    assert!(matches!(cards_in(b"7"), Err(DeliveryError::Shape(_))));
-    assert!(matches!(cards_in(b"{"), Err(DeliveryError::NotJson(_))));
-    assert!(read_card(&raw(&json!({"uuid": "u"}))).is_none());
+fn an_object_without_the_cards_fields_is_none() {
+    assert!(card_of(&Members::read(&raw(&json!({"uuid": "u"}))).unwrap()).is_none());
 }

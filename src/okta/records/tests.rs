@@ -13,7 +13,10 @@ fn read(stream: &[u8], piece: usize) -> (Vec<Found>, bool) {
     let mut records = Records::new(1000);
     let mut each = |record: Record<'_>| {
         let content = match record.content {
-            Ok(json) => Ok(json.get().to_owned()),
+            Ok(json) => match json.exact() {
+                Ok(exact) => Ok(exact.get().to_owned()),
+                Err(_) => Err(String::from_utf8_lossy(json.as_bytes()).into_owned()),
+            },
             Err(broken) => Err(String::from_utf8_lossy(broken.bytes).into_owned()),
         };
         found.push((record.line, content));
@@ -112,6 +115,28 @@ fn bytes_that_are_no_text_spoil_only_their_record() {
     let (found, _) = read(b"{\"a\":1}\n{\"a\":\"\xff\"}\n{\"a\":2}", 5);
     let lines: Vec<_> = found.iter().map(|(line, content)| (*line, content.is_ok())).collect();
     assert_eq!(lines, [(1, true), (2, false), (3, true)]);
+}
+
+#[test]
+fn a_body_that_is_one_value_is_read_as_one_and_any_other_as_a_stream() {
+    let read = |body: &str| {
+        let mut found = Vec::new();
+        let is_whole = read_records(body.as_bytes(), 1000, &mut |record| {
+            let content = record.content.map(|json| json.text().get().to_owned());
+            found.push((record.line, content.map_err(|broken| broken.reason)));
+        });
+        (found, is_whole)
+    };
+    let ok = |line: u64, text: &str| (line, Ok(text.to_owned()));
+    let broken = |line: u64| (line, Err("not a JSON object".to_owned()));
+    assert_eq!(read("\u{feff}\n{\"a\":\n1}\n"), (vec![ok(2, "{\"a\":\n1}")], true));
+    assert_eq!(read("[{},\n[7,\n{\"a\":1}]]"), (vec![ok(1, "{}"), broken(2), ok(3, "{\"a\":1}")], true));
+    assert_eq!(read("{}\n{}"), (vec![ok(1, "{}"), ok(2, "{}")], true));
+    assert_eq!(read("{}\n7"), (vec![ok(1, "{}"), broken(2)], true));
+    assert_eq!(read("[{}"), (vec![ok(1, "{}")], false));
+    assert_eq!(read(" \n"), (vec![], true));
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    assert_eq!(read(&deep), (vec![broken(1)], true));
 }
 
 proptest! {

@@ -2,7 +2,6 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{BODY_TIMEOUT, Org, WaysIn, unknown_encoding};
-use crate::ingest::{ImportEnd, ImportError, ImportOptions, ImportReport, Progress};
+use crate::ingest::{BodyEncoding, ImportEnd, ImportError, ImportOptions, ImportReport, Progress};
 use crate::serve::problem::Problem;
 
 /// Takes in a stream. 200 means that all of it was read, and is durable.
@@ -27,23 +26,16 @@ pub(in crate::serve) async fn import(
 ) -> Result<Json<ImportReport>, Problem> {
     let (org, _) = ways_in.orgs.authenticated(org, &headers)?;
     // Which one it is, its first bytes tell.
-    let encoding = headers.get(header::CONTENT_ENCODING).map_or(&b""[..], header::HeaderValue::as_bytes);
-    let known: [&[u8]; 5] = [b"", b"identity", b"gzip", b"x-gzip", b"zstd"];
-    if !known.iter().any(|known| known.eq_ignore_ascii_case(encoding.trim_ascii())) {
-        return Err(unknown_encoding("plain, with gzip or with zstd"));
-    }
+    let encoding = headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes);
+    BodyEncoding::named(encoding).ok_or_else(unknown_encoding)?;
     let limit = ways_in.body_bytes as u64;
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit) {
         return Err(failed(&ImportError::TooLarge(limit), None));
     }
     let (parts, source) = mpsc::channel(4);
-    let options = ImportOptions {
-        limit: Some(limit),
-        patience: Duration::ZERO,
-        stop: CancellationToken::new(),
-        progress: Arc::new(Progress::default()),
-    };
+    let options =
+        ImportOptions { limit: Some(limit), stop: CancellationToken::new(), progress: Arc::new(Progress::default()) };
     // A task of its own: a client that hangs up does not stop half-way what has been read.
     let intake = ways_in.intake;
     let source = BodyReader { parts: source, part: Bytes::new(), has_ended: false };

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use tracing::Instrument as _;
 
 use super::{Org, WaysIn, answered};
+use crate::event::IngestSource;
 use crate::ingest::Receipt;
 use crate::serve::problem::Problem;
 
@@ -17,10 +18,10 @@ pub(in crate::serve) async fn relay(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Receipt>, Problem> {
-    let (org, secrets) = ways_in.orgs.authenticated(org, &headers)?;
-    let cards = ways_in.received(secrets, &headers, body).await?;
+    let (org, _) = ways_in.orgs.authenticated(org, &headers)?;
+    let cards = ways_in.received(&org, &headers, body).await?;
     // A task of its own, as a delivery has.
     let intake = ways_in.intake;
-    let taken = tokio::spawn(async move { intake.take_cards(&org, cards).await }.in_current_span());
-    answered(taken.await, "NOT_A_CARD")
+    let take = async move { intake.take_posted(&org, IngestSource::Workflows, cards).await };
+    answered(tokio::spawn(take.in_current_span()).await, "NOT_A_CARD")
 }

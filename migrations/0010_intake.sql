@@ -1,0 +1,242 @@
+-- One intake for all ways: append itself counts what each way brings, so that a gateway that is killed forgets nothing,
+-- and Okta's Log Streaming is a way of its own.
+
+ALTER TABLE ingest_tally ADD COLUMN first_arrival_at timestamptz NOT NULL DEFAULT now();
+-- Every append changes a row now. The new versions of it find room in its page, beside the old ones.
+ALTER TABLE ingest_tally SET (fillfactor = 10);
+COMMENT ON TABLE ingest_tally IS 'How much has come by each way. An append counts its events in its own transaction, while it holds the head of the log.';
+COMMENT ON COLUMN ingest_tally.first_arrival_at IS 'When the way brought something first. For event hooks: events that happened before were not missed by them.';
+-- Before the exclusive lock on arrival, which everybody who appends waits for. Imports were not counted until now.
+INSERT INTO ingest_tally AS t (org, source, arrived, duplicates, last_arrival_at, first_arrival_at)
+SELECT a.org, w.way, count(*) FILTER (WHERE w.at = a.first_at), count(*) FILTER (WHERE w.at > a.first_at),
+    max(w.at), min(w.at)
+FROM (
+    SELECT org, event_hook_at, system_log_at, workflows_at, import_at,
+        least(event_hook_at, system_log_at, workflows_at, import_at) AS first_at
+    FROM arrival
+) a
+CROSS JOIN LATERAL (
+    VALUES (0::smallint, a.event_hook_at), (1::smallint, a.system_log_at), (2::smallint, a.workflows_at),
+        (3::smallint, a.import_at)
+) AS w (way, at)
+WHERE w.at IS NOT NULL
+GROUP BY a.org, w.way
+ON CONFLICT (org, source) DO UPDATE SET first_arrival_at = excluded.first_arrival_at;
+
+CREATE TABLE headers_reduced (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    through uuid NOT NULL
+);
+COMMENT ON TABLE headers_reduced IS 'One row. Earlier versions stored more headers of deliveries than are kept now; gateways remove the others in bounded steps.';
+COMMENT ON COLUMN headers_reduced.singleton IS 'Always true, so that the table has one row only.';
+COMMENT ON COLUMN headers_reduced.through IS 'The id of the delivery through which that is done.';
+INSERT INTO headers_reduced (through) VALUES ('00000000-0000-0000-0000-000000000000');
+COMMENT ON COLUMN delivery.headers IS 'Those of the request''s headers that are kept, as a JSON object.';
+
+ALTER TABLE arrival ADD COLUMN log_stream_at timestamptz;
+COMMENT ON COLUMN arrival.log_stream_at IS 'When Log Streaming brought it first.';
+COMMENT ON COLUMN sync_event.first_source IS 'The way that brought it first: 0 event hook, 1 System Log, 2 Workflows, 3 import, 4 Log Streaming.';
+
+-- log_append, which counts. The function of the same name with one parameter less stays for gateways of the version
+-- before, which count by themselves.
+CREATE FUNCTION log_append(
+    orgs text[], uuids uuid[], event_types text[], publisheds timestamptz[], messages text[], versions text[],
+    severities text[], outcome_results text[], outcome_reasons text[],
+    admin_ids text[], admin_alternate_ids text[], admin_display_names text[], admin_types text[],
+    user_ids text[], user_alternate_ids text[], user_display_names text[],
+    application_user_ids text[], application_user_alternate_ids text[], application_user_display_names text[],
+    instance_ids text[], instance_labels text[], instance_display_names text[],
+    application_names text[], debug_datas text[], raws text[], words tsvector[], deliveries uuid[], way smallint,
+    delivery_ids uuid[], delivery_orgs text[], delivery_event_ids text[], delivery_event_times timestamptz[],
+    delivery_sources text[], delivery_headers text[],
+    comings bigint[], -- how many times each event came, for the tally
+    OUT known bigint[], -- the positions of events that are in the log already, null for the others
+    OUT turns bigint[], -- which of the others an event is, from 1 on; null for the known
+    OUT names text[],
+    OUT head bigint,
+    OUT moment timestamptz,
+    OUT era bigint -- the tag of the era in which the head is
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    fresh bigint;
+    is_name_open boolean;
+    is_instance_new boolean;
+    is_application_new boolean;
+    is_type_new boolean;
+    brought uuid[];
+BEGIN
+    SELECT array_agg(e.position), array_agg(e.ordinal), count(*) - count(e.position), array_agg(e.name),
+        bool_or(e.is_name_open), bool_or(e.is_instance_new), bool_or(e.is_application_new), bool_or(e.is_type_new)
+    INTO known, turns, fresh, names, is_name_open, is_instance_new, is_application_new, is_type_new
+    FROM (
+        SELECT i.ordinal, a.position,
+            coalesce(c.application, i.application_name) AS name,
+            i.instance_id <> '' AND c.application IS NULL AS is_name_open,
+            i.instance_id <> '' AND c.instance_id IS NULL AS is_instance_new,
+            c.application IS NULL AND i.application_name IS NOT NULL AS is_application_new,
+            t.name IS NULL AS is_type_new
+        FROM unnest(orgs, uuids, instance_ids, application_names, event_types) WITH ORDINALITY
+            AS i (org, uuid, instance_id, application_name, event_type, ordinal)
+        LEFT JOIN arrival a ON a.uuid = i.uuid AND a.org = i.org
+        LEFT JOIN application_instance c ON c.org = i.org AND c.instance_id = i.instance_id
+        LEFT JOIN event_type t ON t.name = i.event_type
+        ORDER BY i.ordinal
+    ) e;
+    IF fresh < cardinality(uuids) THEN
+        SELECT array_agg(f.turn), array_agg(f.delivery) FILTER (WHERE f.turn IS NOT NULL) INTO turns, brought
+        FROM (
+            SELECT k.delivery,
+                CASE WHEN k.position IS NULL THEN
+                    count(*) FILTER (WHERE k.position IS NULL) OVER (ORDER BY k.ordinal ROWS UNBOUNDED PRECEDING)
+                END AS turn
+            FROM unnest(known, deliveries) WITH ORDINALITY AS k (position, delivery, ordinal)
+            ORDER BY k.ordinal
+        ) f;
+    END IF;
+    IF fresh > 0 THEN
+        INSERT INTO delivery
+        SELECT d.*, date_trunc('milliseconds', clock_timestamp())
+        FROM unnest(delivery_ids, delivery_orgs, delivery_event_ids, delivery_event_times, delivery_sources,
+            delivery_headers) AS d (id, org, event_id, event_time, source, headers)
+        WHERE fresh = cardinality(uuids) OR d.id = ANY (brought)
+        ON CONFLICT DO NOTHING;
+    END IF;
+
+    -- Only one append at a time has the head, so what is done from here on is what limits all.
+    IF fresh > 0 THEN
+        UPDATE log_head h SET position = h.position + fresh WHERE h.tableoid = h.home
+        RETURNING h.position - fresh, h.era INTO head, era;
+    ELSE
+        SELECT h.position, h.era INTO head, era FROM log_head h WHERE h.tableoid = h.home FOR UPDATE;
+    END IF;
+    IF head IS NULL THEN
+        RAISE EXCEPTION 'the log was restored, and no gateway has begun a new era since' USING ERRCODE = 'SL001';
+    END IF;
+    moment := date_trunc('milliseconds', clock_timestamp());
+    -- Statements of their own: their snapshots are taken after the lock, so they see everything that was appended before.
+    IF is_name_open THEN
+        SELECT array_agg(e.name) INTO names
+        FROM (
+            SELECT coalesce(c.application, n.name) AS name
+            FROM unnest(orgs, instance_ids, names) WITH ORDINALITY AS n (org, instance_id, name, ordinal)
+            LEFT JOIN application_instance c ON c.org = n.org AND c.instance_id = n.instance_id
+            ORDER BY n.ordinal
+        ) e;
+    END IF;
+    IF fresh < cardinality(uuids) THEN
+        WITH again AS (
+            UPDATE arrival a SET
+                event_hook_at = CASE way WHEN 0 THEN moment ELSE a.event_hook_at END,
+                system_log_at = CASE way WHEN 1 THEN moment ELSE a.system_log_at END,
+                workflows_at = CASE way WHEN 2 THEN moment ELSE a.workflows_at END,
+                import_at = CASE way WHEN 3 THEN moment ELSE a.import_at END,
+                log_stream_at = CASE way WHEN 4 THEN moment ELSE a.log_stream_at END,
+                delivery = coalesce(a.delivery, k.delivery)
+            FROM unnest(orgs, uuids, known, deliveries) AS k (org, uuid, position, delivery)
+            WHERE k.position IS NOT NULL AND a.uuid = k.uuid AND a.org = k.org
+                AND (ARRAY[a.event_hook_at, a.system_log_at, a.workflows_at, a.import_at, a.log_stream_at])[way + 1]
+                    IS NULL
+            RETURNING k.delivery
+        )
+        SELECT array_agg(g.delivery) INTO brought FROM again g;
+        INSERT INTO delivery
+        SELECT d.*, moment
+        FROM unnest(delivery_ids, delivery_orgs, delivery_event_ids, delivery_event_times, delivery_sources,
+            delivery_headers) AS d (id, org, event_id, event_time, source, headers)
+        WHERE d.id = ANY (brought)
+        ON CONFLICT DO NOTHING;
+    END IF;
+    IF is_type_new THEN
+        INSERT INTO event_type SELECT DISTINCT t.name FROM unnest(event_types) AS t (name) ORDER BY t.name
+        ON CONFLICT DO NOTHING;
+    END IF;
+    IF is_instance_new THEN
+        INSERT INTO application_instance (org, instance_id)
+        SELECT DISTINCT f.org, f.instance_id
+        FROM unnest(turns, orgs, instance_ids) AS f (turn, org, instance_id)
+        WHERE f.turn IS NOT NULL AND f.instance_id <> '' ORDER BY f.org, f.instance_id
+        ON CONFLICT DO NOTHING;
+    END IF;
+    -- An instance whose application is known has told of it before.
+    IF is_application_new OR EXISTS (SELECT FROM application WHERE display_name IS NULL) THEN
+        INSERT INTO application AS p (org, name, display_name, event_count, last_event_at)
+        SELECT f.org, f.name, max(f.display_name),
+            count(*) FILTER (WHERE f.instance_id IS NULL), max(f.published) FILTER (WHERE f.instance_id IS NULL)
+        FROM (
+            SELECT i.turn, i.org, i.name, nullif(i.instance_id, '') AS instance_id, i.display_name, i.published
+            FROM unnest(turns, orgs, names, instance_ids, instance_display_names, publisheds)
+                AS i (turn, org, name, instance_id, display_name, published)
+        ) f
+        WHERE f.turn IS NOT NULL AND f.name IS NOT NULL GROUP BY f.org, f.name ORDER BY f.org, f.name
+        ON CONFLICT (org, name) DO UPDATE SET
+            display_name = coalesce(p.display_name, excluded.display_name),
+            event_count = p.event_count + excluded.event_count,
+            last_event_at = greatest(p.last_event_at, excluded.last_event_at);
+    END IF;
+    -- These rows, too, are changed by one append at a time only, so that nobody waits for them.
+    INSERT INTO ingest_tally AS t (org, source, arrived, duplicates, last_arrival_at, first_arrival_at)
+    SELECT f.org, way, count(f.turn), sum(f.times)::bigint - count(f.turn), moment, moment
+    FROM unnest(orgs, turns, comings) AS f (org, turn, times)
+    GROUP BY f.org ORDER BY f.org
+    ON CONFLICT (org, source) DO UPDATE SET
+        arrived = t.arrived + excluded.arrived,
+        duplicates = t.duplicates + excluded.duplicates,
+        last_arrival_at = greatest(t.last_arrival_at, excluded.last_arrival_at);
+    -- Each column is unnested where it is needed: a common table expression would copy every event, raw included.
+    WITH details AS (
+        INSERT INTO sync_event_raw
+        SELECT head + f.turn, f.published, f.raw
+        FROM unnest(turns, publisheds, raws) AS f (turn, published, raw) WHERE f.turn IS NOT NULL
+    ), arrivals AS (
+        INSERT INTO arrival
+        SELECT f.org, f.uuid, head + f.turn, f.published, CASE way WHEN 0 THEN moment END,
+            CASE way WHEN 1 THEN moment END, CASE way WHEN 2 THEN moment END, CASE way WHEN 3 THEN moment END,
+            f.delivery, CASE way WHEN 4 THEN moment END
+        FROM unnest(turns, orgs, uuids, publisheds, deliveries) AS f (turn, org, uuid, published, delivery)
+        WHERE f.turn IS NOT NULL
+    ), instances AS (
+        UPDATE application_instance c SET
+            label = CASE WHEN f.label IS NULL OR f.label_at < c.label_at THEN c.label ELSE f.label END,
+            label_at = greatest(f.label_at, c.label_at),
+            application = coalesce(c.application, f.name),
+            event_count = c.event_count + f.events,
+            unnamed_count = c.unnamed_count + f.unnamed,
+            last_event_at = greatest(c.last_event_at, f.last_event_at)
+        FROM (
+            SELECT o.org, o.instance_id, (array_agg(o.label) FILTER (WHERE o.label IS NOT NULL))[1] AS label,
+                max(o.published) FILTER (WHERE o.label IS NOT NULL) AS label_at, min(o.name) AS name,
+                count(*) AS events, count(*) FILTER (WHERE o.name IS NULL) AS unnamed,
+                max(o.published) AS last_event_at
+            FROM (
+                SELECT i.org, i.instance_id, i.label, i.published, i.name
+                FROM unnest(turns, orgs, instance_ids, instance_labels, publisheds, names)
+                    AS i (turn, org, instance_id, label, published, name)
+                WHERE i.turn IS NOT NULL AND i.instance_id <> '' ORDER BY i.org, i.instance_id, i.published DESC
+            ) o
+            GROUP BY o.org, o.instance_id
+        ) f
+        WHERE c.org = f.org AND c.instance_id = f.instance_id
+    )
+    INSERT INTO sync_event
+    SELECT head + f.turn, f.published, f.org, f.uuid, f.event_type, f.message, f.version, f.severity, f.outcome_result,
+        f.outcome_reason, f.admin_id, f.admin_alternate_id, f.admin_display_name, f.admin_type, f.user_id,
+        f.user_alternate_id, f.user_display_name, f.application_user_id, f.application_user_alternate_id,
+        f.application_user_display_name, f.instance_id, f.instance_label, f.instance_display_name, f.name,
+        f.debug_data, moment, way, f.words
+    FROM unnest(turns, publisheds, orgs, uuids, event_types, messages, versions, severities, outcome_results,
+        outcome_reasons, admin_ids, admin_alternate_ids, admin_display_names, admin_types, user_ids,
+        user_alternate_ids, user_display_names, application_user_ids, application_user_alternate_ids,
+        application_user_display_names, instance_ids, instance_labels, instance_display_names, names, debug_datas,
+        words)
+        AS f (turn, published, org, uuid, event_type, message, version, severity, outcome_result,
+            outcome_reason, admin_id, admin_alternate_id, admin_display_name, admin_type, user_id,
+            user_alternate_id, user_display_name, application_user_id, application_user_alternate_id,
+            application_user_display_name, instance_id, instance_label, instance_display_name, name, debug_data, words)
+    WHERE f.turn IS NOT NULL;
+END $$;
+COMMENT ON FUNCTION log_append(
+    text[], uuid[], text[], timestamptz[], text[], text[], text[], text[], text[], text[], text[], text[], text[],
+    text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], tsvector[],
+    uuid[], smallint, uuid[], text[], text[], timestamptz[], text[], text[], bigint[]
+) IS 'Appends events, none of them twice, counts them for their way, and tells of each one where it is: known ones at their position, the others at the head plus their turn; which application name it has; and when all this was stored. All came by one way, and none is twice among them. Columns of events come as arrays, and so do those of their deliveries. A unique violation says that somebody has just appended one of them: try again.';

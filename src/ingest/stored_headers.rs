@@ -1,0 +1,55 @@
+//! Reduces the headers that earlier versions stored with deliveries to those that are kept now.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use super::{Intake, KeptHeaders};
+use crate::store::{Store, StoreError};
+
+/// The number of deliveries of one step: short enough to hold nobody up.
+const STEP: i64 = 1000;
+
+/// The pause before the database is asked again after a failure.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Goes through the deliveries that were stored since the last time, in bounded steps, and ends when all were looked at.
+pub async fn reduce_stored_headers(intake: Intake) {
+    let mut reduced = 0;
+    loop {
+        match reduce(&intake, &mut reduced).await {
+            Ok(()) => break,
+            Err(error) => {
+                if !error.is_logged() {
+                    tracing::warn!(%error, "could not reduce the stored headers of deliveries; trying again");
+                }
+                sleep(PAUSE).await;
+            }
+        }
+    }
+    if reduced > 0 {
+        tracing::info!(deliveries = reduced, "removed headers of deliveries that are not to be kept");
+    }
+}
+
+async fn reduce(intake: &Intake, reduced: &mut usize) -> Result<(), StoreError> {
+    let store: &Store = intake.log().store();
+    let mut through = store.headers_reduced_through().await?;
+    let usual = KeptHeaders::default();
+    loop {
+        let stored = store.stored_headers(through, STEP).await?;
+        let Some(last) = stored.last().map(|one| one.delivery) else { return Ok(()) };
+        let changed: Vec<(Uuid, String)> = stored
+            .iter()
+            .filter_map(|one| {
+                let keeper = intake.orgs().get(&one.org).map_or(&usual, |org| &org.headers);
+                Some((one.delivery, keeper.of_stored(&one.headers)?))
+            })
+            .collect();
+        store.reduce_headers(&changed, last).await?;
+        metrics::counter!("sluice_headers_reduced_total").increment(changed.len() as u64);
+        *reduced += changed.len();
+        through = last;
+    }
+}

@@ -1,0 +1,63 @@
+//! The stored headers of deliveries, for reducing them to those that are kept.
+
+use time::{Duration, OffsetDateTime};
+use uuid::{NoContext, Timestamp as UuidTime, Uuid};
+
+use super::{Store, StoreError};
+
+/// Deliveries of this last stretch of time are looked at again at the next start: a gateway of an earlier version may
+/// still be storing some.
+const UNSETTLED: Duration = Duration::hours(1);
+
+/// The headers of a delivery as they are stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct StoredHeaders {
+    /// sluice's own id of the delivery, in the order of time.
+    #[sqlx(rename = "id")]
+    pub delivery: Uuid,
+    /// The configured name of the Okta org.
+    pub org: String,
+    /// The headers as JSON.
+    pub headers: String,
+}
+
+impl Store {
+    /// Returns the delivery through which headers were reduced at the last time.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn headers_reduced_through(&self) -> Result<Uuid, StoreError> {
+        let query = sqlx::query_scalar("SELECT through FROM headers_reduced");
+        Ok(query.fetch_one(&self.writes).await?)
+    }
+
+    /// Returns the headers of the next deliveries after one, in the order of their ids.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn stored_headers(&self, after: Uuid, number: i64) -> Result<Vec<StoredHeaders>, StoreError> {
+        let query = sqlx::query_as("SELECT id, org, headers FROM delivery WHERE id > $1 ORDER BY id LIMIT $2");
+        Ok(query.bind(after).bind(number).fetch_all(&self.writes).await?)
+    }
+
+    /// Replaces the headers of deliveries, and notes through which delivery that was done; both, or neither.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reduce_headers(&self, changed: &[(Uuid, String)], through: Uuid) -> Result<(), StoreError> {
+        let settled = (OffsetDateTime::now_utc() - UNSETTLED).unix_timestamp();
+        let settled = UuidTime::from_unix(NoContext, u64::try_from(settled).unwrap_or_default(), 0);
+        sqlx::query(
+            "WITH replaced AS (UPDATE delivery d SET headers = r.headers \
+             FROM unnest($1::uuid[], $2::text[]) AS r (id, headers) WHERE d.id = r.id) \
+             UPDATE headers_reduced SET through = greatest(through, least($3, $4))",
+        )
+        .bind(changed.iter().map(|(delivery, _)| *delivery).collect::<Vec<_>>())
+        .bind(changed.iter().map(|(_, headers)| headers.as_str()).collect::<Vec<_>>())
+        .bind(through)
+        .bind(Uuid::new_v7(settled))
+        .execute(&self.writes)
+        .await?;
+        Ok(())
+    }
+}
