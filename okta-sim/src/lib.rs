@@ -6,6 +6,7 @@
 //! * [`event`]: such an event, as the System Log prints it and as an event hook does.
 //! * [`hook`]: deliveries, what goes wrong with them on the way (a plan of duplicates, late and overtaken ones), and
 //!   the sender that delivers them by Okta's rules.
+//! * [`log_stream`]: Log Streaming, by way of Amazon EventBridge.
 //! * [`system_log`]: the System Log, in the order in which events were persisted.
 //! * [`api`]: the System Log, the applications and OAuth 2 over HTTP, with Okta's rules and its limits.
 //!
@@ -14,6 +15,7 @@
 pub mod api;
 pub mod event;
 pub mod hook;
+pub mod log_stream;
 pub mod organisation;
 pub mod system_log;
 
@@ -24,8 +26,9 @@ pub use api::{
 };
 pub use event::LogEvent;
 pub use hook::{
-    Behaviour, Courier, Delivery, DeliveryPlan, DeliveryReport, EventHook, Fate, HookSender, HookSenderOptions,
-    PlanCounts, Tally, VerifyError,
+    Behaviour, Courier, Delivery, DeliveryPlan, DeliveryReport, EventHook, Fate, HookSender, HookSenderError,
+    HookSenderOptions, PlanCounts, Tally, VerifyError,
 };
+pub use log_stream::LogStream;
 pub use organisation::{Application, Instance, Organisation, OrganisationOptions, Person};
 pub use system_log::{LogEntry, SystemLog};

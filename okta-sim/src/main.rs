@@ -8,10 +8,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use okta_sim::{
-    ApiOptions, AppDirectory, Behaviour, Courier, DeliveryPlan, HookSender, HookSenderOptions, LogEvent, OktaApi,
-    Organisation, OrganisationOptions, SystemLog, Tally, VerifyError,
+    ApiOptions, AppDirectory, Behaviour, Courier, DeliveryPlan, HookSender, HookSenderError, HookSenderOptions,
+    LogEvent, LogStream, OktaApi, Organisation, OrganisationOptions, SystemLog, Tally, VerifyError,
 };
 use rand::RngExt as _;
+use reqwest::Url;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -91,11 +92,15 @@ async fn run(
     let hook = Arc::clone(organisation.hook());
     let late = options.late;
     let late_by = time::Duration::seconds(options.late_by);
+    let stream = options.log_stream.clone().map(|url| sender(options, url)).transpose()?.map(LogStream::start);
     let happening = std::iter::repeat_with(|| {
         let now = OffsetDateTime::now_utc();
         let is_late = rand::rng().random_bool(late);
         let event = organisation.event_at(if is_late { now - late_by } else { now });
         log.record(&event);
+        if stream.as_ref().is_some_and(|stream| !stream.tell(&event)) {
+            say("too many events wait for the log stream's endpoint: one was dropped");
+        }
         event
     });
     let happening = happening.take(options.events.unwrap_or(usize::MAX));
@@ -108,11 +113,7 @@ async fn run(
         std::future::pending::<()>().await;
         return Ok(());
     };
-    let sender = HookSender::new(HookSenderOptions {
-        header: options.hook_header.clone(),
-        secret: options.hook_secret.clone(),
-        ..HookSenderOptions::new(url.clone())
-    })?;
+    let sender = sender(options, url.clone())?;
     say(&format!("waiting for {url}"));
     verify(&sender).await?;
     say("the hook is verified; delivering");
@@ -130,6 +131,15 @@ async fn run(
         std::future::pending::<()>().await;
     }
     Ok(())
+}
+
+/// Makes what posts to an endpoint with the hook's header and secret.
+fn sender(options: &Options, url: Url) -> Result<HookSender, HookSenderError> {
+    HookSender::new(HookSenderOptions {
+        header: options.hook_header.clone(),
+        secret: options.hook_secret.clone(),
+        ..HookSenderOptions::new(url)
+    })
 }
 
 /// Delivers what happens, so many events a second.

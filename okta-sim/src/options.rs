@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// The header that carries the secret
     #[arg(long, value_name = "NAME", default_value = "authorization")]
     pub(crate) hook_header: String,
+    /// Stream what happens to this address in envelopes of Amazon EventBridge, with the hook's header and secret
+    #[arg(long, value_name = "URL")]
+    pub(crate) log_stream: Option<Url>,
     /// Where to serve the APIs; without it they are not served
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
