@@ -261,12 +261,11 @@ impl Records {
             ))
         } else if was_object {
             // What is no UTF-8 may be a part of it only.
-            let text = match std::str::from_utf8(bytes) {
-                Ok(text) => text,
-                Err(_) => {
-                    masked = with_bad_bytes_masked(bytes);
-                    masked.as_str()
-                }
+            let text = if let Ok(text) = std::str::from_utf8(bytes) {
+                text
+            } else {
+                masked = with_bad_bytes_masked(bytes);
+                masked.as_str()
             };
             let json = serde_json::from_str::<&RawValue>(text).map(|json| RawJson::masked(json, bytes));
             json.or_else(|error| broken(format!("not JSON: {error}")))
