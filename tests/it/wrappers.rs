@@ -20,6 +20,9 @@ fn odd_event() -> (String, String) {
     (uuid, event)
 }
 
+/// Puts something around a body, or packs it.
+type Around = fn(&[u8]) -> Vec<u8>;
+
 /// Each wrapper with `@` for the event, and `$` for the event as a text.
 const WRAPPERS: [(&str, &str); 12] = [
     ("EventBridge", r#"{"version":"0","detail-type":"SystemLog","source":"aws.partner/okta.com/acme/s","detail":@}"#),
@@ -92,7 +95,7 @@ fn bodies() -> [(&'static str, String); 4] {
 #[tokio::test]
 async fn what_stands_around_the_json_is_read_alike_by_every_way() {
     let gateway = Gateway::start().await;
-    let around: [(&str, &str, fn(&[u8]) -> Vec<u8>); 8] = [
+    let around: [(&str, &str, Around); 8] = [
         ("blanks", "", |body| [b"\r\n \t", body, b"\n\n"].concat()),
         ("a byte order mark", "", |body| [b"\xef\xbb\xbf", body].concat()),
         ("both", "", |body| [b"\xef\xbb\xbf\n ", body, b" "].concat()),
