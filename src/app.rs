@@ -88,7 +88,7 @@ impl OpenGateway {
         startup.enter("the private PostgreSQL is starting");
         let database = OpenDatabase::open(&settings.database).await?;
         let mut options = database.options();
-        options.read_connections = limits.query_connections;
+        options.reads = limits.reads();
         // The gateway cancels a query that exceeds its limit; the server's later timeout ends queries of a gateway that died.
         options.query_timeout = limits.query_timeout() + NETWORK_GRACE;
         options.append_timeout = limits.append_timeout();

@@ -16,6 +16,7 @@ mod node;
 mod order;
 mod print;
 mod query;
+mod reads;
 mod rejected;
 mod request;
 mod root;
@@ -36,19 +37,15 @@ pub use text::JsonText;
 
 use std::collections::BTreeMap;
 
-use async_graphql::dataloader::DataLoader;
-use async_graphql::runtime::{TokioSpawner, TokioTimer};
 use async_graphql::{EmptyMutation, Schema, SchemaBuilder, ValidationMode};
 
 use crate::live::Live;
-use crate::store::Store;
 
 type SluiceSchema = Schema<query::Query, EmptyMutation, subscription::Subscription>;
 
 /// What resolvers use.
 #[derive(Clone)]
 struct SchemaParts {
-    store: Store,
     live: Live,
     urls: OrgUrls,
     orgs: Orgs,
@@ -75,10 +72,10 @@ pub fn sdl() -> String {
 
 /// The schema; without `validation`, for requests that are known to be valid.
 fn schema(parts: &SchemaParts, introspection: bool, validation: ValidationMode) -> SluiceSchema {
-    let SchemaParts { store, live, urls, orgs } = parts.clone();
-    let loader = DataLoader::new(loaders::StoreLoader(store.clone()), TokioSpawner::current(), TokioTimer::default());
+    let SchemaParts { live, urls, orgs } = parts.clone();
     // Suggestions tell names of the schema, too.
     let builder = if introspection { builder() } else { builder().disable_introspection().disable_suggestions() };
     let builder = builder.validation_mode(validation);
-    builder.data(loader.delay(std::time::Duration::ZERO)).data(store).data(live).data(urls).data(orgs).finish()
+    // Each request brings what it reads from; see `reads`.
+    builder.data(live).data(urls).data(orgs).finish()
 }

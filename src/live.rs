@@ -32,6 +32,7 @@ use tokio::sync::Semaphore;
 
 use crate::event::Position;
 use crate::log::Log;
+use crate::store::{Credential, Store};
 use measures::Measures;
 use router::Router;
 
@@ -79,6 +80,8 @@ pub struct Live {
     log: Log,
     window: Arc<Window>,
     router: Arc<Router>,
+    /// The store as subscriptions read it that catch up.
+    history: Store,
     /// Turns to read the database for who catches up.
     catching_up: Arc<Semaphore>,
     measures: Arc<Measures>,
@@ -94,7 +97,8 @@ impl Live {
         delivery::start(&router, &measures, &stop);
         tail::start(log.clone(), Arc::clone(&window), Arc::clone(&router), options, stop);
         let catching_up = Arc::new(Semaphore::new(options.catch_up_reads));
-        Self { log, window, router, catching_up, measures }
+        let history = log.store().for_credential(&Credential::Subscriptions);
+        Self { log, window, router, history, catching_up, measures }
     }
 
     /// How far the log's tail has been read, and what that takes.

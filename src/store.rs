@@ -6,6 +6,7 @@ mod catalogue;
 mod connect;
 mod connections;
 mod coverage;
+mod credential;
 mod delivery_headers;
 mod era_check;
 mod eras;
@@ -39,8 +40,9 @@ mod words;
 pub use append::{Appended, Appender};
 pub use arrival::ArrivalRecord;
 pub use catalogue::{ApplicationFilter, InstanceFilter};
-pub use connect::{ConnectError, ConnectFailure};
+pub use connect::{ConnectError, ConnectFailure, Refused};
 pub use coverage::{ReadWindow, StretchCount};
+pub use credential::Credential;
 pub use delivery_headers::StoredHeaders;
 pub use eras::Era;
 pub use error::StoreError;
@@ -81,13 +83,32 @@ pub struct StoreOptions {
     /// Identity of the data directory of the gateway's own PostgreSQL, which no copy has; None for any other
     /// PostgreSQL.
     pub directory: Option<String>,
-    /// At most how many connections queries use.
-    pub read_connections: u32,
+    /// Limits of connections that read.
+    pub reads: ReadLimits,
     /// How long an append may take, waiting for the log's head included. Also the longest that a gateway which stops in
     /// the middle of a transaction can hold up the others.
     pub append_timeout: Duration,
     /// How long a query may take.
     pub query_timeout: Duration,
+}
+
+/// Limits of connections that read, which all credentials share.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimits {
+    /// Largest number of connections.
+    pub connections: u32,
+    /// Longest wait of a statement for a connection.
+    pub wait: Duration,
+    /// Largest number of statements of one credential that wait for a connection.
+    pub waiting: usize,
+    /// Largest number of statements of one request that are executed at once.
+    pub request_statements: usize,
+}
+
+impl Default for ReadLimits {
+    fn default() -> Self {
+        Self { connections: 16, wait: Duration::from_secs(2), waiting: 1_000, request_statements: 4 }
+    }
 }
 
 impl StoreOptions {
@@ -96,7 +117,7 @@ impl StoreOptions {
         Self {
             url: url.into(),
             directory: None,
-            read_connections: 16,
+            reads: ReadLimits::default(),
             append_timeout: Duration::from_secs(10),
             query_timeout: Duration::from_secs(30),
         }
@@ -144,7 +165,7 @@ impl Store {
             LogMemory { directory: options.directory.as_deref().map(Arc::from), furthest: Furthest::default() };
         Ok(Self {
             writes: ConnectionPool::writing(&connector, WRITE_CONNECTIONS, options.append_timeout, memory.clone()),
-            reads: ConnectionPool::reading(&connector, options.read_connections, options.query_timeout),
+            reads: ConnectionPool::reading(&connector, &options.reads, options.query_timeout),
             direct: Arc::new(connector.setup(Duration::ZERO, &[])),
             connector,
             partitions: Partitions::default(),
@@ -152,6 +173,18 @@ impl Store {
             memory,
             time_zones: Arc::default(),
         })
+    }
+
+    /// Returns the same store, which reads on behalf of a credential: in its share of the connections, when its turn comes.
+    #[must_use]
+    pub fn for_credential(&self, credential: &Credential) -> Self {
+        Self { reads: self.reads.for_credential(credential), ..self.clone() }
+    }
+
+    /// Returns the same store for one request, a limited number of whose statements are executed at once.
+    #[must_use]
+    pub fn for_request(&self) -> Self {
+        Self { reads: self.reads.for_request(), ..self.clone() }
     }
 
     /// Brings the database's schema up to date. Safe to run from many gateways at once.

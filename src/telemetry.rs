@@ -194,7 +194,19 @@ fn describe_database() {
     );
     metrics::describe_counter!(
         "sluice_connections_busy_total",
-        "Statements for which no connection to the database became free in time"
+        "Statements for which no connection that writes became free in time"
+    );
+    metrics::describe_histogram!(
+        "sluice_read_seconds",
+        "Time for which statements that read used a connection to the database, by credential"
+    );
+    metrics::describe_histogram!(
+        "sluice_read_wait_seconds",
+        "Time that statements waited for their credential's turn at the database, if they had to wait"
+    );
+    metrics::describe_counter!(
+        "sluice_reads_refused_total",
+        "Statements refused since their credential's turn at the database did not come in time, by credential"
     );
     metrics::describe_counter!("sluice_statements_cancelled_total", "Statements that nobody waited for any more");
 }

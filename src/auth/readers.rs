@@ -3,12 +3,20 @@
 use secrecy::SecretString;
 
 use super::is_secret;
+use crate::store::Credential;
 
 /// Who is asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Viewer {
     /// The reader's configured name; None where asking is open to anybody.
     pub name: Option<String>,
+}
+
+impl Viewer {
+    /// Returns the credential for which the database is read.
+    pub fn credential(&self) -> Credential {
+        self.name.clone().map_or(Credential::Open, Credential::Reader)
+    }
 }
 
 /// The request bears no token, or none that is known.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::graphql::DocumentLimits;
+use crate::store::ReadLimits;
 
 /// The `[limits]` table. Every limit has a default that suits a small machine.
 #[derive(Clone, Debug, Deserialize)]
@@ -75,13 +76,21 @@ pub struct Limits {
     /// Seconds from the receipt of an event hook's delivery to the answer 503, if it is not stored by then. Okta waits
     /// for 3.
     pub hook_seconds: u64,
-    /// Connections to the database that queries use at once.
+    /// Connections to the database that queries use at once. One reader uses at most three quarters of them.
     pub query_connections: u32,
+    /// Seconds that a statement of a query waits for a connection to the database, while others of its reader use that
+    /// reader's share; then the query is refused.
+    pub query_wait_seconds: u64,
+    /// Statements of one reader that wait for a connection to the database; more are refused at once.
+    pub query_waiting: usize,
+    /// Statements of one query that the database executes at once; its others wait for these.
+    pub query_statements: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         let documents = DocumentLimits::default();
+        let reads = ReadLimits::default();
         Self {
             connections: 20_000,
             sockets: 10_000,
@@ -114,7 +123,10 @@ impl Default for Limits {
             persisted_bytes: 8 << 20,
             append_seconds: 10,
             hook_seconds: 2,
-            query_connections: 16,
+            query_connections: reads.connections,
+            query_wait_seconds: reads.wait.as_secs(),
+            query_waiting: reads.waiting,
+            query_statements: reads.request_statements,
         }
     }
 }
@@ -158,6 +170,9 @@ impl Limits {
             ("append_seconds", self.append_seconds, SECONDS),
             ("hook_seconds", self.hook_seconds, SECONDS),
             ("query_connections", self.query_connections.into(), NUMBER),
+            ("query_wait_seconds", self.query_wait_seconds, SECONDS),
+            ("query_waiting", self.query_waiting as u64, NUMBER),
+            ("query_statements", self.query_statements as u64, NUMBER),
         ];
         let wrong = limits.into_iter().filter(|(_, limit, most)| !(1..=*most).contains(limit));
         let wrong = wrong.map(|(name, _, most)| format!("limits.{name}: must be from 1 to {most}"));
@@ -182,6 +197,16 @@ impl Limits {
             directives: self.document_directives,
             values: self.document_values,
             complexity: self.complexity,
+        }
+    }
+
+    /// Returns the limits of connections that read.
+    pub const fn reads(&self) -> ReadLimits {
+        ReadLimits {
+            connections: self.query_connections,
+            wait: Duration::from_secs(self.query_wait_seconds),
+            waiting: self.query_waiting,
+            request_statements: self.query_statements,
         }
     }
 

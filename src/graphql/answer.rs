@@ -2,6 +2,7 @@
 
 use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError};
 
+use super::error::BUSY;
 use super::print;
 use super::text::JsonText;
 use crate::event::{Position, SyncEvent};
@@ -24,6 +25,8 @@ pub enum Verdict {
     UnknownDocument,
     /// It took too long and was stopped.
     TimedOut,
+    /// Others of the same credential keep the database busy: the client sends it again later.
+    Busy,
 }
 
 /// An answer: JSON, and what a transport must know of it.
@@ -67,6 +70,7 @@ impl Answer {
         answer.verdict = match code {
             "PERSISTED_QUERY_NOT_FOUND" | "PERSISTED_QUERY_NOT_SUPPORTED" => Verdict::UnknownDocument,
             "TIMEOUT" => Verdict::TimedOut,
+            BUSY => Verdict::Busy,
             _ => Verdict::Refused,
         };
         answer

@@ -5,6 +5,9 @@ use async_graphql::{Error, ErrorExtensions as _};
 use crate::log::ResumeError;
 use crate::store::StoreError;
 
+/// Code of requests that are refused because other requests of the same credential keep the database busy.
+pub(super) const BUSY: &str = "BUSY";
+
 /// An error with a code that clients can act on.
 pub(super) fn coded(code: &'static str, message: impl Into<String>) -> Error {
     Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
@@ -28,6 +31,7 @@ pub(super) fn from_store(error: &StoreError) -> Error {
         tracing::error!(%error, "a query failed in the database");
     }
     match error {
+        StoreError::Busy(_) => coded(BUSY, error.to_string()),
         error if error.is_unavailable() => {
             coded("UNAVAILABLE", "the database is not available or took too long; try again")
         }

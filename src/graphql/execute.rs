@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
-use async_graphql::{Request, ValidationMode, Variables};
+use async_graphql::{Request, Response, ServerError, ValidationMode, Variables};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
@@ -12,9 +12,10 @@ use super::answer::{Answer, Refusal};
 use super::compiled::{Compiled, CompiledDocuments};
 use super::cost::{self, Prices, Values, Weight};
 use super::documents::{DocumentOptions, Documents, Found};
-use super::error::from_resume;
+use super::error::{BUSY, from_resume};
 use super::limits::DocumentLimits;
 use super::loaders::WaitsForDatabase;
+use super::reads::{Reads, ReadsByCredential};
 use super::subscription::{OnDemand, OneEvent, Place};
 use super::writer::OrdinaryWay;
 use super::{GraphRequest, OrgUrls, Orgs, SchemaParts, SluiceSchema, root, tokens};
@@ -31,6 +32,7 @@ struct Parts {
     schema: SluiceSchema,
     /// The same, for requests that are known to be valid.
     unchecked: SluiceSchema,
+    reads: ReadsByCredential,
     compiled: CompiledDocuments,
     prices: Prices,
     documents: Documents,
@@ -91,8 +93,9 @@ struct Asked {
 }
 
 impl Asked {
-    fn request(&self) -> Request {
+    fn request(&self, reads: &Reads) -> Request {
         let mut request = Request::new(String::new()).variables(self.variables.clone()).data(self.viewer.clone());
+        request = reads.give(request);
         if self.compiled.merges_events {
             request = request.data(OrdinaryWay);
         }
@@ -152,12 +155,13 @@ impl From<Refusal> for RequestError {
 impl Graph {
     /// The graph over a store and its live side.
     pub fn new(store: Store, live: Live, urls: OrgUrls, options: GraphOptions) -> Self {
-        let parts = SchemaParts { store, live, urls, orgs: Orgs(options.orgs) };
+        let parts = SchemaParts { live, urls, orgs: Orgs(options.orgs) };
         let introspection = options.introspection;
         Self(Arc::new(Parts {
             prices: Prices::new(&super::sdl()),
             schema: super::schema(&parts, introspection, ValidationMode::Strict),
             unchecked: super::schema(&parts, introspection, ValidationMode::Fast),
+            reads: ReadsByCredential::new(store),
             compiled: CompiledDocuments::new(),
             documents: Documents::new(options.documents),
             limits: options.limits,
@@ -224,11 +228,15 @@ impl Graph {
     pub async fn execute(&self, operation: Operation) -> Answer {
         let is_valid = self.0.compiled.is_valid(&operation.likeness);
         let schema = if is_valid { &self.0.unchecked } else { &self.0.schema };
-        let Ok(response) = timeout_at(operation.deadline, schema.execute(operation.asked.request())).await else {
+        let request = operation.asked.request(&self.0.reads.of(&operation.asked.viewer));
+        let Ok(response) = timeout_at(operation.deadline, schema.execute(request)).await else {
             let seconds = self.0.timeout.as_secs();
             let message = format!("the request took more than {seconds} s (limits.query_seconds) and was stopped");
             return Answer::refusal("TIMEOUT", message);
         };
+        if let Some(busy) = busy(&response) {
+            return busy;
+        }
         let answer = Answer::new(response, &operation.document);
         if !is_valid && !answer.is_request_error() {
             self.0.compiled.keep_valid(operation.likeness);
@@ -245,7 +253,8 @@ impl Graph {
         let document = Arc::clone(&operation.document);
         let place = Place { after: operation.after, outlet: operation.outlet.clone(), ..Place::default() };
         let (progress, member) = (place.progress.clone(), Arc::clone(&place.member));
-        let request = operation.asked.request().data(place).data(self.on_demand(operation));
+        let reads = self.0.reads.of(&operation.asked.viewer);
+        let request = operation.asked.request(&reads).data(place).data(self.on_demand(operation));
         // A feed tells the events: what is resolved here ends as soon as the subscriber has joined it.
         let refused = self.0.schema.execute_stream(request).next().await;
         match member.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -263,7 +272,8 @@ impl Graph {
         let tell = move |event: Arc<SyncEvent>| {
             let (graph, asked, document) = (graph.clone(), Arc::clone(&asked), Arc::clone(&document));
             async move {
-                let request = asked.request().data(WaitsForDatabase).data(OneEvent(Arc::clone(&event)));
+                let request = asked.request(graph.0.reads.of_subscriptions());
+                let request = request.data(WaitsForDatabase).data(OneEvent(Arc::clone(&event)));
                 let answer = match graph.0.unchecked.execute_stream(request).next().await {
                     Some(response) => Answer::new(response, &document),
                     None => Answer::nothing(),
@@ -286,6 +296,16 @@ impl Operation {
     pub fn tell_by(&mut self, outlet: Arc<dyn Outlet>) {
         self.outlet = Some(outlet);
     }
+}
+
+/// Returns the answer to a request of which the database had no time for some part. The whole is refused, since its
+/// client has to send it again anyway.
+fn busy(response: &Response) -> Option<Answer> {
+    let is_busy = |error: &&ServerError| {
+        let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+        code.is_some_and(|code| *code == BUSY.into())
+    };
+    response.errors.iter().find(is_busy).map(|error| Answer::refusal(BUSY, error.message.clone()))
 }
 
 /// The operation of a document that is meant.

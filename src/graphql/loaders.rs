@@ -27,7 +27,7 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     StoreLoader: Loader<K, Error = Arc<StoreError>>,
 {
-    let loader = context.data::<DataLoader<StoreLoader>>()?;
+    let loader = context.data::<Arc<DataLoader<StoreLoader>>>()?;
     loop {
         match loader.load_one(key.clone()).await {
             Err(error) if error.is_unavailable() && context.data_opt::<WaitsForDatabase>().is_some() => {

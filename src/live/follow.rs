@@ -226,7 +226,7 @@ impl Live {
         let read = {
             // Those who catch up leave the database to others, too.
             let _turn = self.catching_up.acquire().await;
-            self.log.store().read_after(after, size, filter, *with_details).await?
+            self.history.read_after(after, size, filter, *with_details).await?
         };
         metrics::counter!("sluice_catch_up_reads_total").increment(1);
         Ok((read.events.into_iter().map(Arc::new).collect(), read.through))

@@ -19,6 +19,9 @@ use crate::auth::{Readers, Viewer};
 use crate::graphql::{Answer, Graph, GraphBody, GraphRequest, Operation, OperationKind, Verdict};
 use refusal::Refusal;
 
+/// Seconds after which a client that has to slow down may ask again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
 /// What asking needs.
 #[derive(Clone)]
 pub(super) struct Asking {
@@ -139,9 +142,11 @@ impl Asking {
     }
 }
 
-/// In `application/json` an answer is 200 whatever became of the request; the newer type tells it by the status.
+/// In `application/json` an answer is 200 whatever became of the request; the newer type tells it by the status. A client
+/// that has to slow down is told so in both.
 fn status(verdict: Verdict, media_type: MediaType) -> StatusCode {
     match (media_type, verdict) {
+        (_, Verdict::Busy) => StatusCode::TOO_MANY_REQUESTS,
         // Clients of persisted queries take this for the question that it is only if it is no failure.
         (_, Verdict::Executed | Verdict::UnknownDocument) | (MediaType::Json, _) => StatusCode::OK,
         (MediaType::GraphqlResponse, Verdict::Refused) => StatusCode::BAD_REQUEST,
@@ -156,5 +161,9 @@ fn respond(status: StatusCode, media_type: MediaType, json: impl IntoResponse) -
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
-    (status, headers, json).into_response()
+    let mut response = (status, headers, json).into_response();
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    response
 }

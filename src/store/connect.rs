@@ -8,7 +8,7 @@ mod pooler;
 mod session;
 mod url;
 
-pub use error::{ConnectError, ConnectFailure};
+pub use error::{ConnectError, ConnectFailure, Refused};
 pub(super) use session::{Backend, Setup, TAKES_NO_WRITES};
 pub(super) use url::DatabaseUrl;
 

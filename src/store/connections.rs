@@ -1,19 +1,24 @@
 //! Connection pools. A connection is taken for one statement, or until its holder releases it. When a caller stops
 //! waiting for a statement, as after a timeout or when its client is gone, the statement is cancelled in the database
-//! before the connection's permit is released.
+//! before the connection's permit is released. Connections that read are divided between credentials.
 
+mod fair_queue;
+mod permits;
 mod statement;
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sqlx::{Error, PgConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connect::{Connector, Session, Setup, TAKES_NO_WRITES};
+use super::connect::{ConnectError, Connector, Refused, Session, Setup, TAKES_NO_WRITES};
 use super::era_check::{LogMemory, check_era};
+use super::{Credential, ReadLimits};
+use fair_queue::Division;
+use permits::{Account, NoPermit, Permit, PermitOptions, Permits};
 
 /// Pause between two attempts to connect to a server that may be starting.
 const CONNECT_RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -31,11 +36,22 @@ const CLIENT_TIMEOUT_GRACE: Duration = Duration::from_secs(5);
 /// Time limit of the check of an idle connection, and of a change of its planning.
 const PING_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// A pool of connections. Clones share it.
+/// A pool of connections, as one credential uses it. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectionPool {
     pool: Arc<PoolState>,
     planning: Planning,
+    account: Arc<Account>,
+    /// Turns of one request's statements; None where any number of them may run at once.
+    turns: Option<Arc<Turns>>,
+}
+
+/// Turns of the statements of one request.
+#[derive(Debug)]
+struct Turns {
+    semaphore: Arc<Semaphore>,
+    /// Reason why one of the statements was refused. The request fails as a whole, so no more of them are executed.
+    refused: OnceLock<Refused>,
 }
 
 /// Way in which the database plans statements.
@@ -67,7 +83,9 @@ struct PoolState {
     /// Time limit of a statement.
     limit: Duration,
     size: usize,
-    permits: Arc<Semaphore>,
+    permits: Permits,
+    /// Largest number of statements of one request that are executed at once.
+    request_statements: usize,
     idle: Mutex<Vec<Idle>>,
     /// Pool of the connection that cancels the statements of this pool; None where statements are not cancelled.
     cancels: Option<ConnectionPool>,
@@ -86,16 +104,31 @@ pub(super) struct PooledConnection {
     session: Session,
     planning: Planning,
     pool: Arc<PoolState>,
-    permit: OwnedSemaphorePermit,
+    permit: HeldPermit,
+}
+
+/// Permission to use a connection. It is released only when the database has ended the statement.
+#[derive(Debug)]
+struct HeldPermit {
+    _permit: Permit,
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl ConnectionPool {
-    /// Creates a pool of at most `size` connections that read. Each is opened when it is needed.
-    pub(super) fn reading(connector: &Connector, size: u32, query_timeout: Duration) -> Self {
+    /// Creates a pool of connections that read, which are divided between credentials. Each is opened when it is needed.
+    pub(super) fn reading(connector: &Connector, limits: &ReadLimits, query_timeout: Duration) -> Self {
         // To plan a page over several partitions takes longer than to read it.
         let setup = connector.setup(query_timeout, &[("plan_cache_mode", "force_generic_plan")]);
-        let pool = PoolState::new(connector, setup, size, query_timeout + CLIENT_TIMEOUT_GRACE);
-        Self::of(PoolState { planning: Planning::Once, cancels: Some(Self::cancelling(connector)), ..pool })
+        let pool = PoolState::new(connector, setup, limits.connections, query_timeout + CLIENT_TIMEOUT_GRACE);
+        let permits = Permits::new(PermitOptions {
+            size: pool.size,
+            division: Division::ByAccount,
+            patience: limits.wait,
+            most_waiters: limits.waiting,
+        });
+        let cancels = Some(Self::cancelling(connector));
+        let request_statements = limits.request_statements;
+        Self::of(PoolState { planning: Planning::Once, permits, request_statements, cancels, ..pool })
     }
 
     /// Creates a pool of at most `size` connections that write. Each is opened when it is needed, and checks the log's
@@ -115,12 +148,25 @@ impl ConnectionPool {
     }
 
     fn of(pool: PoolState) -> Self {
-        Self { planning: pool.planning, pool: Arc::new(pool) }
+        let account = pool.permits.account(&Credential::Gateway);
+        Self { planning: pool.planning, pool: Arc::new(pool), account, turns: None }
     }
 
     /// Returns the same pool, for statements whose best plan depends on their values.
     pub(super) fn planned_for_values(&self) -> Self {
-        Self { pool: Arc::clone(&self.pool), planning: Planning::ForValues }
+        Self { planning: Planning::ForValues, ..self.clone() }
+    }
+
+    /// Returns the same pool, for reads on behalf of a credential.
+    pub(super) fn for_credential(&self, credential: &Credential) -> Self {
+        Self { account: self.pool.permits.account(credential), turns: None, ..self.clone() }
+    }
+
+    /// Returns the same pool for one request, which executes a limited number of statements at once. Its other statements
+    /// wait without a time limit of their own, since the request waits for itself.
+    pub(super) fn for_request(&self) -> Self {
+        let semaphore = Arc::new(Semaphore::new(self.pool.request_statements));
+        Self { turns: Some(Arc::new(Turns { semaphore, refused: OnceLock::new() })), ..self.clone() }
     }
 
     /// Returns the time limit of a statement.
@@ -147,16 +193,40 @@ impl ConnectionPool {
     }
 
     async fn acquire_until(&self, deadline: Instant) -> Result<PooledConnection, Error> {
-        let permits = Arc::clone(&self.pool.permits);
-        let permit = match Arc::clone(&permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => match timeout(ACQUIRE_TIMEOUT, permits.acquire_owned()).await {
-                Ok(permit) => permit.map_err(|_| Error::PoolClosed)?,
-                Err(_) => return Err(self.pool.connector.busy(self.pool.size).into()),
-            },
-        };
+        let permit = self.permit().await?;
         let (session, planning) = self.pool.session(self.planning, deadline).await?;
         Ok(PooledConnection { session, planning, pool: Arc::clone(&self.pool), permit })
+    }
+
+    async fn permit(&self) -> Result<HeldPermit, Error> {
+        let turn = match &self.turns {
+            Some(turns) => Some(turns.next().await?),
+            None => None,
+        };
+        let refused = match self.pool.permits.acquire(&self.account).await {
+            Ok(permit) => return Ok(HeldPermit { _permit: permit, _turn: turn }),
+            Err(NoPermit::Closed) => return Err(Error::PoolClosed),
+            Err(_) if !self.pool.permits.are_divided() => return Err(self.pool.connector.busy(self.pool.size).into()),
+            Err(NoPermit::TimedOut(waited)) => Refused::Waited(waited),
+            Err(NoPermit::QueueFull(waiting)) => Refused::QueueFull(waiting),
+        };
+        if let Some(turns) = &self.turns {
+            turns.end(refused);
+        }
+        Err(ConnectError::Refused(refused).into())
+    }
+}
+
+impl Turns {
+    async fn next(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let refused = || self.refused.get().map_or(Error::PoolClosed, |refused| ConnectError::Refused(*refused).into());
+        Arc::clone(&self.semaphore).acquire_owned().await.map_err(|_| refused())
+    }
+
+    /// Refuses the statements that have not begun.
+    fn end(&self, refused: Refused) {
+        _ = self.refused.set(refused);
+        self.semaphore.close();
     }
 }
 
@@ -190,7 +260,9 @@ impl DerefMut for PooledConnection {
 
 impl PoolState {
     fn new(connector: &Connector, setup: Setup, size: u32, limit: Duration) -> Self {
-        let size = usize::try_from(size).unwrap_or(Semaphore::MAX_PERMITS);
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let permits =
+            PermitOptions { size, division: Division::None, patience: ACQUIRE_TIMEOUT, most_waiters: usize::MAX };
         Self {
             connector: connector.clone(),
             setup,
@@ -198,7 +270,8 @@ impl PoolState {
             memory: None,
             limit,
             size,
-            permits: Arc::new(Semaphore::new(size)),
+            permits: Permits::new(permits),
+            request_statements: size,
             idle: Mutex::default(),
             cancels: None,
         }

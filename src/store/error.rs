@@ -2,7 +2,7 @@
 
 use sqlx::postgres::PgDatabaseError;
 
-use super::connect::{ConnectError, ConnectFailure};
+use super::connect::{ConnectError, ConnectFailure, Refused};
 use super::row::RowError;
 use crate::event::Position;
 
@@ -15,6 +15,9 @@ pub enum StoreError {
     /// No connection to the database is available.
     #[error("{0}")]
     Connect(ConnectError),
+    /// Others of the same credential use its share of the connections: the same thing may work later.
+    #[error("the database is busy: {0}")]
+    Busy(Refused),
     /// A connection was lost, or is no longer used since the database is at another server: connect again.
     #[error("the connection to the database was lost")]
     Moved,
@@ -62,20 +65,30 @@ impl StoreError {
     pub const fn is_unavailable(&self) -> bool {
         match self {
             Self::Connect(error) => error.may_pass(),
-            Self::Unavailable(_) | Self::Moved | Self::NoAnswer | Self::Restored | Self::Changing => true,
+            Self::Unavailable(_) | Self::Busy(_) | Self::Moved | Self::NoAnswer | Self::Restored | Self::Changing => {
+                true
+            }
             _ => false,
         }
     }
 
-    /// True for errors of which the connector has already logged the cause, so that the caller need not log them.
+    /// True for errors of which the connector or the pool has already logged the cause, so that the caller need not log
+    /// them.
     pub const fn is_logged(&self) -> bool {
-        matches!(self, Self::Connect(error) if error.may_pass())
+        match self {
+            Self::Connect(error) => error.may_pass(),
+            Self::Busy(_) => true,
+            _ => false,
+        }
     }
 }
 
 impl From<ConnectError> for StoreError {
     fn from(error: ConnectError) -> Self {
-        Self::Connect(error)
+        match error {
+            ConnectError::Refused(refused) => Self::Busy(refused),
+            error => Self::Connect(error),
+        }
     }
 }
 
@@ -83,7 +96,7 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let error = match error {
             sqlx::Error::Configuration(error) => match error.downcast::<ConnectError>() {
-                Ok(error) => return Self::Connect(*error),
+                Ok(error) => return (*error).into(),
                 Err(error) => sqlx::Error::Configuration(error),
             },
             other => other,

@@ -38,7 +38,8 @@ fn collect(path: &Path, codes: &mut BTreeSet<String>) {
 
 #[test]
 fn every_code_is_told_of_and_there_is_none_besides() {
-    let mut given = BTreeSet::from(["TOO_MANY_OPERATIONS".to_owned()]);
+    // One is made elsewhere, the other is shorter than a code has to be to be found.
+    let mut given = BTreeSet::from(["TOO_MANY_OPERATIONS".to_owned(), "BUSY".to_owned()]);
     for place in PLACES {
         collect(&Path::new(ROOT).join(place), &mut given);
     }

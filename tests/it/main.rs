@@ -41,6 +41,7 @@ mod error_codes;
 mod evolution;
 mod failed_starts;
 mod failover;
+mod fairness;
 mod filters;
 mod graphiql;
 mod graphql_executor;

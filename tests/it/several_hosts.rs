@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sluice::config::Database;
-use sluice::store::{Store, StoreOptions};
+use sluice::store::{Store, StoreError, StoreOptions};
 use sqlx::PgPool;
 use tokio::time::{sleep, timeout};
 
@@ -270,7 +270,7 @@ async fn the_log_tells_when_the_database_goes_and_when_it_is_back() {
 async fn all_connections_busy_is_an_error_of_its_own() {
     let database = TestDatabase::new().await;
     let mut options = StoreOptions::new(database.url.clone());
-    options.read_connections = 1;
+    options.reads.connections = 1;
     let store = Store::new(&options).unwrap();
     let mut lock = database.pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE poll_cursor IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
@@ -278,7 +278,9 @@ async fn all_connections_busy_is_an_error_of_its_own() {
     let reading = tokio::spawn(async move { busy.poll_cursors().await });
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     while database.number(waits).await == 0 {}
-    assert_eq!(store.head().await.unwrap_err().to_string(), "all 1 connections to the database are busy");
+    let refused = store.head().await.unwrap_err();
+    assert!(matches!(refused, StoreError::Busy(_)), "{refused}");
+    assert!(refused.to_string().starts_with("the database is busy: no connection became free"), "{refused}");
     lock.rollback().await.unwrap();
     reading.await.unwrap().unwrap();
     store.head().await.unwrap();

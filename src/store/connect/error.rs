@@ -15,10 +15,30 @@ pub enum ConnectError {
     /// All connections of a pool are in use, and none became free in time. Holds their number.
     #[error("all {0} connections to the database are busy")]
     Busy(usize),
+    /// A credential has no permit for another statement. [`StoreError::Busy`](crate::store::StoreError::Busy) is made of
+    /// it.
+    #[error("the database is busy: {0}")]
+    Refused(Refused),
     /// A pooler in front of the database does not give sluice what it needs: no later attempt succeeds. Holds the
     /// address and the cause.
     #[error("{0}: {1}")]
     Impossible(String, ConnectFailure),
+}
+
+/// Reason why a statement was not executed, while other statements used the connections to the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No connection became free for this credential within this time.
+    #[error(
+        "no connection became free for this reader within {} s (limits.query_wait_seconds); try again later, or ask for \
+         less at once", .0.as_secs_f32()
+    )]
+    Waited(Duration),
+    /// This many statements of the credential wait already.
+    #[error(
+        "{0} statements of this reader wait already (limits.query_waiting); try again later, or ask for less at once"
+    )]
+    QueueFull(usize),
 }
 
 /// Reason why an attempt to connect to one server failed.

@@ -1,0 +1,243 @@
+//! Permits of a pool, each of which allows its holder to use a connection. A fair queue divides them between accounts, one
+//! for each credential.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use metrics::{Counter, Histogram};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::fair_queue::{AccountNumber, Division, FairQueue, Ticket};
+use crate::store::Credential;
+
+/// Least interval between two log lines about refusals of the same account.
+const LOG_INTERVAL: Duration = Duration::from_mins(1);
+
+/// The permits of a pool. Clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct Permits(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    started: Instant,
+    size: usize,
+    division: Division,
+    /// Longest wait for a permit.
+    patience: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: FairQueue<Waiter>,
+    accounts: HashMap<Credential, Arc<Account>>,
+    is_closed: bool,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    account: Arc<Account>,
+    sender: oneshot::Sender<Permit>,
+}
+
+/// The account of a credential.
+#[derive(Debug)]
+pub(super) struct Account {
+    number: AccountNumber,
+    credential: Credential,
+    measures: Option<Measures>,
+    /// Moment of the last log line about refusals.
+    logged: Mutex<Option<Instant>>,
+}
+
+/// Metrics of an account. Readers are named in the settings, so the number of labels is bounded.
+#[derive(Debug)]
+struct Measures {
+    waits: Histogram,
+    uses: Histogram,
+    refusals: Counter,
+}
+
+/// A permit, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Permit {
+    permits: Permits,
+    account: Arc<Account>,
+    since: Instant,
+}
+
+/// Reason why there is no permit.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoPermit {
+    /// The pool is closed.
+    Closed,
+    /// No permit became free within this time.
+    TimedOut(Duration),
+    /// This many others of the same account wait already.
+    QueueFull(usize),
+}
+
+/// Division of a pool's permits, and limits of their queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PermitOptions {
+    pub(super) size: usize,
+    pub(super) division: Division,
+    /// Longest wait for a permit.
+    pub(super) patience: Duration,
+    /// Largest number of waiters of an account.
+    pub(super) most_waiters: usize,
+}
+
+impl Permits {
+    pub(super) fn new(options: PermitOptions) -> Self {
+        let PermitOptions { size, division, patience, most_waiters } = options;
+        let queue = FairQueue::new(size, division, most_waiters);
+        let state = State { queue, accounts: HashMap::new(), is_closed: false };
+        Self(Arc::new(Shared { started: Instant::now(), size, division, patience, state: Mutex::new(state) }))
+    }
+
+    /// True where each credential has a share of the permits.
+    pub(super) fn are_divided(&self) -> bool {
+        self.0.division == Division::ByAccount
+    }
+
+    /// Returns the account of a credential. The first account of a pool is the gateway's. Only the use of divided permits
+    /// is measured.
+    pub(super) fn account(&self, credential: &Credential) -> Arc<Account> {
+        let mut state = self.state();
+        if let Some(account) = state.accounts.get(credential) {
+            return Arc::clone(account);
+        }
+        let account = Arc::new(Account {
+            number: state.queue.open_account(),
+            credential: credential.clone(),
+            measures: self.are_divided().then(|| Measures::of(credential)),
+            logged: Mutex::default(),
+        });
+        state.accounts.insert(credential.clone(), Arc::clone(&account));
+        account
+    }
+
+    /// Takes a permit for an account, or waits for one.
+    pub(super) async fn acquire(&self, account: &Arc<Account>) -> Result<Permit, NoPermit> {
+        let mut waiting = {
+            let mut state = self.state();
+            if state.is_closed {
+                return Err(NoPermit::Closed);
+            }
+            let now = Instant::now();
+            if state.queue.try_take(account.number, self.moment(now)) {
+                drop(state);
+                return Ok(Permit { permits: self.clone(), account: Arc::clone(account), since: now });
+            }
+            let (sender, permit) = oneshot::channel();
+            let waiter = Waiter { account: Arc::clone(account), sender };
+            let Some(ticket) = state.queue.wait(account.number, waiter, self.moment(now)) else {
+                let (held, waiting) = state.queue.usage(account.number);
+                drop(state);
+                account.refuse(self.0.size, held, waiting);
+                return Err(NoPermit::QueueFull(waiting));
+            };
+            Waiting { permits: self, account, ticket, since: now, permit }
+        };
+        if let Ok(permit) = timeout(self.0.patience, &mut waiting.permit).await {
+            return permit.map_err(|_| NoPermit::Closed);
+        }
+        let (held, waiting) = self.state().queue.usage(account.number);
+        account.refuse(self.0.size, held, waiting);
+        Err(NoPermit::TimedOut(self.0.patience))
+    }
+
+    /// Hands out no more permits, and sends the waiters away.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.is_closed = true;
+        let waiters = state.queue.drain();
+        drop(state);
+        drop(waiters);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().is_closed
+    }
+
+    fn give_back(&self, account: &Account, now: Instant) {
+        let mut state = self.state();
+        state.queue.give_back(account.number, self.moment(now));
+        while let Some(Waiter { account, sender }) = state.queue.next(self.moment(now)) {
+            // A permit that nobody takes comes back by its drop, which needs the lock.
+            drop(state);
+            _ = sender.send(Permit { permits: self.clone(), account, since: now });
+            state = self.state();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn moment(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.0.started)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        if let Some(measures) = &self.account.measures {
+            measures.uses.record(now.saturating_duration_since(self.since));
+        }
+        self.permits.give_back(&self.account, now);
+    }
+}
+
+/// A wait for a permit. A permit that comes too late is given back.
+struct Waiting<'a> {
+    permits: &'a Permits,
+    account: &'a Account,
+    ticket: Ticket,
+    since: Instant,
+    permit: oneshot::Receiver<Permit>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(measures) = &self.account.measures {
+            measures.waits.record(self.since.elapsed());
+        }
+        self.permits.state().queue.give_up(self.account.number, self.ticket);
+    }
+}
+
+impl Account {
+    /// Counts a refusal, and logs it from time to time.
+    fn refuse(&self, connections: usize, running: usize, waiting: usize) {
+        let Some(measures) = &self.measures else { return };
+        measures.refusals.increment(1);
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.is_none_or(|logged| logged.elapsed() > LOG_INTERVAL) {
+            *logged = Some(Instant::now());
+            tracing::warn!(
+                credential = %self.credential,
+                running,
+                waiting,
+                connections,
+                "a read was refused, as no connection to the database became free in time (logged at most once a minute \
+                 for each credential)"
+            );
+        }
+    }
+}
+
+impl Measures {
+    fn of(credential: &Credential) -> Self {
+        let label = credential.to_string();
+        Self {
+            waits: metrics::histogram!("sluice_read_wait_seconds", "credential" => label.clone()),
+            uses: metrics::histogram!("sluice_read_seconds", "credential" => label.clone()),
+            refusals: metrics::counter!("sluice_reads_refused_total", "credential" => label),
+        }
+    }
+}
