@@ -4,7 +4,7 @@
 mod against;
 mod crowd;
 mod follower;
-mod peer;
+pub(crate) mod peer;
 pub(crate) mod raw;
 mod results;
 mod stopped;

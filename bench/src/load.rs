@@ -6,6 +6,7 @@ mod identity;
 mod paced;
 
 pub(crate) use connection::Connection;
+pub(crate) use delivery::Delivery;
 pub(crate) use identity::Identities;
 pub(crate) use paced::{Paced, PacedResult};
 
@@ -17,8 +18,6 @@ use anyhow::{Context as _, Result, bail};
 use sluice::event::ReceivedEvent;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{interval, timeout};
-
-use delivery::Delivery;
 
 /// How many deliveries of different events a connection has, sent in turn.
 const DELIVERIES: usize = 4;

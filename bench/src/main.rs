@@ -3,6 +3,7 @@
 mod comparison;
 mod gateway;
 mod gateways;
+mod hostile;
 mod import;
 mod indexes;
 mod ingest;
@@ -71,6 +72,12 @@ enum Benchmark {
     /// per 50 ms. The gateways notify each other through PostgreSQL alone, and in a second part through NATS. Every
     /// subscriber must receive every event exactly once.
     Gateways(gateways::Options),
+    /// Effects of one client's attacks on the others of a gateway.
+    ///
+    /// A reader asks small queries, a hook delivers events, a subscriber receives them, and `/readyz` is asked: first
+    /// alone, then while other clients attack the gateway in one way after the other: heavy queries, long lists, unfinished
+    /// bodies, silent sockets, wrong tokens and large deliveries. The exit code tells whether an event was lost.
+    Hostile(hostile::Options),
     /// The raw broadcast of `live`.
     #[command(hide = true)]
     Raw(live::raw::RawOptions),
@@ -86,6 +93,7 @@ async fn main() -> anyhow::Result<()> {
         Benchmark::Read(options) => read::run(&options).await,
         Benchmark::Live(options) => live::run(&options).await,
         Benchmark::Gateways(options) => gateways::run(&options).await,
+        Benchmark::Hostile(options) => hostile::run(&options).await,
         Benchmark::Raw(options) => live::raw::serve(options).await,
     }
 }

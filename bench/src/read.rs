@@ -9,7 +9,7 @@ mod limit;
 mod mercurius;
 mod question;
 mod results;
-mod seed;
+pub(crate) mod seed;
 mod server;
 mod statements;
 mod table;

@@ -76,16 +76,27 @@ impl Socket {
 
     /// Connects, and subscribes; the server has acknowledged the connection then.
     pub(crate) async fn subscribe(address: SocketAddr, query: &str, variables: &Value) -> Result<Self> {
-        Self::open(address).await?.subscribed(query, variables).await
+        Self::open(address).await?.subscribed(&json!({}), query, variables).await
+    }
+
+    /// Connects with the value of an `Authorization` header, and subscribes.
+    pub(crate) async fn subscribe_as(
+        address: SocketAddr,
+        authorization: &str,
+        query: &str,
+        variables: &Value,
+    ) -> Result<Self> {
+        let payload = json!({"authorization": authorization});
+        Self::open(address).await?.subscribed(&payload, query, variables).await
     }
 
     /// The same, by a socket that is felt soon when nobody reads it.
     pub(crate) async fn subscribe_narrow(address: SocketAddr, query: &str, variables: &Value) -> Result<Self> {
-        Self::open_narrow(address).await?.subscribed(query, variables).await
+        Self::open_narrow(address).await?.subscribed(&json!({}), query, variables).await
     }
 
-    async fn subscribed(mut self, query: &str, variables: &Value) -> Result<Self> {
-        self.send(&json!({"type": "connection_init"})).await?;
+    async fn subscribed(mut self, payload: &Value, query: &str, variables: &Value) -> Result<Self> {
+        self.send(&json!({"type": "connection_init", "payload": payload})).await?;
         let acknowledged = self.next(|frame| matches!(frame, Frame::Text(_))).await?;
         if !acknowledged {
             bail!("the connection was not acknowledged");

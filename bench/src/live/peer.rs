@@ -35,7 +35,7 @@ pub(super) fn run_on(processor: usize) -> Result<()> {
 }
 
 /// Bytes of memory that a process has in use.
-pub(super) fn memory(process: u32) -> Result<u64> {
+pub(crate) fn memory(process: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)

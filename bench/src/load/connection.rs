@@ -1,11 +1,11 @@
 //! A connection that speaks as little HTTP/1.1 as a load needs: keep-alive, and answers with a Content-Length.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// An open connection. A client library would cost as much as the gateway that is measured.
 #[derive(Debug)]
@@ -19,9 +19,30 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects.
     pub(crate) async fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+        Self::over(TcpStream::connect(address).await?)
+    }
+
+    /// Connects from an address of this machine.
+    pub(crate) async fn open_from(local: IpAddr, address: SocketAddr) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((local, 0).into())?;
+        Self::over(socket.connect(address).await?)
+    }
+
+    fn over(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self { stream, answer: Vec::with_capacity(4096), body: 0..0 })
+    }
+
+    /// Sends a part of a request, and waits until the other side closes the connection.
+    pub(crate) async fn hold(&mut self, part: &[u8]) -> io::Result<()> {
+        self.stream.write_all(part).await?;
+        loop {
+            self.answer.clear();
+            if self.stream.read_buf(&mut self.answer).await? == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// Sends a request and waits for its whole answer; gives the status.

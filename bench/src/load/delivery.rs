@@ -12,14 +12,14 @@ use crate::gateway::HOOK_SECRET;
 
 /// An HTTP request that holds a delivery, and where in it the UUIDs of its events are.
 #[derive(Debug)]
-pub(super) struct Delivery {
+pub(crate) struct Delivery {
     request: Vec<u8>,
     uuids: Vec<Range<usize>>,
 }
 
 impl Delivery {
     /// A delivery of some events, to the default org's hook endpoint.
-    pub(super) fn new<'a>(address: SocketAddr, events: impl Iterator<Item = &'a ReceivedEvent>) -> Result<Self> {
+    pub(crate) fn new<'a>(address: SocketAddr, events: impl Iterator<Item = &'a ReceivedEvent>) -> Result<Self> {
         let mut body = concat!(
             r#"{"eventType":"com.okta.event_hook","eventTypeVersion":"1.0","cloudEventsVersion":"0.1","#,
             r#""source":"https://bench.okta.com/api/v1/eventHooks/whoql0HfiLGPWc8Jx0g3","#,
@@ -47,7 +47,7 @@ impl Delivery {
     }
 
     /// The request, its events under identities that they did not have before.
-    pub(super) fn renewed(&mut self, identities: &Identities) -> &[u8] {
+    pub(crate) fn renewed(&mut self, identities: &Identities) -> &[u8] {
         for range in &self.uuids {
             identities.next().hyphenated().encode_lower(&mut self.request[range.clone()]);
         }

@@ -23,7 +23,7 @@ const SETTINGS: &str = "[[orgs]]\nname = \"default\"\nevent_types = [\"*\"]\n";
 
 /// Imports a number of events by a program into the data directory of a gateway that is not running. The events are
 /// evenly spread from one moment to another, and imported in order of time.
-pub(super) async fn import(
+pub(crate) async fn import(
     program: &Path,
     directory: &Path,
     events: usize,
