@@ -38,7 +38,7 @@ impl Parts {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         let content_type = response.headers()["content-type"].to_str().unwrap();
-        assert_eq!(content_type, "multipart/mixed; boundary=\"graphql\"; subscriptionSpec=\"1.0\"");
+        assert_eq!(content_type, "multipart/mixed; boundary=graphql; subscriptionSpec=1.0");
         let mut parts = Self { response, read: Vec::new() };
         assert_eq!(parts.until("--graphql").await, "\r\n", "nothing comes before the first boundary");
         parts
@@ -64,8 +64,13 @@ impl Parts {
             return Part::End;
         }
         assert_eq!(head, "", "a boundary ends its line");
-        assert_eq!(self.until("\r\n\r\n").await, "content-type: application/json");
-        Part::Json(serde_json::from_str(&self.until("\r\n--graphql").await).unwrap())
+        let headers = self.until("\r\n\r\n").await;
+        // In this order: Apollo's client for iOS takes what comes before the first `; ` for the content type.
+        let before = "content-type: application/json; charset=utf-8\r\ncontent-length: ";
+        let length = headers.strip_prefix(before).expect(&headers);
+        let json = self.until("\r\n--graphql").await;
+        assert_eq!(length.parse(), Ok(json.len()), "{json}");
+        Part::Json(serde_json::from_str(&json).unwrap())
     }
 
     /// The next part that is no sign of life.

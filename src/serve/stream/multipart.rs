@@ -1,9 +1,13 @@
 //! Apollo's protocol of subscriptions over multipart HTTP: see
 //! <https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol>.
 
+use std::fmt::Write as _;
+
 use crate::graphql::Answer;
 
-pub(super) const CONTENT_TYPE: &str = "multipart/mixed; boundary=\"graphql\"; subscriptionSpec=\"1.0\"";
+/// Parameters have no quotes, since both values are tokens: Python's gql and Apollo's client for iOS compare them as they
+/// are written.
+pub(super) const CONTENT_TYPE: &str = "multipart/mixed; boundary=graphql; subscriptionSpec=1.0";
 
 /// The first boundary. Each part is followed by the next boundary at once, without which no client knows that the part is
 /// whole.
@@ -31,8 +35,13 @@ pub(super) fn write_farewell(out: &mut String) {
     write_end(out);
 }
 
+/// Writes a part with its length. Without the length, Python's aiohttp holds a part back until more bytes come, which may be
+/// as late as the next beat. Apollo's client for iOS takes all headers of a part for its content type, up to the first `; `:
+/// the parameter ends that before the length.
 fn write_part(out: &mut String, json: &[&str]) {
-    out.push_str("\r\ncontent-type: application/json\r\n\r\n");
+    let length: usize = json.iter().map(|text| text.len()).sum();
+    // A string takes all there is.
+    _ = write!(out, "\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: {length}\r\n\r\n");
     out.extend(json.iter().copied());
     out.push_str("\r\n--graphql");
 }
