@@ -74,6 +74,7 @@ mod pooler;
 mod positions;
 mod private_postgres;
 mod progress;
+mod python;
 mod refused_events;
 mod rejected;
 mod restores;

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { compile } from "./examples.mjs";
+import { startProxy } from "./proxy.mjs";
 
 const [url, token] = process.argv.slice(2);
 const filter = { applicationInstances: ["0oalisted"] };
@@ -34,7 +35,13 @@ async function newestFirst() {
 /** The same in the order of the log. */
 const inOrder = async () => (await newestFirst()).sort((one, other) => one - other);
 
-/** Each client's functions, in one form: `list` gives the positions of three pages, `follow` what ends it. */
+// Cuts the connections of `fetch`.
+const proxy = await startProxy(url);
+
+/**
+ * Each client's functions, in one form: `list` gives the positions of three pages, where the client has lists, and
+ * `follow` what ends it.
+ */
 const clients = {
   apollo: ({ connect, newest, follow }) => ({
     connect,
@@ -82,6 +89,18 @@ const clients = {
     follow: (environment, after, onEvent, onRefusal) => follow(environment, filter, after, onEvent, onRefusal),
     code: error => error.cause[0].extensions.code,
   }),
+  stream: ({ follow }) => ({
+    connect: (_, token) => token,
+    follow(token, after, onEvent, onRefusal) {
+      const stop = new AbortController();
+      const events = async () => {
+        for await (const event of follow(proxy.url, token, filter, after, stop.signal)) onEvent(event);
+      };
+      events().catch(onRefusal);
+      return () => stop.abort();
+    },
+    code: error => error.errors[0].extensions.code,
+  }),
 };
 
 /** Follows the log from its start, over broken connections, until events have come that were not there before. */
@@ -95,6 +114,7 @@ async function resumes(client, { follow }) {
       await sleep(10);
     }
     for (const socket of sockets) socket.terminate();
+    proxy.cut();
   }
   stop();
   const after = await inOrder();
@@ -109,6 +129,7 @@ async function stopsWhereRefused(client, { follow, code }) {
 
 /** Pages continue each other, from the newest event on. */
 async function lists(client, { list }) {
+  if (!list) return;
   const size = 7;
   const before = await newestFirst();
   const listed = await list(client, size);
@@ -118,8 +139,14 @@ async function lists(client, { list }) {
   assert.deepEqual(listed, after.slice(start, start + 3 * size), "three pages in a row");
 }
 
-async function needsItsToken(_, { connect, list }) {
-  await assert.rejects(list(connect(url, "wrong"), 5));
+async function needsItsToken(_, { connect, list, follow, code }) {
+  const client = connect(url, "wrong");
+  if (list) {
+    await assert.rejects(list(client, 5));
+  } else {
+    const refused = await new Promise(resolve => follow(client, "0", resolve, resolve));
+    assert.equal(code(refused), "UNAUTHENTICATED");
+  }
 }
 
 /** Fails where something takes too long. */

@@ -19,9 +19,9 @@ function run(generated, tool, ...words) {
   }
 }
 
-/** The files that the page has: blocks of code with a name after the language. */
+/** The files that the page has: blocks of TypeScript and JSON with a name after the language. */
 function blocks(page) {
-  return [...page.matchAll(/^```\w+ (\S+)\n(.*?)^```$/gms)].map(([, name, text]) => ({ name, text }));
+  return [...page.matchAll(/^```(?:ts|json) (\S+)\n(.*?)^```$/gms)].map(([, name, text]) => ({ name, text }));
 }
 
 /** Puts what relay-compiler wrote in place of the tagged texts, as a bundler does. */
@@ -55,7 +55,7 @@ export async function compile(directory = "generated") {
   run(generated, "graphql-codegen", "--config", "codegen.ts");
   run(generated, "relay-compiler", "relay.config.json");
   run(generated, "tsc", "--project", "tsconfig.json");
-  const names = ["apollo", "urql", "Feed"];
+  const names = ["apollo", "urql", "Feed", "stream"];
   await build({
     absWorkingDir: generated,
     entryPoints: names.map(name => `${name}.ts`),

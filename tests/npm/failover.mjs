@@ -14,16 +14,32 @@ const filter = { applicationInstances: ["0oalisted"] };
 /** Names of the clients whose subscriptions were refused. */
 const refused = new Set();
 
+function refuse(client) {
+  refused.add(client);
+  if (refused.size === Object.keys(followers).length) writeFileSync(file, "");
+}
+
 // The examples use the global `WebSocket` that browsers have. This one reads its client's name from the URL.
 globalThis.WebSocket = class extends WebSocket {
   constructor(address, ...words) {
     super(address, ...words);
     this.on("message", message => {
       if (!file || JSON.parse(message).type !== "error") return;
-      refused.add(new URL(address).searchParams.get("client"));
-      if (refused.size === Object.keys(followers).length) writeFileSync(file, "");
+      refuse(new URL(address).searchParams.get("client"));
     });
   }
+};
+
+// The same for the client that subscribes by `fetch`.
+const ask = globalThis.fetch;
+globalThis.fetch = async (address, request) => {
+  const answer = await ask(address, request);
+  const client = new URL(address).searchParams.get("client");
+  if (!file || !client || !answer.body) return answer;
+  const [body, copy] = answer.body.tee();
+  // A stream that breaks off has told no error.
+  new Response(copy).text().then(text => { if (text.includes('"errors"')) refuse(client); }, () => {});
+  return new Response(body, answer);
 };
 
 /** Returns the positions of all matching events in the order of the log; retries where the gateway answers an error. */
@@ -50,11 +66,17 @@ const followers = {
     follow(client, filter, "0").subscribe({ next: onEvent, error: onRefusal }),
   urql: (client, follow, onEvent, onRefusal) => follow(client, filter, "0", onEvent, onRefusal),
   Feed: (client, follow, onEvent, onRefusal) => follow(client, filter, "0", onEvent, onRefusal),
+  stream: ({ url, token }, follow, onEvent, onRefusal) => {
+    const events = async () => {
+      for await (const event of follow(url, token, filter, "0", new AbortController().signal)) onEvent(event);
+    };
+    events().catch(onRefusal);
+  },
 };
 
 const modules = await compile(directory);
 await Promise.all(Object.entries(followers).map(async ([name, start]) => {
-  const { connect, follow } = modules[name];
+  const { connect = (url, token) => ({ url, token }), follow } = modules[name];
   const seen = [];
   let refusal;
   start(connect(`${url}?client=${name}`, token), follow, ({ position }) => seen.push(position), error => { refusal = error; });

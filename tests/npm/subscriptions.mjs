@@ -2,7 +2,6 @@
 // arriving meanwhile. Each client has its connection cut again and again, resumes, and must have seen every event once.
 
 import assert from "node:assert/strict";
-import { createServer, connect as dial } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApolloClient, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from "@apollo/client";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
@@ -11,6 +10,7 @@ import * as sse from "graphql-sse";
 import * as transport from "graphql-ws";
 import { SubscriptionClient } from "subscriptions-transport-ws";
 import { WebSocket } from "ws";
+import { startProxy } from "./proxy.mjs";
 
 // What browsers have.
 globalThis.WebSocket = WebSocket;
@@ -24,25 +24,6 @@ const BAD = "subscription Bad { syncEvents { nothing } }";
 // Events before these positions, and those that arrive meanwhile.
 const CUTS = [5, 33, 35];
 const LAST = 38;
-
-/** A way to the gateway that can be cut: each client has its own. */
-async function road() {
-  const { hostname, port, pathname } = new URL(url);
-  const open = new Set();
-  const server = createServer(near => {
-    const far = dial(Number(port), hostname);
-    for (const [one, other] of [[near, far], [far, near]]) {
-      open.add(one);
-      one.on("error", () => {}).on("close", () => { open.delete(one); other.destroy(); }).pipe(other);
-    }
-  });
-  await new Promise(listening => server.listen(0, "127.0.0.1", listening));
-  return {
-    url: `http://127.0.0.1:${server.address().port}${pathname}`,
-    cut() { for (const socket of open) socket.resetAndDestroy(); },
-    close() { this.cut(); server.close(); },
-  };
-}
 
 const ws = url => url.replace(/^http/, "ws");
 
@@ -229,7 +210,7 @@ async function inTime(promise) {
 }
 
 await Promise.all(Object.entries(clients).map(async ([name, connect]) => {
-  const way = await road();
+  const way = await startProxy(url);
   try {
     const seen = await inTime(follow(way, connect));
     assert.deepEqual(seen, seen.map((_, index) => String(index + 1)), "each event once, in order");

@@ -1,0 +1,34 @@
+"""gql over a WebSocket of the library websockets, in the older sub-protocol, which gql names first."""
+
+import gql_events
+from gql import Client, gql
+from gql.transport.exceptions import TransportQueryError, TransportServerError
+from gql.transport.websockets import WebsocketsTransport
+
+FILTER = {"applicationInstances": ["0oalisted"]}
+HEAD = gql("{ ingestion { head } }")
+# All that gql has of `connection_error`.
+UNAUTHENTICATED = "Server error: '{'message': 'Forbidden'}'"
+
+
+def connect(url, token):
+    payload = {"authorization": f"Bearer {token}"}
+    return Client(transport=WebsocketsTransport(url.replace("http", "ws", 1), init_payload=payload))
+
+
+async def query(url, token):
+    async with connect(url, token) as session:
+        return (await session.execute(HEAD))["ingestion"]["head"]
+
+
+async def follow(url, token, after):
+    async for event in gql_events.follow(connect(url, token), FILTER, after):
+        yield event["position"]
+
+
+def code(error):
+    match error:
+        case TransportQueryError():
+            return error.errors[0]["extensions"]["code"]
+        case TransportServerError():
+            return str(error)
