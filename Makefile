@@ -1,5 +1,5 @@
 # What one does with sluice. `make run` needs Rust, a C compiler and PostgreSQL's programs, and Node for GraphiQL;
-# `make test` needs Node, Chromium, Python, NATS and PgBouncer, too. What is missing they install where root may
+# `make test` needs Node, Chromium, Python, curl, NATS and PgBouncer, too. What is missing they install where root may
 # (Debian).
 
 .PHONY: run test chaos lint check build console bench schema fmt postgres nats pgbouncer
@@ -12,6 +12,7 @@ test: postgres nats pgbouncer ## every test, with PostgreSQLs of their own
 	@scripts/npm-ci tests/npm
 	@scripts/chromium
 	@scripts/python-env tests/python
+	@scripts/curl
 	cargo test --workspace --locked
 
 chaos: postgres nats ## make chaos ROUNDS=200: the test that kills everything at random, for longer

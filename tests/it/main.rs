@@ -35,6 +35,7 @@ mod coverage;
 mod database_urls;
 mod delivery_headers;
 mod directory_identity;
+mod document_commands;
 mod documents;
 mod drain;
 mod error_codes;
