@@ -84,6 +84,14 @@ async fn the_pages_take_a_token_in_a_browser() {
 }
 
 #[tokio::test]
+async fn a_browsers_event_source_resumes_by_itself_and_has_no_token_to_send() {
+    let gateway = Gateway::start().await;
+    run_beside_events(&gateway, "event_source.mjs", &[&gateway.url("")]).await;
+    let gateway = start_with_reader().await;
+    run_beside_events(&gateway, "event_source.mjs", &[&gateway.url(""), TOKEN]).await;
+}
+
+#[tokio::test]
 async fn clients_do_what_their_page_says_and_have_their_events_written() {
     // A process of its own, whose metrics are of nothing else.
     let (traffic, gateway) = (Traffic::new(), GatewayProcess::start_for_reader(TOKEN).await);

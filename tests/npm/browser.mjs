@@ -2,30 +2,14 @@
 // token, the gateway is one that wants it.
 
 import assert from "node:assert/strict";
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
-import { chromium } from "playwright-core";
+import { join } from "node:path";
+import { launch } from "./chromium.mjs";
 
 const [address, token] = process.argv.slice(2);
 const authorization = token ? { authorization: `Bearer ${token}` } : {};
 
 // How many milliseconds anything may take.
 const PATIENCE = 60_000;
-
-/** Chromium's program. */
-function program() {
-  const names = ["chromium", "chromium-browser", "google-chrome"];
-  const paths = process.env.PATH.split(delimiter).flatMap(place => names.map(name => join(place, name)));
-  for (const path of [process.env.CHROMIUM, ...paths].filter(Boolean)) {
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      // The next one.
-    }
-  }
-  throw new Error("there is no Chromium: run `make test`, or name the program in CHROMIUM");
-}
 
 async function head() {
   const answer = await fetch(`${address}/graphql`, {
@@ -37,14 +21,7 @@ async function head() {
   return Number(data.ingestion.head);
 }
 
-const browser = await chromium.launch({
-  executablePath: program(),
-  // No sandbox works for root; none is needed for pages of our own.
-  args: [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-  ],
-});
+const browser = await launch();
 const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
 page.setDefaultTimeout(PATIENCE);
 
