@@ -2,26 +2,49 @@
 
 import { createGraphiQLFetcher } from "@graphiql/toolkit";
 import { createClient } from "graphql-ws";
+import { authorization } from "./token.js";
 
 const url = new URL("graphql", location.href);
 const socketUrl = new URL(url);
 socketUrl.protocol = url.protocol.replace("http", "ws");
 
-// What was written last: it goes for the tabs in which nothing is written, until the page is loaded anew.
-let known = {};
+/** The token's header, unless one is written in the editor of headers, and what else is written there. */
+function headersFor(token, written = {}) {
+  const isWritten = Object.keys(written).some(name => name.toLowerCase() === "authorization");
+  return isWritten ? written : { ...authorization(token), ...written };
+}
+
+/** Whether the gateway answers who bears a token. */
+export async function isAccepted(token) {
+  const answer = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...authorization(token) },
+    body: JSON.stringify({ query: "{ __typename }" }),
+  });
+  // Read whatever the status is: an answer that is left unread stays open until the page is left.
+  await answer.text();
+  return answer.status !== 401;
+}
 
 /**
- * What is written in the editor of headers goes with the request, and with a subscription into `connection_init`, where
- * the gateway looks for `authorization` too: browsers cannot give a WebSocket headers.
+ * A fetcher for who bears a token. GraphiQL reads the schema when it is given another fetcher. The headers go with a
+ * request, and with a subscription into `connection_init`: browsers cannot give a WebSocket headers.
  */
-export function fetcher(parameters, options) {
-  if (Object.keys(options?.headers ?? {}).length > 0) known = options.headers;
-  const wsClient = createClient({
-    url: socketUrl.href,
-    connectionParams: known,
-    // A broken subscription shows that it broke. Tried again without the last position, it would hide a gap.
-    retryAttempts: 0,
-  });
-  const fetch = createGraphiQLFetcher({ url: url.href, wsClient, enableIncrementalDelivery: false });
-  return fetch(parameters, { ...options, headers: known });
+export function fetcherFor(token, onRefusal) {
+  return (parameters, options) => {
+    const headers = headersFor(token, options?.headers);
+    const wsClient = createClient({
+      url: socketUrl.href,
+      connectionParams: headers,
+      // A broken subscription shows that it broke. Tried again without the last position, it would hide a gap.
+      retryAttempts: 0,
+    });
+    const observed = async (...request) => {
+      const answer = await fetch(...request);
+      if (answer.status === 401) onRefusal();
+      return answer;
+    };
+    const ask = createGraphiQLFetcher({ url: url.href, fetch: observed, wsClient, enableIncrementalDelivery: false });
+    return ask(parameters, { ...options, headers });
+  };
 }

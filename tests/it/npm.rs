@@ -18,6 +18,7 @@ use crate::traffic::Traffic;
 const PATIENCE: Duration = Duration::from_mins(5);
 
 const TOKEN: &str = "the reader's token";
+const OTHER_TOKEN: &str = "the other reader's token";
 
 /// An instance whose events are there, and arrive.
 const INSTANCE: &str = "listed";
@@ -68,7 +69,9 @@ fn schema() -> String {
 }
 
 async fn start_with_reader() -> Gateway {
-    Gateway::start_with(|settings| settings.readers = Readers::new(vec![("front end".to_owned(), TOKEN.into())])).await
+    let readers = [("front end", TOKEN), ("other", OTHER_TOKEN)];
+    let readers = readers.map(|(name, token)| (name.to_owned(), token.into())).to_vec();
+    Gateway::start_with(|settings| settings.readers = Readers::new(readers)).await
 }
 
 #[tokio::test]
@@ -80,7 +83,7 @@ async fn the_pages_work_in_a_browser() {
 #[tokio::test]
 async fn the_pages_take_a_token_in_a_browser() {
     let gateway = start_with_reader().await;
-    run_beside_events(&gateway, "browser.mjs", &[&gateway.url(""), TOKEN]).await;
+    run_beside_events(&gateway, "browser.mjs", &[&gateway.url(""), TOKEN, OTHER_TOKEN]).await;
 }
 
 #[tokio::test]

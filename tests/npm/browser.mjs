@@ -1,11 +1,11 @@
-// Opens a gateway's pages in Chromium: node browser.mjs ADDRESS [TOKEN]. Events must be arriving meanwhile. With a
-// token, the gateway is one that wants it.
+// Opens a gateway's pages in Chromium: node browser.mjs ADDRESS [TOKEN OTHER_TOKEN]. Events must be arriving meanwhile. With
+// tokens, the gateway is one that wants one of them.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { launch } from "./chromium.mjs";
 
-const [address, token] = process.argv.slice(2);
+const [address, token, otherToken] = process.argv.slice(2);
 const authorization = token ? { authorization: `Bearer ${token}` } : {};
 
 // How many milliseconds anything may take.
@@ -74,18 +74,49 @@ async function picture(name) {
   if (process.env.SCREENSHOTS) await page.screenshot({ path: join(process.env.SCREENSHOTS, file) });
 }
 
+const box = page.getByLabel("Reader's token");
+
+/** Enters a token, as a person would. */
+async function enter(given) {
+  await box.fill(given);
+  await page.getByRole("button", { name: "Use token" }).click();
+}
+
+/** Waits until the schema is read with a token. */
+const schemaRead = given => page.waitForResponse(answer =>
+  answer.request().postData()?.includes("IntrospectionQuery")
+  && answer.request().headers()["authorization"] === `Bearer ${given}` && answer.ok());
+
+/** What a person meets who opens GraphiQL at a gateway with readers. */
+async function giveTokens() {
+  await page.getByText("The gateway wants a reader's token.").waitFor();
+  assert.equal(await run.count(), 0, "nothing can be asked yet");
+  await enter("nobody's token");
+  await page.getByText("does not accept this token").waitFor();
+  let read = schemaRead(otherToken);
+  await enter(otherToken);
+  await read;
+  await run.waitFor();
+  read = schemaRead(token);
+  await enter(token);
+  await read;
+  refusalsAreDue = false;
+  await page.getByRole("button", { name: /documentation explorer/i }).click();
+  await page.getByRole("link", { name: "Query", exact: true }).waitFor();
+  await picture("documentation");
+  await page.getByRole("button", { name: /documentation explorer/i }).click();
+  read = schemaRead(token);
+  await page.reload();
+  await read;
+  await run.waitFor();
+}
+
 /** GraphiQL's examples, run as a person would. */
 async function graphiql() {
   await page.goto(`${address}/graphiql`);
+  if (token) await giveTokens();
+  else assert.equal(await box.count(), 0, "an open gateway wants no token");
   await run.waitFor();
-  if (token) {
-    await run.click();
-    await answer(text => text.includes("UNAUTHENTICATED"));
-    await page.getByRole("button", { name: "Headers", exact: true }).click();
-    await page.getByRole("region", { name: "Headers" }).getByRole("code").click();
-    await page.keyboard.insertText(JSON.stringify(authorization));
-    refusalsAreDue = false;
-  }
 
   const before = await head();
   await run.click();
@@ -98,7 +129,6 @@ async function graphiql() {
   await answer(text => newestPosition(text) > now);
   await picture("live");
   await stop.click();
-  // The token that was given in one tab goes for the others.
   if (token) return;
 
   for (const [name, wanted] of [["OfApplication", '"applicationInstance"'], ["Catalogue", '"office365"']]) {
@@ -112,10 +142,7 @@ async function graphiql() {
 /** The live page, and its way to GraphiQL. */
 async function live() {
   await page.goto(`${address}/`);
-  if (token) {
-    await page.getByLabel("Reader's token").fill(token);
-    await page.getByRole("button", { name: "Connect" }).click();
-  }
+  // GraphiQL was given the token in this tab.
   await page.locator("#state.open").waitFor();
   const now = await head();
   await page.waitForFunction(now => Number(document.querySelector("#events td")?.textContent) > now, now);
@@ -124,10 +151,26 @@ async function live() {
   await run.waitFor();
 }
 
+/** The live page in a tab that has no token yet, and GraphiQL after it. */
+async function liveFirst() {
+  await page.evaluate(() => sessionStorage.clear());
+  await page.goto(`${address}/`);
+  await box.fill("nobody's token");
+  await page.getByRole("button", { name: "Connect" }).click();
+  await page.getByText("this token is not accepted").waitFor();
+  await box.fill(token);
+  await page.getByRole("button", { name: "Connect" }).click();
+  await page.locator("#state.open").waitFor();
+  const read = schemaRead(token);
+  await page.getByRole("link", { name: "GraphiQL" }).click();
+  await read;
+}
+
 try {
   await graphiql();
-  refusalsAreDue = Boolean(token);
   await live();
+  refusalsAreDue = Boolean(token);
+  if (token) await liveFirst();
   assert.deepEqual(faults, []);
   console.log("the pages are as they should be");
 } finally {
