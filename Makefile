@@ -1,13 +1,13 @@
 # What one does with sluice. `make run` needs Rust, a C compiler and PostgreSQL's programs, and Node for GraphiQL;
-# `make test` needs Node, Chromium, Python, curl, NATS and PgBouncer, too. What is missing they install where root may
-# (Debian).
+# `make test` needs Node, Chromium, Python, curl, NATS, PgBouncer, nginx and Caddy, too. What is missing they install where
+# root may (Debian).
 
-.PHONY: run test chaos lint check build console bench schema fmt postgres nats pgbouncer
+.PHONY: run test chaos lint check build console bench schema fmt postgres nats pgbouncer proxies
 
 run:        ## the gateway with a stand-in Okta org that delivers to it; Ctrl-C stops both
 	@scripts/run
 
-test: postgres nats pgbouncer ## every test, with PostgreSQLs of their own
+test: postgres nats pgbouncer proxies ## every test, with PostgreSQLs of their own
 	@scripts/console
 	@scripts/npm-ci tests/npm
 	@scripts/chromium
@@ -50,3 +50,6 @@ nats:       ## makes sure that a NATS server's program is on the machine
 
 pgbouncer:  ## makes sure that PgBouncer's program is on the machine
 	@scripts/pgbouncer
+
+proxies:    ## makes sure that the programs of nginx and Caddy are on the machine
+	@scripts/proxies
