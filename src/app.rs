@@ -1,6 +1,7 @@
 //! The gateway, wired together: the only place that knows every part.
 
 mod delivery;
+mod files;
 mod import;
 mod open;
 mod readiness;
@@ -57,11 +58,10 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     let startup = StartupStep::default();
     let status = Status { ready: startup.ready(), metrics: render(&metrics, None) };
     let routes = ServedRoutes::starting(status, settings.readers.clone(), hooks(&settings));
-    let options = serve_options(&settings);
+    let options = serve_options(&settings, files::raise_limit(&settings.limits));
     tracing::info!(address = %listener.local_addr()?, "listening");
     let end_serving = stop.child_token();
-    let serving = serve::run(listener, routes.clone(), options.connections, options.drain, end_serving.clone());
-    let serving = tokio::spawn(serving);
+    let serving = tokio::spawn(serve::run(listener, routes.clone(), options.clone(), end_serving.clone()));
     let opened = stop.run_until_cancelled(OpenGateway::open(&settings, &startup)).await;
     let gateway = match opened {
         Some(Ok(gateway)) => gateway,
@@ -334,10 +334,14 @@ fn org_apis(settings: &Settings) -> anyhow::Result<Vec<OrgApi>> {
     apis.collect()
 }
 
-fn serve_options(settings: &Settings) -> ServeOptions {
+fn serve_options(settings: &Settings, connections: files::Connections) -> ServeOptions {
     let limits = &settings.limits;
     ServeOptions {
-        connections: limits.connections,
+        connections: connections.all,
+        connections_per_address: connections.per_address,
+        trusted_proxies: settings.trusted_proxies.clone(),
+        head_timeout: Duration::from_secs(limits.head_seconds),
+        body_timeout: Duration::from_secs(limits.body_seconds),
         sockets: limits.sockets,
         sockets_per_client: limits.sockets_per_client,
         streams: limits.streams,

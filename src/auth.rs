@@ -3,9 +3,11 @@
 //! Today a reader sees everything; what a reader may see belongs into [`Viewer`], which every query is given.
 
 mod hook_secrets;
+mod proxies;
 mod readers;
 
 pub use hook_secrets::HookSecrets;
+pub use proxies::{ClientHeader, Network, NotANetwork, TrustedProxies};
 pub use readers::{Denied, Readers, Viewer};
 
 use secrecy::{ExposeSecret as _, SecretString};

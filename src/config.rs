@@ -1,5 +1,6 @@
 //! Settings: from the command line, the environment and `sluice.toml`, checked as a whole before anything starts.
 
+mod access;
 mod api;
 mod arguments;
 mod check;
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::auth::{HookSecrets, Readers};
+use crate::auth::{HookSecrets, Readers, TrustedProxies};
 use crate::event::EventTypePattern;
 use crate::ingest::ApiOptions;
 use crate::live::NatsServers;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub orgs: BTreeMap<String, Org>,
     /// Who may ask.
     pub readers: Readers,
+    /// Proxies that may say for whom they ask.
+    pub trusted_proxies: TrustedProxies,
     /// What the graph answers.
     pub graphql: GraphqlSettings,
     /// What everything that grows is held to.

@@ -1,13 +1,19 @@
 //! HTTP: the routes by which events come in and answers go out.
 
 mod accept;
+mod admission;
+mod authority;
 mod authorization;
+mod body;
+mod forwarded;
 mod graphiql;
 mod graphql_http;
 mod happenings;
+mod lingering;
 mod listen;
 mod origin;
 mod page;
+mod per_address;
 mod problem;
 mod request;
 mod starting;
@@ -28,10 +34,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, get, post};
 
-use crate::auth::{HookSecrets, Readers};
+use crate::auth::{HookSecrets, Readers, TrustedProxies};
 use crate::graphql::Graph;
 use crate::ingest::Intake;
 
@@ -40,6 +45,14 @@ use crate::ingest::Intake;
 pub struct ServeOptions {
     /// Connections for requests open at once; more wait.
     pub connections: usize,
+    /// Connections for requests of one client's address; more are refused.
+    pub connections_per_address: usize,
+    /// Proxies that may say for whom they ask.
+    pub trusted_proxies: TrustedProxies,
+    /// How long a client may take to send a request's head, or be silent between two requests.
+    pub head_timeout: Duration,
+    /// How long a client may take to send a request's body.
+    pub body_timeout: Duration,
     /// WebSockets open at once; more are refused.
     pub sockets: usize,
     /// The same of one client's address.
@@ -91,13 +104,20 @@ pub fn router(parts: Parts, options: &ServeOptions, subscribers: Subscribers) ->
         write_timeout: options.write_timeout,
         beat_interval: options.ping_interval,
     };
-    let asking = graphql_http::Asking { graph: graph.clone(), readers: readers.clone(), batch: options.batch, streams };
+    let hooks = Arc::new(hooks);
+    let admission = admission::Admission::new(readers.clone(), Arc::clone(&hooks));
+    let asking = graphql_http::Asking {
+        graph: graph.clone(),
+        readers: readers.clone(),
+        batch: options.batch,
+        body: body::BodyLimits { bytes: options.query_body_bytes, timeout: options.body_timeout },
+        streams,
+    };
     let options_of_sockets = Arc::new(options.clone());
     let socket = websocket::Context { graph, readers: readers.clone(), subscribers, options: options_of_sockets };
     let graphql = Router::new()
         .route("/graphql", post(graphql_http::post).get(graphql_http::get).with_state(asking))
-        .layer(axum::middleware::from_fn_with_state(socket, websocket::upgrade))
-        .layer(DefaultBodyLimit::max(options.query_body_bytes));
+        .layer(axum::middleware::from_fn_with_state(socket, websocket::upgrade));
     let ways_in = Router::new()
         .route("/okta/{org}/hooks", get(ways_in::hook::challenge).post(ways_in::hook::deliver))
         .route("/okta/{org}/log-stream", post(ways_in::log_stream::stream))
@@ -105,8 +125,8 @@ pub fn router(parts: Parts, options: &ServeOptions, subscribers: Subscribers) ->
         .route("/okta/{org}/import", post(ways_in::import::import))
         .with_state(ways_in::WaysIn {
             intake,
-            orgs: ways_in::OrgSecrets(Arc::new(hooks)),
-            body_bytes: options.delivery_body_bytes,
+            orgs: ways_in::OrgSecrets(hooks),
+            body: body::BodyLimits { bytes: options.delivery_body_bytes, timeout: options.body_timeout },
             hook_patience: options.hook_patience,
         });
     let machines = Router::new()
@@ -124,5 +144,5 @@ pub fn router(parts: Parts, options: &ServeOptions, subscribers: Subscribers) ->
         .merge(machines)
         .fallback(any(problem::no_route))
         .method_not_allowed_fallback(problem::no_method)
-        .layer(axum::middleware::from_fn(request::observe))
+        .layer(axum::middleware::from_fn_with_state(admission, request::observe))
 }

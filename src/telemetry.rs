@@ -156,6 +156,22 @@ fn describe_serving() {
     );
     metrics::describe_counter!("sluice_http_requests_total", "Requests, by route, method and status");
     metrics::describe_histogram!("sluice_http_request_seconds", "Time from a request's head to its answer's");
+    metrics::describe_gauge!("sluice_connections", "Connections for requests that are open");
+    metrics::describe_counter!(
+        "sluice_connections_refused_total",
+        "Connections refused because their address had as many as it may"
+    );
+    metrics::describe_counter!(
+        "sluice_connections_full_total",
+        "Times that a new connection had to wait because as many were open as there may be"
+    );
+    metrics::describe_counter!(
+        "sluice_connections_cut_total",
+        "Connections cut off, by reason: no request came in time (silent), or no bytes of an answer were accepted in time \
+         (slow_reader)"
+    );
+    metrics::describe_counter!("sluice_requests_refused_total", "Requests refused by their heads, by the error's code");
+    metrics::describe_counter!("sluice_bodies_timed_out_total", "Requests whose bodies did not come in time");
     metrics::describe_counter!("sluice_starting_refused_total", "Requests refused while the gateway was starting");
     metrics::describe_gauge!("sluice_sockets", "WebSockets that are open");
     metrics::describe_gauge!("sluice_operations", "Operations that run on WebSockets");

@@ -55,6 +55,7 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
     let readers = checker.readers(file.readers);
     checker.door(arguments, &orgs, &readers);
     checker.faults.extend(file.limits.faults());
+    let trusted_proxies = checker.trusted_proxies(&file.access);
     let graphql = checker.graphql(&file.graphql);
     let database = checker.database(&arguments.common);
     let nats = checker.nats(arguments.nats_url.as_deref());
@@ -65,6 +66,7 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
             nats,
             orgs,
             readers,
+            trusted_proxies,
             graphql,
             limits: file.limits,
             warnings: checker.warnings,

@@ -17,7 +17,17 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) graphql: GraphqlTable,
     #[serde(default)]
+    pub(super) access: AccessTable,
+    #[serde(default)]
     pub(super) limits: Limits,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccessTable {
+    #[serde(default)]
+    pub(super) trusted_proxies: Vec<String>,
+    pub(super) client_header: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

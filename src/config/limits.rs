@@ -14,6 +14,13 @@ pub struct Limits {
     /// Connections for requests that clients hold open at once; more wait. WebSockets, and streams over HTTP/1.1, have
     /// places of their own as soon as they have begun.
     pub connections: usize,
+    /// Of these, connections of one client's address; more are answered with 429. By default a quarter. From a trusted proxy,
+    /// requests under way are counted instead, for the address that it names.
+    pub connections_per_address: Option<usize>,
+    /// Seconds a client may take to send a request's head, or be silent between two requests; then the connection is closed.
+    pub head_seconds: u64,
+    /// Seconds a client may take to send a request's body, or in an import each piece of it; then the answer is 408.
+    pub body_seconds: u64,
     /// WebSockets open at once; more are answered with 503.
     pub sockets: usize,
     /// WebSockets of one client's address open at once; more are answered with 429.
@@ -26,7 +33,8 @@ pub struct Limits {
     pub operations_per_socket: usize,
     /// Seconds a WebSocket has to send `connection_init`.
     pub connection_init_seconds: u64,
-    /// Seconds a WebSocket or a stream may take to accept what is sent; slower ones are closed and resume where they were.
+    /// Seconds a client may take nothing of what is sent, as an answer, on a WebSocket or on a stream; then it is cut off, and
+    /// resumes where it was.
     pub socket_write_seconds: u64,
     /// Seconds between the pings that find out whether a quiet WebSocket still lives, and the signs of life on streams.
     pub socket_ping_seconds: u64,
@@ -93,6 +101,9 @@ impl Default for Limits {
         let reads = ReadLimits::default();
         Self {
             connections: 20_000,
+            connections_per_address: None,
+            head_seconds: 60,
+            body_seconds: 30,
             sockets: 10_000,
             sockets_per_client: 10_000,
             streams: 10_000,
@@ -142,6 +153,9 @@ impl Limits {
         const DEPTH: u64 = 64;
         let limits = [
             ("connections", self.connections as u64, NUMBER),
+            ("connections_per_address", self.connections_per_address.unwrap_or(1) as u64, NUMBER),
+            ("head_seconds", self.head_seconds, SECONDS),
+            ("body_seconds", self.body_seconds, SECONDS),
             ("sockets", self.sockets as u64, NUMBER),
             ("sockets_per_client", self.sockets_per_client as u64, NUMBER),
             ("streams", self.streams as u64, NUMBER),
@@ -182,7 +196,24 @@ impl Limits {
             ("drain_seconds", self.drain_seconds, SECONDS),
         ];
         let off = off.into_iter().filter(|(_, limit, most)| limit > most);
-        wrong.chain(off.map(|(name, _, most)| format!("limits.{name}: must be from 0 to {most}"))).collect()
+        let all = wrong.chain(off.map(|(name, _, most)| format!("limits.{name}: must be from 0 to {most}")));
+        all.chain(self.share_fault()).collect()
+    }
+
+    /// Tells that one address may have all connections, and so keep all others out.
+    fn share_fault(&self) -> Option<String> {
+        let (all, share) = (self.connections, self.connections_per_address.filter(|share| *share > 0)?);
+        (share >= all && all > 0).then(|| {
+            format!(
+                "limits.connections_per_address: must be less than limits.connections ({all}): otherwise one address keeps \
+                 all others out"
+            )
+        })
+    }
+
+    /// Connections that one client's address may have open.
+    pub fn connections_per_address(&self) -> usize {
+        self.connections_per_address.unwrap_or_else(|| self.connections.div_ceil(4))
     }
 
     /// What a GraphQL request is held to.

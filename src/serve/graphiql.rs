@@ -1,15 +1,17 @@
 //! GraphiQL at `/graphiql`: built from `console/`, and held in the binary.
 
 use std::borrow::Cow;
-use std::io::Read as _;
+use std::io::{self, Cursor, Read as _};
 
+use axum::body::{Body, Bytes};
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use flate2::read::GzDecoder;
+use futures_util::stream;
 use rust_embed::Embed;
 
-use super::problem::{self, Problem};
+use super::problem;
 
 /// What `make console` has built, each file gzipped. Nothing where it was not built.
 #[derive(Embed)]
@@ -25,6 +27,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; 
 
 /// The page names the other files, whose names change with what is in them.
 const CACHE_PAGE: &str = "no-cache";
+/// Bytes that are unpacked at once: a client that reads slowly, or not at all, holds no more of a file in memory.
+const CHUNK: usize = 32 << 10;
+
 const CACHE_FILE: &str = "public, max-age=31536000, immutable";
 
 /// The page, or why there is none.
@@ -74,15 +79,18 @@ fn respond(name: &str, gzipped: Cow<'static, [u8]>, cache: &'static str, asked: 
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         return (headers, gzipped).into_response();
     }
-    let mut plain = Vec::new();
-    match GzDecoder::new(&*gzipped).read_to_end(&mut plain) {
-        Ok(_) => (headers, plain).into_response(),
-        Err(error) => {
+    let name = name.to_owned();
+    let mut unpacker = GzDecoder::new(Cursor::new(gzipped));
+    let chunks = std::iter::from_fn(move || {
+        let mut chunk = vec![0; CHUNK];
+        let read = unpacker.read(&mut chunk);
+        if let Err(error) = &read {
             tracing::error!(%error, name, "a file in the binary is broken");
-            let message = "the gateway failed; its log says why";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", message).into_response()
         }
-    }
+        let read = read.map(|bytes| chunk.truncate(bytes)).map(|()| Bytes::from(chunk));
+        read.map_or_else(|error| Some(Err::<_, io::Error>(error)), |chunk| (!chunk.is_empty()).then_some(Ok(chunk)))
+    });
+    (headers, Body::from_stream(stream::iter(chunks))).into_response()
 }
 
 fn content_type(name: &str) -> &'static str {

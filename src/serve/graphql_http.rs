@@ -5,16 +5,16 @@ mod body;
 mod refusal;
 mod streamed;
 
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::accept::{Accepted, MediaType};
+use super::authorization;
+use super::body::BodyLimits;
 use super::stream::Streams;
-use super::{authorization, origin};
 use crate::auth::{Readers, Viewer};
 use crate::graphql::{Answer, Graph, GraphBody, GraphRequest, Operation, OperationKind, Verdict};
 use refusal::Refusal;
@@ -29,6 +29,8 @@ pub(super) struct Asking {
     pub(super) readers: Readers,
     /// At most how many requests a batch has; 0 is no batches.
     pub(super) batch: usize,
+    /// What the body of a POST is held to.
+    pub(super) body: BodyLimits,
     pub(super) streams: Streams,
 }
 
@@ -39,10 +41,11 @@ enum Way {
     Post,
 }
 
-/// A request in a body, or a batch of them.
-pub(super) async fn post(State(asking): State<Asking>, parts: Parts, body: Result<Bytes, BytesRejection>) -> Response {
-    let most = asking.batch;
-    asking.answer(&parts, Way::Post, || body::read(&parts.headers, body, most)).await
+/// A request in a body, or a batch of them. The body is read once it is known who asks.
+pub(super) async fn post(State(asking): State<Asking>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let read = body::read(&parts.headers, body, asking.body, asking.batch);
+    asking.answer(&parts, Way::Post, read).await
 }
 
 /// A request in the address.
@@ -51,7 +54,7 @@ pub(super) async fn get(
     parameters: Result<Query<Vec<(String, String)>>, QueryRejection>,
     parts: Parts,
 ) -> Response {
-    let read = || {
+    let read = async {
         let Query(parameters) = parameters.map_err(|_| Refusal::bad_request("the address's query cannot be read"))?;
         GraphRequest::from_parameters(parameters).map(GraphBody::One).map_err(Refusal::bad_request)
     };
@@ -60,13 +63,23 @@ pub(super) async fn get(
 
 impl Asking {
     /// Negotiates, lets in, reads, executes, answers.
-    async fn answer(&self, parts: &Parts, way: Way, read: impl FnOnce() -> Result<GraphBody, Refusal>) -> Response {
+    async fn answer(
+        &self,
+        parts: &Parts,
+        way: Way,
+        read: impl Future<Output = Result<GraphBody, Refusal>>,
+    ) -> Response {
         let Some(accepted) = Accepted::read(&parts.headers) else {
             let message = "answers are application/graphql-response+json or application/json, and of subscriptions \
                            text/event-stream or multipart/mixed with subscriptionSpec=1.0";
             return Refusal::new(StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message).respond(MediaType::Json);
         };
-        let answered = match self.let_in(parts).and_then(|viewer| Ok((viewer, read()?))) {
+        // Who asks comes before what is asked.
+        let read = match self.let_in(parts) {
+            Ok(viewer) => read.await.map(|body| (viewer, body)),
+            Err(refusal) => Err(refusal),
+        };
+        let answered = match read {
             Ok((viewer, GraphBody::One(request))) => self.answer_one(parts, accepted, request, viewer, way).await,
             Ok((viewer, GraphBody::Batch(requests))) => {
                 let answers = self.execute_batch(requests, &viewer, way).await;
@@ -78,8 +91,6 @@ impl Asking {
     }
 
     fn let_in(&self, parts: &Parts) -> Result<Viewer, Refusal> {
-        origin::check(&parts.headers, &parts.uri, self.readers.is_open())
-            .map_err(|foreign| Refusal::new(StatusCode::FORBIDDEN, foreign.code(), foreign.to_string()))?;
         authorization::viewer(&self.readers, &parts.headers)
             .map_err(|denied| Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", denied.to_string()))
     }
@@ -140,6 +151,12 @@ impl Asking {
         }
         Ok(self.graph.execute(operation).await)
     }
+}
+
+/// Refuses a request before it is read.
+pub(super) fn refuse(headers: &HeaderMap, status: StatusCode, code: &'static str, message: String) -> Response {
+    let media_type = Accepted::read(headers).map_or(MediaType::Json, |accepted| accepted.single_or_json());
+    Refusal::new(status, code, message).respond(media_type)
 }
 
 /// In `application/json` an answer is 200 whatever became of the request; the newer type tells it by the status. A client

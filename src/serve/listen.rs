@@ -1,23 +1,37 @@
-//! Connections: accepted, bounded, and ended in peace.
+//! Connections: accepted, bounded in all and for each address, cut off when they are silent, and ended in peace.
 
-use std::net::{IpAddr, Ipv4Addr};
+mod refuse;
+
+use std::future::pending;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::http::{Extensions, Request};
+use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::ServedRoutes;
-use super::wire::Wire;
+use super::lingering::LingeringBody;
+use super::per_address::{Held, PerAddress};
+use super::wire::{InTime, Wire};
+use super::{ServeOptions, ServedRoutes};
+use crate::auth::TrustedProxies;
+use refuse::{Seldom, refuse};
 
-/// How long a client may take to send a request's head, or be silent between two requests.
-const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
+/// How often an HTTP/2 connection is pinged.
+const PING_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Bytes of a connection that are read and not yet understood: a request's head must fit in. An address alone has up to
+/// 64 KiB.
+const READ_BUFFER: usize = 128 << 10;
 
 /// How long requests that are under way at a shutdown may take to their end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -28,79 +42,186 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
-    /// Its address, or that of the proxy before it.
+    /// Its address, or that of the client for whom a trusted proxy asks.
     pub(super) address: IpAddr,
     /// Cuts the connection off.
     pub(super) cut: CancellationToken,
     /// The connection itself; None where nobody listened for it.
     pub(super) wire: Option<Wire>,
+    /// What counts the connection, or a proxy's request, for the address; None where neither is counted.
+    pub(super) held: Option<Arc<Held>>,
+    counts: PerAddress,
+    /// The trusted proxies, where this connection is one of theirs.
+    proxies: Option<TrustedProxies>,
 }
 
 impl Client {
     /// The client of a request.
     pub(super) fn of(extensions: &Extensions) -> Self {
-        let nobody = || Self { address: Ipv4Addr::UNSPECIFIED.into(), cut: CancellationToken::new(), wire: None };
+        let nobody = || Self {
+            address: Ipv4Addr::UNSPECIFIED.into(),
+            cut: CancellationToken::new(),
+            wire: None,
+            held: None,
+            counts: PerAddress::new(usize::MAX),
+            proxies: None,
+        };
         extensions.get().cloned().unwrap_or_else(nobody)
+    }
+
+    /// Returns the trusted proxies if a request comes from one of them.
+    pub(super) fn trusted_proxies(extensions: &Extensions) -> Option<&TrustedProxies> {
+        extensions.get::<Self>()?.proxies.as_ref()
+    }
+
+    /// Counts a request for the address for which a proxy asks.
+    ///
+    /// # Errors
+    /// The limit, which the address has reached.
+    pub(super) fn count(&mut self, address: IpAddr) -> Result<Arc<Held>, usize> {
+        self.address = address;
+        let held = Arc::new(self.counts.take(address).ok_or(self.counts.limit())?);
+        self.held = Some(Arc::clone(&held));
+        Ok(held)
     }
 }
 
 /// Serves until `stop`, then lets requests that are under way finish; streams have so long to leave.
-pub async fn run(
-    listener: TcpListener,
+pub async fn run(listener: TcpListener, routes: ServedRoutes, options: ServeOptions, stop: CancellationToken) {
+    let drain = options.drain;
+    let server = Server::new(routes, options);
+    _ = stop.run_until_cancelled(server.accept(&listener)).await;
+    drop(listener);
+    if tokio::time::timeout(GRACE + drain, server.graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were not done in time; ending without them");
+    }
+}
+
+/// What connections have in common.
+struct Server {
+    builder: Builder<TokioExecutor>,
     routes: ServedRoutes,
-    connections: usize,
-    drain: Duration,
-    stop: CancellationToken,
-) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(HEAD_TIMEOUT)).max_concurrent_streams(100);
-    let room = Arc::new(Semaphore::new(connections));
-    let graceful = GracefulShutdown::new();
-    let accept = async {
+    options: ServeOptions,
+    /// One permit for each connection that may be open.
+    permits: Arc<Semaphore>,
+    counts: PerAddress,
+    graceful: GracefulShutdown,
+}
+
+impl Server {
+    fn new(routes: ServedRoutes, options: ServeOptions) -> Self {
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(options.head_timeout).max_buf_size(READ_BUFFER);
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(PING_INTERVAL)).max_concurrent_streams(100);
+        Self {
+            builder,
+            routes,
+            permits: Arc::new(Semaphore::new(options.connections)),
+            counts: PerAddress::new(options.connections_per_address),
+            graceful: GracefulShutdown::new(),
+            options,
+        }
+    }
+
+    /// Accepts connections for ever.
+    async fn accept(&self, listener: &TcpListener) {
+        let (mut full_line, mut refused_line) = (Seldom::default(), Seldom::default());
         loop {
-            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
-            let (stream, address) = match listener.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "could not accept a connection");
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
+            let Some(permit) = self.permit(&mut full_line).await else { return };
+            let (stream, address, held) = loop {
+                let (stream, address) = match listener.accept().await {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        tracing::warn!(%error, "could not accept a connection");
+                        sleep(PAUSE).await;
+                        continue;
+                    }
+                };
+                // A trusted proxy's connections are shared: its requests are counted, each for its client.
+                if self.options.trusted_proxies.contains(address.ip()) {
+                    break (stream, address, None);
+                }
+                match self.counts.take(address.ip()) {
+                    Some(held) => break (stream, address, Some(Arc::new(held))),
+                    None => refuse(&stream, address.ip(), self.counts.limit(), &mut refused_line),
                 }
             };
-            // Answers are small and awaited: none of them waits for another to fill its packet.
-            _ = stream.set_nodelay(true);
-            let wire = Wire::new(stream);
-            let client = Client { address: address.ip(), cut: CancellationToken::new(), wire: Some(wire.clone()) };
-            let left = wire.clone();
-            let cut = client.cut.clone();
-            let routes = routes.clone();
-            let service = service_fn(move |mut request: Request<_>| {
-                request.extensions_mut().insert(client.clone());
-                routes.now().call(request)
-            });
-            let connection = builder.serve_connection_with_upgrades(TokioIo::new(wire), service).into_owned();
-            let connection = graceful.watch(connection);
-            tokio::spawn(async move {
-                tokio::select! {
-                    biased;
-                    // Its buffers go, and it goes on without them.
-                    () = left.left() => {}
-                    () = cut.cancelled() => tracing::debug!("a connection was cut off"),
-                    ended = connection => {
-                        if let Err(error) = ended {
-                            tracing::debug!(error, "a connection ended early");
-                        }
+            self.serve(stream, address, held, permit);
+        }
+    }
+
+    /// Waits for room for one more connection.
+    async fn permit(&self, line: &mut Seldom) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Some(permit);
+        }
+        metrics::counter!("sluice_connections_full_total").increment(1);
+        if let Some(times) = line.due() {
+            let limit = self.options.connections;
+            tracing::warn!(
+                limit,
+                times,
+                "as many connections are open as there may be (limits.connections): others wait"
+            );
+        }
+        Arc::clone(&self.permits).acquire_owned().await.ok()
+    }
+
+    fn serve(&self, stream: TcpStream, address: SocketAddr, held: Option<Arc<Held>>, permit: OwnedSemaphorePermit) {
+        // Answers are small and awaited: none of them waits for another to fill its packet.
+        _ = stream.set_nodelay(true);
+        let wire = Wire::new(stream);
+        let client = Client {
+            address: address.ip(),
+            cut: CancellationToken::new(),
+            wire: Some(wire.clone()),
+            proxies: held.is_none().then(|| self.options.trusted_proxies.clone()),
+            held: held.clone(),
+            counts: self.counts.clone(),
+        };
+        let (left, cut) = (wire.clone(), client.cut.clone());
+        let has_asked = Arc::new(AtomicBool::new(false));
+        let (routes, asked) = (self.routes.clone(), Arc::clone(&has_asked));
+        let service = service_fn(move |request: Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
+            let (mut parts, body) = request.into_parts();
+            let body = LingeringBody::new(body, parts.version, &parts.headers);
+            parts.extensions.insert(client.clone());
+            routes.now().call(Request::from_parts(parts, body))
+        });
+        let wire = TokioIo::new(InTime::new(wire, self.options.write_timeout));
+        let connection = self.builder.serve_connection_with_upgrades(wire, service).into_owned();
+        let connection = self.graceful.watch(connection);
+        let silent = silent(self.options.head_timeout, has_asked);
+        metrics::gauge!("sluice_connections").increment(1);
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                // Its buffers go, and it goes on without them.
+                () = left.left() => {}
+                () = cut.cancelled() => tracing::debug!("a connection was cut off"),
+                ended = connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(error, "a connection ended early");
                     }
                 }
-                // Sockets, and streams that have the connection for themselves, have their places among their own.
-                drop(place);
-            });
-        }
-    };
-    _ = stop.run_until_cancelled(accept).await;
-    drop(listener);
-    if tokio::time::timeout(GRACE + drain, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests were not done in time; ending without them");
+                () = silent => {
+                    metrics::counter!("sluice_connections_cut_total", "reason" => "silent").increment(1);
+                    tracing::debug!("cut off a connection on which no request came in time");
+                }
+            }
+            metrics::gauge!("sluice_connections").decrement(1);
+            // Sockets, and streams that have the connection for themselves, have their places among their own.
+            drop((permit, held));
+        });
+    }
+}
+
+/// Waits until the time for the first request's head is over and none has come; otherwise for ever. Until the first bytes
+/// have told the version of HTTP, no other time limit holds.
+async fn silent(limit: Duration, has_asked: Arc<AtomicBool>) {
+    sleep(limit).await;
+    if has_asked.load(Ordering::Relaxed) {
+        pending::<()>().await;
     }
 }

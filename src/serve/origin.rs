@@ -1,63 +1,138 @@
-//! Where a request comes from. A browser asks by itself whether another site may send what is not simple, but not before
-//! it opens a WebSocket or sends a GET: so only pages of this very host may, and what is open to this machine is asked by
-//! this machine's names, which a foreign name that was made to lead here is not.
+//! The pages that may ask. A browser sends a page's simple requests, and opens its WebSockets, without asking the gateway
+//! first. Therefore only pages of the gateway's own host may ask. What is open to everybody on this machine is in addition
+//! asked by this machine's names only: a foreign name that was made to lead to this machine is not one of them.
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, HeaderName, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
+
+use super::authority::without_port;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
-/// Why a request is refused for where it comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// The longest value of a header that an error repeats, in characters.
+const LONGEST_VALUE: usize = 200;
+
+/// What a request says of the host that it asks, and of the page that sent it.
+pub(super) struct Asked<'r> {
+    pub(super) method: &'r Method,
+    pub(super) path: &'r str,
+    /// The host with its port.
+    pub(super) host: Option<&'r str>,
+    /// The hosts that trusted proxies say were asked.
+    pub(super) forwarded_hosts: &'r [String],
+    pub(super) headers: &'r HeaderMap,
+}
+
+/// The setting without which a route is open to everybody on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// `[[readers]]`
+    Readers,
+    /// The `hook_secrets` of this org.
+    HookSecrets(String),
+}
+
+/// The reason why a request is refused for the place from which it comes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Foreign {
-    /// A page of another site sent it.
-    #[error("a page of another origin may not ask here: this one's own pages may, and programs")]
-    Origin,
-    /// It is sent to a name that is not this machine's, while asking is open to this machine.
-    #[error("without readers, only localhost and addresses are answered, and not other names: configure [[readers]]")]
-    Host,
+    /// A page of another origin sent it.
+    #[error(
+        "a page of {page} may not ask here, where the host is {host}: only pages of the same host may. If a proxy put that \
+         host there, let it pass on the Host header that it got, or let it send that as X-Forwarded-Host and list the \
+         proxy's address in access.trusted_proxies (docs/proxies.md)"
+    )]
+    Origin { page: String, host: String },
+    /// It asks a name that is not this machine's, on a route that is open to this machine.
+    #[error("{host} is no name of this machine{page}. {}", mend(.missing))]
+    Host { host: String, page: String, missing: Missing },
+}
+
+fn mend(missing: &Missing) -> String {
+    match missing {
+        Missing::Readers => {
+            "Without readers, only localhost and addresses are answered: configure [[readers]], or ask by \
+                             one of these"
+                .to_owned()
+        }
+        Missing::HookSecrets(org) => {
+            format!(
+                "The org {org} has no hook secret, so that only localhost and addresses are answered: give it \
+                 hook_secrets, or ask by one of these"
+            )
+        }
+    }
 }
 
 impl Foreign {
-    /// The error's code.
-    pub(super) const fn code(self) -> &'static str {
+    /// Returns the error's code.
+    pub(super) const fn code(&self) -> &'static str {
         match self {
-            Self::Origin => "FOREIGN_ORIGIN",
-            Self::Host => "FOREIGN_HOST",
+            Self::Origin { .. } => "FOREIGN_ORIGIN",
+            Self::Host { .. } => "FOREIGN_HOST",
         }
     }
 }
 
-/// Refuses requests of foreign pages. `is_open` is whether anybody on this machine may ask.
-pub(super) fn check(headers: &HeaderMap, uri: &Uri, is_open: bool) -> Result<(), Foreign> {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .or_else(|| uri.authority().map(axum::http::uri::Authority::as_str));
-    if is_open && host.is_some_and(|host| !is_of_machine(host)) {
-        return Err(Foreign::Host);
-    }
-    let site = headers.get(FETCH_SITE).map(axum::http::HeaderValue::as_bytes);
-    let is_own = site.is_none_or(|site| matches!(site, b"same-origin" | b"none")) && is_own_origin(headers, host);
-    if is_own { Ok(()) } else { Err(Foreign::Origin) }
-}
-
-/// Whether the request comes from no page that is told, or from one of the host it is sent to.
-fn is_own_origin(headers: &HeaderMap, host: Option<&str>) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-    match (origin, host) {
-        (Some((scheme, origin_host)), Some(host)) => {
-            let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
-            let plain = |host: &str| host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase();
-            plain(origin_host) == plain(host)
+impl Asked<'_> {
+    /// Refuses the request of a foreign page. Where a setting is missing, so that the route is open to this machine, it
+    /// also refuses a foreign name.
+    pub(super) fn check(&self, missing: Option<Missing>) -> Result<(), Foreign> {
+        let mut names = self.host.into_iter().chain(self.forwarded_hosts.iter().map(String::as_str));
+        if let Some(missing) = missing
+            && let Some(foreign) = names.find(|name| !name.is_empty() && !is_of_machine(name))
+        {
+            let page = self.value(&header::ORIGIN).map(|origin| format!(" (asked by a page of {origin})"));
+            let host = shortened(foreign);
+            return Err(Foreign::Host { host, page: page.unwrap_or_default(), missing });
         }
-        _ => false,
+        let page = match self.value(&header::ORIGIN) {
+            Some(origin) if !self.is_own(&origin) => shortened(&origin),
+            _ if self.is_cross_site() => "another site".to_owned(),
+            _ => return Ok(()),
+        };
+        let host = self.host.map_or_else(|| "not told".to_owned(), shortened);
+        Err(Foreign::Origin { page, host })
+    }
+
+    fn value(&self, name: &HeaderName) -> Option<String> {
+        self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    }
+
+    /// Returns true for the origin of a host that the request asks.
+    fn is_own(&self, origin: &str) -> bool {
+        let Some((scheme, origin_host)) = origin.split_once("://") else { return false };
+        let plain = |host: &str| without_port(Some(scheme), host);
+        let asked = self.host.into_iter().chain(self.forwarded_hosts.iter().map(String::as_str));
+        !origin_host.is_empty() && asked.map(plain).any(|host| host == plain(origin_host))
+    }
+
+    /// Returns true if the browser says that a page of another site sent the request. A link to a page is none of these:
+    /// the other site does not see what comes. On `/graphql`, however, a link would execute a query.
+    fn is_cross_site(&self) -> bool {
+        let is = |name: HeaderName, values: &[&[u8]]| {
+            self.headers.get(name).is_some_and(|value| values.contains(&value.as_bytes()))
+        };
+        let is_told = self.headers.contains_key(FETCH_SITE);
+        let is_link = matches!(*self.method, Method::GET | Method::HEAD)
+            && self.path != "/graphql"
+            && is(FETCH_MODE, &[b"navigate"])
+            && is(FETCH_DEST, &[b"document"]);
+        is_told && !is(FETCH_SITE, &[b"same-origin", b"none"]) && !is_link
     }
 }
 
-/// Whether a host, with or without a port, is an address or a name of localhost: no foreign name can be that.
+/// Returns a header's value as an error repeats it.
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(LONGEST_VALUE) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
+}
+
+/// Returns true if a host, with or without a port, is an address or a name of localhost: no foreign name can be that.
 fn is_of_machine(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -71,41 +146,96 @@ fn is_of_machine(host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn checked(host: &str, origin: Option<&str>, site: Option<&str>, is_open: bool) -> Result<(), Foreign> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().unwrap());
-        for (name, value) in [(header::ORIGIN, origin), (FETCH_SITE, site)] {
-            if let Some(value) = value {
-                headers.insert(name, value.parse().unwrap());
-            }
-        }
-        check(&headers, &Uri::from_static("/graphql"), is_open)
+    const LINK: [(HeaderName, &str); 3] =
+        [(FETCH_SITE, "cross-site"), (FETCH_MODE, "navigate"), (FETCH_DEST, "document")];
+
+    fn checked(host: &str, forwarded: &[&str], lines: &[(HeaderName, &str)], is_open: bool) -> Result<(), Foreign> {
+        checked_at(&Method::POST, "/graphql", host, forwarded, lines, is_open)
+    }
+
+    fn checked_at(
+        method: &Method,
+        path: &str,
+        host: &str,
+        forwarded: &[&str],
+        lines: &[(HeaderName, &str)],
+        is_open: bool,
+    ) -> Result<(), Foreign> {
+        let headers = lines.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+        let forwarded_hosts: Vec<_> = forwarded.iter().map(|host| (*host).to_owned()).collect();
+        let asked = Asked { method, path, host: Some(host), forwarded_hosts: &forwarded_hosts, headers: &headers };
+        asked.check(is_open.then_some(Missing::Readers))
     }
 
     #[test]
     fn only_pages_of_this_host() {
-        let own = |origin: Option<&str>, host: &str| checked(host, origin, None, false).is_ok();
-        assert!(own(None, "sluice.example"));
-        assert!(own(Some("https://sluice.example"), "sluice.example"));
-        assert!(own(Some("https://Sluice.example"), "sluice.example:443"));
-        assert!(own(Some("http://127.0.0.1:8080"), "127.0.0.1:8080"));
-        for foreign in ["https://evil.example", "null", "https://sluice.example.evil.example", "http://127.0.0.1:9"] {
-            assert!(!own(Some(foreign), "sluice.example"), "{foreign}");
+        let own = |origin: &str, host: &str| checked(host, &[], &[(header::ORIGIN, origin)], false).is_ok();
+        assert!(checked("sluice.example", &[], &[], false).is_ok());
+        assert!(own("https://sluice.example", "sluice.example"));
+        assert!(own("https://Sluice.example", "sluice.example:443"));
+        assert!(own("http://127.0.0.1:8080", "127.0.0.1:8080"));
+        for foreign in [
+            "https://evil.example",
+            "null",
+            "",
+            "https://",
+            "https://sluice.example.evil.example",
+            "http://127.0.0.1:9",
+        ] {
+            assert!(!own(foreign, "sluice.example"), "{foreign}");
         }
         for (site, allowed) in [("none", true), ("same-origin", true), ("same-site", false), ("cross-site", false)] {
-            assert_eq!(checked("sluice.example", None, Some(site), false).is_ok(), allowed, "{site}");
+            assert_eq!(checked("sluice.example", &[], &[(FETCH_SITE, site)], false).is_ok(), allowed, "{site}");
         }
+    }
+
+    #[test]
+    fn a_trusted_proxy_names_the_host_that_was_asked() {
+        let origin = [(header::ORIGIN, "https://sluice.example")];
+        assert_eq!(checked("127.0.0.1:8080", &["sluice.example"], &origin, false), Ok(()));
+        assert!(checked("127.0.0.1:8080", &["other.example"], &origin, false).is_err());
+        // While asking is open, neither name may be foreign.
+        for (host, forwarded) in [("127.0.0.1:8080", "evil.example"), ("evil.example", "127.0.0.1:8080")] {
+            let refused = checked(host, &[forwarded], &[], true);
+            assert!(matches!(refused, Err(Foreign::Host { .. })), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn links_lead_to_pages_and_not_to_queries() {
+        let linked = |method: &Method, path| checked_at(method, path, "sluice.example", &[], &LINK, false).is_ok();
+        assert!(linked(&Method::GET, "/") && linked(&Method::GET, "/graphiql"));
+        assert!(!linked(&Method::GET, "/graphql") && !linked(&Method::POST, "/"));
+        let framed = [LINK[0].clone(), LINK[1].clone(), (FETCH_DEST, "iframe")];
+        assert!(checked_at(&Method::GET, "/", "sluice.example", &[], &framed, false).is_err());
     }
 
     #[test]
     fn what_is_open_is_asked_by_names_of_this_machine() {
         for host in ["localhost", "LOCALHOST:8080", "a.localhost", "127.0.0.1:8080", "[::1]:8080", "[::1]", "10.0.0.7"]
         {
-            assert_eq!(checked(host, None, None, true), Ok(()), "{host}");
+            assert_eq!(checked(host, &[], &[], true), Ok(()), "{host}");
         }
-        for host in ["evil.example", "evil.example:8080", "localhost.evil.example", "", "[evil"] {
-            assert_eq!(checked(host, None, None, true), Err(Foreign::Host), "{host}");
-            assert_eq!(checked(host, None, None, false), Ok(()), "{host}");
+        for host in ["evil.example", "evil.example:8080", "localhost.evil.example", "[evil"] {
+            assert!(matches!(checked(host, &[], &[], true), Err(Foreign::Host { .. })), "{host}");
+            assert_eq!(checked(host, &[], &[], false), Ok(()), "{host}");
         }
+    }
+
+    #[test]
+    fn a_refusal_names_both_values_and_the_mend() {
+        let text = checked("127.0.0.1:8080", &[], &[(header::ORIGIN, "https://sluice.example")], true).unwrap_err();
+        let text = text.to_string();
+        for part in ["https://sluice.example", "127.0.0.1:8080", "access.trusted_proxies", "Host header"] {
+            assert!(text.contains(part), "{text}");
+        }
+        let text = checked("evil.example", &[], &[(header::ORIGIN, "http://evil.example")], true).unwrap_err();
+        let text = text.to_string();
+        for part in ["evil.example is no name of this machine", "http://evil.example", "[[readers]]"] {
+            assert!(text.contains(part), "{text}");
+        }
+        let long = format!("https://{}.example", "a".repeat(1_000));
+        let text = checked("127.0.0.1", &[], &[(header::ORIGIN, &long)], false).unwrap_err().to_string();
+        assert!(text.contains('…') && text.len() < 1_000, "{text}");
     }
 }

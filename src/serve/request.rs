@@ -1,21 +1,23 @@
-//! What every request has: an id, a span in the log, a place in the metrics.
+//! What every request has: an id, a span in the log, a place in the metrics, and admission.
 
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::admission::Admission;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest id that is taken over from a client or a proxy.
 const LONGEST_ID: usize = 128;
 
-/// Gives the request an id, or keeps the one it came with, and tells log and metrics how it ended.
-pub(super) async fn observe(request: Request, next: Next) -> Response {
+/// Gives the request an id, or keeps the one it came with; has it admitted; and tells log and metrics how it ended.
+pub(super) async fn observe(State(admission): State<Admission>, mut request: Request, next: Next) -> Response {
     let usable = |id: &&HeaderValue| (1..=LONGEST_ID).contains(&id.len()) && id.to_str().is_ok();
     let given = request.headers().get(&REQUEST_ID).filter(usable).cloned();
     let id = given.or_else(|| HeaderValue::try_from(Uuid::now_v7().to_string()).ok());
@@ -24,7 +26,14 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", id = id.as_ref().and_then(|id| id.to_str().ok()), %method, route);
     let started = Instant::now();
     let mut response = async {
-        let response = next.run(request).await;
+        let response = match admission.admit(&mut request) {
+            Ok(held) => {
+                let response = next.run(request).await;
+                drop(held);
+                response
+            }
+            Err(refused) => refused.respond(&request),
+        };
         let status = response.status().as_u16();
         // A probe's 503 is its answer; what is wrong stands in the log where the gateway finds it.
         if response.status().is_server_error() && route != "/readyz" {

@@ -11,6 +11,7 @@ use axum::routing::{any, get};
 use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 
+use super::admission::Admission;
 use super::problem::Problem;
 use super::status::{self, Watched};
 use super::ways_in::{Org, OrgSecrets, hook};
@@ -28,6 +29,8 @@ impl ServedRoutes {
     /// Serves the routes of a starting gateway: status, metrics, the challenge of event hooks, and pages. Deliveries and
     /// GraphQL requests are answered with 503, so that their senders retry.
     pub fn starting(status: Status, readers: Readers, hooks: BTreeMap<String, HookSecrets>) -> Self {
+        let hooks = Arc::new(hooks);
+        let admission = Admission::new(readers.clone(), Arc::clone(&hooks));
         let machines = Router::new()
             .route("/livez", get(status::livez))
             .route("/readyz", get(status::readyz))
@@ -38,7 +41,7 @@ impl ServedRoutes {
             .route("/okta/{org}/log-stream", axum::routing::post(later))
             .route("/okta/{org}/workflows", axum::routing::post(later))
             .route("/okta/{org}/import", axum::routing::post(later))
-            .with_state(OrgSecrets(Arc::new(hooks)));
+            .with_state(OrgSecrets(hooks));
         let router = Router::new()
             .route("/", get(page::page))
             .route("/graphiql", get(graphiql::page))
@@ -49,7 +52,7 @@ impl ServedRoutes {
             .merge(machines)
             .fallback(any(problem::no_route))
             .method_not_allowed_fallback(problem::no_method)
-            .layer(axum::middleware::from_fn(request::observe));
+            .layer(axum::middleware::from_fn_with_state(admission, request::observe));
         Self { starting: TowerToHyperService::new(router), all: Arc::default() }
     }
 

@@ -14,11 +14,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRef, Path};
 use axum::http::{HeaderMap, StatusCode, header};
-use http_body_util::LengthLimitError;
 use tokio::task::JoinError;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use super::body::{BodyFault, BodyLimits, TOO_SLOW};
 use super::problem::Problem;
 use crate::auth::HookSecrets;
 use crate::event::IngestSource;
@@ -29,7 +29,7 @@ use crate::ingest::{BodyEncoding, Intake, IntakeError, PostError, PostedBody, Re
 pub(super) struct WaysIn {
     pub(super) intake: Intake,
     pub(super) orgs: OrgSecrets,
-    pub(super) body_bytes: usize,
+    pub(super) body: BodyLimits,
     /// Time limit of a delivery of an event hook or of Log Streaming, see [`take_in_time`](Self::take_in_time). Okta retries
     /// a hook's delivery at most once, so a 503 must arrive in time.
     pub(super) hook_patience: Duration,
@@ -44,9 +44,6 @@ impl FromRef<WaysIn> for OrgSecrets {
         ways_in.orgs.clone()
     }
 }
-
-/// How long a body may take to come in. Okta itself waits 3 seconds for the whole answer.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The org that a request's path names.
 pub(super) type Org = Result<Path<String>, PathRejection>;
@@ -78,7 +75,7 @@ impl WaysIn {
     async fn received(&self, org: &str, headers: &HeaderMap, body: Body) -> Result<PostedBody, Problem> {
         let encoding = BodyEncoding::named(headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes));
         let encoding = encoding.ok_or_else(unknown_encoding)?;
-        let bytes = read_body(body, self.body_bytes).await?;
+        let bytes = read_body(body, self.body).await?;
         let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         Ok(PostedBody { bytes, encoding, headers: self.intake.kept_headers(org, headers) })
     }
@@ -141,19 +138,15 @@ fn answered(
     }
 }
 
-/// The whole body, as it came. What cannot be read now may be sent again: Okta does that after a 5xx, and never after
-/// a 4xx.
-async fn read_body(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let read = timeout(BODY_TIMEOUT, axum::body::to_bytes(body, limit)).await;
-    match read {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error))
-            if std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>) =>
-        {
-            let message = format!("the body is larger than {limit} bytes (limits.delivery_body_bytes)");
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message))
+/// The whole body, as it came. What breaks off may be sent again: Okta does that after a 5xx, and never after a 4xx. When
+/// a body is too slow, Okta has given up already.
+async fn read_body(body: Body, limits: BodyLimits) -> Result<Bytes, Problem> {
+    limits.read(body).await.map_err(|fault| match fault {
+        BodyFault::TooLarge => {
+            let message = format!("the body is larger than {} bytes (limits.delivery_body_bytes)", limits.bytes);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message)
         }
-        Ok(Err(error)) => Err(Problem::unavailable(format!("the body breaks off ({error}); send it again"))),
-        Err(_) => Err(Problem::unavailable("the body took too long to come in; send it again")),
-    }
+        BodyFault::TooSlow => Problem::too_slow(TOO_SLOW),
+        BodyFault::BrokenOff(error) => Problem::unavailable(format!("the body breaks off ({error}); send it again")),
+    })
 }

@@ -3,6 +3,7 @@
 mod close;
 mod connection;
 mod legacy;
+mod lost_upgrade;
 mod message;
 mod operations;
 mod outlet;
@@ -15,22 +16,25 @@ use std::sync::Arc;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tracing::Instrument as _;
 
 use super::listen::Client;
 use super::problem::Problem;
-use super::{ServeOptions, Subscribers, authorization, origin};
+use super::{ServeOptions, Subscribers, authorization};
 use crate::auth::Readers;
 use crate::graphql::Graph;
 use close::Close;
-use connection::Connection;
+use connection::{Connection, NewConnection};
 use protocol::Protocol;
 
 /// Bytes of a socket's read buffer: requests are small, and there are many sockets.
 const READ_BUFFER: usize = 4 << 10;
+
+/// Bytes that are read of a socket before it is known who asks: room for `connection_init` with a long token.
+pub(super) const UNKNOWN_BYTES: usize = 16 << 10;
 
 /// What sockets need.
 #[derive(Clone)]
@@ -43,6 +47,9 @@ pub(super) struct Context {
 
 /// Answers a request for a WebSocket, and lets every other one pass.
 pub(super) async fn upgrade(State(context): State<Context>, request: Request, next: Next) -> Response {
+    if let Some(refusal) = lost_upgrade::refuse(&request) {
+        return refusal;
+    }
     let wants = request.headers().get(header::UPGRADE).map(HeaderValue::as_bytes).unwrap_or_default();
     if !wants.eq_ignore_ascii_case(b"websocket") {
         return next.run(request).await;
@@ -55,16 +62,16 @@ pub(super) async fn upgrade(State(context): State<Context>, request: Request, ne
 }
 
 fn accept(context: Context, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Result<Response, Problem> {
-    let (headers, uri) = (&parts.headers, &parts.uri);
-    origin::check(headers, uri, context.readers.is_open())
-        .map_err(|foreign| Problem::new(StatusCode::FORBIDDEN, foreign.code(), foreign.to_string()))?;
-    let Client { address, wire, .. } = Client::of(&parts.extensions);
+    let headers = &parts.headers;
+    let Client { address, wire, held, .. } = Client::of(&parts.extensions);
     let place = context.subscribers.socket(address).map_err(|no_place| {
         let (status, code) = no_place.told();
         Problem::new(status, code, no_place.to_string())
     })?;
     // Who is known by a header needs no `authorization` in connection_init, which browsers must use.
-    let viewer = authorization::viewer(&context.readers, headers).ok();
+    let known = authorization::viewer(&context.readers, headers).ok();
+    // An unknown client's socket is still one of its address's connections, and may say little.
+    let held = held.filter(|_| known.is_none());
     let span = tracing::Span::current();
     let protocol = Protocol::chosen(headers);
     if let Some(protocol) = protocol {
@@ -72,6 +79,9 @@ fn accept(context: Context, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Res
     }
     if let Some(wire) = &wire {
         wire.share();
+        if known.is_none() {
+            wire.limit_reads(UNKNOWN_BYTES);
+        }
     }
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER)
@@ -82,7 +92,9 @@ fn accept(context: Context, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Res
         let conversation = async move {
             metrics::gauge!("sluice_sockets").increment(1);
             match protocol {
-                Some(protocol) => Connection::new(socket, wire, protocol, context, viewer).run().await,
+                Some(protocol) => {
+                    Connection::new(NewConnection { socket, wire, protocol, context, known, held }).run().await;
+                }
                 None => connection::close(socket, &Close::PROTOCOL).await,
             }
             metrics::gauge!("sluice_sockets").decrement(1);

@@ -1,8 +1,12 @@
 //! A client's connection as bytes. Several may send on it: each what belongs together.
 
+mod in_time;
+
+pub(super) use in_time::InTime;
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -21,6 +25,8 @@ pub(super) struct Wire(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     stream: TcpStream,
+    /// How many bytes may still be read of a client that is not known yet; `usize::MAX` is no limit.
+    readable: AtomicUsize,
     /// Whether what is written at once goes out in one piece.
     is_shared: AtomicBool,
     /// What was taken in one piece and is still to be sent.
@@ -72,11 +78,38 @@ impl Wire {
     pub(super) fn new(stream: TcpStream) -> Self {
         Self(Arc::new(Inner {
             stream,
+            readable: AtomicUsize::new(usize::MAX),
             is_shared: AtomicBool::new(false),
             rest: Mutex::default(),
             handing_over: Mutex::new(HandingOver::Not),
             left: Notify::new(),
         }))
+    }
+
+    /// Limits the bytes that are read from now on: what is more is an error.
+    pub(super) fn limit_reads(&self, bytes: usize) {
+        self.0.readable.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Lifts the limit on what is read.
+    pub(super) fn lift_limit(&self) {
+        self.limit_reads(usize::MAX);
+    }
+
+    /// Returns true if more was read than the limit allows.
+    pub(super) fn is_over_limit(&self) -> bool {
+        self.0.readable.load(Ordering::Relaxed) == 0
+    }
+
+    /// Counts bytes that were read, where there is a limit.
+    fn count_read(&self, bytes: usize) -> io::Result<()> {
+        let readable = self.0.readable.load(Ordering::Relaxed);
+        if readable == usize::MAX {
+            return Ok(());
+        }
+        let rest = readable.saturating_sub(bytes);
+        self.0.readable.store(rest, Ordering::Relaxed);
+        if rest > 0 { Ok(()) } else { Err(io::ErrorKind::QuotaExceeded.into()) }
     }
 
     /// Has the connection be handed over by a response's body. What is received tells that nobody else uses it any more; it
@@ -89,6 +122,11 @@ impl Wire {
     /// Waits until another speaks on it, [shared](Self::share): who has spoken HTTP lets go of it.
     pub(super) async fn left(&self) {
         self.0.left.notified().await;
+    }
+
+    /// Returns true if [others](Self::share) may send on it.
+    fn is_shared(&self) -> bool {
+        self.0.is_shared.load(Ordering::Acquire)
     }
 
     fn handing_over(&self) -> MutexGuard<'_, HandingOver> {
@@ -163,7 +201,7 @@ impl AsyncRead for Wire {
             ready!(self.0.stream.poll_read_ready(context))?;
             match self.0.stream.try_read_buf(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(drop)),
+                read => return Poll::Ready(read.and_then(|bytes| self.count_read(bytes))),
             }
         }
     }
@@ -171,7 +209,7 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.0.is_shared.load(Ordering::Acquire) {
+        if self.is_shared() {
             self.poll_write_whole(context, bytes)
         } else {
             self.poll_write_with(context, || self.0.stream.try_write(bytes))
@@ -183,7 +221,7 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.0.is_shared.load(Ordering::Acquire) {
+        if self.is_shared() {
             let first = slices.iter().find(|slice| !slice.is_empty());
             self.poll_write_whole(context, first.map_or(&[], |slice| slice))
         } else {

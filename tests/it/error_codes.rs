@@ -7,13 +7,15 @@ use std::path::Path;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Where answers to GraphQL requests are made.
-const PLACES: [&str; 6] = [
+const PLACES: [&str; 8] = [
     "src/graphql",
+    "src/serve/admission.rs",
     "src/serve/graphql_http",
     "src/serve/graphql_http.rs",
     "src/serve/origin.rs",
     "src/serve/stream",
     "src/serve/subscribers.rs",
+    "src/serve/websocket/lost_upgrade.rs",
 ];
 
 /// Whether a text looks like a code. Shorter ones are Okta's severities and the like.

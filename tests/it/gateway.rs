@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Body, Client, Response, StatusCode};
 use serde_json::{Value, json};
-use sluice::auth::{HookSecrets, Readers};
+use sluice::auth::{HookSecrets, Readers, TrustedProxies};
 use sluice::config::{Database, GraphqlSettings, Limits, Org, Settings};
 use sluice::event::EventTypePattern;
 use tokio::net::TcpListener;
@@ -49,6 +49,7 @@ pub(crate) fn settings(database: &TestDatabase) -> Settings {
         nats: None,
         orgs: BTreeMap::from([(ORG.to_owned(), org)]),
         readers: Readers::default(),
+        trusted_proxies: TrustedProxies::default(),
         graphql: GraphqlSettings::default(),
         // Who stops a gateway here does not want to wait for it.
         // Deliveries have a long time limit: a slow machine must not look like an unavailable database.
@@ -167,6 +168,14 @@ impl Gateway {
         let mut answer: BTreeMap<String, BTreeMap<String, Event>> = serde_json::from_str(&answer).unwrap();
         let event = answer.remove("data").and_then(|mut data| data.remove("syncEvent")).unwrap();
         Box::<str>::from(event.event_details).into_string()
+    }
+
+    /// Whether the gateway tells of a metric with these labels, or without any.
+    pub(crate) async fn has_metric(&self, name_and_labels: &str) -> bool {
+        let answer = self.client.get(self.url("/metrics")).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let text = answer.text().await.unwrap();
+        text.lines().any(|line| line.strip_prefix(name_and_labels).is_some_and(|rest| rest.starts_with(' ')))
     }
 
     /// A WebSocket whose connection is acknowledged.

@@ -155,6 +155,14 @@ impl GatewayProcess {
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 
+    /// The memory of its own that the gateway has in use, in bytes. Its PostgreSQL is another process.
+    pub(crate) fn memory(&self) -> u64 {
+        let process = self.child.as_ref().and_then(Child::id).unwrap();
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
     /// Sends the gateway a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let process = self.child.as_ref().and_then(Child::id).unwrap();

@@ -142,7 +142,8 @@ async fn every_protocol_goes_through(program: Program) {
     assert!(events.len() > 1 << 20, "{}", events.len());
     assert_eq!(import.body(events).send().await.unwrap().status(), StatusCode::OK);
     let foreign = behind.asking(&client, "{ __typename }");
-    let foreign = foreign.headers([(reqwest::header::ORIGIN, "https://evil.example".parse().unwrap())].into_iter().collect());
+    let foreign =
+        foreign.headers([(reqwest::header::ORIGIN, "https://evil.example".parse().unwrap())].into_iter().collect());
     assert_eq!(foreign.send().await.unwrap().status(), StatusCode::FORBIDDEN);
 }
 
@@ -173,9 +174,7 @@ impl Gateway {
     async fn socket_refused(&self, status: u16) -> Option<u16> {
         let request = crate::socket::handshake(self.address, "graphql-transport-ws");
         match crate::socket::Socket::connect(request).await {
-            Err(tungstenite::Error::Http(refused)) => {
-                Some(refused.status().as_u16()).filter(|found| *found == status)
-            }
+            Err(tungstenite::Error::Http(refused)) => Some(refused.status().as_u16()).filter(|found| *found == status),
             _ => None,
         }
     }

@@ -58,7 +58,8 @@ impl ReverseProxy {
         let child = match program {
             Program::Nginx => {
                 fs::write(&file, nginx(&recipe, address, directory.path())).unwrap();
-                let arguments = ["-e", "stderr", "-c", file.to_str().unwrap(), "-p", directory.path().to_str().unwrap()];
+                let arguments =
+                    ["-e", "stderr", "-c", file.to_str().unwrap(), "-p", directory.path().to_str().unwrap()];
                 spawn("NGINX", "nginx", &arguments, directory.path())
             }
             Program::Caddy => {

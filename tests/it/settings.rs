@@ -19,7 +19,7 @@ macro_rules! org_api {
 const OPEN: [&str; 2] = ["everybody on this machine may ask", "everybody on this machine may deliver"];
 
 /// What is wrong, where, and what to do about it.
-const FAULTS: [(&str, &str, &str); 38] = [
+const FAULTS: [(&str, &str, &str); 43] = [
     (r#"orgs = [{name = ""}]"#, "orgs[0] ().name: ", "expected 1 to 100 letters, digits"),
     (r#"orgs = [{name = "one"}, {name = "a/b"}]"#, "orgs[1] (a/b).name: ", "`-`, `_` or `.`"),
     (r#"orgs = [{name = "one"}, {name = "one"}]"#, "orgs[1] (one): ", "another org has this name"),
@@ -51,6 +51,15 @@ const FAULTS: [(&str, &str, &str); 38] = [
     (org_api!("token = 'hunter2', poll_seconds = 0"), "orgs[0] (one).api.poll_seconds: ", "from 1 to 3600"),
     (org_api!("token = 'hunter2', catalogue_seconds = 1"), "orgs[0] (one).api.catalogue_seconds: ", "from 10 to 86400"),
     (org_api!("token = 'hunter2', settle_seconds = 1"), "orgs[0] (one).api.settle_seconds: ", "from 60 to 86400"),
+    (r#"access = {trusted_proxies = ["10.0.0.0/8", "proxy"]}"#, "access.trusted_proxies[1]: \"proxy\": ", "an address"),
+    (r#"access = {trusted_proxies = ["10.0.0.1/8"]}"#, "access.trusted_proxies[0]: \"10.0.0.1/8\": ", "10.0.0.0/8"),
+    (r#"access = {client_header = "x-real-ip"}"#, "access.client_header: ", "\"x-forwarded-for\" or \"forwarded\""),
+    (r"limits = {connections_per_address = 0}", "limits.connections_per_address: ", "must be from 1 to 1000000"),
+    (
+        r"limits = {connections = 9, connections_per_address = 9}",
+        "limits.connections_per_address: ",
+        "must be less than limits.connections (9)",
+    ),
     (r#"readers = [{name = "", token = "a"}]"#, "readers[0] ().name: ", "must not be empty"),
     (r#"readers = [{name = "a", token = "b"}, {name = "a", token = "c"}]"#, "readers[1] (a): ", "another reader"),
     (r#"readers = [{name = "a", token = ""}]"#, "readers[0] (a).token: ", "is empty"),
@@ -92,6 +101,8 @@ fn a_fault_is_told_in_one_line_with_its_place_and_its_mend() {
 fn a_limit_has_its_bounds() {
     let limits = [
         "connections",
+        "head_seconds",
+        "body_seconds",
         "sockets",
         "operations_per_socket",
         "connection_init_seconds",
@@ -139,12 +150,20 @@ fn a_limit_has_its_bounds() {
 }
 
 #[test]
+fn who_trusts_everybody_is_warned() {
+    let proxies = Place::new(r#"access = {trusted_proxies = ["127.0.0.1", "fd00::/8"], client_header = "Forwarded"}"#);
+    proxies.check(&[]).assert_right(&OPEN);
+    let everybody = Place::new(r#"access = {trusted_proxies = ["0.0.0.0/0"]}"#);
+    everybody.check(&[]).assert_right(&[OPEN[0], OPEN[1], "lets every client say that it is another"]);
+}
+
+#[test]
 fn what_cannot_be_read_is_told_with_its_line() {
     let cases = [
-        ("\nlimit = 1", 2, "`limit`, expected one of `orgs`, `readers`, `graphql`, `limits`"),
+        ("\nlimit = 1", 2, "`limit`, expected one of `orgs`, `readers`, `graphql`, `access`, `limits`"),
         ("[[orgs]]\nname = 'a'\nhook_secret = []", 3, "`hook_secret`, expected one of `name`, `url`, `hook_secrets`"),
         ("[[readers]]\nname = 'a'\ntoken = 'b'\norg = 'c'", 4, "`org`, expected `name` or `token`"),
-        ("\n[limits]\nsocket = 1", 3, "`socket`, expected one of `connections`, `sockets`"),
+        ("\n[limits]\nsocket = 1", 3, "`socket`, expected one of `connections`, `connections_per_address`"),
         ("[limits]\nsockets = '1'", 2, "expected usize"),
         ("[graphql]\nintrospect = true", 2, "`introspect`, expected one of `introspection`, `trusted_documents`"),
         ("[limits]\nsockets = -1", 2, "expected usize"),

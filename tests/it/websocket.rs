@@ -42,7 +42,7 @@ impl Socket {
     /// Waits until the gateway has dealt with everything that was sent; it must have nothing to say to it.
     async fn settle(&mut self) {
         self.send(json!({"type": "ping", "payload": {"settle": true}})).await;
-        assert_eq!(self.message().await, json!({"type": "pong", "payload": {"settle": true}}));
+        assert_eq!(self.message().await, json!({"type": "pong"}));
     }
 
     /// The errors with which an operation is refused.
@@ -199,14 +199,14 @@ async fn a_query_is_answered_and_completed_and_its_id_free() {
 }
 
 #[tokio::test]
-async fn pings_are_answered_with_what_they_bring() {
+async fn pings_are_answered_without_what_they_bring() {
     let gateway = Gateway::start().await;
     let mut socket = gateway.quiet_socket().await;
     for initialise in [true, false] {
         socket.send(json!({"type": "ping"})).await;
         assert_eq!(socket.message().await, json!({"type": "pong"}));
-        socket.send(json!({"type": "ping", "payload": {"a": [1, "ü"]}})).await;
-        assert_eq!(socket.message().await, json!({"type": "pong", "payload": {"a": [1, "ü"]}}));
+        socket.send(json!({"type": "ping", "payload": {"authorization": "Bearer hunter2"}})).await;
+        assert_eq!(socket.message().await, json!({"type": "pong"}));
         socket.send(json!({"type": "pong", "payload": {"unasked": true}})).await;
         if initialise {
             socket.init().await;

@@ -1,16 +1,17 @@
 //! What a POST brings: JSON, and nothing that a page can send without the browser asking first.
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 
+use super::super::body::{BodyFault, BodyLimits, TOO_SLOW};
 use super::refusal::Refusal;
 use crate::graphql::{BodyError, GraphBody};
 
 /// Reads a request, or a batch of at most so many.
-pub(super) fn read(
+pub(super) async fn read(
     headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
+    limits: BodyLimits,
     most: usize,
 ) -> Result<GraphBody, Refusal> {
     let unsupported = |message| Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message);
@@ -21,12 +22,10 @@ pub(super) fn read(
         return Err(unsupported("the body must not be packed: there must be no content-encoding"));
     }
     let too_large = |message| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message);
-    let body = body.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            too_large("the body is too large (limits.query_body_bytes)".to_owned())
-        } else {
-            Refusal::bad_request("the body breaks off")
-        }
+    let body = limits.read(body).await.map_err(|fault| match fault {
+        BodyFault::TooLarge => too_large("the body is too large (limits.query_body_bytes)".to_owned()),
+        BodyFault::TooSlow => Refusal::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", TOO_SLOW),
+        BodyFault::BrokenOff(_) => Refusal::bad_request("the body breaks off"),
     })?;
     GraphBody::from_json(&body, most).map_err(|error| match error {
         BodyError::Malformed(message) => Refusal::bad_request(message),

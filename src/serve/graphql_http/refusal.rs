@@ -37,6 +37,7 @@ impl Refusal {
         let more = match status {
             StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
             StatusCode::METHOD_NOT_ALLOWED => Some((header::ALLOW, "POST")),
+            StatusCode::REQUEST_TIMEOUT => Some((header::CONNECTION, "close")),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Some((header::ACCEPT, "application/json")),
             _ => None,
         };

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -13,8 +14,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{BODY_TIMEOUT, Org, WaysIn, unknown_encoding};
+use super::{Org, WaysIn, unknown_encoding};
 use crate::ingest::{BodyEncoding, ImportEnd, ImportError, ImportOptions, ImportReport, Progress};
+use crate::serve::body::{TOO_SLOW, too_slow};
 use crate::serve::problem::Problem;
 
 /// Takes in a stream. 200 means that all of it was read, and is durable.
@@ -28,7 +30,7 @@ pub(in crate::serve) async fn import(
     // Which one it is, its first bytes tell.
     let encoding = headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes);
     BodyEncoding::named(encoding).ok_or_else(unknown_encoding)?;
-    let limit = ways_in.body_bytes as u64;
+    let limit = ways_in.body.bytes as u64;
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit) {
         return Err(failed(&ImportError::TooLarge(limit), None));
@@ -40,12 +42,15 @@ pub(in crate::serve) async fn import(
     let intake = ways_in.intake;
     let source = BodyReader { parts: source, part: Bytes::new(), has_ended: false };
     let taken = tokio::spawn(async move { intake.import(&org, source, options).await }.in_current_span());
-    hand_on(body, &parts).await;
+    let is_in_time = hand_on(body, &parts, ways_in.body.timeout).await;
     drop(parts);
     match taken.await {
         Ok((report, ImportEnd::Complete | ImportEnd::Stopped)) => {
             tracing::info!(receipt = ?report.receipt, "imported");
             Ok(Json(report))
+        }
+        Ok((report, ImportEnd::Failed(_))) if !is_in_time => {
+            Err(Problem::too_slow(format!("{TOO_SLOW}{}", before_that(Some(&report)))))
         }
         Ok((report, ImportEnd::Failed(error))) => Err(failed(&error, Some(&report))),
         Err(error) => {
@@ -55,29 +60,39 @@ pub(in crate::serve) async fn import(
     }
 }
 
-/// Hands on a body, and its end, or what breaks it off.
-async fn hand_on(body: Body, parts: &mpsc::Sender<Part>) {
+/// Hands on a body, and its end, or what breaks it off. Returns false where a part did not come in time.
+async fn hand_on(body: Body, parts: &mpsc::Sender<Part>, patience: Duration) -> bool {
     let mut stream = body.into_data_stream();
     loop {
-        let part = match timeout(BODY_TIMEOUT, stream.next()).await {
+        let mut is_in_time = true;
+        let part = match timeout(patience, stream.next()).await {
             Ok(Some(Ok(bytes))) => Part::Bytes(bytes),
             Ok(Some(Err(error))) => Part::Broken(error.to_string()),
             Ok(None) => Part::End,
-            Err(_) => Part::Broken("it took too long to come in".to_owned()),
+            Err(_) => {
+                is_in_time = false;
+                too_slow();
+                Part::Broken("it took too long to come in".to_owned())
+            }
         };
         let is_last = !matches!(part, Part::Bytes(_));
         if parts.send(part).await.is_err() || is_last {
-            return;
+            return is_in_time;
         }
     }
 }
 
-fn failed(error: &ImportError, report: Option<&ImportReport>) -> Problem {
+/// Tells what became of the events before the fault.
+fn before_that(report: Option<&ImportReport>) -> String {
     let stored = report.map(|report| {
         let receipt = &report.receipt;
         format!("; before that, {} events were stored, and {} were known", receipt.stored, receipt.duplicates)
     });
-    let message = format!("{error}{}", stored.unwrap_or_default());
+    stored.unwrap_or_default()
+}
+
+fn failed(error: &ImportError, report: Option<&ImportReport>) -> Problem {
+    let message = format!("{error}{}", before_that(report));
     match error {
         ImportError::TooLarge(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message),
         ImportError::Append(_) => Problem::unavailable(message),

@@ -43,6 +43,11 @@ impl Close {
         Self { code: 4400, reason: Cow::Owned(reason.into()) }
     }
 
+    /// More came than is read before it is known who asks.
+    pub(super) fn too_much_before_init(limit: usize) -> Self {
+        Self::invalid(format!("More than {limit} bytes before connection_init was acknowledged"))
+    }
+
     /// An operation with the id of one that runs.
     pub(super) fn duplicate(id: &str) -> Self {
         Self { code: 4409, reason: Cow::Owned(format!("Subscriber for {id} already exists")) }

@@ -11,18 +11,19 @@ use bytes::Bytes;
 use futures_util::future::poll_immediate;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Map, Value};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
 use super::super::happenings::Happening;
+use super::super::per_address::Held;
 use super::super::wire::Wire;
-use super::Context;
 use super::close::Close;
 use super::message::ClientMessage;
 use super::operations::Operations;
 use super::outlet::SocketOutlet;
 use super::protocol::Protocol;
 use super::woken::Woken;
+use super::{Context, UNKNOWN_BYTES};
 use crate::auth::Viewer;
 use crate::graphql::{Answer, GraphRequest};
 
@@ -31,6 +32,9 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The same of a client that reads too slowly, and has to read all that is on its way before it sees the close.
 const SLOW_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes that are still taken in of a client that said too much, so that it sees why its socket is closed.
+const DISCARDED: u64 = 1 << 20;
 
 /// What a socket waits for.
 enum Next {
@@ -50,6 +54,8 @@ pub(super) struct Connection {
     context: Context,
     /// Who asks, if the request's header told it.
     known: Option<Viewer>,
+    /// Counts the socket among its address's connections until it is known who asks.
+    held: Option<Arc<Held>>,
     /// Who asks, once the connection is acknowledged.
     viewer: Option<Viewer>,
     operations: Operations,
@@ -60,16 +66,23 @@ pub(super) struct Connection {
 /// Goes on, or ends: with a close of ours, or because the client is gone.
 type Flow = ControlFlow<Option<Close>>;
 
+/// What a socket begins with.
+pub(super) struct NewConnection {
+    pub(super) socket: WebSocket,
+    pub(super) wire: Option<Wire>,
+    pub(super) protocol: Protocol,
+    pub(super) context: Context,
+    /// Who asks, if the request's header told it.
+    pub(super) known: Option<Viewer>,
+    /// Counts the socket among its address's connections; None where it is known who asks.
+    pub(super) held: Option<Arc<Held>>,
+}
+
 impl Connection {
-    pub(super) fn new(
-        socket: WebSocket,
-        wire: Option<Wire>,
-        protocol: Protocol,
-        context: Context,
-        known: Option<Viewer>,
-    ) -> Self {
+    pub(super) fn new(new: NewConnection) -> Self {
+        let NewConnection { socket, wire, protocol, context, known, held } = new;
         let operations = Operations::default();
-        Self { socket, wire, protocol, context, known, viewer: None, operations, has_spoken: true }
+        Self { socket, wire, protocol, context, known, held, viewer: None, operations, has_spoken: true }
     }
 
     /// Speaks with the client until one of the two has enough.
@@ -78,6 +91,11 @@ impl Connection {
             // Nothing of it goes on meanwhile.
             drop(self.operations);
             close(self.socket, &reason).await;
+            if let Some(wire) = self.wire.filter(Wire::is_over_limit) {
+                wire.lift_limit();
+                let mut discarded = wire.take(DISCARDED);
+                _ = timeout(CLOSE_PATIENCE, tokio::io::copy(&mut discarded, &mut tokio::io::sink())).await;
+            }
         }
     }
 
@@ -144,6 +162,9 @@ impl Connection {
                 _ = timeout(CLOSE_PATIENCE, answered).await;
                 return Flow::Break(None);
             }
+            Some(Err(_)) if self.wire.as_ref().is_some_and(Wire::is_over_limit) => {
+                return Flow::Break(Some(Close::too_much_before_init(UNKNOWN_BYTES)));
+            }
             Some(Err(error)) => {
                 tracing::debug!(%error, "a socket broke");
                 return Flow::Break(None);
@@ -157,7 +178,7 @@ impl Connection {
         };
         match said {
             ClientMessage::ConnectionInit(payload) => self.init(&payload).await,
-            ClientMessage::Ping(payload) => self.send(Protocol::pong(payload)).await,
+            ClientMessage::Ping => self.send(Protocol::pong()).await,
             ClientMessage::Pong => Flow::Continue(()),
             ClientMessage::Subscribe(id, request) => self.subscribe(&id, request).await,
             ClientMessage::Complete(id) => {
@@ -195,6 +216,10 @@ impl Connection {
             return Flow::Break(Some(Close::FORBIDDEN));
         };
         self.viewer = Some(viewer);
+        self.held = None;
+        if let Some(wire) = &self.wire {
+            wire.lift_limit();
+        }
         for message in self.protocol.acknowledged() {
             if let gone @ Flow::Break(_) = self.feed((*message).to_owned()).await {
                 return gone;

@@ -15,7 +15,7 @@ pub(super) enum ClientMessage {
     /// It introduces itself.
     ConnectionInit(Map<String, Value>),
     /// It wants an answer.
-    Ping(Option<Value>),
+    Ping,
     /// It answers.
     Pong,
     /// It starts an operation.

@@ -1,7 +1,6 @@
 //! The two sub-protocols: which one a client means, and how each says what there is to say.
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use serde_json::Value;
 
 use super::close::Close;
 use super::message::ClientMessage;
@@ -75,9 +74,9 @@ impl Protocol {
         self == Self::Transport
     }
 
-    /// Answers a ping, with what it brought.
-    pub(super) fn pong(payload: Option<Value>) -> String {
-        transport::pong(payload)
+    /// Answers a ping.
+    pub(super) fn pong() -> String {
+        transport::PONG.to_owned()
     }
 
     /// An operation's answer, which is JSON already.

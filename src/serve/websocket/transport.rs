@@ -1,6 +1,6 @@
 //! The messages of `graphql-transport-ws`, see <https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::close::Close;
 use super::message::{ClientMessage, RawMessage, around_payload, of_operation, with_payload};
@@ -8,6 +8,9 @@ use crate::event::Position;
 
 /// The connection is accepted.
 pub(super) const ACK: &str = r#"{"type":"connection_ack"}"#;
+
+/// The answer to a ping. The protocol asks for no payload in it, and what a ping brought may be a secret.
+pub(super) const PONG: &str = r#"{"type":"pong"}"#;
 
 /// Reads a message.
 ///
@@ -17,10 +20,7 @@ pub(super) fn read(text: &str) -> Result<ClientMessage, Close> {
     let message = RawMessage::read(text)?;
     match message.kind.as_str() {
         "connection_init" => message.object().map(ClientMessage::ConnectionInit),
-        "ping" => {
-            let payload = message.object()?;
-            Ok(ClientMessage::Ping(Some(payload).filter(|payload| !payload.is_empty()).map(Value::Object)))
-        }
+        "ping" => message.object().map(|_| ClientMessage::Ping),
         "pong" => message.object().map(|_| ClientMessage::Pong),
         "subscribe" => message.subscribe(),
         "complete" => message.id().map(ClientMessage::Complete),
@@ -33,14 +33,6 @@ pub(super) fn ping(progress: Option<(Position, Vec<&str>)>) -> String {
     let Some((position, mut ids)) = progress else { return r#"{"type":"ping"}"#.to_owned() };
     ids.sort_unstable();
     json!({ "type": "ping", "payload": { "position": position.to_string(), "operations": ids } }).to_string()
-}
-
-/// Answers a ping, with what it brought.
-pub(super) fn pong(payload: Option<Value>) -> String {
-    match payload {
-        None => r#"{"type":"pong"}"#.to_owned(),
-        Some(payload) => json!({ "type": "pong", "payload": payload }).to_string(),
-    }
 }
 
 /// An operation's answer, which is JSON already.
@@ -65,6 +57,8 @@ pub(super) fn complete(id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -96,7 +90,7 @@ mod tests {
         assert_eq!(next("a\"b", r#"{"data":null}"#), r#"{"type":"next","id":"a\"b","payload":{"data":null}}"#);
         assert_eq!(error("1", "[]"), r#"{"type":"error","id":"1","payload":[]}"#);
         assert_eq!(complete("1"), r#"{"type":"complete","id":"1"}"#);
-        assert_eq!((pong(None), ping(None)), (r#"{"type":"pong"}"#.to_owned(), r#"{"type":"ping"}"#.to_owned()));
+        assert_eq!(ping(None), r#"{"type":"ping"}"#);
         let told: Value = serde_json::from_str(&ping(Some((Position::new(7), vec!["b", "a"])))).unwrap();
         assert_eq!(told, json!({"type": "ping", "payload": {"position": "7", "operations": ["a", "b"]}}));
     }

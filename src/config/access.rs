@@ -1,0 +1,31 @@
+//! The `[access]` table: which proxies may say for whom they ask.
+
+use super::check::Checker;
+use super::file::AccessTable;
+use crate::auth::{ClientHeader, Network, TrustedProxies};
+
+impl Checker<'_> {
+    /// Reads the trusted proxies and the header in which they name their clients.
+    pub(super) fn trusted_proxies(&mut self, table: &AccessTable) -> TrustedProxies {
+        let mut networks: Vec<Network> = Vec::with_capacity(table.trusted_proxies.len());
+        for (index, text) in table.trusted_proxies.iter().enumerate() {
+            match text.parse() {
+                Ok(network) => networks.push(network),
+                Err(fault) => self.faults.push(format!("access.trusted_proxies[{index}]: {text:?}: {fault}")),
+            }
+        }
+        if networks.iter().any(Network::is_everything) {
+            let warning = "access.trusted_proxies: a network of all addresses lets every client say that it is another";
+            self.warnings.push(warning.to_owned());
+        }
+        let header = match table.client_header.as_deref().map(str::to_ascii_lowercase).as_deref() {
+            None | Some("x-forwarded-for") => ClientHeader::XForwardedFor,
+            Some("forwarded") => ClientHeader::Forwarded,
+            Some(_) => {
+                self.faults.push("access.client_header: expected \"x-forwarded-for\" or \"forwarded\"".to_owned());
+                ClientHeader::default()
+            }
+        };
+        TrustedProxies::new(networks, header)
+    }
+}

@@ -1,0 +1,56 @@
+//! Reading a request's body, whole: within its limits of bytes and time.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use futures_util::future::poll_immediate;
+use http_body_util::LengthLimitError;
+use tokio::time::timeout;
+
+/// The limits of a body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyLimits {
+    /// Its bytes, as they come.
+    pub(super) bytes: usize,
+    /// The time in which it must have come.
+    pub(super) timeout: Duration,
+}
+
+/// A body that cannot be had.
+#[derive(Debug)]
+pub(super) enum BodyFault {
+    /// It is larger than its limit.
+    TooLarge,
+    /// It did not come in time.
+    TooSlow,
+    /// The connection ended before it did.
+    BrokenOff(axum::Error),
+}
+
+impl BodyLimits {
+    /// Reads a body.
+    pub(super) async fn read(self, body: Body) -> Result<Bytes, BodyFault> {
+        let mut read = pin!(axum::body::to_bytes(body, self.bytes));
+        // Most bodies come with their heads, and need no timer.
+        let read = match poll_immediate(&mut read).await {
+            Some(read) => read,
+            None => timeout(self.timeout, read).await.map_err(|_| too_slow())?,
+        };
+        read.map_err(|error| {
+            let is_too_large =
+                std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
+            if is_too_large { BodyFault::TooLarge } else { BodyFault::BrokenOff(error) }
+        })
+    }
+}
+
+/// Counts a body that did not come in time.
+pub(super) fn too_slow() -> BodyFault {
+    metrics::counter!("sluice_bodies_timed_out_total").increment(1);
+    tracing::debug!("a request's body did not come in time");
+    BodyFault::TooSlow
+}
+
+/// The message to a client whose body did not come in time.
+pub(super) const TOO_SLOW: &str = "the body took too long to come in (limits.body_seconds): send it again";
