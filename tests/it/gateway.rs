@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use reqwest::{Body, Client, Response, StatusCode};
 use serde_json::{Value, json};
 use sluice::auth::{HookSecrets, Readers, TrustedProxies};
@@ -93,7 +94,11 @@ impl Gateway {
         };
         tokio::select! {
             () = is_ready => {}
-            ended = &mut gateway.running => panic!("the gateway ended: {ended:?}"),
+            ended = &mut gateway.running => {
+                // It is told here, and not once more when it is dropped.
+                gateway.stop.cancel();
+                panic!("the gateway ended: {ended:?}")
+            }
             () = tokio::time::sleep(PATIENCE) => panic!("the gateway is not ready in time"),
         }
         gateway
@@ -196,7 +201,15 @@ impl Gateway {
 }
 
 impl Drop for Gateway {
+    /// Stops the gateway. One that has ended by itself fails the test, or tells why the test fails.
     fn drop(&mut self) {
+        let was_told = self.stop.is_cancelled();
         self.stop.cancel();
+        if was_told || !self.running.is_finished() {
+            return;
+        }
+        let ended = (&mut self.running).now_or_never();
+        let told = format!("the gateway at {} ended by itself: {ended:?}", self.address);
+        if std::thread::panicking() { eprintln!("{told}") } else { panic!("{told}") }
     }
 }

@@ -1,6 +1,6 @@
 //! What nobody waits for any more stops, in the database, too.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -39,7 +39,6 @@ async fn a_query_that_takes_too_long_is_stopped_in_the_database_too() {
     let mut lock = gateway.database.pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE sync_event IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
     for (accept, status) in [("application/json", 200), ("application/graphql-response+json", 504)] {
-        let started = Instant::now();
         let request =
             gateway.client.post(gateway.url("/graphql")).header("accept", accept).json(&json!({"query": PAGE}));
         let (response, ()) = futures_util::future::join(request.send(), gateway.until_at_work(1)).await;
@@ -48,7 +47,6 @@ async fn a_query_that_takes_too_long_is_stopped_in_the_database_too() {
         let answer: Value = response.json().await.unwrap();
         assert_eq!(answer["errors"][0]["extensions"]["code"], "TIMEOUT", "{answer}");
         assert!(answer.get("data").is_none(), "{answer}");
-        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
         gateway.until_at_work(0).await;
     }
     let mut socket = gateway.socket().await;
