@@ -1,16 +1,20 @@
 //! The gateway, wired together: the only place that knows every part.
 
+mod database;
 mod delivery;
 mod files;
 mod import;
 mod open;
 mod readiness;
+mod refusals;
 mod rejected;
 
+pub use database::{migrate, new_era};
 pub use import::{ImportEnded, import};
 pub use rejected::{drop_rejected, list_rejected, retry_rejected};
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,16 +27,16 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::HookSecrets;
-use crate::config::{Database, Limits, Org, Settings};
+use crate::config::{Limits, Org, Settings};
 use crate::graphql::{DocumentOptions, Graph, GraphOptions, OrgUrls};
 use crate::ingest::{self, Intake, IntakeLimits, KeptHeaders, OrgApi, OrgIntake};
 use crate::live::{Live, LiveOptions};
 use crate::log::{Log, LogOptions};
 use crate::okta::OktaClient;
 use crate::serve::{self, Parts, RenderMetrics, ServeOptions, ServedRoutes, Status, Subscribers};
-use crate::store::private::{DataDirLock, PrivateError, PrivatePostgres};
-use crate::store::{Era, LockShortage, Store, StoreError, StoreOptions};
+use crate::store::{LockShortage, Store, StoreError};
 use crate::telemetry;
+use database::OpenDatabase;
 use delivery::Delivery;
 use readiness::StartupStep;
 
@@ -55,11 +59,13 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
         tracing::warn!("{warning}");
     }
     let metrics = telemetry::start_metrics()?;
+    telemetry::count_from_zero(settings.orgs.keys());
     let startup = StartupStep::default();
     let status = Status { ready: startup.ready(), metrics: render(&metrics, None) };
     let routes = ServedRoutes::starting(status, settings.readers.clone(), hooks(&settings));
     let options = serve_options(&settings, files::raise_limit(&settings.limits));
-    tracing::info!(address = %listener.local_addr()?, "listening");
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "listening");
     let end_serving = stop.child_token();
     let serving = tokio::spawn(serve::run(listener, routes.clone(), options.clone(), end_serving.clone()));
     let opened = stop.run_until_cancelled(OpenGateway::open(&settings, &startup)).await;
@@ -71,6 +77,7 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
             return failed.map_or(Ok(()), |failed| failed.map(drop));
         }
     };
+    gateway.say_ready(address).await;
     gateway.serve(&settings, &options, routes, &metrics, serving, stop).await
 }
 
@@ -94,9 +101,32 @@ impl OpenGateway {
         options.append_timeout = limits.append_timeout();
         let store = Store::new(&options)?;
         startup.enter("the database cannot be reached yet");
-        let log = open_log(&store, &log_options(limits), None).await?;
+        let log = open_log(&store, &log_options(limits), (true, None)).await?;
         warn_of_few_locks(&store, limits.query_connections).await;
         Ok(Self { database, store, log })
+    }
+
+    /// Logs what the gateway serves from, and where.
+    async fn say_ready(&self, address: SocketAddr) {
+        let told = async {
+            let (facts, ends) = (self.store.facts().await?, self.store.ends().await?);
+            let (database, postgresql, schema) = (facts.server, facts.version, facts.schema);
+            let (head, eras) = (ends.head, ends.eras.len());
+            tracing::info!(
+                database,
+                postgresql,
+                schema,
+                %head,
+                eras,
+                page = %format!("http://{address}/"),
+                graphql = %format!("http://{address}/graphql"),
+                "ready"
+            );
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = told.await {
+            tracing::debug!(%error, "could not ask what the database is");
+        }
     }
 
     async fn serve(
@@ -122,6 +152,7 @@ impl OpenGateway {
         until_stop(ingest::name_events(store.clone()).boxed());
         until_stop(ingest::add_words(store.clone()).boxed());
         until_stop(keep_up(metrics.clone()).boxed());
+        until_stop(refusals::keep(store.clone(), hooks(settings)).boxed());
         let status = Status { ready, metrics: render(metrics, Some(live.clone())) };
         let parts = parts(settings, log, live, status);
         let intake = parts.intake.clone();
@@ -157,78 +188,6 @@ async fn keep_up(metrics: PrometheusHandle) {
     }
 }
 
-/// Brings the database's schema up to date: that of a Postgres that a gateway keeps running, or of one's own.
-///
-/// # Errors
-/// The database cannot be had, or refuses.
-pub async fn migrate(database: &Database) -> anyhow::Result<()> {
-    let opened = OpenDatabase::attach_or_open(database).await?;
-    let store = Store::new(&opened.options())?;
-    store.migrate().await?;
-    store.close().await;
-    tokio::task::spawn_blocking(move || drop(opened)).await?;
-    Ok(())
-}
-
-/// Begins a new era of positions, as after a restore that a gateway cannot notice.
-///
-/// # Errors
-/// The database cannot be reached, or reports an error.
-pub async fn new_era(database: &Database, reason: &str) -> anyhow::Result<Era> {
-    let opened = OpenDatabase::attach_or_open(database).await?;
-    let store = Store::new(&opened.options())?;
-    store.migrate().await?;
-    let start = store.new_era(reason).await?;
-    let era = store.ends().await?.eras.into_iter().find(|era| era.start == start);
-    store.close().await;
-    tokio::task::spawn_blocking(move || drop(opened)).await?;
-    era.context("another era has begun meanwhile")
-}
-
-/// A database that can be used.
-enum OpenDatabase {
-    Url(String),
-    Private(PrivatePostgres),
-}
-
-impl OpenDatabase {
-    async fn open(database: &Database) -> anyhow::Result<Self> {
-        match database.clone() {
-            Database::Url(url) => Ok(Self::Url(url)),
-            Database::Private(directory) => {
-                // The drop of this future cancels a start that is still running.
-                let cancelled = CancellationToken::new();
-                let _waits = cancelled.clone().drop_guard();
-                let start = move || PrivatePostgres::start_unless(DataDirLock::take(&directory)?, true, cancelled);
-                Ok(Self::Private(tokio::task::spawn_blocking(start).await??))
-            }
-        }
-    }
-
-    /// That of a gateway that runs on the same data directory, else one's own.
-    async fn attach_or_open(database: &Database) -> anyhow::Result<Self> {
-        if let Database::Private(directory) = database
-            && directory.exists()
-            && let Err(PrivateError::InUse(_)) = DataDirLock::take(directory)
-        {
-            return Ok(Self::Url(PrivatePostgres::url_of_running(directory)));
-        }
-        Self::open(database).await
-    }
-
-    /// The options with which a store connects to it.
-    fn options(&self) -> StoreOptions {
-        match self {
-            Self::Url(url) => StoreOptions::new(url),
-            Self::Private(postgres) => {
-                let mut options = StoreOptions::new(postgres.url());
-                options.directory = Some(postgres.identity());
-                options
-            }
-        }
-    }
-}
-
 fn log_options(limits: &Limits) -> LogOptions {
     LogOptions {
         waiting_bytes: limits.waiting_bytes,
@@ -237,13 +196,18 @@ fn log_options(limits: &Limits) -> LogOptions {
     }
 }
 
-/// Migrates the schema and opens the log. An unavailable database is retried, for `patience` at most where that is given.
-async fn open_log(store: &Store, options: &LogOptions, patience: Option<Duration>) -> anyhow::Result<Log> {
+/// Migrates the schema, of a database without a log only with `create`, and opens the log. An unavailable database is
+/// retried, for `patience` at most where that is given.
+async fn open_log(
+    store: &Store,
+    options: &LogOptions,
+    (create, patience): (bool, Option<Duration>),
+) -> anyhow::Result<Log> {
     let deadline = patience.map(|patience| Instant::now() + patience);
     let mut pause = Duration::from_millis(100);
     loop {
         let opened = async {
-            store.migrate().await?;
+            store.prepare(create).await?;
             Log::open(store.clone(), options).await
         };
         match opened.await {
@@ -255,7 +219,7 @@ async fn open_log(store: &Store, options: &LogOptions, patience: Option<Duration
                 sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            Err(error @ StoreError::Migration(_)) => return Err(error.into()),
+            Err(error @ (StoreError::Migration(_) | StoreError::NoLog)) => return Err(error.into()),
             Err(error) => return Err(error).context("could not open the log"),
         }
     }

@@ -6,7 +6,7 @@ mod hook_secrets;
 mod proxies;
 mod readers;
 
-pub use hook_secrets::HookSecrets;
+pub use hook_secrets::{HookSecrets, RefusedRequest};
 pub use proxies::{ClientHeader, Network, NotANetwork, TrustedProxies};
 pub use readers::{Denied, Readers, Viewer};
 

@@ -5,14 +5,19 @@ mod api;
 mod arguments;
 mod check;
 mod documents;
+mod event_types;
 mod file;
 mod limits;
+mod log_targets;
+mod reload;
 mod secret;
 
 pub use arguments::{
-    Arguments, Command, Common, Import, Log, LogCommand, LogFormat, Rejected, RejectedCommand, Selection, Serve,
+    Arguments, Command, Common, Import, Log, LogCommand, LogFormat, Rejected, RejectedCommand, Selection, Serve, Target,
 };
 pub use limits::Limits;
+pub use log_targets::LogTargets;
+pub use reload::Reloaded;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,7 +27,7 @@ use crate::auth::{HookSecrets, Readers, TrustedProxies};
 use crate::event::EventTypePattern;
 use crate::ingest::ApiOptions;
 use crate::live::NatsServers;
-use crate::okta::Credentials;
+use crate::okta::CurrentCredentials;
 
 /// Everything a gateway must know to run.
 #[derive(Clone, Debug)]
@@ -92,7 +97,7 @@ pub struct Org {
 #[derive(Clone, Debug)]
 pub struct OrgApiSettings {
     /// How sluice proves itself.
-    pub credentials: Credentials,
+    pub credentials: CurrentCredentials,
     /// How often, and how much.
     pub options: ApiOptions,
 }
@@ -112,6 +117,11 @@ impl Settings {
             file::read(arguments.common.config.as_deref()).map_err(|fault| SettingsError(vec![fault]))?;
         check::check(arguments, file, &secret::Secrets { variable, directory: &directory })
     }
+
+    /// Returns what is right and worth knowing: for each org, what only its System Log brings.
+    pub fn notes(&self) -> Vec<String> {
+        self.orgs.iter().filter_map(|(name, org)| event_types::note_of_system_log(name, org)).collect()
+    }
 }
 
 /// Where the log is, for commands that need nothing else.
@@ -122,11 +132,26 @@ pub fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> R
     check::database(common, variable).map_err(SettingsError)
 }
 
+/// Returns the levels and targets of log lines, which the environment variable `RUST_LOG` chooses.
+///
+/// # Errors
+/// An unknown level or target.
+pub fn log_targets(variable: &dyn Fn(&str) -> Option<String>) -> Result<LogTargets, SettingsError> {
+    LogTargets::parse(&variable("RUST_LOG").unwrap_or_default()).map_err(SettingsError)
+}
+
+/// Returns the path of the settings file that commands with these arguments read; None where there is none.
+pub fn settings_file(common: &Common) -> Option<PathBuf> {
+    file::path(common.config.as_deref())
+}
+
 /// What commands need that take in what is here already: no secrets, no address.
 #[derive(Clone, Debug)]
 pub struct WaysIn {
     /// Where the log is.
     pub database: Database,
+    /// True if a log may be created there.
+    pub create: bool,
     /// The Okta orgs, by name. Their secrets are not looked up.
     pub orgs: BTreeMap<String, Org>,
     /// What everything that grows is held to.
@@ -138,11 +163,13 @@ impl WaysIn {
     ///
     /// # Errors
     /// Every fault there is.
-    pub fn read(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+    pub fn read(target: &Target, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let Target { common, create } = target;
         let (file, directory) = file::read(common.config.as_deref()).map_err(|fault| SettingsError(vec![fault]))?;
         let limits = file.limits.clone();
         let secrets = secret::Secrets { variable, directory: &directory };
-        Ok(Self { database: database(common, variable)?, orgs: check::orgs_without_secrets(file, &secrets)?, limits })
+        let (database, orgs) = (database(common, variable)?, check::orgs_without_secrets(file, &secrets)?);
+        Ok(Self { database, create: *create, orgs, limits })
     }
 
     /// The org that is named, or the only one there is.

@@ -7,13 +7,14 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use sluice::app::ImportEnded;
 use sluice::config::{
-    self, Arguments, Command, Common, Import, Log, LogCommand, Rejected, RejectedCommand, Serve, Settings, WaysIn,
+    self, Arguments, Command, Common, Import, Log, LogCommand, LogFormat, Rejected, RejectedCommand, Serve, Settings,
+    SettingsError, Target, WaysIn,
 };
 use sluice::store::RejectionFilter;
 use sluice::{app, graphql, telemetry};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// An answer is built of many small pieces that live for a moment: glibc's allocator takes a sixth of its time.
@@ -36,9 +37,10 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let command = arguments.command.unwrap_or(Command::Serve(arguments.serve));
+    let format = format_of_errors(&command);
     // Told before the runtime ends, which waits for what blocks, as for a name that is looked up.
     let failed = |error| {
-        report(&error);
+        report(&error, format);
         ExitCode::FAILURE
     };
     match runtime(&command) {
@@ -68,23 +70,28 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(arguments) => serve(&arguments).await.map(|()| ExitCode::SUCCESS),
         Command::Schema => schema(),
-        Command::Migrate(common) => migrate(&common).await,
+        Command::Migrate(target) => migrate(&target).await,
         Command::Import(arguments) => import(&arguments).await,
         Command::Rejected(Rejected { command }) => rejected(&command).await,
-        Command::Log(Log { command: LogCommand::NewEra { common, reason } }) => new_era(&common, &reason).await,
+        Command::Log(Log { command: LogCommand::NewEra { target, reason } }) => new_era(&target, &reason).await,
     }
 }
 
-async fn migrate(common: &Common) -> anyhow::Result<ExitCode> {
-    telemetry::start_logging(common.log_format);
-    app::migrate(&config::database(common, &variable)?).await?;
+fn start_logging(common: &Common) -> Result<(), SettingsError> {
+    telemetry::start_logging(common.log_format, &config::log_targets(&variable)?);
+    Ok(())
+}
+
+async fn migrate(Target { common, create }: &Target) -> anyhow::Result<ExitCode> {
+    start_logging(common)?;
+    app::migrate(&config::database(common, &variable)?, *create).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, reason = "the command's output")]
-async fn new_era(common: &Common, reason: &str) -> anyhow::Result<ExitCode> {
-    telemetry::start_logging(common.log_format);
-    let begun = app::new_era(&config::database(common, &variable)?, reason).await?;
+async fn new_era(Target { common, create }: &Target, reason: &str) -> anyhow::Result<ExitCode> {
+    start_logging(common)?;
+    let begun = app::new_era(&config::database(common, &variable)?, *create, reason).await?;
     println!(
         "a new era has begun: positions go on after {}, and those through {} stand",
         begun.start, begun.previous_end
@@ -93,11 +100,11 @@ async fn new_era(common: &Common, reason: &str) -> anyhow::Result<ExitCode> {
 }
 
 async fn import(arguments: &Import) -> anyhow::Result<ExitCode> {
-    let ways_in = WaysIn::read(&arguments.common, &variable)?;
+    let ways_in = WaysIn::read(&arguments.target, &variable)?;
     let org = ways_in.org(arguments.org.as_deref())?;
-    telemetry::start_logging(arguments.common.log_format);
+    start_logging(&arguments.target.common)?;
     let stop = CancellationToken::new();
-    stop_on_signals(stop.clone())?;
+    stop_on_signals(stop.clone(), true)?;
     Ok(match app::import(&ways_in, &org, &arguments.files, stop).await? {
         ImportEnded::Complete => ExitCode::SUCCESS,
         ImportEnded::SomeRejected => SOME_REJECTED.into(),
@@ -109,20 +116,19 @@ async fn rejected(command: &RejectedCommand) -> anyhow::Result<ExitCode> {
     let (RejectedCommand::List { selection, .. }
     | RejectedCommand::Retry(selection)
     | RejectedCommand::Drop { selection, .. }) = command;
-    telemetry::start_logging(selection.common.log_format);
+    start_logging(&selection.target.common)?;
     let filter =
         RejectionFilter { org: selection.org.clone(), ids: Some(selection.ids.clone()).filter(|ids| !ids.is_empty()) };
-    let database = || config::database(&selection.common, &variable);
+    let ways_in = WaysIn::read(&selection.target, &variable)?;
     match command {
         RejectedCommand::List { limit, raw, .. } => {
             let limit = if *limit == 0 { usize::MAX } else { *limit };
-            app::list_rejected(&database()?, &filter, limit, *raw).await?;
+            app::list_rejected(&ways_in, &filter, limit, *raw).await?;
         }
-        RejectedCommand::Drop { .. } => app::drop_rejected(&database()?, &filter).await?,
+        RejectedCommand::Drop { .. } => app::drop_rejected(&ways_in, &filter).await?,
         RejectedCommand::Retry(_) => {
-            let ways_in = WaysIn::read(&selection.common, &variable)?;
             let stop = CancellationToken::new();
-            stop_on_signals(stop.clone())?;
+            stop_on_signals(stop.clone(), true)?;
             let is_all = app::retry_rejected(&ways_in, &filter, &stop).await?;
             return Ok(if is_all { ExitCode::SUCCESS } else { SOME_REJECTED.into() });
         }
@@ -135,34 +141,95 @@ async fn serve(arguments: &Serve) -> anyhow::Result<()> {
     if arguments.check {
         return say_checked(&settings);
     }
-    telemetry::start_logging(arguments.common.log_format);
+    start_logging(&arguments.common)?;
+    // From here on SIGHUP does not end the process.
+    let hangup = signal(SignalKind::hangup())?;
+    say_read(arguments, &settings);
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("could not listen on {} (--listen)", settings.listen))?;
     let stop = CancellationToken::new();
-    stop_on_signals(stop.clone())?;
+    stop_on_signals(stop.clone(), false)?;
+    reload_on_hangup(hangup, arguments.clone(), settings.clone());
     app::run(listener, settings, stop).await
+}
+
+/// Logs which program starts with which settings.
+fn say_read(arguments: &Serve, settings: &Settings) {
+    let file = config::settings_file(&arguments.common).map(|file| file.display().to_string());
+    let orgs = settings.orgs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        settings = file.as_deref().unwrap_or("none"),
+        orgs,
+        readers = settings.readers.number(),
+        "starting"
+    );
+}
+
+/// Reads the settings again at each SIGHUP and puts their readers and secrets into force. Settings with a fault change
+/// nothing.
+fn reload_on_hangup(mut hangup: Signal, arguments: Serve, settings: Settings) {
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let again = arguments.clone();
+            let read = tokio::task::spawn_blocking(move || Settings::read(&again, &variable)).await;
+            match read {
+                Ok(Ok(fresh)) => adopt(&settings, &fresh),
+                Ok(Err(SettingsError(faults))) => {
+                    metrics::counter!("sluice_settings_reload_failures_total").increment(1);
+                    let faults = faults.join("; ");
+                    tracing::error!(
+                        faults,
+                        "SIGHUP: the settings are wrong; the readers and secrets stay as they were"
+                    );
+                }
+                // The runtime ends.
+                Err(_) => return,
+            }
+        }
+    });
+}
+
+fn adopt(settings: &Settings, fresh: &Settings) {
+    let reloaded = settings.adopt(fresh);
+    metrics::counter!("sluice_settings_reloaded_total").increment(1);
+    let changed = reloaded.changed.join("; ");
+    tracing::info!(changed, changes = reloaded.changed.len(), "SIGHUP: read the readers and secrets again");
+    if !reloaded.needs_restart.is_empty() {
+        let parts = reloaded.needs_restart.join(", ");
+        tracing::warn!(parts, "SIGHUP: these parts of the settings have changed, too, and need a restart");
+    }
 }
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The first signal stops in peace; a second one ends the process as it always does.
-fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
+/// The first signal stops in peace; a second one ends the process as it always does. Commands stop at SIGHUP, too, as when
+/// their terminal is closed.
+fn stop_on_signals(stop: CancellationToken, at_hangup: bool) -> anyhow::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut hangup = if at_hangup { Some(signal(SignalKind::hangup())?) } else { None };
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        let mut told = async || {
+            let hung_up = async {
+                match &mut hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hung_up => {}
+            }
+        };
+        told().await;
         tracing::info!("stopping");
         stop.cancel();
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        std::process::exit(130);
+        told().await;
+        std::process::exit(INTERRUPTED.into());
     });
     Ok(())
 }
@@ -180,11 +247,43 @@ fn say_checked(settings: &Settings) -> anyhow::Result<()> {
     for warning in &settings.warnings {
         println!("warning: {warning}");
     }
+    for note in settings.notes() {
+        println!("note: {note}");
+    }
     println!("the settings are right: {} org(s), listening on {}", settings.orgs.len(), settings.listen);
     Ok(())
 }
 
+/// Returns how a fatal error looks: like the log lines of a gateway, else, unless JSON is asked for, for people.
+fn format_of_errors(command: &Command) -> LogFormat {
+    let (common, is_gateway) = match command {
+        Command::Serve(serve) => (&serve.common, !serve.check),
+        Command::Import(import) => (&import.target.common, false),
+        Command::Rejected(Rejected {
+            command:
+                RejectedCommand::List { selection, .. }
+                | RejectedCommand::Retry(selection)
+                | RejectedCommand::Drop { selection, .. },
+        }) => (&selection.target.common, false),
+        Command::Migrate(target) | Command::Log(Log { command: LogCommand::NewEra { target, .. } }) => {
+            (&target.common, false)
+        }
+        Command::Schema => return LogFormat::Text,
+    };
+    if is_gateway { telemetry::log_format(common.log_format) } else { common.log_format.unwrap_or(LogFormat::Text) }
+}
+
+/// Tells a fatal error. Logging may not have started, and may not be chosen to show errors.
 #[expect(clippy::print_stderr, reason = "logging may not have started")]
-fn report(error: &anyhow::Error) {
-    eprintln!("sluice: {error:#}");
+fn report(error: &anyhow::Error, format: LogFormat) {
+    match format {
+        LogFormat::Text => eprintln!("sluice: {error:#}"),
+        LogFormat::Json => {
+            let timestamp = sluice::event::Timestamp::now().to_string();
+            let message = format!("{error:#}");
+            let line =
+                serde_json::json!({"timestamp": timestamp, "level": "ERROR", "message": message, "target": "sluice"});
+            eprintln!("{line}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The only place that knows SQL.
 
+mod about;
 mod append;
 mod arrival;
 mod catalogue;
@@ -12,6 +13,7 @@ mod era_check;
 mod eras;
 mod error;
 mod filter;
+mod hook_refusal;
 mod identity;
 mod kept;
 mod lead;
@@ -37,6 +39,7 @@ mod walk;
 mod windows;
 mod words;
 
+pub use about::DatabaseFacts;
 pub use append::{Appended, Appender};
 pub use arrival::ArrivalRecord;
 pub use catalogue::{ApplicationFilter, InstanceFilter};
@@ -46,6 +49,7 @@ pub use credential::Credential;
 pub use delivery_headers::StoredHeaders;
 pub use eras::Era;
 pub use error::StoreError;
+pub use hook_refusal::HookRefusal;
 pub use identity::LogIdentity;
 pub use lead::Lead;
 pub use listed::InstanceListing;
@@ -56,7 +60,7 @@ pub use page::EventPage;
 pub use poll::{CursorMove, PollCursor};
 pub use probe::Probe;
 pub use read::{LogEnds, ReadThrough};
-pub use rejected::{Rejection, RejectionFilter, StoredRejection};
+pub use rejected::{RecordPlace, Rejection, RejectionFilter, StoredRejection};
 pub use row::{RowError, StoredEvent};
 pub use search_vector::SearchVector;
 pub use tally::IngestTally;
@@ -201,6 +205,14 @@ impl Store {
         })?;
         session.close().await;
         Ok(())
+    }
+
+    /// Brings the schema of an existing log up to date; with `create`, that of any database.
+    ///
+    /// # Errors
+    /// The errors of [`migrate`](Self::migrate); or the database has no log, and none may be created.
+    pub async fn prepare(&self, create: bool) -> Result<(), StoreError> {
+        if create || self.has_log().await? { self.migrate().await } else { Err(StoreError::NoLog) }
     }
 
     /// Waits for work on a connection that writes, at most for the time limit of such connections.

@@ -3,14 +3,14 @@
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing::Level;
-use tracing_subscriber::filter::Targets;
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, LogTargets};
+use crate::event::IngestSource;
 
 /// Buckets of durations in seconds, from a fifth of a millisecond to the longest time-out.
 const SECONDS: [f64; 16] =
@@ -24,29 +24,23 @@ const EVENTS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 1000.0]
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Whose information is not logged where `RUST_LOG` says nothing, or nothing that can be read.
-const TALKATIVE: [(&str, Level); 1] = [("async_nats", Level::ERROR)];
-
-/// Starts to log to standard error: text on a terminal and JSON elsewhere, where nobody says. `RUST_LOG` chooses what, by
-/// targets: what depends on the span would be looked at whenever a task is polled.
-pub fn start_logging(format: Option<LogFormat>) {
-    let chosen = std::env::var("RUST_LOG").ok().and_then(|chosen| targets(&chosen));
-    let targets = chosen.unwrap_or_else(|| Targets::new().with_default(Level::INFO).with_targets(TALKATIVE));
+/// Returns how log lines look where nobody says: text on a terminal and JSON elsewhere.
+pub fn log_format(chosen: Option<LogFormat>) -> LogFormat {
     let is_terminal = std::io::stderr().is_terminal();
-    let format = format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
-    let lines = fmt::layer().with_writer(std::io::stderr);
-    let lines = match format {
-        LogFormat::Text => lines.with_ansi(is_terminal).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
-    };
-    // Whoever has set up logging before, as a test may, keeps it.
-    _ = tracing_subscriber::registry().with(lines).with(targets).try_init();
+    chosen.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json })
 }
 
-/// Levels, each alone or for a target (`info, sluice::log=debug`); None where there are none, or other things.
-fn targets(chosen: &str) -> Option<Targets> {
-    let parts: Vec<_> = chosen.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { None } else { parts.join(",").parse().ok() }
+/// Starts to log to standard error what the targets choose. They do not choose by spans: what depends on a span would be
+/// looked at whenever a task is polled.
+pub fn start_logging(format: Option<LogFormat>, targets: &LogTargets) {
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match log_format(format) {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        // Each span is told once: with its place among the others, as there may be several.
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+    };
+    // Whoever has set up logging before, as a test may, keeps it.
+    _ = tracing_subscriber::registry().with(lines).with(targets.filter()).try_init();
 }
 
 /// Starts to collect metrics, where nobody has yet.
@@ -63,14 +57,90 @@ pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Suffix("_positions".to_owned()), &POSITIONS)?
         .build_recorder();
     let handle = recorder.handle();
-    if metrics::set_global_recorder(recorder).is_ok() {
+    if metrics::set_global_recorder(FromZero(recorder)).is_ok() {
         describe();
-        // Told of from the start: that there were none is news, too.
-        metrics::counter!("sluice_events_ordinary_total").increment(0);
         return Ok(METRICS.get_or_init(|| handle).clone());
     }
     // Another thread was faster, and puts its handle there at once.
     Ok(METRICS.wait().clone())
+}
+
+/// Metrics with labels, whose values are known only when something happens, or that [`count_from_zero`] registers.
+const LABELLED: [&str; 7] = [
+    "sluice_events_total",
+    "sluice_poll_failures_total",
+    "sluice_hooks_refused_total",
+    "sluice_deliveries_timed_out_total",
+    "sluice_http_requests_total",
+    "sluice_sockets_closed_total",
+    "sluice_persisted_queries_total",
+];
+
+/// A recorder in which each described counter and gauge exists from the start, with 0. A rate of a counter that appears
+/// with its first failure would miss that one.
+struct FromZero(PrometheusRecorder);
+
+const METADATA: Metadata<'static> = Metadata::new(module_path!(), metrics::Level::INFO, None);
+
+impl FromZero {
+    fn has_labels(key: &KeyName) -> bool {
+        LABELLED.contains(&key.as_str())
+    }
+}
+
+impl Recorder for FromZero {
+    fn describe_counter(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
+        if !Self::has_labels(&key) {
+            self.0.register_counter(&Key::from_name(key.clone()), &METADATA).increment(0);
+        }
+        self.0.describe_counter(key, unit, description);
+    }
+
+    fn describe_gauge(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
+        if !Self::has_labels(&key) {
+            self.0.register_gauge(&Key::from_name(key.clone()), &METADATA).increment(0.0);
+        }
+        self.0.describe_gauge(key, unit, description);
+    }
+
+    fn describe_histogram(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
+        self.0.describe_histogram(key, unit, description);
+    }
+
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        self.0.register_counter(key, metadata)
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        self.0.register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        self.0.register_histogram(key, metadata)
+    }
+}
+
+/// Registers the counters of each org with 0, and those with few other labels.
+pub fn count_from_zero<'a>(orgs: impl Iterator<Item = &'a String>) {
+    for org in orgs {
+        for source in IngestSource::ALL {
+            for result in ["stored", "duplicate", "rejected", "dropped"] {
+                let labels =
+                    [("org", org.clone()), ("source", source.name().to_owned()), ("result", result.to_owned())];
+                metrics::counter!("sluice_events_total", &labels).increment(0);
+            }
+        }
+        for name in ["sluice_poll_failures_total", "sluice_hooks_refused_total", "sluice_deliveries_timed_out_total"] {
+            metrics::counter!(name, "org" => org.clone()).increment(0);
+        }
+    }
+    // The codes with which the gateway closes WebSockets.
+    for code in ["1000", "1011", "1012", "1013", "4400", "4401", "4403", "4406", "4408", "4409", "4429"] {
+        metrics::counter!("sluice_sockets_closed_total", "code" => code).increment(0);
+    }
+    for result in ["hit", "miss"] {
+        metrics::counter!("sluice_persisted_queries_total", "result" => result).increment(0);
+    }
 }
 
 fn describe() {
@@ -94,6 +164,14 @@ fn describe_storing() {
     );
     metrics::describe_counter!("sluice_poll_failures_total", "Reads of an org's APIs that failed");
     metrics::describe_counter!("sluice_hooks_refused_total", "Deliveries without the org's hook secret");
+    metrics::describe_counter!(
+        "sluice_settings_reloaded_total",
+        "Times that SIGHUP put the readers and secrets of the settings into force"
+    );
+    metrics::describe_counter!(
+        "sluice_settings_reload_failures_total",
+        "Times that SIGHUP changed nothing, as the settings were wrong"
+    );
     metrics::describe_gauge!(
         "sluice_log_position",
         "Newest position that this gateway has read, counted from the start of its era"
@@ -225,24 +303,4 @@ fn describe_database() {
         "Statements refused since their credential's turn at the database did not come in time, by credential"
     );
     metrics::describe_counter!("sluice_statements_cancelled_total", "Statements that nobody waited for any more");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_logged_is_chosen_by_levels_and_targets() {
-        let both = Targets::new().with_default(Level::INFO).with_target("sluice::log", Level::DEBUG);
-        for (chosen, expected) in [
-            ("info", Some(Targets::new().with_default(Level::INFO))),
-            ("info,sluice::log=debug", Some(both.clone())),
-            (" info, sluice::log=debug,", Some(both)),
-            ("", None),
-            (" , ", None),
-            ("sluice=loudly", None),
-        ] {
-            assert_eq!(targets(chosen), expected, "{chosen}");
-        }
-    }
 }

@@ -164,6 +164,12 @@ pub(crate) fn program(sluice: &Path, directory: &Path) -> Result<Command> {
     Ok(command)
 }
 
+/// Returns the option with which `sluice import` creates a log. Builds from before the option create one without it.
+pub(crate) async fn create_option(sluice: &Path, directory: &Path) -> Result<Option<&'static str>> {
+    let help = program(sluice, directory)?.args(["import", "--help"]).output().await?;
+    Ok(String::from_utf8_lossy(&help.stdout).contains("--create").then_some("--create"))
+}
+
 /// An address that nobody listens on.
 pub(crate) fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;

@@ -171,7 +171,8 @@ impl Bench<'_> {
     async fn import(&self, program: &Path, told: &str) -> Result<Import> {
         let directory = self.history.parent().context("the file is nowhere")?;
         let mut command = gateway::program(program, directory)?;
-        command.arg("import").arg(self.history).env("DATABASE_URL", self.cluster.url_of("history")?);
+        command.arg("import").args(gateway::create_option(program, directory).await?).arg(self.history);
+        command.env("DATABASE_URL", self.cluster.url_of("history")?);
         let started = Instant::now();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let process = child.id().context("the import has no process")?;

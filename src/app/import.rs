@@ -40,7 +40,8 @@ pub async fn import(
 ) -> anyhow::Result<ImportEnded> {
     // All of them first: a name that is wrong should not be found out after an hour.
     let sizes = files.iter().map(|path| size(path)).collect::<anyhow::Result<Vec<_>>>()?;
-    let Some(opened) = OpenIntake::open(ways_in, &stop).await? else { return Ok(ImportEnded::Stopped) };
+    let told = format!("importing into org {org} of");
+    let Some(opened) = OpenIntake::open(ways_in, &told, &stop).await? else { return Ok(ImportEnded::Stopped) };
     let total = sizes.into_iter().sum();
     let progress = Arc::new(Progress::default());
     let show = Show::start(Arc::clone(&progress), total);
@@ -55,7 +56,8 @@ pub async fn import(
                 continue;
             }
         };
-        let options = ImportOptions { limit: None, stop: stop.clone(), progress: Arc::clone(&progress) };
+        let options =
+            ImportOptions { file: Some(name(path)), limit: None, stop: stop.clone(), progress: Arc::clone(&progress) };
         let (report, end) = opened.intake.import(org, source, options).await;
         show.around(|| tell(path, &report, &end, started.elapsed().as_secs_f64()));
         if report.receipt.rejected > 0 {
@@ -82,6 +84,11 @@ pub async fn import(
 }
 
 const STANDARD_INPUT: &str = "-";
+
+/// Returns what a file is called for people.
+fn name(path: &Path) -> String {
+    if path == Path::new(STANDARD_INPUT) { "standard input".to_owned() } else { path.display().to_string() }
+}
 
 /// How many bytes a file has that can be read; None where that is not known, as for standard input or a pipe.
 fn size(path: &Path) -> anyhow::Result<Option<u64>> {

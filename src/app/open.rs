@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{OpenDatabase, intake, log_options, open_log};
+use super::database::{OpenDatabase, say};
+use super::{intake, log_options, open_log};
 use crate::config::WaysIn;
 use crate::ingest::Intake;
 use crate::log::LogOptions;
@@ -22,13 +23,20 @@ pub(super) struct OpenIntake {
 
 impl OpenIntake {
     /// Opens it; None where it is told to stop before.
-    pub(super) async fn open(ways_in: &WaysIn, stop: &CancellationToken) -> anyhow::Result<Option<Self>> {
-        let database = OpenDatabase::attach_or_open(&ways_in.database).await?;
+    ///
+    /// `told` says, in words, what is done with the database.
+    ///
+    /// # Errors
+    /// The database cannot be had; it has no log, and none may be created.
+    pub(super) async fn open(ways_in: &WaysIn, told: &str, stop: &CancellationToken) -> anyhow::Result<Option<Self>> {
+        let database = OpenDatabase::attach_or_open(&ways_in.database, ways_in.create).await?;
+        say(&format!("{told} {}", database.told()?));
         let mut options = database.options();
         options.append_timeout = ways_in.limits.append_timeout();
         let store = Store::new(&options)?;
+        let create = database.may_create(ways_in.create);
         let options = LogOptions { retry_for: PATIENCE, ..log_options(&ways_in.limits) };
-        let opened = stop.run_until_cancelled(open_log(&store, &options, Some(PATIENCE))).await;
+        let opened = stop.run_until_cancelled(open_log(&store, &options, (create, Some(PATIENCE)))).await;
         let Some(log) = opened.transpose()? else {
             Self::end(database, &store).await?;
             return Ok(None);
@@ -45,7 +53,6 @@ impl OpenIntake {
 
     async fn end(database: OpenDatabase, store: &Store) -> anyhow::Result<()> {
         store.close().await;
-        tokio::task::spawn_blocking(move || drop(database)).await?;
-        Ok(())
+        database.close().await
     }
 }

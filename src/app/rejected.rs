@@ -4,9 +4,9 @@ use std::io::Write as _;
 
 use tokio_util::sync::CancellationToken;
 
-use super::OpenDatabase;
+use super::database::with_store;
 use super::open::OpenIntake;
-use crate::config::{Database, WaysIn};
+use crate::config::WaysIn;
 use crate::event::{Cut, Direction, PageRequest};
 use crate::ingest::{Retried, RetryReport};
 use crate::store::{RejectionFilter, Store, StoreError, StoredRejection};
@@ -17,18 +17,22 @@ const PAGE: usize = 100;
 /// How many characters of the bytes a list shows.
 const SHOWN: usize = 100;
 
+/// Largest number of ids that an error names.
+const MISSING_TOLD: usize = 20;
+
 /// Prints what was rejected, the newest first: at most `limit`, with all their bytes where `with_raw` says so.
 ///
 /// # Errors
-/// The database cannot be had.
+/// The database cannot be had, or has nothing that was rejected under one of the ids, or the org is unknown.
 #[expect(clippy::print_stdout, reason = "the command's output")]
 pub async fn list_rejected(
-    database: &Database,
+    ways_in: &WaysIn,
     filter: &RejectionFilter,
     limit: usize,
     with_raw: bool,
 ) -> anyhow::Result<()> {
-    with_store(database, async |store| {
+    with_store(&ways_in.database, ways_in.create, "reading", async |store| {
+        check(store, ways_in, filter).await?;
         let (mut after, mut shown) = (None, 0);
         loop {
             let size = PAGE.min(limit - shown);
@@ -53,10 +57,15 @@ pub async fn list_rejected(
 }
 
 fn print(rejection: &StoredRejection, with_raw: bool) -> std::io::Result<()> {
-    let StoredRejection { id, org, source, reason, raw, times, received_at } = rejection;
+    let StoredRejection { id, org, source, reason, raw, times, received_at, place } = rejection;
     let mut out = std::io::stdout().lock();
     let times = if *times > 1 { format!(" {times} times") } else { String::new() };
-    writeln!(out, "{id}  {received_at}  {org}  {}{times}, {} bytes: {reason}", source.name(), raw.len())?;
+    let place = place.as_ref().map(|place| match &place.file {
+        Some(file) => format!(" {file}:{}", place.line),
+        None => format!(" line {}", place.line),
+    });
+    let (source, place) = (source.name(), place.unwrap_or_default());
+    writeln!(out, "{id}  {received_at}  {org}  {source}{place}{times}, {} bytes: {reason}", raw.len())?;
     if with_raw {
         out.write_all(raw)?;
         return writeln!(out);
@@ -66,13 +75,36 @@ fn print(rejection: &StoredRejection, with_raw: bool) -> std::io::Result<()> {
     writeln!(out, "    {beginning}{}", if raw.len() > beginning.len() { " …" } else { "" })
 }
 
+/// Checks that a filter means something: an org of the settings or of which something was rejected, and ids that there are.
+async fn check(store: &Store, ways_in: &WaysIn, filter: &RejectionFilter) -> anyhow::Result<()> {
+    let newest = PageRequest { direction: Direction::Forward, size: 1, cut: Cut { after: None, before: None } };
+    if let Some(org) = filter.org.as_ref().filter(|org| !ways_in.orgs.contains_key(*org)) {
+        let of_org = RejectionFilter { org: Some(org.clone()), ids: None };
+        let has_some = !store.rejections(&of_org, &newest).await?.items.is_empty();
+        let known = ways_in.orgs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        anyhow::ensure!(has_some, "--org: there is no org {org:?}, and nothing was rejected of it; there are: {known}");
+    }
+    let missing = store.missing_rejections(filter).await?;
+    let told: Vec<_> = missing.iter().take(MISSING_TOLD).map(i64::to_string).collect();
+    let more = if missing.len() > told.len() { " …" } else { "" };
+    let of_org = filter.org.as_ref().map(|org| format!(" of org {org}")).unwrap_or_default();
+    anyhow::ensure!(
+        missing.is_empty(),
+        "nothing was rejected{of_org} with the id {}{more}: `sluice rejected list` shows what there is",
+        told.join(", ")
+    );
+    Ok(())
+}
+
 /// Forgets what was rejected; gives how many there were.
 ///
 /// # Errors
-/// The database cannot be had.
+/// The database cannot be had, or has nothing that was rejected under one of the ids, or the org is unknown. Nothing is
+/// forgotten then.
 #[expect(clippy::print_stdout, reason = "the command's output")]
-pub async fn drop_rejected(database: &Database, filter: &RejectionFilter) -> anyhow::Result<()> {
-    with_store(database, async |store| {
+pub async fn drop_rejected(ways_in: &WaysIn, filter: &RejectionFilter) -> anyhow::Result<()> {
+    with_store(&ways_in.database, ways_in.create, "forgetting in", async |store| {
+        check(store, ways_in, filter).await?;
         let mut dropped = 0;
         while let Some(page) = oldest_after(store, filter, None).await? {
             dropped += store.drop_rejections(&page.iter().map(|one| one.id).collect::<Vec<_>>()).await?;
@@ -86,14 +118,19 @@ pub async fn drop_rejected(database: &Database, filter: &RejectionFilter) -> any
 /// Reads again what was rejected, the oldest first; gives whether all could be read.
 ///
 /// # Errors
-/// The database cannot be had. What was taken in until then is.
+/// The database cannot be had: what was taken in until then is. Or it has nothing that was rejected under one of the ids, or
+/// the org is unknown.
 #[expect(clippy::print_stdout, reason = "the command's output")]
 pub async fn retry_rejected(
     ways_in: &WaysIn,
     filter: &RejectionFilter,
     stop: &CancellationToken,
 ) -> anyhow::Result<bool> {
-    let Some(opened) = OpenIntake::open(ways_in, stop).await? else { return Ok(false) };
+    let Some(opened) = OpenIntake::open(ways_in, "reading again in", stop).await? else { return Ok(false) };
+    if let Err(error) = check(&opened.store, ways_in, filter).await {
+        opened.close().await?;
+        return Err(error);
+    }
     let newest = PageRequest { direction: Direction::Forward, size: 1, cut: Cut { after: None, before: None } };
     let newest = opened.store.rejections(filter, &newest).await?.items.first().map_or(0, |rejection| rejection.id);
     let (mut report, mut after) = (RetryReport::default(), None);
@@ -140,14 +177,4 @@ async fn oldest_after(
     let mut items = store.rejections(filter, &request).await?.items;
     items.reverse();
     Ok(Some(items).filter(|items| !items.is_empty()))
-}
-
-async fn with_store(database: &Database, work: impl AsyncFnOnce(&Store) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let opened = OpenDatabase::attach_or_open(database).await?;
-    let store = Store::new(&opened.options())?;
-    store.migrate().await?;
-    let done = work(&store).await;
-    store.close().await;
-    tokio::task::spawn_blocking(move || drop(opened)).await?;
-    done
 }

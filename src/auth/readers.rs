@@ -1,6 +1,8 @@
 //! Readers: who may ask and subscribe.
 
-use secrecy::SecretString;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::is_secret;
 use crate::store::Credential;
@@ -24,19 +26,51 @@ impl Viewer {
 #[error("a reader's token is required: send it as `Authorization: Bearer …`, or in connection_init as `authorization`")]
 pub struct Denied;
 
-/// The configured readers. Without any, asking is open: `serve` allows that on a loopback address only.
+/// The configured readers, which clones share. Without any, asking is open: `serve` allows that on a loopback address
+/// only.
 #[derive(Clone, Debug, Default)]
-pub struct Readers(Vec<(String, SecretString)>);
+pub struct Readers(Arc<RwLock<Vec<(String, SecretString)>>>);
 
 impl Readers {
     /// These readers, each a name and a token.
-    pub const fn new(readers: Vec<(String, SecretString)>) -> Self {
-        Self(readers)
+    pub fn new(readers: Vec<(String, SecretString)>) -> Self {
+        Self(Arc::new(RwLock::new(readers)))
+    }
+
+    fn known(&self) -> RwLockReadGuard<'_, Vec<(String, SecretString)>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether anybody may ask.
-    pub const fn is_open(&self) -> bool {
-        self.0.is_empty()
+    pub fn is_open(&self) -> bool {
+        self.known().is_empty()
+    }
+
+    /// Returns the number of readers.
+    pub fn number(&self) -> usize {
+        self.known().len()
+    }
+
+    /// Puts other readers into force, for all clones. Returns what has changed, by the readers' names.
+    pub fn replace(&self, fresh: &Self) -> Vec<String> {
+        let fresh = fresh.known().clone();
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = Vec::new();
+        for (name, token) in &fresh {
+            match known.iter().find(|(other, _)| other == name) {
+                None => changed.push(format!("reader {name} was added")),
+                Some((_, old)) if old.expose_secret() != token.expose_secret() => {
+                    changed.push(format!("reader {name} has another token"));
+                }
+                Some(_) => {}
+            }
+        }
+        let is_gone = |name: &String| !fresh.iter().any(|(other, _)| other == name);
+        changed.extend(
+            known.iter().filter(|(name, _)| is_gone(name)).map(|(name, _)| format!("reader {name} was removed")),
+        );
+        *known = fresh;
+        changed
     }
 
     /// Finds out who bears the value of an `Authorization` header.
@@ -44,7 +78,8 @@ impl Readers {
     /// # Errors
     /// Nobody that is known.
     pub fn identify(&self, authorization: Option<&str>) -> Result<Viewer, Denied> {
-        if self.is_open() {
+        let readers = self.known();
+        if readers.is_empty() {
             return Ok(Viewer { name: None });
         }
         let (scheme, token) = authorization.and_then(|value| value.trim().split_once(' ')).ok_or(Denied)?;
@@ -53,7 +88,7 @@ impl Readers {
         }
         let token = token.trim().as_bytes();
         // Every token is compared, so that time does not tell which one is near.
-        let known = self.0.iter().filter(|(_, secret)| is_secret(secret, token)).fold(None, |_, (name, _)| Some(name));
+        let known = readers.iter().filter(|(_, secret)| is_secret(secret, token)).fold(None, |_, (name, _)| Some(name));
         known.map(|name| Viewer { name: Some(name.clone()) }).ok_or(Denied)
     }
 }
@@ -73,5 +108,23 @@ mod tests {
             assert_eq!(readers.identify(bad), Err(Denied), "{bad:?}");
         }
         assert_eq!(Readers::default().identify(None), Ok(Viewer { name: None }));
+    }
+
+    #[test]
+    fn clones_follow_when_readers_are_replaced() {
+        let readers =
+            Readers::new(vec![("one".into(), "t1".into()), ("two".into(), "t2".into()), ("three".into(), "t3".into())]);
+        let clone = readers.clone();
+        let fresh =
+            Readers::new(vec![("one".into(), "t1".into()), ("two".into(), "t4".into()), ("four".into(), "t5".into())]);
+        let changed = ["reader two has another token", "reader four was added", "reader three was removed"];
+        assert_eq!(readers.replace(&fresh), changed);
+        for (token, name) in
+            [("t1", Some("one")), ("t2", None), ("t3", None), ("t4", Some("two")), ("t5", Some("four"))]
+        {
+            let found = clone.identify(Some(&format!("Bearer {token}"))).ok().and_then(|viewer| viewer.name);
+            assert_eq!(found.as_deref(), name, "{token}");
+        }
+        assert_eq!(readers.replace(&fresh), [""; 0]);
     }
 }

@@ -24,7 +24,7 @@ impl Checker<'_> {
             }
         }
         let options = self.api_options(&place, &table);
-        let credentials = self.credentials(&place, table)?;
+        let credentials = self.credentials(&place, table)?.into();
         Some(OrgApiSettings { credentials, options })
     }
 

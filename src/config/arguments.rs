@@ -1,6 +1,6 @@
 //! The command line. Secrets never go there: everybody on the machine can read it.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -25,7 +25,7 @@ pub enum Command {
     /// Print the graph in GraphQL's schema language.
     Schema,
     /// Bring the database's schema up to date and stop.
-    Migrate(Common),
+    Migrate(Target),
     /// Take in history out of files: the System Log's JSON, hook deliveries, cards of Workflows.
     Import(Import),
     /// What came in and could not be read.
@@ -54,9 +54,9 @@ pub enum LogCommand {
                       positions that it knows. Where nothing was lost, nobody notices."
     )]
     NewEra {
-        /// Arguments of every command.
+        /// The log.
         #[command(flatten)]
-        common: Common,
+        target: Target,
         /// The reason, in words; it is stored in the table `era`.
         #[arg(long, value_name = "TEXT")]
         reason: String,
@@ -70,9 +70,9 @@ pub enum LogCommand {
                         end; 130 it was stopped. It can be started again at any time: nothing is stored twice."
 )]
 pub struct Import {
-    /// What every command takes.
+    /// The log.
     #[command(flatten)]
-    pub common: Common,
+    pub target: Target,
     /// The org of which the events are, where there are several.
     #[arg(long, value_name = "NAME")]
     pub org: Option<String>,
@@ -122,9 +122,9 @@ pub enum RejectedCommand {
 /// Which of what was rejected.
 #[derive(Clone, Debug, Args)]
 pub struct Selection {
-    /// What every command takes.
+    /// The log.
     #[command(flatten)]
-    pub common: Common,
+    pub target: Target,
     /// Only what came from this org.
     #[arg(long, value_name = "NAME")]
     pub org: Option<String>,
@@ -150,14 +150,32 @@ pub struct Common {
     pub log_format: Option<LogFormat>,
 }
 
+/// The log that a command uses: one that exists, unless it is told to create one.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Target {
+    /// Arguments of every command.
+    #[command(flatten)]
+    pub common: Common,
+    /// Create the private PostgreSQL, or the tables in the database, where there are none yet. Without this, a wrong
+    /// directory or database is an error.
+    #[arg(long)]
+    pub create: bool,
+}
+
 /// What `serve` takes.
 #[derive(Clone, Debug, Args)]
 pub struct Serve {
     /// What every command takes.
     #[command(flatten)]
     pub common: Common,
-    /// Where to listen.
-    #[arg(long, env = "SLUICE_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    /// Where to listen: an address or a name, and a port.
+    #[arg(
+        long,
+        env = "SLUICE_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080",
+        value_parser = listen_address
+    )]
     pub listen: SocketAddr,
     /// NATS, by which several gateways tell each other of new events; several URLs with commas between.
     #[arg(long, env = "SLUICE_NATS_URL", value_name = "URL", hide_env_values = true)]
@@ -169,6 +187,25 @@ pub struct Serve {
     /// Say what is wrong in the settings, and where, and stop.
     #[arg(long)]
     pub check: bool,
+}
+
+/// Parses an address to listen on. Of a name with several addresses it takes an IPv4 one, which every machine has.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    const EXPECTED: &str = "expected an address and a port, such as 127.0.0.1:8080, [::1]:8080 or localhost:8080";
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let has_port = text
+        .rsplit_once(':')
+        .is_some_and(|(name, port)| !name.is_empty() && !name.contains([':', '/', '@']) && port.parse::<u16>().is_ok());
+    if !has_port {
+        return Err(EXPECTED.to_owned());
+    }
+    let found =
+        text.to_socket_addrs().map_err(|error| format!("the name cannot be looked up ({error}); {EXPECTED}"))?;
+    let found: Vec<_> = found.collect();
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| format!("the name has no address; {EXPECTED}"))
 }
 
 /// How log lines look.

@@ -3,29 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::arguments::{Common, Serve};
 use super::documents;
 use super::file::{ApiTable, File, GraphqlTable, OrgTable, ReaderTable};
 use super::secret::Secrets;
-use super::{Database, GraphqlSettings, Org, Settings, SettingsError};
+use super::{Database, GraphqlSettings, Org, Settings, SettingsError, event_types};
 use crate::auth::{HookSecrets, Readers};
 use crate::event::EventTypePattern;
 use crate::ingest::CREDENTIAL_HEADERS;
 use crate::live::NatsServers;
 use crate::store::StoreOptions;
-
-/// The event types that are kept where an org does not say: the sync family.
-const SYNC_FAMILY: [&str; 7] = [
-    "application.provision.user.*",
-    "application.user_membership.*",
-    "system.import.*",
-    "app.user_management*",
-    "app.realtimesync.*",
-    "group.application_assignment.*",
-    "application.lifecycle.*",
-];
 
 /// The org that there is where none is configured.
 const DEFAULT_ORG: &str = "default";
@@ -37,11 +26,13 @@ pub(super) struct Checker<'a> {
     pub(super) secrets: &'a Secrets<'a>,
     pub(super) faults: Vec<String>,
     pub(super) warnings: Vec<String>,
+    /// Every secret that was found, with its place.
+    found: Vec<(String, SecretString)>,
 }
 
 /// Makes settings of what was written, or tells every fault.
 pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Result<Settings, SettingsError> {
-    let mut checker = Checker { secrets, faults: Vec::new(), warnings: Vec::new() };
+    let mut checker = Checker::new(secrets);
     let tables = if file.orgs.is_empty() { vec![default_org(secrets)] } else { file.orgs };
     let mut orgs = BTreeMap::new();
     for (index, table) in tables.into_iter().enumerate() {
@@ -54,6 +45,8 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
     }
     let readers = checker.readers(file.readers);
     checker.door(arguments, &orgs, &readers);
+    checker.warnings.extend(orgs.iter().filter_map(|(name, org)| event_types::warning_of_hooks(name, org)));
+    checker.faults.extend(super::log_targets(secrets.variable).err().into_iter().flat_map(|error| error.0));
     checker.faults.extend(file.limits.faults());
     let trusted_proxies = checker.trusted_proxies(&file.access);
     let graphql = checker.graphql(&file.graphql);
@@ -90,7 +83,11 @@ fn default_org(secrets: &Secrets<'_>) -> OrgTable {
     }
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    fn new(secrets: &'a Secrets<'a>) -> Self {
+        Self { secrets, faults: Vec::new(), warnings: Vec::new(), found: Vec::new() }
+    }
+
     fn org(&mut self, place: &str, table: OrgTable) -> Org {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if table.name.is_empty() || table.name.len() > 100 || !table.name.bytes().all(plain) {
@@ -109,10 +106,10 @@ impl Checker<'_> {
         self.keep_headers(place, &table.keep_headers, header);
         let hook_secrets = table.hook_secrets.iter().enumerate();
         let secrets =
-            hook_secrets.filter_map(|(index, named)| self.secret(&format!("{place}.hook_secrets[{index}]"), named));
+            hook_secrets.filter_map(|(index, named)| self.own_secret(&format!("{place}.hook_secrets[{index}]"), named));
         let hook = HookSecrets::new(header, secrets.collect());
         let api = table.api.and_then(|api| self.api(place, table.url.as_deref(), api));
-        let event_types = table.event_types.unwrap_or_else(|| SYNC_FAMILY.map(str::to_owned).to_vec());
+        let event_types = table.event_types.unwrap_or_else(|| event_types::SYNC_FAMILY.map(str::to_owned).to_vec());
         if event_types.is_empty() {
             self.faults
                 .push(format!("{place}.event_types: an empty list would keep no event; leave it out, or give [\"*\"]"));
@@ -137,7 +134,11 @@ impl Checker<'_> {
         let mut patterns = Vec::with_capacity(written.len());
         for (index, text) in written.iter().enumerate() {
             match EventTypePattern::parse(text) {
-                Some(pattern) => patterns.push(pattern),
+                Some(pattern) => {
+                    let warning = event_types::warning_of_prefix(&pattern);
+                    self.warnings.extend(warning.map(|text| format!("{place}.event_types[{index}]: {text}")));
+                    patterns.push(pattern);
+                }
                 None => self.faults.push(format!(
                     "{place}.event_types[{index}]: {text:?} is neither an event type nor a family: `*` may stand at the end only"
                 )),
@@ -154,7 +155,7 @@ impl Checker<'_> {
             if table.name.is_empty() {
                 self.faults.push(format!("{place}.name: must not be empty"));
             }
-            if let Some(token) = self.secret(&format!("{place}.token"), &table.token) {
+            if let Some(token) = self.own_secret(&format!("{place}.token"), &table.token) {
                 readers.push((table.name.clone(), token));
             }
             if !names.insert(table.name) {
@@ -190,9 +191,30 @@ impl Checker<'_> {
         servers.map_err(|error| self.faults.push(format!("--nats-url (SLUICE_NATS_URL): {error}"))).ok()
     }
 
+    /// Returns a secret with which sluice proves itself to others.
     pub(super) fn secret(&mut self, place: &str, named: &str) -> Option<SecretString> {
-        match self.secrets.find(named) {
-            Ok(secret) => Some(secret),
+        let found = self.secrets.find(named);
+        self.keep_secret(place, found)
+    }
+
+    /// Returns a secret with which others prove themselves to sluice.
+    fn own_secret(&mut self, place: &str, named: &str) -> Option<SecretString> {
+        let found = self.secrets.find_strong(named);
+        self.keep_secret(place, found)
+    }
+
+    /// Adds a secret to those that were found. Two that are alike are a fault: whoever knows one of them would have the
+    /// rights of both.
+    fn keep_secret(&mut self, place: &str, found: Result<SecretString, String>) -> Option<SecretString> {
+        match found {
+            Ok(secret) => {
+                let same = |known: &SecretString| known.expose_secret() == secret.expose_secret();
+                if let Some((other, _)) = self.found.iter().find(|(_, known)| same(known)) {
+                    self.faults.push(format!("{place}: {other} has the same secret: make one for each"));
+                }
+                self.found.push((place.to_owned(), secret.clone()));
+                Some(secret)
+            }
             Err(fault) => {
                 self.faults.push(format!("{place}: {fault}"));
                 None
@@ -231,7 +253,7 @@ impl Checker<'_> {
 
 /// The orgs without what proves who they are, for commands that read for them what is here already.
 pub(super) fn orgs_without_secrets(file: File, secrets: &Secrets<'_>) -> Result<BTreeMap<String, Org>, SettingsError> {
-    let mut checker = Checker { secrets, faults: Vec::new(), warnings: Vec::new() };
+    let mut checker = Checker::new(secrets);
     let tables = if file.orgs.is_empty() { vec![default_org(secrets)] } else { file.orgs };
     let mut orgs = BTreeMap::new();
     for (index, mut table) in tables.into_iter().enumerate() {

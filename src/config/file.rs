@@ -76,6 +76,11 @@ pub(super) struct ReaderTable {
 /// What the file is called where nobody says.
 const DEFAULT_NAME: &str = "sluice.toml";
 
+/// Returns the path of the file that [`read`] reads; None where it reads none.
+pub(super) fn path(named: Option<&Path>) -> Option<PathBuf> {
+    named.or(Some(Path::new(DEFAULT_NAME)).filter(|path| path.exists())).map(Path::to_owned)
+}
+
 /// Reads the file, and tells the directory from which its own paths are meant. Without a name it may be missing.
 pub(super) fn read(named: Option<&Path>) -> Result<(File, PathBuf), String> {
     let path = named.unwrap_or(Path::new(DEFAULT_NAME));
@@ -91,14 +96,58 @@ pub(super) fn read(named: Option<&Path>) -> Result<(File, PathBuf), String> {
     Ok((file, directory))
 }
 
-/// What is wrong, and in which line; never what stands there, which may be a secret.
+/// Returns what is wrong, in which line and at which key; never the value there, which may be a secret.
 fn told(error: &toml::de::Error, text: &str) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
     let message = error.message();
     let expected = message.starts_with("invalid ").then(|| message.split_once(", expected ")).flatten();
     match expected {
-        Some((_, expected)) => format!("line {line}: expected {expected}"),
+        Some((_, expected)) => {
+            let key = key_before(before).map(|key| format!("{key}: ")).unwrap_or_default();
+            let range = if message.starts_with("invalid value: integer") { "the number is out of range: " } else { "" };
+            format!("line {line}: {key}{range}expected {}", in_words(expected))
+        }
         None => format!("line {line}: {message}"),
+    }
+}
+
+/// Returns the key whose value begins after a text, or whose list does.
+fn key_before(text: &str) -> Option<&str> {
+    let key =
+        text.trim_end_matches(|letter: char| letter.is_whitespace() || letter == '[').strip_suffix('=')?.trim_end();
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
+    let start = key.rfind(|letter: char| !is_part(letter)).map_or(0, |at| at + 1);
+    key.get(start..).filter(|key| !key.is_empty())
+}
+
+/// Returns a type of Rust's as people call it.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "usize" | "u64" | "u32" | "u16" => "a whole number, 0 or more, without quotes",
+        "f64" => "a number, without quotes",
+        "a boolean" => "true or false, without quotes",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_before_its_value_and_no_value_is_taken_for_one() {
+        for (text, key) in [
+            ("[limits]\nsockets = ", Some("sockets")),
+            ("limits = {sockets = ", Some("sockets")),
+            ("hook_secrets = [\n  ", Some("hook_secrets")),
+            ("token = [\"hunter2=\", ", None),
+            ("hook_secrets = [\"hunter2\", ", None),
+            ("[[orgs]]\n", None),
+            ("= ", None),
+            ("", None),
+        ] {
+            assert_eq!(key_before(text), key, "{text}");
+        }
     }
 }

@@ -89,6 +89,14 @@ pub enum FilterError {
     /// An event type that cannot be read.
     #[error("eventTypes: {0:?} is neither an event type nor a family: `*` may stand at the end only")]
     EventType(String),
+    /// An event type that is only the beginning of others.
+    #[error("eventTypes: {name:?} is no event type, but others begin so: ask for {family:?}")]
+    OnlyABeginning {
+        /// The text that was given.
+        name: String,
+        /// The family that is probably meant.
+        family: String,
+    },
     /// An admin console URL without an instance in it.
     #[error(
         "applicationInstanceUrls: {0:?} holds no application instance; expected a URL such as \

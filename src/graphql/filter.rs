@@ -6,7 +6,14 @@ use super::error::bad_input;
 use super::scalars::{DateTime, Url};
 use super::sync_event::{IngestSourceNode, Severity};
 use crate::event::{EntityFilter, EventTypePattern, Filter, FilterError, Search, TimeRange};
-use crate::okta::instance_id_in_url;
+use crate::okta::{family_meant_by, instance_id_in_url};
+
+/// The results of events, as Okta spells them.
+const OUTCOMES: [&str; 8] = ["SUCCESS", "FAILURE", "SKIPPED", "ALLOW", "DENY", "CHALLENGE", "DEFERRED", "UNKNOWN"];
+
+/// The types of people and programs, as Okta spells them.
+const ENTITY_TYPES: [&str; 7] =
+    ["User", "AppUser", "AppInstance", "SystemPrincipal", "PublicClientApp", "PublicClientAppEntity", "UserGroup"];
 
 /// A stretch of time: from ≤ t < until, open where an end is left out.
 #[derive(InputObject, Clone, Debug)]
@@ -27,7 +34,7 @@ pub(super) struct EntityFilterInput {
     ids: Option<Vec<String>>,
     /// Alternate ids, such as logins; e-mail addresses compare without regard to case.
     alternate_ids: Option<Vec<String>>,
-    /// Okta's types: User, AppUser, SystemPrincipal, PublicClientApp …
+    /// Okta's types: User, AppUser, SystemPrincipal, PublicClientApp …, without regard to case.
     types: Option<Vec<String>>,
     /// Words of its name and alternate id, as in the filter's `search`.
     search: Option<String>,
@@ -46,13 +53,14 @@ pub(super) struct SyncEventFilterInput {
     application_instances: Option<Vec<String>>,
     /// Admin console URLs of application instances: the id is read out of them.
     application_instance_urls: Option<Vec<Url>>,
-    /// Event types, exact or a family: "application.provision.user.*".
+    /// Event types, exact or a family: "application.provision.user.*". The mere beginning of event types, such as
+    /// "application.provision", is an error that names the family.
     event_types: Option<Vec<String>>,
     /// When it happened in Okta.
     published: Option<TimeRangeInput>,
     /// When sluice stored it.
     received: Option<TimeRangeInput>,
-    /// How it ended: SUCCESS, FAILURE, SKIPPED …
+    /// How it ended: SUCCESS, FAILURE, SKIPPED …, without regard to case.
     outcomes: Option<Vec<String>>,
     /// How serious it is.
     severities: Option<Vec<Severity>>,
@@ -99,7 +107,7 @@ impl SyncEventFilterInput {
             event_types: self.event_types.map(read_event_types).transpose()?,
             published: read_range("published", self.published.as_ref())?,
             received: read_range("received", self.received.as_ref())?,
-            outcomes: read_list("outcomes", self.outcomes)?,
+            outcomes: read_list("outcomes", self.outcomes)?.map(with_known_spelling(&OUTCOMES)),
             severities: self.severities.map(|severities| severities.iter().map(|one| one.name().to_owned()).collect()),
             admin: self.admin.map(EntityFilterInput::into_filter).transpose()?,
             user: self.user.map(EntityFilterInput::into_filter).transpose()?,
@@ -118,7 +126,7 @@ impl EntityFilterInput {
         Ok(EntityFilter {
             ids: read_list("ids", self.ids)?,
             alternate_ids: read_list("alternateIds", self.alternate_ids)?,
-            types: read_list("types", self.types)?,
+            types: read_list("types", self.types)?.map(with_known_spelling(&ENTITY_TYPES)),
             search: read_search(self.search)?,
         })
     }
@@ -137,9 +145,31 @@ fn read_list(field: &'static str, values: Option<Vec<String>>) -> Result<Option<
     Ok(Some(values))
 }
 
+/// Returns a function that adds to values the spelling that Okta uses, where that differs in case only. The log has texts
+/// as Okta wrote them.
+fn with_known_spelling(known: &'static [&'static str]) -> impl FnOnce(Vec<String>) -> Vec<String> {
+    |mut values| {
+        let spelled = |value: &String| {
+            let same = known.iter().find(|known| known.eq_ignore_ascii_case(value) && **known != value.as_str());
+            same.map(|known| (*known).to_owned())
+        };
+        let added: Vec<_> = values.iter().filter_map(spelled).collect();
+        values.extend(added);
+        values.sort_unstable();
+        values.dedup();
+        values
+    }
+}
+
 fn read_event_types(types: Vec<String>) -> Result<Vec<EventTypePattern>, FilterError> {
     check_size("eventTypes", &types)?;
-    let pattern = |text: String| EventTypePattern::parse(&text).ok_or(FilterError::EventType(text));
+    let pattern = |text: String| {
+        let pattern = EventTypePattern::parse(&text).ok_or_else(|| FilterError::EventType(text.clone()))?;
+        match pattern.exact().and_then(family_meant_by) {
+            Some(family) => Err(FilterError::OnlyABeginning { name: text, family }),
+            None => Ok(pattern),
+        }
+    };
     types.into_iter().filter(|text| !text.contains('\0')).map(pattern).collect()
 }
 

@@ -11,7 +11,7 @@ use super::scalars::{DateTime, LogPosition};
 use super::sync_event::IngestSourceNode;
 use crate::event::{IngestSource, SourceState, Timestamp, stretches};
 use crate::okta::OFFERED_TO_HOOKS;
-use crate::store::{IngestTally, PollCursor, Store};
+use crate::store::{HookRefusal, IngestTally, PollCursor, Store, StretchCount};
 
 /// The most stretches that are told at once.
 const MAX_STRETCHES: usize = 10_000;
@@ -32,7 +32,8 @@ impl Ingestion {
         let store = context.data::<Store>()?;
         let cursors = store.poll_cursors().await.map_err(|error| from_store(&error))?;
         let tallies = store.tallies().await.map_err(|error| from_store(&error))?;
-        Ok(statuses(context.data()?, &cursors, &tallies))
+        let refusals = store.hook_refusals().await.map_err(|error| from_store(&error))?;
+        Ok(statuses(context.data()?, &cursors, &tallies, &refusals))
     }
 
     /// Stretches of a time range, in order, and what is known of each. At most 10,000; more is an error.
@@ -44,7 +45,7 @@ impl Ingestion {
     ) -> Result<Vec<Coverage>> {
         let store = context.data::<Store>()?;
         let org = match org {
-            Some(org) => org,
+            Some(org) => known_org(context, org).await?,
             None => only_org(context.data()?)?,
         };
         let range = read_range("published", Some(&published)).map_err(|error| bad_input(error.to_string()))?;
@@ -55,8 +56,14 @@ impl Ingestion {
         if stretches.len() > MAX_STRETCHES {
             return Err(bad_input(format!("`published` has more than {MAX_STRETCHES} stretches; ask for less of it")));
         }
-        let counts = store.count_stretches(&org, &stretches, &OFFERED_TO_HOOKS).await;
-        let counts = counts.map_err(|error| from_store(&error))?;
+        // To count reads every event of the range: only for those who ask for it.
+        let asked = context.look_ahead();
+        let counts = if ["events", "missedByHooks"].into_iter().any(|field| asked.field(field).exists()) {
+            let counts = store.count_stretches(&org, &stretches, &OFFERED_TO_HOOKS).await;
+            counts.map_err(|error| from_store(&error))?
+        } else {
+            vec![StretchCount::default(); stretches.len()]
+        };
         let coverage = stretches.into_iter().zip(counts).map(|(stretch, count)| Coverage {
             from: DateTime(stretch.from),
             until: DateTime(stretch.until),
@@ -137,16 +144,52 @@ fn only_org(orgs: &Orgs) -> Result<String> {
     }
 }
 
-fn statuses(orgs: &Orgs, cursors: &[PollCursor], tallies: &[IngestTally]) -> Vec<IngestSourceStatus> {
+/// Returns an org that is configured or was: something of it is in the log.
+async fn known_org(context: &Context<'_>, org: String) -> Result<String> {
+    let orgs = context.data::<Orgs>()?;
+    if orgs.0.contains(&org) {
+        return Ok(org);
+    }
+    let store = context.data::<Store>()?;
+    let cursors = store.poll_cursors().await.map_err(|error| from_store(&error))?;
+    let tallies = store.tallies().await.map_err(|error| from_store(&error))?;
+    if cursors.iter().any(|cursor| cursor.org == org) || tallies.iter().any(|tally| tally.org == org) {
+        return Ok(org);
+    }
+    Err(bad_input(format!("`org` is {org:?}, and there is no such org; there are: {}", orgs.0.join(", "))))
+}
+
+/// Returns the last failure of an org's hook since something came: a delivery that failed by Okta's word, or a request that
+/// was refused here.
+fn hook_failure(
+    org: &str,
+    cursors: &[PollCursor],
+    refusals: &[HookRefusal],
+    last_arrival: Option<Timestamp>,
+) -> Option<String> {
+    let failed = cursors.iter().find(|cursor| cursor.org == org).and_then(|cursor| cursor.failed_delivery_at);
+    let failed = failed.map(|at| (at, format!("Okta could not deliver at {at}")));
+    let refused = refusals.iter().find(|refusal| refusal.org == org);
+    let refused =
+        refused.map(|refusal| (refusal.at, format!("refused a request at {}: {}", refusal.at, refusal.reason)));
+    let newest = failed.into_iter().chain(refused).max_by_key(|(at, _)| *at);
+    newest.filter(|(at, _)| last_arrival.is_none_or(|arrival| *at > arrival)).map(|(_, told)| told)
+}
+
+fn statuses(
+    orgs: &Orgs,
+    cursors: &[PollCursor],
+    tallies: &[IngestTally],
+    refusals: &[HookRefusal],
+) -> Vec<IngestSourceStatus> {
     let cursor_of = |org: &str| cursors.iter().find(|cursor| cursor.org == org);
     let mut statuses: Vec<_> = tallies
         .iter()
         .filter(|tally| tally.source != IngestSource::SystemLog || cursor_of(&tally.org).is_none())
         .map(|tally| {
-            let failure = cursor_of(&tally.org)
-                .filter(|_| tally.source == IngestSource::EventHook)
-                .and_then(|cursor| cursor.failed_delivery_at)
-                .filter(|failed| *failed > tally.last_arrival_at);
+            let is_hook = tally.source == IngestSource::EventHook;
+            let failure =
+                is_hook.then(|| hook_failure(&tally.org, cursors, refusals, Some(tally.last_arrival_at))).flatten();
             IngestSourceStatus {
                 org: tally.org.clone(),
                 source: tally.source.into(),
@@ -155,7 +198,7 @@ fn statuses(orgs: &Orgs, cursors: &[PollCursor], tallies: &[IngestTally]) -> Vec
                 lag_seconds: None,
                 arrived: tally.arrived,
                 duplicates: tally.duplicates,
-                last_error: failure.map(|at| format!("Okta could not deliver at {at}")),
+                last_error: failure,
             }
         })
         .collect();
@@ -175,15 +218,18 @@ fn statuses(orgs: &Orgs, cursors: &[PollCursor], tallies: &[IngestTally]) -> Vec
     }));
     let is_quiet =
         |org: &&String| !tallies.iter().any(|tally| tally.org == **org && tally.source == IngestSource::EventHook);
-    statuses.extend(orgs.0.iter().filter(is_quiet).map(|org| IngestSourceStatus {
-        org: org.clone(),
-        source: IngestSource::EventHook.into(),
-        state: SourceState::Waiting.to_string(),
-        last_arrival_at: None,
-        lag_seconds: None,
-        arrived: 0,
-        duplicates: 0,
-        last_error: None,
+    statuses.extend(orgs.0.iter().filter(is_quiet).map(|org| {
+        let refused = hook_failure(org, &[], refusals, None);
+        IngestSourceStatus {
+            org: org.clone(),
+            source: IngestSource::EventHook.into(),
+            state: if refused.is_some() { SourceState::Failing } else { SourceState::Waiting }.to_string(),
+            last_arrival_at: None,
+            lag_seconds: None,
+            arrived: 0,
+            duplicates: 0,
+            last_error: refused,
+        }
     }));
     statuses.sort_by(|one, other| (&one.org, one.source as u8).cmp(&(&other.org, other.source as u8)));
     statuses

@@ -53,6 +53,16 @@ impl RejectedNode {
         &self.0.reason
     }
 
+    /// The file in which it stood, as it was named to `sluice import`; null where it came otherwise.
+    async fn file(&self) -> Option<&str> {
+        self.0.place.as_ref()?.file.as_deref()
+    }
+
+    /// The line of the import on which its record starts, from 1; null where it came otherwise.
+    async fn line(&self) -> Option<u64> {
+        self.0.place.as_ref().map(|place| place.line)
+    }
+
     /// Its bytes as text; what is not UTF-8 shows as U+FFFD.
     async fn raw(&self) -> String {
         String::from_utf8_lossy(&self.0.raw).into_owned()

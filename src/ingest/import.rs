@@ -18,7 +18,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::intake::{Intake, Receipt};
+use super::sorted::EventPlaces;
 use crate::event::IngestSource;
+use crate::store::RecordPlace;
 use batch::{Batch, Message};
 
 /// How many batches are on their way at once: while one is committed, the next is sent.
@@ -33,6 +35,8 @@ const COUNTED_TYPES: usize = 100;
 /// How an import is done.
 #[derive(Clone, Debug)]
 pub struct ImportOptions {
+    /// The name of the file, for what is rejected; None for a body of a request.
+    pub file: Option<String>,
     /// At most how many bytes are taken, unpacked.
     pub limit: Option<u64>,
     /// Ends it after what is on its way.
@@ -135,8 +139,9 @@ impl Intake {
     ) -> Result<ImportReport, ImportError> {
         let Batch { mut sorted, mut lines, rejected_lines, .. } = batch;
         let mut report = ImportReport { dropped_types: sorted.dropped.clone(), ..ImportReport::default() };
-        for (line, rejection) in rejected_lines.into_iter().zip(&sorted.rejected) {
+        for (line, rejection) in rejected_lines.into_iter().zip(&mut sorted.rejected) {
             report.tell(line, || rejection.reason.clone());
+            rejection.place = Some(RecordPlace { file: options.file.clone(), line });
         }
         let before = sorted.events.len();
         if may_be_known.load(Ordering::Relaxed) && before > 0 {
@@ -149,6 +154,7 @@ impl Intake {
             lines.retain(|_| of_lines.next().copied().unwrap_or(true));
             sorted.known = before - sorted.events.len();
         }
+        sorted.places = EventPlaces { file: options.file.clone(), lines: lines.clone() };
         let taken = self.take(org, IngestSource::Import, sorted, None).await?;
         for (place, reason) in taken.refused {
             report.tell(lines.get(place).copied().unwrap_or_default(), || reason);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::headers::KeptHeaders;
-use super::sorted::{RecordReader, Sorted};
+use super::sorted::{EventPlaces, RecordReader, Sorted};
 use crate::event::{EventTypePattern, IngestSource, Timestamp};
 use crate::log::{AppendError, AppendRequest, Log, Outcome};
 use crate::store::{CursorMove, DeliveryRecord, NewEvent, Rejection, StoreError};
@@ -153,7 +153,7 @@ impl Intake {
         sorted: Sorted,
         mut cursor: Option<CursorMove>,
     ) -> Result<Taken, IntakeError> {
-        let Sorted { mut events, mut deliveries, rejected, dropped, known, .. } = sorted;
+        let Sorted { mut events, places, mut deliveries, rejected, dropped, known, .. } = sorted;
         let mut taken = Taken::default();
         self.reject(&rejected).await?;
         taken.count(
@@ -168,7 +168,7 @@ impl Intake {
         }
         taken.count(org, source, Receipt { duplicates: known, ..Receipt::default() });
         let mut events = events.into_iter().peekable();
-        let mut place = 0;
+        let mut first = 0;
         while events.peek().is_some() || cursor.is_some() {
             let chunk: Vec<_> = events.by_ref().take(APPEND_EVENTS).collect();
             let is_last = events.peek().is_none();
@@ -179,8 +179,8 @@ impl Intake {
                 Some(cursor) => self.log.append_page(request, cursor).await?,
                 None => self.log.append(request).await?,
             };
-            self.settle(org, source, place, outcomes, &mut taken).await?;
-            place += number;
+            self.settle(org, source, (first, &places), outcomes, &mut taken).await?;
+            first += number;
         }
         Ok(taken)
     }
@@ -190,7 +190,7 @@ impl Intake {
         &self,
         org: &str,
         source: IngestSource,
-        place: usize,
+        (first, places): (usize, &EventPlaces),
         outcomes: Vec<Outcome>,
         taken: &mut Taken,
     ) -> Result<(), IntakeError> {
@@ -202,8 +202,10 @@ impl Intake {
                 Outcome::Duplicate(_) => receipt.duplicates += 1,
                 Outcome::Refused { reason, raw } => {
                     receipt.rejected += 1;
-                    taken.refused.push((place + index, reason.clone()));
-                    refused.push(Rejection { org: org.to_owned(), source, reason, raw: raw.into_bytes() });
+                    let place = first + index;
+                    taken.refused.push((place, reason.clone()));
+                    let (org, raw) = (org.to_owned(), raw.into_bytes());
+                    refused.push(Rejection { org, source, reason, raw, place: places.of(place) });
                 }
             }
         }

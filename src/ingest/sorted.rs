@@ -9,13 +9,31 @@ use uuid::Uuid;
 use super::intake::OrgIntake;
 use crate::event::{IngestSource, Occurrence, ReceivedEvent, Timestamp};
 use crate::okta::{BrokenEvent, Card, Delivery, DeliveryError, RawJson, Record, Shape, read_event, read_shapes};
-use crate::store::{DeliveryRecord, NewEvent, Rejection};
+use crate::store::{DeliveryRecord, NewEvent, RecordPlace, Rejection};
+
+/// The places of events in an import.
+#[derive(Debug, Default)]
+pub(super) struct EventPlaces {
+    /// The file's name; None for a body of a request.
+    pub(super) file: Option<String>,
+    /// The line on which each event's record starts; empty for what came otherwise.
+    pub(super) lines: Vec<u64>,
+}
+
+impl EventPlaces {
+    /// Returns the place of the event with this index.
+    pub(super) fn of(&self, event: usize) -> Option<RecordPlace> {
+        self.lines.get(event).map(|line| RecordPlace { file: self.file.clone(), line: *line })
+    }
+}
 
 /// Events and other records, sorted by what is to be done with them.
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
     /// Events to append.
     pub(super) events: Vec<NewEvent>,
+    /// The places of these events.
+    pub(super) places: EventPlaces,
     /// The deliveries that brought them.
     pub(super) deliveries: Vec<DeliveryRecord>,
     /// Records that could not be read.
@@ -179,6 +197,6 @@ impl RecordReader {
 
     /// Makes a rejection of what could not be read.
     pub(super) fn rejection(&self, reason: String, raw: &[u8]) -> Rejection {
-        Rejection { org: self.org.clone(), source: self.source, reason, raw: raw.to_vec() }
+        Rejection { org: self.org.clone(), source: self.source, reason, raw: raw.to_vec(), place: None }
     }
 }

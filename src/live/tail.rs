@@ -226,7 +226,8 @@ impl Tail {
         let waited = self.early.waited();
         metrics::counter!("sluice_tail_gaps_total").increment(1);
         metrics::histogram!("sluice_tail_gap_seconds").record(waited);
-        tracing::debug!(after = %self.end.through(), ?waited, "reading what another gateway has appended in between");
+        let (after, seconds) = (self.end.through(), waited.as_secs_f64());
+        tracing::debug!(%after, seconds, "reading what another gateway has appended in between");
         self.request(ReadRequest::Gap);
     }
 

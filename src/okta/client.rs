@@ -7,7 +7,7 @@ mod error;
 mod link;
 mod proof;
 
-pub use credentials::{ClientKey, Credentials};
+pub use credentials::{ClientKey, Credentials, CurrentCredentials};
 pub use error::OktaError;
 
 use std::sync::Arc;
@@ -71,7 +71,7 @@ pub struct OktaClient(Arc<Shared>);
 struct Shared {
     http: Client,
     origin: Url,
-    credentials: Credentials,
+    credentials: CurrentCredentials,
     tokens: AccessTokens,
     budget: Budget,
 }
@@ -82,7 +82,7 @@ impl OktaClient {
     ///
     /// # Errors
     /// The address is none, or there can be no client.
-    pub fn new(url: &str, credentials: Credentials, share: f64) -> Result<Self, OktaError> {
+    pub fn new(url: &str, credentials: impl Into<CurrentCredentials>, share: f64) -> Result<Self, OktaError> {
         let origin = Url::parse(url).map_err(|_| OktaError::Address(url.to_owned()))?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -97,7 +97,8 @@ impl OktaClient {
         let builder = if is_local { builder.no_proxy() } else { builder };
         let http = builder.build().map_err(|error| OktaError::NoAnswer(error.to_string()))?;
         let tokens = AccessTokens::new(&origin)?;
-        Ok(Self(Arc::new(Shared { http, origin, credentials, tokens, budget: Budget::new(share) })))
+        let (credentials, budget) = (credentials.into(), Budget::new(share));
+        Ok(Self(Arc::new(Shared { http, origin, credentials, tokens, budget })))
     }
 
     /// The address of a resource, with these parameters.
@@ -145,7 +146,7 @@ impl OktaClient {
     /// Sends a request, and once more with a new access token where Okta does not take the old one.
     async fn send(&self, resource: Resource, url: &Url) -> Result<Response, OktaError> {
         let Shared { http, credentials, tokens, .. } = &*self.0;
-        let key = match credentials {
+        let key = match credentials.get() {
             Credentials::Token(token) => {
                 let mut value = HeaderValue::from_str(&format!("SSWS {}", token.expose_secret()))
                     .map_err(|_| OktaError::Token("it holds characters that a header cannot carry".to_owned()))?;
@@ -154,14 +155,14 @@ impl OktaClient {
             }
             Credentials::Key(key) => key,
         };
-        let token = tokens.get(http, key).await?;
+        let token = tokens.get(http, &key).await?;
         let response = sent(token.authorize(http.get(url.clone()), "GET", url)?).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
         tracing::debug!(resource = resource.path(), "the access token is not accepted; getting another one");
         tokens.forget().await;
-        let token = tokens.get(http, key).await?;
+        let token = tokens.get(http, &key).await?;
         sent(token.authorize(http.get(url.clone()), "GET", url)?).await
     }
 
@@ -169,11 +170,11 @@ impl OktaClient {
         let told = problem.to_string();
         match status {
             StatusCode::BAD_REQUEST => OktaError::Refused(told),
-            StatusCode::UNAUTHORIZED => match &self.0.credentials {
+            StatusCode::UNAUTHORIZED => match self.0.credentials.get() {
                 Credentials::Token(_) => OktaError::Token(format!("Okta does not accept it ({told})")),
                 Credentials::Key(_) => OktaError::Key(format!("Okta does not accept its access token ({told})")),
             },
-            StatusCode::FORBIDDEN => OktaError::Forbidden { resource, oauth: self.0.credentials.is_key(), told },
+            StatusCode::FORBIDDEN => OktaError::Forbidden { resource, oauth: self.0.credentials.get().is_key(), told },
             StatusCode::TOO_MANY_REQUESTS => {
                 let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
                 self.0.budget.pause(resource, seconds.map(Duration::from_secs));

@@ -61,12 +61,11 @@ impl OrgSecrets {
     /// The org of a request, which must bear one of its secrets.
     pub(super) fn authenticated(&self, path: Org, headers: &HeaderMap) -> Result<(String, &HookSecrets), Problem> {
         let (org, secrets) = self.org(path)?;
-        if secrets.accept(headers.get(&secrets.header).map(header::HeaderValue::as_bytes)) {
+        let value = headers.get(&secrets.header).map(header::HeaderValue::as_bytes);
+        if secrets.accept(value) {
             return Ok((org, secrets));
         }
-        metrics::counter!("sluice_hooks_refused_total", "org" => org).increment(1);
-        let message = format!("the header {} does not hold a hook secret of this org", secrets.header);
-        Err(Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message))
+        Err(Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", secrets.refuse(&org, value)))
     }
 }
 

@@ -114,6 +114,11 @@ impl Connector {
         error
     }
 
+    /// Returns the name of a session's server.
+    pub(super) fn server_of(&self, session: &Session) -> String {
+        self.0.url.hosts.get(session.host).map(|host| host.name.clone()).unwrap_or_default()
+    }
+
     /// Returns the options that led to a session, for connections that sqlx opens itself.
     pub(super) fn options_of(&self, session: &Session) -> Option<PgConnectOptions> {
         self.0.url.hosts.get(session.host).map(|host| host.options.clone())

@@ -46,6 +46,12 @@ pub enum StoreError {
     /// The rows of the table `era` are inconsistent.
     #[error("the table era is damaged: its rows do not start at 0, 10^12, 2 * 10^12 and so on")]
     DamagedEras,
+    /// The database has no tables of a log, and none may be created.
+    #[error(
+        "the database has no log of sluice: give the gateway's database (--database-url or DATABASE_URL), or --create to \
+         create a log there"
+    )]
+    NoLog,
     /// A row cannot be decoded.
     #[error(transparent)]
     Row(#[from] RowError),
@@ -143,6 +149,10 @@ fn sort(error: &PgDatabaseError) -> Sort {
     // During a restore, tables, columns, functions and constraints may be missing.
     if ["SL001", "42P01", "42P10", "42703", "42883"].contains(&code) {
         return Sort::Restored;
+    }
+    // A full disk, met while a server process starts.
+    if code == "XX000" && error.message().contains("could not write init file") {
+        return Sort::Unavailable;
     }
     if matches!(code, "26000" | "42P05") {
         return Sort::OtherSession;

@@ -17,6 +17,17 @@ pub struct Rejection {
     pub reason: String,
     /// Its bytes.
     pub raw: Vec<u8>,
+    /// Its place in an import; None for what came otherwise.
+    pub place: Option<RecordPlace>,
+}
+
+/// The place of a record in an import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordPlace {
+    /// The file, as it was named to the import; None for a body of a request.
+    pub file: Option<String>,
+    /// The line on which the record starts, from 1.
+    pub line: u64,
 }
 
 impl Store {
@@ -25,10 +36,13 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn reject(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
+        let places = || rejections.iter().map(|one| one.place.as_ref());
         sqlx::query(
-            "INSERT INTO rejected (org, source, reason, raw, digest, times) \
-             SELECT org, min(source), min(reason), raw, sha256(raw), count(*) \
-             FROM unnest($1::text[], $2::smallint[], $3::text[], $4::bytea[]) AS r (org, source, reason, raw) \
+            "INSERT INTO rejected (org, source, reason, raw, digest, times, file, line) \
+             SELECT org, min(source), min(reason), raw, sha256(raw), count(*), \
+             (array_agg(file ORDER BY ordinal))[1], (array_agg(line ORDER BY ordinal))[1] \
+             FROM unnest($1::text[], $2::smallint[], $3::text[], $4::bytea[], $5::text[], $6::bigint[]) \
+             WITH ORDINALITY AS r (org, source, reason, raw, file, line, ordinal) \
              GROUP BY org, raw ORDER BY org, sha256(raw) \
              ON CONFLICT (org, digest) DO UPDATE SET times = rejected.times + excluded.times",
         )
@@ -36,6 +50,8 @@ impl Store {
         .bind(rejections.iter().map(|one| one.source.code()).collect::<Vec<_>>())
         .bind(rejections.iter().map(|one| one.reason.replace('\0', "\u{fffd}")).collect::<Vec<_>>())
         .bind(rejections.iter().map(|one| one.raw.as_slice()).collect::<Vec<_>>())
+        .bind(places().map(|place| place?.file.as_deref()).collect::<Vec<_>>())
+        .bind(places().map(|place| i64::try_from(place?.line).ok()).collect::<Vec<_>>())
         .execute(&self.writes)
         .await?;
         Ok(())
@@ -99,13 +115,25 @@ impl Store {
     /// Those with these ids, in their order.
     async fn rejections_with(&self, ids: &[i64]) -> Result<Vec<StoredRejection>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, org, source, reason, raw, times, received_at FROM unnest($1::bigint[]) WITH ORDINALITY \
+            "SELECT id, org, source, reason, raw, times, received_at, file, line FROM unnest($1::bigint[]) WITH ORDINALITY \
              AS wanted (id, place) JOIN rejected USING (id) ORDER BY place",
         )
         .bind(ids)
         .fetch_all(&self.reads)
         .await?;
         Ok(rows.into_iter().map(StoredRejection::from).collect())
+    }
+
+    /// Returns which of these ids nothing was rejected under, by a filter.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn missing_rejections(&self, wanted: &RejectionFilter) -> Result<Vec<i64>, StoreError> {
+        let Some(ids) = &wanted.ids else { return Ok(Vec::new()) };
+        let statement = "SELECT id FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted (id, place) WHERE NOT EXISTS \
+                         (SELECT FROM rejected r WHERE r.id = wanted.id AND ($2::text IS NULL OR r.org = $2)) \
+                         ORDER BY place";
+        Ok(sqlx::query_scalar(statement).bind(ids).bind(&wanted.org).fetch_all(&self.reads).await?)
     }
 
     /// Forgets what was rejected under these ids; gives how many there were.
@@ -156,6 +184,8 @@ pub struct StoredRejection {
     pub times: i64,
     /// When it came first.
     pub received_at: Timestamp,
+    /// Its place in an import; None for what came otherwise.
+    pub place: Option<RecordPlace>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -167,6 +197,8 @@ struct Row {
     raw: Vec<u8>,
     times: i64,
     received_at: OffsetDateTime,
+    file: Option<String>,
+    line: Option<i64>,
 }
 
 impl From<Row> for StoredRejection {
@@ -179,6 +211,7 @@ impl From<Row> for StoredRejection {
             raw: row.raw,
             times: row.times,
             received_at: row.received_at.into(),
+            place: row.line.and_then(|line| Some(RecordPlace { file: row.file, line: u64::try_from(line).ok()? })),
         }
     }
 }

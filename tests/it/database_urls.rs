@@ -45,7 +45,7 @@ fn urls_with_several_hosts_and_every_known_parameter_are_right() {
 fn a_database_that_cannot_be_reached_is_told_with_its_address_and_the_cause() {
     let url = "postgres://sluice:hunter2@127.0.0.1:1,[::1]:1/hunter2?password=hunter2";
     // The log lines of sqlx must not contain the password either.
-    let said = Place::new("").run(&["migrate"], &[("DATABASE_URL", url), ("RUST_LOG", "trace")]);
+    let said = Place::new("").run(&["migrate"], &[("DATABASE_URL", url), ("RUST_LOG", "trace,sqlx=trace")]);
     assert_eq!(said.code, Some(1), "{said:?}");
     let last = said.errors.lines().last().unwrap_or_default();
     let expected = "sluice: the database cannot be reached: 127.0.0.1:1: connection refused; [::1]:1: ";

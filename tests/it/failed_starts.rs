@@ -14,7 +14,8 @@ async fn prepared() -> GatewayProcess {
 }
 
 async fn refusal(gateway: &GatewayProcess) -> String {
-    let output = gateway.serve().stderr(std::process::Stdio::piped()).output().await.unwrap();
+    let output =
+        gateway.serve().args(["--log-format", "text"]).stderr(std::process::Stdio::piped()).output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     String::from_utf8(output.stderr).unwrap()
 }

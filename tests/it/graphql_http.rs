@@ -106,7 +106,7 @@ async fn get_is_for_queries() {
     for query in ["mutation { __typename }", "subscription { syncEvents { position } }"] {
         for accept in [JSON, NEWER] {
             let response = gateway.get_accepting(accept, &[("query", query)]).await;
-            assert_eq!(response.headers()["allow"], "POST", "{query}");
+            assert_eq!(response.headers()["allow"], "GET, HEAD, POST", "{query}");
             assert_eq!(told(response).await, (405, "METHOD_NOT_ALLOWED".to_owned()), "{query}");
         }
     }

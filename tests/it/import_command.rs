@@ -17,7 +17,7 @@ use crate::process::GatewayProcess;
 
 fn import(place: &GatewayProcess, files: &[&str]) -> Command {
     let mut command = place.command("import");
-    command.args(files).stdout(Stdio::piped());
+    command.arg("--create").args(files).stdout(Stdio::piped());
     command
 }
 

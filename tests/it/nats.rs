@@ -160,7 +160,7 @@ async fn a_gateway_logs_in_to_nats_and_does_not_tell_its_password() {
     let (nats, database) =
         (NatsServer::start_with(&["--user", "sluice", "--pass", "hunter2"]), TestDatabase::new().await);
     let mut gateway = GatewayProcess::prepare_over(&database.url, &nats.url_for("sluice:hunter2"));
-    gateway.variables.push(("RUST_LOG", "debug".to_owned()));
+    gateway.variables.push(("RUST_LOG", "debug,async_nats=debug".to_owned()));
     gateway.start_again().await;
     gateway.wait_until(async |gateway| gateway.metric(CONNECTED).await == Some(1)).await;
     assert!(gateway.output().contains("async_nats"), "nothing is logged: {}", gateway.output());

@@ -80,7 +80,7 @@ impl OktaOrg {
         let org = settings.orgs.get_mut(ORG).unwrap();
         org.url = Some(self.api.url());
         org.event_types = every_event_type();
-        org.api = Some(OrgApiSettings { credentials, options });
+        org.api = Some(OrgApiSettings { credentials: credentials.into(), options });
     }
 
     /// Waits until a gateway has stored so many events.

@@ -212,7 +212,7 @@ async fn a_filter_finds_what_it_says() {
             |event| is_of("0oatwo", event),
         ),
         (json!({"eventTypes": ["application.user_membership.add"]}), is_added),
-        (json!({"eventTypes": ["application.user_membership.*", "application.provision"]}), is_added),
+        (json!({"eventTypes": ["application.user_membership.*", "application.unheard.of"]}), is_added),
         (json!({"eventTypes": ["*"]}), |_| true),
         (json!({"published": {"from": MONTH}}), |event| MONTH <= published(event)),
         (json!({"published": {"until": MONTH}}), |event| published(event) < MONTH),

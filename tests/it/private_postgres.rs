@@ -16,7 +16,7 @@ use crate::traffic::Traffic;
 impl GatewayProcess {
     /// Runs a command to its end; gives whether it succeeded, and what it said.
     pub(crate) async fn run(&self, name: &str) -> (bool, String) {
-        let output = self.command(name).stderr(Stdio::piped()).output().await.unwrap();
+        let output = self.command(name).arg("--create").stderr(Stdio::piped()).output().await.unwrap();
         (output.status.success(), String::from_utf8(output.stderr).unwrap())
     }
 
@@ -31,7 +31,11 @@ impl GatewayProcess {
 async fn a_data_directory_has_one_gateway_whose_data_outlives_it() {
     let mut gateway = GatewayProcess::start().await;
     let mut events = vec![gateway.deliver_one().await];
-    let second = gateway.command("serve").args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).output();
+    let second = gateway
+        .command("serve")
+        .args(["--listen", "127.0.0.1:0", "--log-format", "text"])
+        .stderr(Stdio::piped())
+        .output();
     let second = second.await.unwrap();
     let said = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1), "{said}");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sluice::okta::Credentials;
 
-use crate::started_with::{Place, SECRET};
+use crate::started_with::{OTHER, Place, SECRET, STRONG, THIRD};
 
 /// An org whose APIs are read so.
 macro_rules! org_api {
@@ -16,7 +16,7 @@ macro_rules! org_api {
 }
 
 /// The warnings where nothing is configured.
-const OPEN: [&str; 2] = ["everybody on this machine may ask", "everybody on this machine may deliver"];
+const OPEN: [&str; 3] = ["everybody on this machine may ask", "everybody on this machine may deliver", "no [orgs.api]"];
 
 /// What is wrong, where, and what to do about it.
 const FAULTS: [(&str, &str, &str); 43] = [
@@ -30,8 +30,16 @@ const FAULTS: [(&str, &str, &str); 43] = [
     (r#"orgs = [{name = "one", url = "https://a.b/c"}]"#, "orgs[0] (one).url: ", "expected https://acme.okta.com"),
     (r#"orgs = [{name = "one", hook_header = "x key"}]"#, "orgs[0] (one).hook_header: ", "is not a header's name"),
     (r#"orgs = [{name = "one", hook_header = ""}]"#, "orgs[0] (one).hook_header: ", "is not a header's name"),
-    (r#"orgs = [{name = "one", hook_secrets = ["a", ""]}]"#, "orgs[0] (one).hook_secrets[1]: ", "is empty"),
-    (r#"orgs = [{name = "one", hook_secrets = ["hunter2\n"]}]"#, "orgs[0] (one).hook_secrets[0]: ", "printable ASCII"),
+    (
+        r#"orgs = [{name = "one", hook_secrets = ["literal:hunter2 hunter2 hunter2", ""]}]"#,
+        "orgs[0] (one).hook_secrets[1]: ",
+        "is empty",
+    ),
+    (
+        r#"orgs = [{name = "one", hook_secrets = ["literal:hunter2\n"]}]"#,
+        "orgs[0] (one).hook_secrets[0]: ",
+        "printable ASCII",
+    ),
     (
         r#"orgs = [{name = "one", hook_secrets = ["env:EMPTY"]}]"#,
         "orgs[0] (one).hook_secrets[0]: env:EMPTY",
@@ -40,17 +48,20 @@ const FAULTS: [(&str, &str, &str); 43] = [
     (r#"orgs = [{name = "one", event_types = []}]"#, "orgs[0] (one).event_types: ", r#"leave it out, or give ["*"]"#),
     (r#"orgs = [{name = "one", event_types = ["a", "*.b"]}]"#, "orgs[0] (one).event_types[1]: ", "at the end only"),
     (r#"orgs = [{name = "one", event_types = [""]}]"#, "orgs[0] (one).event_types[0]: ", "neither an event type nor"),
-    (r#"orgs = [{name = "one", api = {token = "hunter2"}}]"#, "orgs[0] (one).api: ", "url = \"https://acme.okta.com\""),
+    (
+        r#"orgs = [{name = "one", api = {token = "literal:hunter2"}}]"#,
+        "orgs[0] (one).api: ",
+        "url = \"https://acme.okta.com\"",
+    ),
     (org_api!(""), "orgs[0] (one).api: ", "give either token, or client_id and private_key"),
-    (org_api!("token = 'hunter2', client_id = 'a'"), "orgs[0] (one).api: ", "give either token, or client_id and"),
+    (
+        org_api!("token = 'literal:hunter2', client_id = 'a'"),
+        "orgs[0] (one).api: ",
+        "give either token, or client_id and",
+    ),
     (org_api!("client_id = 'a'"), "orgs[0] (one).api: ", "give either token, or client_id and private_key"),
     (org_api!("token = 'env:NONE'"), "orgs[0] (one).api.token: ", "variable NONE is not set"),
     (org_api!("client_id = 'a', private_key = 'file:none'"), "orgs[0] (one).api.private_key: none: ", "No such file"),
-    (org_api!("client_id = 'a', private_key = 'hunter2'"), "orgs[0] (one).api.private_key: ", "save it in Okta as PEM"),
-    (org_api!("token = 'hunter2', rate_share = 1.5"), "orgs[0] (one).api.rate_share: ", "above 0, at most 1"),
-    (org_api!("token = 'hunter2', poll_seconds = 0"), "orgs[0] (one).api.poll_seconds: ", "from 1 to 3600"),
-    (org_api!("token = 'hunter2', catalogue_seconds = 1"), "orgs[0] (one).api.catalogue_seconds: ", "from 10 to 86400"),
-    (org_api!("token = 'hunter2', settle_seconds = 1"), "orgs[0] (one).api.settle_seconds: ", "from 60 to 86400"),
     (r#"access = {trusted_proxies = ["10.0.0.0/8", "proxy"]}"#, "access.trusted_proxies[1]: \"proxy\": ", "an address"),
     (r#"access = {trusted_proxies = ["10.0.0.1/8"]}"#, "access.trusted_proxies[0]: \"10.0.0.1/8\": ", "10.0.0.0/8"),
     (r#"access = {client_header = "x-real-ip"}"#, "access.client_header: ", "\"x-forwarded-for\" or \"forwarded\""),
@@ -60,11 +71,36 @@ const FAULTS: [(&str, &str, &str); 43] = [
         "limits.connections_per_address: ",
         "must be less than limits.connections (9)",
     ),
-    (r#"readers = [{name = "", token = "a"}]"#, "readers[0] ().name: ", "must not be empty"),
-    (r#"readers = [{name = "a", token = "b"}, {name = "a", token = "c"}]"#, "readers[1] (a): ", "another reader"),
+    (
+        org_api!("client_id = 'a', private_key = 'literal:hunter2'"),
+        "orgs[0] (one).api.private_key: ",
+        "save it in Okta as PEM",
+    ),
+    (org_api!("token = 'literal:hunter2', rate_share = 1.5"), "orgs[0] (one).api.rate_share: ", "above 0, at most 1"),
+    (org_api!("token = 'literal:hunter2', poll_seconds = 0"), "orgs[0] (one).api.poll_seconds: ", "from 1 to 3600"),
+    (
+        org_api!("token = 'literal:hunter2', catalogue_seconds = 1"),
+        "orgs[0] (one).api.catalogue_seconds: ",
+        "from 10 to 86400",
+    ),
+    (
+        org_api!("token = 'literal:hunter2', settle_seconds = 1"),
+        "orgs[0] (one).api.settle_seconds: ",
+        "from 60 to 86400",
+    ),
+    (
+        r#"readers = [{name = "", token = "literal:hunter2 hunter2 hunter2"}]"#,
+        "readers[0] ().name: ",
+        "must not be empty",
+    ),
+    (
+        r#"readers = [{name = "a", token = "literal:hunter2 hunter2 1"}, {name = "a", token = "literal:hunter2 hunter2 2"}]"#,
+        "readers[1] (a): ",
+        "another reader",
+    ),
     (r#"readers = [{name = "a", token = ""}]"#, "readers[0] (a).token: ", "is empty"),
-    (r#"readers = [{name = "a", token = " hunter2"}]"#, "readers[0] (a).token: ", "use printable ASCII"),
-    (r#"readers = [{name = "a", token = "hunter2é"}]"#, "readers[0] (a).token: ", "use printable ASCII"),
+    (r#"readers = [{name = "a", token = "literal: hunter2"}]"#, "readers[0] (a).token: ", "use printable ASCII"),
+    (r#"readers = [{name = "a", token = "literal:hunter2é"}]"#, "readers[0] (a).token: ", "use printable ASCII"),
     (r#"readers = [{name = "a", token = "env:NONE"}]"#, "readers[0] (a).token: ", "variable NONE is not set"),
     (r#"readers = [{name = "a", token = "file:none"}]"#, "readers[0] (a).token: none: ", "No such file"),
     (r#"readers = [{name = "a", token = "env:"}]"#, "readers[0] (a).token: env: ", "give it as env:NAME"),
@@ -142,9 +178,9 @@ fn a_limit_has_its_bounds() {
             assert_eq!(faults.iter().filter(|fault| fault.starts_with(&told)).count(), 1, "{said:?}");
         }
     }
-    Place::new(format!("[limits]\n{}", settings(1))).check(&[]).assert_right(&["[[readers]]", "hook secret"]);
+    Place::new(format!("[limits]\n{}", settings(1))).check(&[]).assert_right(&OPEN);
     let off = Place::new("limits = {batch = 0, persisted_bytes = 0, drain_seconds = 0}");
-    off.check(&[]).assert_right(&["[[readers]]", "hook secret"]);
+    off.check(&[]).assert_right(&OPEN);
     let large = Place::new("limits = {batch = 1_000_001}").check(&[]);
     large.assert_fault("limits.batch: ", "must be from 0 to 1000000");
 }
@@ -164,9 +200,13 @@ fn what_cannot_be_read_is_told_with_its_line() {
         ("[[orgs]]\nname = 'a'\nhook_secret = []", 3, "`hook_secret`, expected one of `name`, `url`, `hook_secrets`"),
         ("[[readers]]\nname = 'a'\ntoken = 'b'\norg = 'c'", 4, "`org`, expected `name` or `token`"),
         ("\n[limits]\nsocket = 1", 3, "`socket`, expected one of `connections`, `connections_per_address`"),
-        ("[limits]\nsockets = '1'", 2, "expected usize"),
+        ("[limits]\nsockets = '1'", 2, "sockets: expected a whole number"),
+        ("limits = {drain_seconds = true}", 1, "drain_seconds: expected a whole number"),
+        ("[[orgs]]\nname = 'a'\n[orgs.api]\nrate_share = '0.5'", 4, "rate_share: expected a number"),
+        ("[graphql]\nintrospection = 'yes'", 2, "introspection: expected true or false"),
         ("[graphql]\nintrospect = true", 2, "`introspect`, expected one of `introspection`, `trusted_documents`"),
-        ("[limits]\nsockets = -1", 2, "expected usize"),
+        ("[limits]\nsockets = -1", 2, "sockets: the number is out of range: expected a whole number, 0 or more"),
+        ("[limits]\nquery_connections = 99_999_999_999", 2, "query_connections: the number is out of range"),
         ("\n\n[[orgs]]\nurl = 'https://a.b'", 3, "missing field `name`"),
         ("\n[[readers]]\nname = 'a'", 2, "missing field `token`"),
         ("[[orgs]]\nname = 'a'\nname = 'a'", 3, "duplicate key"),
@@ -200,22 +240,22 @@ fn every_fault_is_told_at_once() {
 
 #[test]
 fn what_others_can_reach_is_open_to_nobody() {
-    const ORG: &str = "orgs = [{name = 'one', hook_secrets = ['hunter2']}]";
-    const READER: &str = "readers = [{name = 'a', token = 'hunter2'}]";
+    const ORG: &str = "orgs = [{name = 'one', hook_secrets = ['literal:hunter2 hunter2 hunter2']}]";
+    const READER: &str = "readers = [{name = 'a', token = 'literal:hunter2 hunter2 reader'}]";
     for address in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "[2001:db8::1]:80"] {
         let check = |settings: &str| Place::new(settings).run(&["serve", "--check", "--listen", address], &[]);
         let place = format!("{address} is not a loopback address, and ");
         check(ORG).assert_fault(&place, "there is no reader: give [[readers]] with a name and a token");
         check(READER).assert_fault(&place, "org default has no hook secret: give it hook_secrets");
-        let two = "orgs = [{name = 'one', hook_secrets = ['hunter2']}, {name = 'two'}]";
+        let two = "orgs = [{name = 'one', hook_secrets = ['literal:hunter2 hunter2 hunter2']}, {name = 'two'}]";
         check(&format!("{two}\n{READER}")).assert_fault(&place, "org two has no hook secret");
-        check(&format!("{ORG}\n{READER}")).assert_right(&[]);
-        let set = Place::new(READER).check(&[("SLUICE_LISTEN", address), ("SLUICE_HOOK_SECRET", SECRET)]);
-        set.assert_right(&[]);
+        check(&format!("{ORG}\n{READER}")).assert_right(&["org one has no [orgs.api]"]);
+        let set = Place::new(READER).check(&[("SLUICE_LISTEN", address), ("SLUICE_HOOK_SECRET", STRONG)]);
+        set.assert_right(&["org default has no [orgs.api]"]);
     }
     for address in ["127.0.0.1:80", "127.1.2.3:80", "[::1]:80"] {
         let said = Place::new("").check(&[("SLUICE_LISTEN", address)]);
-        said.assert_right(&["no [[readers]]: everybody on this machine", "org default has no hook secret: everybody"]);
+        said.assert_right(&OPEN);
         assert!(said.output.ends_with(&format!("1 org(s), listening on {address}\n")), "{said:?}");
     }
 }
@@ -224,8 +264,10 @@ fn what_others_can_reach_is_open_to_nobody() {
 fn a_command_line_that_cannot_be_read_is_told_with_the_argument() {
     let place = Place::new("");
     let cases = [
-        ("serve --listen here", "127.0.0.1:80", "'here' for '--listen <ADDR>': invalid socket address"),
-        ("serve", "8080", "'8080' for '--listen <ADDR>': invalid socket address"),
+        ("serve --listen here", "127.0.0.1:80", "'here' for '--listen <ADDR>': expected an address and a port"),
+        ("serve", "8080", "'8080' for '--listen <ADDR>': expected an address and a port, such as"),
+        ("serve --listen :8080", "127.0.0.1:80", "such as 127.0.0.1:8080, [::1]:8080 or localhost:8080"),
+        ("serve --listen no.such.name.invalid:80", "127.0.0.1:80", "the name cannot be looked up"),
         ("serve --log-format xml", "127.0.0.1:80", "[possible values: text, json]"),
         ("serve --chekc", "127.0.0.1:80", "a similar argument exists: '--check'"),
         ("sevre", "127.0.0.1:80", "a similar subcommand exists: 'serve'"),
@@ -246,7 +288,7 @@ fn secrets_come_from_the_environment_files_and_the_settings_themselves() {
         [[orgs]]
         name = "one"
         hook_header = "X-Key"
-        hook_secrets = ["env:HOOK", "file:keys/hook", "as it is"]
+        hook_secrets = ["env:HOOK", "file:keys/hook", "literal:said out loud: hunter2"]
         [[readers]]
         name = "a"
         token = "file:keys/token"
@@ -254,21 +296,23 @@ fn secrets_come_from_the_environment_files_and_the_settings_themselves() {
     let place = Place::new(settings);
     fs::create_dir(place.0.path().join("keys")).unwrap();
     place.write("keys/hook", "hunter2 of the file\r\n");
-    place.write("keys/token", "hunter2");
-    place.check(&[("HOOK", "hunter2 of the environment")]).assert_right(&[]);
+    place.write("keys/token", STRONG);
+    let unread = ["org one has no [orgs.api]"];
+    place.check(&[("HOOK", "hunter2 of the environment")]).assert_right(&unread);
     let file = place.0.path().join("sluice.toml");
-    let elsewhere = Place::new("").run(&["--check", "--config", file.to_str().unwrap()], &[("HOOK", SECRET)]);
-    elsewhere.assert_right(&[]);
+    let elsewhere = Place::new("").run(&["--check", "--config", file.to_str().unwrap()], &[("HOOK", OTHER)]);
+    elsewhere.assert_right(&unread);
 
     let settings = place.read(&|name| (name == "HOOK").then(|| "hunter2 of the environment".to_owned()));
     let hook = &settings.orgs["one"].hook;
-    for right in ["hunter2 of the environment", "hunter2 of the file", "as it is"] {
+    for right in ["hunter2 of the environment", "hunter2 of the file", "said out loud: hunter2"] {
         assert!(hook.accept(Some(right.as_bytes())), "{right}");
     }
     for wrong in ["env:HOOK", "file:keys/hook", "hunter2 of the file\r\n", ""] {
         assert!(!hook.accept(Some(wrong.as_bytes())), "{wrong}");
     }
-    assert_eq!(settings.readers.identify(Some("Bearer hunter2")).unwrap().name.as_deref(), Some("a"));
+    let reader = settings.readers.identify(Some(&format!("Bearer {STRONG}")));
+    assert_eq!(reader.unwrap().name.as_deref(), Some("a"));
     assert!(!format!("{settings:?}").contains(SECRET));
 }
 
@@ -281,14 +325,14 @@ fn an_org_is_read_with_a_token_or_a_key() {
     place.check(&[]).assert_right(&quiet);
     let settings = place.read(&|_| None);
     let api = settings.orgs["one"].api.as_ref().unwrap();
-    assert!(matches!(api.credentials, Credentials::Key(_)) && !format!("{api:?}").contains("PRIVATE"));
+    assert!(matches!(api.credentials.get(), Credentials::Key(_)) && !format!("{api:?}").contains("PRIVATE"));
     assert!((api.options.rate_share - 0.25).abs() < f64::EPSILON && api.options.poll_interval.as_secs() == 10);
     let variables = [("SLUICE_OKTA_URL", "https://acme.okta.com"), ("SLUICE_OKTA_TOKEN", SECRET)];
     Place::new("").check(&variables).assert_right(&quiet);
     let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
     assert!(Place::new("").read(&value).orgs["default"].api.is_some());
     Place::new("").check(&variables[1..]).assert_fault("orgs[0] (default).api: ", "the org's address is missing");
-    let plain = Place::new("orgs = [{name = 'one', url = 'http://okta-sim:80', api = {token = 'hunter2'}}]");
+    let plain = Place::new("orgs = [{name = 'one', url = 'http://okta-sim:80', api = {token = 'literal:hunter2'}}]");
     plain.check(&[]).assert_right(&["(one).api: http://okta-sim:80 is not https", quiet[0], quiet[1]]);
 }
 
@@ -322,7 +366,7 @@ fn trusted_documents_are_read_beside_the_settings() {
 fn the_example_is_right_and_its_comments_are_the_defaults() {
     let example = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/sluice.toml")).unwrap();
     let place = Place::new(&example);
-    let variables = [("ACME_HOOK_SECRET", SECRET), ("ACME_OKTA_TOKEN", SECRET), ("DASHBOARD_TOKEN", SECRET)];
+    let variables = [("ACME_HOOK_SECRET", STRONG), ("ACME_OKTA_TOKEN", OTHER), ("DASHBOARD_TOKEN", THIRD)];
     place.run(&["serve", "--check", "--listen", "0.0.0.0:8080"], &variables).assert_right(&[]);
     place.check(&variables[1..]).assert_fault("orgs[0] (acme).hook_secrets[0]: ", "ACME_HOOK_SECRET is not set");
     place.check(&variables[..2]).assert_fault("readers[0] (dashboard).token: ", "DASHBOARD_TOKEN is not set");
@@ -334,7 +378,8 @@ fn the_example_is_right_and_its_comments_are_the_defaults() {
         assert!(whole.lines().any(|line| line.starts_with(setting)), "{whole}");
     }
     let [written, meant] = [&example, &whole].map(|settings| {
-        let settings = Place::new(settings).read(&|_| Some(SECRET.to_owned()));
+        // Each variable has a value of its own.
+        let settings = Place::new(settings).read(&|name| (name != "RUST_LOG").then(|| format!("{STRONG} {name}")));
         format!("{:?} {:?} {:?}", settings.orgs, settings.graphql, settings.limits)
     });
     assert_eq!(written, meant);
@@ -344,8 +389,22 @@ fn the_example_is_right_and_its_comments_are_the_defaults() {
 fn a_port_that_is_taken_is_named() {
     let taken = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = taken.local_addr().unwrap();
-    let said = Place::new("").run(&["serve", "--listen", &address.to_string()], &[]);
+    let said = Place::new("").run(&["serve", "--log-format", "text", "--listen", &address.to_string()], &[]);
     assert_eq!((said.code, said.output.as_str()), (Some(1), ""), "{said:?}");
     let refusal = format!("sluice: could not listen on {address} (--listen): Address already in use");
-    assert!(said.errors.starts_with(&refusal) && said.errors.lines().count() == 1, "{said:?}");
+    let last = said.errors.lines().last().unwrap();
+    assert!(last.starts_with(&refusal), "{said:?}");
+    // Whoever reads the log lines by a program reads this one, too.
+    let said = Place::new("").run(&["serve", "--log-format", "json", "--listen", &address.to_string()], &[]);
+    let lines = said.errors.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let last = lines.last().unwrap();
+    assert_eq!((said.code, &last["level"]), (Some(1), &serde_json::json!("ERROR")), "{said:?}");
+    assert!(last["message"].as_str().unwrap().starts_with("could not listen on"), "{said:?}");
+}
+
+#[test]
+fn a_name_may_be_given_to_listen_on() {
+    let said = Place::new("").run(&["serve", "--check", "--listen", "localhost:8080"], &[]);
+    said.assert_right(&OPEN);
+    assert!(said.output.ends_with("listening on 127.0.0.1:8080\n"), "{said:?}");
 }

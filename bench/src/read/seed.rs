@@ -33,7 +33,14 @@ pub(crate) async fn import(
     let settings = directory.join("import.toml");
     fs::write(&settings, SETTINGS)?;
     let mut command = gateway::program(program, directory)?;
-    command.arg("import").arg("--config").arg(&settings).arg("--data-dir").arg(directory.join("gateway")).arg("-");
+    command
+        .arg("import")
+        .args(gateway::create_option(program, directory).await?)
+        .arg("--config")
+        .arg(&settings)
+        .arg("--data-dir")
+        .arg(directory.join("gateway"))
+        .arg("-");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let mut input = child.stdin.take().context("the import reads nothing")?;
     let (sender, mut batches) = mpsc::channel::<String>(4);

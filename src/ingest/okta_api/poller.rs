@@ -202,7 +202,8 @@ impl<'a> Poller<'a> {
             return Ok(Next::Wait);
         }
         if cursor.caught_up_at.is_none() {
-            tracing::debug!(org, events = number, through = ?log_page.newest, "backfill");
+            let through = log_page.newest.map(|newest| newest.to_string());
+            tracing::debug!(org, events = number, through, "backfill");
             // What happens now comes by hooks, and has the database to itself half of the time.
             sleep(began.elapsed().min(LONGEST_REST)).await;
         }

@@ -1,10 +1,12 @@
 //! How a client proves itself: with an API token, or with the key of a service app.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -26,6 +28,43 @@ impl Credentials {
     pub(super) const fn is_key(&self) -> bool {
         matches!(self, Self::Key(_))
     }
+
+    /// True if both are the same token, or the same key of the same app.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Token(one), Self::Token(other)) => one.expose_secret() == other.expose_secret(),
+            (Self::Key(one), Self::Key(other)) => {
+                (&one.client_id, &one.key_id, one.digest) == (&other.client_id, &other.key_id, other.digest)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The credentials that a client uses now. Clones share them, so that they can be replaced while a gateway runs.
+#[derive(Clone, Debug)]
+pub struct CurrentCredentials(Arc<RwLock<Credentials>>);
+
+impl From<Credentials> for CurrentCredentials {
+    fn from(credentials: Credentials) -> Self {
+        Self(Arc::new(RwLock::new(credentials)))
+    }
+}
+
+impl CurrentCredentials {
+    /// Returns the credentials that are in force.
+    pub fn get(&self) -> Credentials {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts other credentials into force. Returns whether they differ.
+    pub fn replace(&self, fresh: &Self) -> bool {
+        let fresh = fresh.get();
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let differs = !current.is_same(&fresh);
+        *current = fresh;
+        differs
+    }
 }
 
 /// A service app's id and private key.
@@ -35,6 +74,8 @@ pub struct ClientKey {
     key_id: Option<String>,
     key: EncodingKey,
     algorithm: Algorithm,
+    /// SHA-256 of the key's text, which tells it from another one.
+    digest: [u8; 32],
 }
 
 impl fmt::Debug for ClientKey {
@@ -58,11 +99,12 @@ impl ClientKey {
     /// several. None where it is no such key.
     pub fn read(client_id: &str, key_id: Option<String>, pem: &SecretString) -> Option<Self> {
         let pem = pem.expose_secret().as_bytes();
+        let digest = Sha256::digest(pem).into();
         let rsa = EncodingKey::from_rsa_pem(pem).ok().map(|key| (key, Algorithm::RS256));
         let (key, algorithm) = rsa.or_else(|| curve(&EncodingKey::from_ec_pem(pem).ok()?))?;
         // A key is found to be none only when it signs.
         encode(&Header::new(algorithm), &"", &key).ok()?;
-        Some(Self { client_id: client_id.to_owned(), key_id, key, algorithm })
+        Some(Self { client_id: client_id.to_owned(), key_id, key, algorithm, digest })
     }
 
     /// A new proof that the client is the app, for this token endpoint.

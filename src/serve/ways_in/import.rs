@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{Org, WaysIn, unknown_encoding};
-use crate::ingest::{BodyEncoding, ImportEnd, ImportError, ImportOptions, ImportReport, Progress};
+use crate::ingest::{BodyEncoding, ImportEnd, ImportError, ImportOptions, ImportReport, Progress, Receipt};
 use crate::serve::body::{TOO_SLOW, too_slow};
 use crate::serve::problem::Problem;
 
@@ -36,8 +36,12 @@ pub(in crate::serve) async fn import(
         return Err(failed(&ImportError::TooLarge(limit), None));
     }
     let (parts, source) = mpsc::channel(4);
-    let options =
-        ImportOptions { limit: Some(limit), stop: CancellationToken::new(), progress: Arc::new(Progress::default()) };
+    let options = ImportOptions {
+        file: None,
+        limit: Some(limit),
+        stop: CancellationToken::new(),
+        progress: Arc::new(Progress::default()),
+    };
     // A task of its own: a client that hangs up does not stop half-way what has been read.
     let intake = ways_in.intake;
     let source = BodyReader { parts: source, part: Bytes::new(), has_ended: false };
@@ -46,7 +50,8 @@ pub(in crate::serve) async fn import(
     drop(parts);
     match taken.await {
         Ok((report, ImportEnd::Complete | ImportEnd::Stopped)) => {
-            tracing::info!(receipt = ?report.receipt, "imported");
+            let Receipt { stored, duplicates, rejected, dropped } = report.receipt;
+            tracing::info!(stored, duplicates, rejected, dropped, "imported");
             Ok(Json(report))
         }
         Ok((report, ImportEnd::Failed(_))) if !is_in_time => {

@@ -114,6 +114,11 @@ impl DatabaseUrl {
             Err(faults)
         }
     }
+
+    /// Returns the names of the servers.
+    pub(in crate::store) fn servers(&self) -> Vec<String> {
+        self.hosts.iter().map(|host| host.name.clone()).collect()
+    }
 }
 
 /// Login, database and password file, which all hosts share.

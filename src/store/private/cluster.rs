@@ -298,6 +298,11 @@ pub(super) fn url_of(directory: &Path) -> String {
     SocketDirectory::of(&directory.join("postgres")).url()
 }
 
+/// Returns true if a data directory has a cluster. An incomplete one counts, so that a start reports what it lacks.
+pub(super) fn exists(directory: &Path) -> bool {
+    fs::read_dir(directory.join("postgres/data")).is_ok_and(|mut files| files.next().is_some())
+}
+
 /// Returns the identity of the cluster in a data directory.
 pub(super) fn identity_of(directory: &Path) -> Result<String, PrivateError> {
     identity::of(&directory.join("postgres/data"), Account::needed()?)

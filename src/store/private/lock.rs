@@ -32,6 +32,12 @@ impl DataDirLock {
         }
     }
 
+    /// Returns true if another process has a directory. Creates no file there.
+    pub fn is_held(directory: &Path) -> bool {
+        let Ok(file) = File::open(directory.join("lock")) else { return false };
+        matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
+    }
+
     /// The directory, as an absolute path.
     pub fn directory(&self) -> &Path {
         &self.directory

@@ -67,7 +67,8 @@ impl Process {
 pub(super) fn shut_down(signal: impl Fn(Signal), mut has_ended: impl FnMut() -> bool) {
     for (step, patience) in SHUTDOWNS {
         if step != Signal::INT {
-            tracing::warn!(signal = ?step, "the private PostgreSQL takes too long to stop");
+            let signal = if step == Signal::QUIT { "SIGQUIT" } else { "SIGKILL" };
+            tracing::warn!(signal, "the private PostgreSQL takes too long to stop");
         }
         signal(step);
         let deadline = Instant::now() + patience;

@@ -75,6 +75,11 @@ impl PrivatePostgres {
         Ok(Self { url, state, keeper: Some(keeper), _lock: lock })
     }
 
+    /// Returns true if a data directory has a cluster.
+    pub fn exists(directory: &Path) -> bool {
+        cluster::exists(directory)
+    }
+
     /// The URL of its database.
     pub fn url(&self) -> &str {
         &self.url

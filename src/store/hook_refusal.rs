@@ -1,0 +1,46 @@
+//! The last request to each org's ways in that was refused for want of a secret.
+
+use time::OffsetDateTime;
+
+use super::{Store, StoreError};
+use crate::event::Timestamp;
+
+/// A request that was refused for want of a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookRefusal {
+    /// The configured name of the Okta org.
+    pub org: String,
+    /// Time at which it came.
+    pub at: Timestamp,
+    /// The fault of the request.
+    pub reason: String,
+}
+
+impl Store {
+    /// Keeps the last refused request of an org, unless a later one is kept.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn keep_hook_refusal(&self, refusal: &HookRefusal) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO hook_refusal AS r (org, refused_at, reason) VALUES ($1, $2, $3) ON CONFLICT (org) DO UPDATE \
+             SET refused_at = excluded.refused_at, reason = excluded.reason WHERE r.refused_at < excluded.refused_at",
+        )
+        .bind(&refusal.org)
+        .bind(refusal.at.date_time())
+        .bind(&refusal.reason)
+        .execute(&self.writes)
+        .await?;
+        Ok(())
+    }
+
+    /// Returns the last refused request of each org that has one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn hook_refusals(&self) -> Result<Vec<HookRefusal>, StoreError> {
+        let rows: Vec<(String, OffsetDateTime, String)> =
+            sqlx::query_as("SELECT org, refused_at, reason FROM hook_refusal").fetch_all(&self.reads).await?;
+        Ok(rows.into_iter().map(|(org, at, reason)| HookRefusal { org, at: at.into(), reason }).collect())
+    }
+}
