@@ -30,17 +30,25 @@ globalThis.WebSocket = class extends WebSocket {
   }
 };
 
-// The same for the client that subscribes by `fetch`.
+// The same for the client that subscribes by `fetch`. It reads a copy of each answer while that comes, since the client gives
+// an answer up as soon as it has read an error.
 const ask = globalThis.fetch;
 globalThis.fetch = async (address, request) => {
   const answer = await ask(address, request);
   const client = new URL(address).searchParams.get("client");
   if (!file || !client || !answer.body) return answer;
   const [body, copy] = answer.body.tee();
-  // A stream that breaks off has told no error.
-  new Response(copy).text().then(text => { if (text.includes('"errors"')) refuse(client); }, () => {});
+  findErrors(copy, client).catch(() => {});
   return new Response(body, answer);
 };
+
+async function findErrors(stream, client) {
+  let text = "";
+  for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    if (text.includes('"errors"')) return refuse(client);
+  }
+}
 
 /** Returns the positions of all matching events in the order of the log; retries where the gateway answers an error. */
 async function inOrder() {
