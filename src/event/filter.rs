@@ -137,6 +137,17 @@ impl Filter {
         1 + within.map(Self::parts).sum::<usize>()
     }
 
+    /// Returns the filters of which an event must match every one: this one, its `and` parts, and theirs.
+    pub fn conjuncts(&self) -> Vec<&Self> {
+        let mut parts = vec![self];
+        let mut next = 0;
+        while let Some(part) = parts.get(next) {
+            parts.extend(&part.and);
+            next += 1;
+        }
+        parts
+    }
+
     /// Whether an event is asked for. Looks only at what append fixed.
     pub fn matches(&self, event: &SyncEvent) -> bool {
         let words = std::cell::OnceCell::new();

@@ -11,7 +11,7 @@ use super::delivery::DueFeeds;
 use super::feed::{Feed, FeedRequest};
 use super::history::History;
 use super::measures::Measures;
-use crate::event::{EventTypePattern, Filter, Position, SyncEvent};
+use crate::event::{Filter, Position, SyncEvent};
 
 /// All feeds of a gateway.
 #[derive(Debug)]
@@ -162,19 +162,24 @@ impl Router {
 }
 
 impl Routes {
-    /// Where a filter's feed belongs: under each value of what it pins.
+    /// Returns the index of a filter's feed, and the values under which the feed stands there: those of the shortest list
+    /// that an event must be in, whether the filter has it itself or in its `and` parts. None for filters without one.
     fn places(&mut self, filter: &Filter) -> Option<(&mut Pinned, Vec<String>)> {
-        if let Some(instances) = &filter.application_instances {
-            return Some((&mut self.by_instance, instances.clone()));
+        let parts = filter.conjuncts();
+        let shortest = |list: fn(&Filter) -> Option<&Vec<String>>| {
+            parts.iter().copied().filter_map(list).min_by_key(|values| values.len()).cloned()
+        };
+        if let Some(instances) = shortest(|part| part.application_instances.as_ref()) {
+            return Some((&mut self.by_instance, instances));
         }
-        if let Some(applications) = &filter.applications {
-            return Some((&mut self.by_application, applications.clone()));
+        if let Some(applications) = shortest(|part| part.applications.as_ref()) {
+            return Some((&mut self.by_application, applications));
         }
-        let types: Option<Vec<_>> = filter
-            .event_types
-            .as_ref()
-            .and_then(|types| types.iter().map(EventTypePattern::exact).map(|name| name.map(str::to_owned)).collect());
-        types.map(|types| (&mut self.by_type, types))
+        let types = parts.iter().filter_map(|part| {
+            let types = part.event_types.as_ref()?.iter();
+            types.map(|pattern| pattern.exact().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        });
+        types.min_by_key(Vec::len).map(|types| (&mut self.by_type, types))
     }
 
     fn add(&mut self, feed: &Arc<Feed>) {

@@ -396,7 +396,7 @@ fn a_port_that_is_taken_is_named() {
     assert!(last.starts_with(&refusal), "{said:?}");
     // Whoever reads the log lines by a program reads this one, too.
     let said = Place::new("").run(&["serve", "--log-format", "json", "--listen", &address.to_string()], &[]);
-    let lines = said.errors.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut lines = said.errors.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let last = lines.next_back().unwrap();
     assert_eq!((said.code, &last["level"]), (Some(1), &serde_json::json!("ERROR")), "{said:?}");
     assert!(last["message"].as_str().unwrap().starts_with("could not listen on"), "{said:?}");

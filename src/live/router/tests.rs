@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use futures_util::FutureExt as _;
 
 use super::*;
-use crate::event::{Details, Entity, IngestSource, Occurrence, Timestamp};
+use crate::event::{Details, Entity, EventTypePattern, IngestSource, Occurrence, Timestamp};
 use crate::live::feed::{Entry, Teller, Told};
 
 /// An event at a position.
@@ -117,6 +117,43 @@ fn a_subscriber_is_not_at_the_end_of_a_feed_that_has_dropped_its_events() {
     router.reset(Position::new(1000));
     assert!(!feed.is_quiet_after(Position::new(9)), "events between may be lost or missing");
     assert!(feed.is_quiet_after(Position::new(1000)));
+}
+
+#[test]
+fn filters_are_found_by_the_shortest_list_of_their_and_parts() {
+    let (router, told) = (router(Position::START, 1 << 20), Arc::default());
+    let instances = |ids: &[&str]| Filter { application_instances: Some(list(ids)), ..Filter::default() };
+    let of_type =
+        |text: &str| Filter { event_types: Some(vec![EventTypePattern::parse(text).unwrap()]), ..Filter::default() };
+    let and = |parts: &[Filter]| Filter { and: parts.to_vec(), ..Filter::default() };
+    let slack = Filter { applications: Some(list(&["slack"])), ..Filter::default() };
+    let nested = and(&[of_type("a.*"), and(&[instances(&["0oa1", "0oa2", "0oa3"]), instances(&["0oa1"])])]);
+    let filters = [
+        ("nested", nested),
+        ("application", and(&[slack, of_type("a.b")])),
+        ("type", and(&[of_type("a.*"), of_type("a.b")])),
+        ("family", and(&[of_type("a.*")])),
+    ];
+    let feeds: Vec<_> = filters.into_iter().map(|(key, filter)| router.join(request(key, filter, &told))).collect();
+    {
+        let held = router.routes();
+        let values = |pinned: &Pinned| pinned.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(values(&held.by_instance), ["0oa1"]);
+        assert_eq!(values(&held.by_application), ["slack"]);
+        assert_eq!(values(&held.by_type), ["a.b"]);
+        assert_eq!(held.others.len(), 1, "only the family is offered every event");
+    }
+    let events = [event(1, "0oa1", None, "a.c"), event(2, "0oa2", Some("slack"), "a.b"), event(3, "0oa1", None, "x")];
+    router.route(&events, Position::new(3));
+    let found: Vec<_> = feeds.iter().map(|feed| positions(feed.after(Position::START, 10)).unwrap()).collect();
+    let expected: [&[u128]; 4] = [&[1], &[2], &[2], &[1, 2]];
+    assert_eq!(found, expected);
+    for feed in &feeds {
+        router.leave(feed);
+    }
+    let left = router.routes();
+    assert!(left.by_key.is_empty() && left.others.is_empty());
+    assert!(left.by_instance.is_empty() && left.by_application.is_empty() && left.by_type.is_empty());
 }
 
 #[test]
