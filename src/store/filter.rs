@@ -8,47 +8,161 @@ type Query = QueryBuilder<Postgres>;
 
 /// Adds ` AND …` for each part of a filter, over an alias `e`.
 pub(super) fn push(query: &mut Query, filter: &Filter) {
-    push_list(query, "e.org", filter.orgs.as_deref());
-    push_list(query, "e.application_name", filter.applications.as_deref());
-    push_list(query, "e.instance_id", filter.application_instances.as_deref());
-    if let Some(patterns) = &filter.event_types {
-        push_patterns(query, patterns);
-    }
-    push_range(query, "e.published", filter.published);
-    push_range(query, "e.received_at", filter.received);
-    push_list(query, "e.outcome_result", filter.outcomes.as_deref());
-    if filter.outcomes.as_ref().is_some_and(|outcomes| !outcomes.iter().any(|outcome| outcome == SUCCESS)) {
-        // Said, so that the index of all others is used.
-        query.push(" AND e.outcome_result <> 'SUCCESS'");
-    }
-    push_list(query, "e.severity", filter.severities.as_deref());
-    if let Some(sources) = &filter.first_sources {
-        let codes: Vec<i16> = sources.iter().map(|source| source.code()).collect();
-        query.push(" AND e.first_source = ANY(").push_bind(codes).push(")");
-    }
-    for (person, columns) in people(filter) {
-        push_person(query, person, columns);
-    }
-    if let Some(search) = &filter.search {
-        query.push(" AND e.words @@ ").push_bind(search.to_query(None)).push("::tsquery");
-    }
-    for part in &filter.and {
-        push(query, part);
-    }
-    if let Some(parts) = &filter.or {
-        query.push(" AND (false");
-        for part in parts {
-            query.push(" OR (true");
-            push(query, part);
+    Conditions::default().push(query, filter);
+}
+
+/// Largest number of values that are compared one after the other, as an event is read.
+const MOST_COMPARED: usize = 16;
+
+/// A condition of a filter, or of one of its `and` parts, that compares a column with a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Compared<'f> {
+    /// The filter or the part.
+    pub(super) part: &'f Filter,
+    /// The column, as the index has it.
+    pub(super) column: &'static str,
+}
+
+/// The form in which a statement has the conditions of a filter.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Conditions<'f> {
+    /// A condition to leave out, since the statement has it elsewhere.
+    pub(super) without: Option<Compared<'f>>,
+    /// True for statements that are planned whatever the values, and for those that find their events by other means than
+    /// the filter's long lists. Such lists are then looked up in a hash table, once for each event that is read; the
+    /// database itself does so only if it knows the values while it plans.
+    pub(super) hashes_lists: bool,
+}
+
+impl Conditions<'_> {
+    /// Adds ` AND …` for each part of a filter, over an alias `e`.
+    pub(super) fn push(&self, query: &mut Query, filter: &Filter) {
+        self.push_list(query, filter, "e.org", filter.orgs.as_deref());
+        self.push_list(query, filter, "e.application_name", filter.applications.as_deref());
+        self.push_list(query, filter, "e.instance_id", filter.application_instances.as_deref());
+        if let Some(patterns) = filter.event_types.as_ref().filter(|_| !self.leaves_out(filter, "e.event_type")) {
+            self.push_patterns(query, patterns);
+        }
+        push_range(query, "e.published", filter.published);
+        push_range(query, "e.received_at", filter.received);
+        self.push_list(query, filter, "e.outcome_result", filter.outcomes.as_deref());
+        if filter.outcomes.as_ref().is_some_and(|outcomes| !outcomes.iter().any(|outcome| outcome == SUCCESS)) {
+            // Said, so that the index of all others is used.
+            query.push(" AND e.outcome_result <> 'SUCCESS'");
+        }
+        self.push_list(query, filter, "e.severity", filter.severities.as_deref());
+        if let Some(sources) = &filter.first_sources {
+            let codes: Vec<i16> = sources.iter().map(|source| source.code()).collect();
+            query.push(" AND e.first_source = ANY(").push_bind(codes).push(")");
+        }
+        for (person, columns) in people(filter) {
+            self.push_person(query, filter, person, columns);
+        }
+        if let Some(search) = &filter.search {
+            query.push(" AND e.words @@ ").push_bind(search.to_query(None)).push("::tsquery");
+        }
+        for part in &filter.and {
+            self.push(query, part);
+        }
+        if let Some(parts) = &filter.or {
+            query.push(" AND (false");
+            for part in parts {
+                query.push(" OR (true");
+                self.push(query, part);
+                query.push(")");
+            }
             query.push(")");
         }
-        query.push(")");
+        if let Some(part) = &filter.not {
+            // What is not known to be so is not so.
+            query.push(" AND (true");
+            self.push(query, part);
+            query.push(") IS NOT TRUE");
+        }
     }
-    if let Some(part) = &filter.not {
-        // What is not known to be so is not so.
-        query.push(" AND (true");
-        push(query, part);
-        query.push(") IS NOT TRUE");
+
+    fn leaves_out(&self, part: &Filter, column: &str) -> bool {
+        self.without.is_some_and(|without| without.column == column && std::ptr::eq(without.part, part))
+    }
+
+    fn push_list(&self, query: &mut Query, part: &Filter, column: &'static str, values: Option<&[String]>) {
+        if self.leaves_out(part, column) {
+            return;
+        }
+        match values {
+            None => {}
+            Some([value]) => {
+                query.push(" AND ").push(column).push(" = ").push_bind(value.clone());
+            }
+            Some(values) => {
+                query.push(" AND ");
+                self.push_membership(query, column, values.to_vec());
+            }
+        }
+    }
+
+    /// Adds the condition that a column has one of several values.
+    fn push_membership(&self, query: &mut Query, column: &str, values: Vec<String>) {
+        query.push(column);
+        if self.hashes_lists && values.len() > MOST_COMPARED {
+            // As a part of an expression the subquery stays one, and its result is hashed.
+            query.push(" IN (SELECT unnest(").push_bind(values).push("::text[])) IS TRUE");
+        } else {
+            query.push(" = ANY(").push_bind(values).push(")");
+        }
+    }
+
+    fn push_patterns(&self, query: &mut Query, patterns: &[EventTypePattern]) {
+        query.push(" AND ");
+        let has_families = patterns.iter().any(|pattern| pattern.exact().is_none());
+        if patterns.len() > MOST_COMPARED && (has_families || self.hashes_lists) {
+            // The log has few types: each is compared with the patterns once, and not each event.
+            query.push("e.event_type IN (SELECT t.name FROM event_type t WHERE ");
+            push_types(query, "t.name", patterns);
+            query.push(if self.hashes_lists { ") IS TRUE" } else { ")" });
+        } else {
+            push_types(query, "e.event_type", patterns);
+        }
+    }
+
+    fn push_person(&self, query: &mut Query, part: &Filter, person: &EntityFilter, columns: PersonColumns) {
+        if let Some(ids) = &person.ids {
+            self.push_ids(query, part, columns.id, ids);
+        }
+        if let Some(ids) = &person.alternate_ids {
+            let folded: Vec<_> = ids.iter().map(|id| id.to_ascii_lowercase()).collect();
+            self.push_list(query, part, columns.folded_alternate_id, Some(&folded));
+            if ids.iter().any(|id| !is_address(id)) {
+                self.push_ids(query, part, columns.alternate_id, ids);
+            }
+        }
+        match (&person.types, columns.kind) {
+            (None, _) => {}
+            (Some(types), Kind::Column(column)) => self.push_list(query, part, column, Some(types)),
+            (Some(types), Kind::Always(kind)) if types.iter().any(|one| one == kind) => {
+                query.push(" AND ").push(columns.id).push(" IS NOT NULL");
+            }
+            (Some(_), Kind::Always(_)) => {
+                query.push(" AND false");
+            }
+        }
+        if let Some(search) = &person.search {
+            query.push(" AND e.words @@ ").push_bind(search.to_query(Some(columns.place))).push("::tsquery");
+        }
+    }
+
+    /// Ids compare without regard to case where they are e-mail addresses.
+    fn push_ids(&self, query: &mut Query, part: &Filter, column: &'static str, ids: &[String]) {
+        let (addresses, others): (Vec<_>, Vec<_>) = ids.iter().cloned().partition(|id| is_address(id));
+        if addresses.is_empty() {
+            return self.push_list(query, part, column, Some(&others));
+        }
+        let addresses: Vec<_> = addresses.iter().map(|id| id.to_ascii_lowercase()).collect();
+        query.push(" AND (");
+        self.push_membership(query, &format!("lower({column})"), addresses);
+        query.push(" OR ");
+        self.push_membership(query, column, others);
+        query.push(")");
     }
 }
 
@@ -98,66 +212,12 @@ pub(super) fn people(filter: &Filter) -> impl Iterator<Item = (&EntityFilter, Pe
     asked.into_iter().filter_map(|(person, columns)| Some((person.as_ref()?, columns)))
 }
 
-fn push_person(query: &mut Query, person: &EntityFilter, columns: PersonColumns) {
-    if let Some(ids) = &person.ids {
-        push_ids(query, columns.id, ids);
-    }
-    if let Some(ids) = &person.alternate_ids {
-        let folded: Vec<_> = ids.iter().map(|id| id.to_ascii_lowercase()).collect();
-        push_list(query, columns.folded_alternate_id, Some(&folded));
-        if ids.iter().any(|id| !is_address(id)) {
-            push_ids(query, columns.alternate_id, ids);
-        }
-    }
-    match (&person.types, columns.kind) {
-        (None, _) => {}
-        (Some(types), Kind::Column(column)) => push_list(query, column, Some(types)),
-        (Some(types), Kind::Always(kind)) if types.iter().any(|one| one == kind) => {
-            query.push(" AND ").push(columns.id).push(" IS NOT NULL");
-        }
-        (Some(_), Kind::Always(_)) => {
-            query.push(" AND false");
-        }
-    }
-    if let Some(search) = &person.search {
-        query.push(" AND e.words @@ ").push_bind(search.to_query(Some(columns.place))).push("::tsquery");
-    }
-}
-
-/// Ids compare without regard to case where they are e-mail addresses.
-fn push_ids(query: &mut Query, column: &str, ids: &[String]) {
-    let (addresses, others): (Vec<_>, Vec<_>) = ids.iter().cloned().partition(|id| is_address(id));
-    if addresses.is_empty() {
-        return push_list(query, column, Some(&others));
-    }
-    let addresses: Vec<_> = addresses.iter().map(|id| id.to_ascii_lowercase()).collect();
-    query.push(format!(" AND (lower({column}) = ANY(")).push_bind(addresses);
-    query.push(format!(") OR {column} = ANY(")).push_bind(others).push("))");
-}
-
 pub(super) fn push_range(query: &mut Query, column: &str, range: TimeRange) {
     for (side, end) in [(">=", range.from), ("<", range.until)] {
         if let Some(end) = end {
             query.push(format!(" AND {column} {side} ")).push_bind(end.date_time());
         }
     }
-}
-
-fn push_list(query: &mut Query, column: &str, values: Option<&[String]>) {
-    match values {
-        None => {}
-        Some([value]) => {
-            query.push(" AND ").push(column).push(" = ").push_bind(value.clone());
-        }
-        Some(values) => {
-            query.push(" AND ").push(column).push(" = ANY(").push_bind(values.to_vec()).push(")");
-        }
-    }
-}
-
-fn push_patterns(query: &mut Query, patterns: &[EventTypePattern]) {
-    query.push(" AND ");
-    push_types(query, "e.event_type", patterns);
 }
 
 /// The condition that an event type is one of these.
@@ -168,9 +228,18 @@ pub(super) fn push_types(query: &mut Query, column: &str, patterns: &[EventTypeP
         return;
     }
     query.push("(").push(column).push(" = ANY(").push_bind(names).push(")");
-    for pattern in patterns {
-        if let EventTypePattern::Prefix(prefix) = pattern {
-            query.push(" OR starts_with(").push(column).push(", ").push_bind(prefix.clone()).push(")");
+    let families = patterns.iter().filter_map(|pattern| match pattern {
+        EventTypePattern::Prefix(prefix) => Some(prefix.clone()),
+        EventTypePattern::Exact(_) => None,
+    });
+    let families: Vec<_> = families.collect();
+    if families.len() > MOST_COMPARED {
+        // A parameter for each would make another statement for each number of them.
+        query.push(" OR EXISTS (SELECT FROM unnest(").push_bind(families);
+        query.push("::text[]) AS family (prefix) WHERE starts_with(").push(column).push(", family.prefix))");
+    } else {
+        for prefix in families {
+            query.push(" OR starts_with(").push(column).push(", ").push_bind(prefix).push(")");
         }
     }
     query.push(")");

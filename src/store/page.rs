@@ -4,19 +4,23 @@
 //! months, which usually fill the page: planning for every partition would take longer than reading the page. If the
 //! page is not full, the other months follow, without the events that were appended after the first statement. One
 //! statement reads them if the log has few months; otherwise one statement reads each window, the nearest first, until
-//! the page is full. `walk.rs` reads pages in the order of the log.
+//! the page is full. `walk.rs` reads pages in the order of the log, and `page/adaptive.rs` those of filters with long lists.
+
+mod adaptive;
+mod ranges;
 
 use std::sync::Arc;
 
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row as _};
 
+use super::connections::ConnectionPool;
 use super::eras::{Eras, MAX_ATTEMPTS};
 use super::partitions::{Months, Partition};
-use super::pins::Pin;
+use super::pins::Access;
 use super::row::{self, Layout, StoredEvent};
 use super::windows::MonthWindow;
-use super::{Store, StoreError, filter};
+use super::{Store, StoreError};
 use crate::event::{
     Cursor, Direction, EventColumns, EventOrder, EventOrderField, Filter, Page, PageRequest, Position, Timestamp,
 };
@@ -40,6 +44,7 @@ struct Bound {
     /// The database's number for the position.
     number: i64,
 }
+
 /// Number of windows whose statements a connection keeps prepared. A plan for a window takes 300 kB of the database's
 /// memory, so statements for months further away are planned at each use, which takes 2 ms.
 const PREPARED_WINDOWS: usize = 2;
@@ -48,7 +53,7 @@ const PREPARED_WINDOWS: usize = 2;
 pub(super) struct Scan<'a> {
     layout: &'a Layout,
     pub(super) wanted: &'a Filter,
-    pin: Option<Pin>,
+    pub(super) access: Access<'a>,
     field: EventOrderField,
     pub(super) is_descending: bool,
     above: Option<Bound>,
@@ -56,6 +61,10 @@ pub(super) struct Scan<'a> {
     /// The stretch of the log to read, in reading order: after the first number, through the second. None is no limit.
     pub(super) stretch: (Option<i64>, Option<i64>),
     pub(super) limit: i64,
+    /// Number of sources at whose first events the scan may still look.
+    looks: usize,
+    /// The end of the log at the first look. Later statements read no events beyond it.
+    head: Option<i64>,
 }
 
 /// Where it is read.
@@ -68,6 +77,23 @@ pub(super) enum Source<'a> {
     MonthWindow(&'a MonthWindow),
     /// The events of a window's months, in the order of the log.
     Log(&'a MonthWindow, Way),
+}
+
+impl Source<'_> {
+    /// Returns the window of the source, if it is one.
+    const fn window(&self) -> Option<&MonthWindow> {
+        match self {
+            Self::MonthWindow(window) | Self::Log(window, _) => Some(window),
+            Self::Months(_) | Self::Beyond(..) => None,
+        }
+    }
+
+    /// Adds the condition that a row of a table alias belongs to the months of the window.
+    fn push_months(&self, query: &mut QueryBuilder<Postgres>, alias: &str) {
+        if let Some(window) = self.window() {
+            window.push_months(query, alias);
+        }
+    }
 }
 
 /// Method of reading events in the order of the log.
@@ -142,13 +168,15 @@ impl<'a> Scan<'a> {
         Self {
             layout,
             wanted,
-            pin: Pin::of(wanted),
+            access: Access::of(wanted),
             field: order.field,
             is_descending: order.is_descending == (request.direction == Direction::Forward),
             above,
             below,
             stretch: (None, None),
             limit: i64::try_from(request.size).unwrap_or(i64::MAX).saturating_add(1),
+            looks: adaptive::MAX_LOOKED_SOURCES,
+            head: None,
         }
     }
 
@@ -164,16 +192,19 @@ impl<'a> Scan<'a> {
         } else {
             within.split_at(middle)
         };
-        let reads = if self.is_range() { store.reads.clone() } else { store.reads.planned_for_values() };
-        let rows = self.query(&Source::Months(nearest)).build().fetch_all(&reads).await?;
-        let mut answer = told(rows)?;
-        self.limit -= found(&answer.rows);
+        let mut answer = if self.is_adaptive() {
+            self.read_adaptively(store, &Source::MonthWindow(&MonthWindow::of(nearest)), true).await?
+        } else {
+            let answer = told(self.query(&Source::Months(nearest)).build().fetch_all(&self.reads(store)).await?)?;
+            self.limit -= found(&answer.rows);
+            answer
+        };
         let last = if self.is_descending { nearest.first() } else { nearest.last() };
         let Some(last) = last.filter(|_| self.limit > 0 && !others.is_empty()) else { return Ok(answer) };
         if months.are_few() {
-            let more = told(self.query(&Source::Beyond(last, answer.head)).build().fetch_all(&reads).await?)?;
-            answer.rows.extend(more.rows);
-            return Ok(PageRows { era: more.era, ..answer });
+            let head = answer.head;
+            self.read_more(store, &Source::Beyond(last, head), true, &mut answer).await?;
+            return Ok(answer);
         }
         let mut windows = Months::windows(others);
         if self.is_descending {
@@ -181,17 +212,42 @@ impl<'a> Scan<'a> {
         }
         for (nth, window) in windows.into_iter().enumerate() {
             let window = window.through(answer.head);
-            let mut query = self.query(&Source::MonthWindow(&window));
-            let more = query.build().persistent(nth < PREPARED_WINDOWS).fetch_all(&reads).await?;
-            let more = told(more)?;
-            self.limit -= found(&more.rows);
-            answer.rows.extend(more.rows);
-            answer.era = more.era;
+            self.read_more(store, &Source::MonthWindow(&window), nth < PREPARED_WINDOWS, &mut answer).await?;
             if self.limit <= 0 {
                 break;
             }
         }
         Ok(answer)
+    }
+
+    /// Reads a further source, and adds the page's next events to the answer.
+    async fn read_more(
+        &mut self,
+        store: &Store,
+        source: &Source<'_>,
+        is_persistent: bool,
+        answer: &mut PageRows,
+    ) -> Result<(), StoreError> {
+        let more = if self.is_adaptive() {
+            self.read_adaptively(store, source, is_persistent).await?
+        } else {
+            let mut query = self.query(source);
+            let more = told(query.build().persistent(is_persistent).fetch_all(&self.reads(store)).await?)?;
+            self.limit -= found(&more.rows);
+            more
+        };
+        answer.rows.extend(more.rows);
+        answer.era = more.era;
+        Ok(())
+    }
+
+    /// Returns the connections whose plans suit the filter.
+    fn reads(&self, store: &Store) -> ConnectionPool {
+        if self.is_range() { store.reads.clone() } else { store.reads.planned_for_values() }
+    }
+
+    pub(super) const fn is_adaptive(&self) -> bool {
+        matches!(self.access, Access::Adaptive(_))
     }
 
     /// Whether one plan is best whatever the values: a range of an index, of which something may be left out.
@@ -232,112 +288,26 @@ impl<'a> Scan<'a> {
                 }
                 query.push(") e").push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
             }
-            Source::Beyond(..) | Source::MonthWindow(_) => self.push_range(&mut query, "sync_event", source),
+            Source::Beyond(..) | Source::MonthWindow(_) | Source::Log(_, Way::Gathered) => {
+                self.push_range(&mut query, "sync_event", source);
+            }
             Source::Log(window, Way::Walked) => self.push_walk(&mut query, window),
-            Source::Log(window, Way::Gathered) => self.push_gathered(&mut query, window),
         }
         query.push(") e ON true");
-        if self.layout.has_details() {
-            query.push(" LEFT JOIN sync_event_raw r ON r.published = e.published AND r.position = e.position");
-            match source {
-                Source::Beyond(..) => {}
-                Source::Months(months) => MonthWindow::of(*months).push_months(&mut query, "r"),
-                Source::MonthWindow(window) | Source::Log(window, _) => window.push_months(&mut query, "r"),
-            }
-        }
-        query.push(" WHERE h.tableoid = h.home");
+        self.push_end(&mut query, source);
         query
     }
 
-    /// What matches in a table, a range of an index.
-    fn push_range(&self, query: &mut QueryBuilder<Postgres>, table: &str, source: &Source<'_>) {
-        query.push("SELECT ").push(&self.layout.of_event).push(" FROM ");
-        if let Some(pin) = &self.pin {
-            query.push("(SELECT k.* FROM ");
-            pin.push_values(query);
-            query.push(" AS pin (value) CROSS JOIN LATERAL (SELECT e.published, e.position FROM ").push(table);
-            query.push(" e WHERE ").push(pin.column).push(" = pin.value");
-            self.push_conditions(query, source);
-            query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
-            query.push(") k").push(self.order("k")).push(" LIMIT ").push_bind(self.limit);
-            query.push(") k JOIN ").push(table).push(" e ON e.published = k.published AND e.position = k.position");
-            if let Source::MonthWindow(window) = source {
-                window.push_months(query, "e");
-            }
-        } else {
-            query.push(table).push(" e WHERE true");
-            self.push_conditions(query, source);
-        }
-        query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
-    }
-
-    fn push_conditions(&self, query: &mut QueryBuilder<Postgres>, source: &Source<'_>) {
-        filter::push(query, self.wanted);
-        // The bound on published alone is redundant, and lets partitions be left out.
-        for (side, bound) in [(">", self.above), ("<", self.below)] {
-            if let Some(bound) = bound {
-                let published = bound.published.date_time();
-                query.push(" AND e.published ").push(side).push("= ").push_bind(published);
-                query.push(" AND (e.published, e.position) ").push(side).push(" (").push_bind(published);
-                query.push(", ").push_bind(bound.number).push(")");
+    /// Adds the details of the events `e`, and the condition that the log is not a restored one without an era.
+    fn push_end(&self, query: &mut QueryBuilder<Postgres>, source: &Source<'_>) {
+        if self.layout.has_details() {
+            query.push(" LEFT JOIN sync_event_raw r ON r.published = e.published AND r.position = e.position");
+            match source {
+                Source::Months(months) => MonthWindow::of(*months).push_months(query, "r"),
+                _ => source.push_months(query, "r"),
             }
         }
-        if let Source::Beyond(month, head) = source {
-            if self.is_descending {
-                query.push(" AND e.published < ").push_bind(month.start);
-            } else {
-                query.push(" AND e.published >= ").push_bind(month.end);
-            }
-            query.push(" AND e.position <= ").push_bind(*head);
-        }
-        if let Source::MonthWindow(window) = source {
-            window.push(query, "e");
-        }
-    }
-
-    /// What matches in the order of the log, through `arrival`, which has that order over all months.
-    fn push_walk(&self, query: &mut QueryBuilder<Postgres>, window: &MonthWindow) {
-        query.push("SELECT ").push(&self.layout.of_event).push(" FROM arrival a JOIN sync_event e ");
-        query.push("ON e.published = a.published AND e.position = a.position WHERE true");
-        filter::push(query, self.wanted);
-        self.push_bounds(query, "a");
-        window.push(query, "e");
-        query.push(" ORDER BY a.position").push(self.way()).push(" LIMIT ").push_bind(self.limit);
-    }
-
-    /// Adds the query for the same events by the indexes of the months, which are not in the order of the log. The
-    /// database sorts the result, so few events must match.
-    fn push_gathered(&self, query: &mut QueryBuilder<Postgres>, window: &MonthWindow) {
-        query.push("SELECT ").push(&self.layout.of_event).push(" FROM sync_event e WHERE true");
-        filter::push(query, self.wanted);
-        self.push_bounds(query, "e");
-        window.push(query, "e");
-        query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
-    }
-
-    /// Adds the conditions on the position that a page in the order of the log has: its cursors and its stretch.
-    pub(super) fn push_bounds(&self, query: &mut QueryBuilder<Postgres>, alias: &str) {
-        let (passed, end) = self.stretch;
-        let (beyond, as_far_as) = if self.is_descending { ("<", ">=") } else { (">", "<=") };
-        let position = |bound: Option<Bound>| bound.map(|bound| bound.number);
-        let bounds = [(">", position(self.above)), ("<", position(self.below)), (beyond, passed), (as_far_as, end)];
-        for (side, position) in bounds {
-            if let Some(position) = position {
-                query.push(" AND ").push(alias).push(".position ").push(side).push(" ").push_bind(position);
-            }
-        }
-    }
-
-    const fn way(&self) -> &'static str {
-        if self.is_descending { " DESC" } else { "" }
-    }
-
-    fn order(&self, alias: &str) -> String {
-        let way = self.way();
-        match self.field {
-            EventOrderField::Published => format!(" ORDER BY {alias}.published{way}, {alias}.position{way}"),
-            EventOrderField::Position => format!(" ORDER BY {alias}.position{way}"),
-        }
+        query.push(" WHERE h.tableoid = h.home");
     }
 }
 

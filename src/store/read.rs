@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Postgres, QueryBuilder, Row as _};
 use uuid::Uuid;
 
 use super::eras::{Era, Eras, MAX_ATTEMPTS};
+use super::filter::Conditions;
 use super::partitions::Months;
 use super::row::{self, Layout, StoredEvent};
 use super::walk::PositionSpan;
@@ -332,7 +333,8 @@ fn read_after_query(reading: &LogRead<'_>, months: &MonthWindow) -> QueryBuilder
     query.push(&layout.all);
     query.push(", ends.through, ends.size, ends.number, ends.era FROM ends LEFT JOIN (span a JOIN sync_event e ");
     query.push("ON e.published = a.published AND e.position = a.position");
-    filter::push(&mut query, wanted);
+    // The events are found by their places, not by the lists.
+    Conditions { without: None, hashes_lists: true }.push(&mut query, wanted);
     months.push(&mut query, "e");
     if layout.has_details() {
         query.push(" JOIN sync_event_raw r ON r.published = a.published AND r.position = a.position");

@@ -73,6 +73,9 @@ impl Scan<'_> {
         let within = months.between(self.wanted.published.from, self.wanted.published.until);
         if within.len() <= MONTHS_AT_ONCE {
             let window = if months.are_few() { MonthWindow::default() } else { MonthWindow::of(within) };
+            if self.is_adaptive() {
+                return self.walk_adaptively(store, &window).await;
+            }
             let reads = store.reads.planned_for_values();
             return told(self.query(&Source::Log(&window, Way::Walked)).build().fetch_all(&reads).await?);
         }
@@ -93,7 +96,7 @@ impl Scan<'_> {
             answer.era = era;
             self.stretch.1 = end;
             self.read_windows(store, windows, Way::Walked, answer).await?;
-            if self.limit > 0 && found_size == size && pins::is_pinned(self.wanted) {
+            if self.limit > 0 && found_size == size && self.is_pinned() {
                 self.stretch = (end, None);
                 let within = Months::windows(within);
                 self.read_windows(store, within, Way::Gathered, answer).await?;
@@ -108,6 +111,23 @@ impl Scan<'_> {
         }
     }
 
+    /// Reads a page of a filter with long lists.
+    async fn walk_adaptively(&mut self, store: &Store, window: &MonthWindow) -> Result<PageRows, StoreError> {
+        let (mut answer, is_partial) = self.look(store, &Source::Log(window, Way::Walked)).await?;
+        if is_partial {
+            let way = if self.is_pinned() { Way::Gathered } else { Way::Walked };
+            let more = self.read_pinned(store, &Source::Log(window, way), true).await?;
+            answer.rows.extend(more.rows);
+            answer.era = more.era;
+        }
+        Ok(answer)
+    }
+
+    /// Returns true if the indexes of the months find all matching events.
+    fn is_pinned(&self) -> bool {
+        pins::is_pinned(self.wanted)
+    }
+
     /// Reads windows, and adds the page's next events to the answer, in any order.
     async fn read_windows(
         &mut self,
@@ -119,9 +139,14 @@ impl Scan<'_> {
         let (mut rows, is_one) = (Vec::new(), windows.len() == 1);
         for window in windows {
             let window = window.through(answer.head);
-            let mut query = self.query(&Source::Log(&window, way));
-            let query = query.build().persistent(is_one);
-            let more = told(query.fetch_all(&store.reads.planned_for_values()).await?)?;
+            let source = Source::Log(&window, way);
+            let more = if way == Way::Gathered && self.is_adaptive() {
+                self.read_pinned(store, &source, is_one).await?
+            } else {
+                let mut query = self.query(&source);
+                let query = query.build().persistent(is_one);
+                told(query.fetch_all(&store.reads.planned_for_values()).await?)?
+            };
             answer.era = more.era;
             rows.extend(more.rows);
             keep_first(&mut rows, self.is_descending, self.limit);

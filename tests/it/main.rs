@@ -61,6 +61,7 @@ mod letter_case;
 mod listed_applications;
 mod live;
 mod log_stream;
+mod long_lists;
 mod malformed;
 mod many_months;
 mod migrations;

@@ -30,7 +30,7 @@ const SOME: i32 = 40;
 const PER_MONTH: i32 = 6;
 
 /// Largest number of locks that a statement may take.
-const MOST_LOCKS: i64 = 220;
+const MOST_LOCKS: i64 = 235;
 
 const PAGE: &str = "query ($orderBy: SyncEventOrder, $filter: SyncEventFilter, $first: Int, $after: String, $last: Int, \
                     $before: String) { syncEvents(orderBy: $orderBy, filter: $filter, first: $first, after: $after, \
@@ -116,11 +116,22 @@ async fn follow(gateway: &Gateway, number: usize, events: usize) -> Vec<String> 
 /// Filters of the API, each with the equivalent SQL condition.
 fn filters() -> Vec<(Value, &'static str)> {
     let names: Vec<_> = (0..12).map(|number| format!("0oa{number}")).collect();
+    let long =
+        |prefix: &str, first: usize| (first..first + 100).map(|number| format!("{prefix}{number}")).collect::<Vec<_>>();
     vec![
         (json!({}), "true"),
         (json!({"applicationInstances": ["0oa7"]}), "instance_id = '0oa7'"),
         (json!({"applicationInstances": names}), "substr(instance_id, 4)::int < 12"),
         (json!({"applicationInstances": ["none", "nothing"]}), "false"),
+        (json!({"applicationInstances": long("0oa", 6)}), "substr(instance_id, 4)::int >= 6"),
+        (
+            json!({"applicationInstances": long("0oa", 2), "user": {"ids": long("user", 45)}}),
+            "substr(instance_id, 4)::int >= 2 AND substr(user_id, 5)::int >= 45",
+        ),
+        (
+            json!({"or": [{"applicationInstances": long("0oa", 18)}, {"user": {"ids": long("user", 48)}}]}),
+            "substr(instance_id, 4)::int >= 18 OR substr(user_id, 5)::int >= 48",
+        ),
         (json!({"eventTypes": ["type.*"], "outcomes": ["FAILURE"]}), "outcome_result = 'FAILURE'"),
         (json!({"severities": ["WARN"]}), "severity = 'WARN'"),
         (json!({"search": "rare"}), "position % 61 = 0"),
@@ -147,7 +158,7 @@ async fn truth(database: &TestDatabase, rest: String) -> Vec<i64> {
 
 impl Gateway {
     /// Reads a list page by page from either end, and checks that each page reports correctly whether there are more.
-    async fn check_pages(&self, filter: &Value, order: &Value, size: usize, expected: &[i64]) {
+    pub(crate) async fn check_pages(&self, filter: &Value, order: &Value, size: usize, expected: &[i64]) {
         for [count, cursor, has_more, end] in
             [["first", "after", "hasNextPage", "endCursor"], ["last", "before", "hasPreviousPage", "startCursor"]]
         {
@@ -304,7 +315,16 @@ async fn use_everything(store: &Store, database: &TestDatabase) {
     };
     let searched = Filter { search: Search::parse("absent"), ..Filter::default() };
     let rare = Filter { severities: Some(vec!["NONE".to_owned()]), ..Filter::default() };
-    let wanted = [Filter::default(), instances(&["none"]), instances(&["none", "0oa1"]), searched, rare];
+    let long: Vec<_> = (0..100).map(|number| format!("none{number}")).collect();
+    let lists = Filter {
+        application_instances: Some(long.clone()),
+        applications: Some(long.iter().cloned().chain((0..5).map(|number| format!("app{number}"))).collect()),
+        ..Filter::default()
+    };
+    let orgs = |names: Vec<String>| Filter { orgs: Some(names), ..Filter::default() };
+    let either = Filter { or: Some(vec![lists.clone(), orgs(long)]), ..Filter::default() };
+    let few = [Filter::default(), instances(&["none"]), instances(&["none", "0oa1"]), searched, rare];
+    let wanted = few.into_iter().chain([lists, either, orgs(vec!["acme".to_owned()])]).collect::<Vec<_>>();
     let middle = Cursor { published: Timestamp::parse("2010-07-01T00:00:00Z").unwrap(), position: Position::new(120) };
     for filter in &wanted {
         for field in [EventOrderField::Published, EventOrderField::Position] {
