@@ -6,6 +6,7 @@ mod asking;
 mod data;
 mod document;
 mod limit;
+mod lists;
 mod mercurius;
 mod question;
 mod results;
@@ -28,6 +29,7 @@ use crate::report::progress;
 use crate::setup::Setup;
 use aggregate::Aggregates;
 use data::Data;
+use lists::Lists;
 use mercurius::Mercurius;
 use question::{Peer, Place, Question};
 use results::{Measurement, Results};
@@ -58,7 +60,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = FULL_SECONDS, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Only these: first-16 (the first page of an instance, 16 connections), deep-1, line-1, line-deep-16,
-    /// activity-year, top and the like, separated by commas.
+    /// activity-year, top, list-1000 and the like, separated by commas.
     #[arg(long, value_name = "CASE", value_delimiter = ',')]
     only: Vec<Question>,
     /// Directory that keeps the log for later runs with the same --events and --months, instead of a temporary one
@@ -147,6 +149,7 @@ async fn measure(options: &Options, subjects: &[Subject]) -> Result<Results> {
     let mut results = Results::default();
     results.depths = bench.depths();
     results.missing = aggregates.missing();
+    let mut lists = Lists::start(&questions, &options.setup, &options.setup.sluice).await?;
     bench.warm_up(&questions).await?;
     cluster.checkpoint().await?;
     for run in 1..=options.runs {
@@ -156,6 +159,10 @@ async fn measure(options: &Options, subjects: &[Subject]) -> Result<Results> {
                 Question::Aggregate(name) => {
                     aggregates.measure(name, bench.duration, &bench.servers[&Peer::Gateway]).await
                 }
+                Question::List(name) => match &mut lists {
+                    Some(lists) => lists.measure(name, bench.duration).await,
+                    None => Ok(Vec::new()),
+                },
             };
             for (peer, measurement) in measured.with_context(|| question.to_string())? {
                 let rate = measurement.rate;
@@ -166,6 +173,9 @@ async fn measure(options: &Options, subjects: &[Subject]) -> Result<Results> {
     }
     results.ordinary_events = main.gateway.metric("sluice_events_ordinary_total").await?;
     mercurius.stop().await?;
+    if let Some(lists) = lists {
+        lists.stop().await?;
+    }
     Ok(results)
 }
 

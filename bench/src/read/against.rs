@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::aggregate::Aggregates;
+use super::lists::Lists;
 use super::question::{self, Peer, Place, Question};
 use super::results::{Measurement, Results};
 use super::{Bench, Options, Subject};
@@ -21,20 +22,36 @@ pub(super) async fn measure(options: &Options, this: &mut Subject, other: &mut S
     let mut results = Results::default();
     results.different = prepare(&mut bench, &questions, this, other).await?;
     let aggregates = Pair { this: of(this, &questions).await?, other: of(other, &questions).await? };
+    let mut lists = Pair {
+        this: Lists::start(&questions, &options.setup, &options.setup.sluice).await?,
+        other: match &options.against.against {
+            Some(program) => Lists::start(&questions, &options.setup, program).await?,
+            None => None,
+        },
+    };
     let missing: BTreeSet<_> = aggregates.this.missing().into_iter().chain(aggregates.other.missing()).collect();
     results.missing = missing.into_iter().collect();
     for run in 1..=options.runs {
         bench.restart(this, other).await?;
         bench.warm_up(&questions).await?;
+        for lists in [&mut lists.this, &mut lists.other].into_iter().flatten() {
+            lists.restart().await?;
+        }
         for question in &questions {
             for build in Build::order(run) {
-                let measured = ask(&bench, &aggregates, *question, build).await;
+                let measured = match (question, lists.of(build)) {
+                    (Question::List(name), Some(lists)) => lists.ask(name, bench.duration).await.map(Some),
+                    _ => ask(&bench, &aggregates, *question, build).await,
+                };
                 let Some(measured) = measured.with_context(|| format!("{question}, {build}"))? else { continue };
                 let rate = measured.rate;
                 progress(&format!("run {run} of {}: {question}: {build}: {rate:.0} answers/s", options.runs));
                 results.add(*question, peer(build), measured);
             }
         }
+    }
+    for lists in [lists.this, lists.other].into_iter().flatten() {
+        lists.stop().await?;
     }
     Ok(results)
 }
@@ -71,6 +88,7 @@ async fn ask(
             let aggregates = if build == Build::This { &aggregates.this } else { &aggregates.other };
             aggregates.ask(name, bench.duration, &bench.servers[&peer(build)]).await
         }
+        Question::List(_) => Ok(None),
     }
 }
 

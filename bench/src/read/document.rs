@@ -34,6 +34,11 @@ pub(super) fn page(address: SocketAddr, instance: Option<&str>, after: Option<&s
     post(address, PAGE_OF_EVENTS, &variables(instance, PAGE, after))
 }
 
+/// Asks for the first page of the events that a filter wants.
+pub(super) fn page_of(address: SocketAddr, filter: &Value) -> Vec<u8> {
+    post(address, PAGE_OF_EVENTS, &json!({ "filter": filter, "first": PAGE }))
+}
+
 /// Asks where a page ends, and nothing of its events.
 pub(super) fn end_of_page(address: SocketAddr, instance: Option<&str>, first: usize, after: Option<&str>) -> Vec<u8> {
     post(address, END_OF_PAGE, &variables(instance, first, after))

@@ -1,10 +1,11 @@
-//! What is asked: pages at several places of the log, and aggregates.
+//! What is asked: pages at several places of the log, aggregates, and pages of filters with lists.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use super::aggregate::NAMES;
+use super::lists::CASES;
 
 /// How many instances the pages are of: the most popular ones, each asked for as often as things happen in it.
 pub(super) const POPULAR: usize = 10;
@@ -57,6 +58,8 @@ pub(super) enum Question {
     },
     /// An aggregate over the log, from one connection.
     Aggregate(&'static str),
+    /// The first page of a filter with lists, from one connection.
+    List(&'static str),
 }
 
 /// A list and how deep in it a page is: what one request of a place asks for, and how often.
@@ -105,7 +108,7 @@ impl Place {
     pub(super) fn asked_in(questions: &[Question]) -> BTreeSet<Self> {
         let places = questions.iter().filter_map(|question| match question {
             Question::Page { place, .. } => Some(*place),
-            Question::Aggregate(_) => None,
+            Question::Aggregate(_) | Question::List(_) => None,
         });
         places.collect()
     }
@@ -145,7 +148,8 @@ impl Question {
 
     fn all() -> impl Iterator<Item = Self> {
         let pages = PAGES.into_iter().map(|(place, connections)| page(place, connections));
-        pages.chain(NAMES.into_iter().map(Self::Aggregate))
+        let lists = CASES.into_iter().map(|(name, _)| Self::List(name));
+        pages.chain(NAMES.into_iter().map(Self::Aggregate)).chain(lists)
     }
 }
 
@@ -177,7 +181,7 @@ impl fmt::Display for Question {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Page { place, connections } => formatter.pad(&format!("{place}-{connections}")),
-            Self::Aggregate(name) => formatter.pad(name),
+            Self::Aggregate(name) | Self::List(name) => formatter.pad(name),
         }
     }
 }
