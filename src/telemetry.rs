@@ -11,6 +11,7 @@ use tracing_subscriber::{Layer as _, fmt};
 
 use crate::config::{LogFormat, LogTargets};
 use crate::event::IngestSource;
+use crate::store::Credential;
 
 /// Buckets of durations in seconds, from a fifth of a millisecond to the longest time-out.
 const SECONDS: [f64; 16] =
@@ -66,7 +67,7 @@ pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// Metrics with labels, whose values are known only when something happens, or that [`count_from_zero`] registers.
-const LABELLED: [&str; 7] = [
+const LABELLED: [&str; 10] = [
     "sluice_events_total",
     "sluice_poll_failures_total",
     "sluice_hooks_refused_total",
@@ -74,6 +75,9 @@ const LABELLED: [&str; 7] = [
     "sluice_http_requests_total",
     "sluice_sockets_closed_total",
     "sluice_persisted_queries_total",
+    "sluice_connections_cut_total",
+    "sluice_requests_refused_total",
+    "sluice_reads_refused_total",
 ];
 
 /// A recorder in which each described counter and gauge exists from the start, with 0. A rate of a counter that appears
@@ -137,6 +141,16 @@ pub fn count_from_zero<'a>(orgs: impl Iterator<Item = &'a String>) {
     // The codes with which the gateway closes WebSockets.
     for code in ["1000", "1011", "1012", "1013", "4400", "4401", "4403", "4406", "4408", "4409", "4429"] {
         metrics::counter!("sluice_sockets_closed_total", "code" => code).increment(0);
+    }
+    for code in ["BAD_REQUEST", "FOREIGN_HOST", "FOREIGN_ORIGIN", "TOO_MANY_CONNECTIONS", "UPGRADE_REQUIRED"] {
+        metrics::counter!("sluice_requests_refused_total", "code" => code).increment(0);
+    }
+    for reason in ["silent", "slow_reader"] {
+        metrics::counter!("sluice_connections_cut_total", "reason" => reason).increment(0);
+    }
+    // Those of readers are registered when they read for the first time.
+    for credential in [Credential::Gateway, Credential::Subscriptions, Credential::Open] {
+        metrics::counter!("sluice_reads_refused_total", "credential" => credential.to_string()).increment(0);
     }
     for result in ["hit", "miss"] {
         metrics::counter!("sluice_persisted_queries_total", "result" => result).increment(0);

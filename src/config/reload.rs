@@ -33,7 +33,7 @@ impl Settings {
     fn fixed_parts_that_differ(&self, fresh: &Self) -> Vec<&'static str> {
         let orgs = |settings: &Self| {
             let org = |(name, org): (&String, &Org)| {
-                format!("{name} {:?} {} {:?}", org.url, org.hook.header, org.event_types)
+                format!("{name} {:?} {} {:?} {:?}", org.url, org.hook.header, org.keep_headers, org.event_types)
             };
             settings.orgs.iter().map(org).collect::<Vec<_>>()
         };
@@ -45,6 +45,7 @@ impl Settings {
         let parts = [
             ("[[orgs]]", orgs(self) != orgs(fresh)),
             ("[orgs.api]", apis(self) != apis(fresh)),
+            ("[access]", format!("{:?}", self.trusted_proxies) != format!("{:?}", fresh.trusted_proxies)),
             ("[graphql]", format!("{:?}", self.graphql) != format!("{:?}", fresh.graphql)),
             ("[limits]", format!("{:?}", self.limits) != format!("{:?}", fresh.limits)),
         ];

@@ -36,7 +36,7 @@ const NO_SECRETS: [(&str, &str); 8] = [
     ("env:DASHBOARD_TOKEN_OF_HUNTER2", "holds the name of a secret"),
     ("file:/run/secrets/hunter2", "holds the name of a secret"),
     ("hunter2 hunter2", "has fewer than 16 characters: make a long random one, as `openssl rand -hex 32` does"),
-    ("hunter2\thunter2 hunter2", "use printable ASCII"),
+    ("hunter2\thunter2 hunter2", "holds characters that a header cannot carry: use printable ASCII"),
 ];
 
 /// The settings that hold secrets, with a text in the place of one, and where the fault is.

@@ -1,11 +1,13 @@
 //! The first log lines of a gateway, for people and programs, and its metrics, which begin with 0.
 
 use std::fs;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::process::GatewayProcess;
+use crate::started_with::Place;
 
 #[tokio::test]
 async fn the_first_lines_say_what_runs_where() {
@@ -54,4 +56,29 @@ async fn every_counter_and_gauge_is_there_from_the_start() {
     ] {
         assert!(metrics.contains(zero), "{zero}{metrics}");
     }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = taken.local_addr().unwrap();
+    let said = Place::new("").run(&["serve", "--log-format", "text", "--listen", &address.to_string()], &[]);
+    assert_eq!((said.code, said.output.as_str()), (Some(1), ""), "{said:?}");
+    let refusal = format!("sluice: could not listen on {address} (--listen): Address already in use");
+    let last = said.errors.lines().last().unwrap();
+    assert!(last.starts_with(&refusal), "{said:?}");
+    // Whoever reads the log lines by a program reads this one, too.
+    let said = Place::new("").run(&["serve", "--log-format", "json", "--listen", &address.to_string()], &[]);
+    let lines = said.errors.lines().map(|line| serde_json::from_str(line).unwrap());
+    let lines: Vec<Value> = lines.collect();
+    let last = lines.last().unwrap();
+    assert_eq!((said.code, &last["level"]), (Some(1), &json!("ERROR")), "{said:?}");
+    assert!(last["message"].as_str().unwrap().starts_with("could not listen on"), "{said:?}");
+}
+
+#[test]
+fn a_name_may_be_given_to_listen_on() {
+    let said = Place::new("").run(&["serve", "--check", "--listen", "localhost:8080"], &[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.output.ends_with("listening on 127.0.0.1:8080\n"), "{said:?}");
 }
