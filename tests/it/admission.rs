@@ -13,7 +13,7 @@ use crate::raw_http::{RawAnswer, RawHttp};
 const TOKEN: &str = "the reader's token";
 
 /// Every route, and an address at which there is none.
-const ROUTES: [(&str, &str); 13] = [
+const ROUTES: [(&str, &str); 14] = [
     ("GET", "/"),
     ("GET", "/graphiql"),
     ("GET", "/graphiql/none.js"),
@@ -25,6 +25,7 @@ const ROUTES: [(&str, &str); 13] = [
     ("GET", "/okta/acme/hooks"),
     ("POST", "/okta/acme/hooks"),
     ("POST", "/okta/acme/workflows"),
+    ("POST", "/okta/acme/log-stream"),
     ("POST", "/okta/acme/import"),
     ("DELETE", "/nothing"),
 ];

@@ -96,7 +96,7 @@ fn nginx(recipe: &str, address: SocketAddr, directory: &Path) -> String {
 fn caddy(recipe: &str, address: SocketAddr) -> String {
     let site = format!("http://{NAME}:{} {{\n\tbind {}", address.port(), address.ip());
     let recipe = replaced(recipe, &format!("{NAME} {{"), &site);
-    format!("{{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n}}\n{recipe}")
+    format!("{{\n\tadmin off\n\tauto_https off\n}}\n{recipe}")
 }
 
 /// Starts a program: that which the environment names, or the one in `PATH` or beside it, in the order of `scripts/proxies`.

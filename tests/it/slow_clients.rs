@@ -18,7 +18,8 @@ use crate::socket::{Heard, Socket, handshake};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where bodies are sent.
-const ROUTES: [&str; 4] = ["/graphql", "/okta/acme/hooks", "/okta/acme/workflows", "/okta/acme/import"];
+const ROUTES: [&str; 5] =
+    ["/graphql", "/okta/acme/hooks", "/okta/acme/log-stream", "/okta/acme/workflows", "/okta/acme/import"];
 
 /// A WebSocket's handshake.
 const HANDSHAKE: &str = "GET /graphql HTTP/1.1\r\nhost: @host\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
