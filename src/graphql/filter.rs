@@ -6,14 +6,7 @@ use super::error::bad_input;
 use super::scalars::{DateTime, Url};
 use super::sync_event::{IngestSourceNode, Severity};
 use crate::event::{EntityFilter, EventTypePattern, Filter, FilterError, Search, TimeRange};
-use crate::okta::{family_meant_by, instance_id_in_url};
-
-/// The results of events, as Okta spells them.
-const OUTCOMES: [&str; 8] = ["SUCCESS", "FAILURE", "SKIPPED", "ALLOW", "DENY", "CHALLENGE", "DEFERRED", "UNKNOWN"];
-
-/// The types of people and programs, as Okta spells them.
-const ENTITY_TYPES: [&str; 7] =
-    ["User", "AppUser", "AppInstance", "SystemPrincipal", "PublicClientApp", "PublicClientAppEntity", "UserGroup"];
+use crate::okta::{ENTITY_TYPES, OUTCOMES, family_meant_by, instance_id_in_url};
 
 /// A stretch of time: from ≤ t < until, open where an end is left out.
 #[derive(InputObject, Clone, Debug)]

@@ -30,6 +30,13 @@ pub enum BrokenEvent {
     PublishedOutOfRange(String),
 }
 
+/// The results of events, as Okta spells them.
+pub const OUTCOMES: [&str; 8] = ["SUCCESS", "FAILURE", "SKIPPED", "ALLOW", "DENY", "CHALLENGE", "DEFERRED", "UNKNOWN"];
+
+/// The types of people and programs, as Okta spells them.
+pub const ENTITY_TYPES: [&str; 7] =
+    ["User", "AppUser", "AppInstance", "SystemPrincipal", "PublicClientApp", "PublicClientAppEntity", "UserGroup"];
+
 /// Okta was founded in 2009: nothing it tells is older.
 const FIRST_YEAR: i32 = 2009;
 

@@ -88,7 +88,7 @@ async fn no_route_answers_a_foreign_page_or_a_foreign_name() {
     for code in ["FOREIGN_ORIGIN", "FOREIGN_HOST"] {
         assert!(gateway.has_metric(&format!("sluice_requests_refused_total{{code=\"{code}\"}}")).await, "{code}");
     }
-    assert_eq!(gateway.head().await, "2", "one delivery and one import of the own page, and nothing else");
+    assert_eq!(gateway.head().await, "3", "what the own page sent to three ways in, and nothing else");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -161,6 +161,8 @@ impl Place {
             gzip.finish().unwrap();
         }
         fs::write(self.directory.join("page.json"), Value::from(sync_events("one", 3)).to_string()).unwrap();
+        let wrapped = json!({"payload": sync_event("one"), "log": sync_event("two").to_string()});
+        fs::write(self.directory.join("wrapped.json"), wrapped.to_string()).unwrap();
         let port = self.gateway.address.port();
         let names = ["127.0.0.1", "localhost"].map(|name| format!("connect-to = \"{name}:8080:127.0.0.1:{port}\"\n"));
         // Without this, curl's status does not tell that the gateway refused.

@@ -85,8 +85,6 @@ async fn twenty_years_of_months_do_not_exhaust_the_locks_of_postgres_as_it_comes
         "{ activity(interval: MONTH, by: ADMIN) { start key label count } }",
         "{ top(by: USER) { key label count } }",
     ];
-    // The store has 16 connections for queries, and up to 4 of them serve subscribers that catch up. A query that waits
-    // too long for a connection fails, so only 12 queries run at once.
     let questions = (0..32).flat_map(|_| queries).map(|query| gateway.ask(query, json!({})));
     let questions = futures_util::stream::iter(questions).buffered(32).collect::<Vec<_>>();
     let followers = (0..16).map(|number| follow(&gateway, number, events));
@@ -388,8 +386,8 @@ async fn no_statement_locks_more_than_a_bounded_number_of_tables_and_indexes() {
 /// Returns the number of locks for planning a statement generically and executing it with NULL for every parameter.
 async fn locks_of(connection: &mut PgConnection, statement: &str) -> i64 {
     let values = (1..).take_while(|number| statement.contains(&format!("${number}"))).map(|_| "NULL");
-    let values = values.collect::<Vec<_>>().join(", ");
-    let values = if values.is_empty() { values } else { format!("({values})") };
+    let values = Some(values.collect::<Vec<_>>().join(", ")).filter(|values| !values.is_empty());
+    let values = values.map_or_else(String::new, |values| format!("({values})"));
     let sql = format!(
         "DEALLOCATE ALL; SET plan_cache_mode = force_generic_plan; BEGIN; PREPARE asked AS {statement}; EXECUTE asked{values}"
     );
