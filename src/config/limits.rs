@@ -91,6 +91,9 @@ pub struct Limits {
     pub query_wait_seconds: u64,
     /// Statements of one reader that wait for a connection to the database; more are refused at once.
     pub query_waiting: usize,
+    /// Statements of one reader that the database executes at once while they take 50 ms or more on average, and while
+    /// others ask, too. A database with many processors has room for more.
+    pub query_long_statements: usize,
     /// Statements of one query that the database executes at once; its others wait for these.
     pub query_statements: usize,
 }
@@ -137,6 +140,7 @@ impl Default for Limits {
             query_connections: reads.connections,
             query_wait_seconds: reads.wait.as_secs(),
             query_waiting: reads.waiting,
+            query_long_statements: reads.long_statements,
             query_statements: reads.request_statements,
         }
     }
@@ -186,6 +190,7 @@ impl Limits {
             ("query_connections", self.query_connections.into(), NUMBER),
             ("query_wait_seconds", self.query_wait_seconds, SECONDS),
             ("query_waiting", self.query_waiting as u64, NUMBER),
+            ("query_long_statements", self.query_long_statements as u64, NUMBER),
             ("query_statements", self.query_statements as u64, NUMBER),
         ];
         let wrong = limits.into_iter().filter(|(_, limit, most)| !(1..=*most).contains(limit));
@@ -237,6 +242,7 @@ impl Limits {
             connections: self.query_connections,
             wait: Duration::from_secs(self.query_wait_seconds),
             waiting: self.query_waiting,
+            long_statements: self.query_long_statements,
             request_statements: self.query_statements,
         }
     }

@@ -17,8 +17,8 @@ use tokio::time::{Instant, sleep, timeout};
 use super::connect::{ConnectError, Connector, Refused, Session, Setup, TAKES_NO_WRITES};
 use super::era_check::{LogMemory, check_era};
 use super::{Credential, ReadLimits};
-use fair_queue::Division;
-use permits::{Account, NoPermit, Permit, PermitOptions, Permits};
+use fair_queue::{Division, QueueLimits};
+use permits::{Account, NoPermit, Permit, Permits};
 
 /// Pause between two attempts to connect to a server that may be starting.
 const CONNECT_RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -120,12 +120,13 @@ impl ConnectionPool {
         // To plan a page over several partitions takes longer than to read it.
         let setup = connector.setup(query_timeout, &[("plan_cache_mode", "force_generic_plan")]);
         let pool = PoolState::new(connector, setup, limits.connections, query_timeout + CLIENT_TIMEOUT_GRACE);
-        let permits = Permits::new(PermitOptions {
-            size: pool.size,
+        let queue = QueueLimits {
             division: Division::ByAccount,
-            patience: limits.wait,
+            size: pool.size,
             most_waiters: limits.waiting,
-        });
+            most_long: limits.long_statements,
+        };
+        let permits = Permits::new(queue, limits.wait);
         let cancels = Some(Self::cancelling(connector));
         let request_statements = limits.request_statements;
         Self::of(PoolState { planning: Planning::Once, permits, request_statements, cancels, ..pool })
@@ -261,8 +262,7 @@ impl DerefMut for PooledConnection {
 impl PoolState {
     fn new(connector: &Connector, setup: Setup, size: u32, limit: Duration) -> Self {
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let permits =
-            PermitOptions { size, division: Division::None, patience: ACQUIRE_TIMEOUT, most_waiters: usize::MAX };
+        let queue = QueueLimits { division: Division::None, size, most_waiters: usize::MAX, most_long: size };
         Self {
             connector: connector.clone(),
             setup,
@@ -270,7 +270,7 @@ impl PoolState {
             memory: None,
             limit,
             size,
-            permits: Permits::new(permits),
+            permits: Permits::new(queue, ACQUIRE_TIMEOUT),
             request_statements: size,
             idle: Mutex::default(),
             cancels: None,

@@ -158,6 +158,7 @@ fn a_limit_has_its_bounds() {
         "query_wait_seconds",
         "query_waiting",
         "query_statements",
+        "query_long_statements",
         "complexity",
         "document_bytes",
         "document_tokens",

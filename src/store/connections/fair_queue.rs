@@ -8,6 +8,10 @@
 //! account may take another permit only if it then holds at most [`SHARE`] times as many as remain free (the dynamic
 //! thresholds of Choudhury and Hahne): alone it gets three quarters of the permits, and several get less each. An account
 //! without a permit may take the last one.
+//!
+//! Connections are not all that statements need: a few that take long keep the database's processors busy, and every short
+//! statement then waits there. So an account whose statements take [`LONG`] on average has only a few of them executed at
+//! once while another account uses the pool, too.
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +21,15 @@ use std::time::Duration;
 
 /// Number of permits that an account may hold for each permit that remains free.
 const SHARE: usize = 3;
+
+/// Average time for which an account holds a permit that makes its statements long ones.
+const LONG: Duration = Duration::from_millis(50);
+
+/// Weight of the last statement in the average is one of this many parts.
+const AVERAGE_OF: u32 = 8;
+
+/// Time for which an account counts as one that uses the pool, after it has used a permit.
+const ACTIVE: Duration = Duration::from_secs(1);
 
 /// Least number of permits of which one is kept for the first account.
 const RESERVE_FROM: usize = 4;
@@ -38,14 +51,23 @@ pub(super) enum Division {
     ByAccount,
 }
 
+/// Limits of a queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QueueLimits {
+    pub(super) division: Division,
+    /// Number of permits.
+    pub(super) size: usize,
+    /// Largest number of waiters of an account.
+    pub(super) most_waiters: usize,
+    /// Largest number of permits of an account with long statements, while another account uses the pool.
+    pub(super) most_long: usize,
+}
+
 /// Permits, the accounts that hold them, and those who wait for one. All times are measured from the same moment.
 #[derive(Debug)]
 pub(super) struct FairQueue<W> {
-    division: Division,
-    size: usize,
+    limits: QueueLimits,
     free: usize,
-    /// Largest number of waiters of an account.
-    most_waiters: usize,
     waiting: usize,
     next_ticket: u64,
     /// Virtual time at which the last permit was handed out.
@@ -59,6 +81,10 @@ struct Account<W> {
     /// Moment through which the held permits are in `virtual_time`.
     counted: Duration,
     held: usize,
+    /// Moving average of the time for which a permit is held.
+    average: Duration,
+    /// Moment at which a permit was last taken or given back.
+    used: Option<Duration>,
     waiters: VecDeque<(Ticket, W)>,
 }
 
@@ -76,18 +102,9 @@ impl<W> Account<W> {
 }
 
 impl<W> FairQueue<W> {
-    /// Creates a queue for a number of permits, of which each account may have a number of waiters.
-    pub(super) const fn new(size: usize, division: Division, most_waiters: usize) -> Self {
-        Self {
-            division,
-            size,
-            free: size,
-            most_waiters,
-            waiting: 0,
-            next_ticket: 0,
-            present: Duration::ZERO,
-            accounts: Vec::new(),
-        }
+    /// Creates a queue whose permits are free.
+    pub(super) const fn new(limits: QueueLimits) -> Self {
+        Self { limits, free: limits.size, waiting: 0, next_ticket: 0, present: Duration::ZERO, accounts: Vec::new() }
     }
 
     /// Adds an account.
@@ -96,6 +113,8 @@ impl<W> FairQueue<W> {
             virtual_time: Duration::ZERO,
             counted: Duration::ZERO,
             held: 0,
+            average: Duration::ZERO,
+            used: None,
             waiters: VecDeque::new(),
         });
         AccountNumber(self.accounts.len() - 1)
@@ -104,7 +123,7 @@ impl<W> FairQueue<W> {
     /// Takes a permit, if the account may have one at once.
     pub(super) fn try_take(&mut self, AccountNumber(account): AccountNumber, now: Duration) -> bool {
         self.raise(account, now);
-        let may_take = self.may_take(account);
+        let may_take = self.may_take(account, now);
         if may_take {
             self.hand_out(account, now);
         }
@@ -114,7 +133,8 @@ impl<W> FairQueue<W> {
     /// Puts a waiter at the end of its account's queue. Returns None if that queue is full.
     pub(super) fn wait(&mut self, AccountNumber(account): AccountNumber, waiter: W, now: Duration) -> Option<Ticket> {
         self.raise(account, now);
-        let account = self.accounts.get_mut(account).filter(|account| account.waiters.len() < self.most_waiters)?;
+        let account =
+            self.accounts.get_mut(account).filter(|account| account.waiters.len() < self.limits.most_waiters)?;
         let ticket = Ticket(self.next_ticket);
         account.waiters.push_back((ticket, waiter));
         self.next_ticket += 1;
@@ -131,10 +151,12 @@ impl<W> FairQueue<W> {
         }
     }
 
-    /// Takes a permit back. The caller then serves waiters by [`next`](Self::next).
-    pub(super) fn give_back(&mut self, AccountNumber(account): AccountNumber, now: Duration) {
+    /// Takes back a permit that was held for some time. The caller then serves waiters by [`next`](Self::next).
+    pub(super) fn give_back(&mut self, AccountNumber(account): AccountNumber, held_for: Duration, now: Duration) {
         if let Some(account) = self.accounts.get_mut(account) {
             account.count(now);
+            account.average = (account.average * (AVERAGE_OF - 1) + held_for) / AVERAGE_OF;
+            account.used = Some(now);
             account.held = account.held.saturating_sub(1);
             self.free += 1;
         }
@@ -147,7 +169,7 @@ impl<W> FairQueue<W> {
         }
         let waiting = self.accounts.iter().enumerate().filter_map(|(number, account)| {
             let (ticket, _) = account.waiters.front()?;
-            self.may_take(number).then(|| (account.virtual_time_at(now), account.held, *ticket, number))
+            self.may_take(number, now).then(|| (account.virtual_time_at(now), account.held, *ticket, number))
         });
         let (.., number) = waiting.min()?;
         let (_, waiter) = self.accounts.get_mut(number)?.waiters.pop_front()?;
@@ -178,19 +200,32 @@ impl<W> FairQueue<W> {
         }
     }
 
-    fn may_take(&self, number: usize) -> bool {
-        let held = self.accounts.get(number).map_or(0, |account| account.held);
-        let free = if self.division == Division::None { self.free } else { self.free_for(number) };
-        match free.checked_sub(1) {
-            None => false,
-            Some(_) if self.division == Division::None || held == 0 => true,
-            Some(left) => held < left * SHARE,
+    fn may_take(&self, number: usize, now: Duration) -> bool {
+        if self.limits.division == Division::None {
+            return self.free > 0;
         }
+        let Some(account) = self.accounts.get(number) else { return false };
+        match self.free_for(number).checked_sub(1) {
+            None => false,
+            Some(_) if account.held == 0 => true,
+            Some(left) => account.held < left * SHARE && !self.has_enough_long_ones(number, now),
+        }
+    }
+
+    /// True for an account that may not have another long statement executed, since others use the pool.
+    fn has_enough_long_ones(&self, number: usize, now: Duration) -> bool {
+        let is_long = |account: &Account<W>| account.average >= LONG && account.held >= self.limits.most_long;
+        // The first account is the pool's own, which reads a little all the time.
+        let others = || self.accounts.iter().enumerate().skip(1).filter(|(other, _)| *other != number);
+        let is_active = |account: &Account<W>| {
+            account.held > 0 || account.used.is_some_and(|used| now.saturating_sub(used) < ACTIVE)
+        };
+        self.accounts.get(number).is_some_and(is_long) && others().any(|(_, other)| is_active(other))
     }
 
     /// Returns the number of free permits without the one that is kept for the first account.
     fn free_for(&self, number: usize) -> usize {
-        let is_kept = self.size >= RESERVE_FROM && self.accounts.first().is_some_and(|first| first.held == 0);
+        let is_kept = self.limits.size >= RESERVE_FROM && self.accounts.first().is_some_and(|first| first.held == 0);
         self.free - usize::from(is_kept && number != 0).min(self.free)
     }
 
@@ -198,6 +233,7 @@ impl<W> FairQueue<W> {
         if let Some(account) = self.accounts.get_mut(number) {
             account.count(now);
             account.held += 1;
+            account.used = Some(now);
             self.free -= 1;
             self.present = self.present.max(account.virtual_time);
         }

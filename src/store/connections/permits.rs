@@ -9,7 +9,7 @@ use metrics::{Counter, Histogram};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::fair_queue::{AccountNumber, Division, FairQueue, Ticket};
+use super::fair_queue::{AccountNumber, Division, FairQueue, QueueLimits, Ticket};
 use crate::store::Credential;
 
 /// Least interval between two log lines about refusals of the same account.
@@ -22,8 +22,7 @@ pub(super) struct Permits(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     started: Instant,
-    size: usize,
-    division: Division,
+    limits: QueueLimits,
     /// Longest wait for a permit.
     patience: Duration,
     state: Mutex<State>,
@@ -79,28 +78,15 @@ pub(super) enum NoPermit {
     QueueFull(usize),
 }
 
-/// Division of a pool's permits, and limits of their queue.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PermitOptions {
-    pub(super) size: usize,
-    pub(super) division: Division,
-    /// Longest wait for a permit.
-    pub(super) patience: Duration,
-    /// Largest number of waiters of an account.
-    pub(super) most_waiters: usize,
-}
-
 impl Permits {
-    pub(super) fn new(options: PermitOptions) -> Self {
-        let PermitOptions { size, division, patience, most_waiters } = options;
-        let queue = FairQueue::new(size, division, most_waiters);
-        let state = State { queue, accounts: HashMap::new(), is_closed: false };
-        Self(Arc::new(Shared { started: Instant::now(), size, division, patience, state: Mutex::new(state) }))
+    pub(super) fn new(limits: QueueLimits, patience: Duration) -> Self {
+        let state = State { queue: FairQueue::new(limits), accounts: HashMap::new(), is_closed: false };
+        Self(Arc::new(Shared { started: Instant::now(), limits, patience, state: Mutex::new(state) }))
     }
 
     /// True where each credential has a share of the permits.
     pub(super) fn are_divided(&self) -> bool {
-        self.0.division == Division::ByAccount
+        self.0.limits.division == Division::ByAccount
     }
 
     /// Returns the account of a credential. The first account of a pool is the gateway's. Only the use of divided permits
@@ -137,7 +123,7 @@ impl Permits {
             let Some(ticket) = state.queue.wait(account.number, waiter, self.moment(now)) else {
                 let (held, waiting) = state.queue.usage(account.number);
                 drop(state);
-                account.refuse(self.0.size, held, waiting);
+                account.refuse(self.0.limits.size, held, waiting);
                 return Err(NoPermit::QueueFull(waiting));
             };
             Waiting { permits: self, account, ticket, since: now, permit }
@@ -146,7 +132,7 @@ impl Permits {
             return permit.map_err(|_| NoPermit::Closed);
         }
         let (held, waiting) = self.state().queue.usage(account.number);
-        account.refuse(self.0.size, held, waiting);
+        account.refuse(self.0.limits.size, held, waiting);
         Err(NoPermit::TimedOut(self.0.patience))
     }
 
@@ -163,9 +149,9 @@ impl Permits {
         self.state().is_closed
     }
 
-    fn give_back(&self, account: &Account, now: Instant) {
+    fn give_back(&self, account: &Account, held_for: Duration, now: Instant) {
         let mut state = self.state();
-        state.queue.give_back(account.number, self.moment(now));
+        state.queue.give_back(account.number, held_for, self.moment(now));
         while let Some(Waiter { account, sender }) = state.queue.next(self.moment(now)) {
             // A permit that nobody takes comes back by its drop, which needs the lock.
             drop(state);
@@ -186,10 +172,11 @@ impl Permits {
 impl Drop for Permit {
     fn drop(&mut self) {
         let now = Instant::now();
+        let held_for = now.saturating_duration_since(self.since);
         if let Some(measures) = &self.account.measures {
-            measures.uses.record(now.saturating_duration_since(self.since));
+            measures.uses.record(held_for);
         }
-        self.permits.give_back(&self.account, now);
+        self.permits.give_back(&self.account, held_for, now);
     }
 }
 

@@ -18,8 +18,8 @@ struct Simulation {
     numbers: Vec<AccountNumber>,
     /// Length of each account's statements, in turn.
     statements: Vec<VecDeque<Duration>>,
-    /// Ends of the running statements, with the account.
-    running: BTreeSet<(Duration, u64, usize)>,
+    /// Ends of the running statements, with the account and the length.
+    running: BTreeSet<(Duration, u64, usize, Duration)>,
     used: Vec<Duration>,
     now: Duration,
     started: u64,
@@ -27,7 +27,8 @@ struct Simulation {
 
 impl Simulation {
     fn new(statements: Vec<Vec<Duration>>) -> Self {
-        let mut queue = FairQueue::new(SIZE, Division::ByAccount, CROWD);
+        let limits = QueueLimits { division: Division::ByAccount, size: SIZE, most_waiters: CROWD, most_long: SIZE };
+        let mut queue = FairQueue::new(limits);
         // The first account is the gateway's own, which does nothing here.
         queue.open_account();
         let numbers: Vec<_> = statements.iter().map(|_| queue.open_account()).collect();
@@ -45,7 +46,7 @@ impl Simulation {
     fn start(&mut self, account: usize) {
         let length = self.statements[account].pop_front().unwrap();
         self.statements[account].push_back(length);
-        self.running.insert((self.now + length, self.started, account));
+        self.running.insert((self.now + length, self.started, account, length));
         self.started += 1;
         self.used[account] += length;
         assert!(self.running.len() <= SIZE, "more statements run than there are connections");
@@ -70,12 +71,12 @@ impl Simulation {
 
     /// Lets statements end and greedy accounts send new ones until a moment.
     fn run_until(&mut self, end: Duration, is_greedy: impl Fn(usize) -> bool) {
-        while let Some(&(at, _, account)) = self.running.first()
+        while let Some(&(at, _, account, length)) = self.running.first()
             && at <= end
         {
             self.running.pop_first();
             self.now = at;
-            self.queue.give_back(self.numbers[account], at);
+            self.queue.give_back(self.numbers[account], length, at);
             while let Some(next) = self.queue.next(at) {
                 self.start(next);
             }
@@ -159,7 +160,7 @@ proptest! {
 }
 
 fn queue(size: usize, division: Division) -> (FairQueue<&'static str>, [AccountNumber; 3]) {
-    let mut queue = FairQueue::new(size, division, 2);
+    let mut queue = FairQueue::new(QueueLimits { division, size, most_waiters: 2, most_long: 2 });
     let accounts = [queue.open_account(), queue.open_account(), queue.open_account()];
     (queue, accounts)
 }
@@ -196,12 +197,49 @@ fn a_permit_goes_to_an_account_without_one_and_not_to_a_waiter_that_gave_up() {
     assert_eq!(queue.wait(other, "too many", at(1)), None);
     queue.give_up(other, given_up);
     // An account that holds half of the permits already gets no more.
-    queue.give_back(other, at(10));
+    queue.give_back(other, at(10), at(10));
     assert_eq!((queue.next(at(10)), queue.next(at(10))), (Some("other"), None));
-    queue.give_back(one, at(500));
+    queue.give_back(one, at(500), at(500));
     assert_eq!((queue.next(at(500)), queue.next(at(500))), (Some("one"), None));
-    queue.give_back(other, at(501));
+    queue.give_back(other, at(491), at(501));
     assert_eq!(queue.next(at(501)), None, "an account that holds half of the permits gets no more");
     assert_eq!(queue.usage(one), (1, 1));
     assert_eq!(queue.drain(), ["one again"]);
+}
+
+#[test]
+fn long_statements_are_few_while_others_read() {
+    let (mut queue, [_, long, other]) = queue(16, Division::ByAccount);
+    let at = Duration::from_millis;
+    let take_all = |queue: &mut FairQueue<_>, now| {
+        let mut taken = 0;
+        while queue.try_take(long, now) {
+            taken += 1;
+        }
+        taken
+    };
+    assert_eq!(take_all(&mut queue, at(0)), 11);
+    for _ in 0..11 {
+        queue.give_back(long, at(400), at(400));
+    }
+    assert_eq!(take_all(&mut queue, at(400)), 11, "nobody else reads");
+    assert!(queue.try_take(other, at(500)));
+    queue.give_back(other, at(1), at(501));
+    for _ in 0..11 {
+        queue.give_back(long, at(400), at(800));
+    }
+    assert_eq!(take_all(&mut queue, at(800)), 2, "another account has read a moment ago");
+    assert!(queue.try_take(other, at(801)));
+    assert_eq!(take_all(&mut queue, at(9_000)), 0, "another account reads");
+    queue.give_back(other, at(1), at(9_000));
+    assert_eq!(take_all(&mut queue, at(10_001)), 9, "nobody has read for a while");
+    for _ in 0..60 {
+        queue.give_back(long, at(2), at(10_002));
+        assert!(queue.try_take(long, at(10_002)));
+    }
+    assert!(queue.try_take(other, at(10_003)));
+    for _ in 0..2 {
+        queue.give_back(long, at(2), at(10_003));
+    }
+    assert!(queue.try_take(long, at(10_003)), "its statements are short by now");
 }
