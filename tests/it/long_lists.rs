@@ -193,8 +193,8 @@ async fn a_page_of_a_long_list_is_of_one_moment_while_others_write() {
 const COUNTED: usize = 40_000;
 
 /// Largest number of rows of tables and indexes that a page may read: 2,000 events by their places, where the look at them
-/// ends, and the places of two lists with at most 1,000 events each.
-const MOST_ROWS: u64 = 8000;
+/// ends, and the places of two lists with at most 500 events each.
+const MOST_ROWS: u64 = 6000;
 
 /// A server whose log has the plan of each statement, with the numbers of rows.
 async fn explaining_server() -> PostgresServer {

@@ -13,14 +13,16 @@ use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row as _};
 use time::OffsetDateTime;
 
+use super::ranges::push_event_at;
 use super::{Bound, PageRows, Scan, Source, Way, found, told};
 use crate::event::Timestamp;
 use crate::store::filter::{self, Conditions};
 use crate::store::pins::Candidate;
 use crate::store::{Store, StoreError};
 
-/// Number of events that the first statement looks at. A larger page has four times its size looked at.
-const LOOKED_AT: i64 = 2000;
+/// Number of events that the first statement looks at in the order of time, and in the order of the log, where each costs
+/// more. A larger page has four times its size looked at.
+const LOOKED_AT: (i64, i64) = (2000, 600);
 
 /// Maximum number of statements that look at the first events of a source.
 const MAX_LOOKS: usize = 2;
@@ -29,7 +31,7 @@ const MAX_LOOKS: usize = 2;
 pub(super) const MAX_LOOKED_SOURCES: usize = 3;
 
 /// Maximum number of events of a list that are read, whatever else the filter asks of them.
-const MOST_COLLECTED: i64 = 1000;
+const MOST_COLLECTED: i64 = 500;
 
 impl Scan<'_> {
     /// Reads the first events of a source that match: at first by looking, then by an index.
@@ -63,7 +65,8 @@ impl Scan<'_> {
         store: &Store,
         source: &Source<'_>,
     ) -> Result<(PageRows, bool), StoreError> {
-        let mut size = LOOKED_AT.max(self.limit.saturating_mul(4));
+        let least = if self.is_by_time() { LOOKED_AT.0 } else { LOOKED_AT.1 };
+        let mut size = least.max(self.limit.saturating_mul(4));
         let most = size.saturating_mul(2);
         let (mut answer, mut is_partial): (Option<PageRows>, bool) = (None, false);
         for _ in 0..MAX_LOOKS {
@@ -86,7 +89,7 @@ impl Scan<'_> {
             if hits == 0 || needed > most {
                 break;
             }
-            size = needed.max(LOOKED_AT / 4);
+            size = needed.max(least / 4);
         }
         Ok((answer.ok_or(StoreError::Restored)?, is_partial))
     }
@@ -116,7 +119,7 @@ impl Scan<'_> {
         self.push_looked_at(&mut query, source);
         query.push(self.order(alias)).push(" LIMIT ").push_bind(size).push(") ").push(alias);
         if !self.is_by_time() {
-            push_event_at(&mut query, "a", source);
+            push_event_at(&mut query, "sync_event", "a", source);
         }
         query.push(" WHERE true");
         Conditions { without: None, hashes_lists: true }.push(&mut query, self.wanted);
@@ -203,7 +206,7 @@ impl Scan<'_> {
         );
         // An event may have come by several alternatives.
         query.push(&self.layout.of_event).push(" FROM (SELECT DISTINCT * FROM collected) k");
-        push_event_at(&mut query, "k", source);
+        push_event_at(&mut query, "sync_event", "k", source);
         query.push(" WHERE (SELECT count(*) FROM collected) <= ").push_bind(MOST_COLLECTED);
         let without = candidate.pin().map(|pin| pin.compared);
         Conditions { without, hashes_lists: true }.push(&mut query, self.wanted);
@@ -211,15 +214,6 @@ impl Scan<'_> {
         self.push_end(&mut query, source);
         query
     }
-}
-
-/// Adds the event `e` at the place that a row of another alias names. The limit keeps the database from reading all events
-/// in order to join them, which it holds for cheaper where it does not know how few rows there are.
-fn push_event_at(query: &mut QueryBuilder<Postgres>, alias: &str, source: &Source<'_>) {
-    query.push(" CROSS JOIN LATERAL (SELECT e.* FROM sync_event e WHERE e.published = ").push(alias);
-    query.push(".published AND e.position = ").push(alias).push(".position");
-    source.push_months(query, "e");
-    query.push(" LIMIT 1) e");
 }
 
 /// Returns the last of the events that were looked at; None if there were fewer, or if the page is full.

@@ -53,8 +53,8 @@ impl Scan<'_> {
             Some((pin, None)) => {
                 query.push("(");
                 self.push_keys(query, table, pin, source);
-                query.push(") k JOIN ").push(table).push(" e ON e.published = k.published AND e.position = k.position");
-                source.push_months(query, "e");
+                query.push(") k");
+                push_event_at(query, table, "k", source);
             }
         }
         query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
@@ -183,4 +183,13 @@ impl Scan<'_> {
             EventOrderField::Position => format!(" ORDER BY {alias}.position{way}"),
         }
     }
+}
+
+/// Adds the event `e` at the place that a row of another alias names. The limit keeps the database from reading all events
+/// in order to join them, which it holds for cheaper where it does not know how few rows there are.
+pub(super) fn push_event_at(query: &mut QueryBuilder<Postgres>, table: &str, alias: &str, source: &Source<'_>) {
+    query.push(" CROSS JOIN LATERAL (SELECT e.* FROM ").push(table).push(" e WHERE e.published = ").push(alias);
+    query.push(".published AND e.position = ").push(alias).push(".position");
+    source.push_months(query, "e");
+    query.push(" LIMIT 1) e");
 }
