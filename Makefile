@@ -1,6 +1,6 @@
 # What one does with sluice. `make run` needs Rust, a C compiler and PostgreSQL's programs, and Node for GraphiQL;
-# `make test` needs Node, Chromium, Python, curl, NATS, PgBouncer, nginx and Caddy, too. What is missing they install where
-# root may (Debian).
+# `make test` needs Node, Chromium, Python, curl, jq, NATS, PgBouncer, nginx and Caddy, too. What is missing they
+# install where root may (Debian).
 
 .PHONY: run test chaos lint check build console bench schema fmt postgres nats pgbouncer proxies
 
@@ -12,7 +12,7 @@ test: postgres nats pgbouncer proxies ## every test, with PostgreSQLs of their o
 	@scripts/npm-ci tests/npm
 	@scripts/chromium
 	@scripts/python-env tests/python
-	@scripts/curl
+	@scripts/curl-and-jq
 	cargo test --workspace --locked
 
 chaos: postgres nats ## make chaos ROUNDS=200: the test that kills everything at random, for longer
