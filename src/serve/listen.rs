@@ -29,9 +29,9 @@ use refuse::{Seldom, refuse};
 /// How often an HTTP/2 connection is pinged.
 const PING_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Bytes of a connection that are read and not yet understood: a request's head must fit in. An address alone has up to
-/// 64 KiB.
-const READ_BUFFER: usize = 128 << 10;
+/// Largest number of bytes of a connection that are read and not parsed yet: a request's head must fit in. A body that is
+/// refused takes twice as much until it is discarded.
+const READ_BUFFER: usize = 64 << 10;
 
 /// How long requests that are under way at a shutdown may take to their end.
 const GRACE: Duration = Duration::from_secs(10);

@@ -197,7 +197,8 @@ impl Place {
         Err(format!("{}\n{said}{errors}", output.status))
     }
 
-    /// Runs a subscription until an event has come, and interrupts it as Ctrl-C does.
+    /// Runs a subscription until an event has come, and then ends it. SIGINT would not: a shell has programs that it starts
+    /// in the background ignore it, and so do theirs.
     async fn run_stream(&self, block: &Block) -> Result<(), String> {
         let mut shell = self.spawn(block);
         let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
@@ -221,10 +222,10 @@ impl Place {
         let answer: Option<Value> = told.await.unwrap_or_default();
         // Fails where it has ended by itself.
         let process = shell.id().and_then(|process| Pid::from_raw(process.try_into().unwrap()));
-        _ = process.map(|process| kill_process_group(process, Signal::INT));
+        _ = process.map(|process| kill_process_group(process, Signal::TERM));
         let mut errors = String::new();
         shell.stderr.take().unwrap().read_to_string(&mut errors).await.unwrap();
-        timeout(PATIENCE, shell.wait()).await.map_err(|_| "Ctrl-C does not end it".to_owned())?.unwrap();
+        timeout(PATIENCE, shell.wait()).await.map_err(|_| "SIGTERM does not end it".to_owned())?.unwrap();
         match answer {
             Some(answer) if !is_error(&answer) => Ok(()),
             _ => Err(format!("no event came\n{said}{errors}")),

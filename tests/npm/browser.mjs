@@ -34,7 +34,11 @@ page.on("console", message => {
   if (message.type() === "error" && !(refusalsAreDue && isRefusal)) faults.push(`console: ${message.text()}`);
 });
 page.on("pageerror", error => faults.push(`error: ${error}`));
-page.on("requestfailed", request => faults.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
+page.on("requestfailed", request => {
+  // A page that is loaded anew gives up the files that it was still loading.
+  const why = request.failure()?.errorText;
+  if (why !== "net::ERR_ABORTED") faults.push(`failed: ${request.url()} ${why}`);
+});
 for (const kind of ["request", "websocket"]) {
   page.on(kind, asking => {
     const asked = new URL(asking.url());
