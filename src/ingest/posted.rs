@@ -131,7 +131,7 @@ fn read_stream(reader: &RecordReader, body: &[u8]) -> Result<Sorted, String> {
 fn read_all(reader: &RecordReader, body: &[u8]) -> Result<Sorted, String> {
     let (mut sorted, mut number) = (Sorted::default(), 0);
     read_records(body, RECORD_BYTES, &mut |record| {
-        // What is too much is counted, and not held in memory.
+        // Events beyond the limit are counted, and not held in memory.
         number += if number > reader.max_events { 1 } else { reader.read_record(&record, &mut sorted) };
     });
     within_limit(number, reader)?;

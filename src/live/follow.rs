@@ -185,7 +185,7 @@ impl Follower {
             // Beyond the end of the log that the window knows, or at its end just before the window learns of it.
             self.era = self.live.log.check_resume(self.at).await?;
             if known_era > self.at {
-                // This read began after that era did, so no event lies between the old position and the era's start.
+                // The read began after that era did, so no event lies between the old position and the era's start.
                 self.at = known_era;
                 return Ok(Vec::new());
             }

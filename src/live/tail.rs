@@ -275,7 +275,7 @@ impl Tail {
                 self.request(ReadRequest::All);
             }
             Ok(TailRead::Events(read)) => {
-                // This gateway's own commits may have been pushed while the store was read.
+                // Commits of this gateway may have been pushed during the read, so its events may be in the window already.
                 let new = read.events.into_iter().filter(|event| event.position > through).map(Arc::new);
                 let new: Vec<_> = new.collect();
                 if read.through > through {

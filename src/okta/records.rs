@@ -260,7 +260,7 @@ impl Records {
                 self.limit
             ))
         } else if was_object {
-            // What is no UTF-8 may be a part of it only.
+            // Bytes that are no UTF-8 may stand in one part of the object only, so the other parts are still read.
             let text = if let Ok(text) = std::str::from_utf8(bytes) {
                 text
             } else {

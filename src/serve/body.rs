@@ -20,11 +20,11 @@ pub(super) struct BodyLimits {
 /// A body that cannot be had.
 #[derive(Debug)]
 pub(super) enum BodyFault {
-    /// It is larger than its limit.
+    /// The body is larger than its limit.
     TooLarge,
-    /// It did not come in time.
+    /// The body did not arrive within its time limit.
     TooSlow,
-    /// The connection ended before it did.
+    /// The connection ended before the body did.
     BrokenOff(axum::Error),
 }
 

@@ -1,4 +1,4 @@
-//! What a trusted proxy says of the client for whom it asks, in `X-Forwarded-For` and `X-Forwarded-Host`, or in
+//! The client's address and host as a trusted proxy reports them, in `X-Forwarded-For` and `X-Forwarded-Host`, or in
 //! `Forwarded` (RFC 7239).
 
 use std::net::IpAddr;

@@ -29,7 +29,7 @@ pub(super) struct Asking {
     pub(super) readers: Readers,
     /// At most how many requests a batch has; 0 is no batches.
     pub(super) batch: usize,
-    /// What the body of a POST is held to.
+    /// Limits of the body of a POST.
     pub(super) body: BodyLimits,
     pub(super) streams: Streams,
 }

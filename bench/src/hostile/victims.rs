@@ -197,7 +197,7 @@ async fn listen(
     let received = Rc::new(Cell::new(Received { last: after, ..Received::default() }));
     let listening = async {
         loop {
-            // What was received stays when the connection breaks.
+            // A broken connection loses nothing of `received`.
             _ = listen_once(address, instance, &received).await;
             sleep(PROBE_INTERVAL).await;
         }

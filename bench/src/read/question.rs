@@ -1,4 +1,4 @@
-//! What is asked: pages at several places of the log, aggregates, and pages of filters with lists.
+//! The cases of `bench read`: pages at several places of the log, aggregates, and pages of filters with lists.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -78,7 +78,7 @@ impl Filling {
         let mut buffer = vec![0; READ_BYTES];
         let mut is_wanted = true;
         let (first, mut end) = fill(&mut source, &mut buffer);
-        // What is short is read as a whole, as the ways in read what is posted to them.
+        // A source that fits into the buffer is read as a whole, like the body of a request.
         if let Some(Ok(())) = end {
             let is_whole = read_records(buffer.get(..first).unwrap_or_default(), RECORD_BYTES, &mut |record| {
                 is_wanted = is_wanted && self.take(&record, batches).is_some();
@@ -95,7 +95,7 @@ impl Filling {
                 _ if !is_wanted => return None,
                 None => (read, end) = fill(&mut source, &mut buffer),
                 Some(Ok(())) => break,
-                // What has been cut off by the fault is no record of the stream's.
+                // The record that the fault cut off is not rejected: the stream still has all of it.
                 Some(Err(error)) => return Some(Err(ImportError::from_read(error, limit))),
             }
         }
