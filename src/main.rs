@@ -142,7 +142,7 @@ async fn serve(arguments: &Serve) -> anyhow::Result<()> {
         return say_checked(&settings);
     }
     start_logging(&arguments.common)?;
-    // From here on SIGHUP does not end the process.
+    // SIGHUP does not end the process from here on.
     let hangup = signal(SignalKind::hangup())?;
     say_read(arguments, &settings);
     let listener = TcpListener::bind(settings.listen)

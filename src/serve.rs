@@ -49,9 +49,9 @@ pub struct ServeOptions {
     pub connections_per_address: usize,
     /// Proxies that may say for whom they ask.
     pub trusted_proxies: TrustedProxies,
-    /// How long a client may take to send a request's head, or be silent between two requests.
+    /// Time limit for a request's head, and for the silence between two requests.
     pub head_timeout: Duration,
-    /// How long a client may take to send a request's body.
+    /// Time limit for a request's body.
     pub body_timeout: Duration,
     /// WebSockets open at once; more are refused.
     pub sockets: usize,

@@ -148,7 +148,7 @@ pub fn count_from_zero<'a>(orgs: impl Iterator<Item = &'a String>) {
     for reason in ["silent", "slow_reader"] {
         metrics::counter!("sluice_connections_cut_total", "reason" => reason).increment(0);
     }
-    // Those of readers are registered when they read for the first time.
+    // A reader's counter is registered when the reader reads for the first time.
     for credential in [Credential::Gateway, Credential::Subscriptions, Credential::Open] {
         metrics::counter!("sluice_reads_refused_total", "credential" => credential.to_string()).increment(0);
     }

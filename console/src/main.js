@@ -61,7 +61,7 @@ function Page() {
 
   // Another token is another fetcher, with which GraphiQL reads the schema again.
   const fetcher = useMemo(() => (token === null ? null : fetcherFor(token, () => setSaid(REFUSED))), [token]);
-  // Nobody needs the box at a gateway that is open.
+  // A gateway without readers needs no token, so the box is left out.
   const hasBox = Boolean(token || said);
   return createElement(
     "div",

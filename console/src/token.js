@@ -16,7 +16,7 @@ export function storeToken(token) {
     if (token) sessionStorage.setItem(KEY, token);
     else sessionStorage.removeItem(KEY);
   } catch {
-    // It goes with the page, then.
+    // A browser that allows no storage keeps the token for as long as the page is open.
   }
 }
 

@@ -7,7 +7,7 @@ use crate::config::Limits;
 /// Descriptors that are kept for all but clients: the database, files, and what the runtime needs.
 const RESERVED: usize = 200;
 
-/// How many connections there may be.
+/// Numbers of connections that the limit of open files allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Connections {
     pub(super) all: usize,

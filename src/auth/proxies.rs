@@ -78,7 +78,7 @@ pub enum ClientHeader {
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     networks: Arc<[Network]>,
-    /// Where they name the client.
+    /// The header in which the proxies name the client.
     pub header: ClientHeader,
 }
 

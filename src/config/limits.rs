@@ -14,8 +14,8 @@ pub struct Limits {
     /// Connections for requests that clients hold open at once; more wait. WebSockets, and streams over HTTP/1.1, have
     /// places of their own as soon as they have begun.
     pub connections: usize,
-    /// Of these, connections of one client's address; more are answered with 429. By default a quarter. From a trusted proxy,
-    /// requests under way are counted instead, for the address that it names.
+    /// The share of one client's address in `connections`; more are answered with 429. By default a quarter. For a
+    /// trusted proxy, requests under way are counted instead, for the address that it names.
     pub connections_per_address: Option<usize>,
     /// Seconds a client may take to send a request's head, or be silent between two requests; then the connection is closed.
     pub head_seconds: u64,

@@ -129,7 +129,7 @@ mod tests {
             (" info, sluice::log=debug,", "sluice::log::writer", Level::DEBUG),
             ("WARN,hyper::proto=trace", "hyper::proto::h1", Level::TRACE),
             ("error,sluice", "sluice::app", Level::TRACE),
-            // These repeat what sluice says, unless they are asked for.
+            // Lines of sqlx repeat sluice's own, so they are left out unless the setting names sqlx.
             ("debug", "sqlx_core", Level::ERROR),
             ("info,sqlx=debug", "sqlx_core", Level::DEBUG),
             ("info,sqlx_postgres=warn", "sqlx_postgres::options", Level::WARN),

@@ -53,7 +53,7 @@ pub(super) struct SyncEventFilterInput {
     published: Option<TimeRangeInput>,
     /// When sluice stored it.
     received: Option<TimeRangeInput>,
-    /// How it ended: SUCCESS, FAILURE, SKIPPED …, without regard to case.
+    /// Outcomes: SUCCESS, FAILURE, SKIPPED …, without regard to case.
     outcomes: Option<Vec<String>>,
     /// How serious it is.
     severities: Option<Vec<Severity>>,

@@ -240,7 +240,7 @@ impl SyncEventNode {
         self.arrival(context).await.map(|arrival| arrival.source).transpose()
     }
 
-    /// Those of that delivery's request headers that are kept, none of which bears a secret. On the card: Headers.
+    /// The kept headers of that delivery's request, without those that bear secrets. On the card: Headers.
     async fn headers(&self, context: &Context<'_>) -> Option<Result<Json>> {
         self.arrival(context).await.map(|arrival| arrival.headers.map(Json)).transpose()
     }

@@ -16,11 +16,11 @@ pub(super) const ZSTD_WINDOW: u32 = 25;
 /// The encoding of a body, as its request names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyEncoding {
-    /// Not at all: the first bytes of the body tell whether it is packed, as those of a file do.
+    /// No compression is named: the first bytes of the body tell whether it is packed, as those of a file do.
     Identity,
-    /// With gzip.
+    /// Compressed with gzip.
     Gzip,
-    /// With zstd.
+    /// Compressed with zstd.
     Zstd,
 }
 

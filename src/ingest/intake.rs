@@ -96,7 +96,7 @@ impl std::ops::AddAssign for Receipt {
 /// The result of taking in something sorted.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    /// In numbers.
+    /// Numbers of events by what became of them.
     pub(super) receipt: Receipt,
     /// The events that the database refuses: the place of each among those to append, and the reason.
     pub(super) refused: Vec<(usize, String)>,

@@ -75,7 +75,7 @@ mod tests {
             ("application.provision.", Some("application.provision.*")),
             ("application.prov", Some("application.prov*")),
             ("app", Some("app*")),
-            // These are event types, though others begin so.
+            // Event types whose names begin other event types' names stand for themselves.
             ("app.user_management", None),
             ("application.provision.user.sync", None),
             // Okta has many types that are not in the catalogue here.

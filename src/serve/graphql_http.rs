@@ -74,7 +74,7 @@ impl Asking {
                            text/event-stream or multipart/mixed with subscriptionSpec=1.0";
             return Refusal::new(StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message).respond(MediaType::Json);
         };
-        // Who asks comes before what is asked.
+        // The token is checked before the body is read, so that an unknown client takes no memory.
         let read = match self.let_in(parts) {
             Ok(viewer) => read.await.map(|body| (viewer, body)),
             Err(refusal) => Err(refusal),
@@ -159,8 +159,8 @@ pub(super) fn refuse(headers: &HeaderMap, status: StatusCode, code: &'static str
     Refusal::new(status, code, message).respond(media_type)
 }
 
-/// In `application/json` an answer is 200 whatever became of the request; the newer type tells it by the status. A client
-/// that has to slow down is told so in both.
+/// Returns the status of an answer. As `application/json`, most answers have 200 whatever became of the request; the newer
+/// media type shows failures by the status. A client that must slow down gets 429 in both.
 fn status(verdict: Verdict, media_type: MediaType) -> StatusCode {
     match (media_type, verdict) {
         (_, Verdict::Busy) => StatusCode::TOO_MANY_REQUESTS,

@@ -1,4 +1,4 @@
-//! A request's body that is still read for a moment where its route left it unread.
+//! Bodies of requests: the rest of a body that its route leaves unread is still read for a moment, and discarded.
 //!
 //! A route that refuses a request by its head leaves the body unread. If the connection were closed at once, the client's
 //! system would discard the answer as soon as the rest of the body came to a closed connection (RFC 9112, section 9.6).
@@ -13,10 +13,10 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::time::timeout;
 
-/// How long a body that nobody reads is taken in.
+/// Time for which an unread body is discarded.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How much of a body that nobody reads is taken in.
+/// Number of bytes of an unread body that are discarded.
 const MOST: usize = 1 << 20;
 
 /// A request's body. Its drop discards the rest in the background, piece by piece, within bounds.

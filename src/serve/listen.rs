@@ -26,7 +26,7 @@ use super::{ServeOptions, ServedRoutes};
 use crate::auth::TrustedProxies;
 use refuse::{Seldom, refuse};
 
-/// How often an HTTP/2 connection is pinged.
+/// Interval between two pings of an HTTP/2 connection.
 const PING_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Largest number of bytes of a connection that are read and not parsed yet: a request's head must fit in. A body that is
@@ -48,7 +48,7 @@ pub(super) struct Client {
     pub(super) cut: CancellationToken,
     /// The connection itself; None where nobody listened for it.
     pub(super) wire: Option<Wire>,
-    /// What counts the connection, or a proxy's request, for the address; None where neither is counted.
+    /// The place of the connection, or of a proxy's request, in the count of its address; None if neither is counted.
     pub(super) held: Option<Arc<Held>>,
     counts: PerAddress,
     /// The trusted proxies, where this connection is one of theirs.
@@ -97,7 +97,7 @@ pub async fn run(listener: TcpListener, routes: ServedRoutes, options: ServeOpti
     }
 }
 
-/// What connections have in common.
+/// State that all connections of a listener share.
 struct Server {
     builder: Builder<TokioExecutor>,
     routes: ServedRoutes,

@@ -15,7 +15,7 @@ const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 /// The longest value of a header that an error repeats, in characters.
 const LONGEST_VALUE: usize = 200;
 
-/// What a request says of the host that it asks, and of the page that sent it.
+/// Headers of a request that name the host it is sent to, and the page that sent it.
 pub(super) struct Asked<'r> {
     pub(super) method: &'r Method,
     pub(super) path: &'r str,
@@ -45,7 +45,7 @@ pub(super) enum Foreign {
          proxy's address in access.trusted_proxies (docs/proxies.md)"
     )]
     Origin { page: String, host: String },
-    /// It asks a name that is not this machine's, on a route that is open to this machine.
+    /// The request names a host that is not this machine, on a route that is open to this machine only.
     #[error("{host} is no name of this machine{page}. {}", mend(.missing))]
     Host { host: String, page: String, missing: Missing },
 }

@@ -1,4 +1,4 @@
-//! What every request has: an id, a span in the log, a place in the metrics, and admission.
+//! The middleware of every request: an id, a span in the log, metrics, and admission.
 
 use std::time::Instant;
 

@@ -25,7 +25,7 @@ pub(super) struct Wire(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     stream: TcpStream,
-    /// How many bytes may still be read of a client that is not known yet; `usize::MAX` is no limit.
+    /// Number of bytes that may still be read of a client that is not known yet; `usize::MAX` is no limit.
     readable: AtomicUsize,
     /// Whether what is written at once goes out in one piece.
     is_shared: AtomicBool,

@@ -23,7 +23,7 @@ pub struct ArrivalRecord {
     pub event_time: Option<Timestamp>,
     /// Its source, as it says.
     pub source: Option<String>,
-    /// Those of its headers that are kept, as JSON.
+    /// The kept headers of its request, as JSON.
     pub headers: Option<String>,
 }
 

@@ -30,7 +30,8 @@ pub struct ReadWindow {
 pub struct StretchCount {
     /// All of them.
     pub events: i64,
-    /// Those that hooks could have brought since the first one came, and did not. An import alone tells nothing of hooks.
+    /// Events since the first hook delivery that hooks could have brought, and did not. Events that only an import
+    /// brought do not count.
     pub missed_by_hooks: i64,
 }
 

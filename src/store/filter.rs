@@ -47,7 +47,7 @@ impl Conditions<'_> {
         push_range(query, "e.received_at", filter.received);
         self.push_list(query, filter, "e.outcome_result", filter.outcomes.as_deref());
         if filter.outcomes.as_ref().is_some_and(|outcomes| !outcomes.iter().any(|outcome| outcome == SUCCESS)) {
-            // Said, so that the index of all others is used.
+            // This condition follows from the list; the planner needs it to use the partial index of all other outcomes.
             query.push(" AND e.outcome_result <> 'SUCCESS'");
         }
         self.push_list(query, filter, "e.severity", filter.severities.as_deref());
@@ -74,7 +74,7 @@ impl Conditions<'_> {
             query.push(")");
         }
         if let Some(part) = &filter.not {
-            // What is not known to be so is not so.
+            // `NOT` of NULL is NULL, and a missing value must match a negated condition.
             query.push(" AND (true");
             self.push(query, part);
             query.push(") IS NOT TRUE");

@@ -39,11 +39,11 @@ enum Values<'f> {
 /// The way in which pages of a filter are read.
 #[derive(Debug)]
 pub(super) enum Access<'f> {
-    /// By the index that the database finds best.
+    /// The database chooses the index.
     Any,
-    /// By the index of a pin, value by value.
+    /// The statement reads the index of a pin, value by value.
     Pinned(Pin<'f>),
-    /// By whatever turns out to find few events, since the filter has long lists, or several.
+    /// Statements try one index after the other until one finds few events: the filter has long lists, or several.
     Adaptive(Vec<Candidate<'f>>),
 }
 
@@ -200,7 +200,7 @@ impl<'f> Pin<'f> {
         push_value(query);
         query.push("])");
         if self.compared.column == OUTCOME {
-            // Said, since the index leaves it out.
+            // The planner uses the partial index, which leaves this outcome out, only with this condition.
             query.push(" AND e.outcome_result <> 'SUCCESS'");
         }
     }
@@ -222,7 +222,7 @@ pub(super) fn seeks_words(wanted: &Filter) -> bool {
 
 type Kind = for<'f> fn(&'f Filter) -> Vec<Pin<'f>>;
 
-/// What indexes have first, the rarest first.
+/// The leading columns of indexes, those with the rarest values first.
 const KINDS: [Kind; 6] = [people, instances, applications, outcomes, types, orgs];
 
 const ORG: &str = "e.org";

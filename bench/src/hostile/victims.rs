@@ -60,7 +60,7 @@ pub(super) struct Felt {
     pub(super) reader: Answers,
     pub(super) hook: Answers,
     pub(super) ready: Answers,
-    /// From each event's commit to its receipt, the shortest first.
+    /// Times from each event's commit to its receipt, the shortest first.
     pub(super) lags: Vec<Duration>,
     /// Bytes by which the gateway's memory grew.
     pub(super) growth: u64,
@@ -75,7 +75,7 @@ pub(super) struct Felt {
 /// Answers to one client.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    /// From when each request was due to its end, the shortest first.
+    /// Times from when each request was due to its end, the shortest first.
     pub(super) latencies: Vec<Duration>,
     /// Number of requests that were not answered with 200, or not in time.
     pub(super) failed: usize,
@@ -166,7 +166,7 @@ async fn paced(interval: Duration, until: Instant, mut send: impl AsyncFnMut() -
     let mut due = Instant::now();
     while due < until {
         sleep_until(due).await;
-        // When nothing is answered, the rest would take for ever: it has failed like what came before.
+        // A gateway that answers nothing would hold the benchmark up for ever, so the remaining requests count as failed.
         let is_right = Instant::now() < until + PATIENCE && matches!(timeout(PATIENCE, send()).await, Ok(Ok(200)));
         answers.latencies.push(due.elapsed());
         answers.failed += usize::from(!is_right);

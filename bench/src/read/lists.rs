@@ -98,7 +98,7 @@ impl Case {
                 let filter = json!({ "applicationInstances": half, "user": { "ids": users } });
                 Self { filter, pinned: ("e.user_id", users), other: Some(("e.instance_id", half)) }
             }
-            // Without an index that begins with the org.
+            // A filter for an org, which the build before had no index for.
             _ => Self {
                 filter: json!({ "orgs": ["default"] }),
                 other: Some(("e.org || ''", vec!["default".to_owned()])),

@@ -30,9 +30,9 @@ pub(super) enum Message {
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) sorted: Sorted,
-    /// For each event the line on which its record starts.
+    /// The line on which each event's record starts.
     pub(super) lines: Vec<u64>,
-    /// For each rejection the line on which its record starts.
+    /// The line on which each rejection's record starts.
     pub(super) rejected_lines: Vec<u64>,
     /// About how many bytes of records are in it, and how many records.
     bytes: usize,

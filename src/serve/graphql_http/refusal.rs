@@ -36,7 +36,7 @@ impl Refusal {
         let mut response = respond(status, media_type, self.answer().json.into_bytes());
         let more = match status {
             StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
-            // Of the route as a whole: GET is for queries, and for subscriptions as a stream.
+            // The methods of the route as a whole: GET is for queries, and for subscriptions as a stream.
             StatusCode::METHOD_NOT_ALLOWED => Some((header::ALLOW, "GET, HEAD, POST")),
             StatusCode::REQUEST_TIMEOUT => Some((header::CONNECTION, "close")),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Some((header::ACCEPT, "application/json")),

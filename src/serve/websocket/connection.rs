@@ -52,11 +52,11 @@ pub(super) struct Connection {
     wire: Option<Wire>,
     protocol: Protocol,
     context: Context,
-    /// Who asks, if the request's header told it.
+    /// The viewer, if a header of the request proved it.
     known: Option<Viewer>,
     /// Counts the socket among its address's connections until it is known who asks.
     held: Option<Arc<Held>>,
-    /// Who asks, once the connection is acknowledged.
+    /// The viewer, once the connection is acknowledged.
     viewer: Option<Viewer>,
     operations: Operations,
     /// Whether the client has said anything since it was last pinged.
@@ -66,13 +66,13 @@ pub(super) struct Connection {
 /// Goes on, or ends: with a close of ours, or because the client is gone.
 type Flow = ControlFlow<Option<Close>>;
 
-/// What a socket begins with.
+/// A socket whose handshake is done, with all that its connection needs.
 pub(super) struct NewConnection {
     pub(super) socket: WebSocket,
     pub(super) wire: Option<Wire>,
     pub(super) protocol: Protocol,
     pub(super) context: Context,
-    /// Who asks, if the request's header told it.
+    /// The viewer, if a header of the request proved it.
     pub(super) known: Option<Viewer>,
     /// Counts the socket among its address's connections; None where it is known who asks.
     pub(super) held: Option<Arc<Held>>,

@@ -34,7 +34,7 @@ pub enum Refused {
          less at once", .0.as_secs_f32()
     )]
     Waited(Duration),
-    /// This many statements of the credential wait already.
+    /// The queue of the credential is full; its number of statements.
     #[error(
         "{0} statements of this reader wait already (limits.query_waiting); try again later, or ask for less at once"
     )]

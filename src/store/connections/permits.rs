@@ -74,7 +74,7 @@ pub(super) enum NoPermit {
     Closed,
     /// No permit became free within this time.
     TimedOut(Duration),
-    /// This many others of the same account wait already.
+    /// The queue of the account is full; its number of waiters.
     QueueFull(usize),
 }
 

@@ -33,7 +33,7 @@ impl Scan<'_> {
         self.pin().is_some() || (self.is_by_time() && self.is_range())
     }
 
-    /// What matches in a table, a range of an index, or one range for each value of a pin.
+    /// Adds the query for the matching events of a table: a range of an index, or one range for each value of a pin.
     pub(super) fn push_range(&self, query: &mut QueryBuilder<Postgres>, table: &str, source: &Source<'_>) {
         query.push("SELECT ").push(&self.layout.of_event).push(" FROM ");
         match self.pin().map(|pin| (pin, pin.single().filter(|_| self.is_by_time()))) {
@@ -74,7 +74,7 @@ impl Scan<'_> {
             pin.push_values(query);
         }
         query.push(" AS pin (value) CROSS JOIN LATERAL (");
-        // In the order of the log, the last event of an index's range may be the first of the page.
+        // The last event of an index's range may be the first of a page in the order of the log.
         self.push_keys_of_value(query, table, pin, source, self.is_by_time().then_some(self.limit));
         query.push(") k").push(self.order("k")).push(" LIMIT ").push_bind(self.limit);
     }
@@ -142,7 +142,8 @@ impl Scan<'_> {
         }
     }
 
-    /// What matches in the order of the log, through `arrival`, which has that order over all months.
+    /// Adds the query for the matching events in the order of the log, through `arrival`, which has that order over all
+    /// months.
     pub(super) fn push_walk(&self, query: &mut QueryBuilder<Postgres>, window: &MonthWindow) {
         query.push("SELECT ").push(&self.layout.of_event).push(" FROM arrival a JOIN sync_event e ");
         query.push("ON e.published = a.published AND e.position = a.position WHERE true");
