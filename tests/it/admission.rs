@@ -1,4 +1,4 @@
-//! What is looked at in each request's head, on every route: its host, and the page from which it comes.
+//! Admission of requests by their heads, on every route: the host, and the page from which a request comes.
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;

@@ -128,7 +128,7 @@ impl Run {
         // What a gateway refused may be stored all the same, where only the answer was lost: then it came by a hook.
         assert!(self.brought.iter().all(|uuid| ways[uuid]), "a hook that was acknowledged is forgotten");
         let offered = entries.iter().filter(|entry| OFFERED_TO_HOOKS.contains(&entry.event_type.as_str()));
-        // What happened before the first delivery came was not missed; nothing was where none came.
+        // Events before the first delivery count as not missed; without a delivery no event counts as missed.
         let first = "SELECT first_arrival_at FROM ingest_tally WHERE source = 0";
         let first: Option<OffsetDateTime> =
             sqlx::query_scalar(first).fetch_optional(&self.database.pool).await.unwrap();

@@ -1,4 +1,4 @@
-//! How many connections an address may have, and for whom trusted proxies may speak.
+//! Limits of connections for each address, and the clients whose addresses trusted proxies report.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -45,7 +45,7 @@ async fn an_address_that_opens_every_connection_and_says_nothing_keeps_nobody_ou
         open.push(RawHttp::connect_from(OTHER, gateway.address).await);
     }
     assert_served(&gateway, &client_at(Ipv4Addr::LOCALHOST)).await;
-    // Those beyond a quarter are told why.
+    // The gateway refuses connections beyond a quarter with the reason.
     let answer = open[ALL - 1].answer().await;
     assert_eq!(answer.status, 429, "{answer:?}");
     for part in ["TOO_MANY_CONNECTIONS", "127.0.0.2", "10 connections", "limits.connections_per_address"] {
@@ -69,7 +69,8 @@ async fn an_address_that_opens_every_connection_and_says_nothing_keeps_nobody_ou
 async fn a_connection_on_which_no_request_comes_is_closed() {
     let gateway = Gateway::start_with(|settings| settings.limits.head_seconds = 1).await;
     let mut open = Vec::new();
-    // Nothing; what may become HTTP/2; what is HTTP/2, without a request; heads that never end.
+    // Silent connections: without a byte; with a part of HTTP/2's preface; with HTTP/2 but no request; with a head that
+    // never ends.
     for said in
         ["", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET /livez HTTP/1.1\r\n", "POST /graphql HTTP/1.1\r\nx: "]
     {

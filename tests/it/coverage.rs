@@ -57,7 +57,7 @@ async fn what_was_read_whole_is_verified_and_later_arrivals_revise_it() {
     // The first day has no event, and is verified all the same.
     let empty = verified(&gateway, from, now - time::Duration::hours(49)).await;
     assert_eq!((&empty["events"], &empty["missedByHooks"]), (&json!(0), &json!(0)));
-    // From the first delivery on hooks can miss something, and what comes after all is not missed.
+    // Hooks can miss events from the first delivery on; an event that a late delivery brings is not missed.
     let first = entries.iter().find(|entry| is_offered(&entry.event_type)).unwrap();
     gateway.deliver(&[serde_json::from_str(&first.json).unwrap()]).await;
     assert_eq!(coverage(&gateway, from, until).await[0]["missedByHooks"], 0);

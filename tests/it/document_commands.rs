@@ -165,7 +165,7 @@ impl Place {
         fs::write(self.directory.join("wrapped.json"), wrapped.to_string()).unwrap();
         let port = self.gateway.address.port();
         let names = ["127.0.0.1", "localhost"].map(|name| format!("connect-to = \"{name}:8080:127.0.0.1:{port}\"\n"));
-        // Without this, curl's status does not tell that the gateway refused.
+        // The option makes curl fail when the gateway refuses a request.
         let curl = format!("{}noproxy = \"*\"\nfail-with-body\n", names.concat());
         fs::write(self.directory.join(".curlrc"), curl).unwrap();
     }
@@ -177,7 +177,7 @@ impl Place {
         let mut shell = Command::new("bash");
         shell.args(["-eu", "-o", "pipefail", "-c", &block.text]).current_dir(&self.directory).env_clear();
         shell.env("PATH", path).env("HOME", &self.directory).env("CURL_HOME", &self.directory);
-        // What commands take as `serve` does.
+        // Commands take the same variables as `serve`.
         shell.envs(self.gateway.variables.iter().filter(|(name, _)| *name == "DATABASE_URL").cloned());
         shell.env("SLUICE_DATA_DIR", &self.gateway.data_dir);
         shell.envs(self.variables.iter().copied());
@@ -233,7 +233,7 @@ impl Place {
     }
 }
 
-/// Whether an answer of the gateway tells of an error, or that something was rejected.
+/// Returns true for an answer of the gateway that has an error or a rejection.
 fn is_error(answer: &Value) -> bool {
     answer.get("errors").is_some() || answer.get("error").is_some() || answer["rejected"].as_u64().unwrap_or(0) > 0
 }

@@ -51,7 +51,7 @@ async fn subscribers_leave_over_a_while_and_are_told_what_happens_until_then() {
         })
     });
     let ends: Vec<_> = ends.collect();
-    // When the first has left, the last has still half of the time.
+    // The last subscriber has half of the time left when the first one is gone.
     left.recv().await.unwrap();
     staying.deliver(&sync_events("one", 1)).await;
     let mut told = 0;

@@ -139,7 +139,7 @@ async fn one_reader_with_slow_queries_holds_up_nobody_else_and_is_told_to_slow_d
     gateway.deliver(std::slice::from_ref(&event)).await;
     assert_eq!(socket.event("1").await["uuid"], uuid(&event));
     assert_eq!(gateway.database.number(SLOW_STATEMENTS).await, i64::from(SHARE), "the reader's share");
-    // What waited for longer than it may is refused, and what runs goes on.
+    // Statements that have waited for too long are refused, and those that run go on.
     let refused = until_refused(&gateway, 20 - usize::from(SHARE)).await;
     lock.rollback().await.unwrap();
     let answers: Vec<_> = join_all(flood).await.into_iter().map(Result::unwrap).collect();
@@ -190,10 +190,10 @@ async fn a_single_request_waits_for_itself_and_is_not_refused() {
     let asked = json!({"query": format!("{{ ingestion {{ {} }} }}", fields.join(" "))});
     let asking = tokio::spawn(ask_at(gateway.client.clone(), gateway.url("/graphql"), GREEDY.to_owned(), asked));
     gateway.until_slow(2).await;
-    // For longer than a statement may wait for a connection: nothing that could be waited for must happen.
+    // The pause is longer than a statement may wait for a connection; no event marks that it is not refused.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(gateway.database.number(SLOW_STATEMENTS).await, 2);
-    // The same reader's other request is answered meanwhile.
+    // Another request of that reader is answered meanwhile.
     assert_eq!(gateway.ask_as(GREEDY, QUICK).await.status, StatusCode::OK);
     lock.rollback().await.unwrap();
     let answered = asking.await.unwrap();

@@ -95,7 +95,7 @@ impl Gateway {
         tokio::select! {
             () = is_ready => {}
             ended = &mut gateway.running => {
-                // It is told here, and not once more when it is dropped.
+                // The failure is reported here, so the drop must not report it again.
                 gateway.stop.cancel();
                 panic!("the gateway ended: {ended:?}")
             }
@@ -175,7 +175,7 @@ impl Gateway {
         Box::<str>::from(event.event_details).into_string()
     }
 
-    /// Whether the gateway tells of a metric with these labels, or without any.
+    /// Returns true if the gateway exports a metric with these labels, or without any.
     pub(crate) async fn has_metric(&self, name_and_labels: &str) -> bool {
         let answer = self.client.get(self.url("/metrics")).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);

@@ -14,8 +14,8 @@ async fn an_event_is_pushed_as_it_arrives() {
     let gateway = Gateway::start().await;
     let mut socket = gateway.socket().await;
     socket.subscribe("1", "subscription { syncEvents { uuid position user { displayName } } }", json!({})).await;
-    // Nothing tells that a subscription has begun, and it begins with what comes then: events are delivered until one is
-    // heard.
+    // A subscription has no acknowledgement and begins with the next event, so the test delivers events until the
+    // subscriber receives one.
     let mut events = Vec::new();
     let first = {
         let deliver = async {

@@ -65,7 +65,7 @@ impl Parts {
         }
         assert_eq!(head, "", "a boundary ends its line");
         let headers = self.until("\r\n\r\n").await;
-        // In this order: Apollo's client for iOS takes what comes before the first `; ` for the content type.
+        // The order matters: Apollo's client for iOS takes everything before the first `; ` for the content type.
         let before = "content-type: application/json; charset=utf-8\r\ncontent-length: ";
         let length = headers.strip_prefix(before).expect(&headers);
         let json = self.until("\r\n--graphql").await;

@@ -154,7 +154,7 @@ async fn clients_keep_their_addresses(program: Program) {
     let Err(tungstenite::Error::Http(refused)) = behind.socket(one).await else { panic!("a second one is refused") };
     assert_eq!(refused.status().as_u16(), 429);
     let _second = behind.socket(other).await.unwrap();
-    // What a client says of itself is not believed.
+    // The gateway does not believe an address that the client itself puts into the header.
     let client = behind.client(one);
     let named = client.get(format!("http://{}/graphql", behind.host())).header("x-forwarded-for", "192.0.2.9");
     let handshake = [

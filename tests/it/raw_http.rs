@@ -20,7 +20,7 @@ pub(crate) struct RawHttp {
 #[derive(Debug)]
 pub(crate) struct RawAnswer {
     pub(crate) status: u16,
-    /// In lower case.
+    /// The head of the answer, in lower case.
     pub(crate) head: String,
     pub(crate) body: String,
 }

@@ -17,7 +17,7 @@ use crate::socket::{Heard, Socket, handshake};
 /// The longest that anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where bodies are sent.
+/// Routes that take bodies.
 const ROUTES: [&str; 5] =
     ["/graphql", "/okta/acme/hooks", "/okta/acme/log-stream", "/okta/acme/workflows", "/okta/acme/import"];
 
@@ -29,10 +29,10 @@ const HANDSHAKE: &str = "GET /graphql HTTP/1.1\r\nhost: @host\r\nconnection: upg
 /// Bytes of a body that is too large to be held for everybody, and within every limit.
 const LARGE: usize = 950_000;
 
-/// How many clients send one.
+/// Number of clients that send such a body.
 const MANY: usize = 300;
 
-/// How much more memory they may take together.
+/// Largest growth of the gateway's memory, in bytes, for all these clients together.
 const MOST_MEMORY: u64 = 64 << 20;
 
 fn with_reader(settings: &mut Settings) {
@@ -55,7 +55,7 @@ async fn who_asks_comes_before_the_body() {
             connection.send(head(gateway.address, path, LARGE, wrong) + "{").await;
             let answer = connection.answer().await;
             assert_eq!(answer.status, 401, "{path}: {answer:?}");
-            // What still comes is taken in and forgotten, so that the client sees its answer and may go on.
+            // The gateway discards the rest of the body, so that the client sees its answer and may send another request.
             connection.send(vec![b' '; LARGE - 1]).await;
             connection.send(format!("GET /livez HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.address)).await;
             assert_eq!(connection.answer().await.status, 200, "{path}");

@@ -67,7 +67,7 @@ fn a_port_that_is_taken_is_named() {
     let refusal = format!("sluice: could not listen on {address} (--listen): Address already in use");
     let last = said.errors.lines().last().unwrap();
     assert!(last.starts_with(&refusal), "{said:?}");
-    // Whoever reads the log lines by a program reads this one, too.
+    // The line is JSON like all others, so that programs that read the log can read it.
     let said = Place::new("").run(&["serve", "--log-format", "json", "--listen", &address.to_string()], &[]);
     let lines = said.errors.lines().map(|line| serde_json::from_str(line).unwrap());
     let lines: Vec<Value> = lines.collect();

@@ -41,7 +41,7 @@ async fn every_way_that_brought_something_is_a_source_as_soon_as_it_is_acknowled
     gateway.post("workflows", json!({"Event Details": events[4], "UUID": events[4]["uuid"]}).to_string()).await;
     gateway.post("log-stream", envelope(&events[5]).to_string()).await;
     gateway.post("log-stream", envelope(&events[0]).to_string()).await;
-    // Those that an import has brought before are not appended again, and count all the same.
+    // Events that an earlier import brought are not appended again, but are counted as duplicates.
     let (_, first) = gateway.post("import", lines(&[events.clone(), sync_events("two", 2)].concat())).await;
     assert_eq!((&first["stored"], &first["duplicates"]), (&json!(2), &json!(6)));
     let (_, again) = gateway.post("import", lines(&events)).await;

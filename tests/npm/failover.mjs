@@ -30,8 +30,8 @@ globalThis.WebSocket = class extends WebSocket {
   }
 };
 
-// The same for the client that subscribes by `fetch`. It reads a copy of each answer while that comes, since the client gives
-// an answer up as soon as it has read an error.
+// This `fetch` notes refusals of the client that subscribes by it. It reads a copy of each answer while the answer arrives,
+// since the client gives an answer up as soon as it has read an error.
 const ask = globalThis.fetch;
 globalThis.fetch = async (address, request) => {
   const answer = await ask(address, request);

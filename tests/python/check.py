@@ -21,7 +21,7 @@ import examples
 from gateway import Gateway
 from proxy import Proxy
 
-# How long anything may take, in seconds.
+# Time limit of every wait, in seconds.
 PATIENCE = 60
 
 
