@@ -1,4 +1,4 @@
-//! Proxies in front of the gateway that may name the client for whom they ask.
+//! Trusted proxies: those in front of the gateway whose headers name the client's address.
 
 use std::net::IpAddr;
 use std::str::FromStr;

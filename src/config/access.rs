@@ -1,4 +1,4 @@
-//! The `[access]` table: which proxies may say for whom they ask.
+//! The `[access]` table: the proxies that are trusted to name the client's address, and the header in which they do.
 
 use super::check::Checker;
 use super::file::AccessTable;

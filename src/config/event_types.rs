@@ -1,4 +1,4 @@
-//! The event types that an org keeps: the default, and what an operator should know of others.
+//! The event types that an org keeps: the default, and warnings about types that hooks never bring.
 
 use super::Org;
 use crate::event::EventTypePattern;

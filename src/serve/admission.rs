@@ -1,4 +1,4 @@
-//! Admission: what is looked at in every request's head before a route sees it, on every route. A request names one host,
+//! Admission: the checks of every request's head before its route sees the request. A request names one host,
 //! comes from no foreign page, and its client's address has no more requests under way than it may.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Events in all wrappers, and what is none.
+//! Tests of the shapes: events in all wrappers, and objects that hold no event.
 
 use super::*;
 use crate::okta::JsonBody;
