@@ -26,6 +26,9 @@ const HISTORY_BATCH: usize = 50;
 /// How long to wait before an endpoint is asked again whether it is there.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Interval between two questions whether an address is ready.
+const READY_INTERVAL: Duration = Duration::from_millis(100);
+
 /// How often to say how it goes.
 const STATUS: Duration = Duration::from_secs(10);
 
@@ -116,6 +119,9 @@ async fn run(
     let sender = sender(options, url.clone())?;
     say(&format!("waiting for {url}"));
     verify(&sender).await?;
+    if let Some(url) = &options.ready {
+        wait_until_ready(url).await?;
+    }
     say("the hook is verified; delivering");
     let mut courier = Courier::counting(sender, tally).losing(options.lose, rand::random()).recording(log.clone());
     // The plans are not of the seed: no delivery has the id of another one, not even of an earlier run.
@@ -167,6 +173,15 @@ async fn verify(sender: &HookSender) -> Result<(), VerifyError> {
             verified => return verified,
         }
     }
+}
+
+/// Waits until an address answers with success.
+async fn wait_until_ready(url: &Url) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+    while !client.get(url.clone()).send().await.is_ok_and(|answer| answer.status().is_success()) {
+        sleep(READY_INTERVAL).await;
+    }
+    Ok(())
 }
 
 /// Says how it goes, for ever.

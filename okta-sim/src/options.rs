@@ -17,6 +17,10 @@ pub(crate) struct Options {
     /// Where to deliver; without it nothing is delivered
     #[arg(long, value_name = "URL")]
     pub(crate) hook: Option<Url>,
+    /// Deliver only once this address answers with success, such as a gateway's /readyz; without it as soon as the hook
+    /// is verified, as Okta does
+    #[arg(long, value_name = "URL")]
+    pub(crate) ready: Option<Url>,
     /// The secret that the hook expects, as its header's whole value
     #[arg(long, value_name = "SECRET", env = "OKTA_SIM_HOOK_SECRET", hide_env_values = true)]
     pub(crate) hook_secret: Option<String>,
