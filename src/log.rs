@@ -1,9 +1,9 @@
 //! The log over the store: append in order, read from a position, know its end.
 
+mod append_queue;
 mod awake;
 mod ends;
 mod group;
-mod inbox;
 mod months;
 mod resume;
 mod together;
@@ -16,21 +16,21 @@ pub use writer::{AppendError, AppendRequest, Outcome};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, broadcast, oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
 use crate::event::Position;
 use crate::store::{CursorMove, LogEnds, Store, StoreError};
+use append_queue::AppendSender;
 use ends::Ends;
-use inbox::Door;
 use together::Together;
-use writer::{Duty, Waiting, Writer};
+use writer::{Waiting, Writer, WriterRole};
 
 /// Limits of the log.
 #[derive(Clone, Debug)]
 pub struct LogOptions {
     /// How many events one commit takes at most.
     pub group_events: usize,
-    /// How many bytes of events may wait for their commit; more wait at the door.
+    /// Largest number of bytes of events that wait for their commit. An eighth is kept for small requests.
     pub waiting_bytes: usize,
     /// How long an append is tried again while the database is away.
     pub retry_for: Duration,
@@ -53,16 +53,11 @@ impl Default for LogOptions {
 #[derive(Clone, Debug)]
 pub struct Log {
     store: Store,
-    door: Door,
-    room: Arc<Semaphore>,
-    room_size: usize,
+    queue: AppendSender,
     ends: Ends,
     /// Where the log ends in the database.
     stored_ends: Arc<Together<Arc<LogEnds>>>,
 }
-
-/// What a byte of room stands for: permits are counted in 32 bits, so they are kibibytes.
-const ROOM_UNIT: usize = 1024;
 
 impl Log {
     /// Opens the log of a database. Its writers end when every clone is gone.
@@ -70,20 +65,18 @@ impl Log {
     /// # Errors
     /// The database's.
     pub async fn open(store: Store, options: &LogOptions) -> Result<Self, StoreError> {
-        let (door, inbox) = inbox::open();
-        let inbox = Arc::new(inbox);
+        let (sender, queue) = append_queue::open(options.waiting_bytes);
+        let queue = Arc::new(queue);
         // The check comes before the first read: a restored log returns nothing until an era has begun in it.
         store.check_era().await?;
         let ends = Ends::new(store.head().await?);
         let months = Arc::new(months::Months::new(store.clone()));
         months.make_ahead().await?;
         let writer = || Writer::new(store.appender(), Arc::clone(&months), ends.clone(), options.clone());
-        tokio::spawn(writer().run(Duty::Everything, Arc::clone(&inbox)));
-        tokio::spawn(writer().run(Duty::Crowds, inbox));
+        tokio::spawn(writer().run(WriterRole::Primary, Arc::clone(&queue)));
+        tokio::spawn(writer().run(WriterRole::Second, queue));
         tokio::spawn(ends::tell_others(store.head_teller(), ends.head()));
-        let room_size = (options.waiting_bytes / ROOM_UNIT).max(1);
-        let room = Arc::new(Semaphore::new(room_size));
-        Ok(Self { store, door, room, room_size, ends, stored_ends: Arc::default() })
+        Ok(Self { store, queue: sender, ends, stored_ends: Arc::default() })
     }
 
     /// Appends events; answers after the commit, with what became of each one, in their order.
@@ -94,7 +87,7 @@ impl Log {
         if request.events.is_empty() {
             return Ok(Vec::new());
         }
-        self.hand_over(request, None).await
+        self.enqueue(request, None).await
     }
 
     /// Appends the events of a page of a System Log and moves its cursor, both in one transaction.
@@ -114,18 +107,14 @@ impl Log {
                 }
             };
         }
-        self.hand_over(request, Some(cursor)).await
+        self.enqueue(request, Some(cursor)).await
     }
 
-    async fn hand_over(&self, request: AppendRequest, cursor: Option<CursorMove>) -> Result<Vec<Outcome>, AppendError> {
-        let size = (request.size() / ROOM_UNIT).clamp(1, self.room_size);
-        let room = Arc::clone(&self.room)
-            .acquire_many_owned(u32::try_from(size).unwrap_or(u32::MAX))
-            .await
-            .map_err(|_| AppendError::Closed)?;
+    async fn enqueue(&self, request: AppendRequest, cursor: Option<CursorMove>) -> Result<Vec<Outcome>, AppendError> {
+        let permit = self.queue.permit(request.events.len(), request.size()).await?;
         let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { request, cursor, reply, _room: room };
-        self.door.hand_over(waiting).await?;
+        let waiting = Waiting { request, cursor, reply, _permit: permit };
+        self.queue.send(waiting).await?;
         answer.await.map_err(|_| AppendError::Closed)?
     }
 

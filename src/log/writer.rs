@@ -8,10 +8,10 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::LogOptions;
+use super::append_queue::{AppendQueue, QueueGuard};
 use super::awake::Awake;
 use super::ends::Ends;
 use super::group::{Group, Written};
-use super::inbox::{Inbox, Turn};
 use super::months::Months;
 use crate::event::{IngestSource, Position};
 use crate::store::{Appended, Appender, CursorMove, DeliveryRecord, NewEvent, StoreError};
@@ -68,16 +68,16 @@ pub(super) struct Waiting {
     /// Moves with the events; such a request has a commit of its own.
     pub(super) cursor: Option<CursorMove>,
     pub(super) reply: oneshot::Sender<Result<Vec<Outcome>, AppendError>>,
-    pub(super) _room: OwnedSemaphorePermit,
+    pub(super) _permit: OwnedSemaphorePermit,
 }
 
-/// What a writer takes.
+/// Part that a writer plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Duty {
-    /// Whatever comes.
-    Everything,
-    /// What is more than another writer has time for.
-    Crowds,
+pub(super) enum WriterRole {
+    /// The writer that takes whatever comes.
+    Primary,
+    /// The writer that takes what is too much for the primary.
+    Second,
 }
 
 pub(super) struct Writer {
@@ -93,37 +93,33 @@ impl Writer {
         Self { appender, months, ends, options, lone: Awake::new() }
     }
 
-    /// Appends until nobody hands over anything any more.
-    pub(super) async fn run(mut self, duty: Duty, inbox: Arc<Inbox>) {
-        let mut left_over = None;
+    /// Appends until the queue is closed.
+    pub(super) async fn run(mut self, role: WriterRole, queue: Arc<AppendQueue>) {
         loop {
-            let next = match (left_over.take(), duty) {
-                // Another writer has the turn for as long as nothing comes: what is here must not wait for that.
-                (Some(waiting), _) => Some((waiting, inbox.turn())),
-                (None, Duty::Everything) => inbox.next().await,
-                (None, Duty::Crowds) => inbox.next_of_many().await,
+            let next = match role {
+                WriterRole::Primary => queue.next().await,
+                WriterRole::Second => queue.next_for_second().await,
             };
-            let Some((first, turn)) = next else { return };
-            let group = self.group(first, turn, &mut left_over);
-            match duty {
-                Duty::Everything => inbox.while_away(self.commit(group)).await,
-                Duty::Crowds => self.commit(group).await,
+            let Some((first, guard)) = next else { return };
+            let group = self.group(first, guard);
+            match role {
+                WriterRole::Primary => queue.while_away(self.commit(group)).await,
+                WriterRole::Second => self.commit(group).await,
             }
         }
     }
 
-    /// What waits, as far as it can share a commit.
-    fn group(&self, first: Waiting, mut turn: Option<Turn<'_>>, left_over: &mut Option<Waiting>) -> Group {
-        let mut group = Group::new(first.request.source);
+    /// Groups the requests that wait, as far as they can share a commit.
+    fn group(&self, first: Waiting, mut guard: QueueGuard<'_>) -> Group {
+        let source = first.request.source;
+        let suits = |waiting: &Waiting| waiting.cursor.is_none() && waiting.request.source == source;
+        let mut group = Group::new(source);
         group.add(first);
         while group.cursor.is_none()
-            && group.events.len() < self.options.group_events
-            && let Some(waiting) = turn.as_mut().and_then(Turn::take)
+            && let places = self.options.group_events.saturating_sub(group.events.len())
+            && places > 0
+            && let Some(waiting) = guard.take(places, suits)
         {
-            if waiting.request.source != group.source || waiting.cursor.is_some() {
-                *left_over = Some(waiting);
-                break;
-            }
             group.add(waiting);
         }
         group
