@@ -4,6 +4,7 @@ mod body;
 mod headers;
 mod import;
 mod intake;
+mod large_bodies;
 mod naming;
 mod okta_api;
 mod posted;

@@ -263,6 +263,7 @@ fn describe_serving() {
          (slow_reader)"
     );
     metrics::describe_counter!("sluice_requests_refused_total", "Requests refused by their heads, by the error's code");
+    metrics::describe_gauge!("sluice_large_bodies_waiting", "Large bodies that wait until an earlier one is read");
     metrics::describe_counter!("sluice_bodies_timed_out_total", "Requests whose bodies did not come in time");
     metrics::describe_counter!("sluice_starting_refused_total", "Requests refused while the gateway was starting");
     metrics::describe_gauge!("sluice_sockets", "WebSockets that are open");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::headers::KeptHeaders;
+use super::large_bodies::LargeBodies;
 use super::sorted::{EventPlaces, RecordReader, Sorted};
 use crate::event::{EventTypePattern, IngestSource, Timestamp};
 use crate::log::{AppendError, AppendRequest, Log, Outcome};
@@ -51,6 +52,7 @@ pub struct Intake {
     log: Log,
     orgs: Arc<BTreeMap<String, Arc<OrgIntake>>>,
     pub(super) limits: IntakeLimits,
+    pub(super) large_bodies: LargeBodies,
 }
 
 /// Why something was not taken in: the database is away. Send it again.
@@ -106,7 +108,7 @@ impl Intake {
     /// Makes the intake of a log for these orgs.
     pub fn new(log: Log, orgs: BTreeMap<String, OrgIntake>, limits: IntakeLimits) -> Self {
         let orgs = orgs.into_iter().map(|(name, org)| (name, Arc::new(org))).collect();
-        Self { log, orgs: Arc::new(orgs), limits }
+        Self { log, orgs: Arc::new(orgs), limits, large_bodies: LargeBodies::new() }
     }
 
     /// Makes a reader of what comes from an org by a way. Of an org that is not known, nothing is wanted.

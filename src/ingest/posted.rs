@@ -5,9 +5,11 @@ use bytes::Bytes;
 use super::body::{BodyEncoding, UnpackError};
 use super::import::{RECORD_BYTES, check_beginning};
 use super::intake::{Intake, IntakeError, Receipt};
+use super::large_bodies::LARGE_BODY;
 use super::sorted::{RecordReader, Sorted};
 use crate::event::{IngestSource, Timestamp};
 use crate::okta::{DeliveryError, JsonBody, RawJson, Shape, is_event_bridge, read_delivery, read_records, read_shapes};
+use crate::store::Rejection;
 
 /// A request's body as it came in.
 #[derive(Clone, Debug)]
@@ -41,20 +43,33 @@ impl Intake {
     /// # Errors
     /// See [`PostError`].
     pub async fn take_posted(&self, org: &str, source: IngestSource, posted: PostedBody) -> Result<Receipt, PostError> {
-        let reader = RecordReader { headers: posted.headers, ..self.record_reader(org, source) };
-        let (unpacked, raw) = match posted.encoding.unpack(&posted.bytes, self.limits.body_bytes) {
-            Ok(body) => (read_posted(&reader, &body), body),
-            Err(error @ UnpackError::TooLarge(_)) => return Err(PostError::TooLarge(error.to_string())),
-            Err(error) => (Err(error.to_string()), posted.bytes[..].into()),
-        };
-        match unpacked {
+        let PostedBody { bytes, encoding, headers } = posted;
+        let reader = RecordReader { headers, ..self.record_reader(org, source) };
+        let (is_large, limit) = (bytes.len() >= LARGE_BODY, self.limits.body_bytes);
+        let sort = move || sort_posted(&reader, &bytes, encoding, limit);
+        match if is_large { self.large_bodies.read(sort).await } else { sort() }? {
             Ok(sorted) => Ok(self.take(org, source, sorted, None).await?.receipt),
-            Err(reason) => {
-                let rejected = vec![reader.rejection(reason.clone(), &raw)];
+            Err(rejection) => {
+                let reason = rejection.reason.clone();
+                let rejected = vec![rejection];
                 self.take(org, source, Sorted { rejected, ..Sorted::default() }, None).await?;
                 Err(PostError::NotReadable(reason))
             }
         }
+    }
+}
+
+/// Unpacks and sorts a body, or rejects it as a whole where it does not belong to its way.
+fn sort_posted(
+    reader: &RecordReader,
+    bytes: &[u8],
+    encoding: BodyEncoding,
+    limit: usize,
+) -> Result<Result<Sorted, Rejection>, PostError> {
+    match encoding.unpack(bytes, limit) {
+        Ok(body) => Ok(read_posted(reader, &body).map_err(|reason| reader.rejection(reason, &body))),
+        Err(error @ UnpackError::TooLarge(_)) => Err(PostError::TooLarge(error.to_string())),
+        Err(error) => Ok(Err(reader.rejection(error.to_string(), bytes))),
     }
 }
 

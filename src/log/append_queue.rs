@@ -1,11 +1,14 @@
-//! The queue of requests that wait to be appended. Its two lanes keep small requests from waiting behind many large ones,
-//! and two writers take from it.
+//! The queue of requests that wait to be appended. Its two lanes keep small requests from waiting behind many large ones.
+//!
+//! The primary writer takes from both lanes in turn. A second writer takes small requests while many of their events wait
+//! or the primary is busy, and large ones only where the primary seems to be stuck: two large appends at once would take
+//! every processor of a small database from those who read.
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TryRecvError;
@@ -23,13 +26,16 @@ const SMALL_REQUEST: usize = 64;
 /// The small lane's part of the bytes that may wait is one of this many.
 const SMALL_PART: usize = 8;
 
-/// Number of waiting events from which a second writer is of use: the database prepares its append while the other one
-/// holds the log's head. Fewer events cost less in one append than in two that take turns.
+/// Number of waiting events of small requests from which a second writer is of use: the database prepares its append while
+/// the other one holds the log's head. Fewer events cost less in one append than in two that take turns.
 const BATCH_THRESHOLD: usize = 256;
 
-/// Time after which the second writer takes whatever waits, because the primary is still busy, for example with a
-/// connection that does not answer.
+/// Time after which the second writer takes small requests, because the primary is still busy.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Number of times [`PATIENCE`] after which the second writer takes large requests, too, because the primary seems to be
+/// stuck, for example with a connection that does not answer.
+const STUCK_AFTER: u32 = 10;
 
 /// Bytes for which one permit stands: permits are counted in 32 bits, so they are kibibytes.
 const PERMIT_BYTES: usize = 1024;
@@ -84,9 +90,11 @@ impl AppendSender {
     pub(super) async fn send(&self, waiting: Waiting) -> Result<(), AppendError> {
         let events = waiting.request.events.len();
         let place = self.lane(events).requests.reserve().await.map_err(|_| AppendError::Closed)?;
-        let waiting_events = self.load.events.fetch_add(events, Ordering::Relaxed) + events;
+        let is_small = events <= SMALL_REQUEST;
+        let counted = if is_small { events } else { 0 };
+        let small_events = self.load.small_events.fetch_add(counted, Ordering::Relaxed) + counted;
         place.send(waiting);
-        if waiting_events >= BATCH_THRESHOLD {
+        if is_small && small_events >= BATCH_THRESHOLD {
             self.load.wake_second.notify_one();
         }
         Ok(())
@@ -103,7 +111,7 @@ pub(super) struct AppendQueue {
 struct Lanes {
     small: Lane,
     large: Lane,
-    /// True after an append without a large request, so that neither lane waits for more than one append of the other.
+    /// True after the primary's append of small requests, so that neither lane waits for more than one append of the other.
     large_is_next: bool,
 }
 
@@ -143,11 +151,11 @@ impl Lanes {
 
 #[derive(Debug, Default)]
 struct Load {
-    /// Number of events that wait.
-    events: AtomicUsize,
-    /// True while the primary writer is busy for long, or has stopped.
-    primary_is_away: AtomicBool,
-    /// Wakes the second writer, since many events wait or the primary is away.
+    /// Number of events of small requests that wait.
+    small_events: AtomicUsize,
+    /// Number of times [`PATIENCE`] for which the primary writer has been busy since the second last looked.
+    primary_busy: AtomicU32,
+    /// Wakes the second writer, since many events wait or the primary is busy.
     wake_second: Notify,
 }
 
@@ -158,35 +166,40 @@ impl AppendQueue {
         let Some(first) = lanes.recv().await else {
             // The second writer ends, too, and needs the lanes for that.
             drop(lanes);
-            self.hand_to_second();
+            self.wake_second(STUCK_AFTER);
             return None;
         };
-        Some(self.taken(first, QueueGuard { queue: self, lanes }))
+        lanes.large_is_next = true;
+        let mut guard = QueueGuard { queue: self, lanes, may_take_large: true };
+        guard.count(&first);
+        Some((first, guard))
     }
 
     /// Runs work that keeps the primary writer from the queue. Where the work takes long, the second writer takes what
     /// waits.
-    pub(super) async fn while_away<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(super) async fn while_busy<T>(&self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
-        loop {
-            match timeout(PATIENCE, &mut work).await {
-                Ok(done) => return done,
-                Err(_) => self.hand_to_second(),
+        for busy_for in 1.. {
+            if let Ok(done) = timeout(PATIENCE, &mut work).await {
+                return done;
             }
+            self.wake_second(busy_for);
         }
+        work.await
     }
 
-    fn hand_to_second(&self) {
-        self.load.primary_is_away.store(true, Ordering::Release);
+    fn wake_second(&self, busy_for: u32) {
+        self.load.primary_busy.store(busy_for, Ordering::Release);
         self.load.wake_second.notify_one();
     }
 
-    /// Takes the next request for the second writer, as soon as many events wait or the primary is away. Returns None when
+    /// Takes the next request for the second writer, as soon as many events wait or the primary is busy. Returns None when
     /// the queue is closed.
     pub(super) async fn next_for_second(&self) -> Option<(Waiting, QueueGuard<'_>)> {
         loop {
-            let is_batch = self.load.events.load(Ordering::Relaxed) >= BATCH_THRESHOLD;
-            if !is_batch && !self.load.primary_is_away.swap(false, Ordering::AcqRel) {
+            let is_batch = self.load.small_events.load(Ordering::Relaxed) >= BATCH_THRESHOLD;
+            let busy_for = self.load.primary_busy.swap(0, Ordering::AcqRel);
+            if !is_batch && busy_for == 0 {
                 // The primary may have taken the requests by the time of the call.
                 self.load.wake_second.notified().await;
                 continue;
@@ -196,9 +209,13 @@ impl AppendQueue {
                 tokio::task::yield_now().await;
                 continue;
             };
-            let mut guard = QueueGuard { queue: self, lanes };
-            match guard.lanes.try_recv() {
-                Ok(first) => return Some(self.taken(first, guard)),
+            let mut guard = QueueGuard { queue: self, lanes, may_take_large: busy_for >= STUCK_AFTER };
+            let first = if guard.may_take_large { guard.lanes.try_recv() } else { guard.lanes.small.try_recv() };
+            match first {
+                Ok(first) => {
+                    guard.count(&first);
+                    return Some((first, guard));
+                }
                 Err(TryRecvError::Disconnected) => return None,
                 // The request has been counted and is about to come.
                 Err(TryRecvError::Empty) => drop(guard),
@@ -206,30 +223,27 @@ impl AppendQueue {
             tokio::task::yield_now().await;
         }
     }
-
-    /// Settles what a taken request, the first of an append, means for the next one.
-    fn taken<'a>(&self, first: Waiting, mut guard: QueueGuard<'a>) -> (Waiting, QueueGuard<'a>) {
-        guard.lanes.large_is_next = true;
-        guard.count(&first);
-        (first, guard)
-    }
 }
 
-/// The writer's exclusive right to take requests. A large request is taken once at most.
+/// The writer's exclusive right to take requests for one append, of which one is large at most.
 pub(super) struct QueueGuard<'a> {
     queue: &'a AppendQueue,
     lanes: MutexGuard<'a, Lanes>,
+    may_take_large: bool,
 }
 
 impl QueueGuard<'_> {
     fn count(&mut self, taken: &Waiting) {
         let events = taken.request.events.len();
-        self.lanes.large_is_next &= events <= SMALL_REQUEST;
-        self.queue.load.events.fetch_sub(events, Ordering::Relaxed);
+        if events <= SMALL_REQUEST {
+            self.queue.load.small_events.fetch_sub(events, Ordering::Relaxed);
+        } else {
+            self.may_take_large = false;
+            self.lanes.large_is_next = false;
+        }
     }
 
-    /// Takes the next request if there is one of at most so many events that meets the condition. A large one is taken only
-    /// where the append has none yet.
+    /// Takes the next request if there is one of at most so many events that meets the condition.
     pub(super) fn take(&mut self, most_events: usize, suits: impl Fn(&Waiting) -> bool) -> Option<Waiting> {
         let of_lane = |lane: &mut Lane| {
             let waiting = lane.try_recv().ok()?;
@@ -239,8 +253,8 @@ impl QueueGuard<'_> {
             lane.returned = Some(waiting);
             None
         };
-        let Lanes { small, large, large_is_next } = &mut *self.lanes;
-        let taken = of_lane(small).or_else(|| large_is_next.then(|| of_lane(large)).flatten())?;
+        let Lanes { small, large, .. } = &mut *self.lanes;
+        let taken = of_lane(small).or_else(|| self.may_take_large.then(|| of_lane(large)).flatten())?;
         self.count(&taken);
         Some(taken)
     }

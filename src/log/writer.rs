@@ -103,7 +103,7 @@ impl Writer {
             let Some((first, guard)) = next else { return };
             let group = self.group(first, guard);
             match role {
-                WriterRole::Primary => queue.while_away(self.commit(group)).await,
+                WriterRole::Primary => queue.while_busy(self.commit(group)).await,
                 WriterRole::Second => self.commit(group).await,
             }
         }

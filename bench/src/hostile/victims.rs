@@ -8,10 +8,12 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use sluice::event::ReceivedEvent;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::OTHER_TOKEN;
 use super::attack::post;
@@ -112,21 +114,16 @@ impl Victims {
         let (delivery, identities) = (&mut self.delivery, &self.identities);
         let loaded = async {
             let until = Instant::now() + duration;
-            let acknowledged = Cell::new(0);
-            let deliver = async || {
-                let status = exchange(address, delivery.renewed(identities)).await?;
-                acknowledged.set(acknowledged.get() + usize::from(status == 200));
-                Ok(status)
-            };
             let (reader, hook, ready, growth) = tokio::join!(
-                paced(QUERY_INTERVAL, until, async || exchange(address, &query).await),
-                paced(DELIVERY_INTERVAL, until, deliver),
-                paced(PROBE_INTERVAL, until, async || exchange(address, &probe).await),
+                paced(address, QUERY_INTERVAL, until, || query.clone()),
+                paced(address, DELIVERY_INTERVAL, until, || delivery.renewed(identities).to_vec()),
+                paced(address, PROBE_INTERVAL, until, || probe.clone()),
                 growth(process, until),
             );
+            let acknowledged = hook.latencies.len() - hook.failed;
             let stored = stored(cluster, &instance, before).await?;
             told.send_replace(Some(stored.last().copied().unwrap_or(before)));
-            anyhow::Ok((reader, hook, ready, growth?, stored, acknowledged.get()))
+            anyhow::Ok((reader, hook, ready, growth?, stored, acknowledged))
         };
         let (loaded, received) = tokio::join!(loaded, listen(address, &self.instance, before, goal));
         let (reader, hook, ready, growth, stored, acknowledged) = loaded?;
@@ -160,20 +157,43 @@ async fn exchange(address: SocketAddr, request: &[u8]) -> io::Result<u16> {
     Connection::open(address).await?.exchange(request).await
 }
 
-/// Sends requests at an interval, one after the other. A request that an earlier one delays counts from when it was due.
-async fn paced(interval: Duration, until: Instant, mut send: impl AsyncFnMut() -> io::Result<u16>) -> Answers {
+/// Sends requests at an interval, each over a new connection when it is due, whether or not earlier ones have been
+/// answered: the clients of a gateway do not wait for each other.
+async fn paced(
+    address: SocketAddr,
+    interval: Duration,
+    until: Instant,
+    mut next_request: impl FnMut() -> Vec<u8>,
+) -> Answers {
+    let send = async |due: Instant, request: Vec<u8>| {
+        let answer = timeout_at(due + PATIENCE, exchange(address, &request)).await;
+        (due.elapsed(), matches!(answer, Ok(Ok(200))))
+    };
     let mut answers = Answers::default();
+    let mut sending = FuturesUnordered::new();
     let mut due = Instant::now();
     while due < until {
-        sleep_until(due).await;
-        // A gateway that answers nothing would hold the benchmark up for ever, so the remaining requests count as failed.
-        let is_right = Instant::now() < until + PATIENCE && matches!(timeout(PATIENCE, send()).await, Ok(Ok(200)));
-        answers.latencies.push(due.elapsed());
-        answers.failed += usize::from(!is_right);
-        due += interval;
+        tokio::select! {
+            biased;
+            () = sleep_until(due) => {
+                sending.push(send(due, next_request()));
+                due += interval;
+            }
+            Some(answer) = sending.next() => answers.add(answer),
+        }
+    }
+    while let Some(answer) = sending.next().await {
+        answers.add(answer);
     }
     answers.latencies.sort_unstable();
     answers
+}
+
+impl Answers {
+    fn add(&mut self, (latency, is_right): (Duration, bool)) {
+        self.latencies.push(latency);
+        self.failed += usize::from(!is_right);
+    }
 }
 
 /// Returns by how many bytes the memory of a process grows at most until a moment.

@@ -113,29 +113,58 @@ async fn the_second_writer_sleeps_once_many_events_have_been_taken() {
     drop(guard);
     // A notification may still be stored, so the writer may look once more.
     assert!(polls_of(queue.next_for_second(), PATIENCE / 2).await < 5);
-    sender.send_events(BATCH_THRESHOLD - 1).await;
+    for _ in 1..BATCH_THRESHOLD / SMALL_REQUEST {
+        sender.send_events(SMALL_REQUEST).await;
+    }
+    sender.send_events(SMALL_REQUEST - 1).await;
     assert!(queue.next_for_second().now_or_never().is_none(), "these are too few");
     sender.send_events(1).await;
     assert!(queue.next_for_second().now_or_never().is_some());
 }
 
 #[tokio::test]
-async fn the_second_writer_takes_what_a_busy_primary_leaves_and_both_end_with_the_sender() {
+async fn the_second_writer_takes_small_requests_while_the_primary_is_busy_and_large_ones_while_it_is_stuck() {
     let (sender, queue) = open();
-    sender.send_events(0).await;
-    assert!(queue.next_for_second().now_or_never().is_none(), "one is no batch");
+    for events in [1000, 1, 2, 1000] {
+        sender.send_events(events).await;
+    }
+    assert!(queue.next_for_second().now_or_never().is_none(), "these are too few");
+    queue.wake_second(STUCK_AFTER - 1);
+    let (first, mut guard) = queue.next_for_second().now_or_never().expect("a small request waits").unwrap();
+    assert_eq!(first.request.events.len(), 1);
+    assert_eq!(guard.take(usize::MAX, |_| true).map(|waiting| waiting.request.events.len()), Some(2));
+    assert!(guard.take(usize::MAX, |_| true).is_none());
+    drop(guard);
+    queue.wake_second(STUCK_AFTER - 1);
+    assert!(queue.next_for_second().now_or_never().is_none(), "there are only large ones");
+    queue.wake_second(STUCK_AFTER);
+    let (first, mut guard) = queue.next_for_second().now_or_never().expect("a large request waits").unwrap();
+    assert_eq!(first.request.events.len(), 1000);
+    assert!(guard.take(usize::MAX, |_| true).is_none(), "one is enough");
+}
+
+#[tokio::test]
+async fn the_second_writer_is_called_after_a_while_and_both_end_with_the_sender() {
+    let (sender, queue) = open();
+    sender.send_events(1).await;
     let started = Instant::now();
     tokio::select! {
-        () = queue.while_away(std::future::pending::<()>()) => {}
+        () = queue.while_busy(std::future::pending::<()>()) => {}
         next = queue.next_for_second() => assert!(next.is_some()),
     }
     assert!(started.elapsed() >= PATIENCE);
-    // Nothing comes, for which nobody wakes.
+    sender.send_events(1000).await;
+    tokio::select! {
+        () = queue.while_busy(std::future::pending::<()>()) => {}
+        next = queue.next_for_second() => assert!(next.is_some()),
+    }
+    assert!(started.elapsed() >= PATIENCE * STUCK_AFTER);
+    // Nobody wakes where nothing comes.
     let (other, ()) =
-        tokio::join!(timeout(PATIENCE * 3, queue.next_for_second()), queue.while_away(sleep(PATIENCE / 2)),);
+        tokio::join!(timeout(PATIENCE * 3, queue.next_for_second()), queue.while_busy(sleep(PATIENCE / 2)),);
     assert!(other.is_err());
-    // Nor does anybody look again and again when the busy writer is back before the other one comes.
-    queue.hand_to_second();
+    // The second writer sleeps on when the busy one is back before it.
+    queue.wake_second(1);
     let (back, polls) =
         tokio::join!(timeout(PATIENCE / 2, queue.next()), polls_of(queue.next_for_second(), PATIENCE / 2));
     assert!(back.is_err());
