@@ -118,7 +118,7 @@ impl Default for ReadLimits {
             connections: 16,
             wait: Duration::from_secs(2),
             waiting: 1_000,
-            long_statements: 2,
+            long_statements: 1,
             request_statements: 4,
         }
     }

@@ -1,19 +1,19 @@
 //! The queue of requests that wait to be appended. Its two lanes keep small requests from waiting behind many large ones.
 //!
 //! The primary writer takes from both lanes in turn. A second writer takes small requests while many of their events wait
-//! or the primary is busy, and large ones only where the primary seems to be stuck: two large appends at once would take
-//! every processor of a small database from those who read.
+//! or the primary is busy. It takes large ones only where no small ones come, which would wait for both appends, or where
+//! the primary seems to be stuck.
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Mutex, MutexGuard, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::writer::{AppendError, Waiting};
 
@@ -26,8 +26,8 @@ const SMALL_REQUEST: usize = 64;
 /// The small lane's part of the bytes that may wait is one of this many.
 const SMALL_PART: usize = 8;
 
-/// Number of waiting events of small requests from which a second writer is of use: the database prepares its append while
-/// the other one holds the log's head. Fewer events cost less in one append than in two that take turns.
+/// Number of waiting events of a lane from which a second writer is of use: the database prepares its append while the
+/// other one holds the log's head. Fewer events cost less in one append than in two that take turns.
 const BATCH_THRESHOLD: usize = 256;
 
 /// Time after which the second writer takes small requests, because the primary is still busy.
@@ -37,6 +37,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// stuck, for example with a connection that does not answer.
 const STUCK_AFTER: u32 = 10;
 
+/// Time without small requests after which the second writer takes large ones.
+const NO_SMALL_REQUESTS: Duration = Duration::from_secs(1);
+
 /// Bytes for which one permit stands: permits are counted in 32 bits, so they are kibibytes.
 const PERMIT_BYTES: usize = 1024;
 
@@ -45,7 +48,7 @@ pub(super) fn open(waiting_bytes: usize) -> (AppendSender, AppendQueue) {
     let permits = waiting_bytes / PERMIT_BYTES;
     let (small_sender, small) = lane(permits / SMALL_PART);
     let (large_sender, large) = lane(permits - permits / SMALL_PART);
-    let load = Arc::new(Load::default());
+    let load = Arc::new(Load::new());
     let lanes = Lanes { small, large, large_is_next: false };
     let sender = AppendSender { small: small_sender, large: large_sender, load: Arc::clone(&load) };
     (sender, AppendQueue { lanes: Mutex::new(lanes), load })
@@ -90,11 +93,9 @@ impl AppendSender {
     pub(super) async fn send(&self, waiting: Waiting) -> Result<(), AppendError> {
         let events = waiting.request.events.len();
         let place = self.lane(events).requests.reserve().await.map_err(|_| AppendError::Closed)?;
-        let is_small = events <= SMALL_REQUEST;
-        let counted = if is_small { events } else { 0 };
-        let small_events = self.load.small_events.fetch_add(counted, Ordering::Relaxed) + counted;
+        self.load.add(events);
         place.send(waiting);
-        if is_small && small_events >= BATCH_THRESHOLD {
+        if self.load.is_batch() {
             self.load.wake_second.notify_one();
         }
         Ok(())
@@ -149,14 +150,61 @@ impl Lanes {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Load {
-    /// Number of events of small requests that wait.
+    /// Numbers of events that wait.
     small_events: AtomicUsize,
+    large_events: AtomicUsize,
+    opened: Instant,
+    /// Moment at which the last small request came, in milliseconds since `opened`.
+    last_small: AtomicU64,
     /// Number of times [`PATIENCE`] for which the primary writer has been busy since the second last looked.
     primary_busy: AtomicU32,
     /// Wakes the second writer, since many events wait or the primary is busy.
     wake_second: Notify,
+}
+
+impl Load {
+    fn new() -> Self {
+        Self {
+            small_events: AtomicUsize::new(0),
+            large_events: AtomicUsize::new(0),
+            opened: Instant::now(),
+            last_small: AtomicU64::new(0),
+            primary_busy: AtomicU32::new(0),
+            wake_second: Notify::new(),
+        }
+    }
+
+    const fn lane(&self, events: usize) -> &AtomicUsize {
+        if events <= SMALL_REQUEST { &self.small_events } else { &self.large_events }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Counts a request of so many events.
+    fn add(&self, events: usize) {
+        self.lane(events).fetch_add(events, Ordering::Relaxed);
+        if events <= SMALL_REQUEST {
+            self.last_small.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// True where so many large requests wait, and no small ones come, that the second writer takes large ones.
+    fn is_large_batch(&self) -> bool {
+        let no_small = || {
+            let quiet = self.now().saturating_sub(self.last_small.load(Ordering::Relaxed));
+            u128::from(quiet) >= NO_SMALL_REQUESTS.as_millis()
+        };
+        self.large_events.load(Ordering::Relaxed) >= BATCH_THRESHOLD && no_small()
+    }
+
+    /// True where enough waits for the second writer.
+    fn is_batch(&self) -> bool {
+        self.small_events.load(Ordering::Relaxed) >= BATCH_THRESHOLD || self.is_large_batch()
+    }
 }
 
 impl AppendQueue {
@@ -197,7 +245,7 @@ impl AppendQueue {
     /// the queue is closed.
     pub(super) async fn next_for_second(&self) -> Option<(Waiting, QueueGuard<'_>)> {
         loop {
-            let is_batch = self.load.small_events.load(Ordering::Relaxed) >= BATCH_THRESHOLD;
+            let (is_batch, is_large_batch) = (self.load.is_batch(), self.load.is_large_batch());
             let busy_for = self.load.primary_busy.swap(0, Ordering::AcqRel);
             if !is_batch && busy_for == 0 {
                 // The primary may have taken the requests by the time of the call.
@@ -209,7 +257,8 @@ impl AppendQueue {
                 tokio::task::yield_now().await;
                 continue;
             };
-            let mut guard = QueueGuard { queue: self, lanes, may_take_large: busy_for >= STUCK_AFTER };
+            let mut guard =
+                QueueGuard { queue: self, lanes, may_take_large: is_large_batch || busy_for >= STUCK_AFTER };
             let first = if guard.may_take_large { guard.lanes.try_recv() } else { guard.lanes.small.try_recv() };
             match first {
                 Ok(first) => {
@@ -235,9 +284,8 @@ pub(super) struct QueueGuard<'a> {
 impl QueueGuard<'_> {
     fn count(&mut self, taken: &Waiting) {
         let events = taken.request.events.len();
-        if events <= SMALL_REQUEST {
-            self.queue.load.small_events.fetch_sub(events, Ordering::Relaxed);
-        } else {
+        self.queue.load.lane(events).fetch_sub(events, Ordering::Relaxed);
+        if events > SMALL_REQUEST {
             self.may_take_large = false;
             self.lanes.large_is_next = false;
         }

@@ -3,6 +3,7 @@
 //! before the connection's permit is released. Connections that read are divided between credentials.
 
 mod fair_queue;
+mod mode;
 mod permits;
 mod statement;
 
@@ -18,6 +19,7 @@ use super::connect::{ConnectError, Connector, Refused, Session, Setup, TAKES_NO_
 use super::era_check::{LogMemory, check_era};
 use super::{Credential, ReadLimits};
 use fair_queue::{Division, QueueLimits};
+use mode::{Mode, Planning};
 use permits::{Account, NoPermit, Permit, Permits};
 
 /// Pause between two attempts to connect to a server that may be starting.
@@ -33,7 +35,7 @@ const MAX_UNCHECKED_IDLE: Duration = Duration::from_millis(500);
 /// Time that a statement may take beyond the database's own timeout, which does not fire while the database hangs.
 const CLIENT_TIMEOUT_GRACE: Duration = Duration::from_secs(5);
 
-/// Time limit of the check of an idle connection, and of a change of its planning.
+/// Time limit of the check of an idle connection, and of a change of its mode.
 const PING_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// A pool of connections, as one credential uses it. Clones share it.
@@ -52,24 +54,6 @@ struct Turns {
     semaphore: Arc<Semaphore>,
     /// Reason why one of the statements was refused. The request fails as a whole, so no more of them are executed.
     refused: OnceLock<Refused>,
-}
-
-/// Way in which the database plans statements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Planning {
-    /// One plan for a connection, whatever the values.
-    Once,
-    /// A plan for the values, where the database finds that worthwhile.
-    ForValues,
-}
-
-impl Planning {
-    const fn setting(self) -> &'static str {
-        match self {
-            Self::Once => "SET plan_cache_mode = force_generic_plan",
-            Self::ForValues => "SET plan_cache_mode = auto",
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -94,7 +78,7 @@ struct PoolState {
 #[derive(Debug)]
 struct Idle {
     session: Session,
-    planning: Planning,
+    mode: Mode,
     since: Instant,
 }
 
@@ -102,7 +86,7 @@ struct Idle {
 #[derive(Debug)]
 pub(super) struct PooledConnection {
     session: Session,
-    planning: Planning,
+    mode: Mode,
     pool: Arc<PoolState>,
     permit: HeldPermit,
 }
@@ -110,7 +94,7 @@ pub(super) struct PooledConnection {
 /// Permission to use a connection. It is released only when the database has ended the statement.
 #[derive(Debug)]
 struct HeldPermit {
-    _permit: Permit,
+    permit: Permit,
     _turn: Option<OwnedSemaphorePermit>,
 }
 
@@ -195,8 +179,9 @@ impl ConnectionPool {
 
     async fn acquire_until(&self, deadline: Instant) -> Result<PooledConnection, Error> {
         let permit = self.permit().await?;
-        let (session, planning) = self.pool.session(self.planning, deadline).await?;
-        Ok(PooledConnection { session, planning, pool: Arc::clone(&self.pool), permit })
+        let mode = Mode { planning: self.planning, is_parallel: !permit.permit.must_share() };
+        let session = self.pool.session(mode, deadline).await?;
+        Ok(PooledConnection { session, mode, pool: Arc::clone(&self.pool), permit })
     }
 
     async fn permit(&self) -> Result<HeldPermit, Error> {
@@ -205,7 +190,7 @@ impl ConnectionPool {
             None => None,
         };
         let refused = match self.pool.permits.acquire(&self.account).await {
-            Ok(permit) => return Ok(HeldPermit { _permit: permit, _turn: turn }),
+            Ok(permit) => return Ok(HeldPermit { permit, _turn: turn }),
             Err(NoPermit::Closed) => return Err(Error::PoolClosed),
             Err(_) if !self.pool.permits.are_divided() => return Err(self.pool.connector.busy(self.pool.size).into()),
             Err(NoPermit::TimedOut(waited)) => Refused::Waited(waited),
@@ -239,8 +224,8 @@ impl PooledConnection {
 
     /// Gives the connection back to its pool. No statement and no transaction may be open on it.
     pub(super) fn release(self) {
-        let Self { session, planning, pool, permit } = self;
-        pool.put_idle(session, planning);
+        let Self { session, mode, pool, permit } = self;
+        pool.put_idle(session, mode);
         drop(permit);
     }
 }
@@ -278,16 +263,16 @@ impl PoolState {
     }
 
     /// Returns an idle connection that is usable, else a new one.
-    async fn session(&self, planning: Planning, deadline: Instant) -> Result<(Session, Planning), Error> {
-        while let Some(mut idle) = self.take_idle(planning) {
+    async fn session(&self, mode: Mode, deadline: Instant) -> Result<Session, Error> {
+        while let Some(mut idle) = self.take_idle(mode) {
             let lives = idle.since.elapsed() < MAX_UNCHECKED_IDLE || self.is_usable(&mut idle.session.connection).await;
-            if lives && replan(&mut idle.session, idle.planning, planning).await.is_ok() {
-                return Ok((idle.session, planning));
+            if lives && mode.change(&mut idle.session, idle.mode).await.is_ok() {
+                return Ok(idle.session);
             }
         }
         loop {
             match self.connector.connect(&self.setup).await {
-                Ok(session) => return self.begin(session, planning).await,
+                Ok(session) => return self.begin(session, mode).await,
                 Err(error) if error.may_be_starting() && Instant::now() < deadline => sleep(CONNECT_RETRY_PAUSE).await,
                 Err(error) => return Err(error.into()),
             }
@@ -295,22 +280,22 @@ impl PoolState {
     }
 
     /// Prepares a new connection for its first use.
-    async fn begin(&self, mut session: Session, planning: Planning) -> Result<(Session, Planning), Error> {
+    async fn begin(&self, mut session: Session, mode: Mode) -> Result<Session, Error> {
         if let Some(memory) = &self.memory {
             let checked = timeout(ACQUIRE_TIMEOUT, check_era(&mut session.connection, memory)).await;
             checked.map_err(|_| Error::Io(std::io::ErrorKind::TimedOut.into()))??;
         }
-        replan(&mut session, self.planning, planning).await?;
-        Ok((session, planning))
+        mode.change(&mut session, Mode { planning: self.planning, is_parallel: true }).await?;
+        Ok(session)
     }
 
-    /// Takes an idle connection, with the wanted planning if there is one. Connections of an earlier generation are
+    /// Takes an idle connection, in the wanted mode if there is one. Connections of an earlier generation are
     /// closed.
-    fn take_idle(&self, planning: Planning) -> Option<Idle> {
+    fn take_idle(&self, mode: Mode) -> Option<Idle> {
         let generation = self.connector.generation();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|idle| idle.session.generation == generation);
-        let alike = idle.iter().rposition(|idle| idle.planning == planning);
+        let alike = idle.iter().rposition(|idle| idle.mode == mode);
         let last = idle.len().checked_sub(1)?;
         Some(idle.remove(alike.unwrap_or(last)))
     }
@@ -333,9 +318,9 @@ impl PoolState {
         }
     }
 
-    fn put_idle(&self, session: Session, planning: Planning) {
+    fn put_idle(&self, session: Session, mode: Mode) {
         if !self.permits.is_closed() && session.generation == self.connector.generation() {
-            let idle = Idle { session, planning, since: Instant::now() };
+            let idle = Idle { session, mode, since: Instant::now() };
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
         }
     }
@@ -373,13 +358,4 @@ impl PoolState {
             idle.session.close().await;
         }
     }
-}
-
-/// Changes the planning of a connection to what its next user needs.
-async fn replan(session: &mut Session, now: Planning, wanted: Planning) -> Result<(), Error> {
-    if now != wanted {
-        let set = sqlx::raw_sql(wanted.setting()).execute(&mut session.connection);
-        timeout(PING_TIMEOUT, set).await.map_err(|_| Error::Io(std::io::ErrorKind::TimedOut.into()))??;
-    }
-    Ok(())
 }

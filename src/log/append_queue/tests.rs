@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::super::writer::AppendRequest;
 use super::*;
@@ -141,6 +141,29 @@ async fn the_second_writer_takes_small_requests_while_the_primary_is_busy_and_la
     let (first, mut guard) = queue.next_for_second().now_or_never().expect("a large request waits").unwrap();
     assert_eq!(first.request.events.len(), 1000);
     assert!(guard.take(usize::MAX, |_| true).is_none(), "one is enough");
+}
+
+#[tokio::test]
+async fn the_second_writer_takes_large_requests_once_no_small_ones_have_come_for_a_while() {
+    let (sender, queue) = open();
+    let waits = async || {
+        tokio::select! {
+            biased;
+            next = queue.next_for_second() => next.map(|(first, _)| first.request.events.len()),
+            () = sleep(PATIENCE / 10) => None,
+        }
+    };
+    sender.send_events(1).await;
+    assert_eq!(append_of(&queue, 1).await, [1]);
+    for _ in 0..2 {
+        sender.send_events(1000).await;
+    }
+    assert_eq!(waits().await, None, "a small request has just come");
+    sleep(NO_SMALL_REQUESTS).await;
+    sender.send_events(1000).await;
+    assert_eq!(waits().await, Some(1000));
+    sender.send_events(1).await;
+    assert_eq!(waits().await, None);
 }
 
 #[tokio::test]

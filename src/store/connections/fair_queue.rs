@@ -23,7 +23,7 @@ use std::time::Duration;
 const SHARE: usize = 3;
 
 /// Average time for which an account holds a permit that makes its statements long ones.
-const LONG: Duration = Duration::from_millis(50);
+const LONG: Duration = Duration::from_millis(10);
 
 /// Weight of the last statement in the average is one of this many parts.
 const AVERAGE_OF: u32 = 8;
@@ -214,7 +214,14 @@ impl<W> FairQueue<W> {
 
     /// True for an account that may not have another long statement executed, since others use the pool.
     fn has_enough_long_ones(&self, number: usize, now: Duration) -> bool {
-        let is_long = |account: &Account<W>| account.average >= LONG && account.held >= self.limits.most_long;
+        self.accounts.get(number).is_some_and(|account| account.held >= self.limits.most_long)
+            && self.must_share(AccountNumber(number), now)
+    }
+
+    /// True for an account with long statements while another account uses the pool, too. Each of its statements should
+    /// then keep one processor busy at most.
+    pub(super) fn must_share(&self, AccountNumber(number): AccountNumber, now: Duration) -> bool {
+        let is_long = |account: &Account<W>| self.limits.division == Division::ByAccount && account.average >= LONG;
         // The first account is the pool's own, which reads a little all the time.
         let others = || self.accounts.iter().enumerate().skip(1).filter(|(other, _)| *other != number);
         let is_active = |account: &Account<W>| {

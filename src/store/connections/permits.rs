@@ -65,6 +65,7 @@ pub(super) struct Permit {
     permits: Permits,
     account: Arc<Account>,
     since: Instant,
+    must_share: bool,
 }
 
 /// Reason why there is no permit.
@@ -115,8 +116,9 @@ impl Permits {
             }
             let now = Instant::now();
             if state.queue.try_take(account.number, self.moment(now)) {
+                let must_share = state.queue.must_share(account.number, self.moment(now));
                 drop(state);
-                return Ok(Permit { permits: self.clone(), account: Arc::clone(account), since: now });
+                return Ok(Permit { permits: self.clone(), account: Arc::clone(account), since: now, must_share });
             }
             let (sender, permit) = oneshot::channel();
             let waiter = Waiter { account: Arc::clone(account), sender };
@@ -153,9 +155,10 @@ impl Permits {
         let mut state = self.state();
         state.queue.give_back(account.number, held_for, self.moment(now));
         while let Some(Waiter { account, sender }) = state.queue.next(self.moment(now)) {
+            let must_share = state.queue.must_share(account.number, self.moment(now));
             // A permit that nobody takes comes back by its drop, which needs the lock.
             drop(state);
-            _ = sender.send(Permit { permits: self.clone(), account, since: now });
+            _ = sender.send(Permit { permits: self.clone(), account, since: now, must_share });
             state = self.state();
         }
     }
@@ -166,6 +169,13 @@ impl Permits {
 
     fn moment(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.0.started)
+    }
+}
+
+impl Permit {
+    /// True where the statement should keep one processor busy at most, since others use the pool, too.
+    pub(super) const fn must_share(&self) -> bool {
+        self.must_share
     }
 }
 

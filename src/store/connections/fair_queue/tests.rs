@@ -223,12 +223,14 @@ fn long_statements_are_few_while_others_read() {
         queue.give_back(long, at(400), at(400));
     }
     assert_eq!(take_all(&mut queue, at(400)), 11, "nobody else reads");
+    assert!(!queue.must_share(long, at(400)));
     assert!(queue.try_take(other, at(500)));
     queue.give_back(other, at(1), at(501));
     for _ in 0..11 {
         queue.give_back(long, at(400), at(800));
     }
     assert_eq!(take_all(&mut queue, at(800)), 2, "another account has read a moment ago");
+    assert!(queue.must_share(long, at(800)) && !queue.must_share(other, at(800)));
     assert!(queue.try_take(other, at(801)));
     assert_eq!(take_all(&mut queue, at(9_000)), 0, "another account reads");
     queue.give_back(other, at(1), at(9_000));

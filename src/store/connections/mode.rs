@@ -1,0 +1,73 @@
+//! Settings of a connection that depend on its next statement.
+
+use sqlx::{AssertSqlSafe, Error};
+use tokio::time::timeout;
+
+use super::PING_TIMEOUT;
+use crate::store::connect::Session;
+
+/// Way in which the database plans statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Planning {
+    /// One plan for a connection, whatever the values.
+    Once,
+    /// A plan for the values, where the database finds that worthwhile.
+    ForValues,
+}
+
+/// Mode of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mode {
+    pub(super) planning: Planning,
+    /// False where the statement is executed by one process of the database, because others need its processors, too.
+    pub(super) is_parallel: bool,
+}
+
+impl Planning {
+    const fn setting(self) -> &'static str {
+        match self {
+            Self::Once => "SET plan_cache_mode = force_generic_plan",
+            Self::ForValues => "SET plan_cache_mode = auto",
+        }
+    }
+}
+
+impl Mode {
+    /// Returns the statements that change a connection of another mode to this one.
+    fn changes_from(self, other: Self) -> Option<String> {
+        let planning = (self.planning != other.planning).then(|| self.planning.setting());
+        // Unlike `max_parallel_workers_per_gather`, this also holds for plans that are cached.
+        let workers = (self.is_parallel != other.is_parallel).then_some(if self.is_parallel {
+            "RESET max_parallel_workers"
+        } else {
+            "SET max_parallel_workers = 0"
+        });
+        let changes: Vec<_> = planning.into_iter().chain(workers).collect();
+        (!changes.is_empty()).then(|| changes.join("; "))
+    }
+
+    /// Changes the mode of a connection to this one.
+    pub(super) async fn change(self, session: &mut Session, now: Self) -> Result<(), Error> {
+        if let Some(changes) = self.changes_from(now) {
+            let set = sqlx::raw_sql(AssertSqlSafe(changes)).execute(&mut session.connection);
+            timeout(PING_TIMEOUT, set).await.map_err(|_| Error::Io(std::io::ErrorKind::TimedOut.into()))??;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_changed() {
+        let (once, values) = (Planning::Once, Planning::ForValues);
+        let mode = |planning, is_parallel| Mode { planning, is_parallel };
+        assert_eq!(mode(once, true).changes_from(mode(once, true)), None);
+        let changes = mode(values, false).changes_from(mode(once, true)).unwrap();
+        assert_eq!(changes, "SET plan_cache_mode = auto; SET max_parallel_workers = 0");
+        let changes = mode(once, true).changes_from(mode(once, false)).unwrap();
+        assert_eq!(changes, "RESET max_parallel_workers");
+    }
+}
