@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 /// Bytes of a body from which it is large: to read it takes longer than other requests should wait for a thread.
-pub(super) const LARGE_BODY: usize = 64 << 10;
+pub(super) const LARGE_BODY: usize = 512 << 10;
 
 /// The permits to read large bodies: one for every two processors. Clones share them.
 #[derive(Clone, Debug)]
