@@ -112,7 +112,8 @@ pub(super) struct AppendQueue {
 struct Lanes {
     small: Lane,
     large: Lane,
-    /// True after the primary's append of small requests, so that neither lane waits for more than one append of the other.
+    /// True after an append of the primary that began with a small request, so that neither lane waits for more than one
+    /// append of the other.
     large_is_next: bool,
 }
 
@@ -217,7 +218,7 @@ impl AppendQueue {
             self.wake_second(STUCK_AFTER);
             return None;
         };
-        lanes.large_is_next = true;
+        lanes.large_is_next = first.request.events.len() <= SMALL_REQUEST;
         let mut guard = QueueGuard { queue: self, lanes, may_take_large: true };
         guard.count(&first);
         Some((first, guard))
@@ -274,7 +275,7 @@ impl AppendQueue {
     }
 }
 
-/// The writer's exclusive right to take requests for one append, of which one is large at most.
+/// The writer's exclusive right to take requests for one append.
 pub(super) struct QueueGuard<'a> {
     queue: &'a AppendQueue,
     lanes: MutexGuard<'a, Lanes>,
@@ -282,16 +283,12 @@ pub(super) struct QueueGuard<'a> {
 }
 
 impl QueueGuard<'_> {
-    fn count(&mut self, taken: &Waiting) {
+    fn count(&self, taken: &Waiting) {
         let events = taken.request.events.len();
         self.queue.load.lane(events).fetch_sub(events, Ordering::Relaxed);
-        if events > SMALL_REQUEST {
-            self.may_take_large = false;
-            self.lanes.large_is_next = false;
-        }
     }
 
-    /// Takes the next request if there is one of at most so many events that meets the condition.
+    /// Takes the next request if there is one of at most so many events that meets the condition; small ones come first.
     pub(super) fn take(&mut self, most_events: usize, suits: impl Fn(&Waiting) -> bool) -> Option<Waiting> {
         let of_lane = |lane: &mut Lane| {
             let waiting = lane.try_recv().ok()?;
