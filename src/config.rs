@@ -158,6 +158,15 @@ pub struct WaysIn {
     pub limits: Limits,
 }
 
+/// The org of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChosenOrg {
+    /// Its name.
+    pub name: String,
+    /// True if the command line names it; false if it is the only one of the settings.
+    pub is_named: bool,
+}
+
 impl WaysIn {
     /// Reads and checks these settings. Environment variables are looked up with `variable`.
     ///
@@ -176,14 +185,14 @@ impl WaysIn {
     ///
     /// # Errors
     /// There is none of this name, or no name and several orgs.
-    pub fn org(&self, name: Option<&str>) -> Result<String, SettingsError> {
+    pub fn org(&self, name: Option<&str>) -> Result<ChosenOrg, SettingsError> {
         let known = || self.orgs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         match (name, self.orgs.keys().next()) {
-            (Some(name), _) if self.orgs.contains_key(name) => Ok(name.to_owned()),
+            (Some(name), _) if self.orgs.contains_key(name) => Ok(ChosenOrg { name: name.to_owned(), is_named: true }),
             (Some(name), _) => {
                 Err(SettingsError(vec![format!("--org: there is no org {name:?}; there are: {}", known())]))
             }
-            (None, Some(only)) if self.orgs.len() == 1 => Ok(only.clone()),
+            (None, Some(only)) if self.orgs.len() == 1 => Ok(ChosenOrg { name: only.clone(), is_named: false }),
             (None, _) => Err(SettingsError(vec![format!("there are several orgs, say which with --org: {}", known())])),
         }
     }

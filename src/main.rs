@@ -181,7 +181,8 @@ fn reload_on_hangup(mut hangup: Signal, arguments: Serve, settings: Settings) {
                     let faults = faults.join("; ");
                     tracing::error!(
                         faults,
-                        "SIGHUP: the settings are wrong; the readers and secrets stay as they were"
+                        "SIGHUP: the settings are wrong; the readers and secrets stay as they were. A process keeps the \
+                         environment with which it was started: a new secret must be in a file (file:PATH)"
                     );
                 }
                 // The runtime ends.

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::open::OpenIntake;
-use crate::config::WaysIn;
+use crate::config::{ChosenOrg, WaysIn};
 use crate::ingest::{ImportEnd, ImportOptions, ImportReport, Progress, RejectedLine};
+use crate::store::Store;
 use show::Show;
 
 /// How an import ended that did not fail.
@@ -31,17 +32,23 @@ pub enum ImportEnded {
 /// directory, or by itself. Tells on standard error how far it is, and at the end on standard output what became of it.
 ///
 /// # Errors
-/// A file cannot be read to its end, or the database cannot be had. What was read before is stored.
+/// A file cannot be read to its end, or the database cannot be had. What was read before is stored. Or the log has events of
+/// other orgs only, and the org was not named.
 pub async fn import(
     ways_in: &WaysIn,
-    org: &str,
+    org: &ChosenOrg,
     files: &[PathBuf],
     stop: CancellationToken,
 ) -> anyhow::Result<ImportEnded> {
     // All of them first: a name that is wrong should not be found out after an hour.
     let sizes = files.iter().map(|path| size(path)).collect::<anyhow::Result<Vec<_>>>()?;
-    let told = format!("importing into org {org} of");
+    let told = format!("importing into org {} of", org.name);
     let Some(opened) = OpenIntake::open(ways_in, &told, &stop).await? else { return Ok(ImportEnded::Stopped) };
+    if let Err(error) = check_org(&opened.store, org).await {
+        opened.close().await?;
+        return Err(error);
+    }
+    let org = org.name.as_str();
     let total = sizes.into_iter().sum();
     let progress = Arc::new(Progress::default());
     let show = Show::start(Arc::clone(&progress), total);
@@ -81,6 +88,24 @@ pub async fn import(
     show.end();
     opened.close().await?;
     failed.map_or(Ok(ended), Err)
+}
+
+/// Checks that an org that was not named has events in the log, where the log has any. Otherwise the command may have been
+/// started without the gateway's settings, and an import cannot be undone.
+async fn check_org(store: &Store, org: &ChosenOrg) -> anyhow::Result<()> {
+    if org.is_named {
+        return Ok(());
+    }
+    let mut known: Vec<_> = store.tallies().await?.into_iter().map(|tally| tally.org).collect();
+    known.dedup();
+    anyhow::ensure!(
+        known.is_empty() || known.contains(&org.name),
+        "the log has no events of org {name}, but of {known}: give the gateway's settings (--config or SLUICE_CONFIG), or, \
+         to import into a new org, --org {name}",
+        name = org.name,
+        known = known.join(", ")
+    );
+    Ok(())
 }
 
 const STANDARD_INPUT: &str = "-";

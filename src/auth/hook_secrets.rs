@@ -52,11 +52,12 @@ impl fmt::Display for Fault {
         formatter.write_str(match self {
             Self::NoHeader => "is missing: name it in Okta as the event hook's authentication field",
             Self::Bearer => {
-                "begins with `Bearer `: the hook secret must be the header's whole value, so leave `Bearer ` out in Okta"
+                "begins with `Bearer `: the hook secret must be the header's whole value, without `Bearer ` before it (in Okta: \
+                 the event hook's authentication secret)"
             }
             Self::Wrong => {
-                "does not hold a hook secret of this org: enter one of the org's hook_secrets in Okta as the event hook's \
-                 authentication secret"
+                "does not hold a hook secret of this org: it must be one of the org's hook_secrets (in Okta: the event hook's \
+                 authentication secret)"
             }
         })
     }

@@ -9,26 +9,26 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "sluice", version, args_conflicts_with_subcommands = true)]
 pub struct Arguments {
-    /// What to do; `serve` where nothing is said.
+    /// The command; `serve` by default.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// What `serve` takes.
+    /// Arguments of `serve`.
     #[command(flatten)]
     pub serve: Serve,
 }
 
-/// What sluice can do.
+/// The commands of sluice.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Run the gateway.
     Serve(Serve),
-    /// Print the graph in GraphQL's schema language.
+    /// Print the GraphQL schema.
     Schema,
-    /// Bring the database's schema up to date and stop.
+    /// Bring the database's tables up to date, and exit; `serve` does so, too.
     Migrate(Target),
-    /// Take in history out of files: the System Log's JSON, hook deliveries, cards of Workflows.
+    /// Import events from files: the System Log's JSON, hook deliveries, cards of Workflows.
     Import(Import),
-    /// What came in and could not be read.
+    /// List, retry or delete what came in and could not be read.
     Rejected(Rejected),
     /// Commands for the log as a whole.
     Log(Log),
@@ -45,107 +45,111 @@ pub struct Log {
 /// Commands of `log`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum LogCommand {
-    /// Begin a new era of positions: after a restore that gateways cannot notice, and before the first of them is
-    /// started.
+    /// Begin a new era of positions, after a restore that gateways cannot detect and before you start the first of them.
     #[command(
         name = "new-era",
-        after_help = "Events keep their positions, and those to come get positions of the new era. A subscriber that has \
-                      seen more than the log holds now is told POSITION_LOST instead of being given other events under \
-                      positions that it knows. Where nothing was lost, nobody notices."
+        after_help = "Stored events keep their positions, and later events get positions of the new era. A subscriber that \
+                      has seen events that the restore removed gets the error POSITION_LOST, instead of other events under \
+                      positions that it knows. If nothing was lost, subscribers notice nothing."
     )]
     NewEra {
         /// The log.
         #[command(flatten)]
         target: Target,
-        /// The reason, in words; it is stored in the table `era`.
+        /// The reason, in words, which the table `era` keeps.
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
 }
 
-/// What `import` takes.
+/// Arguments of `import`.
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Exit status: 0 all was taken in; 3 all was read, and some was rejected; 1 it could not be read to its \
-                        end; 130 it was stopped. It can be started again at any time: nothing is stored twice."
+    after_help = "The settings (--config) name the orgs; without them, there is only the org `default`. The first line of the \
+                  output names the org and the database. An import cannot be undone.\n\nExit status: 0 everything was read; 3 \
+                  everything was read, and some of it rejected; 1 a file could not be read to its end; 130 it was stopped. You \
+                  can start it again at any time: nothing is stored twice."
 )]
 pub struct Import {
     /// The log.
     #[command(flatten)]
     pub target: Target,
-    /// The org of which the events are, where there are several.
+    /// The org of the events; required if the settings have several.
     #[arg(long, value_name = "NAME")]
     pub org: Option<String>,
-    /// JSON, an event a line or in lists, plain or packed with gzip or zstd; `-` is standard input.
+    /// Files of JSON, in lines or lists, plain or compressed with gzip or zstd; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }
 
-/// What `rejected` takes.
+/// Arguments of `rejected`.
 #[derive(Clone, Debug, Args)]
 pub struct Rejected {
-    /// What to do with it.
+    /// The command.
     #[command(subcommand)]
     pub command: RejectedCommand,
 }
 
-/// What can be done with what was rejected.
+/// Commands of `rejected`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum RejectedCommand {
-    /// Tell what there is, the newest first.
+    /// List what was rejected, newest first.
     List {
-        /// Which.
+        /// The rejections to list.
         #[command(flatten)]
         selection: Selection,
-        /// At most how many; 0 is all.
+        /// Largest number of rejections to list; 0 lists all.
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
-        /// Print the bytes, too, as they came.
+        /// Print all bytes of each, too.
         #[arg(long)]
         raw: bool,
     },
-    /// Read it again, and take in what can be read now.
-    #[command(after_help = "Exit status: 0 all was read; 3 some cannot be read yet, and stays; 1 it failed.")]
+    /// Read what was rejected again, as after an upgrade, and store what can be read now.
+    #[command(
+        after_help = "Exit status: 0 everything could be read; 3 some of it cannot be read yet, and is kept; 1 an error."
+    )]
     Retry(Selection),
-    /// Forget it.
+    /// Delete what was rejected.
     #[command(group = clap::ArgGroup::new("which").required(true).multiple(true).args(["ids", "org", "all"]))]
     Drop {
-        /// Which.
+        /// The rejections to delete.
         #[command(flatten)]
         selection: Selection,
-        /// Everything there is.
+        /// Delete everything that was rejected.
         #[arg(long, conflicts_with_all = ["ids", "org"])]
         all: bool,
     },
 }
 
-/// Which of what was rejected.
+/// A selection of what was rejected.
 #[derive(Clone, Debug, Args)]
 pub struct Selection {
     /// The log.
     #[command(flatten)]
     pub target: Target,
-    /// Only what came from this org.
+    /// Only those of this org.
     #[arg(long, value_name = "NAME")]
     pub org: Option<String>,
-    /// Only those with these numbers, as `list` tells them.
+    /// Only those with these ids, which `list` shows.
     #[arg(value_name = "ID")]
     pub ids: Vec<i64>,
 }
 
-/// What every command takes.
+/// Arguments of every command.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Common {
-    /// The settings [default: ./sluice.toml where it exists].
+    /// The settings file [default: ./sluice.toml, if it exists].
     #[arg(long, env = "SLUICE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The database; without it, a private PostgreSQL runs in the data directory.
+    /// The database, postgres://USER@HOST/NAME; without it, sluice runs a private PostgreSQL. If the URL has a password, use
+    /// the variable.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// Where the private PostgreSQL keeps its data [default: the platform's data directory].
+    /// The directory of the private PostgreSQL [default: /var/lib/sluice for root, else the user's data directory].
     #[arg(long, env = "SLUICE_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// How to log [default: text on a terminal, else json].
+    /// The format of log lines [default: text on a terminal, else json].
     #[arg(long, env = "SLUICE_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 }
@@ -156,19 +160,19 @@ pub struct Target {
     /// Arguments of every command.
     #[command(flatten)]
     pub common: Common,
-    /// Create the private PostgreSQL, or the tables in the database, where there are none yet. Without this, a wrong
-    /// directory or database is an error.
+    /// Create the private PostgreSQL, or the tables in the database, if there are none yet. Without this, a directory or
+    /// database without a log is an error.
     #[arg(long)]
     pub create: bool,
 }
 
-/// What `serve` takes.
+/// Arguments of `serve`.
 #[derive(Clone, Debug, Args)]
 pub struct Serve {
-    /// What every command takes.
+    /// Arguments of every command.
     #[command(flatten)]
     pub common: Common,
-    /// Where to listen: an address or a name, and a port.
+    /// The address or host name, and the port, on which to listen.
     #[arg(
         long,
         env = "SLUICE_LISTEN",
@@ -177,14 +181,14 @@ pub struct Serve {
         value_parser = listen_address
     )]
     pub listen: SocketAddr,
-    /// NATS, by which several gateways tell each other of new events; several URLs with commas between.
+    /// The NATS servers by which several gateways share new events, nats://HOST:4222; separate URLs with commas.
     #[arg(long, env = "SLUICE_NATS_URL", value_name = "URL", hide_env_values = true)]
     pub nats_url: Option<String>,
-    /// Threads that take in and answer; as many more push to subscribers [default: one less than there are processors,
-    /// at least 1, as PostgreSQL has work at the same moments].
+    /// Worker threads for requests; a second pool of the same size serves subscriptions [default: the number of processors
+    /// less one, at least 1].
     #[arg(long, env = "SLUICE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Say what is wrong in the settings, and where, and stop.
+    /// Check the settings, print every fault with its place, and exit.
     #[arg(long)]
     pub check: bool,
 }
@@ -208,11 +212,11 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
     first.copied().ok_or_else(|| format!("the name has no address; {EXPECTED}"))
 }
 
-/// How log lines look.
+/// Formats of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// For machines, an object a line.
+    /// For machines: one JSON object per line.
     Json,
 }

@@ -108,6 +108,23 @@ async fn an_unknown_org_or_id_is_an_error_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn an_import_without_the_gateways_settings_does_not_go_into_another_org() {
+    let gateway = GatewayProcess::start().await;
+    let file = gateway.beside("events.ndjson");
+    fs::write(&file, lines(&sync_events("one", 2))).unwrap();
+    assert_eq!(run(&gateway, &["import", file.to_str().unwrap()]).await.0, Some(0));
+    // The settings have no org, so there is only `default`.
+    fs::write(gateway.beside("sluice.toml"), "").unwrap();
+    let (code, said, errors) = run(&gateway, &["import", file.to_str().unwrap()]).await;
+    assert_eq!((code, said.as_str()), (Some(1), ""), "{errors}");
+    let says =
+        "the log has no events of org default, but of acme: give the gateway's settings (--config or SLUICE_CONFIG)";
+    assert!(errors.contains(says), "{errors}");
+    let (code, said, errors) = run(&gateway, &["import", "--org", "default", file.to_str().unwrap()]).await;
+    assert!(code == Some(0) && said.contains("stored     2"), "{said}{errors}");
+}
+
+#[tokio::test]
 async fn what_is_rejected_is_told_with_its_file_and_line() {
     let gateway = Gateway::start().await;
     let body = format!("{}\nbroken\n", lines(&sync_events("one", 1)).trim_end());

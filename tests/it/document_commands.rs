@@ -18,16 +18,36 @@ use tokio::time::timeout;
 
 use crate::database::TestDatabase;
 use crate::events::{lines, sync_event, sync_events};
-use crate::gateway::HOOK_SECRET;
+use crate::gateway::{Gateway, HOOK_SECRET};
 use crate::process::GatewayProcess;
 use crate::traffic::Traffic;
 
 /// The blocks of commands that are not run: page, first line, and why. In the pages they are ```` ```console ````.
-const NOT_RUN: [(&str, &str, &str); 1] = [(
-    "README.md",
-    "make run     # the gateway on 127.0.0.1:8080 and a stand-in Okta org that delivers to its hook; Ctrl-C stops both",
-    "it builds releases and runs every test, and this test is one of them",
-)];
+const NOT_RUN: [(&str, &str, &str); 9] = [
+    (
+        "README.md",
+        "make run     # the gateway on 127.0.0.1:8080, and a stand-in Okta org that sends events to it; Ctrl-C stops both",
+        "it builds releases and runs every test, and this test is one of them",
+    ),
+    (
+        "docs/import.md",
+        r#"curl -s -H "Authorization: SSWS $OKTA_TOKEN" -D headers.txt -o page-1.json \"#,
+        "it asks Okta",
+    ),
+    ("docs/install.md", "git clone REPOSITORY sluice && cd sluice     # the address of this repository", INSTALLS),
+    ("docs/install.md", "sudo useradd --system --home-dir /var/lib/sluice --shell /usr/sbin/nologin sluice", INSTALLS),
+    ("docs/install.md", "curl http://127.0.0.1:8080/readyz", INSTALLS),
+    ("docs/install.md", r#"sudo systemd-run --pipe --wait --uid=sluice --working-directory="$PWD" \"#, INSTALLS),
+    ("docs/install.md", "docker compose up --build --detach", INSTALLS),
+    (
+        "docs/okta.md",
+        "okta-sim --hook http://127.0.0.1:8080/okta/acme/hooks --hook-secret \"$ACME_HOOK_SECRET\" \\",
+        "it does not end",
+    ),
+    ("docs/proxies.md", "curl https://sluice.example.com/readyz", "there is no such host"),
+];
+
+const INSTALLS: &str = "it installs programs and services on the machine";
 
 /// Time limit for a block.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -179,7 +199,7 @@ impl Place {
         shell.env("PATH", path).env("HOME", &self.directory).env("CURL_HOME", &self.directory);
         // Commands take the same variables as `serve`.
         shell.envs(self.gateway.variables.iter().filter(|(name, _)| *name == "DATABASE_URL").cloned());
-        shell.env("SLUICE_DATA_DIR", &self.gateway.data_dir);
+        shell.env("SLUICE_DATA_DIR", &self.gateway.data_dir).env("TEST_HOOK_SECRET", HOOK_SECRET);
         shell.envs(self.variables.iter().copied());
         shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         shell.spawn().unwrap()
@@ -261,6 +281,27 @@ async fn every_command_of_the_documents_works_as_it_is_written() {
     assert!(number > 5, "only {number} blocks were found");
 }
 
+/// Variables of the queries that pages show.
+fn query_variables() -> Value {
+    json!({"from": "2026-03-01T00:00:00Z", "until": "2026-03-02T00:00:00Z"})
+}
+
+#[tokio::test]
+async fn every_query_of_the_documents_is_answered() {
+    let gateway = Gateway::start().await;
+    gateway.deliver(&sync_events("one", 3)).await;
+    let mut number = 0;
+    for page in Page::read_all() {
+        let is_query = |block: &Block| block.info == "graphql" && block.text.starts_with(['{', 'q']);
+        for block in page.blocks().into_iter().filter(is_query) {
+            let answer = gateway.ask(&block.text, query_variables()).await;
+            assert!(answer["errors"].is_null(), "{}:{}: {answer}", page.path, block.line);
+            number += 1;
+        }
+    }
+    assert!(number > 10, "only {number} queries were found");
+}
+
 /// The text between two others.
 fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
     text.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map(|(between, _)| between).unwrap()
@@ -270,6 +311,7 @@ fn between<'t>(text: &'t str, start: &str, end: &str) -> &'t str {
 async fn the_commands_that_the_page_and_make_run_show_work() {
     let page = between(include_str!("../../src/serve/page.html"), "<pre>", "</pre>");
     let page = page.replace("<span class=\"host\"></span>", "127.0.0.1:8080");
+    let page = page.replace("<span id=\"authorization\"></span>", "");
     let run = between(include_str!("../../scripts/run"), "A query to try:\n", "Ctrl-C stops everything.");
     // As the shell of scripts/run prints it.
     let run = run.replace("\\\\", "\\").replace("$listen", "127.0.0.1:8080");

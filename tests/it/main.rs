@@ -83,6 +83,7 @@ mod private_postgres;
 mod progress;
 mod proxies;
 mod python;
+mod references;
 mod refused_events;
 mod refused_hooks;
 mod rejected;

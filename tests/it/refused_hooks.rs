@@ -32,7 +32,7 @@ async fn every_gateway_tells_of_it_until_something_comes() {
     assert_eq!(hook().await, json!({"source": "EVENT_HOOK", "state": "WAITING", "lastError": null}));
     for (secret, says) in [
         (None, "the header authorization is missing: name it in Okta"),
-        (Some("wrong"), "does not hold a hook secret of this org: enter one of the org's hook_secrets in Okta"),
+        (Some("wrong"), "does not hold a hook secret of this org: it must be one of the org's hook_secrets (in Okta: "),
         (Some("Bearer wrong"), "begins with `Bearer `: the hook secret must be the header's whole value"),
     ] {
         let (status, said) = post(&gateway.url(""), secret).await;

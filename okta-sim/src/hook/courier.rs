@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -33,6 +33,8 @@ pub struct Tally {
     retried: AtomicU64,
     lost: AtomicU64,
     events: AtomicU64,
+    /// The status with which the endpoint answered the last delivery that it did not acknowledge; 0 where there was none.
+    refusal: AtomicU16,
 }
 
 impl Courier {
@@ -72,7 +74,15 @@ impl Courier {
         let (sender, tally, log) = (self.sender.clone(), Arc::clone(&self.tally), self.log.clone());
         let is_lost = self.random.random_bool(self.losses);
         self.under_way.spawn(async move {
-            let fate = if is_lost { Fate::Lost } else { sender.send(&delivery).await.fate };
+            let fate = if is_lost {
+                Fate::Lost
+            } else {
+                let report = sender.send(&delivery).await;
+                if report.fate == Fate::Lost {
+                    tally.refusal.store(report.status.unwrap_or_default(), Ordering::Relaxed);
+                }
+                report.fate
+            };
             tally.add(fate, delivery.events.len());
             if fate == Fate::Lost
                 && let Some(log) = log
@@ -128,6 +138,10 @@ impl fmt::Display for Tally {
             "{} events delivered; of {} deliveries {delivered} at once, {retried} at the retry, {lost} lost",
             self.events(),
             delivered + retried + lost,
-        )
+        )?;
+        match self.refusal.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            status => write!(formatter, " (the hook's last refusal: {status})"),
+        }
     }
 }

@@ -39,8 +39,9 @@ pub(super) async fn keep(intake: &Intake, api: &OrgApi, hints: &Hints) {
         for _ in 0..ATTEMPTS {
             match refresh(intake, api).await {
                 Ok(instances) => {
-                    tracing::debug!(org = api.org, instances, "the catalogue is fresh");
-                    told = None;
+                    if told.take().is_some() {
+                        tracing::info!(org = api.org, instances, "applications can be listed again");
+                    }
                     break;
                 }
                 Err(error) => {
