@@ -1,4 +1,4 @@
-# sluice, for a PostgreSQL elsewhere: DATABASE_URL says where. Orchestrators ask /livez and /readyz.
+# sluice, for a PostgreSQL that DATABASE_URL names. Probes are /livez and /readyz. compose.yaml runs both.
 
 FROM node:22-bookworm-slim AS console
 WORKDIR /src/console

@@ -219,7 +219,7 @@ impl AppendQueue {
             return None;
         };
         lanes.large_is_next = first.request.events.len() <= SMALL_REQUEST;
-        let mut guard = QueueGuard { queue: self, lanes, may_take_large: true };
+        let guard = QueueGuard { queue: self, lanes, may_take_large: true };
         guard.count(&first);
         Some((first, guard))
     }

@@ -37,7 +37,11 @@ const NOT_RUN: [(&str, &str, &str); 9] = [
     ("docs/install.md", "git clone REPOSITORY sluice && cd sluice     # the address of this repository", INSTALLS),
     ("docs/install.md", "sudo useradd --system --home-dir /var/lib/sluice --shell /usr/sbin/nologin sluice", INSTALLS),
     ("docs/install.md", "curl http://127.0.0.1:8080/readyz", INSTALLS),
-    ("docs/install.md", r#"sudo systemd-run --pipe --wait --uid=sluice --working-directory="$PWD" \"#, INSTALLS),
+    (
+        "docs/install.md",
+        r"sudo systemd-run --pipe --wait --uid=sluice -p EnvironmentFile=/etc/sluice/sluice.env \",
+        INSTALLS,
+    ),
     ("docs/install.md", "docker compose up --build --detach", INSTALLS),
     (
         "docs/okta.md",
