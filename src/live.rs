@@ -3,27 +3,25 @@
 //! A subscription is a read of the log that waits at its end. The newest events are in a [`Window`] in memory, which
 //! the gateway's one tail reader fills; older ones are read from the store.
 
-mod delivery;
-mod feed;
-mod follow;
-mod history;
-mod measures;
-mod member;
-mod nats;
-mod progress;
-mod router;
-mod seat;
-mod seats;
 mod tail;
-mod window;
 
+mod feed;
+
+mod push;
+
+mod catch_up;
+
+mod measures;
+mod progress;
+mod subscriber;
+
+pub use feed::router::FeedUsage;
 pub use feed::{FeedRequest, TellAtOnce, TellOnDemand, Teller, Told};
-pub use member::Member;
-pub use nats::{NatsServers, NatsServersError};
 pub use progress::Progress;
-pub use router::FeedUsage;
-pub use seat::{Outlet, Sent};
-pub use window::Window;
+pub use push::parked::{Outlet, Sent};
+pub use subscriber::Member;
+pub use tail::nats::{NatsServers, NatsServersError};
+pub use tail::window::Window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +31,10 @@ use tokio::sync::Semaphore;
 use crate::event::Position;
 use crate::log::Log;
 use crate::store::{Credential, Store};
+use feed::router::Router;
 use measures::Measures;
-use router::Router;
+use push::worker;
+use tail::reader;
 
 /// Limits of live delivery.
 #[derive(Clone, Debug)]
@@ -94,8 +94,8 @@ impl Live {
         let window = Arc::new(Window::new(head, options.window_bytes));
         let measures = Arc::new(Measures::new());
         let router = Arc::new(Router::new(head, options.feed_bytes, Arc::clone(&measures)));
-        delivery::start(&router, &measures, &stop);
-        tail::start(log.clone(), Arc::clone(&window), Arc::clone(&router), options, stop);
+        worker::start(&router, &measures, &stop);
+        reader::start(log.clone(), Arc::clone(&window), Arc::clone(&router), options, stop);
         let catching_up = Arc::new(Semaphore::new(options.catch_up_reads));
         let history = log.store().for_credential(&Credential::Subscriptions);
         Self { log, window, router, history, catching_up, measures }

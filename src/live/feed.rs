@@ -1,5 +1,7 @@
 //! A feed: what all subscribers get that want the same. An event is told once and then handed on as it is.
 
+pub(super) mod router;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,8 +12,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream;
 use tokio::sync::OnceCell;
 
-use super::seat::Seat;
-use super::seats::Seats;
+use super::push::parked::Seat;
+use super::push::parked_queue::Seats;
 use crate::event::{Filter, Position, SyncEvent, Timestamp};
 
 /// How many events are handed out at once.

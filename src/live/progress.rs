@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use portable_atomic::AtomicU128;
 
 use super::feed::Feed;
-use super::router::Router;
-use super::seat::Seat;
+use super::feed::router::Router;
+use super::push::parked::Seat;
 use crate::event::Position;
 
 /// A place in the log through which a subscriber was handed everything that matches: who resumes from there misses

@@ -20,7 +20,7 @@
 //!
 //! The program differs from the model in these points:
 //! * The check compares without a lock first, and once more under the lock if it then finds a difference.
-//! * The tail reader (`src/live/tail.rs`) applies rule 2 whenever it finds the head before what was read; the model
+//! * The tail reader (`src/live/tail/reader.rs`) applies rule 2 whenever it finds the head before what was read; the model
 //!   applies it to new connections only.
 //! * A tag is the clock's time in microseconds, or the last tag plus a random number where the clock is behind. The
 //!   model assumes that such tags differ.

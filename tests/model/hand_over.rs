@@ -18,7 +18,7 @@
 //! 6. A connection may break at any time. The client then resumes from its last position, at this gateway or at
 //!    another.
 //!
-//! The program differs from the model in these points (`src/live/tail.rs`):
+//! The program differs from the model in these points (`src/live/tail/reader.rs`):
 //! * NATS brings the events of other gateways, too. While it works, NOTIFY starts a read after 100 ms only, and most
 //!   polls are left out.
 //! * A read that NOTIFY starts ends where the first kept commit begins, and others follow up to the position that

@@ -85,7 +85,7 @@ impl EarlyCommits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::router::tests::event;
+    use crate::live::feed::router::tests::event;
 
     fn commit(positions: std::ops::RangeInclusive<u128>) -> Commit {
         positions.map(|position| event(position, "0oa1", None, "a")).collect()

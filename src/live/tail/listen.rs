@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::PAUSE;
 use super::hints::{Hint, Hints};
-use crate::live::Window;
-use crate::live::nats::Standing;
+use super::nats::Standing;
+use super::reader::PAUSE;
+use super::window::Window;
 use crate::log::Log;
 
 /// Time that NATS has to deliver the events that a NOTIFY has announced, before the store is read instead.

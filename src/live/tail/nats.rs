@@ -19,7 +19,7 @@ use async_nats::{Client, Event};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use super::Window;
+use super::window::Window;
 use crate::event::Position;
 use crate::log::{Commit, Log};
 use message::Channel;

@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
-use super::feed::Told;
-use super::progress::Progress;
 use crate::event::Position;
+use crate::live::feed::Told;
+use crate::live::progress::Progress;
 
 /// What takes events for a client at once. It has sent all that its subscriber handed out by the time that the subscriber
 /// waits again.
@@ -35,7 +35,7 @@ pub enum Sent {
 }
 
 /// A place where a subscriber waits for its feed.
-pub(super) struct Seat {
+pub(in crate::live) struct Seat {
     outlet: Option<Arc<dyn Outlet>>,
     progress: Progress,
     waiting: Mutex<Waiting>,
@@ -55,11 +55,11 @@ enum Waiting {
 
 /// How a subscriber goes on that has waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Called {
+pub(in crate::live) struct Called {
     /// What matches through here was sent.
-    pub(super) at: Position,
+    pub(in crate::live) at: Position,
     /// Whether some of it is still to be sent, by the client's own task.
-    pub(super) is_unsent: bool,
+    pub(in crate::live) is_unsent: bool,
 }
 
 impl fmt::Debug for Seat {
@@ -69,7 +69,7 @@ impl fmt::Debug for Seat {
 }
 
 impl Seat {
-    pub(super) fn new(outlet: Option<Arc<dyn Outlet>>, progress: Progress) -> Self {
+    pub(in crate::live) fn new(outlet: Option<Arc<dyn Outlet>>, progress: Progress) -> Self {
         Self { outlet, progress, waiting: Mutex::new(Waiting::No), task: AtomicWaker::new() }
     }
 
@@ -78,12 +78,12 @@ impl Seat {
     }
 
     /// Waits from after a position on.
-    pub(super) fn sit(&self, at: Position) {
+    pub(in crate::live) fn sit(&self, at: Position) {
         *self.waiting() = Waiting::After(at);
     }
 
     /// Has its subscriber read on by itself, if it waits.
-    pub(super) fn call(&self) {
+    pub(in crate::live) fn call(&self) {
         let mut waiting = self.waiting();
         if let Waiting::After(at) = *waiting {
             *waiting = Waiting::Called(Called { at, is_unsent: false });
@@ -93,7 +93,7 @@ impl Seat {
     }
 
     /// Reads on by itself from now on, if it has waited.
-    pub(super) fn stand_up(&self) -> Option<Called> {
+    pub(in crate::live) fn stand_up(&self) -> Option<Called> {
         match std::mem::replace(&mut *self.waiting(), Waiting::No) {
             Waiting::No => None,
             Waiting::After(at) => Some(Called { at, is_unsent: false }),
@@ -102,7 +102,7 @@ impl Seat {
     }
 
     /// Waits until it is called.
-    pub(super) fn poll_called(&self, context: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::live) fn poll_called(&self, context: &mut Context<'_>) -> Poll<()> {
         self.task.register(context.waker());
         if matches!(*self.waiting(), Waiting::After(_)) { Poll::Pending } else { Poll::Ready(()) }
     }
@@ -110,7 +110,7 @@ impl Seat {
     /// Brings what there is, where its subscriber waits; who cannot be brought it is called to read on by itself. `look`
     /// tells what there is after a position, as an outlet writes it; None where that cannot be told here. Gives whether
     /// something was sent.
-    pub(super) fn bring<'t>(&self, look: impl FnOnce(Position, &dyn Outlet) -> Option<Brought<'t>>) -> bool {
+    pub(in crate::live) fn bring<'t>(&self, look: impl FnOnce(Position, &dyn Outlet) -> Option<Brought<'t>>) -> bool {
         let mut waiting = self.waiting();
         let Waiting::After(at) = *waiting else { return false };
         let found = self.outlet.as_deref().and_then(|outlet| Some((outlet, look(at, outlet)?)));
@@ -141,9 +141,9 @@ impl Seat {
 
 /// Events, and how an outlet writes them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Brought<'t> {
-    pub(super) told: &'t [Told],
-    pub(super) bytes: &'t [u8],
+pub(in crate::live) struct Brought<'t> {
+    pub(in crate::live) told: &'t [Told],
+    pub(in crate::live) bytes: &'t [u8],
 }
 
 #[cfg(test)]

@@ -6,17 +6,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::feed::{Entry, Feed, FeedRequest};
-use super::history::Stretch;
-use super::{Live, Progress};
+use super::shared::Stretch;
 use crate::apart::apart;
 use crate::event::{Position, SyncEvent};
+use crate::live::feed::{Entry, Feed, FeedRequest};
+use crate::live::{Live, Progress};
 use crate::log::ResumeError;
 use crate::store::StoreError;
 
 /// A reader's place in the log. Nothing is kept for it in between: it reads on when it is asked to.
 #[derive(Debug)]
-pub(super) struct Follower {
+pub(in crate::live) struct Follower {
     live: Live,
     progress: Progress,
     at: Position,
@@ -42,7 +42,11 @@ impl Live {
     ///
     /// # Errors
     /// The position cannot be resumed from, or the database cannot tell where the log ends.
-    pub(super) async fn follow(&self, after: Option<Position>, progress: Progress) -> Result<Follower, ResumeError> {
+    pub(in crate::live) async fn follow(
+        &self,
+        after: Option<Position>,
+        progress: Progress,
+    ) -> Result<Follower, ResumeError> {
         let mut grown = self.window.through();
         let (at, era) = if let Some(after) = after {
             (after, self.log.check_resume(after).await?)
@@ -58,7 +62,7 @@ impl Live {
 
 /// What a follower read.
 #[derive(Debug)]
-pub(super) enum Read {
+pub(in crate::live) enum Read {
     /// What its feed tells of a part of the log.
     Entries(Vec<Entry>),
     /// Nothing: the log ends here.
@@ -74,37 +78,37 @@ enum StretchError {
 
 impl Follower {
     /// Where it stands: what matches up to there was handed out.
-    pub(super) const fn at(&self) -> Position {
+    pub(in crate::live) const fn at(&self) -> Position {
         self.at
     }
 
-    pub(super) const fn move_to(&mut self, position: Position) {
+    pub(in crate::live) const fn move_to(&mut self, position: Position) {
         self.at = position;
     }
 
-    pub(super) fn tell_progress(&self) {
+    pub(in crate::live) fn tell_progress(&self) {
         self.tell_progress_through(self.at);
     }
 
     /// The same, while some of what was read is still to be handed out.
-    pub(super) fn tell_progress_through(&self, position: Position) {
+    pub(in crate::live) fn tell_progress_through(&self, position: Position) {
         self.progress.set(position);
     }
 
     /// Whether what was read through a position has come to the era in which the log is known to end.
-    pub(super) fn is_in_era(&self, through: Position) -> bool {
+    pub(in crate::live) fn is_in_era(&self, through: Position) -> bool {
         through >= self.era
     }
 
     /// Waits until there is more in the window.
-    pub(super) async fn wait(&mut self) {
+    pub(in crate::live) async fn wait(&mut self) {
         if self.grown.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
     /// Reads on. While the database is away it waits.
-    pub(super) async fn read_patiently(&mut self, feed: &Arc<Feed>) -> Result<Read, ResumeError> {
+    pub(in crate::live) async fn read_patiently(&mut self, feed: &Arc<Feed>) -> Result<Read, ResumeError> {
         let mut pause = Duration::from_millis(50);
         loop {
             match self.read(feed).await {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::seat::Seat;
+use super::parked::Seat;
 
 /// Seats in the order in which they were taken.
 #[derive(Debug, Default)]
-pub(super) struct Seats {
+pub(in crate::live) struct Seats {
     taken: BTreeMap<u64, Arc<Seat>>,
     next_number: u64,
     /// Who is visited next, or the next after.
@@ -20,7 +20,7 @@ pub(super) struct Seats {
 
 impl Seats {
     /// Takes a seat; gives its number.
-    pub(super) fn add(&mut self, seat: Arc<Seat>) -> u64 {
+    pub(in crate::live) fn add(&mut self, seat: Arc<Seat>) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
         self.taken.insert(number, seat);
@@ -30,12 +30,12 @@ impl Seats {
     }
 
     /// Gives a seat back.
-    pub(super) fn remove(&mut self, number: u64) {
+    pub(in crate::live) fn remove(&mut self, number: u64) {
         self.taken.remove(&number);
     }
 
     /// All are to be visited. Gives whether somebody has to begin.
-    pub(super) fn make_due(&mut self) -> bool {
+    pub(in crate::live) fn make_due(&mut self) -> bool {
         let begins = !self.is_begun && !self.taken.is_empty();
         self.is_begun |= begins;
         self.due = self.taken.len();
@@ -43,7 +43,7 @@ impl Seats {
     }
 
     /// The next that are to be visited; gives whether there are more.
-    pub(super) fn next(&mut self, most: usize, into: &mut Vec<Arc<Seat>>) -> bool {
+    pub(in crate::live) fn next(&mut self, most: usize, into: &mut Vec<Arc<Seat>>) -> bool {
         let count = self.due.min(most);
         let mut last = None;
         let in_turn = self.taken.range(self.cursor..).chain(self.taken.range(..self.cursor));

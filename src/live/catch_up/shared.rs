@@ -6,22 +6,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use super::feed::{Entry, Feed};
 use crate::event::Position;
+use crate::live::feed::{Entry, Feed};
 use crate::recent::Recent;
 
 /// A stretch of the log that starts and ends where all stretches of its size do, so that whoever goes through meets there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Stretch {
+pub(in crate::live) struct Stretch {
     /// It begins after this.
-    pub(super) start: Position,
+    pub(in crate::live) start: Position,
     /// Its last position.
-    pub(super) end: Position,
+    pub(in crate::live) end: Position,
 }
 
 impl Stretch {
     /// The stretch of so many positions in which what comes next after a position is.
-    pub(super) fn around(at: Position, size: u16) -> Self {
+    pub(in crate::live) fn around(at: Position, size: u16) -> Self {
         let size = u128::from(size);
         let start = at.get() - at.get() % size;
         Self { start: Position::new(start), end: Position::new(start + size) }
@@ -30,7 +30,7 @@ impl Stretch {
 
 /// What feeds told of stretches.
 #[derive(Debug)]
-pub(super) struct History {
+pub(in crate::live) struct History {
     kept: Mutex<Recent<Key, Cell>>,
     /// How often what was told has become void.
     voided: AtomicU64,
@@ -44,7 +44,7 @@ type Cell = Arc<OnceCell<Arc<[Entry]>>>;
 
 impl History {
     /// Keeps so many bytes of what was told.
-    pub(super) fn new(most_bytes: usize) -> Self {
+    pub(in crate::live) fn new(most_bytes: usize) -> Self {
         Self { kept: Mutex::new(Recent::new(most_bytes)), voided: AtomicU64::new(0) }
     }
 
@@ -57,7 +57,7 @@ impl History {
     }
 
     /// What a feed tells of a stretch, where somebody has read it.
-    pub(super) fn kept_of(&self, feed: &Feed, stretch: Stretch) -> Option<Arc<[Entry]>> {
+    pub(in crate::live) fn kept_of(&self, feed: &Feed, stretch: Stretch) -> Option<Arc<[Entry]>> {
         self.kept().get(&self.key(feed, stretch))?.get().cloned()
     }
 
@@ -65,7 +65,7 @@ impl History {
     ///
     /// # Errors
     /// That of `read`; the next who asks reads then.
-    pub(super) async fn of<E>(
+    pub(in crate::live) async fn of<E>(
         &self,
         feed: &Feed,
         stretch: Stretch,
@@ -84,7 +84,7 @@ impl History {
     }
 
     /// Forgets everything, as when the log was replaced by an older one.
-    pub(super) fn void(&self) {
+    pub(in crate::live) fn void(&self) {
         self.voided.fetch_add(1, Ordering::AcqRel);
     }
 }

@@ -12,7 +12,7 @@ use sha2::Sha256;
 
 use super::News;
 use crate::event::{Position, SyncEvent};
-use crate::live::window::Part;
+use crate::live::tail::window::Part;
 use crate::store::LogIdentity;
 use event::WireEvent;
 

@@ -9,18 +9,18 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 
-use super::feed::{BATCH, Entry, Feed, Told};
-use super::measures::{HandedOut, Measures};
-use super::router::Router;
-use super::seat::{Brought, Outlet, Seat};
+use super::parked::{Brought, Outlet, Seat};
 use crate::event::Position;
+use crate::live::feed::router::Router;
+use crate::live::feed::{BATCH, Entry, Feed, Told};
+use crate::live::measures::{HandedOut, Measures};
 
 /// How many seats are visited before others have their turn.
 const VISIT: usize = 128;
 
 /// Feeds that have something for those who wait.
 #[derive(Debug, Default)]
-pub(super) struct DueFeeds {
+pub(in crate::live) struct DueFeeds {
     feeds: Mutex<VecDeque<Arc<Feed>>>,
     more: Notify,
 }
@@ -30,7 +30,7 @@ impl DueFeeds {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn add(&self, feed: Arc<Feed>) {
+    pub(in crate::live) fn add(&self, feed: Arc<Feed>) {
         self.feeds().push_back(feed);
         self.more.notify_one();
     }
@@ -47,7 +47,7 @@ impl DueFeeds {
 }
 
 /// Starts as many workers as the runtime has threads.
-pub(super) fn start(router: &Arc<Router>, measures: &Arc<Measures>, stop: &CancellationToken) {
+pub(in crate::live) fn start(router: &Arc<Router>, measures: &Arc<Measures>, stop: &CancellationToken) {
     for _ in 0..Handle::current().metrics().num_workers() {
         let (router, measures) = (Arc::clone(router), Arc::clone(measures));
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {

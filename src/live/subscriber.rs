@@ -5,12 +5,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use super::Live;
+use super::catch_up::follower::{Follower, Read};
+use super::feed::router::Router;
 use super::feed::{BATCH, Entry, Feed, FeedRequest, Told};
-use super::follow::{Follower, Read};
 use super::measures::{HandedOut, Measures};
 use super::progress::Progress;
-use super::router::Router;
-use super::seat::{Called, Outlet, Seat};
+use super::push::parked::{Called, Outlet, Seat};
 use crate::apart::apart;
 use crate::event::Position;
 use crate::log::ResumeError;

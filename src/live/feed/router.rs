@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use portable_atomic::AtomicU128;
 
-use super::delivery::DueFeeds;
-use super::feed::{Feed, FeedRequest};
-use super::history::History;
-use super::measures::Measures;
+use super::{Feed, FeedRequest};
 use crate::event::{Filter, Position, SyncEvent};
+use crate::live::catch_up::shared::History;
+use crate::live::measures::Measures;
+use crate::live::push::worker::DueFeeds;
 
 /// All feeds of a gateway.
 #[derive(Debug)]
-pub(super) struct Router {
+pub(in crate::live) struct Router {
     /// Through where events were handed to the feeds.
     through: AtomicU128,
     routes: Mutex<Routes>,
@@ -56,7 +56,7 @@ pub struct FeedUsage {
 
 impl Router {
     /// Feeds from after a position on that hold so many bytes together, and as much again of what is behind them.
-    pub(super) fn new(start: Position, most_bytes: usize, measures: Arc<Measures>) -> Self {
+    pub(in crate::live) fn new(start: Position, most_bytes: usize, measures: Arc<Measures>) -> Self {
         let history = History::new(most_bytes);
         let through = AtomicU128::new(start.get());
         Self { through, routes: Mutex::default(), most_bytes, history, due: DueFeeds::default(), measures }
@@ -67,28 +67,28 @@ impl Router {
     }
 
     /// Through where every feed has what it wants.
-    pub(super) fn through(&self) -> Position {
+    pub(in crate::live) fn through(&self) -> Position {
         Position::new(self.through.load(Ordering::Acquire))
     }
 
     /// What the feeds told of stretches that are behind them.
-    pub(super) const fn history(&self) -> &History {
+    pub(in crate::live) const fn history(&self) -> &History {
         &self.history
     }
 
     /// Feeds that have something for those who wait.
-    pub(super) const fn due(&self) -> &DueFeeds {
+    pub(in crate::live) const fn due(&self) -> &DueFeeds {
         &self.due
     }
 
     /// Has what a feed has be brought to those who wait.
-    pub(super) fn make_due(&self, feed: Arc<Feed>) {
+    pub(in crate::live) fn make_due(&self, feed: Arc<Feed>) {
         if feed.make_due() {
             self.due.add(feed);
         }
     }
 
-    pub(super) fn usage(&self) -> FeedUsage {
+    pub(in crate::live) fn usage(&self) -> FeedUsage {
         let routes = self.routes();
         let subscribers = routes.by_key.values().map(|feed| feed.members.load(Ordering::Acquire)).sum();
         FeedUsage { feeds: routes.by_key.len(), subscribers, bytes: routes.bytes }
@@ -96,7 +96,7 @@ impl Router {
 
     /// The feed for a request: the one that is there, or a new one that starts now. Every call is to be followed by one
     /// of [`leave`](Self::leave).
-    pub(super) fn join(&self, request: FeedRequest) -> Arc<Feed> {
+    pub(in crate::live) fn join(&self, request: FeedRequest) -> Arc<Feed> {
         let mut routes = self.routes();
         let feed = if let Some(feed) = routes.by_key.get(&request.key) {
             Arc::clone(feed)
@@ -111,7 +111,7 @@ impl Router {
     }
 
     /// Takes a subscriber from a feed; the feed ends with its last one.
-    pub(super) fn leave(&self, feed: &Arc<Feed>) {
+    pub(in crate::live) fn leave(&self, feed: &Arc<Feed>) {
         let mut routes = self.routes();
         feed.members.fetch_sub(1, Ordering::AcqRel);
         if !feed.has_members() {
@@ -120,7 +120,7 @@ impl Router {
     }
 
     /// Hands events to the feeds that want them, in the order of the log, and has their subscribers be told.
-    pub(super) fn route(&self, events: &[Arc<SyncEvent>], through: Position) {
+    pub(in crate::live) fn route(&self, events: &[Arc<SyncEvent>], through: Position) {
         let mut touched: HashMap<u64, Arc<Feed>> = HashMap::new();
         let mut taken = 0;
         {
@@ -149,7 +149,7 @@ impl Router {
     }
 
     /// Starts all feeds anew after a position.
-    pub(super) fn reset(&self, start: Position) {
+    pub(in crate::live) fn reset(&self, start: Position) {
         let mut routes = self.routes();
         self.history.void();
         (routes.told, routes.bytes) = (VecDeque::new(), 0);
@@ -221,4 +221,4 @@ impl Routes {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(in crate::live) mod tests;

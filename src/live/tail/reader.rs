@@ -1,0 +1,353 @@
+//! The tail reader: one task for each gateway reads the log's newest events, whatever the number of subscribers.
+//!
+//! The reader learns in three ways that the log has grown: this gateway's own commits carry their events; other gateways send
+//! hints by NOTIFY or NATS; and a poll finds what every hint has missed. All three are received at any time, also while the
+//! reader waits for an answer of the store or for a commit that is missing between two others.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::Fuse;
+use futures_util::{FutureExt as _, future::BoxFuture};
+use tokio::sync::broadcast;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::nats::{self, Inbox, News, Standing};
+use super::{
+    early::EarlyCommits,
+    hints::{Hint, Hints},
+    listen,
+    window::Window,
+};
+use crate::event::{Filter, Position, SyncEvent};
+use crate::live::LiveOptions;
+use crate::live::feed::router::Router;
+use crate::log::{Commit, Log};
+use crate::store::{ReadThrough, Store, StoreError};
+
+/// How many events one read takes.
+const READ: usize = 1000;
+
+/// How long to leave a database alone that fails.
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
+
+/// How many polls are left out where NATS tells.
+const POLLS_LEFT_OUT: u32 = 4;
+
+/// Starts the reader, and the listener that hurries it.
+pub(in crate::live) fn start(
+    log: Log,
+    window: Arc<Window>,
+    router: Arc<Router>,
+    options: &LiveOptions,
+    stop: CancellationToken,
+) {
+    let hints = Arc::new(Hints::default());
+    let (inbox, nats) = nats::open(options.nats.clone(), log.clone(), Arc::clone(&window));
+    let listener = listen::listen(log.clone(), Arc::clone(&window), Arc::clone(&hints), inbox.standing.clone());
+    let commits = log.commits();
+    let end = End { window, router };
+    let tail = Tail {
+        log,
+        end,
+        commits,
+        inbox,
+        early: EarlyCommits::default(),
+        requested: Some(ReadRequest::All),
+        is_gap_read: false,
+        is_poll_due: false,
+        hinted: Position::START,
+        hinted_before_read: Position::START,
+        is_failing: false,
+    };
+    tokio::spawn(stop.clone().run_until_cancelled_owned(nats));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(listener));
+    tokio::spawn(stop.run_until_cancelled_owned(tail.run(options.poll_interval, hints)));
+}
+
+/// Where the newest events are handed on.
+struct End {
+    window: Arc<Window>,
+    router: Arc<Router>,
+}
+
+impl End {
+    fn through(&self) -> Position {
+        *self.window.through().borrow()
+    }
+
+    fn push(&self, events: &[Arc<SyncEvent>], through: Position) {
+        // First, so that who is told by the feeds finds the window there, too.
+        self.window.push(events.to_vec(), through);
+        self.router.route(events, through);
+    }
+
+    fn reset(&self, start: Position) {
+        self.window.reset(start);
+        self.router.reset(start);
+    }
+}
+
+/// A read of the store, in the order of urgency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum ReadRequest {
+    /// The log's end first, and events only if the window ends elsewhere.
+    IfGrown,
+    /// The events that are missing before the first early commit; without such a commit, all events after the window.
+    Gap,
+    /// All events after the window.
+    All,
+}
+
+/// The result of a read of the store.
+enum TailRead {
+    /// The window ends where the log ends.
+    AtEnd,
+    /// Events after the window.
+    Events(ReadThrough),
+    /// The log's last era starts at this position and has no event yet.
+    EmptyEra(Position),
+}
+
+struct Tail {
+    log: Log,
+    end: End,
+    commits: broadcast::Receiver<Commit>,
+    /// Messages from NATS, with events that other gateways have appended.
+    inbox: Inbox,
+    /// Commits and NATS messages that arrived before an earlier commit.
+    early: EarlyCommits,
+    /// The most urgent read that was requested; it starts as soon as no other read is running.
+    requested: Option<ReadRequest>,
+    /// True from a poll until a read starts that goes to the log's end.
+    is_poll_due: bool,
+    /// True while the running read ends exactly where an early commit begins.
+    is_gap_read: bool,
+    /// The largest position that a hint has named.
+    hinted: Position,
+    /// The value of `hinted` when the last read started.
+    hinted_before_read: Position,
+    /// True when the last read failed.
+    is_failing: bool,
+}
+
+impl Tail {
+    async fn run(mut self, poll_interval: Duration, hints: Arc<Hints>) {
+        let mut poll = interval(poll_interval);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut polls_left_out = 0;
+        let mut reading = pin!(Fuse::<BoxFuture<'static, Result<TailRead, StoreError>>>::terminated());
+        let mut is_reading = false;
+        loop {
+            if !is_reading && let Some(request) = self.next_read() {
+                reading.set(self.read(request).fuse());
+                (is_reading, polls_left_out) = (true, 0);
+            }
+            // A running read closes the gap by itself.
+            let deadline = self.early.deadline().filter(|_| !is_reading);
+            tokio::select! {
+                commit = self.commits.recv() => match commit {
+                    Ok(commit) => self.keep(commit),
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.request(ReadRequest::All),
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
+                Some(news) = self.inbox.news.recv() => self.hear(news),
+                () = hints.received() => match hints.take() {
+                    Hint::Through(position) => self.hinted = self.hinted.max(position),
+                    Hint::Unknown => self.request(ReadRequest::All),
+                },
+                _ = poll.tick() => {
+                    polls_left_out += 1;
+                    let is_served = *self.inbox.standing.borrow() == Standing::Served;
+                    if !is_served || polls_left_out > POLLS_LEFT_OUT {
+                        self.request(ReadRequest::IfGrown);
+                    }
+                }
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => self.close_gap(),
+                found = &mut reading, if is_reading => {
+                    is_reading = false;
+                    self.finish_read(found);
+                }
+            }
+        }
+    }
+
+    /// Requests a read. Of several requests the most urgent one is kept; a poll is kept beside it, since a gap read does not
+    /// go to the log's end.
+    fn request(&mut self, read: ReadRequest) {
+        if read == ReadRequest::IfGrown {
+            self.is_poll_due = true;
+        } else {
+            self.requested = self.requested.max(Some(read));
+        }
+    }
+
+    /// Takes the read that must start now: one that was requested, one that a hint demands, or the poll's.
+    fn next_read(&mut self) -> Option<ReadRequest> {
+        let hinted = (self.hinted > self.end.through()).then_some(ReadRequest::Gap);
+        let polled = self.is_poll_due.then_some(ReadRequest::IfGrown);
+        let read = self.requested.take().max(hinted).or(polled)?;
+        self.is_poll_due &= read == ReadRequest::Gap;
+        Some(read)
+    }
+
+    /// Pushes a commit if it follows the window's end; else keeps it until the commits before it have been pushed.
+    fn keep(&mut self, commit: Commit) {
+        self.early.keep(commit);
+        self.push_ready();
+        if self.early.is_too_large() {
+            metrics::counter!("sluice_tail_overflows_total").increment(1);
+            self.early.clear();
+            self.request(ReadRequest::All);
+        }
+    }
+
+    /// Handles a message from NATS.
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Events(events) => {
+                if events.first().is_some_and(|first| first.position > self.end.through().next()) {
+                    metrics::counter!("sluice_nats_gaps_total").increment(1);
+                }
+                self.keep(events);
+            }
+            News::Through(position) if position > self.end.through() => {
+                metrics::counter!("sluice_nats_gaps_total").increment(1);
+                self.hinted = self.hinted.max(position);
+            }
+            News::Through(_) => {}
+        }
+    }
+
+    /// Requests a read of the events that are missing before an early commit, after its deadline.
+    fn close_gap(&mut self) {
+        let waited = self.early.waited();
+        metrics::counter!("sluice_tail_gaps_total").increment(1);
+        metrics::histogram!("sluice_tail_gap_seconds").record(waited);
+        let (after, seconds) = (self.end.through(), waited.as_secs_f64());
+        tracing::debug!(%after, seconds, "reading what another gateway has appended in between");
+        self.request(ReadRequest::Gap);
+    }
+
+    fn push_ready(&mut self) {
+        let events = self.early.take_after(self.end.through());
+        if let Some(newest) = events.last().map(|event| event.position) {
+            self.end.push(&events, newest);
+        }
+    }
+
+    /// Starts a read of the store from the window's end on.
+    fn read(&mut self, request: ReadRequest) -> BoxFuture<'static, Result<TailRead, StoreError>> {
+        let (log, through, is_failing) = (self.log.clone(), self.end.through(), self.is_failing);
+        let gap =
+            self.early.first().filter(|first| request == ReadRequest::Gap && first.era_start() == through.era_start());
+        let missing = gap.and_then(|first| usize::try_from(first.get().checked_sub(through.get() + 1)?).ok());
+        let most = missing.map_or(READ, |missing| missing.clamp(1, READ));
+        self.is_gap_read = missing == Some(most);
+        self.hinted_before_read = self.hinted;
+        async move {
+            let found = read_tail(&log, through, most, request).await;
+            if let Err(error) = &found {
+                // One warning for an outage.
+                if is_failing {
+                    tracing::debug!(%error, "could not read the log's tail; trying again");
+                } else {
+                    tracing::warn!(%error, "could not read the log's tail; trying again until it can be read");
+                }
+                sleep(PAUSE).await;
+            }
+            found
+        }
+        .boxed()
+    }
+
+    /// Pushes the events that a read returned, and requests the next read where one is needed.
+    fn finish_read(&mut self, found: Result<TailRead, StoreError>) {
+        self.is_failing = found.is_err();
+        let through = self.end.through();
+        match found {
+            Ok(TailRead::AtEnd) => self.drop_what_is_beyond_the_end(),
+            // Each reader must ask at the border between two eras whether events were lost there.
+            Ok(TailRead::Events(read)) if read.through.era_start() > through => {
+                self.start_anew(read.through.era_start());
+                self.request(ReadRequest::All);
+            }
+            Ok(TailRead::Events(read)) => {
+                // Commits of this gateway may have been pushed during the read, so its events may be in the window already.
+                let new = read.events.into_iter().filter(|event| event.position > through).map(Arc::new);
+                let new: Vec<_> = new.collect();
+                if read.through > through {
+                    self.end.push(&new, read.through);
+                }
+                self.push_ready();
+                if !read.at_end && !self.is_gap_read {
+                    self.request(ReadRequest::Gap);
+                }
+            }
+            Ok(TailRead::EmptyEra(start)) => {
+                self.start_anew(start);
+                // An event of the new era may have been committed, and its commit dropped, since the read.
+                self.request(ReadRequest::IfGrown);
+            }
+            Err(_) => self.request(ReadRequest::All),
+        }
+    }
+
+    /// Drops hints and early commits beyond the log's end, which exist after a restore that was not noticed yet.
+    fn drop_what_is_beyond_the_end(&mut self) {
+        if self.hinted == self.hinted_before_read {
+            self.hinted = Position::START;
+        }
+        if self.early.first().is_some() {
+            // Commits may also have arrived after the read began: the next look at the log's end finds them.
+            self.early.clear();
+            self.request(ReadRequest::IfGrown);
+        }
+    }
+
+    /// Moves the window and all feeds to the start of another era.
+    fn start_anew(&mut self, start: Position) {
+        tracing::warn!(era = start.era_tag(), through = %self.end.through(), "the log goes on in another era");
+        self.early.clear();
+        self.hinted = Position::START;
+        self.end.reset(start);
+    }
+}
+
+async fn read_tail(log: &Log, through: Position, most: usize, request: ReadRequest) -> Result<TailRead, StoreError> {
+    match read_once(log.store(), through, most, request).await {
+        // The tables were restored while this gateway was running.
+        Err(StoreError::Restored) => {
+            log.store().check_era().await?;
+            read_once(log.store(), through, most, ReadRequest::All).await
+        }
+        found => found,
+    }
+}
+
+async fn read_once(
+    store: &Store,
+    through: Position,
+    most: usize,
+    request: ReadRequest,
+) -> Result<TailRead, StoreError> {
+    // Events from NATS were read from the log by another gateway. A head before them belongs to a restored log.
+    let furthest = store.note_read(through).max(store.furthest());
+    if request == ReadRequest::IfGrown && store.head().await? == through && furthest == through {
+        return Ok(TailRead::AtEnd);
+    }
+    match store.read_after(through, most, &Filter::default(), true).await {
+        Ok(read) if read.through > through => return Ok(TailRead::Events(read)),
+        // A restored log ends before the window, or does not know the window's era.
+        Ok(_) | Err(StoreError::UnknownEra(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let mut head = store.head().await?;
+    if head < furthest {
+        store.check_era().await?;
+        head = store.head().await?;
+    }
+    Ok(if head.era_start() > through { TailRead::EmptyEra(head.era_start()) } else { TailRead::AtEnd })
+}
