@@ -27,6 +27,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::HookSecrets;
+use crate::backoff::Backoff;
 use crate::config::{Limits, Org, Settings};
 use crate::graphql::{DocumentOptions, Graph, GraphOptions, OrgUrls};
 use crate::ingest::{self, Intake, IntakeLimits, KeptHeaders, OrgApi, OrgIntake};
@@ -204,7 +205,7 @@ async fn open_log(
     (create, patience): (bool, Option<Duration>),
 ) -> anyhow::Result<Log> {
     let deadline = patience.map(|patience| Instant::now() + patience);
-    let mut pause = Duration::from_millis(100);
+    let mut backoff = Backoff::new(Duration::from_millis(100), LONGEST_PAUSE).with_jitter();
     loop {
         let opened = async {
             store.prepare(create).await?;
@@ -213,11 +214,11 @@ async fn open_log(
         match opened.await {
             Ok(log) => return Ok(log),
             Err(error) if error.is_unavailable() && deadline.is_none_or(|deadline| Instant::now() < deadline) => {
+                let pause = backoff.pause();
                 if !error.is_logged() {
                     tracing::warn!(%error, next_try_seconds = pause.as_secs_f64(), "waiting for the database");
                 }
                 sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
             }
             Err(error @ (StoreError::Migration(_) | StoreError::NoLog)) => return Err(error.into()),
             Err(error) => return Err(error).context("could not open the log"),

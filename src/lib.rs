@@ -9,23 +9,24 @@
 //! * [`store`]: PostgreSQL, the only place that knows SQL
 //! * [`log`]: the log over the store: append in order, read from a position
 //! * [`ingest`]: the ways in
-//! * [`live`]: the ways on, to everybody who waits
+//! * [`live`]: live delivery of new events to every subscriber that wants them
 //! * [`auth`]: who is asking
 //! * [`graphql`]: the graph
 //! * [`serve`]: HTTP and WebSockets
 //! * [`config`], [`telemetry`], [`app`]: settings, logs and metrics, and the wiring
 
-mod apart;
+mod abort_on_drop;
 pub mod app;
 pub mod auth;
+mod backoff;
 pub mod config;
 pub mod event;
 pub mod graphql;
 pub mod ingest;
 pub mod live;
 pub mod log;
+mod lru_cache;
 pub mod okta;
-mod recent;
 pub mod serve;
 pub mod store;
 pub mod telemetry;

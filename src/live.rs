@@ -1,7 +1,15 @@
-//! The ways on: what happens now, to everybody who waits for it.
+//! Live delivery: new events of the log, pushed to every subscriber that wants them.
 //!
-//! A subscription is a read of the log that waits at its end. The newest events are in a [`Window`] in memory, which
-//! the gateway's one tail reader fills; older ones are read from the store.
+//! A subscription is a read of the log that waits at the log's end. An event goes one way, through these modules:
+//!
+//! 1. `tail` reads the log's newest events, once for each gateway, and keeps them in a window in memory.
+//! 2. `feed` routes each event to the feeds that want it. A feed renders it once: this is the fan-out, since all
+//!    subscribers with the same request share one feed.
+//! 3. `push` sends what is new in a feed straight onto the sockets of the subscribers that are parked there.
+//!
+//! Beside that way, `catch_up` brings a subscriber that is behind up to its feed. No queue is kept for a subscriber, so
+//! none can overflow. Backpressure is this: a subscriber whose socket takes no more bytes is woken, reads on from its own
+//! position when its client takes bytes again, and holds up nobody else.
 
 mod tail;
 
@@ -11,97 +19,73 @@ mod push;
 
 mod catch_up;
 
-mod measures;
 mod progress;
 mod subscriber;
 
+mod atomic_position;
+mod measures;
+mod options;
+
+pub use feed::renderer::{ImmediateRenderer, OnDemandRenderer, RenderedEvent, Renderer};
+pub use feed::request::FeedRequest;
 pub use feed::router::FeedUsage;
-pub use feed::{FeedRequest, TellAtOnce, TellOnDemand, Teller, Told};
+pub use options::LiveOptions;
 pub use progress::Progress;
 pub use push::parked::{Outlet, Sent};
-pub use subscriber::Member;
+pub use subscriber::Subscriber;
 pub use tail::nats::{NatsServers, NatsServersError};
 pub use tail::window::Window;
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::Semaphore;
 
 use crate::event::Position;
 use crate::log::Log;
-use crate::store::{Credential, Store};
+use catch_up::CatchUp;
+use catch_up::shared::SharedHistory;
 use feed::router::Router;
-use measures::Measures;
+use measures::LiveMetrics;
+use push::scheduler::Scheduler;
 use push::worker;
-use tail::reader;
+use tail::reader::{self, Downstream};
 
-/// Limits of live delivery.
-#[derive(Clone, Debug)]
-pub struct LiveOptions {
-    /// How many bytes of events the window holds.
-    pub window_bytes: usize,
-    /// How many bytes of told events all feeds hold together; and as much again of what they tell those who catch up.
-    pub feed_bytes: usize,
-    /// How many subscribers read the database at once to catch up.
-    pub catch_up_reads: usize,
-    /// How long after an append it is found at the latest, with every hint lost; five times as long where NATS tells.
-    pub poll_interval: Duration,
-    /// Where NATS is, by which gateways tell each other of the log's tail.
-    pub nats: Option<NatsServers>,
-}
-
-impl Default for LiveOptions {
-    fn default() -> Self {
-        Self {
-            window_bytes: 64 << 20,
-            feed_bytes: 64 << 20,
-            catch_up_reads: 4,
-            poll_interval: Duration::from_secs(1),
-            nats: None,
-        }
-    }
-}
-
-/// What the live side of a gateway holds.
+/// Sizes and positions of live delivery, for metrics and the status page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Through where the log's tail has been read.
+    /// The position through which the log's tail has been read.
     pub through: Position,
-    /// Bytes of events in memory.
+    /// Total size of the events in the window, in bytes.
     pub window_bytes: usize,
-    /// What feeds hold.
+    /// The feeds and their subscribers.
     pub feeds: FeedUsage,
 }
 
-/// The live side of a gateway. Clones are the same one.
+/// The live delivery of a gateway. All clones share it.
 #[derive(Clone, Debug)]
 pub struct Live {
-    log: Log,
     window: Arc<Window>,
     router: Arc<Router>,
-    /// The store as subscriptions read it that catch up.
-    history: Store,
-    /// Turns to read the database for who catches up.
-    catching_up: Arc<Semaphore>,
-    measures: Arc<Measures>,
+    catch_up: Arc<CatchUp>,
+    metrics: Arc<LiveMetrics>,
 }
 
 impl Live {
-    /// Starts to read the log's tail and to tell of it, on the current runtime. It ends when `stop` does.
+    /// Starts the tail reader and the workers on the current runtime. They end when `stop` is cancelled.
     pub fn start(log: Log, options: &LiveOptions, stop: tokio_util::sync::CancellationToken) -> Self {
         let head = *log.known_head().borrow();
+        let metrics = Arc::new(LiveMetrics::new());
         let window = Arc::new(Window::new(head, options.window_bytes));
-        let measures = Arc::new(Measures::new());
-        let router = Arc::new(Router::new(head, options.feed_bytes, Arc::clone(&measures)));
-        worker::start(&router, &measures, &stop);
-        reader::start(log.clone(), Arc::clone(&window), Arc::clone(&router), options, stop);
-        let catching_up = Arc::new(Semaphore::new(options.catch_up_reads));
-        let history = log.store().for_credential(&Credential::Subscriptions);
-        Self { log, window, router, history, catching_up, measures }
+        let scheduler = Arc::new(Scheduler::default());
+        let router = Arc::new(Router::new(head, options.feed_bytes, Arc::clone(&scheduler), Arc::clone(&metrics)));
+        let shared = Arc::new(SharedHistory::new(options.feed_bytes));
+        worker::start(&scheduler, &metrics, &stop);
+        let downstream =
+            Downstream { window: Arc::clone(&window), shared: Arc::clone(&shared), router: Arc::clone(&router) };
+        reader::start(log.clone(), downstream, options, stop);
+        let catch_up = CatchUp::new(log, Arc::clone(&window), shared, options.catch_up_reads, Arc::clone(&metrics));
+        Self { window, router, catch_up: Arc::new(catch_up), metrics }
     }
 
-    /// How far the log's tail has been read, and what that takes.
+    /// The current sizes and positions.
     pub fn usage(&self) -> Usage {
         Usage {
             through: *self.window.through().borrow(),

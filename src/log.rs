@@ -6,7 +6,7 @@ mod ends;
 mod group;
 mod months;
 mod resume;
-mod together;
+mod single_flight;
 mod writer;
 
 pub use ends::Commit;
@@ -22,7 +22,7 @@ use crate::event::Position;
 use crate::store::{CursorMove, LogEnds, Store, StoreError};
 use append_queue::AppendSender;
 use ends::Ends;
-use together::Together;
+use single_flight::SingleFlight;
 use writer::{Waiting, Writer, WriterRole};
 
 /// Limits of the log.
@@ -56,7 +56,7 @@ pub struct Log {
     queue: AppendSender,
     ends: Ends,
     /// Where the log ends in the database.
-    stored_ends: Arc<Together<Arc<LogEnds>>>,
+    stored_ends: Arc<SingleFlight<Arc<LogEnds>>>,
 }
 
 impl Log {

@@ -8,9 +8,9 @@ mod body;
 mod forwarded;
 mod graphiql;
 mod graphql_http;
-mod happenings;
 mod lingering;
 mod listen;
+mod operation_events;
 mod origin;
 mod page;
 mod per_address;
@@ -102,7 +102,7 @@ pub fn router(parts: Parts, options: &ServeOptions, subscribers: Subscribers) ->
     let streams = stream::Streams {
         subscribers: subscribers.clone(),
         write_timeout: options.write_timeout,
-        beat_interval: options.ping_interval,
+        heartbeat_interval: options.ping_interval,
     };
     let hooks = Arc::new(hooks);
     let admission = admission::Admission::new(readers.clone(), Arc::clone(&hooks));

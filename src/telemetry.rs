@@ -220,7 +220,10 @@ fn describe_live() {
     metrics::describe_gauge!("sluice_feed_bytes", "Bytes of events that feeds hold as they are told");
     metrics::describe_gauge!("sluice_subscribers", "Subscribers of feeds");
     metrics::describe_gauge!("sluice_sharing_ratio", "Subscribers of a feed, on average");
-    metrics::describe_counter!("sluice_events_told_total", "Events that were put into words, once for each feed");
+    metrics::describe_counter!(
+        "sluice_events_rendered_total",
+        "Events that were rendered, each once for each feed that wants it"
+    );
     metrics::describe_counter!("sluice_events_delivered_total", "Events that went out to subscribers");
     metrics::describe_histogram!(
         "sluice_delivery_lag_seconds",

@@ -1,9 +1,10 @@
 //! Readiness: the gateway can serve while the database answers and confirms writes.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -30,14 +31,14 @@ pub(super) struct StartupStep(Arc<Mutex<Option<&'static str>>>);
 impl StartupStep {
     /// Enters the next step.
     pub(super) fn enter(&self, step: &'static str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
+        *self.0.lock() = Some(step);
     }
 
     /// Returns the readiness of a starting gateway: never ready, with the current step as the reason.
     pub(super) fn ready(&self) -> Ready {
         let current = self.clone();
         Arc::new(move || {
-            let step = current.0.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or("starting");
+            let step = current.0.lock().unwrap_or("starting");
             Box::pin(std::future::ready(Some(step.to_owned())))
         })
     }

@@ -1,9 +1,10 @@
 //! The secrets with which an org's event hooks prove themselves.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, RwLock};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::is_secret;
@@ -72,20 +73,20 @@ impl HookSecrets {
 
     /// Whether anybody may deliver.
     pub fn is_open(&self) -> bool {
-        self.secrets.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.secrets.read().is_empty()
     }
 
     /// Whether a header's whole value is one of the secrets.
     pub fn accept(&self, value: Option<&[u8]>) -> bool {
         let value = value.unwrap_or_default();
-        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        let secrets = self.secrets.read();
         secrets.is_empty() || secrets.iter().fold(false, |accepted, secret| accepted | is_secret(secret, value))
     }
 
     /// Puts other secrets into force, for all clones. Returns whether they differ.
     pub fn replace(&self, fresh: &Self) -> bool {
-        let fresh = fresh.secrets.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+        let fresh = fresh.secrets.read().clone();
+        let mut secrets = self.secrets.write();
         let text =
             |secrets: &[SecretString]| secrets.iter().map(|one| one.expose_secret().to_owned()).collect::<Vec<_>>();
         let differs = text(&secrets) != text(&fresh);
@@ -102,7 +103,7 @@ impl HookSecrets {
         };
         metrics::counter!("sluice_hooks_refused_total", "org" => org.to_owned()).increment(1);
         let reason = format!("the header {} {fault}", self.header);
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self.refused.lock();
         refused.last = Some(RefusedRequest { at: Timestamp::now(), reason: reason.clone() });
         refused.since_line += 1;
         if refused.line_at.is_none_or(|line| line.elapsed() >= LINE_INTERVAL) {
@@ -123,7 +124,7 @@ impl HookSecrets {
 
     /// Returns the last request that was refused.
     pub fn last_refused(&self) -> Option<RefusedRequest> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).last.clone()
+        self.refused.lock().last.clone()
     }
 }
 

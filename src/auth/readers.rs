@@ -1,7 +1,8 @@
 //! Readers: who may ask and subscribe.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 
+use parking_lot::{RwLock, RwLockReadGuard};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::is_secret;
@@ -38,7 +39,7 @@ impl Readers {
     }
 
     fn known(&self) -> RwLockReadGuard<'_, Vec<(String, SecretString)>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.0.read()
     }
 
     /// Whether anybody may ask.
@@ -54,7 +55,7 @@ impl Readers {
     /// Puts other readers into force, for all clones. Returns what has changed, by the readers' names.
     pub fn replace(&self, fresh: &Self) -> Vec<String> {
         let fresh = fresh.known().clone();
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.write();
         let mut changed = Vec::new();
         for (name, token) in &fresh {
             match known.iter().find(|(other, _)| other == name) {

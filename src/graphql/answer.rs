@@ -1,4 +1,4 @@
-//! What is answered: JSON, with errors that bear a code.
+//! Answers: JSON, with errors that have a code.
 
 use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError};
 
@@ -6,7 +6,7 @@ use super::error::BUSY;
 use super::print;
 use super::text::JsonText;
 use crate::event::{Position, SyncEvent};
-use crate::live::Told;
+use crate::live::RenderedEvent;
 
 /// At most how many errors an answer tells; a document can hold many more.
 const MAX_ERRORS: usize = 20;
@@ -14,16 +14,16 @@ const MAX_ERRORS: usize = 20;
 /// The longest message of an error, in bytes: some repeat what the client sent.
 const MAX_MESSAGE: usize = 1_000;
 
-/// What became of a request, for transports that tell it by a status.
+/// The outcome of a request, for transports that have a status for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was executed; single fields may have failed.
+    /// Executed; single fields may have failed.
     Executed,
-    /// It was refused: there is no data, not even null.
+    /// Refused: there is no data, not even null.
     Refused,
-    /// It names a document by its hash that is not known here: the client sends it again, with the document.
+    /// Refused, since it names an unknown document by its hash: the client sends it again, with the document.
     UnknownDocument,
-    /// It took too long and was stopped.
+    /// Stopped, since it took too long.
     TimedOut,
     /// Others of the same credential keep the database busy: the client sends it again later.
     Busy,
@@ -34,11 +34,11 @@ pub enum Verdict {
 pub struct Answer {
     /// The response object.
     pub json: JsonText,
-    /// What became of the request.
+    /// The outcome of the request.
     pub verdict: Verdict,
     /// Only the `errors` list, for transports that send it by itself; empty where there are none.
     pub errors: String,
-    /// The position of the event that it tells, if it is a subscription's.
+    /// The event's position, if this is a subscription's answer.
     pub position: Option<Position>,
 }
 
@@ -76,24 +76,24 @@ impl Answer {
         answer
     }
 
-    /// What a feed tells of an event.
-    pub fn told(told: Told) -> Self {
+    /// The answer to a subscription for an event that its feed has rendered.
+    pub fn of_event(rendered: RenderedEvent) -> Self {
         Self {
-            json: JsonText::Shared(told.text),
+            json: JsonText::Shared(rendered.text),
             verdict: Verdict::Executed,
-            position: told.errors.is_none().then_some(told.position),
-            errors: told.errors.map_or_else(String::new, |errors| errors.to_string()),
+            position: rendered.errors.is_none().then_some(rendered.position),
+            errors: rendered.errors.map_or_else(String::new, |errors| errors.to_string()),
         }
     }
 
-    /// What a feed is to tell of an event.
-    pub(super) fn into_told(self, event: &SyncEvent) -> Told {
+    /// The rendered event of which this is the answer.
+    pub(super) fn into_rendered(self, event: &SyncEvent) -> RenderedEvent {
         let (position, stored_at) = (event.position, event.received_at);
         let errors = (!self.errors.is_empty()).then(|| self.errors.into());
-        Told { position, stored_at, text: self.json.into_shared(), errors }
+        RenderedEvent { position, stored_at, text: self.json.into_shared(), errors }
     }
 
-    /// Where the executor says nothing, which it never should.
+    /// The answer in place of a missing one of the executor, which is a bug.
     pub(super) fn nothing() -> Self {
         Self::refusal("INTERNAL", "the subscription ended without an event")
     }
@@ -113,12 +113,12 @@ impl Answer {
         Self::new(Response::from_errors(vec![error]), "")
     }
 
-    /// Whether the request itself was refused: there is no data, not even null.
+    /// True if the request itself was refused: there is no data, not even null.
     pub fn is_request_error(&self) -> bool {
         self.verdict != Verdict::Executed
     }
 
-    /// Whether anything went wrong.
+    /// True if there are errors.
     pub fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }

@@ -1,65 +1,67 @@
-//! Documents that were parsed before, and requests whose like were found valid before: most requests are asked again
-//! and again, with other values.
+//! Caches of parsed documents and of valid requests: most requests come again and again, with other values.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::parser::types::{ExecutableDocument, Field, OperationDefinition, Selection, SelectionSet};
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use crate::recent::Recent;
+use crate::lru_cache::LruCache;
 
-/// How many bytes of documents, and of what is known to be valid, are kept; each.
+/// Size of each of the two caches, in bytes.
 const BYTES: usize = 8 << 20;
 
-/// About how many bytes a parsed document takes for each of its text.
+/// Approximate size of a parsed document, in bytes for each byte of its text.
 const PARSED: usize = 16;
 
 /// A parsed document.
 pub(super) struct Compiled {
-    /// No other that was compiled has it.
+    /// A number that no other parsed document has or had.
     pub(super) number: u64,
     pub(super) document: ExecutableDocument,
-    /// Whether it selects some field with events twice, so that the answers have to be merged.
+    /// True if the document selects some field with events twice, so that the answers have to be merged.
     pub(super) merges_events: bool,
 }
 
-/// What is known of documents.
+/// The two caches. Both drop what was least recently used.
 pub(super) struct CompiledDocuments {
-    documents: Mutex<Recent<Arc<str>, Arc<Compiled>>>,
-    valid: Mutex<Recent<String, ()>>,
+    documents: Mutex<LruCache<Arc<str>, Arc<Compiled>>>,
+    valid: Mutex<LruCache<String, ()>>,
     number: AtomicU64,
 }
 
 impl CompiledDocuments {
     pub(super) fn new() -> Self {
-        let (documents, valid) = (Mutex::new(Recent::new(BYTES)), Mutex::new(Recent::new(BYTES)));
+        let (documents, valid) = (Mutex::new(LruCache::new(BYTES)), Mutex::new(LruCache::new(BYTES)));
         Self { documents, valid, number: AtomicU64::new(0) }
     }
 
     pub(super) fn find(&self, text: &str) -> Option<Arc<Compiled>> {
-        self.documents.lock().unwrap_or_else(PoisonError::into_inner).get(text)
+        self.documents.lock().get(text)
     }
 
-    /// Keeps a document that was weighed: its fragments do not grow beyond a limit.
+    /// Caches a document whose cost was checked, since only such a document has a bounded size.
     pub(super) fn keep(&self, text: &Arc<str>, document: ExecutableDocument) -> Arc<Compiled> {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let merges_events = merges_events(&document);
         let compiled = Arc::new(Compiled { number, document, merges_events });
-        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
-        documents.keep(Arc::clone(text), Arc::clone(&compiled), text.len() * PARSED);
+        let mut documents = self.documents.lock();
+        documents.insert(Arc::clone(text), Arc::clone(&compiled), text.len() * PARSED);
         compiled
     }
 
-    pub(super) fn is_valid(&self, likeness: &str) -> bool {
-        self.valid.lock().unwrap_or_else(PoisonError::into_inner).get(likeness).is_some()
+    /// True if a request with this key was found valid before.
+    pub(super) fn is_valid(&self, cache_key: &str) -> bool {
+        self.valid.lock().get(cache_key).is_some()
     }
 
-    pub(super) fn keep_valid(&self, likeness: String) {
-        let bytes = 2 * likeness.len();
-        self.valid.lock().unwrap_or_else(PoisonError::into_inner).keep(likeness, (), bytes);
+    /// Remembers that requests with this key are valid.
+    pub(super) fn keep_valid(&self, cache_key: String) {
+        let bytes = cache_key.len();
+        self.valid.lock().insert(cache_key, (), bytes);
     }
 }
 
@@ -67,38 +69,38 @@ impl CompiledDocuments {
 const TEXTS: [&str; 7] = ["String", "ID", "DateTime", "Position", "UUID", "URL", "JSON"];
 
 impl Compiled {
-    /// What decides whether a request with this document is valid: its operation, and its variables' values, where
-    /// they are not just any text.
-    pub(super) fn likeness(
+    /// The cache key of a request with this document. Requests with equal keys are both valid or both invalid: the key has
+    /// the operation and the variables' values, except where every text is valid.
+    pub(super) fn cache_key(
         &self,
         operation: &OperationDefinition,
         name: Option<&str>,
         variables: &Map<String, Value>,
     ) -> String {
-        let mut likeness = format!("{}\n{}\n", self.number, name.unwrap_or_default());
+        let mut cache_key = format!("{}\n{}\n", self.number, name.unwrap_or_default());
         for (variable, value) in variables {
             let definition = operation.variable_definitions.iter().find(|one| one.node.name.node == variable.as_str());
             let base = definition.map(|one| one.node.var_type.node.to_string());
             let base = base.as_deref().map(|base| base.trim_matches(['[', ']', '!']));
             let is_any_text = value.is_string() && base.is_some_and(|base| TEXTS.contains(&base));
-            // Names are JSON texts, too, so that no two requests look alike by a trick.
-            _ = write!(likeness, "{}:", Value::from(variable.as_str()));
-            _ = if is_any_text { writeln!(likeness, "text") } else { writeln!(likeness, "{value}") };
+            // Names are JSON texts, too, so that no request can be made to have the key of another one.
+            _ = write!(cache_key, "{}:", Value::from(variable.as_str()));
+            _ = if is_any_text { writeln!(cache_key, "text") } else { writeln!(cache_key, "{value}") };
         }
-        likeness
+        cache_key
     }
 }
 
 /// Fields in which events are.
 const EVENTS: [&str; 5] = ["syncEvents", "syncEvent", "nodes", "edges", "node"];
 
-/// Whether a document selects some field with events twice under one key.
+/// True if a document selects some field with events twice under one key.
 fn merges_events(document: &ExecutableDocument) -> bool {
     let operations = document.operations.iter();
     operations.into_iter().any(|(_, operation)| merge(document, &[&operation.node.selection_set.node]))
 }
 
-/// Whether fields with events meet in these selections of one object.
+/// True if fields with events meet in these selections of one object.
 fn merge<'d>(document: &'d ExecutableDocument, selections: &[&'d SelectionSet]) -> bool {
     let mut fields: HashMap<&str, Vec<&Field>> = HashMap::new();
     for selection in selections {
@@ -160,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_alike_whose_texts_differ() {
+    fn requests_that_differ_in_texts_have_the_same_cache_key() {
         let documents = CompiledDocuments::new();
         let text = "query ($after: String, $first: Int, $order: Order, $ids: [ID!]) { a }";
         let compiled = documents.keep(&text.into(), parse_query(text).unwrap());
         let operation = &compiled.document.operations.iter().next().unwrap().1.node;
-        let likeness = |variables: Value| compiled.likeness(operation, None, variables.as_object().unwrap());
-        let alike = |one: Value, other: Value| likeness(one) == likeness(other);
-        assert!(alike(json!({"after": "x"}), json!({"after": "y\n\"first\":1"})));
+        let cache_key = |variables: Value| compiled.cache_key(operation, None, variables.as_object().unwrap());
+        let same = |one: Value, other: Value| cache_key(one) == cache_key(other);
+        assert!(same(json!({"after": "x"}), json!({"after": "y\n\"first\":1"})));
         for (one, other) in [
             (json!({"after": "x"}), json!({"after": null})),
             (json!({"after": "x"}), json!({})),
@@ -177,7 +179,7 @@ mod tests {
             (json!({"ids": ["a"]}), json!({"ids": [1]})),
             (json!({"unknown": "a"}), json!({"unknown": "b"})),
         ] {
-            assert!(!alike(one.clone(), other.clone()), "{one} {other}");
+            assert!(!same(one.clone(), other.clone()), "{one} {other}");
         }
         let again = documents.find(text).unwrap();
         assert!(Arc::ptr_eq(&again, &compiled));

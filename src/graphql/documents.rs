@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use super::answer::{Refusal, syntax_message};
 use super::request::GraphRequest;
-use crate::recent::Recent;
+use crate::lru_cache::LruCache;
 
 /// Which documents are executed.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +33,7 @@ pub(super) struct Documents {
     trusted: BTreeMap<String, Arc<str>>,
     trusted_texts: HashSet<Arc<str>>,
     trusted_only: bool,
-    persisted: Option<Mutex<Recent<String, Arc<str>>>>,
+    persisted: Option<Mutex<LruCache<String, Arc<str>>>>,
 }
 
 /// The document that a request means.
@@ -51,7 +52,7 @@ impl Documents {
             trusted_texts: trusted.values().cloned().collect(),
             trusted,
             trusted_only: options.trusted_only,
-            persisted: persists.then(|| Mutex::new(Recent::new(options.persisted_bytes))),
+            persisted: persists.then(|| Mutex::new(LruCache::new(options.persisted_bytes))),
         }
     }
 
@@ -87,7 +88,7 @@ impl Documents {
         let Some(persisted) = &self.persisted else {
             return Err(Refusal::new("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported"));
         };
-        let found = persisted.lock().unwrap_or_else(PoisonError::into_inner).get(hash);
+        let found = persisted.lock().get(hash);
         metrics::counter!("sluice_persisted_queries_total", "result" => if found.is_some() { "hit" } else { "miss" })
             .increment(1);
         let text = found.ok_or_else(|| Refusal::new("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"))?;
@@ -97,7 +98,7 @@ impl Documents {
     /// Keeps a document that can be executed, so that its hash is enough next time.
     pub(super) fn keep(&self, hash: String, text: &Arc<str>) {
         if let Some(persisted) = &self.persisted {
-            persisted.lock().unwrap_or_else(PoisonError::into_inner).keep(hash, Arc::clone(text), text.len());
+            persisted.lock().insert(hash, Arc::clone(text), text.len());
         }
     }
 

@@ -1,6 +1,6 @@
 //! The graph as others see it: requests in, JSON out.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
@@ -16,12 +16,12 @@ use super::error::{BUSY, from_resume};
 use super::limits::DocumentLimits;
 use super::loaders::WaitsForDatabase;
 use super::reads::{Reads, ReadsByCredential};
-use super::subscription::{OnDemand, OneEvent, Place};
+use super::subscription::{OnDemand, OneEvent, SubscriptionStart};
 use super::writer::OrdinaryWay;
 use super::{GraphRequest, OrgUrls, Orgs, SchemaParts, SluiceSchema, root, tokens};
 use crate::auth::Viewer;
 use crate::event::{Position, SyncEvent};
-use crate::live::{Live, Member, Outlet, Progress};
+use crate::live::{Live, Outlet, Progress, Subscriber};
 use crate::store::Store;
 
 /// The graph, ready to be asked. Clones are the same one.
@@ -41,50 +41,50 @@ struct Parts {
     introspection: bool,
 }
 
-/// How the graph is to be asked.
+/// Settings of the graph.
 #[derive(Clone, Debug)]
 pub struct GraphOptions {
-    /// What a request is held to.
+    /// The limits on one request.
     pub limits: DocumentLimits,
-    /// How long a query or a mutation may take; then it is stopped, in the database, too.
+    /// Longest time for a query or a mutation. After that, its statements in the database are stopped, too.
     pub timeout: Duration,
-    /// Whether the schema may be asked for.
+    /// True if clients may query the schema.
     pub introspection: bool,
-    /// Which documents are executed.
+    /// The documents that are executed.
     pub documents: DocumentOptions,
     /// The configured names of all orgs.
     pub orgs: Vec<String>,
 }
 
-/// What an operation does.
+/// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperationKind {
-    /// It asks.
+    /// Reads.
     Query,
-    /// It changes something.
+    /// Changes something.
     Mutation,
-    /// It waits.
+    /// Waits for events.
     Subscription,
 }
 
 /// An operation that is to be executed.
 pub struct Operation {
-    /// What it does.
+    /// The kind.
     pub kind: OperationKind,
-    /// What answering may cost, in the unit of `limits.complexity`.
+    /// The cost of the answer, in the unit of `limits.complexity`.
     pub complexity: u64,
     asked: Asked,
     document: Arc<str>,
     deadline: Instant,
-    /// What decides whether it is valid.
-    likeness: String,
-    /// Where a subscription goes on, whatever the document says.
+    /// Equal for requests that are both valid or both invalid.
+    cache_key: String,
+    /// The position from which a subscription resumes, which takes precedence over the document's `after`.
     after: Option<Position>,
-    /// What sends a subscription's events while it waits for them.
+    /// Sends a subscription's events while the subscriber waits for them.
     outlet: Option<Arc<dyn Outlet>>,
 }
 
-/// What is asked, to be executed once or for each event.
+/// A request that is executed once, or for each event.
 struct Asked {
     compiled: Arc<Compiled>,
     operation_name: Option<String>,
@@ -107,28 +107,27 @@ impl Asked {
 
 /// A subscription that runs.
 pub struct Subscription {
-    /// How far it is, which moves on through events that do not match, too. Whoever takes the answers is told of it
-    /// only what was told before.
+    /// The subscription's progress, which moves past events that do not match, too.
     pub progress: Progress,
-    /// Its field's key in the answers.
+    /// The key of its field in the answers.
     key: String,
-    member: Member,
-    /// What went wrong after the answers that were taken.
+    subscriber: Subscriber,
+    /// The last answer, which has errors, while the answers before it are taken.
     failed: Option<Answer>,
 }
 
 impl Subscription {
-    /// Answers for the events that come next; waits until there is one. There are none where the operation's outlet has
-    /// begun to send some and could not end: who has given it sees to that.
+    /// Returns the answers for the next events; waits until there is one. The result may be empty if the operation has an
+    /// outlet: then the outlet has sent a part of a batch, and the caller must flush the connection.
     ///
     /// # Errors
-    /// The last answer, which has errors: whoever gets it resumes from the last event's position.
+    /// The last answer, which has errors. The client resumes from the last event's position.
     pub async fn next(&mut self) -> Result<Vec<Answer>, Answer> {
         if let Some(failed) = self.failed.take() {
             return Err(failed);
         }
-        let told = self.member.next().await.map_err(|error| Answer::ended(&self.key, from_resume(&error)))?;
-        let mut answers: Vec<_> = told.into_iter().map(Answer::told).collect();
+        let rendered = self.subscriber.next().await.map_err(|error| Answer::ended(&self.key, from_resume(&error)))?;
+        let mut answers: Vec<_> = rendered.into_iter().map(Answer::of_event).collect();
         if let Some(at) = answers.iter().position(Answer::has_errors) {
             answers.truncate(at + 1);
             self.failed = answers.pop();
@@ -170,7 +169,7 @@ impl Graph {
         }))
     }
 
-    /// What a request is held to.
+    /// The limits on one request.
     pub fn limits(&self) -> &DocumentLimits {
         &self.0.limits
     }
@@ -195,11 +194,11 @@ impl Graph {
             self.0.documents.keep(hash, &text);
         }
         let name = request.operation_name.as_deref();
-        let likeness = compiled.likeness(meant(&compiled.document, name)?, name, &request.variables);
+        let cache_key = compiled.cache_key(meant(&compiled.document, name)?, name, &request.variables);
         let variables = Variables::from_json(serde_json::Value::Object(request.variables));
         let asked = Asked { compiled, operation_name: request.operation_name, variables, viewer };
         let complexity = weight.complexity;
-        Ok(Operation { kind, complexity, asked, document: text, deadline, likeness, after: None, outlet: None })
+        Ok(Operation { kind, complexity, asked, document: text, deadline, cache_key, after: None, outlet: None })
     }
 
     fn parse(&self, text: &str) -> Result<ExecutableDocument, RequestError> {
@@ -226,7 +225,7 @@ impl Graph {
 
     /// Executes a query or a mutation, within its time.
     pub async fn execute(&self, operation: Operation) -> Answer {
-        let is_valid = self.0.compiled.is_valid(&operation.likeness);
+        let is_valid = self.0.compiled.is_valid(&operation.cache_key);
         let schema = if is_valid { &self.0.unchecked } else { &self.0.schema };
         let request = operation.asked.request(&self.0.reads.of(&operation.asked.viewer));
         let Ok(response) = timeout_at(operation.deadline, schema.execute(request)).await else {
@@ -239,37 +238,42 @@ impl Graph {
         }
         let answer = Answer::new(response, &operation.document);
         if !is_valid && !answer.is_request_error() {
-            self.0.compiled.keep_valid(operation.likeness);
+            self.0.compiled.keep_valid(operation.cache_key);
         }
         answer
     }
 
-    /// Starts a subscription: an answer for each event. An answer with errors is the last one: whoever gets it resumes
-    /// from the last event's position, so that no event is told half.
+    /// Starts a subscription, which has one answer for each event. An answer with errors is the last one: the client resumes
+    /// from the last event's position, so that it gets no event in part.
     ///
     /// # Errors
-    /// The answer to what cannot be started: an invalid document, or a position that cannot be resumed from.
+    /// The answer to a subscription that cannot start: the document is invalid, or the log cannot be resumed from the
+    /// position.
     pub async fn subscribe(&self, operation: Operation) -> Result<Subscription, Answer> {
         let document = Arc::clone(&operation.document);
-        let place = Place { after: operation.after, outlet: operation.outlet.clone(), ..Place::default() };
-        let (progress, member) = (place.progress.clone(), Arc::clone(&place.member));
+        let start = SubscriptionStart {
+            after: operation.after,
+            outlet: operation.outlet.clone(),
+            ..SubscriptionStart::default()
+        };
+        let (progress, subscriber) = (start.progress.clone(), Arc::clone(&start.subscriber));
         let reads = self.0.reads.of(&operation.asked.viewer);
-        let request = operation.asked.request(&reads).data(place).data(self.on_demand(operation));
-        // A feed tells the events: what is resolved here ends as soon as the subscriber has joined it.
+        let request = operation.asked.request(&reads).data(start).data(self.on_demand(operation));
+        // The feed renders the events. The stream that is executed here ends as soon as the subscriber has joined its feed.
         let refused = self.0.schema.execute_stream(request).next().await;
-        match member.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some((key, member)) => Ok(Subscription { progress, key, member, failed: None }),
+        match subscriber.lock().take() {
+            Some((key, subscriber)) => Ok(Subscription { progress, key, subscriber, failed: None }),
             None => Err(refused.map_or_else(Answer::nothing, |refused| Answer::new(refused, &document))),
         }
     }
 
-    /// How a subscription's events are told that need more than themselves: it is executed for each of them.
+    /// The renderer for events for which more must be read: the subscription's operation is executed for each of them.
     fn on_demand(&self, operation: Operation) -> OnDemand {
         let graph = self.clone();
         let Operation { asked, document, .. } = operation;
-        let likeness = format!("{} {:?}", asked.compiled.number, asked.operation_name);
+        let cache_key = format!("{} {:?}", asked.compiled.number, asked.operation_name);
         let (variables, asked) = (asked.variables.clone(), Arc::new(asked));
-        let tell = move |event: Arc<SyncEvent>| {
+        let render = move |event: Arc<SyncEvent>| {
             let (graph, asked, document) = (graph.clone(), Arc::clone(&asked), Arc::clone(&document));
             async move {
                 let request = asked.request(graph.0.reads.of_subscriptions());
@@ -278,22 +282,22 @@ impl Graph {
                     Some(response) => Answer::new(response, &document),
                     None => Answer::nothing(),
                 };
-                answer.into_told(&event)
+                answer.into_rendered(&event)
             }
             .boxed()
         };
-        OnDemand { likeness, variables, tell: Arc::new(tell) }
+        OnDemand { cache_key, variables, renderer: Arc::new(render) }
     }
 }
 
 impl Operation {
-    /// Has a subscription go on after a position, whatever its document says.
+    /// Makes a subscription resume after a position, whatever the document says.
     pub fn resume_after(&mut self, position: Position) {
         self.after = Some(position);
     }
 
-    /// Has a subscription's events be sent by an outlet while it waits for them.
-    pub fn tell_by(&mut self, outlet: Arc<dyn Outlet>) {
+    /// Gives a subscription an outlet, which sends events while the subscriber waits for them.
+    pub fn send_through(&mut self, outlet: Arc<dyn Outlet>) {
         self.outlet = Some(outlet);
     }
 }

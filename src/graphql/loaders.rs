@@ -9,17 +9,15 @@ use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::{Context, Result};
 
 use super::error::from_store;
+use crate::backoff::Backoff;
 use crate::event::{Application, ApplicationInstance, Position, SyncEvent};
 use crate::store::{ArrivalRecord, Store, StoreError, StoredRejection};
 
 /// Loads from the store.
 pub(super) struct StoreLoader(pub(super) Store);
 
-/// In the context of an answer that waits for a database that is away, as an event that is pushed must not be told half.
+/// In the context of an answer that waits while the database is unavailable, since an event must not be pushed in part.
 pub(super) struct WaitsForDatabase;
-
-/// How long to leave a database alone that is away.
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// Loads one value together with what else the answer needs.
 pub(super) async fn load<K>(context: &Context<'_>, key: K) -> Result<Option<<StoreLoader as Loader<K>>::Value>>
@@ -28,13 +26,14 @@ where
     StoreLoader: Loader<K, Error = Arc<StoreError>>,
 {
     let loader = context.data::<Arc<DataLoader<StoreLoader>>>()?;
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2)).with_jitter();
     loop {
         match loader.load_one(key.clone()).await {
             Err(error) if error.is_unavailable() && context.data_opt::<WaitsForDatabase>().is_some() => {
                 if !error.is_logged() {
                     tracing::warn!(%error, "could not complete an event for a subscriber; trying again");
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(backoff.pause()).await;
             }
             found => return found.map_err(|error| from_store(&error)),
         }
@@ -49,7 +48,7 @@ pub(super) struct EventKey(pub(super) Position);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct DetailsKey(pub(super) Position);
 
-/// How an event arrived.
+/// The arrivals of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct ArrivalKey(pub(super) Position);
 

@@ -1,12 +1,13 @@
 //! The stores from which requests are answered: one for each credential, whose share of the database it uses.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::Request;
 use async_graphql::dataloader::DataLoader;
 use async_graphql::runtime::{TokioSpawner, TokioTimer};
+use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
 use super::loaders::StoreLoader;
@@ -51,9 +52,9 @@ impl ReadsByCredential {
 
     /// Returns the reads on behalf of who asks.
     pub(super) fn of(&self, viewer: &Viewer) -> Arc<Reads> {
-        let known = self.readers.read().unwrap_or_else(PoisonError::into_inner).get(&viewer.name).cloned();
+        let known = self.readers.read().get(&viewer.name).cloned();
         known.unwrap_or_else(|| {
-            let mut readers = self.readers.write().unwrap_or_else(PoisonError::into_inner);
+            let mut readers = self.readers.write();
             let new = || Arc::new(Reads::new(&self.store, &viewer.credential(), &self.runtime));
             readers.entry(viewer.name.clone()).or_insert_with(new).clone()
         })

@@ -1,12 +1,13 @@
-//! What one can wait for.
+//! The subscription: new events, as they are appended to the log.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_graphql::parser::types::Field;
 use async_graphql::{Context, Result, Subscription as SubscriptionObject, Variables};
 use async_graphql_value::Value;
 use futures_util::{Stream, StreamExt as _, stream};
+use parking_lot::Mutex;
 
 use super::error::from_resume;
 use super::filter::SyncEventFilterInput;
@@ -14,52 +15,53 @@ use super::scalars::LogPosition;
 use super::sync_event::SyncEventNode;
 use super::writer::{EventWriter, WrittenEvent};
 use crate::event::{EventColumn, Position, SyncEvent};
-use crate::live::{FeedRequest, Live, Member, Outlet, Progress, TellOnDemand, Teller};
+use crate::live::{FeedRequest, Live, OnDemandRenderer, Outlet, Progress, Renderer, Subscriber};
 
-/// Events as they happen.
+/// The root of subscriptions.
 pub(super) struct Subscription;
 
-/// In the data of a subscription's request: where it goes on, and what becomes of it.
+/// Data of a subscription's request: where the subscription starts, and where the resolver leaves the subscriber.
 #[derive(Clone, Default)]
-pub(super) struct Place {
-    /// Where to go on, whatever the document says.
+pub(super) struct SubscriptionStart {
+    /// The position to resume from, which takes precedence over the document's `after`.
     pub(super) after: Option<Position>,
-    /// What sends its events while it waits for them.
+    /// Sends events while the subscriber waits for them.
     pub(super) outlet: Option<Arc<dyn Outlet>>,
-    /// How far the subscriber was told.
+    /// The subscriber's progress.
     pub(super) progress: Progress,
-    /// Where the subscription leaves its key in the answers and its part in a feed, which tells the events.
-    pub(super) member: Arc<Mutex<Option<(String, Member)>>>,
+    /// The subscriber, with the key of the subscription's field in the answers. The resolver sets it; None before.
+    pub(super) subscriber: Arc<Mutex<Option<(String, Subscriber)>>>,
 }
 
-/// In the data of a subscription's request: how its events are told that need more than themselves.
+/// Data of a subscription's request: renders events for which more must be read.
 pub(super) struct OnDemand {
-    /// The same text for whoever asks by the same operation.
-    pub(super) likeness: String,
+    /// Equal for requests with the same operation.
+    pub(super) cache_key: String,
     pub(super) variables: Variables,
-    pub(super) tell: TellOnDemand,
+    pub(super) renderer: OnDemandRenderer,
 }
 
-/// In the data of a subscription's request that is executed to tell one event.
+/// Data of a subscription's request that is executed to render one event.
 pub(super) struct OneEvent(pub(super) Arc<SyncEvent>);
 
 impl OnDemand {
-    /// The same text for whoever is told the same: where somebody starts is not part of it.
-    fn key(&self, field: &Field) -> String {
-        let mut key = self.likeness.clone();
+    /// Equal for requests whose events are rendered to the same text. The position at which a subscriber starts is not part
+    /// of it.
+    fn feed_key(&self, field: &Field) -> String {
+        let mut key = self.cache_key.clone();
         let after = field.get_argument("after").and_then(|value| match &value.node {
             Value::Variable(name) => Some(name),
             _ => None,
         });
         for (name, value) in self.variables.iter().filter(|(name, _)| Some(*name) != after) {
-            // Names and values are told apart, whatever they are.
+            // Names cannot contain the separators, so no two sets of variables have the same text.
             _ = write!(key, "\n{name}:{value}");
         }
         key
     }
 }
 
-/// What one can wait for.
+/// The root of subscriptions.
 #[SubscriptionObject]
 impl Subscription {
     /// Every event that matches, in the order of the log, each exactly once: from just after `after` where it is
@@ -76,24 +78,24 @@ impl Subscription {
             let event = WrittenEvent(SyncEventNode(Arc::clone(event)));
             return Ok(stream::once(std::future::ready(Ok(event))).left_stream());
         }
-        let place = context.data::<Place>()?;
+        let start = context.data::<SubscriptionStart>()?;
         let filter = filter.unwrap_or_default().read()?;
         let field = &context.item.node;
         let key = field.response_key().node.as_str();
         let writer = EventWriter::of_events(context, &field.selection_set.node);
-        let (told, teller, with_details) = if let Some(writer) = writer {
+        let (text_key, renderer, with_details) = if let Some(writer) = writer {
             let with_details = writer.columns().has(EventColumn::Details);
-            (format!("{writer:?}"), Teller::AtOnce(writer.into_teller(key)), with_details)
+            (format!("{writer:?}"), Renderer::Immediate(writer.into_renderer(key)), with_details)
         } else {
             let on_demand = context.data::<OnDemand>()?;
             let with_details = context.look_ahead().field("eventDetails").exists();
-            (on_demand.key(field), Teller::OnDemand(Arc::clone(&on_demand.tell)), with_details)
+            (on_demand.feed_key(field), Renderer::OnDemand(Arc::clone(&on_demand.renderer)), with_details)
         };
-        let feed = FeedRequest { key: format!("{key} {filter:?} {told}"), filter, teller, with_details };
-        let after = place.after.or(after.map(|position| position.0));
-        let joined = context.data::<Live>()?.join(feed, after, place.progress.clone(), place.outlet.clone()).await;
-        let member = joined.map_err(|error| from_resume(&error))?;
-        *place.member.lock().unwrap_or_else(PoisonError::into_inner) = Some((key.to_owned(), member));
+        let feed = FeedRequest { key: format!("{key} {filter:?} {text_key}"), filter, renderer, with_details };
+        let after = start.after.or(after.map(|position| position.0));
+        let joined = context.data::<Live>()?.join(feed, after, start.progress.clone(), start.outlet.clone()).await;
+        let subscriber = joined.map_err(|error| from_resume(&error))?;
+        *start.subscriber.lock() = Some((key.to_owned(), subscriber));
         Ok(stream::empty().right_stream())
     }
 }

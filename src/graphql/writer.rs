@@ -18,7 +18,7 @@ use super::node::NodeId;
 use super::print;
 use super::sync_event::Severity;
 use crate::event::{EventColumn, EventColumns, EventFields, EventOrderField, Timestamp};
-use crate::live::TellAtOnce;
+use crate::live::ImmediateRenderer;
 use async_graphql::context::ContextBase;
 use async_graphql::parser::types::SelectionSet;
 use plan::{Field, Scalar, Shape};
@@ -117,8 +117,8 @@ impl EventWriter {
         self.write_steps(out, &self.steps, event);
     }
 
-    /// What a subscription whose field has this key in its answers is told of an event.
-    pub(super) fn into_teller(self, key: &str) -> TellAtOnce {
+    /// Renders events as the answers to a subscription whose field has this key in them.
+    pub(super) fn into_renderer(self, key: &str) -> ImmediateRenderer {
         let mut start = String::from("{\"data\":{");
         print::string(&mut start, key);
         start.push(':');

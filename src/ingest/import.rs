@@ -12,8 +12,9 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -96,10 +97,9 @@ impl Intake {
             return (ImportReport::default(), ImportEnd::Failed(ImportError::Read(error)));
         }
         let may_be_known = AtomicBool::new(true);
-        let read = stream::unfold(read, |mut read| async move { read.recv().await.map(|message| (message, read)) });
         let stop = options.stop.child_token();
         let (may_be_known, options) = (&may_be_known, &options);
-        let taken = read
+        let taken = ReceiverStream::new(read)
             .take_until(stop.cancelled())
             .map(|message| async move {
                 match message {

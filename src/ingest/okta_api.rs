@@ -1,7 +1,6 @@
 //! What is read from an org's APIs. Of all gateways over a database, one reads an org; when it dies, another one does,
 //! within seconds.
 
-mod backoff;
 mod catalogue;
 mod page;
 mod poller;
@@ -13,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::Intake;
+use crate::backoff::Backoff;
 use crate::okta::{OktaClient, Resource};
 use poller::Poller;
 
@@ -79,8 +79,13 @@ struct Hints {
     applications: Notify,
 }
 
-/// The pause after the database could not say who leads.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Pause before the next attempt to be elected, after the database could not tell who leads.
+const ELECTION_PAUSE: Duration = Duration::from_secs(1);
+
+/// The pauses between failed requests to an org's APIs. The jitter keeps the gateways of several orgs apart.
+const fn api_backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(500), Duration::from_mins(1)).with_jitter()
+}
 
 /// Reads an org's APIs whenever no other gateway does, for as long as it is polled.
 pub async fn read_org(intake: Intake, api: OrgApi) {
@@ -90,7 +95,7 @@ pub async fn read_org(intake: Intake, api: OrgApi) {
             Ok(lead) => lead,
             Err(error) => {
                 tracing::debug!(org = api.org, %error, "could not find out who reads this org's APIs");
-                sleep(PAUSE).await;
+                sleep(ELECTION_PAUSE).await;
                 continue;
             }
         };

@@ -1,63 +1,66 @@
-//! How far a subscriber has been told of the log.
+//! The progress of a subscriber through the log, as it is reported to the client.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
 
-use portable_atomic::AtomicU128;
-
+use super::atomic_position::AtomicPosition;
 use super::feed::Feed;
-use super::feed::router::Router;
-use super::push::parked::Seat;
+use super::push::parked::ParkedSubscriber;
 use crate::event::Position;
 
-/// A place in the log through which a subscriber was handed everything that matches: who resumes from there misses
-/// nothing. It moves on through what does not match, too. Clones are the same one.
-#[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<Inner>);
+/// The position through which a subscriber was given everything that matches its filter: a client that resumes from there
+/// misses nothing. The position also moves past events that do not match. All clones share it.
+#[derive(Clone, Debug)]
+pub struct Progress(Arc<Shared>);
 
 #[derive(Debug)]
-struct Inner {
-    place: AtomicU128,
-    /// A subscriber of a feed is not woken by what does not match: while nothing is there for it, it is as far as all are.
-    feed: OnceLock<(Weak<Feed>, Weak<Router>)>,
-    /// Where it waits.
-    seat: OnceLock<Weak<Seat>>,
+struct Shared {
+    position: Arc<AtomicPosition>,
+    /// The subscriber's feed, and the place where it parks, once it has joined.
+    joined: OnceLock<(Weak<Feed>, Weak<ParkedSubscriber>)>,
 }
 
-/// Before it is known where a subscriber starts.
-const NOWHERE: u128 = u128::MAX;
+/// Stands for a position that is not known yet.
+const UNKNOWN: Position = Position::new(u128::MAX);
 
-impl Default for Inner {
+impl Default for Progress {
     fn default() -> Self {
-        Self { place: AtomicU128::new(NOWHERE), feed: OnceLock::new(), seat: OnceLock::new() }
+        let position = Arc::new(AtomicPosition::new(UNKNOWN));
+        Self(Arc::new(Shared { position, joined: OnceLock::new() }))
     }
 }
 
 impl Progress {
-    /// Holds the subscriber where it is, and tells the place; None before it is known where the subscriber starts. Until the
-    /// subscriber is asked for more, its outlet sends nothing: whoever sends this place before that sends it in its turn.
+    /// Stops the workers from sending to the subscriber, and returns its position; None before it has started. The outlet
+    /// stays quiet until the subscriber is asked for its next events, so that a client receives this position before any
+    /// event after it.
     pub fn hold(&self) -> Option<Position> {
-        if let Some(seat) = self.0.seat.get().and_then(Weak::upgrade) {
-            seat.call();
+        let joined = self.0.joined.get().and_then(|(feed, parked)| Some((feed.upgrade()?, parked.upgrade()?)));
+        if let Some((_, parked)) = &joined {
+            parked.wake();
         }
-        let number = self.0.place.load(Ordering::Acquire);
-        let place = (number != NOWHERE).then(|| Position::new(number))?;
-        let quiet = self.0.feed.get().and_then(|(feed, router)| {
-            let (feed, router) = (feed.upgrade()?, router.upgrade()?);
-            // Read first: what the feed wants through there is in it by then.
-            let through = router.through();
-            feed.is_quiet_after(place).then_some(through)
+        let position = Some(self.0.position.get()).filter(|position| *position != UNKNOWN)?;
+        // A parked subscriber is not woken for events that do not match. While its feed has nothing for it, it is as far as
+        // the router is.
+        let routed = joined.and_then(|(feed, _)| {
+            // The router's position is read first: by then the feed has everything that it wants through there.
+            let routed = feed.routed();
+            feed.has_nothing_after(position).then_some(routed)
         });
-        Some(quiet.map_or(place, |through| through.max(place)))
+        Some(routed.map_or(position, |routed| routed.max(position)))
     }
 
-    /// Moves to a place.
-    pub fn set(&self, position: Position) {
-        self.0.place.store(position.get(), Ordering::Release);
+    /// Moves to a position.
+    pub(super) fn set(&self, position: Position) {
+        self.0.position.set(position);
     }
 
-    pub(super) fn stands_with(&self, feed: &Arc<Feed>, router: &Arc<Router>, seat: &Arc<Seat>) {
-        _ = self.0.feed.set((Arc::downgrade(feed), Arc::downgrade(router)));
-        _ = self.0.seat.set(Arc::downgrade(seat));
+    /// The position itself, for the parked subscriber that the workers move.
+    pub(super) fn position(&self) -> Arc<AtomicPosition> {
+        Arc::clone(&self.0.position)
+    }
+
+    /// Connects this with the subscriber's feed and with the place where it parks.
+    pub(super) fn join(&self, feed: &Arc<Feed>, parked: &Arc<ParkedSubscriber>) {
+        _ = self.0.joined.set((Arc::downgrade(feed), Arc::downgrade(parked)));
     }
 }

@@ -1,9 +1,10 @@
-//! What comes in: one reader for each gateway reads the log's newest events into a window in memory.
+//! The log's tail: one reader for each gateway reads the newest events, whatever the number of subscribers.
 
-pub(super) mod nats;
 pub(super) mod reader;
 pub(super) mod window;
 
 mod early;
 mod hints;
-mod listen;
+mod listener;
+
+pub(super) mod nats;

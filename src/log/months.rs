@@ -1,8 +1,8 @@
 //! Partitions, made before events need them.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use time::{Date, Duration};
 
 use crate::event::Timestamp;
@@ -29,19 +29,19 @@ impl Months {
     /// Makes the partitions for events of these times. Outside of the append's transaction, so that nobody waits.
     pub(super) async fn make(&self, times: impl Iterator<Item = Timestamp>) -> Result<(), StoreError> {
         let missing: HashSet<Date> = {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = self.known.lock();
             times.map(month).filter(|month| !known.contains(month)).collect()
         };
         for month in missing {
             self.store.add_month(month).await?;
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(month);
+            self.known.lock().insert(month);
         }
         Ok(())
     }
 
     /// Forgets what is known, as after a partition was dropped.
     pub(super) fn forget(&self) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.known.lock().clear();
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::Log;
-use crate::apart::apart;
+use crate::abort_on_drop::spawn_abort_on_drop;
 use crate::event::Position;
 use crate::store::{LogEnds, StoreError};
 
@@ -76,10 +76,11 @@ impl Log {
         Ok(self.stored_ends().await?.head)
     }
 
-    /// Where the log ends, asked once for all who come back at the same time.
+    /// The log's end in the database. Subscribers that come back at the same time share one answer (single-flight).
     async fn stored_ends(&self) -> Result<Arc<LogEnds>, StoreError> {
         let log = self.clone();
-        apart(async move { log.stored_ends.ask(async { log.store().ends().await.map(Arc::new) }).await }).await
+        let ask = async move { log.stored_ends.ask(async { log.store().ends().await.map(Arc::new) }).await };
+        spawn_abort_on_drop(ask).await
     }
 }
 

@@ -13,6 +13,7 @@ use super::awake::Awake;
 use super::ends::Ends;
 use super::group::{Group, Written};
 use super::months::Months;
+use crate::backoff::Backoff;
 use crate::event::{IngestSource, Position};
 use crate::store::{Appended, Appender, CursorMove, DeliveryRecord, NewEvent, StoreError};
 
@@ -174,7 +175,7 @@ impl Writer {
         cursor: Option<&CursorMove>,
     ) -> Result<Vec<Written>, StoreError> {
         let deadline = Instant::now() + self.options.retry_for;
-        let mut pause = Duration::from_millis(10);
+        let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(250)).with_jitter();
         loop {
             let error = match self.append_once(group, events, cursor).await {
                 Ok(appended) => return Ok(appended.into_iter().map(Written::Appended).collect()),
@@ -191,11 +192,11 @@ impl Writer {
                 ref error if error.is_unavailable() => {}
                 error => return Err(error),
             }
+            let pause = backoff.pause();
             if Instant::now() + pause > deadline {
                 return Err(error);
             }
             sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(250));
         }
     }
 

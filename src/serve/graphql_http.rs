@@ -105,7 +105,7 @@ impl Asking {
     ) -> Result<Response, Refusal> {
         let operation = match self.graph.operation(request, viewer) {
             Ok(operation) => operation,
-            Err(error) => return self.tell(parts, accepted.for_one_answer(), error.0),
+            Err(error) => return self.respond_once(parts, accepted.for_one_answer(), error.0),
         };
         if operation.kind == OperationKind::Subscription
             && let Some(stream_type) = accepted.for_many_answers()
@@ -113,7 +113,7 @@ impl Asking {
             return self.subscribe(parts, accepted, stream_type, operation).await;
         }
         let answer = self.execute(operation, way, &mut 0).await?;
-        self.tell(parts, accepted.for_one_answer(), answer)
+        self.respond_once(parts, accepted.for_one_answer(), answer)
     }
 
     /// Executes the requests of a batch one after the other: together they may cost what one may, and take as long.

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// A limit on what one address holds. Clones share the counts.
 #[derive(Clone, Debug)]
@@ -26,7 +28,7 @@ impl PerAddress {
     /// Counts one more for the address; None if the address holds as many as it may.
     pub(super) fn take(&self, address: IpAddr) -> Option<Held> {
         let network = network(address);
-        let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.held.lock();
         let held = all.entry(network).or_default();
         if *held >= self.limit {
             return None;
@@ -43,7 +45,7 @@ impl PerAddress {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.held.lock();
         if let Some(held) = all.get_mut(&self.network) {
             *held -= 1;
             if *held == 0 {
@@ -76,6 +78,6 @@ mod tests {
         let same_network = [take("2001:db8::2").unwrap(), take("2001:db8:0:0:1::").unwrap()];
         assert!(take("2001:db8::3").is_none() && take("2001:db8:0:1::1").is_some());
         drop(same_network);
-        assert!(counts.held.lock().unwrap().is_empty());
+        assert!(counts.held.lock().is_empty());
     }
 }

@@ -1,10 +1,11 @@
-//! An operation's answers as one HTTP response that goes on for as long as there are answers.
+//! An operation's answers as one HTTP response that lasts as long as there are answers.
 
 mod event_stream;
-mod line;
 mod multipart;
+mod outlet;
+mod sink;
 
-pub(super) use line::StreamOutlet;
+pub(super) use outlet::StreamOutlet;
 
 use std::time::Duration;
 
@@ -16,28 +17,28 @@ use tokio::time::{Instant, Interval, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Subscribers;
-use super::happenings::Happening;
-use super::subscribers::Place;
+use super::operation_events::OperationEvent;
+use super::subscribers::SubscriberPermit;
 use super::wire::Wire;
 use crate::event::Position;
 use crate::graphql::Answer;
 use crate::live::Progress;
-use line::{Gone, Line};
+use sink::{ClientGone, StreamSink};
 
-/// Keeps nginx and its like from holding answers back.
+/// Keeps nginx and similar proxies from buffering answers.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// What streams have in common.
+/// The settings that all streams have in common.
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     pub(super) subscribers: Subscribers,
-    /// How long a client may take to accept what is sent.
+    /// Longest time that a client may take nothing of what is sent.
     pub(super) write_timeout: Duration,
-    /// How often a stream shows that it lives.
-    pub(super) beat_interval: Duration,
+    /// Time between two heartbeats, by which clients and proxies see that the stream is alive.
+    pub(super) heartbeat_interval: Duration,
 }
 
-/// How answers are written one after the other.
+/// The formats of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StreamType {
     /// `text/event-stream`
@@ -54,7 +55,7 @@ impl StreamType {
         }
     }
 
-    /// What comes before everything.
+    /// The text before the first answer.
     const fn opening(self) -> &'static str {
         match self {
             Self::EventStream => "",
@@ -69,20 +70,20 @@ impl StreamType {
         }
     }
 
-    /// Whether a sign of life has a place for a position.
-    fn tells_progress(self) -> bool {
+    /// True if a heartbeat can report a position.
+    fn reports_progress(self) -> bool {
         self == Self::EventStream
     }
 
-    /// A sign of life; with a position through which the subscriber has been told everything, if that is news.
-    fn write_beat(self, out: &mut String, position: Option<Position>) {
+    /// Writes a heartbeat, with the subscription's progress if there is a new position.
+    fn write_heartbeat(self, out: &mut String, position: Option<Position>) {
         match self {
-            Self::EventStream => event_stream::write_beat(out, position),
-            Self::Multipart => multipart::write_beat(out),
+            Self::EventStream => event_stream::write_heartbeat(out, position),
+            Self::Multipart => multipart::write_heartbeat(out),
         }
     }
 
-    /// There is no more.
+    /// Writes the end of a complete operation.
     fn write_end(self, out: &mut String) {
         match self {
             Self::EventStream => event_stream::write_complete(out),
@@ -90,48 +91,48 @@ impl StreamType {
         }
     }
 
-    /// There is more, but not here: the client resumes.
+    /// Writes the end of a stream that the client resumes elsewhere.
     fn write_farewell(self, out: &mut String) {
         match self {
-            // An end without `complete` is a connection that broke.
+            // Clients take an end without `complete` for a broken connection, and connect again.
             Self::EventStream => {}
             Self::Multipart => multipart::write_farewell(out),
         }
     }
 }
 
-/// A stream that is to begin.
+/// The parts of a new stream.
 pub(super) struct NewStream {
     pub(super) stream_type: StreamType,
-    pub(super) happenings: BoxStream<'static, Happening>,
-    pub(super) place: Place,
-    /// Cuts off the connection of a client that takes nothing, while HTTP is spoken on it; None where others use it, too.
+    pub(super) events: BoxStream<'static, OperationEvent>,
+    pub(super) permit: SubscriberPermit,
+    /// Cuts off the connection of a client that takes nothing; None if other requests may use the connection, too.
     pub(super) cut: Option<CancellationToken>,
-    /// The connection, where the stream may have it for itself.
+    /// The connection, if the stream may have it for itself.
     pub(super) wire: Option<Wire>,
 }
 
 impl Streams {
-    /// Answers with a stream: what happened first, and then what happens.
-    pub(super) fn respond(&self, new: NewStream, first: Happening) -> Response {
-        let NewStream { stream_type, happenings, place, cut, wire } = new;
-        // What ends at once leaves the connection to the client's next request.
-        let (line, body) = Line::new(wire.filter(|_| matches!(first, Happening::Started(_))));
+    /// Answers with a stream of an operation's events, of which the first one is known.
+    pub(super) fn respond(&self, new: NewStream, first: OperationEvent) -> Response {
+        let NewStream { stream_type, events, permit, cut, wire } = new;
+        // A stream that ends at once leaves the connection to the client's next request.
+        let (sink, body) = StreamSink::new(wire.filter(|_| matches!(first, OperationEvent::Started(_))));
         let now = Instant::now();
-        let teller = Teller {
+        let writer = StreamWriter {
             stream_type,
-            happenings,
+            events,
             progress: None,
-            told: None,
-            beat: interval_at(now + self.beat_interval, self.beat_interval),
+            reported: None,
+            heartbeat: interval_at(now + self.heartbeat_interval, self.heartbeat_interval),
             out: stream_type.opening().to_owned(),
-            line,
+            sink,
             write_timeout: self.write_timeout,
         };
         let subscribers = self.subscribers.clone();
         self.subscribers.spawn(async move {
             metrics::gauge!("sluice_streams").increment(1);
-            if let Told::TooSlow = teller.tell(first, subscribers).await {
+            if let StreamEnd::TooSlow = writer.run(first, subscribers).await {
                 metrics::counter!("sluice_streams_cut_total").increment(1);
                 tracing::debug!("cutting off a stream whose client reads too slowly");
                 if let Some(cut) = cut {
@@ -139,7 +140,7 @@ impl Streams {
                 }
             }
             metrics::gauge!("sluice_streams").decrement(1);
-            drop(place);
+            drop(permit);
         });
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static(stream_type.content_type())),
@@ -147,59 +148,59 @@ impl Streams {
             (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (ACCEL_BUFFERING, HeaderValue::from_static("no")),
         ];
-        // Without `Connection: close`, though it ends with the stream: with it, there are clients (undici) that take a stream
-        // which breaks for one that ends.
+        // `Connection: close` is left out, though the connection ends with the stream: with this header, some clients
+        // (undici) take a stream that breaks for one that ends.
         (StatusCode::OK, headers, body).into_response()
     }
 }
 
-/// How telling ended.
+/// Why a stream has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    /// As it should, or because the client is gone.
+enum StreamEnd {
+    /// The stream was sent to its end, or the client is gone.
     Done,
-    /// The client took nothing for too long.
+    /// The client has taken nothing for longer than the write timeout (backpressure).
     TooSlow,
 }
 
-/// Tells one client what happens to its operation.
-struct Teller {
+/// Writes the events of one operation to one client.
+struct StreamWriter {
     stream_type: StreamType,
-    happenings: BoxStream<'static, Happening>,
+    events: BoxStream<'static, OperationEvent>,
     progress: Option<Progress>,
-    /// The position that the client was told last.
-    told: Option<Position>,
-    beat: Interval,
-    /// What is to be sent.
+    /// The last position that was sent.
+    reported: Option<Position>,
+    heartbeat: Interval,
+    /// Text that is still to be sent.
     out: String,
-    line: Line,
+    sink: StreamSink,
     write_timeout: Duration,
 }
 
-impl Teller {
-    async fn tell(mut self, first: Happening, subscribers: Subscribers) -> Told {
+impl StreamWriter {
+    async fn run(mut self, first: OperationEvent, subscribers: Subscribers) -> StreamEnd {
         let dismissed = subscribers.dismissed();
         tokio::pin!(dismissed);
-        match timeout(self.write_timeout, self.line.ready()).await {
+        match timeout(self.write_timeout, self.sink.ready()).await {
             Ok(Ok(())) => {}
-            Ok(Err(Gone)) => return Told::Done,
-            Err(_) => return Told::TooSlow,
+            Ok(Err(ClientGone)) => return StreamEnd::Done,
+            Err(_) => return StreamEnd::TooSlow,
         }
         let mut goes_on = self.write(first);
         loop {
-            // All is sent before more is asked for: an outlet may send that.
+            // Everything is sent before the next event is awaited, since an outlet may send that event.
             if let Err(end) = self.send(!goes_on).await {
                 return end;
             }
             tokio::select! {
-                happening = self.happenings.next() => {
-                    goes_on = self.write(happening.unwrap_or(Happening::Complete));
+                event = self.events.next() => {
+                    goes_on = self.write(event.unwrap_or(OperationEvent::Complete));
                 }
-                _ = self.beat.tick() => self.write_beat(),
-                () = self.line.closed() => return Told::Done,
+                _ = self.heartbeat.tick() => self.write_heartbeat(),
+                () = self.sink.closed() => return StreamEnd::Done,
                 () = &mut dismissed => {
-                    // First: nothing comes behind the end.
-                    self.happenings = stream::empty().boxed();
+                    // The operation ends first, so that no outlet sends anything after the end.
+                    self.events = stream::empty().boxed();
                     self.stream_type.write_farewell(&mut self.out);
                     goes_on = false;
                 }
@@ -207,45 +208,45 @@ impl Teller {
         }
     }
 
-    /// Writes what happened; gives false where that is the end.
-    fn write(&mut self, happening: Happening) -> bool {
-        match happening {
-            Happening::Started(progress) => {
+    /// Writes an event. Returns false if this is the last one.
+    fn write(&mut self, event: OperationEvent) -> bool {
+        match event {
+            OperationEvent::Started(progress) => {
                 self.progress = Some(progress);
-                // Whoever is cut off before the first event goes on from here.
-                self.write_beat();
+                // A client that is cut off before its first event resumes from this position.
+                self.write_heartbeat();
                 return true;
             }
-            Happening::Next(answers) => {
+            OperationEvent::Next(answers) => {
                 for answer in answers {
-                    self.told = answer.position.or(self.told);
+                    self.reported = answer.position.or(self.reported);
                     self.stream_type.write_answer(&mut self.out, &answer);
                 }
                 return true;
             }
-            Happening::Error(answer) => self.stream_type.write_answer(&mut self.out, &answer),
-            Happening::Complete => {}
+            OperationEvent::Error(answer) => self.stream_type.write_answer(&mut self.out, &answer),
+            OperationEvent::Complete => {}
         }
         self.stream_type.write_end(&mut self.out);
         false
     }
 
-    fn write_beat(&mut self) {
-        let progress = self.progress.as_ref().filter(|_| self.stream_type.tells_progress());
-        // Only news: a client resumes from what it was told last.
-        let is_news = |position: &Position| self.told.is_none_or(|told| told < *position);
-        let position = progress.and_then(Progress::hold).filter(is_news);
-        self.told = position.or(self.told);
-        self.stream_type.write_beat(&mut self.out, position);
+    fn write_heartbeat(&mut self) {
+        let progress = self.progress.as_ref().filter(|_| self.stream_type.reports_progress());
+        // A client resumes from the last position that it was sent, so only a later one is worth sending.
+        let is_later = |position: &Position| self.reported.is_none_or(|reported| reported < *position);
+        let position = progress.and_then(Progress::hold).filter(is_later);
+        self.reported = position.or(self.reported);
+        self.stream_type.write_heartbeat(&mut self.out, position);
     }
 
-    /// Sends what is written, within the time that the client has to take it.
-    async fn send(&mut self, is_end: bool) -> Result<(), Told> {
+    /// Sends the written text within the write timeout.
+    async fn send(&mut self, is_end: bool) -> Result<(), StreamEnd> {
         let text = std::mem::take(&mut self.out);
-        match timeout(self.write_timeout, self.line.send(text, is_end)).await {
+        match timeout(self.write_timeout, self.sink.send(text, is_end)).await {
             Ok(Ok(())) if !is_end => Ok(()),
-            Ok(_) => Err(Told::Done),
-            Err(_) => Err(Told::TooSlow),
+            Ok(_) => Err(StreamEnd::Done),
+            Err(_) => Err(StreamEnd::TooSlow),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Who is connected to wait: WebSockets and streams, so many in all and of one client; and how they are sent away.
+//! Permits for connected subscribers, WebSockets and streams: limited in all and for each client. When the gateway stops,
+//! subscribers are dismissed one after the other.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,32 +16,32 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::ServeOptions;
 use super::per_address::{Held, PerAddress};
 
-/// The subscribers of a gateway. Clones are the same.
+/// The subscribers of a gateway. All clones share them.
 #[derive(Clone, Debug)]
 pub struct Subscribers {
-    sockets: Room,
-    streams: Room,
+    sockets: SubscriberPermits,
+    streams: SubscriberPermits,
     tracker: TaskTracker,
-    /// Where they are told what happens.
+    /// The runtime on which events are delivered.
     delivery: Handle,
     stop: CancellationToken,
     departure: Arc<Departure>,
 }
 
-/// How they leave when the gateway stops.
+/// The dismissal of all subscribers when the gateway stops.
 #[derive(Debug)]
 struct Departure {
-    /// The time over which they are spread.
+    /// The time over which dismissals are spread.
     spread: Duration,
-    /// How many there were when it began.
+    /// Number of subscribers when the first one was dismissed.
     all: OnceLock<u32>,
-    /// How many know by when they leave.
-    told: AtomicU32,
+    /// Number of subscribers that have been given their time.
+    scheduled: AtomicU32,
 }
 
-/// Why there is no place for one more.
+/// Why a subscriber gets no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoPlace {
+pub(super) enum NoPermit {
     #[error("the gateway is stopping")]
     Stopping,
     #[error("there are as many {0} as there may be (limits.{0})")]
@@ -49,9 +50,9 @@ pub(super) enum NoPlace {
     OfClient(&'static str),
 }
 
-impl NoPlace {
-    /// The status that tells it, and the code.
-    pub(super) const fn told(self) -> (StatusCode, &'static str) {
+impl NoPermit {
+    /// The HTTP status and the error code of the refusal.
+    pub(super) const fn status(self) -> (StatusCode, &'static str) {
         match self {
             Self::Stopping | Self::InAll(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Self::OfClient(_) => (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_SUBSCRIBERS"),
@@ -60,22 +61,26 @@ impl NoPlace {
 }
 
 impl Subscribers {
-    /// Room for as many as the options say, until `stop`. They are told what happens on a runtime that may be another
-    /// than that of requests.
+    /// Permits for as many subscribers as the options say, until `stop`. Events are delivered on a runtime that may be
+    /// another one than that of requests.
     pub fn new(options: &ServeOptions, delivery: Handle, stop: CancellationToken) -> Self {
         Self {
-            sockets: Room::new("sockets", options.sockets, options.sockets_per_client),
-            streams: Room::new("streams", options.streams, options.streams_per_client),
+            sockets: SubscriberPermits::new("sockets", options.sockets, options.sockets_per_client),
+            streams: SubscriberPermits::new("streams", options.streams, options.streams_per_client),
             tracker: TaskTracker::new(),
             delivery,
             stop,
-            departure: Arc::new(Departure { spread: options.drain, all: OnceLock::new(), told: AtomicU32::new(0) }),
+            departure: Arc::new(Departure {
+                spread: options.drain,
+                all: OnceLock::new(),
+                scheduled: AtomicU32::new(0),
+            }),
         }
     }
 
-    /// Has somebody be told what happens.
-    pub(super) fn spawn(&self, telling: impl Future<Output = ()> + Send + 'static) {
-        drop(self.delivery.spawn(telling));
+    /// Spawns a subscriber's task on the runtime of deliveries.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(self.delivery.spawn(task));
     }
 
     /// Waits until all have left.
@@ -84,59 +89,59 @@ impl Subscribers {
         self.tracker.wait().await;
     }
 
-    /// A place for a WebSocket of a client.
-    pub(super) fn socket(&self, client: IpAddr) -> Result<Place, NoPlace> {
+    /// Takes a permit for a WebSocket of a client.
+    pub(super) fn socket(&self, client: IpAddr) -> Result<SubscriberPermit, NoPermit> {
         self.take(&self.sockets, client)
     }
 
-    /// A place for a stream of a client.
-    pub(super) fn stream(&self, client: IpAddr) -> Result<Place, NoPlace> {
+    /// Takes a permit for a stream of a client.
+    pub(super) fn stream(&self, client: IpAddr) -> Result<SubscriberPermit, NoPermit> {
         self.take(&self.streams, client)
     }
 
-    fn take(&self, room: &Room, client: IpAddr) -> Result<Place, NoPlace> {
+    fn take(&self, permits: &SubscriberPermits, client: IpAddr) -> Result<SubscriberPermit, NoPermit> {
         if self.stop.is_cancelled() {
-            return Err(NoPlace::Stopping);
+            return Err(NoPermit::Stopping);
         }
-        room.take(client, self.tracker.token())
+        permits.take(client, self.tracker.token())
     }
 
-    /// Waits until it is this subscriber's turn to leave, as the gateway stops. They come to the other gateways one after
-    /// the other, and not all at once.
+    /// Waits until the gateway stops and this subscriber is dismissed. Dismissals are spread over some time, so that the
+    /// subscribers do not all connect to the other gateways at once.
     pub(super) async fn dismissed(&self) {
         self.stop.cancelled().await;
-        let Departure { spread, all, told } = &*self.departure;
+        let Departure { spread, all, scheduled } = &*self.departure;
         let all = *all.get_or_init(|| u32::try_from(self.tracker.len()).unwrap_or(u32::MAX).max(1));
-        let before = told.fetch_add(1, Ordering::Relaxed).min(all);
+        let before = scheduled.fetch_add(1, Ordering::Relaxed).min(all);
         tokio::time::sleep(spread.mul_f64(f64::from(before) / f64::from(all))).await;
     }
 }
 
-/// Room for subscribers of one kind.
+/// The permits for one kind of subscribers.
 #[derive(Clone, Debug)]
-struct Room {
+struct SubscriberPermits {
     kind: &'static str,
     free: Arc<Semaphore>,
     per_client: PerAddress,
 }
 
-/// A subscriber's place: free again when it is dropped.
+/// A subscriber's permit, given back on drop.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct SubscriberPermit {
     _held: Held,
     _permit: OwnedSemaphorePermit,
     _token: TaskTrackerToken,
 }
 
-impl Room {
+impl SubscriberPermits {
     fn new(kind: &'static str, limit: usize, per_client: usize) -> Self {
         Self { kind, free: Arc::new(Semaphore::new(limit)), per_client: PerAddress::new(per_client) }
     }
 
-    fn take(&self, client: IpAddr, token: TaskTrackerToken) -> Result<Place, NoPlace> {
-        let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| NoPlace::InAll(self.kind))?;
-        let held = self.per_client.take(client).ok_or(NoPlace::OfClient(self.kind))?;
-        Ok(Place { _held: held, _permit: permit, _token: token })
+    fn take(&self, client: IpAddr, token: TaskTrackerToken) -> Result<SubscriberPermit, NoPermit> {
+        let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| NoPermit::InAll(self.kind))?;
+        let held = self.per_client.take(client).ok_or(NoPermit::OfClient(self.kind))?;
+        Ok(SubscriberPermit { _held: held, _permit: permit, _token: token })
     }
 }
 
@@ -145,14 +150,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_has_so_many_places_and_gets_them_back() {
+    fn permits_are_limited_for_each_client_and_given_back() {
         let tracker = TaskTracker::new();
-        let room = Room::new("sockets", 3, 2);
-        let take = |client: &str| room.take(client.parse().unwrap(), tracker.token());
+        let permits = SubscriberPermits::new("sockets", 3, 2);
+        let take = |client: &str| permits.take(client.parse().unwrap(), tracker.token());
         let held = [take("192.0.2.1").unwrap(), take("192.0.2.1").unwrap()];
-        assert_eq!(take("192.0.2.1").err(), Some(NoPlace::OfClient("sockets")));
+        assert_eq!(take("192.0.2.1").err(), Some(NoPermit::OfClient("sockets")));
         let other = take("2001:db8::1").unwrap();
-        assert_eq!(take("2001:db8::2").err(), Some(NoPlace::InAll("sockets")));
+        assert_eq!(take("2001:db8::2").err(), Some(NoPermit::InAll("sockets")));
         drop((held, other));
         assert!(take("192.0.2.1").is_ok());
     }

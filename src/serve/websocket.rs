@@ -9,7 +9,7 @@ mod operations;
 mod outlet;
 mod protocol;
 mod transport;
-mod woken;
+mod wake_flag;
 
 use std::sync::Arc;
 
@@ -30,13 +30,13 @@ use close::Close;
 use connection::{Connection, NewConnection};
 use protocol::Protocol;
 
-/// Bytes of a socket's read buffer: requests are small, and there are many sockets.
+/// Size of a socket's read buffer, in bytes: requests are small, and there are many sockets.
 const READ_BUFFER: usize = 4 << 10;
 
-/// Bytes that are read of a socket before it is known who asks: room for `connection_init` with a long token.
+/// Number of bytes that are read from a socket before its client is known: enough for `connection_init` with a long token.
 pub(super) const UNKNOWN_BYTES: usize = 16 << 10;
 
-/// What sockets need.
+/// What all sockets need.
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) graph: Graph,
@@ -45,7 +45,7 @@ pub(super) struct Context {
     pub(super) options: Arc<ServeOptions>,
 }
 
-/// Answers a request for a WebSocket, and lets every other one pass.
+/// Answers a request for a WebSocket, and passes on every other one.
 pub(super) async fn upgrade(State(context): State<Context>, request: Request, next: Next) -> Response {
     if let Some(refusal) = lost_upgrade::refuse(&request) {
         return refusal;
@@ -64,11 +64,11 @@ pub(super) async fn upgrade(State(context): State<Context>, request: Request, ne
 fn accept(context: Context, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Result<Response, Problem> {
     let headers = &parts.headers;
     let Client { address, wire, held, .. } = Client::of(&parts.extensions);
-    let place = context.subscribers.socket(address).map_err(|no_place| {
-        let (status, code) = no_place.told();
-        Problem::new(status, code, no_place.to_string())
+    let permit = context.subscribers.socket(address).map_err(|refused| {
+        let (status, code) = refused.status();
+        Problem::new(status, code, refused.to_string())
     })?;
-    // Who is known by a header needs no `authorization` in connection_init, which browsers must use.
+    // A client that is known by a header needs no `authorization` in connection_init, which only browsers must use.
     let known = authorization::viewer(&context.readers, headers).ok();
     // An unknown client's socket is still one of its address's connections, and may say little.
     let held = held.filter(|_| known.is_none());
@@ -98,7 +98,7 @@ fn accept(context: Context, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Res
                 None => connection::close(socket, &Close::PROTOCOL).await,
             }
             metrics::gauge!("sluice_sockets").decrement(1);
-            drop(place);
+            drop(permit);
         };
         subscribers.spawn(conversation.instrument(span));
     }))

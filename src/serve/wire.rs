@@ -1,4 +1,4 @@
-//! A client's connection as bytes. Several may send on it: each what belongs together.
+//! A client's connection as bytes. Several tasks may send on it, each a whole message at a time.
 
 mod in_time;
 
@@ -6,11 +6,12 @@ pub(super) use in_time::InTime;
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
+use parking_lot::{Mutex, MutexGuard};
 use rustix::net::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -18,34 +19,35 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::live::Sent;
 
-/// A connection. Clones are the same one.
+/// A connection. All clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Wire(Arc<Inner>);
+pub(super) struct Wire(Arc<SharedWire>);
 
 #[derive(Debug)]
-struct Inner {
+struct SharedWire {
     stream: TcpStream,
     /// Number of bytes that may still be read of a client that is not known yet; `usize::MAX` is no limit.
     readable: AtomicUsize,
-    /// Whether what is written at once goes out in one piece.
+    /// True if each write is a whole message, between which other tasks may send.
     is_shared: AtomicBool,
-    /// What was taken in one piece and is still to be sent.
+    /// The rest of a message of which a part was sent.
     rest: Mutex<BytesMut>,
     handing_over: Mutex<HandingOver>,
-    /// Tells who speaks HTTP on it that it was handed over.
+    /// Notifies the task that serves HTTP on the connection that it was handed over.
     left: Notify,
 }
 
-/// How far a connection is on its way from who speaks HTTP on it to a stream.
+/// How far the hand-over of a connection from HTTP to a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HandingOver {
     Not,
-    /// It is handed over as soon as all is sent that was written.
+    /// The connection is handed over as soon as everything is sent that was written.
     Begun,
     Done,
 }
 
-/// A response without end, from whose body on the connection is another's. Who speaks HTTP drops it when it lets go.
+/// Hands a connection over to a stream, from the body of its response on. HTTP drops this when it lets go of the
+/// connection.
 #[derive(Debug)]
 pub(super) struct HandOver {
     wire: Wire,
@@ -53,7 +55,7 @@ pub(super) struct HandOver {
 }
 
 impl HandOver {
-    /// The response's head is written: as soon as it is sent, the connection is handed over.
+    /// Begins the hand-over, since the response's head is written. The hand-over ends as soon as the head is sent.
     pub(super) fn begin(&self) {
         let mut state = self.wire.handing_over();
         if *state == HandingOver::Not {
@@ -68,7 +70,7 @@ impl Drop for HandOver {
         if *state != HandingOver::Done {
             *state = HandingOver::Not;
         } else if let Some(taken) = self.taken.take() {
-            // Who takes it over may have given up.
+            // The stream may have given up.
             _ = taken.send(());
         }
     }
@@ -76,7 +78,7 @@ impl Drop for HandOver {
 
 impl Wire {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(SharedWire {
             stream,
             readable: AtomicUsize::new(usize::MAX),
             is_shared: AtomicBool::new(false),
@@ -86,7 +88,7 @@ impl Wire {
         }))
     }
 
-    /// Limits the bytes that are read from now on: what is more is an error.
+    /// Limits the bytes that are read from now on. Reading more is an error.
     pub(super) fn limit_reads(&self, bytes: usize) {
         self.0.readable.store(bytes, Ordering::Relaxed);
     }
@@ -112,55 +114,55 @@ impl Wire {
         if rest > 0 { Ok(()) } else { Err(io::ErrorKind::QuotaExceeded.into()) }
     }
 
-    /// Has the connection be handed over by a response's body. What is received tells that nobody else uses it any more; it
-    /// fails where the client was gone before.
+    /// Prepares to hand the connection over when a response's body is polled. The receiver gets a message as soon as HTTP no
+    /// longer uses the connection, and fails if the client was gone before.
     pub(super) fn hand_over(&self) -> (HandOver, oneshot::Receiver<()>) {
         let (sender, receiver) = oneshot::channel();
         (HandOver { wire: self.clone(), taken: Some(sender) }, receiver)
     }
 
-    /// Waits until another speaks on it, [shared](Self::share): who has spoken HTTP lets go of it.
+    /// Waits until the connection is handed over and [shared](Self::share), so that HTTP must let go of it.
     pub(super) async fn left(&self) {
         self.0.left.notified().await;
     }
 
-    /// Returns true if [others](Self::share) may send on it.
+    /// Returns true if the connection is [shared](Self::share).
     fn is_shared(&self) -> bool {
         self.0.is_shared.load(Ordering::Acquire)
     }
 
     fn handing_over(&self) -> MutexGuard<'_, HandingOver> {
-        self.0.handing_over.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.handing_over.lock()
     }
 
-    /// From now on what is written at once goes out in one piece, so that others may send in between.
+    /// Makes each write from now on a whole message, so that other tasks may send in between.
     pub(super) fn share(&self) {
         self.0.is_shared.store(true, Ordering::Release);
     }
 
     fn rest(&self) -> MutexGuard<'_, BytesMut> {
-        self.0.rest.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.rest.lock()
     }
 
-    /// Sends bytes that belong together, on a connection that is [shared](Self::share), without waiting. Of what was begun,
-    /// the rest goes out when somebody writes or flushes.
+    /// Sends a message on a [shared](Self::share) connection without waiting. If only a part can be sent, the rest goes out
+    /// with the next write or flush. While such a rest waits, nothing is sent: this is where backpressure begins.
     pub(super) fn send(&self, bytes: &[u8]) -> Sent {
         let mut rest = self.rest();
         if !rest.is_empty() {
             return Sent::Nothing;
         }
         match self.0.stream.try_write(bytes) {
-            Ok(sent) if sent == bytes.len() => Sent::Whole,
+            Ok(sent) if sent == bytes.len() => Sent::All,
             Ok(sent) => {
                 rest.extend_from_slice(&bytes[sent..]);
-                Sent::Begun
+                Sent::Part
             }
-            // What else is wrong is found by who reads and writes.
+            // The task that reads and writes finds every other error.
             Err(_) => Sent::Nothing,
         }
     }
 
-    /// Does something as soon as the system takes bytes.
+    /// Writes as soon as the system takes bytes.
     fn poll_write_with<T>(&self, context: &mut Context<'_>, write: impl Fn() -> io::Result<T>) -> Poll<io::Result<T>> {
         loop {
             ready!(self.0.stream.poll_write_ready(context))?;
@@ -171,18 +173,18 @@ impl Wire {
         }
     }
 
-    /// Sends what is left of what was begun.
+    /// Sends the rest of a message.
     fn poll_rest(&self, context: &mut Context<'_>, rest: &mut BytesMut) -> Poll<io::Result<()>> {
         while !rest.is_empty() {
             let sent = ready!(self.poll_write_with(context, || self.0.stream.try_write(rest)))?;
             rest.advance(sent);
         }
-        // Most connections never need it again.
+        // Most connections never need this memory again.
         *rest = BytesMut::new();
         Poll::Ready(Ok(()))
     }
 
-    /// Takes bytes in one piece, once nothing is left of what was begun before: nobody sends in between.
+    /// Takes a whole message, once the rest of the message before it is sent. What the system does not take is kept.
     fn poll_write_whole(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut rest = self.rest();
         ready!(self.poll_rest(context, &mut rest))?;
@@ -247,7 +249,7 @@ impl AsyncWrite for Wire {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_rest(context, &mut self.rest()))?;
         Poll::Ready(match shutdown(&self.0.stream, Shutdown::Write) {
-            // The client was faster.
+            // The client has closed the connection first.
             Ok(()) | Err(rustix::io::Errno::NOTCONN) => Ok(()),
             Err(error) => Err(error.into()),
         })
@@ -261,7 +263,7 @@ mod tests {
 
     use super::*;
 
-    /// A connection, and its other end.
+    /// A connection and its other end.
     async fn connected() -> (Wire, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let other = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -269,24 +271,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_belongs_together_stays_together_whoever_sends() {
+    async fn messages_are_sent_whole_whichever_task_sends_them() {
         let (mut wire, mut other) = connected().await;
         wire.share();
         let sender = wire.clone();
         let (piece, written) = (vec![b'a'; 100_000], vec![b'b'; 100_000]);
-        // Until the system takes no more.
+        // This goes on until the system takes no more.
         let mut sent = 0;
-        let begun = loop {
+        let last = loop {
             match sender.send(&piece) {
-                Sent::Whole => sent += 1,
-                end => break end,
+                Sent::All => sent += 1,
+                other => break other,
             }
         };
-        assert_eq!(sender.send(&piece), if begun == Sent::Begun { Sent::Nothing } else { begun });
-        sent += usize::from(begun == Sent::Begun);
+        assert_eq!(sender.send(&piece), if last == Sent::Part { Sent::Nothing } else { last });
+        sent += usize::from(last == Sent::Part);
         let write = async {
             wire.write_all(&written).await.unwrap();
-            while sender.send(&piece) != Sent::Whole {
+            while sender.send(&piece) != Sent::All {
                 wire.flush().await.unwrap();
             }
             wire.shutdown().await.unwrap();
@@ -299,7 +301,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_a_connection_as_any() {
+    async fn a_wire_is_a_connection_like_any_other() {
         let (mut wire, mut other) = connected().await;
         other.write_all(b"asked").await.unwrap();
         let mut asked = [0; 5];

@@ -13,12 +13,13 @@ pub(super) use session::{Backend, Setup, TAKES_NO_WRITES};
 pub(super) use url::DatabaseUrl;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use parking_lot::Mutex;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -186,7 +187,7 @@ impl Connector {
     fn accept(&self, (host, connection, answerer): (usize, PgConnection, ServerIdentity)) -> Session {
         let ServerIdentity { backend, server } = answerer;
         self.0.last.store(host, Ordering::Relaxed);
-        let mut known = self.0.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.server.lock();
         if known.as_ref() != Some(&server) {
             if known.is_some() {
                 self.0.generation.fetch_add(1, Ordering::AcqRel);

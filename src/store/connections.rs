@@ -8,9 +8,10 @@ mod permits;
 mod statement;
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sqlx::{Error, PgConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
@@ -293,7 +294,7 @@ impl PoolState {
     /// closed.
     fn take_idle(&self, mode: Mode) -> Option<Idle> {
         let generation = self.connector.generation();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle.lock();
         idle.retain(|idle| idle.session.generation == generation);
         let alike = idle.iter().rposition(|idle| idle.mode == mode);
         let last = idle.len().checked_sub(1)?;
@@ -312,7 +313,7 @@ impl PoolState {
             }
             Ok(Err(_)) => false,
             Err(_) => {
-                self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                self.idle.lock().clear();
                 false
             }
         }
@@ -321,7 +322,7 @@ impl PoolState {
     fn put_idle(&self, session: Session, mode: Mode) {
         if !self.permits.is_closed() && session.generation == self.connector.generation() {
             let idle = Idle { session, mode, since: Instant::now() };
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
+            self.idle.lock().push(idle);
         }
     }
 
@@ -353,7 +354,7 @@ impl PoolState {
 
     async fn close(&self) {
         self.permits.close();
-        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        let idle = std::mem::take(&mut *self.idle.lock());
         for idle in idle {
             idle.session.close().await;
         }

@@ -7,7 +7,9 @@
 //! database, and copies of a log give different tags to the eras that they begin, so this tag determines the eras that
 //! the numbers belong to.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use super::{Store, StoreError};
 use crate::event::Position;
@@ -93,7 +95,7 @@ fn ordinal(number: i64) -> Option<usize> {
 
 impl KnownEras {
     fn get(&self) -> Option<Arc<Eras>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
 
     /// Returns the known eras if the last one has this tag.
@@ -108,7 +110,7 @@ impl KnownEras {
             return Err(StoreError::Restored);
         }
         let eras = Arc::new(Eras::of(rows).ok_or(StoreError::DamagedEras)?);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&eras));
+        *self.0.write() = Some(Arc::clone(&eras));
         Ok(eras)
     }
 }

@@ -5,8 +5,9 @@
 //! along the number of the last change of partitions: where it is another one than was known before the query was
 //! sent, the query is asked again. The same number tells whether the months known here are all there are.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use time::{Date, Month, OffsetDateTime, Time};
 
 use super::{Store, StoreError};
@@ -68,7 +69,7 @@ impl Months {
 impl Partitions {
     /// Forgets the months, for example when another log has replaced this one.
     pub(super) fn forget(&self) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+        *self.0.write() = Arc::default();
     }
 }
 
@@ -84,7 +85,7 @@ impl Store {
     }
 
     fn known_months(&self) -> Arc<Months> {
-        Arc::clone(&self.partitions.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.partitions.0.read())
     }
 
     /// Whether a query that was made when `months` were known, and that found `number` in its snapshot, saw every
@@ -106,7 +107,7 @@ impl Store {
         .await?;
         let mut months: Vec<_> = tables.into_iter().filter_map(Partition::named).collect();
         months.sort_unstable();
-        *self.partitions.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Months { number, months });
+        *self.partitions.0.write() = Arc::new(Months { number, months });
         Ok(())
     }
 }

@@ -101,7 +101,7 @@ async fn clients_do_what_their_page_says_and_have_their_events_written() {
     let deliver = async |events: &[Value]| traffic.deliver(gateway.address, events).await.unwrap();
     let graph = format!("http://{}/graphql", gateway.address);
     run_beside(deliver, "clients.mjs", &[&graph, TOKEN]).await;
-    assert!(gateway.metric("sluice_events_told_total").await.is_some_and(|told| told > 0));
+    assert!(gateway.metric("sluice_events_rendered_total").await.is_some_and(|told| told > 0));
     assert_eq!(gateway.metric("sluice_events_ordinary_total").await, Some(0));
 }
 

@@ -105,7 +105,7 @@ async fn who_catches_up_together_is_told_the_same() {
         "subscription ($after: Position) { syncEvents(after: $after) { position message } }",
         "subscription ($after: Position) { syncEvents(after: $after) { position applicationInstance { label } } }",
     ] {
-        let told_before = gateway.metric("sluice_events_told_total").await.unwrap_or_default();
+        let told_before = gateway.metric("sluice_events_rendered_total").await.unwrap_or_default();
         let mut sockets = Vec::new();
         // They were cut off at different places.
         for number in 0..SUBSCRIBERS {
@@ -121,7 +121,7 @@ async fn who_catches_up_together_is_told_the_same() {
                 assert_eq!(socket.event("1").await["position"], position.to_string());
             }
         }
-        let told = gateway.metric("sluice_events_told_total").await.unwrap() - told_before;
+        let told = gateway.metric("sluice_events_rendered_total").await.unwrap() - told_before;
         // Alone, each would have it all told for itself.
         let alone = (SUBSCRIBERS * EVENTS) as u64;
         assert!(told < alone / 5, "{told} events were put into words, of {alone} that were told");

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::backoff::Backoff;
-use super::{Hints, OrgApi};
+use super::{Hints, OrgApi, api_backoff};
 use crate::ingest::Intake;
 use crate::okta::{APPS_PAGE, DeliveryError, ListedInstance, OktaError, Resource, read_apps_page};
 use crate::store::{InstanceListing, StoreError};
@@ -35,7 +34,7 @@ enum CatalogueError {
 pub(super) async fn keep(intake: &Intake, api: &OrgApi, hints: &Hints) {
     let mut told = None;
     loop {
-        let mut backoff = Backoff::new();
+        let mut backoff = api_backoff();
         for _ in 0..ATTEMPTS {
             match refresh(intake, api).await {
                 Ok(instances) => {

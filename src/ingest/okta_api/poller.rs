@@ -7,9 +7,8 @@
 use time::Duration;
 use tokio::time::{Instant, sleep};
 
-use super::backoff::Backoff;
 use super::page::LogPage;
-use super::{Hints, OrgApi};
+use super::{Hints, OrgApi, api_backoff};
 use crate::event::{IngestSource, Timestamp};
 use crate::ingest::{Intake, IntakeError};
 use crate::log::AppendError;
@@ -73,7 +72,7 @@ impl<'a> Poller<'a> {
 
     /// Reads for ever.
     pub(super) async fn run(&self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = api_backoff();
         let mut told = None;
         loop {
             match self.poll().await {

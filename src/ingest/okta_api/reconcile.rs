@@ -4,9 +4,8 @@
 use time::Duration;
 use tokio::time::sleep;
 
-use super::backoff::Backoff;
 use super::page::LogPage;
-use super::{OrgApi, poller};
+use super::{OrgApi, api_backoff, poller};
 use crate::event::{IngestSource, Timestamp};
 use crate::ingest::{Intake, IntakeError};
 use crate::okta::{DeliveryError, LOG_PAGE, LogFilter, OktaError, Resource};
@@ -34,7 +33,7 @@ enum ReconcileError {
 /// Reconciles an org, again and again.
 pub(super) async fn keep(intake: &Intake, api: &OrgApi) {
     let filter = LogFilter::new(intake.event_types(&api.org));
-    let mut backoff = Backoff::new();
+    let mut backoff = api_backoff();
     loop {
         match reconcile(intake, api, &filter).await {
             Ok(has_caught_up) => {

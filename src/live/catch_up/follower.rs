@@ -1,4 +1,4 @@
-//! A subscriber's place in the log, on its way up to what its feed holds.
+//! A follower: a subscriber's position in the log while the subscriber is behind its feed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,233 +6,208 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::shared::Stretch;
-use crate::apart::apart;
-use crate::event::{Position, SyncEvent};
-use crate::live::feed::{Entry, Feed, FeedRequest};
-use crate::live::{Live, Progress};
+use super::shared::LogRange;
+use super::{CatchUp, RangeError};
+use crate::abort_on_drop::spawn_abort_on_drop;
+use crate::backoff::Backoff;
+use crate::event::Position;
+use crate::live::feed::Feed;
+use crate::live::feed::rendered::FeedEntry;
+use crate::live::progress::Progress;
 use crate::log::ResumeError;
 use crate::store::StoreError;
 
-/// A reader's place in the log. Nothing is kept for it in between: it reads on when it is asked to.
+/// Time that the window has to receive events that the log already has.
+const WINDOW_DELAY: Duration = Duration::from_secs(1);
+
+/// Time that the window has, once a follower has found the log's end in the store.
+const END_DELAY: Duration = Duration::from_millis(100);
+
+/// Number of positions of the window that are read at once.
+const WINDOW_READ: u16 = 256;
+
+/// Number of positions of the log that one read of the store covers.
+const STORE_READ: u16 = 1024;
+
+/// Smaller number for events as Okta sent them: these texts are most of an event's bytes.
+const STORE_READ_WITH_DETAILS: u16 = 256;
+
+/// A reader's position in the log. Nothing is buffered for it: each read starts at its position.
 #[derive(Debug)]
 pub(in crate::live) struct Follower {
-    live: Live,
+    catch_up: Arc<CatchUp>,
     progress: Progress,
-    at: Position,
-    /// The era in which the log is known to end: a window that has not come there yet may hold what was lost.
+    position: Position,
+    /// The start of the era in which the log is known to end. A window that ends before it may hold events that were lost.
     era: Position,
-    grown: watch::Receiver<Position>,
+    /// The position through which the window has the log.
+    window_through: watch::Receiver<Position>,
 }
 
-/// Time that the window has to receive events that the log already has.
-const LEARNING: Duration = Duration::from_secs(1);
-
-/// How many positions of the window are gone through at once.
-const STRETCH: u16 = 256;
-
-/// How many positions of the log one read of the store goes through.
-const READ: u16 = 1024;
-
-/// The same where the events come as Okta sent them, which is most of their bytes.
-const READ_WITH_DETAILS: u16 = 256;
-
-impl Live {
-    /// Follows the log from a position, or from now.
-    ///
-    /// # Errors
-    /// The position cannot be resumed from, or the database cannot tell where the log ends.
-    pub(in crate::live) async fn follow(
-        &self,
-        after: Option<Position>,
-        progress: Progress,
-    ) -> Result<Follower, ResumeError> {
-        let mut grown = self.window.through();
-        let (at, era) = if let Some(after) = after {
-            (after, self.log.check_resume(after).await?)
-        } else {
-            let head = self.log.head_now().await?;
-            // Without this wait, each new subscriber would read from the store events that the window is about to receive.
-            _ = timeout(LEARNING, grown.wait_for(|through| *through >= head)).await;
-            (head, head.era_start())
-        };
-        Ok(Follower { live: self.clone(), progress, at, era, grown })
-    }
-}
-
-/// What a follower read.
+/// The result of a follower's read.
 #[derive(Debug)]
-pub(in crate::live) enum Read {
-    /// What its feed tells of a part of the log.
-    Entries(Vec<Entry>),
-    /// Nothing: the log ends here.
+pub(in crate::live) enum CatchUpRead {
+    /// The feed's entries in a part of the log, perhaps none.
+    Entries(Vec<FeedEntry>),
+    /// The log ends at the follower's position.
     AtEnd,
 }
 
-/// Why a stretch of the log was not read.
-enum StretchError {
-    Store(StoreError),
-    /// It does not go on to its end: the log ends before, or another era begins.
-    Incomplete,
-}
-
 impl Follower {
-    /// Where it stands: what matches up to there was handed out.
-    pub(in crate::live) const fn at(&self) -> Position {
-        self.at
+    /// Starts to follow the log after a position, or from now on.
+    ///
+    /// # Errors
+    /// The log cannot be resumed from the position, or the database cannot tell where the log ends.
+    pub(in crate::live) async fn start(
+        catch_up: Arc<CatchUp>,
+        after: Option<Position>,
+        progress: Progress,
+    ) -> Result<Self, ResumeError> {
+        let mut window_through = catch_up.window.through();
+        let (position, era) = if let Some(after) = after {
+            (after, catch_up.log.check_resume(after).await?)
+        } else {
+            let head = catch_up.log.head_now().await?;
+            // Without this wait, each new subscriber would read from the store events that the window is about to receive.
+            _ = timeout(WINDOW_DELAY, window_through.wait_for(|through| *through >= head)).await;
+            (head, head.era_start())
+        };
+        Ok(Self { catch_up, progress, position, era, window_through })
+    }
+
+    /// The follower's position. The subscriber was given, or has read, everything that matches through there.
+    pub(in crate::live) const fn position(&self) -> Position {
+        self.position
     }
 
     pub(in crate::live) const fn move_to(&mut self, position: Position) {
-        self.at = position;
+        self.position = position;
     }
 
-    pub(in crate::live) fn tell_progress(&self) {
-        self.tell_progress_through(self.at);
+    /// Reports the follower's position as the subscriber's progress.
+    pub(in crate::live) fn report_progress(&self) {
+        self.report_progress_through(self.position);
     }
 
-    /// The same, while some of what was read is still to be handed out.
-    pub(in crate::live) fn tell_progress_through(&self, position: Position) {
+    /// Reports a position as the subscriber's progress, while the subscriber still has events to hand out after it.
+    pub(in crate::live) fn report_progress_through(&self, position: Position) {
         self.progress.set(position);
     }
 
-    /// Whether what was read through a position has come to the era in which the log is known to end.
+    /// True if reads through a position have reached the era in which the log is known to end.
     pub(in crate::live) fn is_in_era(&self, through: Position) -> bool {
         through >= self.era
     }
 
-    /// Waits until there is more in the window.
-    pub(in crate::live) async fn wait(&mut self) {
-        if self.grown.changed().await.is_err() {
+    /// Waits until the window has more of the log.
+    pub(in crate::live) async fn wait_for_window(&mut self) {
+        if self.window_through.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Reads on. While the database is away it waits.
-    pub(in crate::live) async fn read_patiently(&mut self, feed: &Arc<Feed>) -> Result<Read, ResumeError> {
-        let mut pause = Duration::from_millis(50);
+    /// Reads on. Retries with backoff while the database is unavailable.
+    pub(in crate::live) async fn read_with_retries(&mut self, feed: &Arc<Feed>) -> Result<CatchUpRead, ResumeError> {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2)).with_jitter();
         loop {
             match self.read(feed).await {
                 // The log was restored to a state before this position's era: the position is lost, the database works.
                 Err(ResumeError::Store(StoreError::UnknownEra(_))) => {
-                    self.era = self.live.log.check_resume(self.at).await?;
+                    self.era = self.catch_up.log.check_resume(self.position).await?;
                 }
                 Err(ResumeError::Store(error)) => {
                     if !error.is_logged() {
                         tracing::warn!(%error, "could not read the log for a subscriber; trying again");
                     }
-                    sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(2));
+                    sleep(backoff.pause()).await;
                 }
                 read => return read,
             }
         }
     }
 
-    /// Reads on: together with others where there are some, else in the window, or in the store where the window does
-    /// not reach.
-    async fn read(&mut self, feed: &Arc<Feed>) -> Result<Read, ResumeError> {
-        let through = *self.grown.borrow_and_update();
-        if self.is_in_era(through) {
-            if feed.is_shared()
-                && let Some(entries) = self.read_together(feed, through).await?
+    /// Reads on: a shared range if the feed has other subscribers, else the window, or the store where the window does not
+    /// reach.
+    async fn read(&mut self, feed: &Arc<Feed>) -> Result<CatchUpRead, ResumeError> {
+        let window_through = *self.window_through.borrow_and_update();
+        if self.is_in_era(window_through) {
+            if feed.subscribers() > 1
+                && let Some(entries) = self.read_shared(feed, window_through).await?
             {
-                return Ok(Read::Entries(entries));
+                return Ok(CatchUpRead::Entries(entries));
             }
-            if let Some(part) = self.live.window.after(self.at, STRETCH.into()) {
-                let stands = part.through == self.at;
-                self.at = part.through;
-                return Ok(if stands { Read::AtEnd } else { Read::Entries(self.live.entries(feed, &part.events)) });
+            if let Some(part) = self.catch_up.window.after(self.position, WINDOW_READ.into()) {
+                let is_at_end = part.through == self.position;
+                self.position = part.through;
+                return Ok(if is_at_end {
+                    CatchUpRead::AtEnd
+                } else {
+                    CatchUpRead::Entries(self.catch_up.entries(feed, &part.events))
+                });
             }
         }
-        self.read_store(feed).await.map(Read::Entries)
+        self.read_store(feed).await.map(CatchUpRead::Entries)
     }
 
-    /// Reads on through the stretch around its place as all do who are in it. None where the stretch is not complete.
-    async fn read_together(&mut self, feed: &Arc<Feed>, through: Position) -> Result<Option<Vec<Entry>>, ResumeError> {
-        let near = Stretch::around(self.at, STRETCH);
-        let far = Stretch::around(self.at, if feed.request.with_details { READ_WITH_DETAILS } else { READ });
-        // In the window small stretches cost no more, and less of them is left to each for itself at the end.
-        let is_near = far.end > through || self.live.window.after(near.start, 0).is_some();
-        let stretch = if is_near { near } else { far };
-        if stretch.end > through {
+    /// Reads the rest of the aligned range that contains the next position, together with other subscribers of the feed.
+    /// Returns None if the log does not reach the range's end yet.
+    async fn read_shared(
+        &mut self,
+        feed: &Arc<Feed>,
+        window_through: Position,
+    ) -> Result<Option<Vec<FeedEntry>>, ResumeError> {
+        let in_window = LogRange::around(self.position, WINDOW_READ);
+        let in_store = LogRange::around(self.position, store_read_size(feed));
+        // In the window small ranges cost no more, and less is left at the end for each subscriber to read by itself.
+        let is_in_window = in_store.end > window_through || self.catch_up.window.after(in_window.start, 0).is_some();
+        let range = if is_in_window { in_window } else { in_store };
+        if range.end > window_through {
             return Ok(None);
         }
-        let entries = if let Some(entries) = self.live.router.history().kept_of(feed, stretch) {
+        let entries = if let Some(entries) = self.catch_up.shared.get(feed.number, range) {
             entries
         } else {
-            let (live, shared) = (self.live.clone(), Arc::clone(feed));
+            let (catch_up, feed) = (Arc::clone(&self.catch_up), Arc::clone(feed));
             let read = async move {
-                let read = live.read_stretch(&shared, stretch);
-                live.router.history().of(&shared, stretch, read).await
+                let read = catch_up.read_range(&feed, range);
+                catch_up.shared.get_or_read(feed.number, range, read).await
             };
-            match apart(read).await {
+            match spawn_abort_on_drop(read).await {
                 Ok(entries) => entries,
-                Err(StretchError::Store(error)) => return Err(error.into()),
-                Err(StretchError::Incomplete) => return Ok(None),
+                Err(RangeError::Store(error)) => return Err(error.into()),
+                Err(RangeError::Incomplete) => return Ok(None),
             }
         };
-        let from = entries.partition_point(|entry| entry.position() <= self.at);
-        self.at = stretch.end;
+        let from = entries.partition_point(|entry| entry.position() <= self.position);
+        self.position = range.end;
         Ok(Some(entries[from..].to_vec()))
     }
 
-    async fn read_store(&mut self, feed: &Arc<Feed>) -> Result<Vec<Entry>, ResumeError> {
-        let size = if feed.request.with_details { READ_WITH_DETAILS } else { READ };
-        let (live, asking, at) = (self.live.clone(), Arc::clone(feed), self.at);
+    async fn read_store(&mut self, feed: &Arc<Feed>) -> Result<Vec<FeedEntry>, ResumeError> {
+        let size = store_read_size(feed);
         let known_era = self.era;
-        let (events, through) = apart(async move { live.ask_store(&asking, at, size.into()).await }).await?;
-        if through.era_start() > self.at {
+        let (catch_up, feed_of_read, position) = (Arc::clone(&self.catch_up), Arc::clone(feed), self.position);
+        let read = async move { catch_up.read_store(&feed_of_read, position, size.into()).await };
+        let (events, through) = spawn_abort_on_drop(read).await?;
+        if through.era_start() > self.position {
             // Between the eras something may have been lost that this reader has seen.
-            self.era = self.live.log.check_resume(self.at).await?;
+            self.era = self.catch_up.log.check_resume(self.position).await?;
         }
-        if through == self.at {
-            // Beyond the end of the log that the window knows, or at its end just before the window learns of it.
-            self.era = self.live.log.check_resume(self.at).await?;
-            if known_era > self.at {
+        if through == self.position {
+            // The log ends here: the window may be ahead of a restored log, or may not have learned of this end yet.
+            self.era = self.catch_up.log.check_resume(self.position).await?;
+            if known_era > self.position {
                 // The read began after that era did, so no event lies between the old position and the era's start.
-                self.at = known_era;
+                self.position = known_era;
                 return Ok(Vec::new());
             }
-            _ = timeout(Duration::from_millis(100), self.grown.changed()).await;
+            _ = timeout(END_DELAY, self.window_through.changed()).await;
         }
-        self.at = through;
-        Ok(self.live.entries(feed, &events))
+        self.position = through;
+        Ok(self.catch_up.entries(feed, &events))
     }
 }
 
-impl Live {
-    /// What a feed tells of events, newly put into words.
-    fn entries(&self, feed: &Feed, events: &[Arc<SyncEvent>]) -> Vec<Entry> {
-        let wanted = events.iter().filter(|event| feed.request.filter.matches(event));
-        let entries: Vec<_> = wanted.map(|event| Entry::new(&feed.request.teller, event)).collect();
-        self.measures.told(entries.len());
-        entries
-    }
-
-    async fn read_stretch(&self, feed: &Feed, stretch: Stretch) -> Result<Vec<Entry>, StretchError> {
-        let size = usize::try_from(stretch.end.get() - stretch.start.get()).unwrap_or_default();
-        if let Some(part) = self.window.after(stretch.start, size) {
-            let is_complete = part.through == stretch.end;
-            return if is_complete { Ok(self.entries(feed, &part.events)) } else { Err(StretchError::Incomplete) };
-        }
-        let (events, through) = self.ask_store(feed, stretch.start, size).await.map_err(StretchError::Store)?;
-        if through == stretch.end { Ok(self.entries(feed, &events)) } else { Err(StretchError::Incomplete) }
-    }
-
-    /// Asks the store for what a feed wants of a part of the log, and through where that part goes.
-    async fn ask_store(
-        &self,
-        feed: &Feed,
-        after: Position,
-        size: usize,
-    ) -> Result<(Vec<Arc<SyncEvent>>, Position), StoreError> {
-        let FeedRequest { filter, with_details, .. } = &feed.request;
-        let read = {
-            // Those who catch up leave the database to others, too.
-            let _turn = self.catching_up.acquire().await;
-            self.history.read_after(after, size, filter, *with_details).await?
-        };
-        metrics::counter!("sluice_catch_up_reads_total").increment(1);
-        Ok((read.events.into_iter().map(Arc::new).collect(), read.through))
-    }
+fn store_read_size(feed: &Feed) -> u16 {
+    if feed.request.with_details { STORE_READ_WITH_DETAILS } else { STORE_READ }
 }

@@ -1,91 +1,90 @@
-//! Stretches of the log as feeds tell them, kept for a while: subscribers that were cut off together catch up together.
+//! History that subscribers of one feed share: when many were cut off together, one of them reads each range of the log
+//! and the others use what it has rendered.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use crate::event::Position;
-use crate::live::feed::{Entry, Feed};
-use crate::recent::Recent;
+use crate::live::feed::rendered::FeedEntry;
+use crate::lru_cache::LruCache;
 
-/// A stretch of the log that starts and ends where all stretches of its size do, so that whoever goes through meets there.
+/// A range of positions that begins and ends at a multiple of its size, so that subscribers from different positions come
+/// to the same ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in crate::live) struct Stretch {
-    /// It begins after this.
-    pub(in crate::live) start: Position,
-    /// Its last position.
-    pub(in crate::live) end: Position,
+pub(super) struct LogRange {
+    /// The position before the first one.
+    pub(super) start: Position,
+    /// The last position.
+    pub(super) end: Position,
 }
 
-impl Stretch {
-    /// The stretch of so many positions in which what comes next after a position is.
-    pub(in crate::live) fn around(at: Position, size: u16) -> Self {
+impl LogRange {
+    /// The range of so many positions that contains the next position after this one.
+    pub(super) fn around(position: Position, size: u16) -> Self {
         let size = u128::from(size);
-        let start = at.get() - at.get() % size;
+        let start = position.get() - position.get() % size;
         Self { start: Position::new(start), end: Position::new(start + size) }
     }
 }
 
-/// What feeds told of stretches.
+/// A cache of what feeds have in ranges of the log.
 #[derive(Debug)]
-pub(in crate::live) struct History {
-    kept: Mutex<Recent<Key, Cell>>,
-    /// How often what was told has become void.
-    voided: AtomicU64,
+pub(in crate::live) struct SharedHistory {
+    cache: Mutex<LruCache<HistoryKey, SharedEntries>>,
+    /// Number of times that the cache became invalid.
+    generation: AtomicU64,
 }
 
-/// What a feed tells of a stretch, and when: as of how many times that all became void.
-type Key = (u64, u64, Stretch);
+/// The generation, the feed's number and the range.
+type HistoryKey = (u64, u64, LogRange);
 
-/// What is told of a stretch, once somebody has read it.
-type Cell = Arc<OnceCell<Arc<[Entry]>>>;
+/// The entries of a range, once somebody has read them.
+type SharedEntries = Arc<OnceCell<Arc<[FeedEntry]>>>;
 
-impl History {
-    /// Keeps so many bytes of what was told.
-    pub(in crate::live) fn new(most_bytes: usize) -> Self {
-        Self { kept: Mutex::new(Recent::new(most_bytes)), voided: AtomicU64::new(0) }
+impl SharedHistory {
+    /// A cache of so many bytes.
+    pub(in crate::live) fn new(max_bytes: usize) -> Self {
+        Self { cache: Mutex::new(LruCache::new(max_bytes)), generation: AtomicU64::new(0) }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Recent<Key, Cell>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn key(&self, feed: u64, range: LogRange) -> HistoryKey {
+        (self.generation.load(Ordering::Acquire), feed, range)
     }
 
-    fn key(&self, feed: &Feed, stretch: Stretch) -> Key {
-        (self.voided.load(Ordering::Acquire), feed.number, stretch)
+    /// The entries of a feed in a range, if they are cached. Feeds are given by their numbers.
+    pub(super) fn get(&self, feed: u64, range: LogRange) -> Option<Arc<[FeedEntry]>> {
+        self.cache.lock().get(&self.key(feed, range))?.get().cloned()
     }
 
-    /// What a feed tells of a stretch, where somebody has read it.
-    pub(in crate::live) fn kept_of(&self, feed: &Feed, stretch: Stretch) -> Option<Arc<[Entry]>> {
-        self.kept().get(&self.key(feed, stretch))?.get().cloned()
-    }
-
-    /// What a feed tells of a stretch: read by the first who asks, while the others wait.
+    /// The entries of a feed in a range. The first caller reads them while the others wait (single-flight).
     ///
     /// # Errors
-    /// That of `read`; the next who asks reads then.
-    pub(in crate::live) async fn of<E>(
+    /// The error of `read`. The next caller reads then.
+    pub(super) async fn get_or_read<E>(
         &self,
-        feed: &Feed,
-        stretch: Stretch,
-        read: impl Future<Output = Result<Vec<Entry>, E>>,
-    ) -> Result<Arc<[Entry]>, E> {
-        let key = self.key(feed, stretch);
-        let cell = self.kept().get_or_keep(&key, Cell::default);
-        let told = cell
+        feed: u64,
+        range: LogRange,
+        read: impl Future<Output = Result<Vec<FeedEntry>, E>>,
+    ) -> Result<Arc<[FeedEntry]>, E> {
+        let key = self.key(feed, range);
+        let cell = self.cache.lock().get_or_insert(&key, SharedEntries::default);
+        let entries = cell
             .get_or_try_init(|| async {
-                let entries: Arc<[Entry]> = read.await?.into();
-                self.kept().weigh(&key, entries.iter().map(Entry::size).sum());
+                let entries: Arc<[FeedEntry]> = read.await?.into();
+                self.cache.lock().resize(&key, entries.iter().map(FeedEntry::size).sum());
                 Ok(entries)
             })
             .await?;
-        Ok(Arc::clone(told))
+        Ok(Arc::clone(entries))
     }
 
-    /// Forgets everything, as when the log was replaced by an older one.
-    pub(in crate::live) fn void(&self) {
-        self.voided.fetch_add(1, Ordering::AcqRel);
+    /// Makes all cached entries invalid, as when the log was replaced by an older copy.
+    pub(in crate::live) fn invalidate(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 }
 
@@ -94,15 +93,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stretches_meet_and_hold_what_comes_next() {
-        for (at, start, end) in [(0, 0, 256), (1, 0, 256), (255, 0, 256), (256, 256, 512)] {
-            let expected = Stretch { start: Position::new(start), end: Position::new(end) };
-            assert_eq!(Stretch::around(Position::new(at), 256), expected, "{at}");
+    fn ranges_are_aligned_and_contain_the_next_position() {
+        for (position, start, end) in [(0, 0, 256), (1, 0, 256), (255, 0, 256), (256, 256, 512)] {
+            let expected = LogRange { start: Position::new(start), end: Position::new(end) };
+            assert_eq!(LogRange::around(Position::new(position), 256), expected, "{position}");
         }
-        // Eras start where stretches do.
+        // Eras start where ranges do.
         let era = Position::in_era(1_795_945_000_123_456, 0);
         for size in [256, 1024] {
-            assert_eq!(Stretch::around(era, size).start, era);
+            assert_eq!(LogRange::around(era, size).start, era);
         }
     }
 }

@@ -1,170 +1,146 @@
-//! From each event to the feeds that may want it: found by what their filters pin, so that an event costs what it
-//! matches and not the number of subscribers.
+//! The router: finds the feeds that want an event by the values that their filters require, so that the cost of an event
+//! depends on the feeds that it matches and not on the number of subscribers.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
-use portable_atomic::AtomicU128;
+use parking_lot::Mutex;
 
-use super::{Feed, FeedRequest};
+use super::Feed;
+use super::request::FeedRequest;
 use crate::event::{Filter, Position, SyncEvent};
-use crate::live::catch_up::shared::History;
-use crate::live::measures::Measures;
-use crate::live::push::worker::DueFeeds;
+use crate::live::atomic_position::AtomicPosition;
+use crate::live::measures::LiveMetrics;
+use crate::live::push::scheduler::Scheduler;
 
 /// All feeds of a gateway.
 #[derive(Debug)]
 pub(in crate::live) struct Router {
-    /// Through where events were handed to the feeds.
-    through: AtomicU128,
+    /// The position through which every feed has the events that it wants.
+    routed: Arc<AtomicPosition>,
     routes: Mutex<Routes>,
-    most_bytes: usize,
-    history: History,
-    /// Feeds that have something for those who wait.
-    due: DueFeeds,
-    measures: Arc<Measures>,
+    max_bytes: usize,
+    scheduler: Arc<Scheduler>,
+    metrics: Arc<LiveMetrics>,
 }
 
 #[derive(Debug, Default)]
 struct Routes {
     by_key: HashMap<String, Arc<Feed>>,
-    by_instance: Pinned,
-    by_application: Pinned,
-    by_type: Pinned,
-    /// Feeds whose filters pin nothing.
+    by_instance: FeedsByValue,
+    by_application: FeedsByValue,
+    by_type: FeedsByValue,
+    /// The feeds whose filters require none of these values. They are offered every event.
     others: HashMap<u64, Arc<Feed>>,
-    /// What feeds hold, the oldest first.
-    told: VecDeque<(Weak<Feed>, usize)>,
+    /// The entries of all feeds with their sizes in bytes, the oldest first.
+    entries: VecDeque<(Weak<Feed>, usize)>,
+    /// The total size of these entries.
     bytes: usize,
-    next_number: u64,
+    last_number: u64,
 }
 
-/// Feeds by the values that they pin.
-type Pinned = HashMap<String, HashMap<u64, Arc<Feed>>>;
+/// Feeds by the values that their filters require; within a value, by the feed's number.
+type FeedsByValue = HashMap<String, HashMap<u64, Arc<Feed>>>;
 
-/// What the feeds of a gateway hold.
+/// The feeds of a gateway, counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedUsage {
-    /// How many feeds there are.
+    /// Number of feeds.
     pub feeds: usize,
-    /// How many subscribers they have together.
+    /// Number of their subscribers.
     pub subscribers: usize,
-    /// Bytes of told events that they hold.
+    /// Total size of their entries, in bytes.
     pub bytes: usize,
 }
 
 impl Router {
-    /// Feeds from after a position on that hold so many bytes together, and as much again of what is behind them.
-    pub(in crate::live) fn new(start: Position, most_bytes: usize, measures: Arc<Measures>) -> Self {
-        let history = History::new(most_bytes);
-        let through = AtomicU128::new(start.get());
-        Self { through, routes: Mutex::default(), most_bytes, history, due: DueFeeds::default(), measures }
-    }
-
-    fn routes(&self) -> MutexGuard<'_, Routes> {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Through where every feed has what it wants.
-    pub(in crate::live) fn through(&self) -> Position {
-        Position::new(self.through.load(Ordering::Acquire))
-    }
-
-    /// What the feeds told of stretches that are behind them.
-    pub(in crate::live) const fn history(&self) -> &History {
-        &self.history
-    }
-
-    /// Feeds that have something for those who wait.
-    pub(in crate::live) const fn due(&self) -> &DueFeeds {
-        &self.due
-    }
-
-    /// Has what a feed has be brought to those who wait.
-    pub(in crate::live) fn make_due(&self, feed: Arc<Feed>) {
-        if feed.make_due() {
-            self.due.add(feed);
-        }
+    /// A router that starts after a position. Its feeds hold at most so many bytes together.
+    pub(in crate::live) fn new(
+        start: Position,
+        max_bytes: usize,
+        scheduler: Arc<Scheduler>,
+        metrics: Arc<LiveMetrics>,
+    ) -> Self {
+        let routed = Arc::new(AtomicPosition::new(start));
+        Self { routed, routes: Mutex::default(), max_bytes, scheduler, metrics }
     }
 
     pub(in crate::live) fn usage(&self) -> FeedUsage {
-        let routes = self.routes();
-        let subscribers = routes.by_key.values().map(|feed| feed.members.load(Ordering::Acquire)).sum();
+        let routes = self.routes.lock();
+        let subscribers = routes.by_key.values().map(|feed| feed.subscribers()).sum();
         FeedUsage { feeds: routes.by_key.len(), subscribers, bytes: routes.bytes }
     }
 
-    /// The feed for a request: the one that is there, or a new one that starts now. Every call is to be followed by one
-    /// of [`leave`](Self::leave).
+    /// Adds a subscriber to the feed with this request's key, or to a new feed that starts now. Every call must be followed
+    /// by a call of [`leave`](Self::leave).
     pub(in crate::live) fn join(&self, request: FeedRequest) -> Arc<Feed> {
-        let mut routes = self.routes();
+        let mut routes = self.routes.lock();
         let feed = if let Some(feed) = routes.by_key.get(&request.key) {
             Arc::clone(feed)
         } else {
-            routes.next_number += 1;
-            let feed = Arc::new(Feed::new(routes.next_number, request, self.through()));
+            routes.last_number += 1;
+            let feed = Arc::new(Feed::new(routes.last_number, request, Arc::clone(&self.routed)));
             routes.add(&feed);
             feed
         };
-        feed.members.fetch_add(1, Ordering::AcqRel);
+        feed.enter();
         feed
     }
 
-    /// Takes a subscriber from a feed; the feed ends with its last one.
+    /// Removes a subscriber from a feed, and the feed with its last subscriber.
     pub(in crate::live) fn leave(&self, feed: &Arc<Feed>) {
-        let mut routes = self.routes();
-        feed.members.fetch_sub(1, Ordering::AcqRel);
-        if !feed.has_members() {
+        let mut routes = self.routes.lock();
+        if feed.leave() == 0 {
             routes.remove(feed);
         }
     }
 
-    /// Hands events to the feeds that want them, in the order of the log, and has their subscribers be told.
+    /// Gives each event to the feeds that want it, in the order of the log, and schedules delivery to their subscribers. The
+    /// fan-out to single subscribers is left to the workers.
     pub(in crate::live) fn route(&self, events: &[Arc<SyncEvent>], through: Position) {
-        let mut touched: HashMap<u64, Arc<Feed>> = HashMap::new();
-        let mut taken = 0;
+        let mut changed: HashMap<u64, Arc<Feed>> = HashMap::new();
+        let mut rendered = 0;
         {
-            let mut routes = self.routes();
-            let Routes { by_instance, by_application, by_type, others, told, bytes, .. } = &mut *routes;
+            let mut routes = self.routes.lock();
+            let Routes { by_instance, by_application, by_type, others, entries, bytes, .. } = &mut *routes;
             for event in events {
                 let occurrence = &event.occurrence;
                 let instance = occurrence.application.as_ref().and_then(|found| by_instance.get(&found.id));
                 let application = occurrence.application_name.as_ref().and_then(|name| by_application.get(name));
-                let pinned = [instance, application, by_type.get(&occurrence.event_type), Some(&*others)];
-                for feed in pinned.into_iter().flatten().flat_map(HashMap::values) {
+                let candidates = [instance, application, by_type.get(&occurrence.event_type), Some(&*others)];
+                for feed in candidates.into_iter().flatten().flat_map(HashMap::values) {
                     let Some(size) = feed.offer(event) else { continue };
                     *bytes += size;
-                    taken += 1;
-                    told.push_back((Arc::downgrade(feed), size));
-                    touched.entry(feed.number).or_insert_with(|| Arc::clone(feed));
+                    rendered += 1;
+                    entries.push_back((Arc::downgrade(feed), size));
+                    changed.entry(feed.number).or_insert_with(|| Arc::clone(feed));
                 }
             }
-            routes.shrink(self.most_bytes);
-            self.through.store(through.get(), Ordering::Release);
+            routes.drop_oldest_entries(self.max_bytes);
+            self.routed.set(through);
         }
-        self.measures.told(taken);
-        for feed in touched.into_values() {
-            self.make_due(feed);
+        self.metrics.rendered(rendered);
+        for feed in changed.into_values() {
+            self.scheduler.schedule(feed);
         }
     }
 
-    /// Starts all feeds anew after a position.
+    /// Empties all feeds and starts them again after a position, as when the log was replaced by an older copy.
     pub(in crate::live) fn reset(&self, start: Position) {
-        let mut routes = self.routes();
-        self.history.void();
-        (routes.told, routes.bytes) = (VecDeque::new(), 0);
-        // First: nobody steps over to where they start because a feed has nothing on the way.
+        let mut routes = self.routes.lock();
+        (routes.entries, routes.bytes) = (VecDeque::new(), 0);
+        // The feeds come first: a subscriber must not step over to the new start because its feed has nothing for it.
         routes.by_key.values().for_each(|feed| feed.reset(start));
-        self.through.store(start.get(), Ordering::Release);
-        // Last: who is visited finds both.
-        routes.by_key.values().for_each(|feed| self.make_due(Arc::clone(feed)));
+        self.routed.set(start);
+        // Visits come last, so that a visited subscriber finds the reset feed and the new start.
+        routes.by_key.values().for_each(|feed| self.scheduler.schedule(Arc::clone(feed)));
     }
 }
 
 impl Routes {
-    /// Returns the index of a filter's feed, and the values under which the feed stands there: those of the shortest list
-    /// that an event must be in, whether the filter has it itself or in its `and` parts. None for filters without one.
-    fn places(&mut self, filter: &Filter) -> Option<(&mut Pinned, Vec<String>)> {
+    /// The index for a filter's feed, and the values under which the feed is listed there: the shortest list of values that
+    /// the filter requires, itself or in its `and` parts. None if it requires no such value.
+    fn index_of(&mut self, filter: &Filter) -> Option<(&mut FeedsByValue, Vec<String>)> {
         let parts = filter.conjuncts();
         let shortest = |list: fn(&Filter) -> Option<&Vec<String>>| {
             parts.iter().copied().filter_map(list).min_by_key(|values| values.len()).cloned()
@@ -184,37 +160,37 @@ impl Routes {
 
     fn add(&mut self, feed: &Arc<Feed>) {
         self.by_key.insert(feed.request.key.clone(), Arc::clone(feed));
-        let Some((pinned, values)) = self.places(&feed.request.filter) else {
+        let Some((index, values)) = self.index_of(&feed.request.filter) else {
             self.others.insert(feed.number, Arc::clone(feed));
             return;
         };
         for value in values {
-            pinned.entry(value).or_default().insert(feed.number, Arc::clone(feed));
+            index.entry(value).or_default().insert(feed.number, Arc::clone(feed));
         }
     }
 
     fn remove(&mut self, feed: &Arc<Feed>) {
         self.by_key.remove(&feed.request.key);
         self.others.remove(&feed.number);
-        let Some((pinned, values)) = self.places(&feed.request.filter) else { return };
+        let Some((index, values)) = self.index_of(&feed.request.filter) else { return };
         for value in values {
-            if let Some(feeds) = pinned.get_mut(&value) {
+            if let Some(feeds) = index.get_mut(&value) {
                 feeds.remove(&feed.number);
                 if feeds.is_empty() {
-                    pinned.remove(&value);
+                    index.remove(&value);
                 }
             }
         }
     }
 
-    /// Lets go of what was told first, whichever feed's it is.
-    fn shrink(&mut self, most_bytes: usize) {
-        while self.bytes > most_bytes
-            && let Some((feed, size)) = self.told.pop_front()
+    /// Drops the oldest entries of all feeds until the rest fits into so many bytes.
+    fn drop_oldest_entries(&mut self, max_bytes: usize) {
+        while self.bytes > max_bytes
+            && let Some((feed, size)) = self.entries.pop_front()
         {
             self.bytes -= size;
             if let Some(feed) = feed.upgrade() {
-                feed.forget_oldest();
+                feed.drop_oldest();
             }
         }
     }

@@ -1,149 +1,166 @@
-//! A subscriber's seat at its feed: where it waits, and what comes is sent to its client without waking it.
+//! A parked subscriber: it waits for its feed, and the workers send new events to its client without waking it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::event::Position;
-use crate::live::feed::Told;
-use crate::live::progress::Progress;
+use crate::live::atomic_position::AtomicPosition;
+use crate::live::feed::renderer::RenderedEvent;
 
-/// What takes events for a client at once. It has sent all that its subscriber handed out by the time that the subscriber
-/// waits again.
+/// The way to a client that takes events at once. A subscriber with an outlet parks only after its client's task has sent
+/// everything that the subscriber had handed out, so that the outlet's bytes never overtake others.
 pub trait Outlet: Send + Sync {
-    /// The same bytes for those that write the same.
-    fn style(&self) -> &[u8];
+    /// Equal for outlets that write the same bytes for an event: a batch is written once for all of them.
+    fn format_key(&self) -> &[u8];
 
-    /// Writes an event as it is sent.
-    fn write(&self, told: &Told, out: &mut Vec<u8>);
+    /// Writes an event in the client's format.
+    fn write(&self, event: &RenderedEvent, out: &mut Vec<u8>);
 
-    /// Sends what was written, without waiting.
+    /// Sends bytes without waiting.
     fn send(&self, bytes: &[u8]) -> Sent;
 }
 
-/// What became of bytes that were to be sent at once.
+/// The amount that an outlet has sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// All are sent.
-    Whole,
-    /// They will be, but somebody has to see to it.
-    Begun,
-    /// None is sent: the client takes nothing now.
+    /// All bytes.
+    All,
+    /// A part. The rest is kept, and goes out when the client's own task flushes the connection.
+    Part,
+    /// Nothing: the client takes no bytes now.
     Nothing,
 }
 
-/// A place where a subscriber waits for its feed.
-pub(in crate::live) struct Seat {
+/// The place where a subscriber parks.
+pub(in crate::live) struct ParkedSubscriber {
     outlet: Option<Arc<dyn Outlet>>,
-    progress: Progress,
-    waiting: Mutex<Waiting>,
+    /// The subscriber's progress, which the workers move while it is parked.
+    progress: Arc<AtomicPosition>,
+    state: Mutex<ParkState>,
     task: AtomicWaker,
 }
 
-/// How a subscriber waits.
+/// The state of a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waiting {
-    /// It does not: it reads on by itself.
-    No,
-    /// From after a position on.
-    After(Position),
-    /// It is to read on by itself.
-    Called(Called),
+enum ParkState {
+    /// The subscriber reads on by itself.
+    Running,
+    /// The subscriber waits; it was sent every matching event through this position.
+    Parked(Position),
+    /// The subscriber is to read on from this position.
+    Woken(Position, WakeReason),
 }
 
-/// How a subscriber goes on that has waited.
+/// Why a subscriber reads on by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::live) struct Called {
-    /// What matches through here was sent.
-    pub(in crate::live) at: Position,
-    /// Whether some of it is still to be sent, by the client's own task.
-    pub(in crate::live) is_unsent: bool,
+pub(in crate::live) enum WakeReason {
+    /// Something is new that was not sent, or the subscriber is needed for another reason.
+    ReadOn,
+    /// The socket has taken a part of the last batch only (backpressure): the client's task must flush the rest first.
+    Flush,
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for ParkedSubscriber {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Seat").field("waiting", &*self.waiting()).finish_non_exhaustive()
+        formatter.debug_struct("ParkedSubscriber").field("state", &*self.state.lock()).finish_non_exhaustive()
     }
 }
 
-impl Seat {
-    pub(in crate::live) fn new(outlet: Option<Arc<dyn Outlet>>, progress: Progress) -> Self {
-        Self { outlet, progress, waiting: Mutex::new(Waiting::No), task: AtomicWaker::new() }
+impl ParkedSubscriber {
+    pub(in crate::live) fn new(outlet: Option<Arc<dyn Outlet>>, progress: Arc<AtomicPosition>) -> Self {
+        Self { outlet, progress, state: Mutex::new(ParkState::Running), task: AtomicWaker::new() }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Parks the subscriber after a position.
+    pub(in crate::live) fn park(&self, position: Position) {
+        *self.state.lock() = ParkState::Parked(position);
     }
 
-    /// Waits from after a position on.
-    pub(in crate::live) fn sit(&self, at: Position) {
-        *self.waiting() = Waiting::After(at);
-    }
-
-    /// Has its subscriber read on by itself, if it waits.
-    pub(in crate::live) fn call(&self) {
-        let mut waiting = self.waiting();
-        if let Waiting::After(at) = *waiting {
-            *waiting = Waiting::Called(Called { at, is_unsent: false });
-            drop(waiting);
-            self.task.wake();
+    /// Wakes the subscriber if it is parked.
+    pub(in crate::live) fn wake(&self) {
+        if let Some(parked) = self.lock_parked() {
+            parked.wake();
         }
     }
 
-    /// Reads on by itself from now on, if it has waited.
-    pub(in crate::live) fn stand_up(&self) -> Option<Called> {
-        match std::mem::replace(&mut *self.waiting(), Waiting::No) {
-            Waiting::No => None,
-            Waiting::After(at) => Some(Called { at, is_unsent: false }),
-            Waiting::Called(called) => Some(called),
+    /// Ends the wait. Returns the subscriber's position and why it was woken; None if it had not been parked.
+    pub(in crate::live) fn unpark(&self) -> Option<(Position, WakeReason)> {
+        match std::mem::replace(&mut *self.state.lock(), ParkState::Running) {
+            ParkState::Running => None,
+            ParkState::Parked(position) => Some((position, WakeReason::ReadOn)),
+            ParkState::Woken(position, reason) => Some((position, reason)),
         }
     }
 
-    /// Waits until it is called.
-    pub(in crate::live) fn poll_called(&self, context: &mut Context<'_>) -> Poll<()> {
+    /// Waits until the subscriber is woken.
+    pub(in crate::live) fn poll_woken(&self, context: &mut Context<'_>) -> Poll<()> {
         self.task.register(context.waker());
-        if matches!(*self.waiting(), Waiting::After(_)) { Poll::Pending } else { Poll::Ready(()) }
+        if matches!(*self.state.lock(), ParkState::Parked(_)) { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    /// Brings what there is, where its subscriber waits; who cannot be brought it is called to read on by itself. `look`
-    /// tells what there is after a position, as an outlet writes it; None where that cannot be told here. Gives whether
-    /// something was sent.
-    pub(in crate::live) fn bring<'t>(&self, look: impl FnOnce(Position, &dyn Outlet) -> Option<Brought<'t>>) -> bool {
-        let mut waiting = self.waiting();
-        let Waiting::After(at) = *waiting else { return false };
-        let found = self.outlet.as_deref().and_then(|outlet| Some((outlet, look(at, outlet)?)));
-        let (last, sent) = match found {
-            None => (None, Sent::Nothing),
-            Some((outlet, Brought { told, bytes })) => match told.last() {
-                None => return false,
-                last => (last, outlet.send(bytes)),
-            },
-        };
-        let at = match last {
-            Some(last) if sent != Sent::Nothing => last.position,
-            _ => at,
-        };
-        // Also of what was only begun: whatever tells this place goes out behind the rest.
-        self.progress.set(at);
-        if sent == Sent::Whole {
-            *waiting = Waiting::After(at);
-            return true;
-        }
-        let is_unsent = sent == Sent::Begun;
-        *waiting = Waiting::Called(Called { at, is_unsent });
-        drop(waiting);
-        self.task.wake();
-        is_unsent
+    /// Locks the subscriber if it is parked, so that it neither reads on nor is visited by another worker meanwhile.
+    pub(super) fn lock_parked(&self) -> Option<LockedSubscriber<'_>> {
+        let state = self.state.lock();
+        let ParkState::Parked(position) = *state else { return None };
+        Some(LockedSubscriber { subscriber: self, state, position })
     }
 }
 
-/// Events, and how an outlet writes them.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::live) struct Brought<'t> {
-    pub(in crate::live) told: &'t [Told],
-    pub(in crate::live) bytes: &'t [u8],
+/// A parked subscriber whose state is locked.
+pub(super) struct LockedSubscriber<'s> {
+    subscriber: &'s ParkedSubscriber,
+    state: MutexGuard<'s, ParkState>,
+    position: Position,
+}
+
+impl<'s> LockedSubscriber<'s> {
+    /// The position after which the subscriber waits.
+    pub(super) const fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The way to its client; None if the subscriber must send everything by itself.
+    pub(super) fn outlet(&self) -> Option<&'s dyn Outlet> {
+        self.subscriber.outlet.as_deref()
+    }
+
+    /// Sends a batch that ends with the event at `last`. The subscriber stays parked if its client takes all of it; else it
+    /// is woken. Returns true if the client receives the batch, now or after a flush.
+    pub(super) fn send(mut self, batch: &[u8], last: Position) -> bool {
+        match self.outlet().map_or(Sent::Nothing, |outlet| outlet.send(batch)) {
+            Sent::Nothing => {
+                self.wake();
+                return false;
+            }
+            Sent::All => {
+                self.subscriber.progress.set(last);
+                *self.state = ParkState::Parked(last);
+            }
+            Sent::Part => {
+                // A report of this position goes out behind the rest of the batch, so it is true when the client reads it.
+                self.subscriber.progress.set(last);
+                self.wake_at(last, WakeReason::Flush);
+            }
+        }
+        true
+    }
+
+    /// Wakes the subscriber, so that it reads on by itself.
+    pub(super) fn wake(self) {
+        let position = self.position;
+        self.wake_at(position, WakeReason::ReadOn);
+    }
+
+    fn wake_at(self, position: Position, reason: WakeReason) {
+        let Self { subscriber, mut state, .. } = self;
+        *state = ParkState::Woken(position, reason);
+        drop(state);
+        subscriber.task.wake();
+    }
 }
 
 #[cfg(test)]
@@ -153,78 +170,80 @@ mod tests {
     use super::*;
     use crate::event::Timestamp;
 
-    /// An outlet of a client that takes so many bytes.
+    /// An outlet to a client that takes so many bytes.
     struct Narrow(Mutex<usize>);
 
     impl Outlet for Narrow {
-        fn style(&self) -> &'static [u8] {
+        fn format_key(&self) -> &'static [u8] {
             b"narrow"
         }
 
-        fn write(&self, told: &Told, out: &mut Vec<u8>) {
-            out.extend(told.text.as_bytes());
+        fn write(&self, event: &RenderedEvent, out: &mut Vec<u8>) {
+            out.extend(event.text.as_bytes());
         }
 
         fn send(&self, bytes: &[u8]) -> Sent {
-            let mut room = self.0.lock().unwrap();
+            let mut room = self.0.lock();
             let taken = bytes.len().min(*room);
             *room -= taken;
             if taken == bytes.len() {
-                Sent::Whole
+                Sent::All
             } else if taken == 0 {
                 Sent::Nothing
             } else {
-                Sent::Begun
+                Sent::Part
             }
         }
     }
 
-    fn seat(room: Option<usize>) -> Seat {
+    fn subscriber(room: Option<usize>) -> ParkedSubscriber {
         let outlet = room.map(|room| Arc::new(Narrow(Mutex::new(room))) as Arc<dyn Outlet>);
-        Seat::new(outlet, Progress::default())
+        ParkedSubscriber::new(outlet, Arc::new(AtomicPosition::new(Position::START)))
     }
 
-    /// Brings the next event, of two bytes, and tells where the seat was; None where it was not looked for.
-    fn bring(seat: &Seat) -> (bool, Option<u128>) {
-        let mut asked = None;
-        let mut told = Vec::new();
+    /// Sends the next event, of two bytes, as a worker does. Returns true if it was sent, and where the subscriber was
+    /// parked; None if it was not.
+    fn send_next(subscriber: &ParkedSubscriber) -> (bool, Option<u128>) {
+        let Some(parked) = subscriber.lock_parked() else { return (false, None) };
+        let position = parked.position();
+        let Some(outlet) = parked.outlet() else {
+            parked.wake();
+            return (false, Some(position.get()));
+        };
+        let next = position.next();
+        let event = RenderedEvent { position: next, stored_at: Timestamp::now(), text: "{}".into(), errors: None };
         let mut bytes = Vec::new();
-        let is_sent = seat.bring(|at, outlet| {
-            asked = Some(at.get());
-            told = vec![Told { position: at.next(), stored_at: Timestamp::now(), text: "{}".into(), errors: None }];
-            outlet.write(&told[0], &mut bytes);
-            Some(Brought { told: &told, bytes: &bytes })
-        });
-        (is_sent, asked)
+        outlet.write(&event, &mut bytes);
+        (parked.send(&bytes, next), Some(position.get()))
     }
 
-    fn is_called(seat: &Seat) -> bool {
-        std::future::poll_fn(|context| seat.poll_called(context)).now_or_never().is_some()
+    fn is_woken(subscriber: &ParkedSubscriber) -> bool {
+        std::future::poll_fn(|context| subscriber.poll_woken(context)).now_or_never().is_some()
     }
 
     #[test]
-    fn who_waits_is_brought_what_comes_and_called_when_it_cannot_be() {
+    fn a_parked_subscriber_is_sent_events_until_its_client_takes_no_more() {
         // Room for one event and a half.
-        let seat = seat(Some(3));
-        assert_eq!(bring(&seat), (false, None), "it does not wait yet");
-        seat.sit(Position::new(5));
-        assert_eq!((bring(&seat), is_called(&seat)), ((true, Some(5)), false));
-        assert_eq!((bring(&seat), is_called(&seat)), ((true, Some(6)), true));
-        assert_eq!(seat.progress.hold(), Some(Position::new(7)));
-        assert_eq!(bring(&seat), (false, None), "it is called, and reads on by itself");
-        assert_eq!(seat.stand_up(), Some(Called { at: Position::new(7), is_unsent: true }));
-        seat.sit(Position::new(7));
-        assert_eq!((bring(&seat), is_called(&seat)), ((false, Some(7)), true), "there is no room");
-        assert_eq!(seat.stand_up(), Some(Called { at: Position::new(7), is_unsent: false }));
-        assert_eq!(seat.stand_up(), None);
+        let subscriber = subscriber(Some(3));
+        assert_eq!(send_next(&subscriber), (false, None), "the subscriber is not parked yet");
+        subscriber.park(Position::new(5));
+        assert_eq!((send_next(&subscriber), is_woken(&subscriber)), ((true, Some(5)), false));
+        assert_eq!((send_next(&subscriber), is_woken(&subscriber)), ((true, Some(6)), true));
+        assert_eq!(subscriber.progress.get(), Position::new(7));
+        assert_eq!(send_next(&subscriber), (false, None), "a woken subscriber reads on by itself");
+        assert_eq!(subscriber.unpark(), Some((Position::new(7), WakeReason::Flush)));
+        subscriber.park(Position::new(7));
+        assert_eq!((send_next(&subscriber), is_woken(&subscriber)), ((false, Some(7)), true), "there is no room");
+        assert_eq!(subscriber.unpark(), Some((Position::new(7), WakeReason::ReadOn)));
+        assert_eq!(subscriber.unpark(), None);
     }
 
     #[test]
-    fn who_has_no_outlet_is_called() {
-        let seat = seat(None);
-        seat.sit(Position::new(5));
-        assert!(!is_called(&seat));
-        assert_eq!((bring(&seat), is_called(&seat)), ((false, None), true));
-        assert_eq!(seat.stand_up(), Some(Called { at: Position::new(5), is_unsent: false }));
+    fn a_subscriber_without_an_outlet_is_woken() {
+        let subscriber = subscriber(None);
+        subscriber.park(Position::new(5));
+        assert!(!is_woken(&subscriber));
+        assert_eq!((send_next(&subscriber), is_woken(&subscriber)), ((false, Some(5)), true));
+        assert_eq!(subscriber.unpark(), Some((Position::new(5), WakeReason::ReadOn)));
     }
 }

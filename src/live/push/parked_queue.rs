@@ -1,60 +1,61 @@
-//! The seats of a feed, visited in turn.
+//! The subscribers of a feed in the order in which the workers visit them, round-robin.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::parked::Seat;
+use super::parked::ParkedSubscriber;
 
-/// Seats in the order in which they were taken.
+/// The places where a feed's subscribers park, in the order in which they were added.
 #[derive(Debug, Default)]
-pub(in crate::live) struct Seats {
-    taken: BTreeMap<u64, Arc<Seat>>,
+pub(in crate::live) struct ParkedQueue {
+    subscribers: BTreeMap<u64, Arc<ParkedSubscriber>>,
     next_number: u64,
-    /// Who is visited next, or the next after.
+    /// The number at which the next visits begin.
     cursor: u64,
-    /// How many are still to be visited.
-    due: usize,
-    /// Whether somebody has begun to visit them and is not at the end.
-    is_begun: bool,
+    /// Number of subscribers that are still to be visited.
+    marked: usize,
+    /// True from the first mark until a worker has visited all that are marked: the feed is in the scheduler's queue, or
+    /// with a worker that has taken it from there.
+    is_queued: bool,
 }
 
-impl Seats {
-    /// Takes a seat; gives its number.
-    pub(in crate::live) fn add(&mut self, seat: Arc<Seat>) -> u64 {
+impl ParkedQueue {
+    /// Adds a subscriber. Returns its number.
+    pub(in crate::live) fn add(&mut self, subscriber: Arc<ParkedSubscriber>) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
-        self.taken.insert(number, seat);
-        // It comes before those that are still to be visited once the last one was.
-        self.due += usize::from(self.due > 0);
+        self.subscribers.insert(number, subscriber);
+        // The new subscriber comes before some of the marked ones once the visits have passed the last number.
+        self.marked += usize::from(self.marked > 0);
         number
     }
 
-    /// Gives a seat back.
+    /// Removes a subscriber.
     pub(in crate::live) fn remove(&mut self, number: u64) {
-        self.taken.remove(&number);
+        self.subscribers.remove(&number);
     }
 
-    /// All are to be visited. Gives whether somebody has to begin.
-    pub(in crate::live) fn make_due(&mut self) -> bool {
-        let begins = !self.is_begun && !self.taken.is_empty();
-        self.is_begun |= begins;
-        self.due = self.taken.len();
-        begins
+    /// Marks all subscribers for a visit. Returns true if the caller must queue the feed, since no worker has it.
+    pub(in crate::live) fn mark_all(&mut self) -> bool {
+        let must_queue = !self.is_queued && !self.subscribers.is_empty();
+        self.is_queued |= must_queue;
+        self.marked = self.subscribers.len();
+        must_queue
     }
 
-    /// The next that are to be visited; gives whether there are more.
-    pub(in crate::live) fn next(&mut self, most: usize, into: &mut Vec<Arc<Seat>>) -> bool {
-        let count = self.due.min(most);
+    /// Appends the next marked subscribers to a list. Returns true if more are marked.
+    pub(in crate::live) fn next(&mut self, limit: usize, into: &mut Vec<Arc<ParkedSubscriber>>) -> bool {
+        let count = self.marked.min(limit);
         let mut last = None;
-        let in_turn = self.taken.range(self.cursor..).chain(self.taken.range(..self.cursor));
-        for (number, seat) in in_turn.take(count) {
-            into.push(Arc::clone(seat));
+        let in_turn = self.subscribers.range(self.cursor..).chain(self.subscribers.range(..self.cursor));
+        for (number, subscriber) in in_turn.take(count) {
+            into.push(Arc::clone(subscriber));
             last = Some(*number);
         }
         self.cursor = last.map_or(0, |last| last + 1);
-        self.due = if self.taken.is_empty() { 0 } else { self.due - count };
-        self.is_begun = self.due > 0;
-        self.is_begun
+        self.marked = if self.subscribers.is_empty() { 0 } else { self.marked - count };
+        self.is_queued = self.marked > 0;
+        self.is_queued
     }
 }
 
@@ -63,17 +64,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::live::Progress;
+    use crate::event::Position;
+    use crate::live::atomic_position::AtomicPosition;
 
-    fn seat() -> Arc<Seat> {
-        Arc::new(Seat::new(None, Progress::default()))
+    fn subscriber() -> Arc<ParkedSubscriber> {
+        Arc::new(ParkedSubscriber::new(None, Arc::new(AtomicPosition::new(Position::START))))
     }
 
     #[derive(Clone, Debug)]
     enum Step {
         Add,
         Remove(prop::sample::Index),
-        MakeDue,
+        MarkAll,
         Next(usize),
     }
 
@@ -81,46 +83,46 @@ mod tests {
         prop_oneof![
             3 => Just(Step::Add),
             1 => any::<prop::sample::Index>().prop_map(Step::Remove),
-            1 => Just(Step::MakeDue),
+            1 => Just(Step::MarkAll),
             4 => (1_usize..5).prop_map(Step::Next),
         ]
     }
 
     #[test]
-    fn who_has_begun_goes_on_with_others_though_nobody_was_left_meanwhile() {
-        let mut seats = Seats::default();
-        let first = seats.add(seat());
-        assert!(seats.make_due());
-        seats.remove(first);
-        assert!(!seats.make_due());
-        let second = seat();
-        seats.add(Arc::clone(&second));
-        assert!(!seats.make_due());
+    fn a_worker_goes_on_though_the_queue_was_empty_meanwhile() {
+        let mut queue = ParkedQueue::default();
+        let first = queue.add(subscriber());
+        assert!(queue.mark_all());
+        queue.remove(first);
+        assert!(!queue.mark_all());
+        let second = subscriber();
+        queue.add(Arc::clone(&second));
+        assert!(!queue.mark_all());
         let mut visited = Vec::new();
-        assert!(!seats.next(usize::MAX, &mut visited));
+        assert!(!queue.next(usize::MAX, &mut visited));
         assert!(matches!(&visited[..], [only] if Arc::ptr_eq(only, &second)));
-        assert!(seats.make_due());
+        assert!(queue.mark_all());
     }
 
     proptest! {
         #[test]
-        fn whoever_is_there_when_all_are_due_is_visited_after_it(steps in prop::collection::vec(step(), 1..200)) {
-            let mut seats = Seats::default();
-            let mut there: Vec<(u64, Arc<Seat>, bool)> = Vec::new();
+        fn every_subscriber_that_is_marked_is_visited_afterwards(steps in prop::collection::vec(step(), 1..200)) {
+            let mut queue = ParkedQueue::default();
+            let mut there: Vec<(u64, Arc<ParkedSubscriber>, bool)> = Vec::new();
             let mut goes_on = false;
-            let finish = [Step::MakeDue, Step::Next(usize::MAX)];
+            let finish = [Step::MarkAll, Step::Next(usize::MAX)];
             for step in steps.into_iter().chain(finish) {
                 match step {
                     Step::Add => {
-                        let seat = seat();
-                        there.push((seats.add(Arc::clone(&seat)), seat, false));
+                        let subscriber = subscriber();
+                        there.push((queue.add(Arc::clone(&subscriber)), subscriber, false));
                     }
                     Step::Remove(which) if !there.is_empty() => {
                         let (number, ..) = there.remove(which.index(there.len()));
-                        seats.remove(number);
+                        queue.remove(number);
                     }
-                    Step::MakeDue => {
-                        prop_assert_eq!(seats.make_due(), !goes_on && !there.is_empty());
+                    Step::MarkAll => {
+                        prop_assert_eq!(queue.mark_all(), !goes_on && !there.is_empty());
                         goes_on |= !there.is_empty();
                         for (.., waits) in &mut there {
                             *waits = true;
@@ -128,9 +130,9 @@ mod tests {
                     }
                     Step::Next(most) if goes_on => {
                         let mut visited = Vec::new();
-                        goes_on = seats.next(most, &mut visited);
-                        for (_, seat, waits) in &mut there {
-                            *waits &= !visited.iter().any(|visited| Arc::ptr_eq(visited, seat));
+                        goes_on = queue.next(most, &mut visited);
+                        for (_, subscriber, waits) in &mut there {
+                            *waits &= !visited.iter().any(|visited| Arc::ptr_eq(visited, subscriber));
                         }
                         prop_assert!(goes_on || there.iter().all(|(.., waits)| !waits));
                     }

@@ -11,10 +11,10 @@ use crate::log::Commit;
 
 /// Time that the missing commit before an early one has to arrive. This gateway's two writers may publish their commits in the
 /// wrong order, a moment apart; the commit of another gateway does not arrive at all and must be read from the store.
-const TURN: Duration = Duration::from_millis(2);
+const GRACE: Duration = Duration::from_millis(2);
 
 /// Largest total size of the events in early commits, in bytes.
-const MOST_BYTES: usize = 8 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 /// Early commits by their first position, each with the time of its arrival.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl EarlyCommits {
 
     /// True when the commits exceed the size limit: they must be dropped and read from the store.
     pub(super) const fn is_too_large(&self) -> bool {
-        self.bytes > MOST_BYTES
+        self.bytes > MAX_BYTES
     }
 
     pub(super) fn clear(&mut self) {
@@ -58,7 +58,7 @@ impl EarlyCommits {
 
     /// The time at which the gap before the earliest commit must be read from the store. Later commits do not postpone it.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.commits.values().next().map(|(_, came)| *came + TURN)
+        self.commits.values().next().map(|(_, came)| *came + GRACE)
     }
 
     /// The age of the gap before the earliest commit.
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(early.deadline(), None);
         early.keep(commit(5..=6));
         let deadline = early.deadline().unwrap();
-        std::thread::sleep(TURN / 2);
+        std::thread::sleep(GRACE / 2);
         for later in [8..=9, 7..=7, 20..=20] {
             early.keep(commit(later));
         }
@@ -122,7 +122,7 @@ mod tests {
             early.keep(commit(positions));
         }
         assert_eq!(early.bytes, size(&commit(5..=9)));
-        let fitting = MOST_BYTES / size(&commit(5..=5));
+        let fitting = MAX_BYTES / size(&commit(5..=5));
         for number in 1..=fitting as u128 {
             assert_eq!(early.is_too_large(), number > fitting as u128 - 4, "{number}");
             early.keep(commit(10 + 2 * number..=10 + 2 * number));

@@ -1,7 +1,6 @@
 //! Hints that the log has grown, from the task that listens to NOTIFY to the tail reader.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::event::Position;
@@ -23,13 +22,9 @@ pub(super) enum Hint {
 }
 
 impl Hints {
-    fn lock(&self) -> MutexGuard<'_, Option<Hint>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Sends a hint. A hint that is still waiting is replaced by the one of the two that says more.
     pub(super) fn send(&self, hint: Hint) {
-        let mut waiting = self.lock();
+        let mut waiting = self.waiting.lock();
         *waiting = Some(match (*waiting, hint) {
             (Some(Hint::Through(one)), Hint::Through(other)) => Hint::Through(one.max(other)),
             (None, hint) => hint,
@@ -46,7 +41,7 @@ impl Hints {
 
     /// Takes the waiting hint.
     pub(super) fn take(&self) -> Hint {
-        self.lock().take().unwrap_or(Hint::Through(Position::START))
+        self.waiting.lock().take().unwrap_or(Hint::Through(Position::START))
     }
 }
 

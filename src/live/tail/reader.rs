@@ -14,44 +14,37 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::nats::{self, Inbox, News, Standing};
-use super::{
-    early::EarlyCommits,
-    hints::{Hint, Hints},
-    listen,
-    window::Window,
-};
+use super::early::EarlyCommits;
+use super::hints::{Hint, Hints};
+use super::listener;
+use super::nats::{self, NatsInbox, Role, TailUpdate};
+use super::window::Window;
 use crate::event::{Filter, Position, SyncEvent};
-use crate::live::LiveOptions;
+use crate::live::catch_up::shared::SharedHistory;
 use crate::live::feed::router::Router;
+use crate::live::options::LiveOptions;
 use crate::log::{Commit, Log};
 use crate::store::{ReadThrough, Store, StoreError};
 
-/// How many events one read takes.
+/// Largest number of events in one read.
 const READ: usize = 1000;
 
-/// How long to leave a database alone that fails.
-pub(super) const PAUSE: Duration = Duration::from_millis(200);
+/// Pause after a read that failed.
+const PAUSE: Duration = Duration::from_millis(200);
 
-/// How many polls are left out where NATS tells.
+/// Number of polls that are left out while NATS works.
 const POLLS_LEFT_OUT: u32 = 4;
 
-/// Starts the reader, and the listener that hurries it.
-pub(in crate::live) fn start(
-    log: Log,
-    window: Arc<Window>,
-    router: Arc<Router>,
-    options: &LiveOptions,
-    stop: CancellationToken,
-) {
+/// Starts the reader, and the listener and the NATS connection that send it hints.
+pub(in crate::live) fn start(log: Log, downstream: Downstream, options: &LiveOptions, stop: CancellationToken) {
     let hints = Arc::new(Hints::default());
-    let (inbox, nats) = nats::open(options.nats.clone(), log.clone(), Arc::clone(&window));
-    let listener = listen::listen(log.clone(), Arc::clone(&window), Arc::clone(&hints), inbox.standing.clone());
+    let (inbox, nats) = nats::open(options.nats.clone(), log.clone(), Arc::clone(&downstream.window));
+    let window = Arc::clone(&downstream.window);
+    let listener = listener::listen(log.clone(), window, Arc::clone(&hints), inbox.role.clone());
     let commits = log.commits();
-    let end = End { window, router };
-    let tail = Tail {
+    let reader = TailReader {
         log,
-        end,
+        downstream,
         commits,
         inbox,
         early: EarlyCommits::default(),
@@ -64,28 +57,34 @@ pub(in crate::live) fn start(
     };
     tokio::spawn(stop.clone().run_until_cancelled_owned(nats));
     tokio::spawn(stop.clone().run_until_cancelled_owned(listener));
-    tokio::spawn(stop.run_until_cancelled_owned(tail.run(options.poll_interval, hints)));
+    tokio::spawn(stop.run_until_cancelled_owned(reader.run(options.poll_interval, hints)));
 }
 
-/// Where the newest events are handed on.
-struct End {
-    window: Arc<Window>,
-    router: Arc<Router>,
+/// The parts of live delivery that receive the newest events.
+pub(in crate::live) struct Downstream {
+    pub(in crate::live) window: Arc<Window>,
+    pub(in crate::live) shared: Arc<SharedHistory>,
+    pub(in crate::live) router: Arc<Router>,
 }
 
-impl End {
+impl Downstream {
+    /// The position through which events were pushed.
     fn through(&self) -> Position {
         *self.window.through().borrow()
     }
 
+    /// Pushes the next events of the log. The window comes first, so that a subscriber that has an event from its feed
+    /// finds that event in the window, too.
     fn push(&self, events: &[Arc<SyncEvent>], through: Position) {
-        // First, so that who is told by the feeds finds the window there, too.
         self.window.push(events.to_vec(), through);
         self.router.route(events, through);
     }
 
+    /// Starts again after a position. Shared history is dropped after the window, from which it may be read once more, and
+    /// before the feeds, which wake subscribers that read it.
     fn reset(&self, start: Position) {
         self.window.reset(start);
+        self.shared.invalidate();
         self.router.reset(start);
     }
 }
@@ -111,12 +110,12 @@ enum TailRead {
     EmptyEra(Position),
 }
 
-struct Tail {
+struct TailReader {
     log: Log,
-    end: End,
+    downstream: Downstream,
     commits: broadcast::Receiver<Commit>,
-    /// Messages from NATS, with events that other gateways have appended.
-    inbox: Inbox,
+    /// Updates from NATS, with events that other gateways have appended.
+    inbox: NatsInbox,
     /// Commits and NATS messages that arrived before an earlier commit.
     early: EarlyCommits,
     /// The most urgent read that was requested; it starts as soon as no other read is running.
@@ -133,7 +132,7 @@ struct Tail {
     is_failing: bool,
 }
 
-impl Tail {
+impl TailReader {
     async fn run(mut self, poll_interval: Duration, hints: Arc<Hints>) {
         let mut poll = interval(poll_interval);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -153,15 +152,15 @@ impl Tail {
                     Err(broadcast::error::RecvError::Lagged(_)) => self.request(ReadRequest::All),
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
-                Some(news) = self.inbox.news.recv() => self.hear(news),
+                Some(update) = self.inbox.updates.recv() => self.receive(update),
                 () = hints.received() => match hints.take() {
                     Hint::Through(position) => self.hinted = self.hinted.max(position),
                     Hint::Unknown => self.request(ReadRequest::All),
                 },
                 _ = poll.tick() => {
                     polls_left_out += 1;
-                    let is_served = *self.inbox.standing.borrow() == Standing::Served;
-                    if !is_served || polls_left_out > POLLS_LEFT_OUT {
+                    let is_receiver = *self.inbox.role.borrow() == Role::Receiver;
+                    if !is_receiver || polls_left_out > POLLS_LEFT_OUT {
                         self.request(ReadRequest::IfGrown);
                     }
                 }
@@ -186,7 +185,7 @@ impl Tail {
 
     /// Takes the read that must start now: one that was requested, one that a hint demands, or the poll's.
     fn next_read(&mut self) -> Option<ReadRequest> {
-        let hinted = (self.hinted > self.end.through()).then_some(ReadRequest::Gap);
+        let hinted = (self.hinted > self.downstream.through()).then_some(ReadRequest::Gap);
         let polled = self.is_poll_due.then_some(ReadRequest::IfGrown);
         let read = self.requested.take().max(hinted).or(polled)?;
         self.is_poll_due &= read == ReadRequest::Gap;
@@ -204,20 +203,20 @@ impl Tail {
         }
     }
 
-    /// Handles a message from NATS.
-    fn hear(&mut self, news: News) {
-        match news {
-            News::Events(events) => {
-                if events.first().is_some_and(|first| first.position > self.end.through().next()) {
+    /// Handles an update from NATS.
+    fn receive(&mut self, update: TailUpdate) {
+        match update {
+            TailUpdate::Events(events) => {
+                if events.first().is_some_and(|first| first.position > self.downstream.through().next()) {
                     metrics::counter!("sluice_nats_gaps_total").increment(1);
                 }
                 self.keep(events);
             }
-            News::Through(position) if position > self.end.through() => {
+            TailUpdate::Through(position) if position > self.downstream.through() => {
                 metrics::counter!("sluice_nats_gaps_total").increment(1);
                 self.hinted = self.hinted.max(position);
             }
-            News::Through(_) => {}
+            TailUpdate::Through(_) => {}
         }
     }
 
@@ -226,21 +225,21 @@ impl Tail {
         let waited = self.early.waited();
         metrics::counter!("sluice_tail_gaps_total").increment(1);
         metrics::histogram!("sluice_tail_gap_seconds").record(waited);
-        let (after, seconds) = (self.end.through(), waited.as_secs_f64());
+        let (after, seconds) = (self.downstream.through(), waited.as_secs_f64());
         tracing::debug!(%after, seconds, "reading what another gateway has appended in between");
         self.request(ReadRequest::Gap);
     }
 
     fn push_ready(&mut self) {
-        let events = self.early.take_after(self.end.through());
+        let events = self.early.take_after(self.downstream.through());
         if let Some(newest) = events.last().map(|event| event.position) {
-            self.end.push(&events, newest);
+            self.downstream.push(&events, newest);
         }
     }
 
     /// Starts a read of the store from the window's end on.
     fn read(&mut self, request: ReadRequest) -> BoxFuture<'static, Result<TailRead, StoreError>> {
-        let (log, through, is_failing) = (self.log.clone(), self.end.through(), self.is_failing);
+        let (log, through, is_failing) = (self.log.clone(), self.downstream.through(), self.is_failing);
         let gap =
             self.early.first().filter(|first| request == ReadRequest::Gap && first.era_start() == through.era_start());
         let missing = gap.and_then(|first| usize::try_from(first.get().checked_sub(through.get() + 1)?).ok());
@@ -266,7 +265,7 @@ impl Tail {
     /// Pushes the events that a read returned, and requests the next read where one is needed.
     fn finish_read(&mut self, found: Result<TailRead, StoreError>) {
         self.is_failing = found.is_err();
-        let through = self.end.through();
+        let through = self.downstream.through();
         match found {
             Ok(TailRead::AtEnd) => self.drop_what_is_beyond_the_end(),
             // Each reader must ask at the border between two eras whether events were lost there.
@@ -279,7 +278,7 @@ impl Tail {
                 let new = read.events.into_iter().filter(|event| event.position > through).map(Arc::new);
                 let new: Vec<_> = new.collect();
                 if read.through > through {
-                    self.end.push(&new, read.through);
+                    self.downstream.push(&new, read.through);
                 }
                 self.push_ready();
                 if !read.at_end && !self.is_gap_read {
@@ -309,10 +308,10 @@ impl Tail {
 
     /// Moves the window and all feeds to the start of another era.
     fn start_anew(&mut self, start: Position) {
-        tracing::warn!(era = start.era_tag(), through = %self.end.through(), "the log goes on in another era");
+        tracing::warn!(era = start.era_tag(), through = %self.downstream.through(), "the log goes on in another era");
         self.early.clear();
         self.hinted = Position::START;
-        self.end.reset(start);
+        self.downstream.reset(start);
     }
 }
 

@@ -1,9 +1,9 @@
 //! How many requests a client may make: a share of what Okta's rate limit allows, window by window.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use rand::RngExt as _;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
@@ -132,7 +132,7 @@ impl Budget {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Resource, Window>> {
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.windows.lock()
     }
 }
 

@@ -1,9 +1,10 @@
 //! How a client proves itself: with an API token, or with the key of a service app.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use parking_lot::RwLock;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -54,13 +55,13 @@ impl From<Credentials> for CurrentCredentials {
 impl CurrentCredentials {
     /// Returns the credentials that are in force.
     pub fn get(&self) -> Credentials {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
 
     /// Puts other credentials into force. Returns whether they differ.
     pub fn replace(&self, fresh: &Self) -> bool {
         let fresh = fresh.get();
-        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.0.write();
         let differs = !current.is_same(&fresh);
         *current = fresh;
         differs

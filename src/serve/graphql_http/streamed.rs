@@ -1,4 +1,4 @@
-//! Answers that are told one after the other, each as soon as it is there.
+//! Operations whose answers are sent as a stream, each as soon as it is there.
 
 use std::sync::Arc;
 
@@ -8,32 +8,32 @@ use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
 
 use super::super::accept::{Accepted, Form};
-use super::super::happenings::{self, Happening};
 use super::super::listen::Client;
+use super::super::operation_events::{self, OperationEvent};
 use super::super::stream::{NewStream, StreamOutlet, StreamType};
 use super::refusal::Refusal;
 use super::{Asking, respond, status};
 use crate::event::Position;
 use crate::graphql::{Answer, Operation};
 
-/// What a browser sends when it connects again: the id of the event that it has seen last.
+/// The header with which a browser connects again: the id of the last event that it has received.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 impl Asking {
-    /// Tells the only answer there is.
-    pub(super) fn tell(&self, parts: &Parts, form: Form, answer: Answer) -> Result<Response, Refusal> {
+    /// Responds with the only answer of an operation.
+    pub(super) fn respond_once(&self, parts: &Parts, form: Form, answer: Answer) -> Result<Response, Refusal> {
         match form {
             Form::Single(media_type) => {
                 Ok(respond(status(answer.verdict, media_type), media_type, answer.json.into_bytes()))
             }
             Form::Stream(stream_type) => {
                 let new = self.new_stream(parts, stream_type)?;
-                Ok(self.streams.respond(new, Happening::Error(answer)))
+                Ok(self.streams.respond(new, OperationEvent::Error(answer)))
             }
         }
     }
 
-    /// Starts a subscription and tells its answers.
+    /// Starts a subscription, and responds with its answers.
     pub(super) async fn subscribe(
         &self,
         parts: &Parts,
@@ -48,33 +48,33 @@ impl Asking {
         }
         let new = self.new_stream(parts, stream_type)?;
         if let Some(wire) = &new.wire {
-            operation.tell_by(Arc::new(StreamOutlet::new(wire.clone(), stream_type)));
+            operation.send_through(Arc::new(StreamOutlet::new(wire.clone(), stream_type)));
         }
-        let mut happenings = happenings::run(&self.graph, operation);
-        let first = happenings.next().await.unwrap_or(Happening::Complete);
+        let mut events = operation_events::run(&self.graph, operation);
+        let first = events.next().await.unwrap_or(OperationEvent::Complete);
         match (first, accepted.for_one_answer()) {
-            // Apollo's clients take an error before the start by itself; those of graphql-sse want it in the stream.
-            (Happening::Error(answer), form @ Form::Single(_)) if stream_type == StreamType::Multipart => {
-                self.tell(parts, form, answer)
+            // Apollo's clients expect an error before the start as a single answer; those of graphql-sse expect it in the stream.
+            (OperationEvent::Error(answer), form @ Form::Single(_)) if stream_type == StreamType::Multipart => {
+                self.respond_once(parts, form, answer)
             }
-            (first, _) => Ok(self.streams.respond(NewStream { happenings, ..new }, first)),
+            (first, _) => Ok(self.streams.respond(NewStream { events, ..new }, first)),
         }
     }
 
     fn new_stream(&self, parts: &Parts, stream_type: StreamType) -> Result<NewStream, Refusal> {
         let client = Client::of(&parts.extensions);
-        let place = self.streams.subscribers.stream(client.address).map_err(|no_place| {
-            let (status, code) = no_place.told();
-            Refusal::new(status, code, no_place.to_string())
+        let permit = self.streams.subscribers.stream(client.address).map_err(|refused| {
+            let (status, code) = refused.status();
+            Refusal::new(status, code, refused.to_string())
         })?;
-        // In HTTP/2, others may use the connection, too; and before 1.1, nothing is sent in chunks.
+        // In HTTP/2, other requests may use the connection, too; before HTTP/1.1, there are no chunks.
         let cut = (parts.version <= Version::HTTP_11).then_some(client.cut);
         let wire = client.wire.filter(|_| parts.version == Version::HTTP_11 && parts.method != Method::HEAD);
-        Ok(NewStream { stream_type, happenings: stream::empty().boxed(), place, cut, wire })
+        Ok(NewStream { stream_type, events: stream::empty().boxed(), permit, cut, wire })
     }
 }
 
-/// The position from which a browser goes on.
+/// The position from which a browser resumes.
 fn last_event_id(parts: &Parts) -> Result<Option<Position>, Refusal> {
     let Some(value) = parts.headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()) else { return Ok(None) };
     let position = value.to_str().ok().and_then(|text| text.parse().ok());

@@ -1,8 +1,8 @@
-//! Server-sent events, in graphql-sse's mode of distinct connections: see
+//! Server-sent events, in the distinct connections mode of graphql-sse: see
 //! <https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>.
 //!
-//! Each event's id is its position, so that `Last-Event-ID` resumes. An id by itself tells the quiet how far they are:
-//! browsers keep it, and dispatch nothing.
+//! Each event's id is its position, so that `Last-Event-ID` resumes. An id without an event reports progress to a client
+//! for which nothing happens: browsers keep the id, and dispatch nothing.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::graphql::Answer;
 
 pub(super) const CONTENT_TYPE: &str = "text/event-stream; charset=utf-8";
 
-/// An answer. What ends a line begins another line of data, which the client puts together again.
+/// Writes an answer. Each line of its text becomes a line of data, and the client joins them again.
 pub(super) fn write_next(out: &mut String, answer: &Answer) {
     out.push_str("event: next\n");
     if let Some(position) = answer.position {
@@ -25,13 +25,13 @@ pub(super) fn write_next(out: &mut String, answer: &Answer) {
     out.push('\n');
 }
 
-/// The end. With data, as browsers dispatch no event without.
+/// Writes the end. The event has data, since browsers dispatch no event without.
 pub(super) fn write_complete(out: &mut String) {
     out.push_str("event: complete\ndata:\n\n");
 }
 
-/// A position, or a comment.
-pub(super) fn write_beat(out: &mut String, position: Option<Position>) {
+/// Writes a heartbeat: a position, or a comment.
+pub(super) fn write_heartbeat(out: &mut String, position: Option<Position>) {
     match position {
         Some(position) => write_id(out, position),
         None => out.push_str(":\n"),

@@ -13,22 +13,22 @@ pub(super) const CONTENT_TYPE: &str = "multipart/mixed; boundary=graphql; subscr
 /// whole.
 pub(super) const OPENING: &str = "\r\n--graphql";
 
-/// An answer, in an object of its own, beside which there is place for what goes wrong with the stream.
+/// Writes an answer. The payload has an object around it, which has a place for errors of the stream itself.
 pub(super) fn write_payload(out: &mut String, answer: &Answer) {
     write_part(out, &["{\"payload\":", &answer.json, "}"]);
 }
 
-/// A sign of life.
-pub(super) fn write_beat(out: &mut String) {
+/// Writes a heartbeat.
+pub(super) fn write_heartbeat(out: &mut String) {
     write_part(out, &["{}"]);
 }
 
-/// The end: the last boundary is closed.
+/// Writes the end: the last boundary is closed.
 pub(super) fn write_end(out: &mut String) {
     out.push_str("--\r\n");
 }
 
-/// The gateway stops. This is an error of the stream and not of the operation.
+/// Writes the end of a stream whose gateway is stopping. This is an error of the stream and not of the operation.
 pub(super) fn write_farewell(out: &mut String) {
     let stopping = Answer::refusal("UNAVAILABLE", "the gateway is stopping: resume from the last position");
     write_part(out, &["{\"payload\":null,\"errors\":", &stopping.errors, "}"]);
@@ -40,7 +40,7 @@ pub(super) fn write_farewell(out: &mut String) {
 /// the parameter ends that before the length.
 fn write_part(out: &mut String, json: &[&str]) {
     let length: usize = json.iter().map(|text| text.len()).sum();
-    // A string takes all there is.
+    // Writing to a string cannot fail.
     _ = write!(out, "\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: {length}\r\n\r\n");
     out.extend(json.iter().copied());
     out.push_str("\r\n--graphql");

@@ -1,4 +1,4 @@
-//! Why a socket is closed, by the protocol's codes and WebSocket's own.
+//! The reasons to close a socket, with the codes of the sub-protocols and of WebSocket itself.
 
 use std::borrow::Cow;
 
@@ -19,13 +19,13 @@ impl Close {
         Self { code, reason: Cow::Borrowed(reason) }
     }
 
-    /// The client said that it goes.
+    /// The client has ended the connection.
     pub(super) const TERMINATED: Self = Self::new(1000, "Terminated");
     /// The client does not answer.
     pub(super) const SILENT: Self = Self::new(1011, "No answer to a ping");
     /// The gateway stops; clients connect again, and resume.
     pub(super) const RESTARTING: Self = Self::new(1012, "The gateway is stopping: resume from the last position");
-    /// The client reads too slowly; clients connect again, and resume.
+    /// The client reads too slowly (backpressure); clients connect again, and resume.
     pub(super) const TOO_SLOW: Self = Self::new(1013, "Too slow: resume from the last position");
     /// A `subscribe` before the acknowledgement.
     pub(super) const UNAUTHORIZED: Self = Self::new(4401, "Unauthorized");
@@ -38,12 +38,12 @@ impl Close {
     /// `connection_init` came twice.
     pub(super) const TOO_MANY_INITS: Self = Self::new(4429, "Too many initialisation requests");
 
-    /// A message that is none of the protocol's.
+    /// The client has sent an invalid message.
     pub(super) fn invalid(reason: impl Into<String>) -> Self {
         Self { code: 4400, reason: Cow::Owned(reason.into()) }
     }
 
-    /// More came than is read before it is known who asks.
+    /// The client has sent more than is read before a client is known.
     pub(super) fn too_much_before_init(limit: usize) -> Self {
         Self::invalid(format!("More than {limit} bytes before connection_init was acknowledged"))
     }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
-use super::super::happenings::Happening;
+use super::super::operation_events::OperationEvent;
 use super::super::per_address::Held;
 use super::super::wire::Wire;
 use super::close::Close;
@@ -22,24 +22,24 @@ use super::message::ClientMessage;
 use super::operations::Operations;
 use super::outlet::SocketOutlet;
 use super::protocol::Protocol;
-use super::woken::Woken;
+use super::wake_flag::WakeFlag;
 use super::{Context, UNKNOWN_BYTES};
 use crate::auth::Viewer;
 use crate::graphql::{Answer, GraphRequest};
 
-/// How long the client's answer to a close is waited for.
+/// Longest wait for the client's answer to a close.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The same of a client that reads too slowly, and has to read all that is on its way before it sees the close.
+/// The same for a client that reads too slowly, and must read all that was sent before it sees the close.
 const SLOW_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Bytes that are still taken in of a client that said too much, so that it sees why its socket is closed.
+/// Number of bytes that are still read from a client that sent too much, so that it sees why its socket is closed.
 const DISCARDED: u64 = 1 << 20;
 
-/// What a socket waits for.
+/// What happens next on a socket.
 enum Next {
     Received(Option<Result<Message, axum::Error>>),
-    Happened(Arc<str>, Happening),
+    Event(Arc<str>, OperationEvent),
     Ping,
     InitTimeout,
     Dismissed,
@@ -48,7 +48,7 @@ enum Next {
 /// One client's socket.
 pub(super) struct Connection {
     socket: WebSocket,
-    /// What is under it, where events can be sent without a turn of this task.
+    /// The connection under it, if workers can send events there without waking this task.
     wire: Option<Wire>,
     protocol: Protocol,
     context: Context,
@@ -59,11 +59,11 @@ pub(super) struct Connection {
     /// The viewer, once the connection is acknowledged.
     viewer: Option<Viewer>,
     operations: Operations,
-    /// Whether the client has said anything since it was last pinged.
+    /// True if the client has sent anything since the last ping.
     has_spoken: bool,
 }
 
-/// Goes on, or ends: with a close of ours, or because the client is gone.
+/// Continues, or ends the socket: with a close, or without one if the client is gone.
 type Flow = ControlFlow<Option<Close>>;
 
 /// A socket whose handshake is done, with all that its connection needs.
@@ -85,10 +85,10 @@ impl Connection {
         Self { socket, wire, protocol, context, known, held, viewer: None, operations, has_spoken: true }
     }
 
-    /// Speaks with the client until one of the two has enough.
+    /// Talks to the client until one of the two ends the connection.
     pub(super) async fn run(mut self) {
         if let Some(reason) = self.converse().await {
-            // Nothing of it goes on meanwhile.
+            // The operations end first, so that none sends anything while the socket is closed.
             drop(self.operations);
             close(self.socket, &reason).await;
             if let Some(wire) = self.wire.filter(Wire::is_over_limit) {
@@ -107,11 +107,11 @@ impl Connection {
         tokio::pin!(init_deadline);
         let period = self.context.options.ping_interval;
         let mut ping = interval_at(Instant::now() + period, period);
-        let woken = Woken::default();
+        let others = WakeFlag::default();
         loop {
             let next = poll_fn(|context| {
-                // What mostly happens comes last: who tells much still listens.
-                let other = woken.poll(context, |context| {
+                // Events of operations come last, so that a socket with many of them still reads its client's messages.
+                let other = others.poll(context, |context| {
                     if dismissed.as_mut().poll(context).is_ready() {
                         return Poll::Ready(Next::Dismissed);
                     }
@@ -125,7 +125,7 @@ impl Connection {
                 });
                 match other {
                     Poll::Ready(next) => Poll::Ready(next),
-                    Poll::Pending => self.operations.poll(context).map(|(id, happening)| Next::Happened(id, happening)),
+                    Poll::Pending => self.operations.poll(context).map(|(id, event)| Next::Event(id, event)),
                 }
             });
             let flow = match next.await {
@@ -133,7 +133,7 @@ impl Connection {
                 Next::InitTimeout => Flow::Break(Some(Close::INIT_TIMEOUT)),
                 Next::Ping => self.ping().await,
                 Next::Received(received) => self.receive(received).await,
-                Next::Happened(id, happening) => self.tell(&id, happening).await,
+                Next::Event(id, event) => self.send_event(&id, event).await,
             };
             if let Flow::Break(end) = flow {
                 return end;
@@ -150,11 +150,11 @@ impl Connection {
             }
             Some(Ok(Message::Binary(_))) => return Flow::Break(Some(Close::invalid("Messages are text"))),
             Some(Ok(Message::Close(_))) => {
-                // First: nothing comes behind the answer, which is written already.
+                // The operations end first, so that nothing is sent after the answer, which is written already.
                 self.operations = Operations::default();
                 let answered = async {
                     _ = self.socket.flush().await;
-                    // The socket counts as closed when the connection has it, which may still have to send it.
+                    // The flush of the socket ends when the wire has the answer, and the wire may still have to send it.
                     if let Some(wire) = &mut self.wire {
                         _ = AsyncWriteExt::flush(wire).await;
                     }
@@ -185,7 +185,7 @@ impl Connection {
                 let has_run = self.operations.end(&id);
                 match self.protocol.stopped(&id).filter(|_| has_run) {
                     Some(confirmed) => self.send(confirmed).await,
-                    // It may have begun to send an event.
+                    // The operation's outlet may have sent a part of an event.
                     None => self.write(Write::Flush).await,
                 }
             }
@@ -241,7 +241,7 @@ impl Connection {
         match self.context.graph.operation(request, viewer) {
             Ok(mut operation) => {
                 if let Some(wire) = &self.wire {
-                    operation.tell_by(Arc::new(SocketOutlet::new(wire.clone(), self.protocol, id)));
+                    operation.send_through(Arc::new(SocketOutlet::new(wire.clone(), self.protocol, id)));
                 }
                 self.operations.start(id, &self.context.graph, operation);
                 Flow::Continue(())
@@ -250,22 +250,22 @@ impl Connection {
         }
     }
 
-    /// Tells what happened to an operation. All is sent before it is asked for more: its outlet may send that.
-    async fn tell(&mut self, id: &str, happening: Happening) -> Flow {
-        match self.write_happening(id, happening).await {
+    /// Sends an operation's event. Everything is sent before the next event is awaited, since an outlet may send that event.
+    async fn send_event(&mut self, id: &str, event: OperationEvent) -> Flow {
+        match self.write_event(id, event).await {
             Flow::Continue(()) => self.write(Write::Flush).await,
             gone @ Flow::Break(_) => gone,
         }
     }
 
-    /// Writes what happened to an operation.
-    async fn write_happening(&mut self, id: &str, happening: Happening) -> Flow {
-        let text = match happening {
-            Happening::Started(progress) => {
+    /// Writes an operation's event to the socket's buffer.
+    async fn write_event(&mut self, id: &str, event: OperationEvent) -> Flow {
+        let text = match event {
+            OperationEvent::Started(progress) => {
                 self.operations.started(id, progress);
                 return Flow::Continue(());
             }
-            Happening::Next(answers) => {
+            OperationEvent::Next(answers) => {
                 for answer in answers {
                     if let gone @ Flow::Break(_) = self.feed(self.protocol.next(id, &answer.json)).await {
                         return gone;
@@ -273,11 +273,11 @@ impl Connection {
                 }
                 return Flow::Continue(());
             }
-            Happening::Error(answer) => {
+            OperationEvent::Error(answer) => {
                 self.operations.end(id);
                 self.protocol.error(id, &answer.errors)
             }
-            Happening::Complete => {
+            OperationEvent::Complete => {
                 self.operations.end(id);
                 self.protocol.complete(id)
             }
@@ -293,7 +293,7 @@ impl Connection {
         self.write(Write::Send(Message::Text(text.into()))).await
     }
 
-    /// Writes within the time that a client has to take it.
+    /// Writes within the write timeout. A client that takes nothing for so long is disconnected (backpressure).
     async fn write(&mut self, what: Write) -> Flow {
         let written = async {
             match what {
@@ -303,7 +303,7 @@ impl Connection {
             }
         };
         tokio::pin!(written);
-        // Mostly it is done at once, and needs no timer.
+        // Mostly the write is done at once, and needs no timer.
         let done = match poll_immediate(&mut written).await {
             Some(done) => Ok(done),
             None => timeout(self.context.options.write_timeout, written).await,
@@ -318,18 +318,18 @@ impl Connection {
         }
     }
 
-    /// Asks whether the client still lives, and tells how far its subscriptions are.
+    /// Checks that the client is alive, and reports the progress of its subscriptions.
     async fn ping(&mut self) -> Flow {
         if !std::mem::take(&mut self.has_spoken) {
             return Flow::Break(Some(Close::SILENT));
         }
-        let beat = self.protocol.beat(&self.operations);
-        if !self.protocol.beat_is_answered()
+        let heartbeat = self.protocol.heartbeat(&self.operations);
+        if !self.protocol.is_heartbeat_answered()
             && let gone @ Flow::Break(_) = self.write(Write::Feed(Message::Ping(Bytes::new()))).await
         {
             return gone;
         }
-        self.send(beat).await
+        self.send(heartbeat).await
     }
 }
 

@@ -10,13 +10,13 @@ use super::message::{ClientMessage, RawMessage, around_payload, of_operation, wi
 /// The connection is accepted.
 pub(super) const ACK: &str = r#"{"type":"connection_ack"}"#;
 
-/// The connection lives. Clients expect it after the acknowledgement, and again and again from then on.
+/// The heartbeat. Clients expect it after the acknowledgement, and again and again from then on.
 pub(super) const KEEP_ALIVE: &str = r#"{"type":"ka"}"#;
 
 /// Reads a message.
 ///
 /// # Errors
-/// What is wrong with it: this protocol tells it, and goes on.
+/// What is wrong with the message. This protocol reports that, and the connection goes on.
 pub(super) fn read(text: &str) -> Result<ClientMessage, Close> {
     let message = RawMessage::read(text)?;
     match message.kind.as_str() {
@@ -28,28 +28,28 @@ pub(super) fn read(text: &str) -> Result<ClientMessage, Close> {
     }
 }
 
-/// The connection is refused, or what came on it cannot be read.
+/// The message that the connection was refused, or that a message is invalid.
 pub(super) fn connection_error(close: &Close) -> String {
     json!({ "type": "connection_error", "payload": { "message": close.reason() } }).to_string()
 }
 
-/// An operation's answer, which is JSON already.
+/// The message with an operation's answer, which is JSON.
 pub(super) fn data(id: &str, answer: &str) -> String {
     with_payload("data", id, answer)
 }
 
-/// The same, without the answer: what is before it, and after it.
+/// The text before the answer in that message, and the text after it.
 pub(super) fn around_data(id: &str) -> (String, &'static str) {
     around_payload("data", id)
 }
 
-/// An operation is refused, or ends with errors, which are a JSON list already: this protocol tells one.
+/// The message that an operation was refused or ends with errors, which are a JSON list. This protocol reports one of them.
 pub(super) fn error(id: &str, errors: &str) -> String {
     let errors: Vec<&RawValue> = serde_json::from_str(errors).unwrap_or_default();
     with_payload("error", id, errors.first().map_or("{}", |error| error.get()))
 }
 
-/// An operation is over.
+/// The message that an operation is complete.
 pub(super) fn complete(id: &str) -> String {
     of_operation("complete", id)
 }

@@ -1,4 +1,4 @@
-//! What clients say, whichever sub-protocol they say it in, and what the frames of both have in common.
+//! The messages of clients in both sub-protocols, and the form that both have in common.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -6,27 +6,27 @@ use serde_json::{Map, Value};
 use super::close::Close;
 use crate::graphql::GraphRequest;
 
-/// The longest id of an operation, in bytes: the gateway keeps it.
+/// Largest size of an operation's id, in bytes: the gateway keeps it.
 const LONGEST_ID: usize = 256;
 
-/// What a client says.
+/// A message of a client.
 #[derive(Debug, PartialEq)]
 pub(super) enum ClientMessage {
-    /// It introduces itself.
+    /// Opens the connection.
     ConnectionInit(Map<String, Value>),
-    /// It wants an answer.
+    /// Asks for a pong.
     Ping,
-    /// It answers.
+    /// Answers a ping.
     Pong,
-    /// It starts an operation.
+    /// Starts an operation.
     Subscribe(String, GraphRequest),
-    /// It ends an operation.
+    /// Ends an operation.
     Complete(String),
-    /// It goes.
+    /// Ends the connection.
     Terminate,
 }
 
-/// A message as both sub-protocols write it.
+/// A message in the form of both sub-protocols.
 #[derive(Deserialize)]
 pub(super) struct RawMessage {
     #[serde(rename = "type")]
@@ -75,13 +75,13 @@ pub(super) fn of_operation(kind: &str, id: &str) -> String {
     [r#"{"type":""#, kind, r#"","id":"#, &quoted(id), "}"].concat()
 }
 
-/// A message with an operation's id and a payload, which is JSON already.
+/// A message with an operation's id and a payload, which is JSON.
 pub(super) fn with_payload(kind: &str, id: &str, payload: &str) -> String {
     let (before, after) = around_payload(kind, id);
     before + payload + after
 }
 
-/// The same, without the payload: what is before it, and after it.
+/// The text before the payload in that message, and the text after it.
 pub(super) fn around_payload(kind: &str, id: &str) -> (String, &'static str) {
     ([r#"{"type":""#, kind, r#"","id":"#, &quoted(id), r#","payload":"#].concat(), "}")
 }

@@ -1,4 +1,4 @@
-//! The operations that run on one socket, each getting its turn.
+//! The operations that run on one socket, polled round-robin.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -6,65 +6,65 @@ use std::task::{Context, Poll};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
-use super::super::happenings::{self, Happening};
-use super::woken::Woken;
+use super::super::operation_events::{self, OperationEvent};
+use super::wake_flag::WakeFlag;
 use crate::event::Position;
 use crate::graphql::{Graph, Operation};
 use crate::live::Progress;
 
-/// Running operations. One that has much to say waits until the others have said something.
+/// Running operations. An operation with many events waits after each one until the others have had their turn.
 #[derive(Default)]
 pub(super) struct Operations {
-    running: Vec<Running>,
-    /// Whose turn is next.
-    turn: usize,
+    running: Vec<RunningOperation>,
+    /// The index of the operation that is polled first.
+    next: usize,
 }
 
-struct Running {
+struct RunningOperation {
     id: Arc<str>,
-    happenings: BoxStream<'static, Happening>,
-    woken: Woken,
-    /// How far it is; None for what is no subscription, or has not started.
+    events: BoxStream<'static, OperationEvent>,
+    flag: WakeFlag,
+    /// How far the subscription is; None for a query or a mutation, and before the subscription has started.
     progress: Option<Progress>,
 }
 
-impl Running {
-    /// What happens next; nothing does after the end.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Happening> {
-        let Self { woken, happenings, .. } = self;
-        woken.poll(context, |context| match happenings.poll_next_unpin(context) {
-            Poll::Ready(Some(happening)) => Poll::Ready(happening),
+impl RunningOperation {
+    /// Polls for the next event; there is none after the end.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<OperationEvent> {
+        let Self { flag, events, .. } = self;
+        flag.poll(context, |context| match events.poll_next_unpin(context) {
+            Poll::Ready(Some(event)) => Poll::Ready(event),
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         })
     }
 }
 
 impl Operations {
-    /// How many run.
+    /// The number of running operations.
     pub(super) fn len(&self) -> usize {
         self.running.len()
     }
 
-    /// Whether one with this id runs.
+    /// True if an operation with this id runs.
     pub(super) fn contains(&self, id: &str) -> bool {
         self.running.iter().any(|running| &*running.id == id)
     }
 
     /// Starts an operation.
     pub(super) fn start(&mut self, id: &str, graph: &Graph, operation: Operation) {
-        let happenings = happenings::run(graph, operation).fuse().boxed();
-        self.running.push(Running { id: id.into(), happenings, woken: Woken::default(), progress: None });
+        let events = operation_events::run(graph, operation).fuse().boxed();
+        self.running.push(RunningOperation { id: id.into(), events, flag: WakeFlag::default(), progress: None });
         metrics::gauge!("sluice_operations").increment(1);
     }
 
-    /// Learns how far an operation is.
+    /// Keeps the progress of a subscription that has started.
     pub(super) fn started(&mut self, id: &str, progress: Progress) {
         if let Some(running) = self.running.iter_mut().find(|running| &*running.id == id) {
             running.progress = Some(progress);
         }
     }
 
-    /// Ends an operation; gives false where none of this id runs.
+    /// Ends an operation. Returns false if none with this id runs.
     pub(super) fn end(&mut self, id: &str) -> bool {
         let Some(at) = self.running.iter().position(|running| &*running.id == id) else { return false };
         self.running.remove(at);
@@ -72,8 +72,8 @@ impl Operations {
         true
     }
 
-    /// Holds all subscriptions of the socket where they are, and tells how far that is and which they are; None where there
-    /// are none, or one is about to start.
+    /// Holds all subscriptions of the socket (see [`Progress::hold`]), and returns the position of the one that is furthest
+    /// behind, with the ids of all. Returns None if there is no subscription, or if one is about to start.
     pub(super) fn hold(&self) -> Option<(Position, Vec<&str>)> {
         let mut ids = Vec::new();
         let mut least = None;
@@ -85,15 +85,15 @@ impl Operations {
         Some((least?, ids))
     }
 
-    /// What happens next to one of them. While nothing runs, nothing wakes: starting one needs the socket's own turn.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<(Arc<str>, Happening)> {
-        let turn = self.turn.min(self.running.len());
-        let (before, after) = self.running.split_at_mut(turn);
+    /// Polls the operations for the next event. While none runs, nothing wakes the caller, who alone can start one.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<(Arc<str>, OperationEvent)> {
+        let next = self.next.min(self.running.len());
+        let (before, after) = self.running.split_at_mut(next);
         for (at, running) in after.iter_mut().chain(before).enumerate() {
-            if let Poll::Ready(happening) = running.poll(context) {
-                let happened = (Arc::clone(&running.id), happening);
-                self.turn = (turn + at + 1) % self.running.len();
-                return Poll::Ready(happened);
+            if let Poll::Ready(event) = running.poll(context) {
+                let polled = (Arc::clone(&running.id), event);
+                self.next = (next + at + 1) % self.running.len();
+                return Poll::Ready(polled);
             }
         }
         Poll::Pending

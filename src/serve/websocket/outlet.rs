@@ -1,4 +1,4 @@
-//! A socket's operation as an outlet: its answers go out as frames, without a turn of the socket's own task.
+//! The outlet of a socket's operation: workers send answers as frames, without waking the socket's own task.
 
 use smallvec::SmallVec;
 use tungstenite::protocol::frame::FrameHeader;
@@ -6,14 +6,14 @@ use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::super::wire::Wire;
 use super::protocol::Protocol;
-use crate::live::{Outlet, Sent, Told};
+use crate::live::{Outlet, RenderedEvent, Sent};
 
-/// An operation of a socket.
+/// An outlet to one operation of a socket.
 pub(super) struct SocketOutlet {
     wire: Wire,
-    /// What is written before an answer. Here and not elsewhere in memory: it is compared for each subscriber.
+    /// The text before an answer. Inline, since a worker compares it for each subscriber.
     before: SmallVec<[u8; 72]>,
-    /// And after it.
+    /// The text after an answer.
     after: &'static str,
 }
 
@@ -25,16 +25,16 @@ impl SocketOutlet {
 }
 
 impl Outlet for SocketOutlet {
-    fn style(&self) -> &[u8] {
+    fn format_key(&self) -> &[u8] {
         &self.before
     }
 
-    fn write(&self, told: &Told, out: &mut Vec<u8>) {
+    fn write(&self, event: &RenderedEvent, out: &mut Vec<u8>) {
         let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
-        let length = self.before.len() + told.text.len() + self.after.len();
-        // A vector takes all there is.
+        let length = self.before.len() + event.text.len() + self.after.len();
+        // Writing to a vector cannot fail.
         _ = header.format(length as u64, out);
-        for part in [&self.before, told.text.as_bytes(), self.after.as_bytes()] {
+        for part in [&self.before, event.text.as_bytes(), self.after.as_bytes()] {
             out.extend(part);
         }
     }

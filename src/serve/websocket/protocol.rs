@@ -1,4 +1,4 @@
-//! The two sub-protocols: which one a client means, and how each says what there is to say.
+//! The two sub-protocols: which one a client wants, and how each reads and writes messages.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
@@ -17,7 +17,7 @@ pub(super) enum Protocol {
 }
 
 impl Protocol {
-    /// Its name in the handshake.
+    /// The name in the handshake.
     pub(super) const fn name(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Transport => "graphql-transport-ws",
@@ -25,7 +25,7 @@ impl Protocol {
         })
     }
 
-    /// The first of those that a client offers which is spoken here.
+    /// The first supported one of those that a client offers.
     pub(super) fn chosen(headers: &HeaderMap) -> Option<Self> {
         let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
         let mut offers = offers.flat_map(|value| value.split(',')).map(str::trim);
@@ -35,7 +35,7 @@ impl Protocol {
     /// Reads a message.
     ///
     /// # Errors
-    /// With what to close the socket, unless [`Self::complaint`] tells it.
+    /// The close with which the socket must end, unless [`Self::complaint`] reports it.
     pub(super) fn read(self, text: &str) -> Result<ClientMessage, Close> {
         match self {
             Self::Transport => transport::read(text),
@@ -43,17 +43,17 @@ impl Protocol {
         }
     }
 
-    /// Tells what is wrong with a message, where this does not end the connection.
+    /// The message that reports an invalid one, if the protocol does not close the connection for it.
     pub(super) fn complaint(self, fault: &Close) -> Option<String> {
         (self == Self::Legacy).then(|| legacy::connection_error(fault))
     }
 
-    /// Tells why the connection is refused, where that is said before the close.
+    /// The message that refuses the connection, if the protocol has one before the close.
     pub(super) fn denied(self) -> Option<String> {
         (self == Self::Legacy).then(|| legacy::connection_error(&Close::FORBIDDEN))
     }
 
-    /// Accepts the connection.
+    /// The messages that accept the connection.
     pub(super) const fn acknowledged(self) -> &'static [&'static str] {
         match self {
             Self::Transport => &[transport::ACK],
@@ -61,25 +61,25 @@ impl Protocol {
         }
     }
 
-    /// A sign of life, with how far the subscriptions are where the protocol has a place for that.
-    pub(super) fn beat(self, operations: &Operations) -> String {
+    /// A heartbeat; it reports the progress of the subscriptions if the protocol has a place for that.
+    pub(super) fn heartbeat(self, operations: &Operations) -> String {
         match self {
             Self::Transport => transport::ping(operations.hold()),
             Self::Legacy => legacy::KEEP_ALIVE.to_owned(),
         }
     }
 
-    /// Whether a beat is a question that every client answers. Else WebSocket's own ping asks.
-    pub(super) fn beat_is_answered(self) -> bool {
+    /// True if clients answer a heartbeat. If not, WebSocket's own ping asks them for an answer.
+    pub(super) fn is_heartbeat_answered(self) -> bool {
         self == Self::Transport
     }
 
-    /// Answers a ping.
+    /// The answer to a ping.
     pub(super) fn pong() -> String {
         transport::PONG.to_owned()
     }
 
-    /// An operation's answer, which is JSON already.
+    /// The message with an operation's answer, which is JSON.
     pub(super) fn next(self, id: &str, answer: &str) -> String {
         match self {
             Self::Transport => transport::next(id, answer),
@@ -87,7 +87,7 @@ impl Protocol {
         }
     }
 
-    /// The same, without the answer: what is before it, and after it.
+    /// The text before the answer in that message, and the text after it.
     pub(super) fn around_next(self, id: &str) -> (String, &'static str) {
         match self {
             Self::Transport => transport::around_next(id),
@@ -95,7 +95,7 @@ impl Protocol {
         }
     }
 
-    /// An operation is refused, or ends with errors, which are a JSON list already.
+    /// The message that an operation was refused or ends with errors, which are a JSON list.
     pub(super) fn error(self, id: &str, errors: &str) -> String {
         match self {
             Self::Transport => transport::error(id, errors),
@@ -103,7 +103,7 @@ impl Protocol {
         }
     }
 
-    /// An operation is over.
+    /// The message that an operation is complete.
     pub(super) fn complete(self, id: &str) -> String {
         match self {
             Self::Transport => transport::complete(id),
@@ -111,7 +111,7 @@ impl Protocol {
         }
     }
 
-    /// Confirms that an operation is over as the client wished, where that is expected.
+    /// The message that confirms the end of an operation to the client that has ended it, if the protocol has one.
     pub(super) fn stopped(self, id: &str) -> Option<String> {
         (self == Self::Legacy).then(|| legacy::complete(id))
     }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clients_first_that_is_spoken() {
+    fn the_first_supported_offer_is_chosen() {
         let chosen = |lines: &[&str]| {
             let lines = lines.iter().map(|line| (header::SEC_WEBSOCKET_PROTOCOL, line.parse().unwrap()));
             Protocol::chosen(&lines.collect::<HeaderMap>())

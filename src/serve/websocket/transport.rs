@@ -9,13 +9,13 @@ use crate::event::Position;
 /// The connection is accepted.
 pub(super) const ACK: &str = r#"{"type":"connection_ack"}"#;
 
-/// The answer to a ping. The protocol asks for no payload in it, and what a ping brought may be a secret.
+/// The answer to a ping. The protocol asks for no payload in it, and the ping's payload may be a secret.
 pub(super) const PONG: &str = r#"{"type":"pong"}"#;
 
 /// Reads a message.
 ///
 /// # Errors
-/// With what to close the socket.
+/// The close with which the socket must end.
 pub(super) fn read(text: &str) -> Result<ClientMessage, Close> {
     let message = RawMessage::read(text)?;
     match message.kind.as_str() {
@@ -28,29 +28,29 @@ pub(super) fn read(text: &str) -> Result<ClientMessage, Close> {
     }
 }
 
-/// Asks the client for a sign of life, and tells how far its subscriptions are.
+/// A ping, which also reports the progress of the client's subscriptions.
 pub(super) fn ping(progress: Option<(Position, Vec<&str>)>) -> String {
     let Some((position, mut ids)) = progress else { return r#"{"type":"ping"}"#.to_owned() };
     ids.sort_unstable();
     json!({ "type": "ping", "payload": { "position": position.to_string(), "operations": ids } }).to_string()
 }
 
-/// An operation's answer, which is JSON already.
+/// The message with an operation's answer, which is JSON.
 pub(super) fn next(id: &str, answer: &str) -> String {
     with_payload("next", id, answer)
 }
 
-/// The same, without the answer: what is before it, and after it.
+/// The text before the answer in that message, and the text after it.
 pub(super) fn around_next(id: &str) -> (String, &'static str) {
     around_payload("next", id)
 }
 
-/// An operation is refused, or ends with errors, which are a JSON list already.
+/// The message that an operation was refused or ends with errors, which are a JSON list.
 pub(super) fn error(id: &str, errors: &str) -> String {
     with_payload("error", id, errors)
 }
 
-/// An operation is over.
+/// The message that an operation is complete.
 pub(super) fn complete(id: &str) -> String {
     of_operation("complete", id)
 }

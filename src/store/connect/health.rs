@@ -1,12 +1,14 @@
 //! Health of the database's connections, as it is logged: one line when the database is lost, further lines at growing
 //! intervals, and one line when it is back.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::error::{ConnectError, ConnectFailure};
+use parking_lot::Mutex;
 
-/// Interval between the first line and the second. Each later interval is twice as long as the one before.
+use super::error::{ConnectError, ConnectFailure};
+use crate::backoff::Backoff;
+
+/// Interval between the first line and the second.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Longest interval between two lines.
@@ -23,14 +25,14 @@ pub(super) struct Health {
 struct Outage {
     since: Instant,
     next_line: Instant,
-    pause: Duration,
+    intervals: Backoff,
 }
 
 impl Health {
     /// Records that a connection was opened.
     pub(super) fn connected(&self) {
         metrics::gauge!("sluice_database_connected").set(1.0);
-        if let Some(away) = self.away.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(away) = self.away.lock().take() {
             let away_seconds = away.since.elapsed().as_secs();
             tracing::info!(away_seconds, "the database is back");
         }
@@ -57,20 +59,23 @@ impl Health {
 
     /// Returns the number of seconds since the database was lost, if a line about that is due.
     fn due(&self, now: Instant) -> Option<u64> {
-        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        let away = away.get_or_insert(Outage { since: now, next_line: now, pause: FIRST_PAUSE });
+        let mut away = self.away.lock();
+        let away = away.get_or_insert_with(|| Outage {
+            since: now,
+            next_line: now,
+            intervals: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+        });
         if now < away.next_line {
             return None;
         }
-        away.next_line = now + away.pause;
-        away.pause = (away.pause * 2).min(LONGEST_PAUSE);
+        away.next_line = now + away.intervals.pause();
         Some(now.duration_since(away.since).as_secs())
     }
 
     /// Records that no connection of a pool became free in time.
     pub(super) fn busy(&self, error: &ConnectError) {
         metrics::counter!("sluice_connections_busy_total").increment(1);
-        let mut told = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.busy.lock();
         if told.is_none_or(|told| told.elapsed() > LONGEST_PAUSE) {
             *told = Some(Instant::now());
             tracing::warn!(%error, "no connection became free in time (logged at most once a minute)");

@@ -2,10 +2,11 @@
 //! for each credential.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, Histogram};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -164,7 +165,7 @@ impl Permits {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 
     fn moment(&self, now: Instant) -> Duration {
@@ -213,7 +214,7 @@ impl Account {
     fn refuse(&self, connections: usize, running: usize, waiting: usize) {
         let Some(measures) = &self.measures else { return };
         measures.refusals.increment(1);
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.logged.lock();
         if logged.is_none_or(|logged| logged.elapsed() > LOG_INTERVAL) {
             *logged = Some(Instant::now());
             tracing::warn!(

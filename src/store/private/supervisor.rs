@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::process::Child;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::cluster::{self, Cluster};
 use super::process::{pid_of, shut_down, stop};
 use super::{DataDirLock, PrivateError};
+use crate::backoff::Backoff;
 
 /// Pauses before a PostgreSQL that ended is started again: the first one, and the longest one after failed starts.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -114,7 +116,7 @@ impl PrivatePostgres {
 
 impl State {
     fn running(&self) -> MutexGuard<'_, RunningPostgres> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock()
     }
 
     /// Sends a signal to the main process, if it is running.
@@ -158,12 +160,12 @@ fn keep(
     mut cancelled: CancellationToken,
     started: &mpsc::Sender<Result<(), PrivateError>>,
 ) {
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     let mut ever_started = false;
     loop {
         match cluster.start(&cancelled) {
             Ok(running) => {
-                pause = FIRST_PAUSE;
+                backoff.reset();
                 *state.running() = RunningPostgres { pid: pid_of(&running.child), identity: running.identity };
                 if !ever_started {
                     ever_started = started.send(Ok(())).is_ok();
@@ -185,13 +187,12 @@ fn keep(
                 return;
             }
         }
-        let deadline = Instant::now() + pause;
+        let deadline = Instant::now() + backoff.pause();
         while Instant::now() < deadline {
             if state.stopping.is_cancelled() {
                 return;
             }
             thread::sleep(Duration::from_millis(10));
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

@@ -1,12 +1,13 @@
-//! Which events reach which feeds, and what is kept of them.
+//! Tests of the router: which events reach which feeds, and what feeds keep of them.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::FutureExt as _;
 
 use super::*;
 use crate::event::{Details, Entity, EventTypePattern, IngestSource, Occurrence, Timestamp};
-use crate::live::feed::{Entry, Teller, Told};
+use crate::live::feed::rendered::FeedEntry;
+use crate::live::feed::renderer::{RenderedEvent, Renderer};
 
 /// An event at a position.
 pub(in crate::live) fn event(
@@ -30,31 +31,31 @@ pub(in crate::live) fn event(
     })
 }
 
-/// A request whose events are told by their positions; counts how many are told.
-fn request(key: &str, filter: Filter, told: &Arc<AtomicUsize>) -> FeedRequest {
-    let told = Arc::clone(told);
-    let tell = Arc::new(move |event: &SyncEvent| {
-        told.fetch_add(1, Ordering::Relaxed);
+/// A request whose events are rendered as their positions. Counts how many are rendered.
+fn request(key: &str, filter: Filter, rendered: &Arc<AtomicUsize>) -> FeedRequest {
+    let rendered = Arc::clone(rendered);
+    let render = Arc::new(move |event: &SyncEvent| {
+        rendered.fetch_add(1, Ordering::Relaxed);
         event.position.to_string().into()
     });
-    FeedRequest { key: key.into(), filter, teller: Teller::AtOnce(tell), with_details: false }
+    FeedRequest { key: key.into(), filter, renderer: Renderer::Immediate(render), with_details: false }
 }
 
 fn list(values: &[&str]) -> Vec<String> {
     values.iter().map(|value| (*value).to_owned()).collect()
 }
 
-fn positions(entries: Option<Vec<Entry>>) -> Option<Vec<u128>> {
+fn positions(entries: Option<Vec<FeedEntry>>) -> Option<Vec<u128>> {
     entries.map(|entries| entries.iter().map(|entry| entry.position().get()).collect())
 }
 
-fn router(start: Position, most_bytes: usize) -> Router {
-    Router::new(start, most_bytes, Arc::new(Measures::new()))
+fn router(start: Position, max_bytes: usize) -> Router {
+    Router::new(start, max_bytes, Arc::default(), Arc::new(LiveMetrics::new()))
 }
 
 #[test]
 fn an_event_reaches_the_feeds_that_want_it_and_no_others() {
-    let (router, told) = (router(Position::START, 1 << 20), Arc::default());
+    let (router, rendered) = (router(Position::START, 1 << 20), Arc::default());
     let types = |types: &[&str]| types.iter().map(|text| EventTypePattern::parse(text)).collect::<Option<Vec<_>>>();
     let filters = [
         ("everything", Filter::default()),
@@ -72,7 +73,7 @@ fn an_event_reaches_the_feeds_that_want_it_and_no_others() {
         ),
         ("nothing", Filter { application_instances: Some(list(&[])), ..Filter::default() }),
     ];
-    let feeds: Vec<_> = filters.into_iter().map(|(key, filter)| router.join(request(key, filter, &told))).collect();
+    let feeds: Vec<_> = filters.into_iter().map(|(key, filter)| router.join(request(key, filter, &rendered))).collect();
     let events = [
         event(1, "0oa1", Some("slack"), "a.b"),
         event(2, "0oa2", None, "a.d"),
@@ -83,21 +84,21 @@ fn an_event_reaches_the_feeds_that_want_it_and_no_others() {
     let found: Vec<_> = feeds.iter().map(|feed| positions(feed.after(Position::START, 10)).unwrap()).collect();
     let expected: [&[u128]; 7] = [&[1, 2, 3, 4], &[1, 2], &[1, 3], &[1, 4], &[1, 2, 4], &[1], &[]];
     assert_eq!(found, expected);
-    assert_eq!(told.load(Ordering::Relaxed), 4 + 2 + 2 + 2 + 3 + 1);
+    assert_eq!(rendered.load(Ordering::Relaxed), 4 + 2 + 2 + 2 + 3 + 1);
     for feed in &feeds {
         router.leave(feed);
     }
-    let left = router.routes();
+    let left = router.routes.lock();
     assert!(left.by_key.is_empty() && left.others.is_empty());
     assert!(left.by_instance.is_empty() && left.by_application.is_empty() && left.by_type.is_empty());
 }
 
 #[test]
 fn an_exact_type_beside_a_family_hides_no_event_of_the_family() {
-    let (router, told) = (router(Position::START, 1 << 20), Arc::default());
+    let (router, rendered) = (router(Position::START, 1 << 20), Arc::default());
     let types = ["a.b", "c.*"].map(|text| EventTypePattern::parse(text).unwrap());
     let filter = Filter { event_types: Some(types.to_vec()), ..Filter::default() };
-    let feed = router.join(request("mixed", filter, &told));
+    let feed = router.join(request("mixed", filter, &rendered));
     let events = [event(1, "", None, "c.d"), event(2, "", None, "a.b"), event(3, "", None, "a.c")];
     router.route(&events, Position::new(3));
     assert_eq!(positions(feed.after(Position::START, 10)), Some(vec![1, 2]));
@@ -105,23 +106,23 @@ fn an_exact_type_beside_a_family_hides_no_event_of_the_family() {
 
 #[test]
 fn a_subscriber_is_not_at_the_end_of_a_feed_that_has_dropped_its_events() {
-    let (router, told) = (router(Position::START, 2), Arc::default());
-    let feed = router.join(request("k", Filter::default(), &told));
-    assert!(feed.is_quiet_after(Position::START), "nothing has happened yet");
+    let (router, rendered) = (router(Position::START, 2), Arc::default());
+    let feed = router.join(request("k", Filter::default(), &rendered));
+    assert!(feed.has_nothing_after(Position::START), "nothing has happened yet");
     for position in 1..=9 {
         router.route(&[event(position, "0oa1", None, "a")], Position::new(position));
     }
     // Each event takes one byte, so the feed still has the last two.
-    let quiet: Vec<_> = (0..=9).filter(|position| feed.is_quiet_after(Position::new(*position))).collect();
+    let quiet: Vec<_> = (0..=9).filter(|position| feed.has_nothing_after(Position::new(*position))).collect();
     assert_eq!(quiet, [9]);
     router.reset(Position::new(1000));
-    assert!(!feed.is_quiet_after(Position::new(9)), "events between may be lost or missing");
-    assert!(feed.is_quiet_after(Position::new(1000)));
+    assert!(!feed.has_nothing_after(Position::new(9)), "events between may be lost or missing");
+    assert!(feed.has_nothing_after(Position::new(1000)));
 }
 
 #[test]
 fn filters_are_found_by_the_shortest_list_of_their_and_parts() {
-    let (router, told) = (router(Position::START, 1 << 20), Arc::default());
+    let (router, rendered) = (router(Position::START, 1 << 20), Arc::default());
     let instances = |ids: &[&str]| Filter { application_instances: Some(list(ids)), ..Filter::default() };
     let of_type =
         |text: &str| Filter { event_types: Some(vec![EventTypePattern::parse(text).unwrap()]), ..Filter::default() };
@@ -134,10 +135,10 @@ fn filters_are_found_by_the_shortest_list_of_their_and_parts() {
         ("type", and(&[of_type("a.*"), of_type("a.b")])),
         ("family", and(&[of_type("a.*")])),
     ];
-    let feeds: Vec<_> = filters.into_iter().map(|(key, filter)| router.join(request(key, filter, &told))).collect();
+    let feeds: Vec<_> = filters.into_iter().map(|(key, filter)| router.join(request(key, filter, &rendered))).collect();
     {
-        let held = router.routes();
-        let values = |pinned: &Pinned| pinned.keys().cloned().collect::<Vec<_>>();
+        let held = router.routes.lock();
+        let values = |pinned: &FeedsByValue| pinned.keys().cloned().collect::<Vec<_>>();
         assert_eq!(values(&held.by_instance), ["0oa1"]);
         assert_eq!(values(&held.by_application), ["slack"]);
         assert_eq!(values(&held.by_type), ["a.b"]);
@@ -151,19 +152,21 @@ fn filters_are_found_by_the_shortest_list_of_their_and_parts() {
     for feed in &feeds {
         router.leave(feed);
     }
-    let left = router.routes();
+    let left = router.routes.lock();
     assert!(left.by_key.is_empty() && left.others.is_empty());
     assert!(left.by_instance.is_empty() && left.by_application.is_empty() && left.by_type.is_empty());
 }
 
 #[test]
-fn who_wants_the_same_is_told_the_same_once() {
-    let (router, told) = (router(Position::new(5), 1 << 20), Arc::default());
-    let (one, other) =
-        (router.join(request("k", Filter::default(), &told)), router.join(request("k", Filter::default(), &told)));
+fn an_event_is_rendered_once_for_all_subscribers_with_one_request() {
+    let (router, rendered) = (router(Position::new(5), 1 << 20), Arc::default());
+    let (one, other) = (
+        router.join(request("k", Filter::default(), &rendered)),
+        router.join(request("k", Filter::default(), &rendered)),
+    );
     assert!(Arc::ptr_eq(&one, &other));
     router.route(&[event(6, "0oa1", None, "a")], Position::new(6));
-    assert_eq!(told.load(Ordering::Relaxed), 1);
+    assert_eq!(rendered.load(Ordering::Relaxed), 1);
     assert_eq!(positions(one.after(Position::new(5), 10)), Some(vec![6]));
     assert_eq!(positions(one.after(Position::new(6), 10)), Some(vec![]));
     assert!(one.after(Position::new(4), 10).is_none(), "what was before the feed is not in it");
@@ -174,10 +177,10 @@ fn who_wants_the_same_is_told_the_same_once() {
 }
 
 #[test]
-fn what_feeds_hold_is_bounded_together() {
-    let (router, told) = (router(Position::START, 10), Arc::default());
-    let quiet = router.join(request("quiet", Filter { orgs: Some(list(&["other"])), ..Filter::default() }, &told));
-    let feeds = ["a", "b"].map(|key| router.join(request(key, Filter::default(), &told)));
+fn the_bytes_of_all_feeds_are_bounded_together() {
+    let (router, rendered) = (router(Position::START, 10), Arc::default());
+    let quiet = router.join(request("quiet", Filter { orgs: Some(list(&["other"])), ..Filter::default() }, &rendered));
+    let feeds = ["a", "b"].map(|key| router.join(request(key, Filter::default(), &rendered)));
     for position in 1..=100 {
         router.route(&[event(position, "0oa1", None, "a")], Position::new(position));
         assert!(router.usage().bytes <= 10, "{:?}", router.usage());
@@ -194,22 +197,22 @@ fn what_feeds_hold_is_bounded_together() {
 }
 
 #[tokio::test]
-async fn what_went_wrong_is_told_anew_to_who_comes_back() {
+async fn an_event_with_errors_is_rendered_again_for_a_subscriber_that_comes_back() {
     let router = router(Position::START, 1 << 20);
     let tries = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&tries);
-    let tell = Arc::new(move |event: Arc<SyncEvent>| {
+    let render = Arc::new(move |event: Arc<SyncEvent>| {
         let errors = (counted.fetch_add(1, Ordering::Relaxed) == 0).then(|| "[]".into());
         let (position, stored_at) = (event.position, event.received_at);
-        std::future::ready(Told { position, stored_at, text: "{}".into(), errors }).boxed()
+        std::future::ready(RenderedEvent { position, stored_at, text: "{}".into(), errors }).boxed()
     });
-    let teller = Teller::OnDemand(tell);
-    let feed = router.join(FeedRequest { key: "k".into(), filter: Filter::default(), teller, with_details: false });
+    let renderer = Renderer::OnDemand(render);
+    let feed = router.join(FeedRequest { key: "k".into(), filter: Filter::default(), renderer, with_details: false });
     router.route(&[event(1, "0oa1", None, "a")], Position::new(1));
-    let told = async || Entry::tell_all(feed.after(Position::START, 1).unwrap()).await.pop().unwrap();
-    // Told together with others, it is tried again at once; what is good is kept.
-    assert!(told().await.errors.is_none());
+    let next = async || FeedEntry::render_all(feed.after(Position::START, 1).unwrap()).await.pop().unwrap();
+    // In a batch, a failed event is rendered again at once. A result without errors is kept.
+    assert!(next().await.errors.is_none());
     assert_eq!(tries.load(Ordering::Relaxed), 2);
-    assert!(told().await.errors.is_none());
+    assert!(next().await.errors.is_none());
     assert_eq!(tries.load(Ordering::Relaxed), 2);
 }

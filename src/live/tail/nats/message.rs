@@ -1,4 +1,4 @@
-//! What goes over NATS: a stretch of the log, signed. `docs/scale-out.md` describes it for whoever looks at it.
+//! The messages between gateways: parts of the log, signed. `docs/scale-out.md` describes their format.
 
 mod event;
 
@@ -10,37 +10,37 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use sha2::Sha256;
 
-use super::News;
+use super::inbox::TailUpdate;
 use crate::event::{Position, SyncEvent};
-use crate::live::tail::window::Part;
+use crate::live::tail::window::WindowPart;
 use crate::store::LogIdentity;
 use event::WireEvent;
 
-/// The number of this form of messages. Whoever changes what an event says, changes it: gateways of different forms do
-/// not hear each other, and read the database.
+/// The version of the message format. Every change of an event's fields must increase it: gateways of different versions
+/// use different subjects, and so read the database.
 const FORM: u32 = 2;
 
-/// Bytes of a message at most. An event that does not fit travels as its position.
-pub(super) const MOST_BYTES: usize = 128 << 10;
+/// Largest size of a message, in bytes. An event that does not fit is announced by its position.
+pub(super) const MAX_BYTES: usize = 128 << 10;
 
-/// Bytes of the signature at a message's start.
+/// Size of the signature at a message's start, in bytes.
 const SIGNATURE: usize = 32;
 
-/// Room for what stands around the events.
+/// Space for the text around the events, in bytes.
 const FRAME: usize = 128;
 
-/// Where the messages of one log, in one era, go.
+/// The subject and the signature key of one log in one era.
 #[derive(Debug)]
 pub(super) struct Channel {
     identity: LogIdentity,
     subject: String,
-    /// Has the key and the subject in it: a message of another log or era is none of this one.
+    /// The keyed state after the subject, so that a message of another log or era has another signature.
     mac: Hmac<Sha256>,
 }
 
-/// Why a message is not taken.
+/// Why a message is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refused {
+pub(super) enum MessageRefused {
     #[error("it is too big")]
     Size,
     #[error("it is not signed by a gateway of this log")]
@@ -49,7 +49,7 @@ pub(super) enum Refused {
     Form,
 }
 
-/// The text of a message.
+/// The JSON of a message.
 #[derive(Deserialize)]
 struct Notice<'a> {
     after: u128,
@@ -81,24 +81,24 @@ impl Channel {
         self.identity.is_same(identity)
     }
 
-    /// A stretch of the log after a position, as messages.
-    pub(super) fn write(&self, after: Position, stretch: &Part) -> Vec<Bytes> {
+    /// Writes a part of the log after a position as messages.
+    pub(super) fn write(&self, after: Position, part: &WindowPart) -> Vec<Bytes> {
         let mut messages = Vec::new();
-        let mut pending = Pending::after(after);
-        for event in &stretch.events {
-            let text = WireEvent::text(event).filter(|text| text.len() <= MOST_BYTES - FRAME);
+        let mut pending = PendingMessage::after(after);
+        for event in &part.events {
+            let text = WireEvent::text(event).filter(|text| text.len() <= MAX_BYTES - FRAME);
             let fits = text.as_ref().is_some_and(|text| pending.takes(event.position, text));
             if !fits && !pending.is_empty() {
                 messages.push(self.sign(&pending.finish()));
             }
             if let Some(text) = text {
                 if !fits {
-                    pending = Pending::after(event.position.previous());
+                    pending = PendingMessage::after(event.position.previous());
                 }
                 pending.push(event.position, &text);
             } else {
-                messages.push(self.sign(&Pending::position_only(event.position)));
-                pending = Pending::after(event.position);
+                messages.push(self.sign(&PendingMessage::position_only(event.position)));
+                pending = PendingMessage::after(event.position);
             }
         }
         if !pending.is_empty() {
@@ -107,28 +107,28 @@ impl Channel {
         messages
     }
 
-    /// What a message tells.
-    pub(super) fn read(&self, message: &[u8]) -> Result<News, Refused> {
-        if message.len() > MOST_BYTES {
-            return Err(Refused::Size);
+    /// Reads a message, if a gateway of this log has signed it.
+    pub(super) fn read(&self, message: &[u8]) -> Result<TailUpdate, MessageRefused> {
+        if message.len() > MAX_BYTES {
+            return Err(MessageRefused::Size);
         }
-        let (signature, text) = message.split_at_checked(SIGNATURE).ok_or(Refused::Signature)?;
-        self.mac.clone().chain_update(text).verify_slice(signature).map_err(|_| Refused::Signature)?;
-        let notice: Notice<'_> = serde_json::from_slice(text).map_err(|_| Refused::Form)?;
+        let (signature, text) = message.split_at_checked(SIGNATURE).ok_or(MessageRefused::Signature)?;
+        self.mac.clone().chain_update(text).verify_slice(signature).map_err(|_| MessageRefused::Signature)?;
+        let notice: Notice<'_> = serde_json::from_slice(text).map_err(|_| MessageRefused::Form)?;
         let (after, through) = (Position::new(notice.after), Position::new(notice.through));
         if after >= through || after < self.era() || through.era_start() != self.era() {
-            return Err(Refused::Form);
+            return Err(MessageRefused::Form);
         }
         if notice.events.is_empty() {
-            return Ok(News::Through(through));
+            return Ok(TailUpdate::Through(through));
         }
         if usize::try_from(through.get() - after.get()) != Ok(notice.events.len()) {
-            return Err(Refused::Form);
+            return Err(MessageRefused::Form);
         }
         let events = (after.next().get()..).zip(notice.events);
         let events: Option<Vec<Arc<SyncEvent>>> =
             events.map(|(position, event)| event.into_event(Position::new(position)).map(Arc::new)).collect();
-        Ok(News::Events(events.ok_or(Refused::Form)?.into()))
+        Ok(TailUpdate::Events(events.ok_or(MessageRefused::Form)?.into()))
     }
 
     fn sign(&self, text: &str) -> Bytes {
@@ -138,13 +138,13 @@ impl Channel {
 }
 
 /// A message that is being written.
-struct Pending {
+struct PendingMessage {
     after: Position,
     through: Position,
     events: String,
 }
 
-impl Pending {
+impl PendingMessage {
     const fn after(after: Position) -> Self {
         Self { after, through: after, events: String::new() }
     }
@@ -153,9 +153,9 @@ impl Pending {
         self.events.is_empty()
     }
 
-    /// Whether an event comes right after those that are there, and has room beside them.
+    /// True if an event comes right after those in the message, and fits beside them.
     fn takes(&self, position: Position, text: &str) -> bool {
-        position == self.through.next() && self.events.len() + text.len() + FRAME <= MOST_BYTES
+        position == self.through.next() && self.events.len() + text.len() + FRAME <= MAX_BYTES
     }
 
     fn push(&mut self, position: Position, text: &str) {
@@ -166,7 +166,7 @@ impl Pending {
         self.through = position;
     }
 
-    /// The text; what comes next is to come after it.
+    /// Returns the text, and begins the next message after it.
     fn finish(&mut self) -> String {
         let events = std::mem::take(&mut self.events);
         let text = format!(r#"{{"after":{},"through":{},"events":[{events}]}}"#, self.after, self.through);

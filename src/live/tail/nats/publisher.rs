@@ -1,62 +1,63 @@
-//! Publishes the log's tail, where this gateway is the one to do so.
+//! The publisher: publishes the log's tail while this gateway is the elected leader.
 
 use std::time::Duration;
 
 use async_nats::Client;
 use tokio::time::{sleep, timeout};
 
+use super::inbox::Role;
 use super::message::Channel;
-use super::{PATIENCE, Post, Standing};
+use super::participant::{PATIENCE, Participant};
 
-/// How many events of the window are taken in one go.
-const STRETCH: usize = 256;
+/// Number of events of the window that are published in one go.
+const BATCH: usize = 256;
 
-/// How long to leave a database alone that fails.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Pause before the next attempt to be elected.
+const ELECTION_PAUSE: Duration = Duration::from_secs(1);
 
-/// Waits to be elected, publishes, and, where the election is lost, waits again.
-pub(super) async fn publish(post: &Post, client: &Client, channel: &Channel) {
+/// Takes part in the leader election, publishes while this gateway is the leader, and takes part again.
+pub(super) async fn publish(participant: &Participant, client: &Client, channel: &Channel) {
     loop {
-        match post.log.store().lead("the log's tail by NATS").await {
+        match participant.log.store().lead("the log's tail by NATS").await {
             Ok(mut lead) => {
                 tracing::info!("publishing the log's tail by NATS");
-                post.stands(Standing::Publishing);
+                participant.set_role(Role::Publisher);
                 tokio::select! {
                     () = lead.lost() => tracing::info!("no longer publishing the log's tail by NATS"),
-                    () = publish_tail(post, client, channel) => lead.resign().await,
+                    () = publish_tail(participant, client, channel) => lead.resign().await,
                 }
-                post.stands(Standing::Served);
+                participant.set_role(Role::Receiver);
             }
             Err(error) => tracing::debug!(%error, "could not take part in the election of who publishes"),
         }
-        sleep(PAUSE).await;
+        sleep(ELECTION_PAUSE).await;
     }
 }
 
-/// Publishes what comes into the window. Who publishes reads the window from Postgres and from its own commits.
-async fn publish_tail(post: &Post, client: &Client, channel: &Channel) {
-    let mut through = post.window.through();
-    let mut at = *through.borrow_and_update();
+/// Publishes the events that the window receives: from the store, and from this gateway's own commits.
+async fn publish_tail(participant: &Participant, client: &Client, channel: &Channel) {
+    let mut window_through = participant.window.through();
+    let mut published = *window_through.borrow_and_update();
     loop {
-        // Too late for the window, or the log was replaced: the others read the store themselves.
-        let Some(stretch) = post.window.after(at, STRETCH) else {
-            at = *through.borrow_and_update();
+        // The window no longer has the position, or was reset: the other gateways read the store by themselves.
+        let Some(part) = participant.window.after(published, BATCH) else {
+            published = *window_through.borrow_and_update();
             tokio::task::yield_now().await;
             continue;
         };
-        if stretch.through == at {
-            if through.changed().await.is_err() {
+        if part.through == published {
+            if window_through.changed().await.is_err() {
                 return;
             }
             continue;
         }
-        for message in channel.write(at, &stretch) {
+        for message in channel.write(published, &part) {
             match timeout(PATIENCE, client.publish(channel.subject().to_owned(), message)).await {
                 Ok(Ok(())) => metrics::counter!("sluice_nats_published_total").increment(1),
-                // Others may be better connected.
+                // Another gateway may have a better connection.
                 Ok(Err(_)) | Err(_) => return,
             }
         }
-        at = stretch.through;
+        published = part.through;
     }
 }

@@ -1,14 +1,14 @@
-//! Receives what the gateway that publishes tells.
+//! The receiver: hands the messages of the publisher to the tail reader.
 
 use async_nats::Client;
 use futures_util::StreamExt as _;
-use tokio::sync::mpsc::error::TrySendError;
 
+use super::inbox::Role;
 use super::message::Channel;
-use super::{Post, Standing};
+use super::participant::Participant;
 
 /// Receives until the subscription ends.
-pub(super) async fn receive(post: &Post, client: &Client, channel: &Channel) {
+pub(super) async fn receive(participant: &Participant, client: &Client, channel: &Channel) {
     let mut subscription = match client.subscribe(channel.subject().to_owned()).await {
         Ok(subscription) => subscription,
         Err(error) => {
@@ -16,18 +16,18 @@ pub(super) async fn receive(post: &Post, client: &Client, channel: &Channel) {
             return;
         }
     };
-    // What NATS does not know yet of the subscription, the database tells as ever.
+    // Until NATS knows of the subscription, the tail reader relies on the database.
     if client.flush().await.is_ok() {
-        post.stands(Standing::Served);
+        participant.set_role(Role::Receiver);
     }
     while let Some(message) = subscription.next().await {
         metrics::counter!("sluice_nats_received_total").increment(1);
         match channel.read(&message.payload) {
-            Ok(news) => match post.news.try_send(news) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_)) => metrics::counter!("sluice_nats_overflows_total").increment(1),
-                Err(TrySendError::Closed(_)) => return,
-            },
+            Ok(update) => {
+                if participant.hand_over(update).is_err() {
+                    return;
+                }
+            }
             Err(error) => {
                 metrics::counter!("sluice_nats_refused_total").increment(1);
                 tracing::debug!(%error, "refused a message from NATS");

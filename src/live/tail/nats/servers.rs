@@ -1,4 +1,4 @@
-//! Where NATS is, as an operator says.
+//! The NATS servers that an operator has configured.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use async_nats::{ConnectOptions, ServerAddr};
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// The servers of a NATS cluster, any of which will do, and how to log in. What is secret is not shown.
+/// The servers of a NATS cluster, any of which will do, and the login. Debug output has no secrets.
 #[derive(Clone)]
 pub struct NatsServers {
     addresses: Vec<ServerAddr>,
@@ -26,11 +26,11 @@ enum Login {
 pub struct NatsServersError;
 
 impl NatsServers {
-    /// Reads URLs with commas between: `nats://` or, with TLS, `tls://`; a user and a password, or a token, in the first
-    /// that has any. The port is 4222 where none is given.
+    /// Reads URLs separated by commas: `nats://` or, with TLS, `tls://`. A user and a password, or a token, may stand in the
+    /// first URL that has any. The default port is 4222.
     ///
     /// # Errors
-    /// It cannot be read so.
+    /// The text has another form.
     pub fn parse(text: &str) -> Result<Self, NatsServersError> {
         let mut login = Login::None;
         let mut addresses = Vec::new();
@@ -45,7 +45,7 @@ impl NatsServers {
                 (Login::None, Some(token), None) => Login::Token(decoded(token).into()),
                 (login, _, _) => login,
             };
-            // The library prints addresses where it tells of its troubles.
+            // The library prints addresses in its error messages.
             let mut url = address.into_inner();
             url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| NatsServersError)?;
             addresses.push(ServerAddr::from_url(url).map_err(|_| NatsServersError)?);
@@ -57,7 +57,7 @@ impl NatsServers {
         &self.addresses
     }
 
-    /// Options that log in.
+    /// Connection options with the login.
     pub(super) fn options(&self) -> ConnectOptions {
         let options = ConnectOptions::new();
         match &self.login {

@@ -1,4 +1,4 @@
-//! An event in a message: all that the log holds of it but its position, which the message's place in the log gives.
+//! An event in a message: all its fields in the log except the position, which follows from the message's first one.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::event::{Details, Entity, IngestSource, Occurrence, Position, SyncEvent, Timestamp};
 
-/// What is not there is left out. Okta's own JSON stands as it came, byte for byte.
+/// An event's JSON. Fields without a value are left out, and Okta's own JSON is kept byte for byte.
 #[derive(Serialize, Deserialize)]
 pub(super) struct WireEvent<'a> {
     org: Cow<'a, str>,
@@ -51,7 +51,7 @@ pub(super) struct WireEvent<'a> {
 struct WireEntity<'a>(Cow<'a, str>, Option<Cow<'a, str>>, Option<Cow<'a, str>>, Cow<'a, str>);
 
 impl<'a> WireEvent<'a> {
-    /// The event as JSON; None where it cannot be told so that the same comes out.
+    /// The event as JSON; None if a receiver could not read the same event from it.
     pub(super) fn text(event: &SyncEvent) -> Option<String> {
         serde_json::to_string(&WireEvent::of(event)?).ok()
     }
@@ -62,7 +62,7 @@ impl<'a> WireEvent<'a> {
         if raw.get().len() != details.len() {
             return None;
         }
-        let told = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
+        let borrowed = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
         let entity = |entity: &'a Option<Entity>| entity.as_ref().map(WireEntity::of);
         let occurrence = &event.occurrence;
         Some(Self {
@@ -72,17 +72,17 @@ impl<'a> WireEvent<'a> {
             received: event.received_at.millis(),
             source: event.first_source.code(),
             event_type: occurrence.event_type.as_str().into(),
-            message: told(&occurrence.message),
-            version: told(&occurrence.version),
-            severity: told(&occurrence.severity),
-            result: told(&occurrence.outcome_result),
-            reason: told(&occurrence.outcome_reason),
+            message: borrowed(&occurrence.message),
+            version: borrowed(&occurrence.version),
+            severity: borrowed(&occurrence.severity),
+            result: borrowed(&occurrence.outcome_result),
+            reason: borrowed(&occurrence.outcome_reason),
             admin: entity(&occurrence.admin),
             user: entity(&occurrence.user),
             application_user: entity(&occurrence.application_user),
             application: entity(&occurrence.application),
-            application_name: told(&occurrence.application_name),
-            debug_data: told(&occurrence.debug_data),
+            application_name: borrowed(&occurrence.application_name),
+            debug_data: borrowed(&occurrence.debug_data),
             raw,
         })
     }
@@ -119,11 +119,11 @@ impl<'a> WireEvent<'a> {
 
 impl<'a> WireEntity<'a> {
     fn of(entity: &'a Entity) -> Self {
-        let told = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
+        let borrowed = |text: &'a Option<String>| text.as_deref().map(Cow::Borrowed);
         Self(
             entity.id.as_str().into(),
-            told(&entity.alternate_id),
-            told(&entity.display_name),
+            borrowed(&entity.alternate_id),
+            borrowed(&entity.display_name),
             entity.kind.as_str().into(),
         )
     }

@@ -1,4 +1,4 @@
-//! What is written is read, and nothing else is.
+//! Tests of messages: every written one is read, and no other.
 
 use uuid::Uuid;
 
@@ -44,19 +44,19 @@ fn event(position: u128, size: usize) -> Arc<SyncEvent> {
     })
 }
 
-fn stretch(events: Vec<Arc<SyncEvent>>) -> Part {
+fn stretch(events: Vec<Arc<SyncEvent>>) -> WindowPart {
     let through = events.last().unwrap().position;
-    Part { events, through }
+    WindowPart { events, through }
 }
 
-/// What messages tell, in order: the positions of events, and the same negative where it is the position only.
+/// The positions in messages, in order; negative for an event that is announced by its position only.
 fn told(channel: &Channel, messages: &[Bytes]) -> Vec<i128> {
     let mut told = Vec::new();
     for message in messages {
-        assert!(message.len() <= MOST_BYTES, "a message has {} bytes", message.len());
+        assert!(message.len() <= MAX_BYTES, "a message has {} bytes", message.len());
         match channel.read(message).unwrap() {
-            News::Events(events) => told.extend(events.iter().map(|event| event.position.get().cast_signed())),
-            News::Through(position) => told.push(-position.get().cast_signed()),
+            TailUpdate::Events(events) => told.extend(events.iter().map(|event| event.position.get().cast_signed())),
+            TailUpdate::Through(position) => told.push(-position.get().cast_signed()),
         }
     }
     told
@@ -67,13 +67,13 @@ fn an_event_comes_out_as_it_went_in() {
     let (channel, events) = (channel("one", 0, 1), vec![event(8, 10), event(9, 0)]);
     let messages = channel.write(Position::new(7), &stretch(events.clone()));
     assert_eq!(messages.len(), 1);
-    let News::Events(read) = channel.read(&messages[0]).unwrap() else { panic!("no events") };
+    let TailUpdate::Events(read) = channel.read(&messages[0]).unwrap() else { panic!("no events") };
     assert_eq!(read.to_vec(), events);
 }
 
 #[test]
 fn a_long_stretch_is_several_messages_and_what_is_too_big_is_its_position() {
-    let (channel, big) = (channel("one", 0, 1), MOST_BYTES);
+    let (channel, big) = (channel("one", 0, 1), MAX_BYTES);
     let sizes = [50_000, 50_000, 50_000, big, 10, big, big, 10, big - 1000, 10];
     let events = (1..).zip(sizes).map(|(position, size)| event(position, size)).collect();
     let messages = channel.write(Position::START, &stretch(events));
@@ -85,7 +85,7 @@ fn a_long_stretch_is_several_messages_and_what_is_too_big_is_its_position() {
 fn a_hole_in_the_log_is_none_that_a_message_covers() {
     let channel = channel("one", 0, 1);
     let messages = channel.write(Position::new(3), &stretch(vec![event(5, 1), event(6, 1), event(9, 1)]));
-    let News::Events(first) = channel.read(&messages[0]).unwrap() else { panic!("no events") };
+    let TailUpdate::Events(first) = channel.read(&messages[0]).unwrap() else { panic!("no events") };
     assert_eq!(first[0].position, Position::new(5));
     assert_eq!(told(&channel, &messages), [5, 6, 9]);
     assert_eq!(messages.len(), 2);
@@ -110,23 +110,23 @@ fn only_messages_of_this_log_and_era_are_taken() {
     assert!(channel.read(&good).is_ok());
     let mut bent = good.to_vec();
     bent[SIGNATURE + 10] ^= 1;
-    let long = [&good[..], &vec![b' '; MOST_BYTES]].concat();
+    let long = [&good[..], &vec![b' '; MAX_BYTES]].concat();
     let signed = |text: &str| channel.sign(text).to_vec();
     for (message, refused) in [
-        (Vec::new(), Refused::Signature),
-        (good[..31].to_vec(), Refused::Signature),
-        (good[..good.len() - 1].to_vec(), Refused::Signature),
-        (bent, Refused::Signature),
-        (long, Refused::Size),
-        (write(&self::channel("two", 0, 1), 7).to_vec(), Refused::Signature),
-        (write(&self::channel("one", 0, 2), 7).to_vec(), Refused::Signature),
-        (write(&self::channel("one", Position::ERA, 1), 7).to_vec(), Refused::Signature),
-        (write(&channel, Position::ERA + 1).to_vec(), Refused::Form),
-        (signed("no JSON"), Refused::Form),
-        (signed(r#"{"after":7,"through":7}"#), Refused::Form),
-        (signed(r#"{"after":-1,"through":0}"#), Refused::Form),
+        (Vec::new(), MessageRefused::Signature),
+        (good[..31].to_vec(), MessageRefused::Signature),
+        (good[..good.len() - 1].to_vec(), MessageRefused::Signature),
+        (bent, MessageRefused::Signature),
+        (long, MessageRefused::Size),
+        (write(&self::channel("two", 0, 1), 7).to_vec(), MessageRefused::Signature),
+        (write(&self::channel("one", 0, 2), 7).to_vec(), MessageRefused::Signature),
+        (write(&self::channel("one", Position::ERA, 1), 7).to_vec(), MessageRefused::Signature),
+        (write(&channel, Position::ERA + 1).to_vec(), MessageRefused::Form),
+        (signed("no JSON"), MessageRefused::Form),
+        (signed(r#"{"after":7,"through":7}"#), MessageRefused::Form),
+        (signed(r#"{"after":-1,"through":0}"#), MessageRefused::Form),
         (signed(&String::from_utf8(good[SIGNATURE..].to_vec()).unwrap().replace("\"after\":6", "\"after\":5")), {
-            Refused::Form
+            MessageRefused::Form
         }),
     ] {
         assert_eq!(channel.read(&message).unwrap_err(), refused, "{}", String::from_utf8_lossy(&message));

@@ -1,5 +1,5 @@
-//! Polling only what was woken. A socket waits for many things, and mostly one of them has happened: to look at all the
-//! others each time would take longer than to tell it.
+//! Polls only what was woken. A socket waits for many things of which mostly one is ready, and to poll all the others each
+//! time would take longer than to send an answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,18 +7,19 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 
-/// Whether something that a task waits for was woken.
-pub(super) struct Woken {
-    flag: Arc<Flag>,
+/// Remembers whether something that a task waits for was woken.
+pub(super) struct WakeFlag {
+    state: Arc<WakeState>,
     waker: Waker,
 }
 
-struct Flag {
+struct WakeState {
     is_woken: AtomicBool,
+    /// The task that waits, which is woken, too.
     task: AtomicWaker,
 }
 
-impl Wake for Flag {
+impl Wake for WakeState {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -29,25 +30,25 @@ impl Wake for Flag {
     }
 }
 
-impl Default for Woken {
-    /// Nobody has polled it yet, so it is to be polled.
+impl Default for WakeFlag {
+    /// A flag that is set, since what was never polled must be polled once.
     fn default() -> Self {
-        let flag = Arc::new(Flag { is_woken: AtomicBool::new(true), task: AtomicWaker::new() });
-        Self { waker: Arc::clone(&flag).into(), flag }
+        let state = Arc::new(WakeState { is_woken: AtomicBool::new(true), task: AtomicWaker::new() });
+        Self { waker: Arc::clone(&state).into(), state }
     }
 }
 
-impl Woken {
-    /// Polls, if it was woken or ready the last time.
+impl WakeFlag {
+    /// Polls if the flag is set. A ready result sets the flag again, since more may be ready.
     pub(super) fn poll<T>(&self, context: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-        // First: who wakes it from here on wakes this task.
-        self.flag.task.register(context.waker());
-        if !self.flag.is_woken.swap(false, Ordering::AcqRel) {
+        // The task is registered first: from here on, whatever sets the flag wakes it.
+        self.state.task.register(context.waker());
+        if !self.state.is_woken.swap(false, Ordering::AcqRel) {
             return Poll::Pending;
         }
         let polled = poll(&mut Context::from_waker(&self.waker));
         if polled.is_ready() {
-            self.flag.is_woken.store(true, Ordering::Release);
+            self.state.is_woken.store(true, Ordering::Release);
         }
         polled
     }
@@ -63,22 +64,22 @@ mod tests {
     #[tokio::test]
     async fn what_was_not_woken_is_not_polled() {
         let (sender, mut receiver) = mpsc::unbounded_channel();
-        let woken = Woken::default();
+        let flag = WakeFlag::default();
         let mut polls = 0;
         let mut next = |context: &mut Context<'_>| {
-            woken.poll(context, |context| {
+            flag.poll(context, |context| {
                 polls += 1;
                 receiver.poll_recv(context)
             })
         };
-        // Once, to wait; then not before something comes.
+        // One poll begins the wait; the next one follows when something comes.
         for _ in 0..3 {
             assert_eq!(std::future::poll_fn(&mut next).now_or_never(), None);
         }
         let waiting = std::future::poll_fn(&mut next);
         let sending = async { sender.send(7).unwrap() };
         assert_eq!(tokio::join!(waiting, sending).0, Some(7));
-        // What was ready may be so again.
+        // After a ready result, more may be ready.
         sender.send(8).unwrap();
         assert_eq!(std::future::poll_fn(&mut next).await, Some(8));
         assert_eq!(polls, 3);

@@ -7,16 +7,18 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::hints::{Hint, Hints};
-use super::nats::Standing;
-use super::reader::PAUSE;
+use super::nats::Role;
 use super::window::Window;
 use crate::log::Log;
+
+/// Pause before a lost connection is replaced.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Time that NATS has to deliver the events that a NOTIFY has announced, before the store is read instead.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// Listens, and sends the tail reader a hint when the log has grown beyond the window. A lost connection is replaced.
-pub(super) async fn listen(log: Log, window: Arc<Window>, hints: Arc<Hints>, standing: watch::Receiver<Standing>) {
+pub(super) async fn listen(log: Log, window: Arc<Window>, hints: Arc<Hints>, role: watch::Receiver<Role>) {
     let mut through = window.through();
     loop {
         match log.store().listen().await {
@@ -26,9 +28,9 @@ pub(super) async fn listen(log: Log, window: Arc<Window>, hints: Arc<Hints>, sta
                 let news = loop {
                     match listener.wait().await {
                         Ok(Some(position)) if position <= *through.borrow() => {}
-                        Ok(Some(position)) if *standing.borrow() == Standing::Served => {
-                            let is_there = through.wait_for(|through| *through >= position);
-                            if timeout(GRACE, is_there).await.is_err() {
+                        Ok(Some(position)) if *role.borrow() == Role::Receiver => {
+                            let has_come = through.wait_for(|through| *through >= position);
+                            if timeout(GRACE, has_come).await.is_err() {
                                 metrics::counter!("sluice_nats_fallbacks_total").increment(1);
                                 hints.send(Hint::Through(position));
                             }

@@ -1,0 +1,66 @@
+//! The events of a running operation, for the transports that send more than one answer: WebSockets and HTTP streams.
+
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+
+use crate::abort_on_drop::spawn_abort_on_drop;
+use crate::graphql::{Answer, Graph, Operation, OperationKind, Subscription};
+use crate::live::Progress;
+
+/// An event of a running operation.
+#[derive(Debug)]
+pub(super) enum OperationEvent {
+    /// The operation is a subscription, which waits for events from here on.
+    Started(Progress),
+    /// The next answers. The list may be empty: then the operation's outlet has sent a part of a batch, and the transport
+    /// must flush the connection.
+    Next(Vec<Answer>),
+    /// The last answer: the operation was refused, or ends with errors.
+    Error(Answer),
+    /// The operation is complete.
+    Complete,
+}
+
+/// The state of an operation.
+#[expect(clippy::large_enum_variant, reason = "most operations are subscriptions that last long")]
+enum OperationState {
+    New(Graph, Box<Operation>),
+    Subscribed(Subscription),
+    Answered,
+    Ended,
+}
+
+/// Runs an operation. Each poll of the stream moves it on, and dropping the stream ends it.
+pub(super) fn run(graph: &Graph, operation: Operation) -> BoxStream<'static, OperationEvent> {
+    stream::unfold(OperationState::New(graph.clone(), Box::new(operation)), advance).boxed()
+}
+
+async fn advance(state: OperationState) -> Option<(OperationEvent, OperationState)> {
+    Some(match state {
+        OperationState::New(graph, operation) if operation.kind == OperationKind::Subscription => {
+            // Boxed, since this future is large and soon done, while there are many subscriptions that last long.
+            match Box::pin(graph.subscribe(*operation)).await {
+                Ok(subscription) => {
+                    let started = OperationEvent::Started(subscription.progress.clone());
+                    (started, OperationState::Subscribed(subscription))
+                }
+                Err(refused) => (OperationEvent::Error(refused), OperationState::Ended),
+            }
+        }
+        OperationState::New(graph, operation) => {
+            let answer = spawn_abort_on_drop(async move { graph.execute(*operation).await }).await;
+            // Errors of single fields are part of the answer.
+            if answer.is_request_error() {
+                (OperationEvent::Error(answer), OperationState::Ended)
+            } else {
+                (OperationEvent::Next(vec![answer]), OperationState::Answered)
+            }
+        }
+        OperationState::Subscribed(mut subscription) => match subscription.next().await {
+            Ok(answers) => (OperationEvent::Next(answers), OperationState::Subscribed(subscription)),
+            Err(last) => (OperationEvent::Error(last), OperationState::Ended),
+        },
+        OperationState::Answered => (OperationEvent::Complete, OperationState::Ended),
+        OperationState::Ended => return None,
+    })
+}
