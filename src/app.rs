@@ -220,7 +220,12 @@ async fn open_log(
                 }
                 sleep(pause).await;
             }
-            Err(error @ (StoreError::Migration(_) | StoreError::NoLog)) => return Err(error.into()),
+            Err(
+                error @ (StoreError::Migration(_)
+                | StoreError::MadeBefore
+                | StoreError::NoPrivilege { .. }
+                | StoreError::NoLog),
+            ) => return Err(error.into()),
             Err(error) => return Err(error).context("could not open the log"),
         }
     }

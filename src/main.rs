@@ -10,7 +10,7 @@ use sluice::config::{
     self, Arguments, Command, Common, Import, Log, LogCommand, LogFormat, Rejected, RejectedCommand, Serve, Settings,
     SettingsError, Target, WaysIn,
 };
-use sluice::store::RejectionFilter;
+use sluice::store::{RejectionFilter, StoreError};
 use sluice::{app, graphql, telemetry};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -23,6 +23,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What the exit status says where all was done, and some of what was read was refused.
 const SOME_REJECTED: u8 = 3;
+
+/// Exit status for a log that was made before 0.1.0, which `scripts/run` moves aside.
+const MADE_BEFORE: u8 = 4;
 
 /// What a shell says of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
@@ -39,9 +42,10 @@ fn main() -> ExitCode {
     let command = arguments.command.unwrap_or(Command::Serve(arguments.serve));
     let format = format_of_errors(&command);
     // Told before the runtime ends, which waits for what blocks, as for a name that is looked up.
-    let failed = |error| {
+    let failed = |error: anyhow::Error| {
         report(&error, format);
-        ExitCode::FAILURE
+        let made_before = matches!(error.downcast_ref(), Some(StoreError::MadeBefore));
+        if made_before { MADE_BEFORE.into() } else { ExitCode::FAILURE }
     };
     match runtime(&command) {
         Ok(runtime) => {

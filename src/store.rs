@@ -20,6 +20,7 @@ mod lead;
 mod listed;
 mod listen;
 mod lock_room;
+mod migrations;
 mod naming;
 mod new_event;
 mod page;
@@ -69,7 +70,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::MigrateError;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -200,30 +200,6 @@ impl Store {
         Self { reads: self.reads.for_request(), ..self.clone() }
     }
 
-    /// Brings the database's schema up to date. Safe to run from many gateways at once.
-    ///
-    /// # Errors
-    /// The database cannot be reached, or its schema is newer than this program's.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        let mut session = self.connector.connect(&self.direct).await?;
-        // `Migrator::run` does the same, but the compiler does not see that its future on a connection is `Send`.
-        let migrated = MIGRATIONS.run_direct(None, &mut session.connection, false).await;
-        migrated.map_err(|error| match error {
-            MigrateError::Execute(error) => error.into(),
-            other => StoreError::Migration(other.to_string()),
-        })?;
-        session.close().await;
-        Ok(())
-    }
-
-    /// Brings the schema of an existing log up to date; with `create`, that of any database.
-    ///
-    /// # Errors
-    /// The errors of [`migrate`](Self::migrate); or the database has no log, and none may be created.
-    pub async fn prepare(&self, create: bool) -> Result<(), StoreError> {
-        if create || self.has_log().await? { self.migrate().await } else { Err(StoreError::NoLog) }
-    }
-
     /// Waits for work on a connection that writes, at most for the time limit of such connections.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         timeout(self.writes.limit(), work).await.unwrap_or(Err(StoreError::NoAnswer))
@@ -235,5 +211,3 @@ impl Store {
         self.reads.close().await;
     }
 }
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");

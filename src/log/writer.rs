@@ -185,8 +185,8 @@ impl Writer {
                 StoreError::NoPartition(_) => self.months.forget(),
                 StoreError::Restored => {
                     self.months.forget();
-                    if let Err(error) = self.appender.check_era().await {
-                        tracing::warn!(%error, "could not begin a new era of positions");
+                    if let Err(error) = self.appender.recover().await {
+                        tracing::warn!(%error, "could not prepare the restored log for appends");
                     }
                 }
                 ref error if error.is_unavailable() => {}

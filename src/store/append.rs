@@ -1,5 +1,9 @@
 //! Appending to the log: one call, one transaction.
 
+mod function;
+
+pub(super) use function::install_append_function;
+
 use std::collections::HashSet;
 
 use sqlx::error::DatabaseError;
@@ -95,12 +99,17 @@ impl Appender {
         Ok(appended)
     }
 
-    /// Begins a new era if positions cannot continue in the current one: see [`Store::check_era`].
+    /// Begins a new era if positions cannot continue in the current one: see [`Store::check_era`]. Installs the function
+    /// that appends if a restored database does not have it.
     ///
     /// # Errors
     /// The database's.
-    pub async fn check_era(&self) -> Result<(), StoreError> {
-        self.store.check_era().await
+    pub async fn recover(&self) -> Result<(), StoreError> {
+        self.store.check_era().await?;
+        let mut connection = self.store.writes.acquire().await?;
+        self.store.in_time(async { Ok(install_append_function(&mut connection).await?) }).await?;
+        connection.release();
+        Ok(())
     }
 
     /// Replaces the numbers of written events by their positions.
@@ -217,10 +226,7 @@ impl Store {
     }
 }
 
-const APPEND: &str = "SELECT * FROM log_append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,\
-                      $21,$22,$23,$24,$25,$26,$27,$28,$29,$30,$31,$32,$33,$34,$35)";
-
-const APPEND_LONE: &str = include_str!("append_lone.sql");
+const APPEND_LONE: &str = include_str!("append/log_append_lone.sql");
 
 /// The answer for a lone event: its number, its application's name, the time at which it was stored, its era's tag.
 type LoneRow = (i64, Option<String>, OffsetDateTime, i64);
@@ -308,7 +314,7 @@ fn group_query<'q>(
     events: &'q [NewEvent],
     deliveries: &'q [DeliveryRecord],
 ) -> AppendQuery<'q, AppendedRow> {
-    let query = with_event_values!(bind_columns!(sqlx::query_as(APPEND), events)).bind(source.code());
+    let query = with_event_values!(bind_columns!(sqlx::query_as(function::call()), events)).bind(source.code());
     let named: HashSet<Uuid> = events.iter().filter_map(|new| new.delivery).collect();
     let deliveries: Vec<_> = deliveries.iter().filter(|delivery| named.contains(&delivery.id)).collect();
     bind_columns!(

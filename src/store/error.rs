@@ -58,6 +58,23 @@ pub enum StoreError {
     /// Anything else: a fault of sluice or of the database's schema.
     #[error("the database failed: {0}")]
     Fault(sqlx::Error),
+    /// The user may not create tables or functions.
+    #[error(
+        "the database's user may not create sluice's tables and functions: {grant}; or use the role that owns the database ({cause})"
+    )]
+    NoPrivilege {
+        /// The statement that grants the privilege.
+        grant: String,
+        /// The database's error.
+        cause: sqlx::Error,
+    },
+    /// The log was created before 0.1.0, by other migrations.
+    #[error(
+        "this log was made before 0.1.0 and cannot be used: take a new data directory (--data-dir) or a new database, or \
+         export its events with `psql -At -c 'SELECT raw FROM sync_event_raw ORDER BY position'` and import them with \
+         `sluice import` (docs/operations.md, A log made before 0.1.0)"
+    )]
+    MadeBefore,
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date: {0}")]
     Migration(String),

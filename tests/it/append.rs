@@ -230,7 +230,8 @@ async fn rows(database: &TestDatabase, table: &str) -> Vec<String> {
     rows
 }
 
-fn new_event(org: &str, event: &Value, delivery: Option<Uuid>) -> NewEvent {
+/// Returns an event of an org as it is appended.
+pub(crate) fn new_event(org: &str, event: &Value, delivery: Option<Uuid>) -> NewEvent {
     let raw = event.to_string();
     let json: &RawValue = serde_json::from_str(&raw).unwrap();
     let occurrence = read_event(json, Timestamp::now().plus(time::Duration::days(3650))).unwrap();

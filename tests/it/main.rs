@@ -25,6 +25,7 @@ mod traffic;
 mod access;
 mod admission;
 mod append;
+mod append_function;
 mod away;
 mod backpressure;
 mod bad_queries;

@@ -1,69 +1,208 @@
-//! Migrations of databases that have rows.
+//! The migrations: what they keep of a database that has rows, what they say of each table and column, and which databases
+//! they refuse.
 
-use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
+use serde_json::{Map, Value};
+use sluice::event::{Filter, IngestSource, Position, SyncEvent};
+use sluice::store::{Store, StoreError};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, PgPool};
 
+use crate::append::new_event;
 use crate::database::TestDatabase;
+use crate::events::{sync_event, sync_events};
+use crate::gateway::Gateway;
 use crate::postgres_server::PostgresServer;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
-/// Brings a database's schema to what it was after a migration.
-async fn migrate_through(pool: &PgPool, version: i64) {
-    let earlier: Vec<_> = MIGRATIONS.iter().filter(|migration| migration.version <= version).cloned().collect();
-    let earlier = Migrator { migrations: Cow::Owned(earlier), ..Migrator::DEFAULT };
-    earlier.run(pool).await.unwrap();
-}
+/// The number of the first migration.
+const FIRST: i64 = 1;
+
+/// Exit status of a command for a log that was made before 0.1.0.
+const MADE_BEFORE: i32 = 4;
+
+/// Rows of all tables as JSON, without any order.
+type Rows = BTreeMap<String, Vec<Map<String, Value>>>;
 
 #[tokio::test]
-async fn ways_that_brought_something_before_it_was_counted_get_their_rows() {
+async fn what_is_stored_stays_the_same_through_every_later_migration() {
+    let gateway = Gateway::start().await;
+    gateway.deliver(&sync_events("one", 3)).await;
+    gateway.deliver(&[sync_event("two")]).await;
+    gateway.post("import", r#"{"payload":1}"#).await;
+    let written = &gateway.database;
     let server = PostgresServer::start().await;
     let database = TestDatabase { url: server.url(), pool: PgPool::connect(&server.url()).await.unwrap() };
-    migrate_through(&database.pool, 9).await;
-    let rows = "
-        INSERT INTO arrival (org, uuid, position, published, event_hook_at, system_log_at, workflows_at, import_at)
-        SELECT 'acme', gen_random_uuid(), n, '2026-03-04Z',
-            CASE WHEN n > 2 THEN '2026-05-01Z'::timestamptz + n * interval '1 second' END,
-            CASE WHEN n > 4 THEN '2026-06-01Z'::timestamptz END, NULL,
-            CASE WHEN n <= 3 THEN '2026-04-01Z'::timestamptz END
-        FROM generate_series(1, 6) n;
-        INSERT INTO ingest_tally (org, source, arrived, duplicates, last_arrival_at) VALUES ('acme', 0, 3, 7, '2026-07-01Z');
-        INSERT INTO delivery (id, org, headers, received_at) VALUES (gen_random_uuid(), 'acme', '{\"cookie\":\"x\"}', now());
-    ";
-    sqlx::raw_sql(AssertSqlSafe(rows.to_owned())).execute(&database.pool).await.unwrap();
-    database.store().migrate().await.unwrap();
-    let tallies: Vec<(i16, i64, i64, String, String)> = sqlx::query_as(
-        "SELECT source, arrived, duplicates, (first_arrival_at AT TIME ZONE 'UTC')::text, \
-         (last_arrival_at AT TIME ZONE 'UTC')::text FROM ingest_tally ORDER BY source",
-    )
-    .fetch_all(&database.pool)
-    .await
-    .unwrap();
-    let told: Vec<_> = tallies.iter().map(|row| (row.0, row.1, row.2, row.3.as_str(), row.4.as_str())).collect();
-    let expected = [
-        (0, 3, 7, "2026-05-01 00:00:03", "2026-07-01 00:00:00"),
-        (1, 0, 2, "2026-06-01 00:00:00", "2026-06-01 00:00:00"),
-        (3, 3, 0, "2026-04-01 00:00:00", "2026-04-01 00:00:00"),
-    ];
-    assert_eq!(told, expected);
-    assert_eq!(database.number("SELECT count(*) FROM arrival WHERE log_stream_at IS NULL").await, 6);
+    MIGRATIONS.run_to(FIRST, &database.pool).await.unwrap();
+    copy_rows(&written.pool, &database.pool).await;
+    let stored = rows(&database.pool).await;
+    for table in
+        ["sync_event", "sync_event_raw", "arrival", "delivery", "rejected", "ingest_tally", "application_instance"]
+    {
+        assert!(!stored[table].is_empty(), "{table}");
+    }
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > FIRST) {
+        MIGRATIONS.run_to(migration.version, &database.pool).await.unwrap();
+        assert_same(&stored, &rows(&database.pool).await, migration.version);
+    }
+    let store = database.store();
+    store.migrate().await.unwrap();
+    let (events, expected) = (events(&store).await, events(&written.store()).await);
+    assert_eq!(expected.len(), 4);
+    assert_eq!(events, expected);
+    // The log goes on: it knows the events that it has, and takes new ones.
+    let mut appender = store.appender();
+    let known: Value = serde_json::from_str(&raw(&expected[0])).unwrap();
+    let together = [new_event(&expected[0].org, &known, None), new_event(&expected[0].org, &sync_event("three"), None)];
+    let told = appender.append(IngestSource::Import, &together, &[]).await.unwrap();
+    assert_eq!(told.iter().map(|one| one.is_new).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(told[0].position, expected[0].position);
+    gateway.stop().await;
+}
+
+/// Copies the rows of a log's tables into a database of an earlier schema, as far as that has the tables and columns.
+async fn copy_rows(from: &PgPool, to: &PgPool) {
+    sqlx::query("SELECT log_add_month('2026-03-01')").execute(to).await.unwrap();
+    for (table, there) in rows(to).await {
+        // These tables have one row from the start.
+        if !there.is_empty() {
+            continue;
+        }
+        let all = format!("SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]')::text FROM {table} t");
+        let all: String = sqlx::query_scalar(AssertSqlSafe(all)).fetch_one(from).await.unwrap();
+        let copy = format!(
+            "INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM jsonb_populate_recordset(NULL::{table}, $1::jsonb)"
+        );
+        sqlx::query(AssertSqlSafe(copy)).bind(all).execute(to).await.unwrap();
+    }
+    let head: i64 = sqlx::query_scalar("SELECT position FROM log_head").fetch_one(from).await.unwrap();
+    sqlx::query("UPDATE log_head SET position = $1").bind(head).execute(to).await.unwrap();
+}
+
+/// Returns the rows of all tables.
+async fn rows(pool: &PgPool) -> Rows {
+    let tables = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') \
+                  AND NOT relispartition AND relname <> '_sqlx_migrations'";
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(pool).await.unwrap();
+    let mut rows = Rows::new();
+    for table in tables {
+        let sql = format!("SELECT to_jsonb(t)::text FROM {table} t ORDER BY 1");
+        let texts: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(pool).await.unwrap();
+        rows.insert(table, texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect());
+    }
+    rows
+}
+
+/// Compares the rows before and after a migration, in the tables and columns that both have.
+fn assert_same(before: &Rows, after: &Rows, version: i64) {
+    for (table, before) in before {
+        let Some(after) = after.get(table) else { continue };
+        let columns =
+            |rows: &[Map<String, Value>]| -> BTreeSet<String> { rows.iter().flat_map(Map::keys).cloned().collect() };
+        let common: BTreeSet<_> = columns(before).intersection(&columns(after)).cloned().collect();
+        let kept = |rows: &[Map<String, Value>]| {
+            let kept = rows.iter().map(|row| {
+                let row = row.iter().filter(|(column, _)| common.contains(*column));
+                Value::Object(row.map(|(column, value)| (column.clone(), value.clone())).collect()).to_string()
+            });
+            let mut kept: Vec<_> = kept.collect();
+            kept.sort();
+            kept
+        };
+        assert_eq!(kept(before), kept(after), "{table} after migration {version}");
+    }
+}
+
+/// Reads all events.
+async fn events(store: &Store) -> Vec<SyncEvent> {
+    store.read_after(Position::START, 1000, &Filter::default(), true).await.unwrap().events
+}
+
+fn raw(event: &SyncEvent) -> String {
+    match &event.details {
+        sluice::event::Details::Read(raw) => raw.to_string(),
+        sluice::event::Details::NotRead => panic!("the details were asked for"),
+    }
 }
 
 #[tokio::test]
-async fn every_table_and_column_has_a_comment() {
+async fn the_comment_of_each_table_and_column_is_a_plain_sentence() {
     let database = TestDatabase::new().await;
-    let without: Vec<String> = sqlx::query_scalar(
-        "SELECT format('%s.%s', c.relname, coalesce(a.attname, '')) FROM pg_class c \
+    let comments: Vec<(String, Option<String>)> = sqlx::query_as(
+        "SELECT concat_ws('.', c.relname, a.attname), \
+             CASE a.attnum WHEN 0 THEN obj_description(c.oid, 'pg_class') ELSE col_description(c.oid, a.attnum) END \
+         FROM pg_class c \
          CROSS JOIN LATERAL (SELECT NULL::name AS attname, 0::int2 AS attnum UNION ALL \
              SELECT attname, attnum FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) a \
          WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition \
-             AND c.relname <> '_sqlx_migrations' AND col_description(c.oid, a.attnum) IS NULL \
-             AND (a.attnum > 0 OR obj_description(c.oid, 'pg_class') IS NULL) ORDER BY 1",
+             AND c.relname <> '_sqlx_migrations' ORDER BY 1",
     )
     .fetch_all(&database.pool)
     .await
     .unwrap();
-    assert_eq!(without, Vec::<String>::new());
+    assert!(comments.len() > 100, "only {} comments were found", comments.len());
+    let faults = comments.iter().filter_map(|(place, comment)| match comment {
+        None => Some(format!("{place} has no comment")),
+        Some(comment) => comment_fault(comment).map(|fault| format!("{place}: {fault}: {comment}")),
+    });
+    assert_eq!(faults.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+/// Returns why a comment is no plain sentence that begins with a noun.
+fn comment_fault(comment: &str) -> Option<&'static str> {
+    const NO_NOUNS: [&str; 24] = [
+        "It", "Its", "They", "Their", "Who", "Whoever", "That", "Those", "This", "These", "What", "Whatever",
+        "Whether", "How", "Where", "When", "Why", "If", "Is", "Has", "Always", "Only", "Through", "From",
+    ];
+    let first = comment.split(|letter: char| !letter.is_alphabetic()).next().unwrap_or_default();
+    if NO_NOUNS.contains(&first) || comment.starts_with("The same") {
+        Some("does not begin with a noun")
+    } else if !first.starts_with(char::is_uppercase) || !comment.ends_with('.') {
+        Some("is no sentence")
+    } else {
+        None
+    }
+}
+
+#[test]
+fn comments_that_are_no_plain_sentences_are_found() {
+    assert_eq!(comment_fault("The time of the append, by the database's clock."), None);
+    for comment in ["Its place in the log.", "Why it began, in words.", "The same as before.", "an id", "The position"]
+    {
+        assert!(comment_fault(comment).is_some(), "{comment}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_made_by_the_former_migrations_is_refused_with_what_to_do() {
+    // The former migrations had other texts; all but the first are gone.
+    for changes in [
+        "UPDATE _sqlx_migrations SET checksum = '\\x00'",
+        "INSERT INTO _sqlx_migrations SELECT 13, 'org index', now(), true, '\\x01', 0",
+    ] {
+        let database = TestDatabase::new().await;
+        let former = "UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 1";
+        for sql in [former, changes] {
+            sqlx::query(sql).execute(&database.pool).await.unwrap();
+        }
+        let error = database.store().prepare(true).await.unwrap_err();
+        assert!(matches!(error, StoreError::MadeBefore), "{error}");
+        for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate"], &["import", "/dev/null"]] {
+            let mut sluice = Command::new(env!("CARGO_BIN_EXE_sluice"));
+            let said = sluice.args(command).env("DATABASE_URL", &database.url).env("RUST_LOG", "off").output().unwrap();
+            let errors = String::from_utf8(said.stderr).unwrap();
+            assert_eq!(said.status.code(), Some(MADE_BEFORE), "{command:?}: {errors}");
+            let last = errors.lines().last().unwrap_or_default();
+            assert!(last.contains(&error.to_string()), "{command:?}: {errors}");
+        }
+    }
+    // A log of a later version is not taken for an old one.
+    let database = TestDatabase::new().await;
+    let later = "INSERT INTO _sqlx_migrations SELECT 9999, 'later', now(), true, '\\x01', 0";
+    sqlx::query(later).execute(&database.pool).await.unwrap();
+    let error = database.store().prepare(true).await.unwrap_err();
+    assert!(matches!(error, StoreError::Migration(_)), "{error}");
 }

@@ -15,8 +15,8 @@
 //! connection while the database still executes the first transaction. Several writers may receive the same event.
 //!
 //! The program has these steps in `src/log/writer.rs`, `src/store/append.rs` and `log_append`
-//! (`migrations/0009_eras.sql`). A single event takes them in one statement (`src/store/append_lone.sql`), whose
-//! snapshot is as old as the look-up.
+//! (`src/store/append/log_append.sql`). A single event takes them in one statement
+//! (`src/store/append/log_append_lone.sql`), whose snapshot is as old as the look-up.
 
 mod flaws;
 

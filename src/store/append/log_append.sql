@@ -1,45 +1,11 @@
--- One intake for all ways: append itself counts what each way brings, so that a gateway that is killed forgets nothing,
--- and Okta's Log Streaming is a way of its own.
+-- Appends events to the log, in one transaction. A gateway installs this function when it starts, under a name with the
+-- digest of this text: gateways of several versions may append to one database, each by its own function.
+--
+-- It is one function so that nothing between taking the log's head and the commit waits for a client. A gateway that has
+-- appended notifies the others (channel sluice_log) after its commit: within the transaction, that would cost every append
+-- more than the rest of it, as listeners wake before the gateway has its answer.
 
-ALTER TABLE ingest_tally ADD COLUMN first_arrival_at timestamptz NOT NULL DEFAULT now();
--- Every append changes a row now. The new versions of it find room in its page, beside the old ones.
-ALTER TABLE ingest_tally SET (fillfactor = 10);
-COMMENT ON TABLE ingest_tally IS 'How much has come by each way. An append counts its events in its own transaction, while it holds the head of the log.';
-COMMENT ON COLUMN ingest_tally.first_arrival_at IS 'When the way brought something first. For event hooks: events that happened before were not missed by them.';
--- Before the exclusive lock on arrival, which everybody who appends waits for. Imports were not counted until now.
-INSERT INTO ingest_tally AS t (org, source, arrived, duplicates, last_arrival_at, first_arrival_at)
-SELECT a.org, w.way, count(*) FILTER (WHERE w.at = a.first_at), count(*) FILTER (WHERE w.at > a.first_at),
-    max(w.at), min(w.at)
-FROM (
-    SELECT org, event_hook_at, system_log_at, workflows_at, import_at,
-        least(event_hook_at, system_log_at, workflows_at, import_at) AS first_at
-    FROM arrival
-) a
-CROSS JOIN LATERAL (
-    VALUES (0::smallint, a.event_hook_at), (1::smallint, a.system_log_at), (2::smallint, a.workflows_at),
-        (3::smallint, a.import_at)
-) AS w (way, at)
-WHERE w.at IS NOT NULL
-GROUP BY a.org, w.way
-ON CONFLICT (org, source) DO UPDATE SET first_arrival_at = excluded.first_arrival_at;
-
-CREATE TABLE headers_reduced (
-    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
-    through uuid NOT NULL
-);
-COMMENT ON TABLE headers_reduced IS 'One row. Earlier versions stored more headers of deliveries than are kept now; gateways remove the others in bounded steps.';
-COMMENT ON COLUMN headers_reduced.singleton IS 'Always true, so that the table has one row only.';
-COMMENT ON COLUMN headers_reduced.through IS 'The id of the delivery through which that is done.';
-INSERT INTO headers_reduced (through) VALUES ('00000000-0000-0000-0000-000000000000');
-COMMENT ON COLUMN delivery.headers IS 'Those of the request''s headers that are kept, as a JSON object.';
-
-ALTER TABLE arrival ADD COLUMN log_stream_at timestamptz;
-COMMENT ON COLUMN arrival.log_stream_at IS 'When Log Streaming brought it first.';
-COMMENT ON COLUMN sync_event.first_source IS 'The way that brought it first: 0 event hook, 1 System Log, 2 Workflows, 3 import, 4 Log Streaming.';
-
--- log_append, which counts. The function of the same name with one parameter less stays for gateways of the version
--- before, which count by themselves.
-CREATE FUNCTION log_append(
+CREATE FUNCTION log_append_{digest}(
     orgs text[], uuids uuid[], event_types text[], publisheds timestamptz[], messages text[], versions text[],
     severities text[], outcome_results text[], outcome_reasons text[],
     admin_ids text[], admin_alternate_ids text[], admin_display_names text[], admin_types text[],
@@ -235,8 +201,4 @@ BEGIN
             application_user_display_name, instance_id, instance_label, instance_display_name, name, debug_data, words)
     WHERE f.turn IS NOT NULL;
 END $$;
-COMMENT ON FUNCTION log_append(
-    text[], uuid[], text[], timestamptz[], text[], text[], text[], text[], text[], text[], text[], text[], text[],
-    text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], tsvector[],
-    uuid[], smallint, uuid[], text[], text[], timestamptz[], text[], text[], bigint[]
-) IS 'Appends events, none of them twice, counts them for their way, and tells of each one where it is: known ones at their position, the others at the head plus their turn; which application name it has; and when all this was stored. All came by one way, and none is twice among them. Columns of events come as arrays, and so do those of their deliveries. A unique violation says that somebody has just appended one of them: try again.';
+COMMENT ON FUNCTION log_append_{digest} IS 'Appends events, each of them once, and counts them for the way by which all of them came. An event must not stand twice among them. Columns of events come as arrays, and so do those of their deliveries. Returns the position of each event that the log had already, and for each of the others its turn, to be added to the head; also the name of each event''s application, and the time at which all this was stored. A unique violation says that another append has just stored one of the events: try again.';

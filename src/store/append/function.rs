@@ -1,0 +1,90 @@
+//! The function that appends: each gateway installs its own, so that gateways of several versions may share a database.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use sha2::{Digest as _, Sha256};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+/// The statements that create the function and describe it, without the digest in its name.
+const TEXT: &str = include_str!("log_append.sql");
+
+/// The place of the digest in the text.
+const DIGEST: &str = "{digest}";
+
+/// Number of bytes of the digest that are part of the name.
+const DIGEST_BYTES: usize = 4;
+
+/// Number of the function's parameters.
+const PARAMETERS: usize = 35;
+
+/// The function of this version.
+static FUNCTION: LazyLock<AppendFunction> = LazyLock::new(|| AppendFunction::of(TEXT));
+
+#[derive(Debug)]
+struct AppendFunction {
+    name: String,
+    /// Statements that create it.
+    definition: String,
+    /// Statement that calls it.
+    call: String,
+}
+
+impl AppendFunction {
+    fn of(text: &str) -> Self {
+        let digest = Sha256::digest(text).iter().take(DIGEST_BYTES).fold(String::new(), |mut digest, byte| {
+            // A text in memory takes everything.
+            _ = write!(digest, "{byte:02x}");
+            digest
+        });
+        let name = format!("log_append_{digest}");
+        let parameters: Vec<_> = (1..=PARAMETERS).map(|number| format!("${number}")).collect();
+        let call = format!("SELECT * FROM {name}({})", parameters.join(","));
+        Self { definition: text.replace(DIGEST, &digest), call, name }
+    }
+}
+
+/// Returns the statement that calls the function.
+pub(super) fn call() -> &'static str {
+    &FUNCTION.call
+}
+
+/// Creates the function, unless the database has it. Functions of other versions stay: their gateways may still run.
+///
+/// # Errors
+/// The database's, such as that the user may not create functions.
+pub(in crate::store) async fn install_append_function(connection: &mut PgConnection) -> sqlx::Result<()> {
+    if is_installed(connection).await? {
+        return Ok(());
+    }
+    let mut transaction = connection.begin().await?;
+    // Gateways that start together would create it at once, of which PostgreSQL lets only one succeed.
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('sluice: append'))").execute(&mut *transaction).await?;
+    if !is_installed(&mut transaction).await? {
+        sqlx::raw_sql(AssertSqlSafe(FUNCTION.definition.clone())).execute(&mut *transaction).await?;
+        tracing::info!(function = FUNCTION.name, "installed the function that appends");
+    }
+    transaction.commit().await
+}
+
+async fn is_installed(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    // The table, as to_regproc may answer from a cache that lacks what another gateway has just committed.
+    let exists = "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = $1 AND pg_function_is_visible(oid))";
+    sqlx::query_scalar(exists).bind(&*FUNCTION.name).fetch_one(connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_of_the_text() {
+        let [one, other] = ["CREATE FUNCTION log_append_{digest}() …", "CREATE FUNCTION log_append_{digest}( ) …"]
+            .map(AppendFunction::of);
+        assert_ne!(one.name, other.name);
+        assert_eq!(one.name.len(), "log_append_".len() + 2 * DIGEST_BYTES);
+        assert_eq!(one.definition, format!("CREATE FUNCTION {}() …", one.name));
+        assert!(FUNCTION.definition.contains(&format!("CREATE FUNCTION {}(", FUNCTION.name)));
+        assert!(!FUNCTION.definition.contains(DIGEST));
+    }
+}
