@@ -203,9 +203,10 @@ impl Gateway {
 impl Drop for Gateway {
     /// Stops the gateway. One that has ended by itself fails the test, or tells why the test fails.
     fn drop(&mut self) {
-        let was_told = self.stop.is_cancelled();
+        // A gateway that is told to stop may end before this thread looks.
+        let has_ended_by_itself = self.running.is_finished() && !self.stop.is_cancelled();
         self.stop.cancel();
-        if was_told || !self.running.is_finished() {
+        if !has_ended_by_itself {
             return;
         }
         let ended = (&mut self.running).now_or_never();
