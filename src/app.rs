@@ -273,7 +273,7 @@ fn parts(settings: &Settings, log: Log, live: Live, status: Status) -> Parts {
         },
         orgs: settings.orgs.keys().cloned().collect(),
     };
-    let graph = Graph::new(log.store().clone(), live, OrgUrls(urls), options);
+    let graph = Graph::new(log.clone(), live, OrgUrls(urls), options);
     Parts {
         graph,
         intake: intake(log, &settings.orgs, &settings.limits, Duration::ZERO),

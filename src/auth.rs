@@ -1,6 +1,6 @@
 //! Who is asking, and what may they see.
 //!
-//! Today a reader sees everything; what a reader may see belongs into [`Viewer`], which every query is given.
+//! Every reader may see everything today: a [`Viewer`] has the rights with which all of his operations read.
 
 mod hook_secrets;
 mod proxies;

@@ -9,6 +9,7 @@ mod filter;
 mod page;
 mod pattern;
 mod position;
+mod rights;
 mod source_state;
 mod statistics;
 mod timestamp;
@@ -26,6 +27,7 @@ pub use page::{
 };
 pub use pattern::EventTypePattern;
 pub use position::{Position, PositionParseError};
+pub use rights::{Narrowed, Rights, Rows};
 pub use source_state::SourceState;
 pub use statistics::{ActivityBucket, Dimension, Interval, MAX_BUCKETS, Tally};
 pub use timestamp::Timestamp;

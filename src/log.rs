@@ -4,13 +4,17 @@ mod append_queue;
 mod awake;
 mod ends;
 mod group;
+mod matching;
 mod months;
 mod resume;
 mod single_flight;
+mod view;
 mod writer;
 
 pub use ends::Commit;
+pub use matching::MatchingEvents;
 pub use resume::ResumeError;
+pub use view::View;
 pub use writer::{AppendError, AppendRequest, Outcome};
 
 use std::sync::Arc;

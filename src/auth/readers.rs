@@ -6,6 +6,7 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::is_secret;
+use crate::event::Rights;
 use crate::store::Credential;
 
 /// Who is asking.
@@ -13,9 +14,16 @@ use crate::store::Credential;
 pub struct Viewer {
     /// The reader's configured name; None where asking is open to anybody.
     pub name: Option<String>,
+    /// The part of the log that may be seen.
+    pub rights: Rights,
 }
 
 impl Viewer {
+    /// Makes a viewer who may see everything.
+    const fn of_everything(name: Option<String>) -> Self {
+        Self { name, rights: Rights::everything() }
+    }
+
     /// Returns the credential for which the database is read.
     pub fn credential(&self) -> Credential {
         self.name.clone().map_or(Credential::Open, Credential::Reader)
@@ -81,7 +89,7 @@ impl Readers {
     pub fn identify(&self, authorization: Option<&str>) -> Result<Viewer, Denied> {
         let readers = self.known();
         if readers.is_empty() {
-            return Ok(Viewer { name: None });
+            return Ok(Viewer::of_everything(None));
         }
         let (scheme, token) = authorization.and_then(|value| value.trim().split_once(' ')).ok_or(Denied)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
@@ -90,7 +98,7 @@ impl Readers {
         let token = token.trim().as_bytes();
         // Every token is compared, so that time does not tell which one is near.
         let known = readers.iter().filter(|(_, secret)| is_secret(secret, token)).fold(None, |_, (name, _)| Some(name));
-        known.map(|name| Viewer { name: Some(name.clone()) }).ok_or(Denied)
+        known.map(|name| Viewer::of_everything(Some(name.clone()))).ok_or(Denied)
     }
 }
 
@@ -108,7 +116,7 @@ mod tests {
         {
             assert_eq!(readers.identify(bad), Err(Denied), "{bad:?}");
         }
-        assert_eq!(Readers::default().identify(None), Ok(Viewer { name: None }));
+        assert_eq!(Readers::default().identify(None), Ok(Viewer::of_everything(None)));
     }
 
     #[test]

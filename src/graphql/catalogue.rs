@@ -13,7 +13,8 @@ use super::node::{NodeId, decode_key, encode_key};
 use super::order::SyncEventOrder;
 use super::scalars::{DateTime, Url};
 use crate::event::{Application, ApplicationInstance, CatalogueKey, Cut, Direction, Filter, Page, PageRequest};
-use crate::store::{InstanceFilter, Store};
+use crate::log::View;
+use crate::store::InstanceFilter;
 
 /// An application: what several instances are instances of.
 #[derive(Clone)]
@@ -58,7 +59,7 @@ pub(super) async fn instances(
 ) -> Result<ApplicationInstanceConnection> {
     let request = arguments.read(decode_key)?;
     let page =
-        context.data::<Store>()?.application_instances(filter, &request).await.map_err(|error| from_store(&error))?;
+        context.data::<View>()?.application_instances(filter, &request).await.map_err(|error| from_store(&error))?;
     let items = page.items.into_iter().map(|instance| ApplicationInstanceNode(Arc::new(instance))).collect();
     Ok(ApplicationInstanceConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
 }

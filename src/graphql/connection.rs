@@ -13,7 +13,8 @@ use super::writer::{EdgeList, EventList, columns_of_lists};
 use crate::event::{
     Cursor, Cut, Direction, EventColumns, EventFields, EventOrder, EventOrderField, Filter, Page, PageRequest,
 };
-use crate::store::{EventPage, Store};
+use crate::log::{MatchingEvents, View};
+use crate::store::EventPage;
 
 /// Where a page stands in its list.
 #[derive(SimpleObject)]
@@ -72,7 +73,7 @@ pub(super) struct Count {
 
 /// A page of events.
 pub(super) struct SyncEventConnection {
-    filter: Filter,
+    events: MatchingEvents,
     order: EventOrder,
     request: PageRequest<Cursor>,
     page: EventPage,
@@ -104,15 +105,15 @@ impl SyncEventConnection {
     ) -> Result<Self> {
         let order = EventOrder::from(order.unwrap_or_default());
         let request = arguments.read(|text| decode_cursor(order.field, text))?;
-        let store = context.data::<Store>()?;
         let columns = columns_of_lists(context, order.field);
-        let page = store.page(&filter, order, &request, columns).await.map_err(|error| from_store(&error))?;
-        Ok(Self { filter, order, request, page, has_next: OnceCell::new(), has_previous: OnceCell::new() })
+        let events = context.data::<View>()?.matching(filter);
+        let page = events.page(order, &request, columns).await.map_err(|error| from_store(&error))?;
+        Ok(Self { events, order, request, page, has_next: OnceCell::new(), has_previous: OnceCell::new() })
     }
 
     /// Whether the list goes on beyond the page in some direction, where a cursor keeps the page from telling: what lies
     /// beyond a cursor was not read, and the cursor may be of an event that is not in the list.
-    async fn goes_on(&self, context: &Context<'_>, direction: Direction) -> Result<bool> {
+    async fn goes_on(&self, direction: Direction) -> Result<bool> {
         let nearest = match direction {
             Direction::Forward => self.page.page.items.last(),
             Direction::Backward => self.page.page.items.first(),
@@ -125,7 +126,7 @@ impl SyncEventConnection {
             Direction::Backward => Cut { after: None, before: nearest.or(before) },
         };
         let request = PageRequest { direction, size: 0, cut };
-        let page = context.data::<Store>()?.page(&self.filter, self.order, &request, EventColumns::KEYS).await;
+        let page = self.events.page(self.order, &request, EventColumns::KEYS).await;
         let page = page.map_err(|error| from_store(&error))?.page;
         Ok(match direction {
             Direction::Forward => page.has_next,
@@ -156,24 +157,21 @@ impl SyncEventConnection {
             && (*direction == Direction::Forward || !info.has_previous_page)
             && is_asked("hasPreviousPage")
         {
-            info.has_previous_page =
-                *self.has_previous.get_or_try_init(|| self.goes_on(context, Direction::Backward)).await?;
+            info.has_previous_page = *self.has_previous.get_or_try_init(|| self.goes_on(Direction::Backward)).await?;
         }
         if cut.before.is_some() && (*direction == Direction::Backward || !info.has_next_page) && is_asked("hasNextPage")
         {
-            info.has_next_page = *self.has_next.get_or_try_init(|| self.goes_on(context, Direction::Forward)).await?;
+            info.has_next_page = *self.has_next.get_or_try_init(|| self.goes_on(Direction::Forward)).await?;
         }
         Ok(info)
     }
 
     /// How many events match, counted no further than `upTo` (at most 1,000,000).
-    async fn count(&self, context: &Context<'_>, #[graphql(default = 10_000)] up_to: i32) -> Result<Count> {
+    async fn count(&self, #[graphql(default = 10_000)] up_to: i32) -> Result<Count> {
         if !(0..=1_000_000).contains(&up_to) {
             return Err(bad_input(format!("`upTo` is {up_to}; expected 0 to 1000000")));
         }
-        let store = context.data::<Store>()?;
-        let (value, is_exact) =
-            store.count(&self.filter, i64::from(up_to)).await.map_err(|error| from_store(&error))?;
+        let (value, is_exact) = self.events.count(i64::from(up_to)).await.map_err(|error| from_store(&error))?;
         Ok(Count { value, is_exact })
     }
 

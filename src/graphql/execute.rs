@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
 use async_graphql::{Request, Response, ServerError, ValidationMode, Variables};
 use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Refusal};
@@ -15,14 +16,15 @@ use super::documents::{DocumentOptions, Documents, Found};
 use super::error::{BUSY, from_resume};
 use super::limits::DocumentLimits;
 use super::loaders::WaitsForDatabase;
-use super::reads::{Reads, ReadsByCredential};
+use super::reads::Reads;
 use super::subscription::{OnDemand, OneEvent, SubscriptionStart};
 use super::writer::OrdinaryWay;
 use super::{GraphRequest, OrgUrls, Orgs, SchemaParts, SluiceSchema, root, tokens};
 use crate::auth::Viewer;
 use crate::event::{Position, SyncEvent};
 use crate::live::{Live, Outlet, Progress, Subscriber};
-use crate::store::Store;
+use crate::log::Log;
+use crate::store::Credential;
 
 /// The graph, ready to be asked. Clones are the same one.
 #[derive(Clone)]
@@ -32,7 +34,9 @@ struct Parts {
     schema: SluiceSchema,
     /// The same, for requests that are known to be valid.
     unchecked: SluiceSchema,
-    reads: ReadsByCredential,
+    log: Log,
+    /// Where loads run, also those for events that are pushed.
+    runtime: Handle,
     compiled: CompiledDocuments,
     prices: Prices,
     documents: Documents,
@@ -152,15 +156,16 @@ impl From<Refusal> for RequestError {
 }
 
 impl Graph {
-    /// The graph over a store and its live side.
-    pub fn new(store: Store, live: Live, urls: OrgUrls, options: GraphOptions) -> Self {
+    /// The graph over a log and its live side. Loads run on the current runtime.
+    pub fn new(log: Log, live: Live, urls: OrgUrls, options: GraphOptions) -> Self {
         let parts = SchemaParts { live, urls, orgs: Orgs(options.orgs) };
         let introspection = options.introspection;
         Self(Arc::new(Parts {
             prices: Prices::new(&super::sdl()),
             schema: super::schema(&parts, introspection, ValidationMode::Strict),
             unchecked: super::schema(&parts, introspection, ValidationMode::Fast),
-            reads: ReadsByCredential::new(store),
+            log,
+            runtime: Handle::current(),
             compiled: CompiledDocuments::new(),
             documents: Documents::new(options.documents),
             limits: options.limits,
@@ -223,11 +228,17 @@ impl Graph {
         Ok((kind, weight))
     }
 
+    /// Returns the reads of an operation or a feed, with the viewer's rights.
+    fn reads(&self, viewer: &Viewer, credential: &Credential) -> Reads {
+        Reads::new(self.0.log.view(viewer.rights.clone(), credential), &self.0.runtime)
+    }
+
     /// Executes a query or a mutation, within its time.
     pub async fn execute(&self, operation: Operation) -> Answer {
         let is_valid = self.0.compiled.is_valid(&operation.cache_key);
         let schema = if is_valid { &self.0.unchecked } else { &self.0.schema };
-        let request = operation.asked.request(&self.0.reads.of(&operation.asked.viewer));
+        let request =
+            operation.asked.request(&self.reads(&operation.asked.viewer, &operation.asked.viewer.credential()));
         let Ok(response) = timeout_at(operation.deadline, schema.execute(request)).await else {
             let seconds = self.0.timeout.as_secs();
             let message = format!("the request took more than {seconds} s (limits.query_seconds) and was stopped");
@@ -257,8 +268,8 @@ impl Graph {
             ..SubscriptionStart::default()
         };
         let (progress, subscriber) = (start.progress.clone(), Arc::clone(&start.subscriber));
-        let reads = self.0.reads.of(&operation.asked.viewer);
-        let request = operation.asked.request(&reads).data(start).data(self.on_demand(operation));
+        let reads = self.reads(&operation.asked.viewer, &Credential::Subscriptions);
+        let request = operation.asked.request(&reads).data(start).data(self.on_demand(operation, reads));
         // The feed renders the events. The stream that is executed here ends as soon as the subscriber has joined its feed.
         let refused = self.0.schema.execute_stream(request).next().await;
         match subscriber.lock().take() {
@@ -268,15 +279,16 @@ impl Graph {
     }
 
     /// The renderer for events for which more must be read: the subscription's operation is executed for each of them.
-    fn on_demand(&self, operation: Operation) -> OnDemand {
+    fn on_demand(&self, operation: Operation, reads: Reads) -> OnDemand {
         let graph = self.clone();
         let Operation { asked, document, .. } = operation;
         let cache_key = format!("{} {:?}", asked.compiled.number, asked.operation_name);
-        let (variables, asked) = (asked.variables.clone(), Arc::new(asked));
+        let (variables, asked) = (asked.variables.clone(), Arc::new((asked, reads)));
         let render = move |event: Arc<SyncEvent>| {
             let (graph, asked, document) = (graph.clone(), Arc::clone(&asked), Arc::clone(&document));
             async move {
-                let request = asked.request(graph.0.reads.of_subscriptions());
+                let (asked, reads) = &*asked;
+                let request = asked.request(reads);
                 let request = request.data(WaitsForDatabase).data(OneEvent(Arc::clone(&event)));
                 let answer = match graph.0.unchecked.execute_stream(request).next().await {
                     Some(response) => Answer::new(response, &document),

@@ -10,8 +10,9 @@ use super::rejected::{self, RejectedConnection};
 use super::scalars::{DateTime, LogPosition};
 use super::sync_event::IngestSourceNode;
 use crate::event::{IngestSource, SourceState, Timestamp, stretches};
+use crate::log::View;
 use crate::okta::OFFERED_TO_HOOKS;
-use crate::store::{HookRefusal, IngestTally, PollCursor, Store, StretchCount};
+use crate::store::{HookRefusal, IngestTally, PollCursor, StretchCount};
 
 /// The most stretches that are told at once.
 const MAX_STRETCHES: usize = 10_000;
@@ -24,15 +25,15 @@ pub(super) struct Ingestion;
 impl Ingestion {
     /// The log's end.
     async fn head(&self, context: &Context<'_>) -> Result<LogPosition> {
-        context.data::<Store>()?.head().await.map(LogPosition).map_err(|error| from_store(&error))
+        context.data::<View>()?.head().await.map(LogPosition).map_err(|error| from_store(&error))
     }
 
     /// The hooks of every org, every System Log that is read, and every other way by which something has come.
     async fn sources(&self, context: &Context<'_>) -> Result<Vec<IngestSourceStatus>> {
-        let store = context.data::<Store>()?;
-        let cursors = store.poll_cursors().await.map_err(|error| from_store(&error))?;
-        let tallies = store.tallies().await.map_err(|error| from_store(&error))?;
-        let refusals = store.hook_refusals().await.map_err(|error| from_store(&error))?;
+        let view = context.data::<View>()?;
+        let cursors = view.poll_cursors().await.map_err(|error| from_store(&error))?;
+        let tallies = view.tallies().await.map_err(|error| from_store(&error))?;
+        let refusals = view.hook_refusals().await.map_err(|error| from_store(&error))?;
         Ok(statuses(context.data()?, &cursors, &tallies, &refusals))
     }
 
@@ -43,7 +44,7 @@ impl Ingestion {
         org: Option<String>,
         published: TimeRangeInput,
     ) -> Result<Vec<Coverage>> {
-        let store = context.data::<Store>()?;
+        let view = context.data::<View>()?;
         let org = match org {
             Some(org) => known_org(context, org).await?,
             None => only_org(context.data()?)?,
@@ -51,7 +52,7 @@ impl Ingestion {
         let range = read_range("published", Some(&published)).map_err(|error| bad_input(error.to_string()))?;
         let from = range.from.unwrap_or_else(first_moment);
         let until = range.until.unwrap_or_else(Timestamp::now);
-        let read = store.read_windows(&org, from, until).await.map_err(|error| from_store(&error))?;
+        let read = view.read_windows(&org, from, until).await.map_err(|error| from_store(&error))?;
         let stretches = stretches(from, until, &read);
         if stretches.len() > MAX_STRETCHES {
             return Err(bad_input(format!("`published` has more than {MAX_STRETCHES} stretches; ask for less of it")));
@@ -59,7 +60,7 @@ impl Ingestion {
         // To count reads every event of the range: only for those who ask for it.
         let asked = context.look_ahead();
         let counts = if ["events", "missedByHooks"].into_iter().any(|field| asked.field(field).exists()) {
-            let counts = store.count_stretches(&org, &stretches, &OFFERED_TO_HOOKS).await;
+            let counts = view.count_stretches(&org, &stretches, &OFFERED_TO_HOOKS).await;
             counts.map_err(|error| from_store(&error))?
         } else {
             vec![StretchCount::default(); stretches.len()]
@@ -150,9 +151,9 @@ async fn known_org(context: &Context<'_>, org: String) -> Result<String> {
     if orgs.0.contains(&org) {
         return Ok(org);
     }
-    let store = context.data::<Store>()?;
-    let cursors = store.poll_cursors().await.map_err(|error| from_store(&error))?;
-    let tallies = store.tallies().await.map_err(|error| from_store(&error))?;
+    let view = context.data::<View>()?;
+    let cursors = view.poll_cursors().await.map_err(|error| from_store(&error))?;
+    let tallies = view.tallies().await.map_err(|error| from_store(&error))?;
     if cursors.iter().any(|cursor| cursor.org == org) || tallies.iter().any(|tally| tally.org == org) {
         return Ok(org);
     }

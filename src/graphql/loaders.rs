@@ -11,21 +11,22 @@ use async_graphql::{Context, Result};
 use super::error::from_store;
 use crate::backoff::Backoff;
 use crate::event::{Application, ApplicationInstance, Position, SyncEvent};
-use crate::store::{ArrivalRecord, Store, StoreError, StoredRejection};
+use crate::log::View;
+use crate::store::{ArrivalRecord, StoreError, StoredRejection};
 
-/// Loads from the store.
-pub(super) struct StoreLoader(pub(super) Store);
+/// Loads of one operation or of one feed, from its view: keys of several readers are never loaded together.
+pub(super) struct ViewLoader(pub(super) View);
 
 /// In the context of an answer that waits while the database is unavailable, since an event must not be pushed in part.
 pub(super) struct WaitsForDatabase;
 
 /// Loads one value together with what else the answer needs.
-pub(super) async fn load<K>(context: &Context<'_>, key: K) -> Result<Option<<StoreLoader as Loader<K>>::Value>>
+pub(super) async fn load<K>(context: &Context<'_>, key: K) -> Result<Option<<ViewLoader as Loader<K>>::Value>>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
-    StoreLoader: Loader<K, Error = Arc<StoreError>>,
+    ViewLoader: Loader<K, Error = Arc<StoreError>>,
 {
-    let loader = context.data::<Arc<DataLoader<StoreLoader>>>()?;
+    let loader = context.data::<Arc<DataLoader<ViewLoader>>>()?;
     let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2)).with_jitter();
     loop {
         match loader.load_one(key.clone()).await {
@@ -70,7 +71,7 @@ pub(super) struct ApplicationKey {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct RejectionKey(pub(super) i64);
 
-impl Loader<RejectionKey> for StoreLoader {
+impl Loader<RejectionKey> for ViewLoader {
     type Value = Option<Arc<StoredRejection>>;
     type Error = Arc<StoreError>;
 
@@ -81,7 +82,7 @@ impl Loader<RejectionKey> for StoreLoader {
     }
 }
 
-impl Loader<EventKey> for StoreLoader {
+impl Loader<EventKey> for ViewLoader {
     type Value = SyncEvent;
     type Error = Arc<StoreError>;
 
@@ -92,7 +93,7 @@ impl Loader<EventKey> for StoreLoader {
     }
 }
 
-impl Loader<DetailsKey> for StoreLoader {
+impl Loader<DetailsKey> for ViewLoader {
     type Value = String;
     type Error = Arc<StoreError>;
 
@@ -103,7 +104,7 @@ impl Loader<DetailsKey> for StoreLoader {
     }
 }
 
-impl Loader<ArrivalKey> for StoreLoader {
+impl Loader<ArrivalKey> for ViewLoader {
     type Value = ArrivalRecord;
     type Error = Arc<StoreError>;
 
@@ -114,7 +115,7 @@ impl Loader<ArrivalKey> for StoreLoader {
     }
 }
 
-impl Loader<InstanceKey> for StoreLoader {
+impl Loader<InstanceKey> for ViewLoader {
     type Value = ApplicationInstance;
     type Error = Arc<StoreError>;
 
@@ -128,7 +129,7 @@ impl Loader<InstanceKey> for StoreLoader {
     }
 }
 
-impl Loader<ApplicationKey> for StoreLoader {
+impl Loader<ApplicationKey> for ViewLoader {
     type Value = Application;
     type Error = Arc<StoreError>;
 

@@ -20,8 +20,9 @@ use super::statistics::{self, ActivityBucketNode, ActivityInterval, SyncEventDim
 use super::sync_event::SyncEventNode;
 use super::writer::WrittenEvent;
 use crate::event::{MAX_PAGE_SIZE, Page};
+use crate::log::View;
 use crate::okta::instance_id_in_url;
-use crate::store::{ApplicationFilter, InstanceFilter, Store};
+use crate::store::{ApplicationFilter, InstanceFilter};
 
 /// Anything with a global id.
 #[derive(Interface)]
@@ -56,8 +57,8 @@ impl Query {
     /// The event with Okta's uuid.
     async fn sync_event(&self, context: &Context<'_>, uuid: Uuid, org: Option<String>) -> Option<Result<WrittenEvent>> {
         let found = async {
-            let store = context.data::<Store>()?;
-            let events = store.events_by_uuid(uuid, org.as_deref()).await.map_err(|error| from_store(&error))?;
+            let view = context.data::<View>()?;
+            let events = view.events_by_uuid(uuid, org.as_deref()).await.map_err(|error| from_store(&error))?;
             only_one(events)
         };
         found.await.transpose().map(|event| event.map(|event| WrittenEvent(event.into())))
@@ -112,8 +113,8 @@ impl Query {
     ) -> Option<Result<ApplicationNode>> {
         let filter = ApplicationFilter { org, name: Some(name), search: None };
         let found = async {
-            let store = context.data::<Store>()?;
-            let page = store.applications(&filter, &catalogue::first(2)).await.map_err(|error| from_store(&error))?;
+            let view = context.data::<View>()?;
+            let page = view.applications(&filter, &catalogue::first(2)).await.map_err(|error| from_store(&error))?;
             only_one(page.items)
         };
         found.await.transpose().map(|found| found.map(|application| ApplicationNode(Arc::new(application))))
@@ -131,8 +132,7 @@ impl Query {
     ) -> Result<ApplicationConnection> {
         let request = PageArguments { first, after, last, before }.read(decode_key)?;
         let filter = ApplicationFilter { search, ..ApplicationFilter::default() };
-        let page =
-            context.data::<Store>()?.applications(&filter, &request).await.map_err(|error| from_store(&error))?;
+        let page = context.data::<View>()?.applications(&filter, &request).await.map_err(|error| from_store(&error))?;
         let items = page.items.into_iter().map(|found| ApplicationNode(Arc::new(found))).collect();
         Ok(ApplicationConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
     }
@@ -191,8 +191,8 @@ async fn find_instance(
         _ => return Err(bad_input("give either `instanceId` or `url`")),
     };
     let filter = InstanceFilter { org, instance_ids: Some(vec![instance_id]), ..InstanceFilter::default() };
-    let store = context.data::<Store>()?;
-    let page = store.application_instances(&filter, &catalogue::first(2)).await.map_err(|error| from_store(&error))?;
+    let view = context.data::<View>()?;
+    let page = view.application_instances(&filter, &catalogue::first(2)).await.map_err(|error| from_store(&error))?;
     Ok(only_one(page.items)?.map(|instance| ApplicationInstanceNode(Arc::new(instance))))
 }
 

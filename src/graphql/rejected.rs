@@ -10,13 +10,14 @@ use super::node::{NodeId, decode_rejection_cursor, encode_rejection_cursor};
 use super::scalars::DateTime;
 use super::sync_event::IngestSourceNode;
 use crate::event::Page;
-use crate::store::{RejectionFilter, Store, StoredRejection};
+use crate::log::View;
+use crate::store::StoredRejection;
 
 /// A page of what was rejected.
 pub(super) async fn page(context: &Context<'_>, arguments: PageArguments) -> Result<RejectedConnection> {
     let request = arguments.read(decode_rejection_cursor)?;
-    let store = context.data::<Store>()?;
-    let page = store.rejections(&RejectionFilter::default(), &request).await.map_err(|error| from_store(&error))?;
+    let view = context.data::<View>()?;
+    let page = view.rejections(&request).await.map_err(|error| from_store(&error))?;
     let items = page.items.into_iter().map(|found| RejectedNode(Arc::new(found))).collect();
     Ok(RejectedConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
 }

@@ -6,7 +6,7 @@ use super::error::{bad_input, from_store};
 use super::filter::SyncEventFilterInput;
 use super::scalars::DateTime;
 use crate::event::{ActivityBucket, Dimension, Interval, MAX_BUCKETS, MAX_PAGE_SIZE, Tally};
-use crate::store::Store;
+use crate::log::View;
 
 /// How long the stretches of time are in which events are counted.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,18 +83,18 @@ pub(super) async fn activity(
     time_zone: &str,
 ) -> Result<Vec<ActivityBucketNode>> {
     let filter = filter.unwrap_or_default().read()?;
-    let store = context.data::<Store>()?;
+    let view = context.data::<View>()?;
     let unknown = || {
         bad_input(format!(
             "`timeZone` is {time_zone:?}, which is no time zone; expected a name such as UTC or Europe/Berlin"
         ))
     };
-    if time_zone.contains('\0') || !store.knows_time_zone(time_zone).await.map_err(|error| from_store(&error))? {
+    if time_zone.contains('\0') || !view.knows_time_zone(time_zone).await.map_err(|error| from_store(&error))? {
         return Err(unknown());
     }
     let by = by.map(Into::into);
-    let counted = store.activity(&filter, interval.into(), by, time_zone).await.map_err(|error| from_store(&error))?;
-    let Some(buckets) = counted else {
+    let counted = view.matching(filter).activity(interval.into(), by, time_zone).await;
+    let Some(buckets) = counted.map_err(|error| from_store(&error))? else {
         let advice = "take a longer `interval` or a shorter `filter.published`";
         return Err(bad_input(format!("the answer would have more than {MAX_BUCKETS} buckets: {advice}")));
     };
@@ -109,8 +109,8 @@ pub(super) async fn top(
 ) -> Result<Vec<TallyNode>> {
     let filter = filter.unwrap_or_default().read()?;
     if usize::try_from(first).is_ok_and(|first| first <= MAX_PAGE_SIZE) {
-        let store = context.data::<Store>()?;
-        let tallies = store.top(&filter, by.into(), i64::from(first)).await.map_err(|error| from_store(&error))?;
+        let events = context.data::<View>()?.matching(filter);
+        let tallies = events.top(by.into(), i64::from(first)).await.map_err(|error| from_store(&error))?;
         return Ok(tallies.into_iter().map(TallyNode::from).collect());
     }
     Err(bad_input(format!("`first` is {first}; expected 0 to {MAX_PAGE_SIZE}")))

@@ -12,7 +12,7 @@ use super::feed::rendered::FeedEntry;
 use super::feed::request::FeedRequest;
 use super::measures::LiveMetrics;
 use super::tail::window::Window;
-use crate::event::{Position, SyncEvent};
+use crate::event::{Position, Rights, SyncEvent};
 use crate::log::Log;
 use crate::store::{Credential, Store, StoreError};
 use shared::{LogRange, SharedHistory};
@@ -79,7 +79,7 @@ impl CatchUp {
         let FeedRequest { filter, with_details, .. } = &feed.request;
         let read = {
             let _permit = self.permits.acquire().await;
-            self.store.read_after(after, size, filter, *with_details).await?
+            self.store.read_after(after, size, &Rights::everything().narrow(filter.clone()), *with_details).await?
         };
         metrics::counter!("sluice_catch_up_reads_total").increment(1);
         Ok((read.events.into_iter().map(Arc::new).collect(), read.through))

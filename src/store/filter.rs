@@ -2,12 +2,12 @@
 
 use sqlx::{Postgres, QueryBuilder};
 
-use crate::event::{EntityFilter, EventTypePattern, Filter, Place, TimeRange, is_address};
+use crate::event::{EntityFilter, EventTypePattern, Filter, Narrowed, Place, TimeRange, is_address};
 
 type Query = QueryBuilder<Postgres>;
 
 /// Adds ` AND …` for each part of a filter, over an alias `e`.
-pub(super) fn push(query: &mut Query, filter: &Filter) {
+pub(super) fn push(query: &mut Query, filter: &Narrowed) {
     Conditions::default().push(query, filter);
 }
 
@@ -36,7 +36,11 @@ pub(super) struct Conditions<'f> {
 
 impl Conditions<'_> {
     /// Adds ` AND …` for each part of a filter, over an alias `e`.
-    pub(super) fn push(&self, query: &mut Query, filter: &Filter) {
+    pub(super) fn push(&self, query: &mut Query, filter: &Narrowed) {
+        self.push_part(query, filter);
+    }
+
+    fn push_part(&self, query: &mut Query, filter: &Filter) {
         self.push_list(query, filter, "e.org", filter.orgs.as_deref());
         self.push_list(query, filter, "e.application_name", filter.applications.as_deref());
         self.push_list(query, filter, "e.instance_id", filter.application_instances.as_deref());
@@ -62,13 +66,13 @@ impl Conditions<'_> {
             query.push(" AND e.words @@ ").push_bind(search.to_query(None)).push("::tsquery");
         }
         for part in &filter.and {
-            self.push(query, part);
+            self.push_part(query, part);
         }
         if let Some(parts) = &filter.or {
             query.push(" AND (false");
             for part in parts {
                 query.push(" OR (true");
-                self.push(query, part);
+                self.push_part(query, part);
                 query.push(")");
             }
             query.push(")");
@@ -76,7 +80,7 @@ impl Conditions<'_> {
         if let Some(part) = &filter.not {
             // `NOT` of NULL is NULL, and a missing value must match a negated condition.
             query.push(" AND (true");
-            self.push(query, part);
+            self.push_part(query, part);
             query.push(") IS NOT TRUE");
         }
     }
@@ -243,4 +247,39 @@ pub(super) fn push_types(query: &mut Query, column: &str, patterns: &[EventTypeP
         }
     }
     query.push(")");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Rights;
+
+    #[test]
+    fn rights_to_everything_add_nothing_to_a_statement() {
+        let list = |values: &[&str]| Some(values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>());
+        let acme = Filter { orgs: list(&["acme"]), ..Filter::default() };
+        let instances = Filter { application_instances: list(&["0oa1", "0oa2"]), ..Filter::default() };
+        let nested = Filter {
+            outcomes: list(&["FAILURE"]),
+            and: vec![acme.clone()],
+            or: Some(vec![instances.clone(), acme.clone()]),
+            not: Some(Box::new(instances.clone())),
+            ..Filter::default()
+        };
+        for (filter, expected) in [
+            (Filter::default(), "WHERE true"),
+            (acme, "WHERE true AND e.org = $1"),
+            (instances, "WHERE true AND e.instance_id = ANY($1)"),
+            (
+                nested,
+                "WHERE true AND e.outcome_result = $1 AND e.outcome_result <> 'SUCCESS' AND e.org = $2 AND (false OR \
+                 (true AND e.instance_id = ANY($3)) OR (true AND e.org = $4)) AND (true AND e.instance_id = ANY($5)) IS \
+                 NOT TRUE",
+            ),
+        ] {
+            let mut query = Query::new("WHERE true");
+            push(&mut query, &Rights::everything().narrow(filter));
+            assert_eq!(query.sql().as_str(), expected);
+        }
+    }
 }

@@ -22,7 +22,8 @@ use super::row::{self, Layout, StoredEvent};
 use super::windows::MonthWindow;
 use super::{Store, StoreError};
 use crate::event::{
-    Cursor, Direction, EventColumns, EventOrder, EventOrderField, Filter, Page, PageRequest, Position, Timestamp,
+    Cursor, Direction, EventColumns, EventOrder, EventOrderField, Filter, Narrowed, Page, PageRequest, Position,
+    Timestamp,
 };
 
 /// A page of events, and the log's end in the same snapshot.
@@ -52,7 +53,7 @@ const PREPARED_WINDOWS: usize = 2;
 /// What is read: from one end of a list on.
 pub(super) struct Scan<'a> {
     layout: &'a Layout,
-    pub(super) wanted: &'a Filter,
+    pub(super) wanted: &'a Narrowed,
     pub(super) access: Access<'a>,
     field: EventOrderField,
     pub(super) is_descending: bool,
@@ -112,7 +113,7 @@ impl Store {
     /// The database's.
     pub async fn page(
         &self,
-        wanted: &Filter,
+        wanted: &Narrowed,
         order: EventOrder,
         request: &PageRequest<Cursor>,
         columns: EventColumns,
@@ -158,7 +159,7 @@ pub(super) struct PageRows {
 
 impl<'a> Scan<'a> {
     fn new(
-        wanted: &'a Filter,
+        wanted: &'a Narrowed,
         order: EventOrder,
         request: &PageRequest<Cursor>,
         [after, before]: [Option<Bound>; 2],
@@ -252,7 +253,7 @@ impl<'a> Scan<'a> {
 
     /// Whether one plan is best whatever the values: a range of an index, of which something may be left out.
     fn is_range(&self) -> bool {
-        let Filter { admin, user, application_user, search, and, or, not, .. } = self.wanted;
+        let Filter { admin, user, application_user, search, and, or, not, .. } = &**self.wanted;
         let mut people = [admin, user, application_user].into_iter().flatten();
         let is_nested = !and.is_empty() || or.is_some() || not.is_some();
         !is_nested && search.is_none() && people.all(|person| person.search.is_none())

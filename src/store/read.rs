@@ -14,7 +14,7 @@ use super::row::{self, Layout, StoredEvent};
 use super::walk::PositionSpan;
 use super::windows::MonthWindow;
 use super::{Store, StoreError, filter};
-use crate::event::{EventColumn, EventColumns, Filter, Position, SyncEvent};
+use crate::event::{EventColumn, EventColumns, Narrowed, Position, SyncEvent};
 
 /// Maximum number of orgs whose events with the same uuid are returned.
 const MOST_ORGS: usize = 100;
@@ -48,7 +48,7 @@ impl Store {
         &self,
         after: Position,
         window: usize,
-        wanted: &Filter,
+        wanted: &Narrowed,
         with_details: bool,
     ) -> Result<ReadThrough, StoreError> {
         let columns = EventColumns::WITHOUT_DETAILS;
@@ -276,7 +276,7 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn count(&self, wanted: &Filter, up_to: i64) -> Result<(i64, bool), StoreError> {
+    pub async fn count(&self, wanted: &Narrowed, up_to: i64) -> Result<(i64, bool), StoreError> {
         let (mut found, most) = (0, up_to.saturating_add(1));
         let windows = self.windows(wanted.published).await?;
         let is_one = windows.len() == 1;
@@ -303,7 +303,7 @@ struct LogRead<'a> {
     after: i64,
     /// Maximum number of events of the log to examine, matching or not.
     window: usize,
-    wanted: &'a Filter,
+    wanted: &'a Narrowed,
     layout: &'a Arc<Layout>,
 }
 

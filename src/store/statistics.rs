@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::windows::MonthWindow;
 use super::{Store, StoreError, filter};
-use crate::event::{ActivityBucket, Dimension, Filter, IngestSource, Interval, MAX_BUCKETS};
+use crate::event::{ActivityBucket, Dimension, IngestSource, Interval, MAX_BUCKETS, Narrowed};
 
 type BucketRow = (OffsetDateTime, Option<String>, Option<String>, i64);
 
@@ -19,7 +19,7 @@ impl Store {
     /// The database's; a time zone that it does not know is [`StoreError::Data`].
     pub async fn activity(
         &self,
-        wanted: &Filter,
+        wanted: &Narrowed,
         interval: Interval,
         by: Option<Dimension>,
         time_zone: &str,
@@ -65,7 +65,7 @@ impl Store {
 }
 
 fn activity_query(
-    wanted: &Filter,
+    wanted: &Narrowed,
     interval: Interval,
     by: Option<Dimension>,
     time_zone: &str,

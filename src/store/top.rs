@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::statistics::{has_own_label, key, label, named};
 use super::windows::MonthWindow;
 use super::{Store, StoreError, filter};
-use crate::event::{Dimension, Filter, Tally};
+use crate::event::{Dimension, Narrowed, Tally};
 
 type TallyRow = (Option<String>, Option<String>, i64, OffsetDateTime);
 
@@ -25,7 +25,7 @@ impl Store {
     ///
     /// # Errors
     /// The database's.
-    pub async fn top(&self, wanted: &Filter, by: Dimension, first: i64) -> Result<Vec<Tally>, StoreError> {
+    pub async fn top(&self, wanted: &Narrowed, by: Dimension, first: i64) -> Result<Vec<Tally>, StoreError> {
         let windows = self.windows(wanted.published).await?;
         let rows = match &*windows {
             [window] => self.top_of_window(wanted, by, first, window).await?,
@@ -46,7 +46,7 @@ impl Store {
 
     async fn top_of_window(
         &self,
-        wanted: &Filter,
+        wanted: &Narrowed,
         by: Dimension,
         first: i64,
         window: &MonthWindow,
@@ -65,7 +65,7 @@ impl Store {
     /// Counts keys in several windows. A part of more than `keys_at_once` keys is split, to bound the memory.
     async fn top_of_windows(
         &self,
-        wanted: &Filter,
+        wanted: &Narrowed,
         by: Dimension,
         first: usize,
         windows: &[MonthWindow],
@@ -88,7 +88,7 @@ impl Store {
     /// Counts the keys of a part in all windows; returns None if there are more than `keys_at_once`.
     async fn count_part(
         &self,
-        wanted: &Filter,
+        wanted: &Narrowed,
         by: Dimension,
         windows: &[MonthWindow],
         part: KeyPart,

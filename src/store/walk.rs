@@ -79,7 +79,7 @@ impl Scan<'_> {
             let reads = store.reads.planned_for_values();
             return told(self.query(&Source::Log(&window, Way::Walked)).build().fetch_all(&reads).await?);
         }
-        let is_whole = *self.wanted == Filter::default();
+        let is_whole = **self.wanted == Filter::default();
         let mut size = if is_whole { self.limit } else { STRETCH.0 };
         let mut first: Option<PageRows> = None;
         loop {

@@ -2,10 +2,11 @@
 //! value.
 
 use serde_json::json;
-use sluice::event::{EventColumns, EventOrder, EventOrderField, Filter, PageRequest, Position};
+use sluice::event::{EventColumns, EventOrder, EventOrderField, PageRequest, Position};
 use sluice::store::StoreError;
 use sqlx::AssertSqlSafe;
 
+use crate::database::everything;
 use crate::events::sync_events;
 use crate::gateway::Gateway;
 
@@ -28,10 +29,10 @@ async fn a_value_that_cannot_be_decoded_is_named_and_nothing_is_put_in_its_place
         execute(format!("ALTER TABLE sync_event ADD COLUMN kept {type_of}")).await;
         execute(format!("UPDATE sync_event SET kept = {column}, {column} = {broken} WHERE position = 2")).await;
         let expected = format!("the row of the event with the number 2 cannot be decoded: sync_event.{column} {fault}");
-        let read = store.read_after(Position::START, 10, &Filter::default(), false).await.unwrap_err();
+        let read = store.read_after(Position::START, 10, &everything(), false).await.unwrap_err();
         assert!(matches!(read, StoreError::Row(_)), "{read}");
         assert_eq!(read.to_string(), expected);
-        let page = store.page(&Filter::default(), order, &page, EventColumns::WITHOUT_DETAILS).await.unwrap_err();
+        let page = store.page(&everything(), order, &page, EventColumns::WITHOUT_DETAILS).await.unwrap_err();
         assert_eq!(page.to_string(), expected);
         let answer = gateway.ask("{ syncEvents { nodes { uuid org eventType receivedAt } } }", json!({})).await;
         // The query does not ask for the source of an event.
@@ -40,5 +41,5 @@ async fn a_value_that_cannot_be_decoded_is_named_and_nothing_is_put_in_its_place
         execute(format!("UPDATE sync_event SET {column} = kept WHERE position = 2")).await;
         execute("ALTER TABLE sync_event DROP COLUMN kept".to_owned()).await;
     }
-    assert_eq!(store.read_after(Position::START, 10, &Filter::default(), false).await.unwrap().events.len(), 3);
+    assert_eq!(store.read_after(Position::START, 10, &everything(), false).await.unwrap().events.len(), 3);
 }

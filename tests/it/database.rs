@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use sluice::event::{Filter, Narrowed, Rights};
 use sluice::store::private::{DataDirLock, PrivatePostgres};
 use sluice::store::{Store, StoreOptions};
 use sqlx::postgres::PgPoolOptions;
@@ -135,4 +136,9 @@ impl TestDatabase {
     pub(crate) fn store(&self) -> Store {
         Store::new(&StoreOptions::new(self.url.clone())).unwrap()
     }
+}
+
+/// The filter that lets every event through, for reads by a store.
+pub(crate) fn everything() -> Narrowed {
+    Rights::everything().narrow(Filter::default())
 }

@@ -8,14 +8,14 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sluice::event::{
     Cursor, Cut, Dimension, Direction, EventColumn, EventColumns, EventOrder, EventOrderField, Filter, Interval,
-    PageRequest, Position, Search, Stretch, Timestamp,
+    PageRequest, Position, Rights, Search, Stretch, Timestamp,
 };
 use sluice::store::Store;
 use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use uuid::Uuid;
 
-use crate::database::TestDatabase;
+use crate::database::{TestDatabase, everything};
 use crate::gateway::{Gateway, settings};
 use crate::postgres_server::PostgresServer;
 use crate::statements::{record, recorded};
@@ -236,7 +236,7 @@ async fn counts_that_are_added_up_over_windows_are_what_one_statement_would_give
                  FROM truth GROUP BY 1, 2) t ORDER BY start, key"
             );
             let expected: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&database.pool).await.unwrap();
-            let found = store.activity(&Filter::default(), interval, Some(by), "Asia/Tokyo").await.unwrap().unwrap();
+            let found = store.activity(&everything(), interval, Some(by), "Asia/Tokyo").await.unwrap().unwrap();
             let found =
                 found.iter().map(|one| told(Some(one.start), one.key.as_deref(), one.label.as_deref(), one.count));
             assert_eq!(found.collect::<Vec<_>>(), expected, "{by:?} {unit}");
@@ -246,7 +246,7 @@ async fn counts_that_are_added_up_over_windows_are_what_one_statement_would_give
              GROUP BY 2 ORDER BY 4 DESC, 2 LIMIT 30) t"
         );
         let expected: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&database.pool).await.unwrap();
-        let found = store.top(&Filter::default(), by, 30).await.unwrap();
+        let found = store.top(&everything(), by, 30).await.unwrap();
         let found = found.iter().map(|one| told(None, one.key.as_deref(), one.label.as_deref(), one.count));
         assert_eq!(found.collect::<Vec<_>>(), expected, "{by:?}");
     }
@@ -282,7 +282,7 @@ async fn reads_of_the_log_in_windows_are_what_one_statement_would_give() {
     for window in [7, 100, 1000] {
         let (mut seen, mut after) = (Vec::new(), Position::START);
         loop {
-            let read = store.read_after(after, window, &Filter::default(), true).await.unwrap();
+            let read = store.read_after(after, window, &everything(), true).await.unwrap();
             seen.extend(read.events.iter().map(|event| event.position.get()));
             after = read.through;
             if read.at_end {
@@ -322,7 +322,8 @@ async fn use_everything(store: &Store, database: &TestDatabase) {
     let orgs = |names: Vec<String>| Filter { orgs: Some(names), ..Filter::default() };
     let either = Filter { or: Some(vec![lists.clone(), orgs(long)]), ..Filter::default() };
     let few = [Filter::default(), instances(&["none"]), instances(&["none", "0oa1"]), searched, rare];
-    let wanted = few.into_iter().chain([lists, either, orgs(vec!["acme".to_owned()])]).collect::<Vec<_>>();
+    let wanted = few.into_iter().chain([lists, either, orgs(vec!["acme".to_owned()])]);
+    let wanted: Vec<_> = wanted.map(|filter| Rights::everything().narrow(filter)).collect();
     let middle = Cursor { published: Timestamp::parse("2010-07-01T00:00:00Z").unwrap(), position: Position::new(120) };
     for filter in &wanted {
         for field in [EventOrderField::Published, EventOrderField::Position] {
@@ -338,7 +339,7 @@ async fn use_everything(store: &Store, database: &TestDatabase) {
     }
     let dimensions = [Dimension::Application, Dimension::ApplicationInstance, Dimension::Admin, Dimension::EventType];
     for by in dimensions {
-        store.top(&Filter::default(), by, 10).await.unwrap();
+        store.top(&everything(), by, 10).await.unwrap();
     }
     let positions: Vec<_> = (1..=240).map(Position::new).collect();
     store.events_at(&positions).await.unwrap();

@@ -19,7 +19,7 @@ use super::hints::{Hint, Hints};
 use super::listener;
 use super::nats::{self, NatsInbox, Role, TailUpdate};
 use super::window::Window;
-use crate::event::{Filter, Position, SyncEvent};
+use crate::event::{Filter, Position, Rights, SyncEvent};
 use crate::live::catch_up::shared::SharedHistory;
 use crate::live::feed::router::Router;
 use crate::live::options::LiveOptions;
@@ -337,7 +337,7 @@ async fn read_once(
     if request == ReadRequest::IfGrown && store.head().await? == through && furthest == through {
         return Ok(TailRead::AtEnd);
     }
-    match store.read_after(through, most, &Filter::default(), true).await {
+    match store.read_after(through, most, &Rights::everything().narrow(Filter::default()), true).await {
         Ok(read) if read.through > through => return Ok(TailRead::Events(read)),
         // A restored log ends before the window, or does not know the window's era.
         Ok(_) | Err(StoreError::UnknownEra(_)) => {}
