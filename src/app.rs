@@ -35,7 +35,7 @@ use crate::live::{Live, LiveOptions};
 use crate::log::{Log, LogOptions};
 use crate::okta::OktaClient;
 use crate::serve::{self, Parts, RenderMetrics, ServeOptions, ServedRoutes, Status, Subscribers};
-use crate::store::{LockShortage, Store, StoreError};
+use crate::store::{Ledger, LockShortage, Store, StoreError};
 use crate::telemetry;
 use database::OpenDatabase;
 use delivery::Delivery;
@@ -150,16 +150,16 @@ impl OpenGateway {
         let until_stop = |work| tokio::spawn(stop.clone().run_until_cancelled_owned(work));
         let (ready, watch_writes) = readiness::of(&store);
         until_stop(watch_writes.boxed());
-        until_stop(ingest::name_events(store.clone()).boxed());
-        until_stop(ingest::add_words(store.clone()).boxed());
+        until_stop(ingest::name_events(log.clone()).boxed());
+        until_stop(ingest::add_words(log.clone()).boxed());
         until_stop(keep_up(metrics.clone()).boxed());
-        until_stop(refusals::keep(store.clone(), hooks(settings)).boxed());
+        until_stop(refusals::keep(store.ledger(), hooks(settings)).boxed());
         let status = Status { ready, metrics: render(metrics, Some(live.clone())) };
-        let parts = parts(settings, log, live, status);
+        let parts = parts(settings, log, store.ledger(), live, status);
         let intake = parts.intake.clone();
         until_stop(ingest::reduce_stored_headers(intake.clone()).boxed());
         for api in org_apis(settings)? {
-            until_stop(ingest::read_org(intake.clone(), api).boxed());
+            until_stop(ingest::read_org(intake.clone(), store.catalogue(), api).boxed());
         }
         let subscribers = Subscribers::new(options, delivery.handle.clone(), stop.clone());
         routes.open(serve::router(parts, options, subscribers.clone()));
@@ -260,7 +260,7 @@ async fn warn_of_few_locks(store: &Store, query_connections: u32) {
     }
 }
 
-fn parts(settings: &Settings, log: Log, live: Live, status: Status) -> Parts {
+fn parts(settings: &Settings, log: Log, ledger: Ledger, live: Live, status: Status) -> Parts {
     let urls = settings.orgs.iter().filter_map(|(name, org)| Some((name.clone(), org.url.clone()?))).collect();
     let options = GraphOptions {
         limits: settings.limits.documents(),
@@ -276,7 +276,7 @@ fn parts(settings: &Settings, log: Log, live: Live, status: Status) -> Parts {
     let graph = Graph::new(log.clone(), live, OrgUrls(urls), options);
     Parts {
         graph,
-        intake: intake(log, &settings.orgs, &settings.limits, Duration::ZERO),
+        intake: intake((log, ledger), &settings.orgs, &settings.limits, Duration::ZERO),
         readers: settings.readers.clone(),
         hooks: hooks(settings),
         status,
@@ -284,13 +284,13 @@ fn parts(settings: &Settings, log: Log, live: Live, status: Status) -> Parts {
 }
 
 /// Makes the intake of a log, which waits for so long for a database that is away.
-fn intake(log: Log, orgs: &BTreeMap<String, Org>, limits: &Limits, patience: Duration) -> Intake {
+fn intake((log, ledger): (Log, Ledger), orgs: &BTreeMap<String, Org>, limits: &Limits, patience: Duration) -> Intake {
     let orgs = orgs.iter().map(|(name, org)| {
         let headers = KeptHeaders::new(&org.keep_headers, &org.hook.header);
         (name.clone(), OrgIntake { event_types: org.event_types.clone(), headers })
     });
     let (body_bytes, delivery_events) = (limits.delivery_body_bytes, limits.delivery_events);
-    Intake::new(log, orgs.collect(), IntakeLimits { body_bytes, delivery_events, patience })
+    Intake::new(log, ledger, orgs.collect(), IntakeLimits { body_bytes, delivery_events, patience })
 }
 
 /// The orgs whose APIs are read.

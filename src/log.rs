@@ -1,8 +1,10 @@
 //! The log over the store: append in order, read from a position, know its end.
 
+mod amend;
 mod append_queue;
 mod awake;
 mod ends;
+mod gateways;
 mod group;
 mod matching;
 mod months;
@@ -100,7 +102,7 @@ impl Log {
     /// The database is away, or another gateway has moved the cursor. Look where it stands, and go on from there.
     pub async fn append_page(&self, request: AppendRequest, cursor: CursorMove) -> Result<Vec<Outcome>, AppendError> {
         if request.events.is_empty() {
-            return match self.store.move_cursor(&cursor).await {
+            return match self.store.ledger().move_cursor(&cursor).await {
                 Ok(()) => Ok(Vec::new()),
                 Err(StoreError::CursorMoved) => Err(AppendError::CursorMoved),
                 Err(error) => {

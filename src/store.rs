@@ -17,6 +17,7 @@ mod hook_refusal;
 mod identity;
 mod kept;
 mod lead;
+mod ledger;
 mod listed;
 mod listen;
 mod lock_room;
@@ -53,6 +54,7 @@ pub use error::StoreError;
 pub use hook_refusal::HookRefusal;
 pub use identity::LogIdentity;
 pub use lead::Lead;
+pub use ledger::{Catalogue, Ledger};
 pub use listed::InstanceListing;
 pub use listen::{HeadListener, HeadTeller};
 pub use lock_room::LockShortage;
@@ -71,7 +73,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
 
 use connect::{Connector, DatabaseUrl, Setup};
 use connections::ConnectionPool;
@@ -198,11 +199,6 @@ impl Store {
     #[must_use]
     pub fn for_request(&self) -> Self {
         Self { reads: self.reads.for_request(), ..self.clone() }
-    }
-
-    /// Waits for work on a connection that writes, at most for the time limit of such connections.
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        timeout(self.writes.limit(), work).await.unwrap_or(Err(StoreError::NoAnswer))
     }
 
     /// Closes every connection.

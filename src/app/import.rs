@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::open::OpenIntake;
 use crate::config::{ChosenOrg, WaysIn};
 use crate::ingest::{ImportEnd, ImportOptions, ImportReport, Progress, RejectedLine};
-use crate::store::Store;
+use crate::store::Ledger;
 use show::Show;
 
 /// How an import ended that did not fail.
@@ -44,7 +44,7 @@ pub async fn import(
     let sizes = files.iter().map(|path| size(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let told = format!("importing into org {} of", org.name);
     let Some(opened) = OpenIntake::open(ways_in, &told, &stop).await? else { return Ok(ImportEnded::Stopped) };
-    if let Err(error) = check_org(&opened.store, org).await {
+    if let Err(error) = check_org(&opened.store.ledger(), org).await {
         opened.close().await?;
         return Err(error);
     }
@@ -92,11 +92,11 @@ pub async fn import(
 
 /// Checks that an org that was not named has events in the log, where the log has any. Otherwise the command may have been
 /// started without the gateway's settings, and an import cannot be undone.
-async fn check_org(store: &Store, org: &ChosenOrg) -> anyhow::Result<()> {
+async fn check_org(ledger: &Ledger, org: &ChosenOrg) -> anyhow::Result<()> {
     if org.is_named {
         return Ok(());
     }
-    let mut known: Vec<_> = store.tallies().await?.into_iter().map(|tally| tally.org).collect();
+    let mut known: Vec<_> = ledger.tallies().await?.into_iter().map(|tally| tally.org).collect();
     known.dedup();
     anyhow::ensure!(
         known.is_empty() || known.contains(&org.name),

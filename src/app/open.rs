@@ -41,7 +41,7 @@ impl OpenIntake {
             Self::end(database, &store).await?;
             return Ok(None);
         };
-        let intake = intake(log, &ways_in.orgs, &ways_in.limits, PATIENCE);
+        let intake = intake((log, store.ledger()), &ways_in.orgs, &ways_in.limits, PATIENCE);
         Ok(Some(Self { intake, store, database }))
     }
 

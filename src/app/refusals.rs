@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::auth::{HookSecrets, RefusedRequest};
-use crate::store::{HookRefusal, Store};
+use crate::store::{HookRefusal, Ledger};
 
 /// Pause between two looks. Anybody may send such requests, so that this is also how often they can have something
 /// written.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Writes the last refused request of each org to the database, for as long as it is polled.
-pub(super) async fn keep(store: Store, hooks: BTreeMap<String, HookSecrets>) {
+pub(super) async fn keep(ledger: Ledger, hooks: BTreeMap<String, HookSecrets>) {
     let mut kept: BTreeMap<&String, RefusedRequest> = BTreeMap::new();
     loop {
         for (org, secrets) in &hooks {
@@ -21,7 +21,7 @@ pub(super) async fn keep(store: Store, hooks: BTreeMap<String, HookSecrets>) {
                 continue;
             };
             let refusal = HookRefusal { org: org.clone(), at: refused.at, reason: refused.reason.clone() };
-            match store.keep_hook_refusal(&refusal).await {
+            match ledger.keep_hook_refusal(&refusal).await {
                 Ok(()) => _ = kept.insert(org, refused),
                 Err(error) => tracing::debug!(%error, "could not keep a refused request; trying again"),
             }

@@ -9,7 +9,7 @@ use super::open::OpenIntake;
 use crate::config::WaysIn;
 use crate::event::{Cut, Direction, PageRequest};
 use crate::ingest::{Retried, RetryReport};
-use crate::store::{RejectionFilter, Store, StoreError, StoredRejection};
+use crate::store::{Ledger, RejectionFilter, StoreError, StoredRejection};
 
 /// How many are read at once.
 const PAGE: usize = 100;
@@ -32,12 +32,13 @@ pub async fn list_rejected(
     with_raw: bool,
 ) -> anyhow::Result<()> {
     with_store(&ways_in.database, ways_in.create, "reading", async |store| {
-        check(store, ways_in, filter).await?;
+        let ledger = store.ledger();
+        check(&ledger, ways_in, filter).await?;
         let (mut after, mut shown) = (None, 0);
         loop {
             let size = PAGE.min(limit - shown);
             let cut = Cut { after, before: None };
-            let page = store.rejections(filter, &PageRequest { direction: Direction::Forward, size, cut }).await?;
+            let page = ledger.rejections(filter, &PageRequest { direction: Direction::Forward, size, cut }).await?;
             for rejection in &page.items {
                 print(rejection, with_raw)?;
             }
@@ -76,15 +77,15 @@ fn print(rejection: &StoredRejection, with_raw: bool) -> std::io::Result<()> {
 }
 
 /// Checks that a filter means something: an org of the settings or of which something was rejected, and ids that there are.
-async fn check(store: &Store, ways_in: &WaysIn, filter: &RejectionFilter) -> anyhow::Result<()> {
+async fn check(ledger: &Ledger, ways_in: &WaysIn, filter: &RejectionFilter) -> anyhow::Result<()> {
     let newest = PageRequest { direction: Direction::Forward, size: 1, cut: Cut { after: None, before: None } };
     if let Some(org) = filter.org.as_ref().filter(|org| !ways_in.orgs.contains_key(*org)) {
         let of_org = RejectionFilter { org: Some(org.clone()), ids: None };
-        let has_some = !store.rejections(&of_org, &newest).await?.items.is_empty();
+        let has_some = !ledger.rejections(&of_org, &newest).await?.items.is_empty();
         let known = ways_in.orgs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         anyhow::ensure!(has_some, "--org: there is no org {org:?}, and nothing was rejected of it; there are: {known}");
     }
-    let missing = store.missing_rejections(filter).await?;
+    let missing = ledger.missing_rejections(filter).await?;
     let told: Vec<_> = missing.iter().take(MISSING_TOLD).map(i64::to_string).collect();
     let more = if missing.len() > told.len() { " …" } else { "" };
     let of_org = filter.org.as_ref().map(|org| format!(" of org {org}")).unwrap_or_default();
@@ -104,10 +105,11 @@ async fn check(store: &Store, ways_in: &WaysIn, filter: &RejectionFilter) -> any
 #[expect(clippy::print_stdout, reason = "the command's output")]
 pub async fn drop_rejected(ways_in: &WaysIn, filter: &RejectionFilter) -> anyhow::Result<()> {
     with_store(&ways_in.database, ways_in.create, "forgetting in", async |store| {
-        check(store, ways_in, filter).await?;
+        let ledger = store.ledger();
+        check(&ledger, ways_in, filter).await?;
         let mut dropped = 0;
-        while let Some(page) = oldest_after(store, filter, None).await? {
-            dropped += store.drop_rejections(&page.iter().map(|one| one.id).collect::<Vec<_>>()).await?;
+        while let Some(page) = oldest_after(&ledger, filter, None).await? {
+            dropped += ledger.drop_rejections(&page.iter().map(|one| one.id).collect::<Vec<_>>()).await?;
         }
         println!("{dropped} dropped");
         Ok(())
@@ -127,15 +129,16 @@ pub async fn retry_rejected(
     stop: &CancellationToken,
 ) -> anyhow::Result<bool> {
     let Some(opened) = OpenIntake::open(ways_in, "reading again in", stop).await? else { return Ok(false) };
-    if let Err(error) = check(&opened.store, ways_in, filter).await {
+    let ledger = opened.store.ledger();
+    if let Err(error) = check(&ledger, ways_in, filter).await {
         opened.close().await?;
         return Err(error);
     }
     let newest = PageRequest { direction: Direction::Forward, size: 1, cut: Cut { after: None, before: None } };
-    let newest = opened.store.rejections(filter, &newest).await?.items.first().map_or(0, |rejection| rejection.id);
+    let newest = ledger.rejections(filter, &newest).await?.items.first().map_or(0, |rejection| rejection.id);
     let (mut report, mut after) = (RetryReport::default(), None);
     // What is rejected from now on is not what was meant.
-    'all: while let Some(page) = oldest_after(&opened.store, filter, after).await? {
+    'all: while let Some(page) = oldest_after(&ledger, filter, after).await? {
         for rejection in page {
             after = Some(rejection.id);
             if rejection.id > newest || stop.is_cancelled() {
@@ -167,14 +170,14 @@ pub async fn retry_rejected(
 
 /// The oldest of what was rejected after one; None where there is nothing.
 async fn oldest_after(
-    store: &Store,
+    ledger: &Ledger,
     filter: &RejectionFilter,
     after: Option<i64>,
 ) -> Result<Option<Vec<StoredRejection>>, StoreError> {
     // The list has the newest first, so what came later is before.
     let cut = Cut { after: None, before: Some(after.unwrap_or(i64::MIN)) };
     let request = PageRequest { direction: Direction::Backward, size: PAGE, cut };
-    let mut items = store.rejections(filter, &request).await?.items;
+    let mut items = ledger.rejections(filter, &request).await?.items;
     items.reverse();
     Ok(Some(items).filter(|items| !items.is_empty()))
 }

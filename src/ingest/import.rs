@@ -146,7 +146,7 @@ impl Intake {
         let before = sorted.events.len();
         if may_be_known.load(Ordering::Relaxed) && before > 0 {
             let uuids: Vec<Uuid> = sorted.events.iter().map(|new| new.event.occurrence.uuid).collect();
-            let known = self.patiently(|| self.log().store().imported(org, &uuids)).await?;
+            let known = self.patiently(|| self.ledger().imported(org, &uuids)).await?;
             let is_new: Vec<bool> = uuids.iter().map(|uuid| !known.contains(uuid)).collect();
             let mut of_events = is_new.iter();
             sorted.events.retain(|_| of_events.next().copied().unwrap_or(true));

@@ -11,7 +11,7 @@ use super::large_bodies::LargeBodies;
 use super::sorted::{EventPlaces, RecordReader, Sorted};
 use crate::event::{EventTypePattern, IngestSource, Timestamp};
 use crate::log::{AppendError, AppendRequest, Log, Outcome};
-use crate::store::{CursorMove, DeliveryRecord, NewEvent, Rejection, StoreError};
+use crate::store::{CursorMove, DeliveryRecord, Ledger, NewEvent, Rejection, StoreError};
 
 /// The number of events that one append takes: short enough to let others have their turn.
 pub(super) const APPEND_EVENTS: usize = 1000;
@@ -50,6 +50,7 @@ pub struct IntakeLimits {
 #[derive(Clone, Debug)]
 pub struct Intake {
     log: Log,
+    ledger: Ledger,
     orgs: Arc<BTreeMap<String, Arc<OrgIntake>>>,
     pub(super) limits: IntakeLimits,
     pub(super) large_bodies: LargeBodies,
@@ -105,10 +106,10 @@ pub(super) struct Taken {
 }
 
 impl Intake {
-    /// Makes the intake of a log for these orgs.
-    pub fn new(log: Log, orgs: BTreeMap<String, OrgIntake>, limits: IntakeLimits) -> Self {
+    /// Makes the intake of a log, with the ledger beside it, for these orgs.
+    pub fn new(log: Log, ledger: Ledger, orgs: BTreeMap<String, OrgIntake>, limits: IntakeLimits) -> Self {
         let orgs = orgs.into_iter().map(|(name, org)| (name, Arc::new(org))).collect();
-        Self { log, orgs: Arc::new(orgs), limits, large_bodies: LargeBodies::new() }
+        Self { log, ledger, orgs: Arc::new(orgs), limits, large_bodies: LargeBodies::new() }
     }
 
     /// Makes a reader of what comes from an org by a way. Of an org that is not known, nothing is wanted.
@@ -131,6 +132,11 @@ impl Intake {
     /// Returns the log behind the intake.
     pub(super) const fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// Returns the ledger beside the log.
+    pub(super) const fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Returns the orgs.
@@ -219,7 +225,7 @@ impl Intake {
     /// Keeps what could not be read. The report of an import tells of it, where a line for each batch would flood the log.
     async fn reject(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
         let Some(first) = rejections.first() else { return Ok(()) };
-        self.patiently(|| self.log.store().reject(rejections)).await?;
+        self.patiently(|| self.ledger.reject(rejections)).await?;
         if first.source != IngestSource::Import {
             let (org, source) = (&first.org, first.source.name());
             tracing::warn!(org, source, number = rejections.len(), first_reason = first.reason, "rejected");
@@ -232,7 +238,7 @@ impl Intake {
         if known == 0 {
             return Ok(());
         }
-        self.patiently(|| self.log.store().add_duplicates(org, source, known)).await
+        self.patiently(|| self.ledger.add_duplicates(org, source, known)).await
     }
 
     /// Does something in the database, and tries again while that is away.

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::store::Store;
+use crate::log::Log;
 
 /// How often to look for events that can be named.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Names events as soon as their applications become known, for as long as it is polled. Queries find them by name from
 /// then on; they are not delivered again.
-pub async fn name_events(store: Store) {
+pub async fn name_events(log: Log) {
     loop {
-        match store.name_events().await {
+        match log.name_events().await {
             Ok(0) => sleep(INTERVAL).await,
             Ok(_) => {}
             Err(error) => {
@@ -28,9 +28,9 @@ pub async fn name_events(store: Store) {
 
 /// Gives their words to events that were stored before words were kept; ends when all have theirs. Searches find them
 /// from then on.
-pub async fn add_words(store: Store) {
+pub async fn add_words(log: Log) {
     loop {
-        match store.add_words().await {
+        match log.add_words().await {
             Ok(0) => return,
             Ok(_) => {}
             Err(error) => {

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::Intake;
 use crate::backoff::Backoff;
 use crate::okta::{OktaClient, Resource};
+use crate::store::Catalogue;
 use poller::Poller;
 
 /// How an org's APIs are read.
@@ -88,10 +89,9 @@ const fn api_backoff() -> Backoff {
 }
 
 /// Reads an org's APIs whenever no other gateway does, for as long as it is polled.
-pub async fn read_org(intake: Intake, api: OrgApi) {
-    let store = intake.log().store().clone();
+pub async fn read_org(intake: Intake, catalogue: Catalogue, api: OrgApi) {
     loop {
-        let mut lead = match store.lead(&format!("okta {}", api.org)).await {
+        let mut lead = match intake.log().lead(&format!("okta {}", api.org)).await {
             Ok(lead) => lead,
             Err(error) => {
                 tracing::debug!(org = api.org, %error, "could not find out who reads this org's APIs");
@@ -107,7 +107,7 @@ pub async fn read_org(intake: Intake, api: OrgApi) {
                 tracing::warn!(org = api.org, "this gateway does not read the org's System Log any more");
             }
             () = poller.run() => {}
-            () = catalogue::keep(&intake, &api, &hints) => {}
+            () = catalogue::keep(&catalogue, &api, &hints) => {}
             () = reconcile::keep(&intake, &api) => {}
         }
         lead.resign().await;

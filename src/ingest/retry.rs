@@ -70,7 +70,7 @@ impl Intake {
         if is_refused && receipt.rejected > 0 {
             return Ok(Retried::Broken("the database refuses it".to_owned()));
         }
-        self.log().store().drop_rejections(&[*id]).await?;
+        self.ledger().drop_rejections(&[*id]).await?;
         Ok(Retried::Read(receipt))
     }
 }

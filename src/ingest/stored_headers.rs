@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::{Intake, KeptHeaders};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 
 /// The number of deliveries of one step: short enough to hold nobody up.
 const STEP: i64 = 1000;
@@ -34,11 +34,11 @@ pub async fn reduce_stored_headers(intake: Intake) {
 }
 
 async fn reduce(intake: &Intake, reduced: &mut usize) -> Result<(), StoreError> {
-    let store: &Store = intake.log().store();
-    let mut through = store.headers_reduced_through().await?;
+    let ledger = intake.ledger();
+    let mut through = ledger.headers_reduced_through().await?;
     let usual = KeptHeaders::default();
     loop {
-        let stored = store.stored_headers(through, STEP).await?;
+        let stored = ledger.stored_headers(through, STEP).await?;
         let Some(last) = stored.last().map(|one| one.delivery) else { return Ok(()) };
         let changed: Vec<(Uuid, String)> = stored
             .iter()
@@ -47,7 +47,7 @@ async fn reduce(intake: &Intake, reduced: &mut usize) -> Result<(), StoreError> 
                 Some((one.delivery, keeper.of_stored(&one.headers)?))
             })
             .collect();
-        store.reduce_headers(&changed, last).await?;
+        ledger.reduce_headers(&changed, last).await?;
         metrics::counter!("sluice_headers_reduced_total").increment(changed.len() as u64);
         *reduced += changed.len();
         through = last;

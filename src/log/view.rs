@@ -10,7 +10,7 @@ use crate::event::{
     SyncEvent, Timestamp,
 };
 use crate::store::{
-    ApplicationFilter, ArrivalRecord, Credential, HookRefusal, IngestTally, InstanceFilter, PollCursor,
+    ApplicationFilter, ArrivalRecord, Credential, HookRefusal, IngestTally, InstanceFilter, Ledger, PollCursor,
     RejectionFilter, Store, StoreError, StoredRejection, StretchCount,
 };
 
@@ -58,6 +58,11 @@ impl View {
     fn whole_log(&self) -> &Store {
         let Rows::All = self.rights().rows();
         &self.0.store
+    }
+
+    /// Returns the ledger of the ways in, all of whose reads are of the whole log.
+    fn ledger(&self) -> Ledger {
+        self.whole_log().ledger()
     }
 
     /// Returns the newest position. A position tells how many events there are, and not which, so it needs no rights.
@@ -156,7 +161,7 @@ impl View {
     /// # Errors
     /// The database's.
     pub async fn poll_cursors(&self) -> Result<Vec<PollCursor>, StoreError> {
-        self.whole_log().poll_cursors().await
+        self.ledger().poll_cursors().await
     }
 
     /// Returns how much has come by every way, by org and way.
@@ -164,7 +169,7 @@ impl View {
     /// # Errors
     /// The database's.
     pub async fn tallies(&self) -> Result<Vec<IngestTally>, StoreError> {
-        self.whole_log().tallies().await
+        self.ledger().tallies().await
     }
 
     /// Returns the last refused request of each org that has one.
@@ -172,7 +177,7 @@ impl View {
     /// # Errors
     /// The database's.
     pub async fn hook_refusals(&self) -> Result<Vec<HookRefusal>, StoreError> {
-        self.whole_log().hook_refusals().await
+        self.ledger().hook_refusals().await
     }
 
     /// Returns the stretches of a range that were read whole from an org's System Log, in the order of begins.
@@ -185,7 +190,7 @@ impl View {
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<(Timestamp, Timestamp)>, StoreError> {
-        self.whole_log().read_windows(org, from, until).await
+        self.ledger().read_windows(org, from, until).await
     }
 
     /// Counts the events of an org in stretches of time that do not overlap. `offered` are the event types that hooks
@@ -208,7 +213,7 @@ impl View {
     /// # Errors
     /// The database's.
     pub async fn rejections(&self, request: &PageRequest<i64>) -> Result<Page<StoredRejection>, StoreError> {
-        self.whole_log().rejections(&RejectionFilter::default(), request).await
+        self.ledger().rejections(&RejectionFilter::default(), request).await
     }
 
     /// Returns what was rejected under these ids; None for what no longer fits into one answer.
@@ -216,6 +221,6 @@ impl View {
     /// # Errors
     /// The database's.
     pub async fn rejections_at(&self, ids: &[i64]) -> Result<Vec<(i64, Option<StoredRejection>)>, StoreError> {
-        self.whole_log().rejections_at(ids).await
+        self.ledger().rejections_at(ids).await
     }
 }

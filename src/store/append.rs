@@ -107,7 +107,7 @@ impl Appender {
     pub async fn recover(&self) -> Result<(), StoreError> {
         self.store.check_era().await?;
         let mut connection = self.store.writes.acquire().await?;
-        self.store.in_time(async { Ok(install_append_function(&mut connection).await?) }).await?;
+        self.store.writes.in_time(async { Ok(install_append_function(&mut connection).await?) }).await?;
         connection.release();
         Ok(())
     }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::eras::Eras;
-use super::{Store, StoreError};
+use super::{Ledger, Store, StoreError};
 use crate::event::{IngestSource, Position, Timestamp};
 
 /// How an event arrived.
@@ -57,7 +57,7 @@ impl Store {
     }
 }
 
-impl Store {
+impl Ledger {
     /// Which of these events of an org an import has brought before.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::connect::{ConnectError, Connector, Refused, Session, Setup, TAKES_NO_WRITES};
 use super::era_check::{LogMemory, check_era};
-use super::{Credential, ReadLimits};
+use super::{Credential, ReadLimits, StoreError};
 use fair_queue::{Division, QueueLimits};
 use mode::{Mode, Planning};
 use permits::{Account, NoPermit, Permit, Permits};
@@ -158,6 +158,11 @@ impl ConnectionPool {
     /// Returns the time limit of a statement.
     pub(super) fn limit(&self) -> Duration {
         self.pool.limit
+    }
+
+    /// Waits for work on a connection of this pool, at most for the time limit of a statement.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        timeout(self.limit(), work).await.unwrap_or(Err(StoreError::NoAnswer))
     }
 
     /// Closes the idle connections, and lends no more.

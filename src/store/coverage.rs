@@ -3,7 +3,7 @@
 use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use super::{Store, StoreError, filter};
+use super::{Ledger, Store, StoreError, filter};
 use crate::event::{IngestSource, Stretch, TimeRange, Timestamp};
 
 /// A stretch of time whose events were read whole.
@@ -35,7 +35,7 @@ pub struct StretchCount {
     pub missed_by_hooks: i64,
 }
 
-impl Store {
+impl Ledger {
     /// Keeps that a stretch was read whole.
     ///
     /// # Errors
@@ -90,7 +90,9 @@ impl Store {
         .await?;
         Ok(rows.into_iter().map(|(from, until)| (from.into(), until.into())).collect())
     }
+}
 
+impl Store {
     /// Counts the events of an org in stretches of time that do not overlap. `offered` are the event types that hooks
     /// can bring.
     ///

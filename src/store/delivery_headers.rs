@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 use uuid::{NoContext, Timestamp as UuidTime, Uuid};
 
-use super::{Store, StoreError};
+use super::{Ledger, StoreError};
 
 /// Deliveries of this last stretch of time are looked at again at the next start: a gateway of an earlier version may
 /// still be storing some.
@@ -21,7 +21,7 @@ pub struct StoredHeaders {
     pub headers: String,
 }
 
-impl Store {
+impl Ledger {
     /// Returns the delivery through which headers were reduced at the last time.
     ///
     /// # Errors

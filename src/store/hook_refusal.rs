@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError};
+use super::{Ledger, StoreError};
 use crate::event::Timestamp;
 
 /// A request that was refused for want of a secret.
@@ -16,7 +16,7 @@ pub struct HookRefusal {
     pub reason: String,
 }
 
-impl Store {
+impl Ledger {
     /// Keeps the last refused request of an org, unless a later one is kept.
     ///
     /// # Errors

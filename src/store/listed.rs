@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sqlx::Connection as _;
 
-use super::{Store, StoreError};
+use super::{Catalogue, StoreError};
 use crate::event::Timestamp;
 
 /// An application instance, as it is listed.
@@ -24,14 +24,14 @@ pub struct InstanceListing {
 /// waits for the other for ever.
 const IN_APPENDS_ORDER: &str = "SELECT position FROM log_head FOR UPDATE";
 
-impl Store {
+impl Catalogue {
     /// Keeps what was listed of an org at a moment. A label that a later event tells stays, and so does an application
     /// that is known already.
     ///
     /// # Errors
     /// The database's.
     pub async fn keep_listed(&self, org: &str, listed: &[InstanceListing], at: Timestamp) -> Result<(), StoreError> {
-        self.in_time(self.write_listed(org, listed, at)).await
+        self.writes.in_time(self.write_listed(org, listed, at)).await
     }
 
     async fn write_listed(&self, org: &str, listed: &[InstanceListing], at: Timestamp) -> Result<(), StoreError> {
@@ -90,7 +90,7 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn mark_deleted(&self, org: &str, instance_ids: &[String]) -> Result<(), StoreError> {
-        self.in_time(self.write_deleted(org, instance_ids)).await
+        self.writes.in_time(self.write_deleted(org, instance_ids)).await
     }
 
     async fn write_deleted(&self, org: &str, instance_ids: &[String]) -> Result<(), StoreError> {

@@ -36,7 +36,7 @@ impl Store {
         let (mut total, is_one) = (0, windows.len() == 1);
         for window in &windows {
             loop {
-                let Some(named) = self.in_time(self.name_chunk(&instance, window, is_one)).await? else {
+                let Some(named) = self.writes.in_time(self.name_chunk(&instance, window, is_one)).await? else {
                     return Ok(total);
                 };
                 total += named;

@@ -3,7 +3,7 @@
 use sqlx::postgres::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Store, StoreError};
+use super::{Ledger, StoreError};
 use crate::event::Timestamp;
 
 /// How far a System Log is read.
@@ -72,7 +72,7 @@ struct Row {
     last_error: Option<String>,
 }
 
-impl Store {
+impl Ledger {
     /// The cursor of an org. The newest there is: it is read from the primary.
     ///
     /// # Errors
@@ -117,7 +117,7 @@ impl Store {
     /// The database's, or the cursor was moved by another gateway.
     pub async fn move_cursor(&self, to: &CursorMove) -> Result<(), StoreError> {
         let mut connection = self.writes.acquire().await?;
-        let moved = self.in_time(move_cursor(&mut connection, to)).await;
+        let moved = self.writes.in_time(move_cursor(&mut connection, to)).await;
         if matches!(moved, Ok(()) | Err(StoreError::CursorMoved)) {
             connection.release();
         }

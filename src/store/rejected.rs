@@ -3,7 +3,7 @@
 use sqlx::QueryBuilder;
 use time::OffsetDateTime;
 
-use super::{Store, StoreError};
+use super::{Ledger, StoreError};
 use crate::event::{Direction, IngestSource, Page, PageRequest, Timestamp};
 
 /// Something that could not be read.
@@ -30,7 +30,7 @@ pub struct RecordPlace {
     pub line: u64,
 }
 
-impl Store {
+impl Ledger {
     /// Keeps what could not be read; the same bytes sent again are counted and kept once.
     ///
     /// # Errors

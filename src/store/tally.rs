@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError};
+use super::{Ledger, StoreError};
 use crate::event::{IngestSource, Timestamp};
 
 /// How much has come by one way.
@@ -20,7 +20,7 @@ pub struct IngestTally {
     pub last_arrival_at: Timestamp,
 }
 
-impl Store {
+impl Ledger {
     /// Counts events that a way brought and that were found in the log. All others are counted where they are appended.
     ///
     /// # Errors

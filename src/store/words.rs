@@ -22,7 +22,7 @@ impl Store {
         let mut total = 0;
         for window in &windows {
             loop {
-                let given = self.in_time(self.add_words_within(window)).await?;
+                let given = self.writes.in_time(self.add_words_within(window)).await?;
                 total += given;
                 if given == 0 || windows.len() == 1 {
                     break;

@@ -80,7 +80,7 @@ async fn a_label_that_an_event_told_later_than_the_list_stays() {
     let mut event = sync_event("x");
     event["target"][0]["id"] = record.id.clone().into();
     gateway.deliver(&[event]).await;
-    let store = gateway.database.store();
+    let catalogue = gateway.database.store().catalogue();
     let listing = sluice::store::InstanceListing {
         instance_id: record.id.clone(),
         application: Some("other".to_owned()),
@@ -88,11 +88,11 @@ async fn a_label_that_an_event_told_later_than_the_list_stays() {
         status: Some("ACTIVE".to_owned()),
     };
     let at = |text: &str| sluice::event::Timestamp::parse(text).unwrap();
-    store.keep_listed("acme", std::slice::from_ref(&listing), at("2026-03-04T05:06:07Z")).await.unwrap();
+    catalogue.keep_listed("acme", std::slice::from_ref(&listing), at("2026-03-04T05:06:07Z")).await.unwrap();
     let found = instance(&gateway, &record.id).await;
     assert_eq!(found["label"], "Label x");
     assert_eq!((&found["status"], &found["application"]["name"]), (&json!("ACTIVE"), &json!("office365")));
-    store.keep_listed("acme", &[listing], at("2026-03-04T05:06:08Z")).await.unwrap();
+    catalogue.keep_listed("acme", &[listing], at("2026-03-04T05:06:08Z")).await.unwrap();
     assert_eq!(instance(&gateway, &record.id).await["label"], "Listed");
 }
 
@@ -112,5 +112,5 @@ async fn without_the_scope_events_tell_of_applications() {
     let found = gateway.query("{ applicationInstances { nodes { status application { name } } } }").await;
     let nodes = found["applicationInstances"]["nodes"].as_array().unwrap();
     assert!(nodes.len() > 5 && nodes.iter().all(|node| node["status"].is_null()), "{nodes:?}");
-    assert_eq!(gateway.database.store().poll_cursor("acme").await.unwrap().unwrap().last_error, None);
+    assert_eq!(gateway.database.store().ledger().poll_cursor("acme").await.unwrap().unwrap().last_error, None);
 }

@@ -54,7 +54,7 @@ async fn an_event_ahead_of_oktas_clock_does_not_move_the_known_end_of_the_log_ah
     org.happen_at(OffsetDateTime::now_utc() + time::Duration::minutes(10));
     let gateway = read(&org).await;
     org.wait_for(&gateway.database.pool, 1).await;
-    let cursor = gateway.database.store().poll_cursor(ORG).await.unwrap().unwrap();
+    let cursor = gateway.database.store().ledger().poll_cursor(ORG).await.unwrap().unwrap();
     assert!(cursor.read_through <= Timestamp::now(), "{cursor:?}");
 }
 

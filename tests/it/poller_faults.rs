@@ -26,9 +26,9 @@ async fn faults_of_oktas_are_waited_out() {
     org.happen(3);
     org.wait_for(&gateway.database.pool, 6).await;
     org.assert_stored(&gateway.database.pool).await;
-    let cursor = gateway.database.store().poll_cursor("acme").await.unwrap().unwrap();
+    let cursor = gateway.database.store().ledger().poll_cursor("acme").await.unwrap().unwrap();
     wait_until("no error any more", async || {
-        gateway.database.store().poll_cursor("acme").await.unwrap().unwrap().last_error.is_none()
+        gateway.database.store().ledger().poll_cursor("acme").await.unwrap().unwrap().last_error.is_none()
     })
     .await;
     assert!(cursor.revision > 1);
@@ -59,15 +59,15 @@ async fn a_link_that_leads_elsewhere_is_not_followed() {
     let mut org = OktaOrg::start_with(|options| options.link_origin = Some("http://127.0.0.1:9".to_owned())).await;
     org.happen(3);
     let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
-    let store = gateway.database.store();
+    let ledger = gateway.database.store().ledger();
     wait_until("a refusal", async || {
-        let cursor = store.poll_cursor("acme").await.unwrap();
+        let cursor = ledger.poll_cursor("acme").await.unwrap();
         cursor
             .is_some_and(|cursor| cursor.last_error.is_some_and(|error| error.contains("leads to http://127.0.0.1:9")))
     })
     .await;
     assert_eq!(gateway.database.number("SELECT count(*) FROM arrival").await, 0);
-    assert_eq!(store.poll_cursor("acme").await.unwrap().unwrap().next_link, None);
+    assert_eq!(ledger.poll_cursor("acme").await.unwrap().unwrap().next_link, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,7 +112,7 @@ async fn a_burst_is_read_once() {
     let full = org.polls().skip(before).count();
     // A page for each thousand, those of the wait before included, and none again.
     wait_until("the tally", async || {
-        let tallies = gateway.database.store().tallies().await.unwrap();
+        let tallies = gateway.database.store().ledger().tallies().await.unwrap();
         tallies.first().is_some_and(|tally| tally.arrived == i64::try_from(BURST).unwrap() + 10)
     })
     .await;

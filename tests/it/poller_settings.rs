@@ -26,8 +26,8 @@ async fn error(org: &OktaOrg, credentials: Credentials) -> String {
 }
 
 async fn error_of(gateway: &Gateway) -> String {
-    let store = gateway.database.store();
-    let error = async || store.poll_cursor("acme").await.unwrap().and_then(|cursor| cursor.last_error);
+    let ledger = gateway.database.store().ledger();
+    let error = async || ledger.poll_cursor("acme").await.unwrap().and_then(|cursor| cursor.last_error);
     wait_until("an error", async || error().await.is_some()).await;
     let error = error().await.unwrap();
     assert!(error.lines().count() == 1 && !error.contains("BEGIN"), "{error}");
@@ -47,7 +47,7 @@ async fn a_service_app_reads_with_its_key_bound_or_not() {
         org.happen(5);
         org.wait_for(&gateway.database.pool, 10).await;
         org.assert_stored(&gateway.database.pool).await;
-        let cursor = gateway.database.store().poll_cursor("acme").await.unwrap().unwrap();
+        let cursor = gateway.database.store().ledger().poll_cursor("acme").await.unwrap().unwrap();
         assert_eq!(cursor.last_error, None);
         assert!(org.requests().filter(|request| request.status == 401).count() <= 1);
     }

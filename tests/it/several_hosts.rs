@@ -275,7 +275,7 @@ async fn all_connections_busy_is_an_error_of_its_own() {
     let mut lock = database.pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE poll_cursor IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
     let busy = store.clone();
-    let reading = tokio::spawn(async move { busy.poll_cursors().await });
+    let reading = tokio::spawn(async move { busy.ledger().poll_cursors().await });
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     while database.number(waits).await == 0 {}
     let refused = store.head().await.unwrap_err();

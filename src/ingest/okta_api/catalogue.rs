@@ -7,9 +7,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{Hints, OrgApi, api_backoff};
-use crate::ingest::Intake;
 use crate::okta::{APPS_PAGE, DeliveryError, ListedInstance, OktaError, Resource, read_apps_page};
-use crate::store::{InstanceListing, StoreError};
+use crate::store::{Catalogue, InstanceListing, StoreError};
 
 /// How long to wait after an event told of a change: changes come together.
 const CALM: Duration = Duration::from_secs(2);
@@ -31,12 +30,12 @@ enum CatalogueError {
 }
 
 /// Keeps the catalogue of an org: at the start, at intervals, and when an event tells that applications have changed.
-pub(super) async fn keep(intake: &Intake, api: &OrgApi, hints: &Hints) {
+pub(super) async fn keep(catalogue: &Catalogue, api: &OrgApi, hints: &Hints) {
     let mut told = None;
     loop {
         let mut backoff = api_backoff();
         for _ in 0..ATTEMPTS {
-            match refresh(intake, api).await {
+            match refresh(catalogue, api).await {
                 Ok(instances) => {
                     if told.take().is_some() {
                         tracing::info!(org = api.org, instances, "applications can be listed again");
@@ -64,11 +63,10 @@ pub(super) async fn keep(intake: &Intake, api: &OrgApi, hints: &Hints) {
 }
 
 /// Reads the whole list; gives how many instances there are.
-async fn refresh(intake: &Intake, api: &OrgApi) -> Result<usize, CatalogueError> {
-    let store = intake.log().store();
+async fn refresh(catalogue: &Catalogue, api: &OrgApi) -> Result<usize, CatalogueError> {
     let org = api.org.as_str();
     // What comes up while the list is read is not missing from it.
-    let before = store.listed_before(org).await?;
+    let before = catalogue.listed_before(org).await?;
     let mut found = HashSet::new();
     let limit = APPS_PAGE.to_string();
     let mut next = Some(api.client.url(Resource::Apps, &[("limit", &limit), ("includeNonDeleted", "true")]));
@@ -79,7 +77,7 @@ async fn refresh(intake: &Intake, api: &OrgApi) -> Result<usize, CatalogueError>
         let listed: Vec<_> = read_apps_page(&page.body)?.into_iter().map(InstanceListing::from).collect();
         found.extend(listed.iter().map(|one| one.instance_id.clone()));
         if !listed.is_empty() {
-            store.keep_listed(org, &listed, page.answered_at).await?;
+            catalogue.keep_listed(org, &listed, page.answered_at).await?;
         }
         next = page.next;
     }
@@ -93,7 +91,7 @@ async fn refresh(intake: &Intake, api: &OrgApi) -> Result<usize, CatalogueError>
     }
     let gone: Vec<_> = before.difference(&found).cloned().collect();
     if !gone.is_empty() {
-        store.mark_deleted(org, &gone).await?;
+        catalogue.mark_deleted(org, &gone).await?;
     }
     Ok(found.len())
 }

@@ -108,7 +108,7 @@ impl<'a> Poller<'a> {
         }
         if !is_ours {
             // While the database is away, the log line has to do.
-            _ = self.intake.log().store().poll_failed(&self.api.org, &text).await;
+            _ = self.intake.ledger().poll_failed(&self.api.org, &text).await;
         }
         *told = Some(text);
     }
@@ -134,7 +134,7 @@ impl<'a> Poller<'a> {
                     read_through: cursor.read_through,
                     ..at_same_place(&cursor)
                 };
-                self.intake.log().store().move_cursor(&back).await?;
+                self.intake.ledger().move_cursor(&back).await?;
                 Ok(Next::More)
             }
             Err(error) => Err(error.into()),
@@ -143,15 +143,15 @@ impl<'a> Poller<'a> {
 
     /// Where the log is read from: on from where it stands, or, with another filter, everything that Okta has.
     async fn cursor(&self) -> Result<PollCursor, StoreError> {
-        let store = self.intake.log().store();
-        match store.poll_cursor(&self.api.org).await? {
+        let ledger = self.intake.ledger();
+        match ledger.poll_cursor(&self.api.org).await? {
             Some(cursor) if cursor.filter == self.digest => Ok(cursor),
             known => {
                 let back = Duration::try_from(self.api.options.backfill).unwrap_or(OLDEST).min(OLDEST);
                 let from = Timestamp::now().plus(-back);
                 let reason = if known.is_some() { "the event types have changed" } else { "it was never read before" };
                 tracing::info!(org = self.api.org, reason, %from, "reading what Okta has kept of the System Log");
-                store.start_poll(&self.api.org, &self.digest, from).await
+                ledger.start_poll(&self.api.org, &self.digest, from).await
             }
         }
     }

@@ -52,12 +52,12 @@ pub(super) async fn keep(intake: &Intake, api: &OrgApi) {
 
 /// Reads what has settled since the last time. Gives whether the log's end has been reached; before, nothing is read.
 async fn reconcile(intake: &Intake, api: &OrgApi, filter: &LogFilter) -> Result<bool, ReconcileError> {
-    let store = intake.log().store();
-    let Some(cursor) = store.poll_cursor(&api.org).await? else { return Ok(false) };
+    let ledger = intake.ledger();
+    let Some(cursor) = ledger.poll_cursor(&api.org).await? else { return Ok(false) };
     let digest = filter.digest();
     let Some(caught_up_at) = cursor.caught_up_at.filter(|_| cursor.filter == digest) else { return Ok(false) };
     let settled = caught_up_at.plus(-Duration::try_from(api.options.settle).unwrap_or(Duration::HOUR));
-    let Some(mut from) = store.verified_through(&api.org, &digest).await? else {
+    let Some(mut from) = ledger.verified_through(&api.org, &digest).await? else {
         first_window(intake, &cursor, caught_up_at, settled).await?;
         return Ok(true);
     };
@@ -69,7 +69,7 @@ async fn reconcile(intake: &Intake, api: &OrgApi, filter: &LogFilter) -> Result<
         if window.found > 0 {
             tracing::warn!(org = api.org, events = window.found, %from, %until, "found events that the poller had not");
         }
-        store.keep_read_window(&window).await?;
+        ledger.keep_read_window(&window).await?;
         from = until;
     }
     Ok(true)
@@ -86,7 +86,7 @@ async fn first_window(
     if from < until {
         let PollCursor { org, filter, .. } = cursor.clone();
         let window = ReadWindow { org, filter, from, until, read_at, events: 0, found: 0 };
-        intake.log().store().keep_read_window(&window).await?;
+        intake.ledger().keep_read_window(&window).await?;
     }
     Ok(())
 }

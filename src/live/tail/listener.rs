@@ -21,7 +21,7 @@ const GRACE: Duration = Duration::from_millis(100);
 pub(super) async fn listen(log: Log, window: Arc<Window>, hints: Arc<Hints>, role: watch::Receiver<Role>) {
     let mut through = window.through();
     loop {
-        match log.store().listen().await {
+        match log.listen().await {
             Ok(mut listener) => loop {
                 hints.send(Hint::Unknown);
                 // Most messages announce this gateway's own commits, which are in the window by then.

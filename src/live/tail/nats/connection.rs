@@ -59,7 +59,7 @@ async fn take_part(participant: &Participant, mut connection: Connection) {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).with_jitter();
     loop {
         let part = async {
-            match participant.log.store().identity().await {
+            match participant.log.identity().await {
                 Ok(identity) => {
                     backoff.reset();
                     take_part_in(participant, client, &Channel::of(identity)).await;
@@ -96,7 +96,7 @@ async fn wait_for_another_log(participant: &Participant, channel: &Channel) {
             _ = window_through.wait_for(|through| through.era_start() > channel.era()) => return,
         }
         // While the database is unavailable, the log counts as the same.
-        if let Ok(identity) = participant.log.store().identity().await
+        if let Ok(identity) = participant.log.identity().await
             && !channel.is_of(&identity)
         {
             tracing::info!(database = identity.database, era = %identity.era, "the log is another one now");

@@ -18,7 +18,7 @@ const ELECTION_PAUSE: Duration = Duration::from_secs(1);
 /// Takes part in the leader election, publishes while this gateway is the leader, and takes part again.
 pub(super) async fn publish(participant: &Participant, client: &Client, channel: &Channel) {
     loop {
-        match participant.log.store().lead("the log's tail by NATS").await {
+        match participant.log.lead("the log's tail by NATS").await {
             Ok(mut lead) => {
                 tracing::info!("publishing the log's tail by NATS");
                 participant.set_role(Role::Publisher);
