@@ -27,7 +27,7 @@ mod measures;
 mod options;
 
 pub use feed::renderer::{ImmediateRenderer, OnDemandRenderer, RenderedEvent, Renderer};
-pub use feed::request::FeedRequest;
+pub use feed::request::{FeedRequest, Rendering};
 pub use feed::router::FeedUsage;
 pub use options::LiveOptions;
 pub use progress::Progress;
@@ -80,8 +80,8 @@ impl Live {
         worker::start(&scheduler, &metrics, &stop);
         let downstream =
             Downstream { window: Arc::clone(&window), shared: Arc::clone(&shared), router: Arc::clone(&router) };
-        reader::start(log.clone(), downstream, options, stop);
-        let catch_up = CatchUp::new(log, Arc::clone(&window), shared, options.catch_up_reads, Arc::clone(&metrics));
+        reader::start(log, downstream, options, stop);
+        let catch_up = CatchUp::new(Arc::clone(&window), shared, options.catch_up_reads, Arc::clone(&metrics));
         Self { window, router, catch_up: Arc::new(catch_up), metrics }
     }
 

@@ -25,6 +25,8 @@ use std::time::Duration;
 use tokio::sync::{broadcast, oneshot, watch};
 
 use crate::event::Position;
+#[cfg(test)]
+use crate::store::StoreOptions;
 use crate::store::{CursorMove, LogEnds, Store, StoreError};
 use append_queue::AppendSender;
 use ends::Ends;
@@ -135,8 +137,11 @@ impl Log {
         self.ends.commits()
     }
 
-    /// The database under the log.
-    pub const fn store(&self) -> &Store {
-        &self.store
+    /// Makes a log whose database is not there, for tests that neither append nor read.
+    #[cfg(test)]
+    fn without_database() -> Self {
+        let store = Store::new(&StoreOptions::new("postgres://nobody@127.0.0.1:1/nothing")).unwrap();
+        let (queue, _) = append_queue::open(1);
+        Self { store, queue, ends: Ends::new(Position::START), stored_ends: Arc::default() }
     }
 }

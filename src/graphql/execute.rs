@@ -98,7 +98,7 @@ struct Asked {
 
 impl Asked {
     fn request(&self, reads: &Reads) -> Request {
-        let mut request = Request::new(String::new()).variables(self.variables.clone()).data(self.viewer.clone());
+        let mut request = Request::new(String::new()).variables(self.variables.clone());
         request = reads.give(request);
         if self.compiled.merges_events {
             request = request.data(OrdinaryWay);

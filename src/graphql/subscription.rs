@@ -15,7 +15,8 @@ use super::scalars::LogPosition;
 use super::sync_event::SyncEventNode;
 use super::writer::{EventWriter, WrittenEvent};
 use crate::event::{EventColumn, Position, SyncEvent};
-use crate::live::{FeedRequest, Live, OnDemandRenderer, Outlet, Progress, Renderer, Subscriber};
+use crate::live::{FeedRequest, Live, OnDemandRenderer, Outlet, Progress, Renderer, Rendering, Subscriber};
+use crate::log::View;
 
 /// The root of subscriptions.
 pub(super) struct Subscription;
@@ -91,7 +92,8 @@ impl Subscription {
             let with_details = context.look_ahead().field("eventDetails").exists();
             (on_demand.feed_key(field), Renderer::OnDemand(Arc::clone(&on_demand.renderer)), with_details)
         };
-        let feed = FeedRequest { key: format!("{key} {filter:?} {text_key}"), filter, renderer, with_details };
+        let rendering = Rendering { key: format!("{key} {text_key}"), renderer, with_details };
+        let feed = FeedRequest::new(context.data::<View>()?, filter, rendering);
         let after = start.after.or(after.map(|position| position.0));
         let joined = context.data::<Live>()?.join(feed, after, start.progress.clone(), start.outlet.clone()).await;
         let subscriber = joined.map_err(|error| from_resume(&error))?;

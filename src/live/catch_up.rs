@@ -12,18 +12,14 @@ use super::feed::rendered::FeedEntry;
 use super::feed::request::FeedRequest;
 use super::measures::LiveMetrics;
 use super::tail::window::Window;
-use crate::event::{Position, Rights, SyncEvent};
-use crate::log::Log;
-use crate::store::{Credential, Store, StoreError};
+use crate::event::{Position, SyncEvent};
+use crate::store::StoreError;
 use shared::{LogRange, SharedHistory};
 
 /// The readers, limits and caches that all subscribers share to catch up.
 #[derive(Debug)]
 pub(super) struct CatchUp {
-    log: Log,
     window: Arc<Window>,
-    /// The store with the share of connections that subscriptions have.
-    store: Store,
     shared: Arc<SharedHistory>,
     /// Permits to read the database: subscribers that catch up leave most of it to others.
     permits: Semaphore,
@@ -39,20 +35,18 @@ enum RangeError {
 
 impl CatchUp {
     pub(super) fn new(
-        log: Log,
         window: Arc<Window>,
         shared: Arc<SharedHistory>,
         permits: usize,
         metrics: Arc<LiveMetrics>,
     ) -> Self {
-        let store = log.store().for_credential(&Credential::Subscriptions);
-        Self { log, window, store, shared, permits: Semaphore::new(permits), metrics }
+        Self { window, shared, permits: Semaphore::new(permits), metrics }
     }
 
     /// The entries of a feed for those of some events that it wants.
     fn entries(&self, feed: &Feed, events: &[Arc<SyncEvent>]) -> Vec<FeedEntry> {
-        let wanted = events.iter().filter(|event| feed.request.filter.matches(event));
-        let entries: Vec<_> = wanted.map(|event| FeedEntry::new(&feed.request.renderer, event)).collect();
+        let wanted = events.iter().filter(|event| feed.request.events.filter().matches(event));
+        let entries: Vec<_> = wanted.map(|event| FeedEntry::new(&feed.request.rendering.renderer, event)).collect();
         self.metrics.rendered(entries.len());
         entries
     }
@@ -76,10 +70,10 @@ impl CatchUp {
         after: Position,
         size: usize,
     ) -> Result<(Vec<Arc<SyncEvent>>, Position), StoreError> {
-        let FeedRequest { filter, with_details, .. } = &feed.request;
+        let FeedRequest { events, rendering, .. } = &feed.request;
         let read = {
             let _permit = self.permits.acquire().await;
-            self.store.read_after(after, size, &Rights::everything().narrow(filter.clone()), *with_details).await?
+            events.read_after(after, size, rendering.with_details).await?
         };
         metrics::counter!("sluice_catch_up_reads_total").increment(1);
         Ok((read.events.into_iter().map(Arc::new).collect(), read.through))

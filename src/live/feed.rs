@@ -59,10 +59,10 @@ impl Feed {
 
     /// Renders and keeps an event if it matches. Returns the size of the new entry in bytes.
     pub(super) fn offer(&self, event: &Arc<SyncEvent>) -> Option<usize> {
-        if !self.request.filter.matches(event) {
+        if !self.request.events.filter().matches(event) {
             return None;
         }
-        let entry = FeedEntry::new(&self.request.renderer, event);
+        let entry = FeedEntry::new(&self.request.rendering.renderer, event);
         let bytes = entry.size();
         self.newest.lock().entries.push_back(entry);
         Some(bytes)

@@ -69,7 +69,7 @@ impl Live {
         progress: Progress,
         outlet: Option<Arc<dyn Outlet>>,
     ) -> Result<Subscriber, ResumeError> {
-        let follower = Follower::start(Arc::clone(&self.catch_up), after, progress.clone()).await?;
+        let follower = Follower::start(Arc::clone(&self.catch_up), request.view(), after, progress.clone()).await?;
         let parked = ParkedSubscriber::new(outlet, progress.position());
         let membership = FeedMembership::new(&self.router, request, parked);
         follower.report_progress();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::Log;
+use super::{Log, View};
 use crate::abort_on_drop::spawn_abort_on_drop;
 use crate::event::Position;
 use crate::store::{LogEnds, StoreError};
@@ -50,7 +50,7 @@ pub enum ResumeError {
 /// How long to wait for a log that is behind a reader, as a replica may be.
 const AHEAD_PATIENCE: Duration = Duration::from_secs(5);
 
-impl Log {
+impl View {
     /// Checks that the log can be read on from a position without a gap, and gives the start of the era in which the log
     /// ends. Waits where the position is just ahead.
     ///
@@ -59,7 +59,7 @@ impl Log {
     pub async fn check_resume(&self, after: Position) -> Result<Position, ResumeError> {
         let deadline = Instant::now() + AHEAD_PATIENCE;
         loop {
-            let ends = self.stored_ends().await?;
+            let ends = self.0.log.stored_ends().await?;
             match check(after, &ends) {
                 Err(ResumeError::Ahead { .. }) if Instant::now() < deadline => sleep(Duration::from_millis(100)).await,
                 result => return result.map(|()| ends.head.era_start()),
@@ -73,13 +73,15 @@ impl Log {
     /// # Errors
     /// The database's.
     pub async fn head_now(&self) -> Result<Position, StoreError> {
-        Ok(self.stored_ends().await?.head)
+        Ok(self.0.log.stored_ends().await?.head)
     }
+}
 
+impl Log {
     /// The log's end in the database. Subscribers that come back at the same time share one answer (single-flight).
     async fn stored_ends(&self) -> Result<Arc<LogEnds>, StoreError> {
         let log = self.clone();
-        let ask = async move { log.stored_ends.ask(async { log.store().ends().await.map(Arc::new) }).await };
+        let ask = async move { log.stored_ends.ask(async { log.store.ends().await.map(Arc::new) }).await };
         spawn_abort_on_drop(ask).await
     }
 }

@@ -36,6 +36,19 @@ impl Log {
 }
 
 impl View {
+    /// Makes a view of a log whose database is not there, for tests that read nothing.
+    #[cfg(test)]
+    pub(crate) fn without_database() -> Self {
+        Log::without_database().view(Rights::everything(), &Credential::Gateway)
+    }
+
+    /// Returns the same view, for which the database is read on behalf of another credential, not within a request.
+    #[must_use]
+    pub fn for_credential(&self, credential: &Credential) -> Self {
+        let ViewState { log, rights, .. } = &*self.0;
+        log.view(rights.clone(), credential)
+    }
+
     /// Returns the same view for one request, a limited number of whose statements are executed at once.
     #[must_use]
     pub fn for_request(&self) -> Self {

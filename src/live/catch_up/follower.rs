@@ -14,7 +14,7 @@ use crate::event::Position;
 use crate::live::feed::Feed;
 use crate::live::feed::rendered::FeedEntry;
 use crate::live::progress::Progress;
-use crate::log::ResumeError;
+use crate::log::{ResumeError, View};
 use crate::store::StoreError;
 
 /// Time that the window has to receive events that the log already has.
@@ -60,14 +60,15 @@ impl Follower {
     /// The log cannot be resumed from the position, or the database cannot tell where the log ends.
     pub(in crate::live) async fn start(
         catch_up: Arc<CatchUp>,
+        view: &View,
         after: Option<Position>,
         progress: Progress,
     ) -> Result<Self, ResumeError> {
         let mut window_through = catch_up.window.through();
         let (position, era) = if let Some(after) = after {
-            (after, catch_up.log.check_resume(after).await?)
+            (after, view.check_resume(after).await?)
         } else {
-            let head = catch_up.log.head_now().await?;
+            let head = view.head_now().await?;
             // Without this wait, each new subscriber would read from the store events that the window is about to receive.
             _ = timeout(WINDOW_DELAY, window_through.wait_for(|through| *through >= head)).await;
             (head, head.era_start())
@@ -113,7 +114,7 @@ impl Follower {
             match self.read(feed).await {
                 // The log was restored to a state before this position's era: the position is lost, the database works.
                 Err(ResumeError::Store(StoreError::UnknownEra(_))) => {
-                    self.era = self.catch_up.log.check_resume(self.position).await?;
+                    self.era = feed.request.view().check_resume(self.position).await?;
                 }
                 Err(ResumeError::Store(error)) => {
                     if !error.is_logged() {
@@ -191,11 +192,11 @@ impl Follower {
         let (events, through) = spawn_abort_on_drop(read).await?;
         if through.era_start() > self.position {
             // Between the eras something may have been lost that this reader has seen.
-            self.era = self.catch_up.log.check_resume(self.position).await?;
+            self.era = feed.request.view().check_resume(self.position).await?;
         }
         if through == self.position {
             // The log ends here: the window may be ahead of a restored log, or may not have learned of this end yet.
-            self.era = self.catch_up.log.check_resume(self.position).await?;
+            self.era = feed.request.view().check_resume(self.position).await?;
             if known_era > self.position {
                 // The read began after that era did, so no event lies between the old position and the era's start.
                 self.position = known_era;
@@ -209,5 +210,5 @@ impl Follower {
 }
 
 fn store_read_size(feed: &Feed) -> u16 {
-    if feed.request.with_details { STORE_READ_WITH_DETAILS } else { STORE_READ }
+    if feed.request.rendering.with_details { STORE_READ_WITH_DETAILS } else { STORE_READ }
 }

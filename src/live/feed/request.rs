@@ -4,19 +4,63 @@ use std::fmt;
 
 use super::renderer::Renderer;
 use crate::event::Filter;
+use crate::log::{MatchingEvents, View};
+use crate::store::Credential;
 
-/// A request for a feed.
+/// A request for a feed. [`FeedRequest::new`] alone makes one, so that every feed has the rights of a view:
+///
+/// ```compile_fail,E0451
+/// use sluice::live::{FeedRequest, Rendering};
+/// use sluice::log::MatchingEvents;
+///
+/// fn request(key: String, events: MatchingEvents, rendering: Rendering) -> FeedRequest {
+///     FeedRequest { key, events, rendering }
+/// }
+/// ```
+///
+/// ```
+/// use sluice::live::{FeedRequest, Rendering};
+/// use sluice::log::View;
+///
+/// fn request(view: &View, rendering: Rendering) -> FeedRequest {
+///     FeedRequest::new(view, sluice::event::Filter::default(), rendering)
+/// }
+/// ```
 #[derive(Clone)]
 pub struct FeedRequest {
-    /// Equal for two requests if and only if they select the same events and render them to the same text: their subscribers
-    /// share one feed. Once readers differ in what they may see, their rights become part of the key.
+    /// Equal for two requests if and only if they have the same rights, select the same events and render them to the same
+    /// text: their subscribers share one feed.
+    pub(in crate::live) key: String,
+    /// Selects the events, and reads those of the past.
+    pub(in crate::live) events: MatchingEvents,
+    pub(in crate::live) rendering: Rendering,
+}
+
+/// The way in which a feed renders its events.
+#[derive(Clone)]
+pub struct Rendering {
+    /// Equal for two renderings if and only if they render an event to the same text.
     pub key: String,
-    /// Selects the events.
-    pub filter: Filter,
     /// Renders each event.
     pub renderer: Renderer,
     /// True if the renderer needs the events as Okta sent them.
     pub with_details: bool,
+}
+
+impl FeedRequest {
+    /// Makes a request for the events that match a filter, of those that a view shows. The key begins with the view's
+    /// rights, so that all subscribers of the feed have the same rights. The feed outlives the operation that began it, and
+    /// reads on behalf of all subscriptions.
+    pub fn new(view: &View, filter: Filter, rendering: Rendering) -> Self {
+        let events = view.for_credential(&Credential::Subscriptions).matching(filter);
+        let key = format!("{} {:?} {}", view.rights(), **events.filter(), rendering.key);
+        Self { key, events, rendering }
+    }
+
+    /// The view through which the feed's subscribers read the log.
+    pub(in crate::live) const fn view(&self) -> &View {
+        self.events.view()
+    }
 }
 
 impl fmt::Debug for FeedRequest {

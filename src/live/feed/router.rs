@@ -160,7 +160,7 @@ impl Routes {
 
     fn add(&mut self, feed: &Arc<Feed>) {
         self.by_key.insert(feed.request.key.clone(), Arc::clone(feed));
-        let Some((index, values)) = self.index_of(&feed.request.filter) else {
+        let Some((index, values)) = self.index_of(feed.request.events.filter()) else {
             self.others.insert(feed.number, Arc::clone(feed));
             return;
         };
@@ -172,7 +172,7 @@ impl Routes {
     fn remove(&mut self, feed: &Arc<Feed>) {
         self.by_key.remove(&feed.request.key);
         self.others.remove(&feed.number);
-        let Some((index, values)) = self.index_of(&feed.request.filter) else { return };
+        let Some((index, values)) = self.index_of(feed.request.events.filter()) else { return };
         for value in values {
             if let Some(feeds) = index.get_mut(&value) {
                 feeds.remove(&feed.number);

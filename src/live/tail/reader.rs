@@ -23,8 +23,8 @@ use crate::event::{Filter, Position, Rights, SyncEvent};
 use crate::live::catch_up::shared::SharedHistory;
 use crate::live::feed::router::Router;
 use crate::live::options::LiveOptions;
-use crate::log::{Commit, Log};
-use crate::store::{ReadThrough, Store, StoreError};
+use crate::log::{Commit, Log, MatchingEvents};
+use crate::store::{Credential, ReadThrough, StoreError};
 
 /// Largest number of events in one read.
 const READ: usize = 1000;
@@ -42,8 +42,11 @@ pub(in crate::live) fn start(log: Log, downstream: Downstream, options: &LiveOpt
     let window = Arc::clone(&downstream.window);
     let listener = listener::listen(log.clone(), window, Arc::clone(&hints), inbox.role.clone());
     let commits = log.commits();
+    // The gateway reads the tail for all feeds, each of which has its own rights.
+    let events = log.view(Rights::everything(), &Credential::Gateway).matching(Filter::default());
     let reader = TailReader {
         log,
+        events,
         downstream,
         commits,
         inbox,
@@ -112,6 +115,8 @@ enum TailRead {
 
 struct TailReader {
     log: Log,
+    /// All events of the log.
+    events: MatchingEvents,
     downstream: Downstream,
     commits: broadcast::Receiver<Commit>,
     /// Updates from NATS, with events that other gateways have appended.
@@ -239,7 +244,8 @@ impl TailReader {
 
     /// Starts a read of the store from the window's end on.
     fn read(&mut self, request: ReadRequest) -> BoxFuture<'static, Result<TailRead, StoreError>> {
-        let (log, through, is_failing) = (self.log.clone(), self.downstream.through(), self.is_failing);
+        let (log, events) = (self.log.clone(), self.events.clone());
+        let (through, is_failing) = (self.downstream.through(), self.is_failing);
         let gap =
             self.early.first().filter(|first| request == ReadRequest::Gap && first.era_start() == through.era_start());
         let missing = gap.and_then(|first| usize::try_from(first.get().checked_sub(through.get() + 1)?).ok());
@@ -247,7 +253,7 @@ impl TailReader {
         self.is_gap_read = missing == Some(most);
         self.hinted_before_read = self.hinted;
         async move {
-            let found = read_tail(&log, through, most, request).await;
+            let found = read_tail(&log, &events, through, (most, request)).await;
             if let Err(error) = &found {
                 // One warning for an outage.
                 if is_failing {
@@ -315,38 +321,43 @@ impl TailReader {
     }
 }
 
-async fn read_tail(log: &Log, through: Position, most: usize, request: ReadRequest) -> Result<TailRead, StoreError> {
-    match read_once(log.store(), through, most, request).await {
+async fn read_tail(
+    log: &Log,
+    events: &MatchingEvents,
+    through: Position,
+    (most, request): (usize, ReadRequest),
+) -> Result<TailRead, StoreError> {
+    match read_once(log, events, through, (most, request)).await {
         // The tables were restored while this gateway was running.
         Err(StoreError::Restored) => {
-            log.store().check_era().await?;
-            read_once(log.store(), through, most, ReadRequest::All).await
+            log.check_era().await?;
+            read_once(log, events, through, (most, ReadRequest::All)).await
         }
         found => found,
     }
 }
 
 async fn read_once(
-    store: &Store,
+    log: &Log,
+    events: &MatchingEvents,
     through: Position,
-    most: usize,
-    request: ReadRequest,
+    (most, request): (usize, ReadRequest),
 ) -> Result<TailRead, StoreError> {
     // Events from NATS were read from the log by another gateway. A head before them belongs to a restored log.
-    let furthest = store.note_read(through).max(store.furthest());
-    if request == ReadRequest::IfGrown && store.head().await? == through && furthest == through {
+    let furthest = log.note_read(through);
+    if request == ReadRequest::IfGrown && events.view().head().await? == through && furthest == through {
         return Ok(TailRead::AtEnd);
     }
-    match store.read_after(through, most, &Rights::everything().narrow(Filter::default()), true).await {
+    match events.read_after(through, most, true).await {
         Ok(read) if read.through > through => return Ok(TailRead::Events(read)),
         // A restored log ends before the window, or does not know the window's era.
         Ok(_) | Err(StoreError::UnknownEra(_)) => {}
         Err(error) => return Err(error),
     }
-    let mut head = store.head().await?;
+    let mut head = events.view().head().await?;
     if head < furthest {
-        store.check_era().await?;
-        head = store.head().await?;
+        log.check_era().await?;
+        head = events.view().head().await?;
     }
     Ok(if head.era_start() > through { TailRead::EmptyEra(head.era_start()) } else { TailRead::AtEnd })
 }

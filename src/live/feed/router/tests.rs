@@ -8,6 +8,8 @@ use super::*;
 use crate::event::{Details, Entity, EventTypePattern, IngestSource, Occurrence, Timestamp};
 use crate::live::feed::rendered::FeedEntry;
 use crate::live::feed::renderer::{RenderedEvent, Renderer};
+use crate::live::feed::request::Rendering;
+use crate::log::View;
 
 /// An event at a position.
 pub(in crate::live) fn event(
@@ -38,7 +40,8 @@ fn request(key: &str, filter: Filter, rendered: &Arc<AtomicUsize>) -> FeedReques
         rendered.fetch_add(1, Ordering::Relaxed);
         event.position.to_string().into()
     });
-    FeedRequest { key: key.into(), filter, renderer: Renderer::Immediate(render), with_details: false }
+    let rendering = Rendering { key: key.into(), renderer: Renderer::Immediate(render), with_details: false };
+    FeedRequest::new(&View::without_database(), filter, rendering)
 }
 
 fn list(values: &[&str]) -> Vec<String> {
@@ -207,7 +210,8 @@ async fn an_event_with_errors_is_rendered_again_for_a_subscriber_that_comes_back
         std::future::ready(RenderedEvent { position, stored_at, text: "{}".into(), errors }).boxed()
     });
     let renderer = Renderer::OnDemand(render);
-    let feed = router.join(FeedRequest { key: "k".into(), filter: Filter::default(), renderer, with_details: false });
+    let rendering = Rendering { key: "k".into(), renderer, with_details: false };
+    let feed = router.join(FeedRequest::new(&View::without_database(), Filter::default(), rendering));
     router.route(&[event(1, "0oa1", None, "a")], Position::new(1));
     let next = async || FeedEntry::render_all(feed.after(Position::START, 1).unwrap()).await.pop().unwrap();
     // In a batch, a failed event is rendered again at once. A result without errors is kept.
