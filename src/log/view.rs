@@ -17,6 +17,34 @@ use crate::store::{
 /// The log as one reader may see it. Queries, loaders, feeds and catch-up read the log through a view alone, so that no
 /// read goes without the reader's rights, and each takes its connection from the share of the reader's credential.
 /// [`Log::view`] alone makes one. Clones are the same view.
+///
+/// A view hides the store beneath it, and so does the log:
+///
+/// ```compile_fail,E0616
+/// fn store(view: &sluice::log::View) {
+///     let _store = &view.0;
+/// }
+/// ```
+///
+/// ```compile_fail,E0599
+/// fn store(log: &sluice::log::Log) {
+///     let _store = log.store();
+/// }
+/// ```
+///
+/// The store takes no filter to which no rights were applied:
+///
+/// ```compile_fail,E0308
+/// async fn count(store: &sluice::store::Store) {
+///     let _counted = store.count(&sluice::event::Filter::default(), 10).await;
+/// }
+/// ```
+///
+/// ```
+/// async fn count(view: &sluice::log::View) {
+///     let _counted = view.matching(sluice::event::Filter::default()).count(10).await;
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct View(pub(super) Arc<ViewState>);
 

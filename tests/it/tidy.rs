@@ -1,6 +1,7 @@
 //! The house rules, held: layers, confined libraries, files one can read, documents that say what is there.
 
 mod circles;
+mod readers;
 
 use std::fmt;
 use std::fs;
@@ -292,7 +293,7 @@ fn the_code_is_tidy() -> io::Result<()> {
     for directory in ["src", "tests", "okta-sim", "bench"] {
         collect(directory, &mut files)?;
     }
-    let checks = [layer_faults, library_faults, file_faults, left_over_faults];
+    let checks = [layer_faults, library_faults, readers::reader_faults, file_faults, left_over_faults];
     let faults: Vec<Fault> = files.iter().flat_map(|file| checks.iter().flat_map(move |check| check(file))).collect();
     assert!(files.len() > 60, "only {} files were found", files.len());
     assert!(faults.is_empty(), "\n{}", told(&faults));
