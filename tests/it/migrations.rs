@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::{Map, Value};
-use sluice::event::{Filter, IngestSource, Position, SyncEvent};
+use sluice::event::{IngestSource, Position, SyncEvent};
 use sluice::store::{Store, StoreError};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::append::new_event;
-use crate::database::TestDatabase;
+use crate::database::{TestDatabase, everything};
 use crate::events::{sync_event, sync_events};
 use crate::gateway::Gateway;
 use crate::postgres_server::PostgresServer;
@@ -118,7 +118,7 @@ fn assert_same(before: &Rows, after: &Rows, version: i64) {
 
 /// Reads all events.
 async fn events(store: &Store) -> Vec<SyncEvent> {
-    store.read_after(Position::START, 1000, &Filter::default(), true).await.unwrap().events
+    store.read_after(Position::START, 1000, &everything(), true).await.unwrap().events
 }
 
 fn raw(event: &SyncEvent) -> String {
