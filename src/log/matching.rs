@@ -2,7 +2,8 @@
 
 use super::View;
 use crate::event::{
-    ActivityBucket, Cursor, Dimension, EventColumns, EventOrder, Interval, Narrowed, PageRequest, Position, Tally,
+    ActivityBucket, Cursor, Dimension, EventColumns, EventOrder, Filter, Interval, Narrowed, PageRequest, Position,
+    Tally,
 };
 use crate::store::{EventPage, ReadThrough, StoreError};
 
@@ -10,8 +11,15 @@ use crate::store::{EventPage, ReadThrough, StoreError};
 /// so that every read of the same events has the same rights.
 #[derive(Clone, Debug)]
 pub struct MatchingEvents {
-    pub(super) view: View,
-    pub(super) wanted: Narrowed,
+    view: View,
+    wanted: Narrowed,
+}
+
+impl View {
+    /// Returns the events that match a filter, of those that the reader may see.
+    pub fn matching(&self, filter: Filter) -> MatchingEvents {
+        MatchingEvents { view: self.clone(), wanted: self.rights().narrow(filter) }
+    }
 }
 
 impl MatchingEvents {

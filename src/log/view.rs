@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Log, MatchingEvents};
+use super::Log;
 use crate::event::{
-    Application, ApplicationInstance, CatalogueKey, Filter, Page, PageRequest, Position, Rights, Rows, Stretch,
-    SyncEvent, Timestamp,
+    Application, ApplicationInstance, CatalogueKey, Page, PageRequest, Position, Rights, Rows, Stretch, SyncEvent,
+    Timestamp,
 };
 use crate::store::{
     ApplicationFilter, ArrivalRecord, Credential, HookRefusal, IngestTally, InstanceFilter, Ledger, PollCursor,
@@ -87,11 +87,6 @@ impl View {
     /// Returns the rights with which the log is read.
     pub fn rights(&self) -> &Rights {
         &self.0.rights
-    }
-
-    /// Returns the events that match a filter, of those that the reader may see.
-    pub fn matching(&self, filter: Filter) -> MatchingEvents {
-        MatchingEvents { view: self.clone(), wanted: self.rights().narrow(filter) }
     }
 
     /// Returns the store for a read that no filter narrows. The pattern covers all rights while there is one kind of

@@ -4,14 +4,31 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use sluice::store::private::{DataDirLock, PrivateError, PrivatePostgres};
 use sqlx::{Connection as _, PgConnection};
 use tokio::task::spawn_blocking;
 
+/// The longest that anything may take before a test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn run(program: &str, arguments: &[&Path]) {
     let output = Command::new(program).arg("-a").args(arguments).output().unwrap();
     assert!(output.status.success(), "{output:?}");
+}
+
+/// Takes the lock of a directory that this process has released. A process that another test is just starting still holds
+/// that lock until it executes its program.
+fn take_again(data_dir: &Path) -> DataDirLock {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match DataDirLock::take(data_dir) {
+            Err(PrivateError::InUse(_)) if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
+            taken => return taken.unwrap(),
+        }
+    }
 }
 
 /// Starts the PostgreSQL of a directory, executes a checkpoint, and stops it; returns the directory's identity.
@@ -19,7 +36,7 @@ async fn run_once(data_dir: &Path) -> String {
     let data_dir = data_dir.to_owned();
     let start = {
         let data_dir = data_dir.clone();
-        move || PrivatePostgres::start(DataDirLock::take(&data_dir).unwrap(), false).unwrap()
+        move || PrivatePostgres::start(take_again(&data_dir), false).unwrap()
     };
     let postgres = spawn_blocking(start).await.unwrap();
     let identity = postgres.identity();
