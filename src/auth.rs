@@ -1,6 +1,6 @@
 //! Who is asking, and what may they see.
 //!
-//! Every reader may see everything today: a [`Viewer`] has the rights with which all of his operations read.
+//! A [`Viewer`] has the rights with which its operations read the log. Every reader may see everything today.
 
 mod hook_secrets;
 mod proxies;

@@ -57,14 +57,17 @@ impl Default for LogOptions {
     }
 }
 
-/// The log. Clones are the same log.
+/// The log. Clones are the same log, and cheap: each view has one.
 #[derive(Clone, Debug)]
-pub struct Log {
+pub struct Log(Arc<LogState>);
+
+#[derive(Debug)]
+struct LogState {
     store: Store,
     queue: AppendSender,
     ends: Ends,
     /// Where the log ends in the database.
-    stored_ends: Arc<SingleFlight<Arc<LogEnds>>>,
+    stored_ends: SingleFlight<Arc<LogEnds>>,
 }
 
 impl Log {
@@ -84,7 +87,7 @@ impl Log {
         tokio::spawn(writer().run(WriterRole::Primary, Arc::clone(&queue)));
         tokio::spawn(writer().run(WriterRole::Second, queue));
         tokio::spawn(ends::tell_others(store.head_teller(), ends.head()));
-        Ok(Self { store, queue: sender, ends, stored_ends: Arc::default() })
+        Ok(Self(Arc::new(LogState { store, queue: sender, ends, stored_ends: SingleFlight::default() })))
     }
 
     /// Appends events; answers after the commit, with what became of each one, in their order.
@@ -104,7 +107,7 @@ impl Log {
     /// The database is away, or another gateway has moved the cursor. Look where it stands, and go on from there.
     pub async fn append_page(&self, request: AppendRequest, cursor: CursorMove) -> Result<Vec<Outcome>, AppendError> {
         if request.events.is_empty() {
-            return match self.store.ledger().move_cursor(&cursor).await {
+            return match self.0.store.ledger().move_cursor(&cursor).await {
                 Ok(()) => Ok(Vec::new()),
                 Err(StoreError::CursorMoved) => Err(AppendError::CursorMoved),
                 Err(error) => {
@@ -119,22 +122,22 @@ impl Log {
     }
 
     async fn enqueue(&self, request: AppendRequest, cursor: Option<CursorMove>) -> Result<Vec<Outcome>, AppendError> {
-        let permit = self.queue.permit(request.events.len(), request.size()).await?;
+        let permit = self.0.queue.permit(request.events.len(), request.size()).await?;
         let (reply, answer) = oneshot::channel();
         let waiting = Waiting { request, cursor, reply, _permit: permit };
-        self.queue.send(waiting).await?;
+        self.0.queue.send(waiting).await?;
         answer.await.map_err(|_| AppendError::Closed)?
     }
 
     /// The newest position that this gateway knows of. It grows; the database may be ahead.
     pub fn known_head(&self) -> watch::Receiver<Position> {
-        self.ends.head()
+        self.0.ends.head()
     }
 
     /// What this gateway appends from now on, commit by commit, in about the order of the log. A hint: whoever is late
     /// misses some, and other gateways append, too.
     pub fn commits(&self) -> broadcast::Receiver<Commit> {
-        self.ends.commits()
+        self.0.ends.commits()
     }
 
     /// Makes a log whose database is not there, for tests that neither append nor read.
@@ -142,6 +145,11 @@ impl Log {
     fn without_database() -> Self {
         let store = Store::new(&StoreOptions::new("postgres://nobody@127.0.0.1:1/nothing")).unwrap();
         let (queue, _) = append_queue::open(1);
-        Self { store, queue, ends: Ends::new(Position::START), stored_ends: Arc::default() }
+        Self(Arc::new(LogState {
+            store,
+            queue,
+            ends: Ends::new(Position::START),
+            stored_ends: SingleFlight::default(),
+        }))
     }
 }

@@ -10,7 +10,7 @@ impl Log {
     /// # Errors
     /// The database's.
     pub async fn name_events(&self) -> Result<u64, StoreError> {
-        self.store.name_events().await
+        self.0.store.name_events().await
     }
 
     /// Stores the words of some events that lack them. Returns 0 once every event has its words.
@@ -18,6 +18,6 @@ impl Log {
     /// # Errors
     /// The database's.
     pub async fn add_words(&self) -> Result<usize, StoreError> {
-        self.store.add_words().await
+        self.0.store.add_words().await
     }
 }

@@ -10,7 +10,7 @@ impl Log {
     /// # Errors
     /// The database's.
     pub async fn identity(&self) -> Result<LogIdentity, StoreError> {
-        self.store.identity().await
+        self.0.store.identity().await
     }
 
     /// Waits until this gateway is the only one, of all over the database, that leads in something.
@@ -18,7 +18,7 @@ impl Log {
     /// # Errors
     /// The database's: try again.
     pub async fn lead(&self, what: &str) -> Result<Lead, StoreError> {
-        self.store.lead(what).await
+        self.0.store.lead(what).await
     }
 
     /// Listens to the gateways that announce that the log has grown.
@@ -26,12 +26,12 @@ impl Log {
     /// # Errors
     /// The database's.
     pub async fn listen(&self) -> Result<HeadListener, StoreError> {
-        self.store.listen().await
+        self.0.store.listen().await
     }
 
     /// Notes that some gateway has read a position of the log. Returns the furthest position that is known to be read.
     pub fn note_read(&self, position: Position) -> Position {
-        self.store.note_read(position).max(self.store.furthest())
+        self.0.store.note_read(position).max(self.0.store.furthest())
     }
 
     /// Begins a new era where positions cannot continue in the current one: after a restore, or where this gateway has read
@@ -40,6 +40,6 @@ impl Log {
     /// # Errors
     /// The database's.
     pub async fn check_era(&self) -> Result<(), StoreError> {
-        self.store.check_era().await
+        self.0.store.check_era().await
     }
 }

@@ -81,7 +81,7 @@ impl Log {
     /// The log's end in the database. Subscribers that come back at the same time share one answer (single-flight).
     async fn stored_ends(&self) -> Result<Arc<LogEnds>, StoreError> {
         let log = self.clone();
-        let ask = async move { log.stored_ends.ask(async { log.store.ends().await.map(Arc::new) }).await };
+        let ask = async move { log.0.stored_ends.ask(async { log.0.store.ends().await.map(Arc::new) }).await };
         spawn_abort_on_drop(ask).await
     }
 }

@@ -59,7 +59,7 @@ pub(super) struct ViewState {
 impl Log {
     /// Makes the view of a reader with these rights, for whom the database is read on behalf of a credential.
     pub fn view(&self, rights: Rights, credential: &Credential) -> View {
-        View(Arc::new(ViewState { log: self.clone(), store: self.store.for_credential(credential), rights }))
+        View(Arc::new(ViewState { log: self.clone(), store: self.0.store.for_credential(credential), rights }))
     }
 }
 

@@ -68,3 +68,26 @@ impl fmt::Debug for FeedRequest {
         formatter.debug_struct("FeedRequest").field("key", &self.key).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::event::SyncEvent;
+
+    #[test]
+    fn a_key_begins_with_the_rights_and_tells_filters_and_renderings_apart() {
+        let view = View::without_database();
+        let request = |orgs: Option<Vec<String>>, key: &str| {
+            let renderer = Renderer::Immediate(Arc::new(|_: &SyncEvent| Arc::from("")));
+            let rendering = Rendering { key: key.to_owned(), renderer, with_details: false };
+            FeedRequest::new(&view, Filter { orgs, ..Filter::default() }, rendering).key
+        };
+        let everything = request(None, "a");
+        assert!(everything.starts_with(&format!("{} ", view.rights())), "{everything}");
+        assert_eq!(everything, request(None, "a"));
+        assert_ne!(everything, request(None, "b"));
+        assert_ne!(everything, request(Some(vec!["acme".to_owned()]), "a"));
+    }
+}
