@@ -14,7 +14,7 @@ mod stored_headers;
 
 pub use body::BodyEncoding;
 pub use headers::{CREDENTIAL_HEADERS, KeptHeaders};
-pub use import::{ImportEnd, ImportError, ImportOptions, ImportReport, Progress, RejectedLine};
+pub use import::{ImportEnd, ImportError, ImportOptions, ImportProgress, ImportReport, RejectedLine};
 pub use intake::{Intake, IntakeError, IntakeLimits, OrgIntake, Receipt};
 pub use naming::{add_words, name_events};
 pub use okta_api::{ApiOptions, OrgApi, read_org};

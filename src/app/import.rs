@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::open::OpenIntake;
 use crate::config::{ChosenOrg, WaysIn};
-use crate::ingest::{ImportEnd, ImportOptions, ImportReport, Progress, RejectedLine};
+use crate::ingest::{ImportEnd, ImportOptions, ImportProgress, ImportReport, RejectedLine};
 use crate::store::Ledger;
 use show::Show;
 
@@ -50,7 +50,7 @@ pub async fn import(
     }
     let org = org.name.as_str();
     let total = sizes.into_iter().sum();
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(ImportProgress::default());
     let show = Show::start(Arc::clone(&progress), total);
     let mut ended = ImportEnded::Complete;
     let mut failed = None;

@@ -5,7 +5,7 @@ mod source;
 
 pub(super) use batch::RECORD_BYTES;
 pub(super) use source::check_beginning;
-pub use source::{ImportError, Progress};
+pub use source::{ImportError, ImportProgress};
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -43,7 +43,7 @@ pub struct ImportOptions {
     /// Ends it after what is on its way.
     pub stop: CancellationToken,
     /// How far it is.
-    pub progress: Arc<Progress>,
+    pub progress: Arc<ImportProgress>,
 }
 
 /// What became of an import.

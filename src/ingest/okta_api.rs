@@ -73,10 +73,10 @@ impl OrgApi {
     }
 }
 
-/// What the System Log tells those who read something else.
+/// Hints from the poller of the System Log to those who read other APIs.
 #[derive(Debug, Default)]
-struct Hints {
-    /// Applications have changed.
+struct SystemLogHints {
+    /// Notified when applications have changed.
     applications: Notify,
 }
 
@@ -100,7 +100,7 @@ pub async fn read_org(intake: Intake, catalogue: Catalogue, api: OrgApi) {
             }
         };
         tracing::info!(org = api.org, "this gateway reads the org's System Log");
-        let hints = Hints::default();
+        let hints = SystemLogHints::default();
         let poller = Poller::new(&intake, &api, &hints);
         tokio::select! {
             () = lead.lost() => {

@@ -10,10 +10,10 @@ use crate::event::Position;
 /// The position through which a subscriber was given everything that matches its filter: a client that resumes from there
 /// misses nothing. The position also moves past events that do not match. All clones share it.
 #[derive(Clone, Debug)]
-pub struct Progress(Arc<Shared>);
+pub struct Progress(Arc<SharedProgress>);
 
 #[derive(Debug)]
-struct Shared {
+struct SharedProgress {
     position: Arc<AtomicPosition>,
     /// The subscriber's feed, and the place where it parks, once it has joined.
     joined: OnceLock<(Weak<Feed>, Weak<ParkedSubscriber>)>,
@@ -25,7 +25,7 @@ const UNKNOWN: Position = Position::new(u128::MAX);
 impl Default for Progress {
     fn default() -> Self {
         let position = Arc::new(AtomicPosition::new(UNKNOWN));
-        Self(Arc::new(Shared { position, joined: OnceLock::new() }))
+        Self(Arc::new(SharedProgress { position, joined: OnceLock::new() }))
     }
 }
 

@@ -41,7 +41,7 @@ struct Departure {
 
 /// Why a subscriber gets no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoPermit {
+pub(super) enum NoSubscriberPermit {
     #[error("the gateway is stopping")]
     Stopping,
     #[error("there are as many {0} as there may be (limits.{0})")]
@@ -50,7 +50,7 @@ pub(super) enum NoPermit {
     OfClient(&'static str),
 }
 
-impl NoPermit {
+impl NoSubscriberPermit {
     /// The HTTP status and the error code of the refusal.
     pub(super) const fn status(self) -> (StatusCode, &'static str) {
         match self {
@@ -90,18 +90,18 @@ impl Subscribers {
     }
 
     /// Takes a permit for a WebSocket of a client.
-    pub(super) fn socket(&self, client: IpAddr) -> Result<SubscriberPermit, NoPermit> {
+    pub(super) fn socket(&self, client: IpAddr) -> Result<SubscriberPermit, NoSubscriberPermit> {
         self.take(&self.sockets, client)
     }
 
     /// Takes a permit for a stream of a client.
-    pub(super) fn stream(&self, client: IpAddr) -> Result<SubscriberPermit, NoPermit> {
+    pub(super) fn stream(&self, client: IpAddr) -> Result<SubscriberPermit, NoSubscriberPermit> {
         self.take(&self.streams, client)
     }
 
-    fn take(&self, permits: &SubscriberPermits, client: IpAddr) -> Result<SubscriberPermit, NoPermit> {
+    fn take(&self, permits: &SubscriberPermits, client: IpAddr) -> Result<SubscriberPermit, NoSubscriberPermit> {
         if self.stop.is_cancelled() {
-            return Err(NoPermit::Stopping);
+            return Err(NoSubscriberPermit::Stopping);
         }
         permits.take(client, self.tracker.token())
     }
@@ -138,9 +138,9 @@ impl SubscriberPermits {
         Self { kind, free: Arc::new(Semaphore::new(limit)), per_client: PerAddress::new(per_client) }
     }
 
-    fn take(&self, client: IpAddr, token: TaskTrackerToken) -> Result<SubscriberPermit, NoPermit> {
-        let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| NoPermit::InAll(self.kind))?;
-        let held = self.per_client.take(client).ok_or(NoPermit::OfClient(self.kind))?;
+    fn take(&self, client: IpAddr, token: TaskTrackerToken) -> Result<SubscriberPermit, NoSubscriberPermit> {
+        let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| NoSubscriberPermit::InAll(self.kind))?;
+        let held = self.per_client.take(client).ok_or(NoSubscriberPermit::OfClient(self.kind))?;
         Ok(SubscriberPermit { _held: held, _permit: permit, _token: token })
     }
 }
@@ -155,9 +155,9 @@ mod tests {
         let permits = SubscriberPermits::new("sockets", 3, 2);
         let take = |client: &str| permits.take(client.parse().unwrap(), tracker.token());
         let held = [take("192.0.2.1").unwrap(), take("192.0.2.1").unwrap()];
-        assert_eq!(take("192.0.2.1").err(), Some(NoPermit::OfClient("sockets")));
+        assert_eq!(take("192.0.2.1").err(), Some(NoSubscriberPermit::OfClient("sockets")));
         let other = take("2001:db8::1").unwrap();
-        assert_eq!(take("2001:db8::2").err(), Some(NoPermit::InAll("sockets")));
+        assert_eq!(take("2001:db8::2").err(), Some(NoSubscriberPermit::InAll("sockets")));
         drop((held, other));
         assert!(take("192.0.2.1").is_ok());
     }

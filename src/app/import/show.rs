@@ -8,7 +8,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval};
 
-use crate::ingest::Progress;
+use crate::ingest::ImportProgress;
 
 /// How often a bar moves.
 const FRAME: Duration = Duration::from_millis(200);
@@ -24,7 +24,7 @@ pub(super) struct Show {
 
 impl Show {
     /// Begins; `total` is how many bytes there are, where that is known.
-    pub(super) fn start(progress: Arc<Progress>, total: Option<u64>) -> Self {
+    pub(super) fn start(progress: Arc<ImportProgress>, total: Option<u64>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| bar(total));
         let task = tokio::spawn(show(bar.clone(), progress, total));
         Self { bar, task }
@@ -55,7 +55,7 @@ fn bar(total: Option<u64>) -> ProgressBar {
         .with_message("0 events")
 }
 
-async fn show(bar: Option<ProgressBar>, progress: Arc<Progress>, total: Option<u64>) {
+async fn show(bar: Option<ProgressBar>, progress: Arc<ImportProgress>, total: Option<u64>) {
     let started = Instant::now();
     let mut tick = interval(if bar.is_some() { FRAME } else { LINE });
     tick.tick().await;

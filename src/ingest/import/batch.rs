@@ -4,7 +4,7 @@ use std::io::Read;
 
 use tokio::sync::mpsc;
 
-use super::source::{ImportError, Progress, Unpacked};
+use super::source::{ImportError, ImportProgress, Unpacked};
 use crate::ingest::intake::APPEND_EVENTS;
 use crate::ingest::sorted::{RecordReader, Sorted};
 use crate::okta::{Record, Records, read_records};
@@ -43,7 +43,7 @@ pub(super) struct Batch {
 pub(super) fn read_all<R: Read>(
     source: R,
     reader: RecordReader,
-    progress: &Progress,
+    progress: &ImportProgress,
     limit: Option<u64>,
     batches: &mpsc::Sender<Message>,
 ) {
@@ -67,7 +67,7 @@ impl Filling {
     fn read<R: Read>(
         &mut self,
         source: R,
-        progress: &Progress,
+        progress: &ImportProgress,
         limit: Option<u64>,
         batches: &mpsc::Sender<Message>,
     ) -> Option<Result<(), ImportError>> {

@@ -68,12 +68,12 @@ impl From<IntakeError> for ImportError {
 
 /// How far an import is.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct ImportProgress {
     bytes: AtomicU64,
     events: AtomicUsize,
 }
 
-impl Progress {
+impl ImportProgress {
     /// Bytes that were read of the sources, packed as they are.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
@@ -104,7 +104,7 @@ enum Packing<R: Read> {
 
 impl<'p, R: Read> Unpacked<'p, R> {
     /// Looks at the beginning of a source, and finds out what it is.
-    pub(super) fn open(source: R, progress: &'p Progress, limit: Option<u64>) -> Result<Self, ImportError> {
+    pub(super) fn open(source: R, progress: &'p ImportProgress, limit: Option<u64>) -> Result<Self, ImportError> {
         let mut source = BufReader::with_capacity(64 << 10, Counted { source, progress });
         let beginning = source.fill_buf().map_err(ImportError::Read)?;
         let packing = if beginning.starts_with(&GZIP) {
@@ -153,7 +153,7 @@ pub(in crate::ingest) fn check_beginning(beginning: &[u8]) -> Result<(), ImportE
 /// Counts what is read.
 struct Counted<'p, R> {
     source: R,
-    progress: &'p Progress,
+    progress: &'p ImportProgress,
 }
 
 impl<R: Read> Read for Counted<'_, R> {

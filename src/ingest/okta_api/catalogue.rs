@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Hints, OrgApi, api_backoff};
+use super::{OrgApi, SystemLogHints, api_backoff};
 use crate::okta::{APPS_PAGE, DeliveryError, ListedInstance, OktaError, Resource, read_apps_page};
 use crate::store::{Catalogue, InstanceListing, StoreError};
 
@@ -30,7 +30,7 @@ enum CatalogueError {
 }
 
 /// Keeps the catalogue of an org: at the start, at intervals, and when an event tells that applications have changed.
-pub(super) async fn keep(catalogue: &Catalogue, api: &OrgApi, hints: &Hints) {
+pub(super) async fn keep(catalogue: &Catalogue, api: &OrgApi, hints: &SystemLogHints) {
     let mut told = None;
     loop {
         let mut backoff = api_backoff();

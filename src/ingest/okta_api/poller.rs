@@ -8,7 +8,7 @@ use time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::page::LogPage;
-use super::{Hints, OrgApi, api_backoff};
+use super::{OrgApi, SystemLogHints, api_backoff};
 use crate::event::{IngestSource, Timestamp};
 use crate::ingest::{Intake, IntakeError};
 use crate::log::AppendError;
@@ -28,7 +28,7 @@ const LONGEST_REST: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) struct Poller<'a> {
     intake: &'a Intake,
     api: &'a OrgApi,
-    hints: &'a Hints,
+    hints: &'a SystemLogHints,
     filter: LogFilter,
     digest: String,
 }
@@ -57,7 +57,7 @@ impl From<IntakeError> for PollError {
 
 /// What comes after a page.
 #[derive(Debug, PartialEq, Eq)]
-enum Next {
+enum AfterPage {
     /// There is more.
     More,
     /// There is nothing more for now.
@@ -65,7 +65,7 @@ enum Next {
 }
 
 impl<'a> Poller<'a> {
-    pub(super) fn new(intake: &'a Intake, api: &'a OrgApi, hints: &'a Hints) -> Self {
+    pub(super) fn new(intake: &'a Intake, api: &'a OrgApi, hints: &'a SystemLogHints) -> Self {
         let filter = LogFilter::new(intake.event_types(&api.org));
         Self { intake, api, hints, digest: filter.digest(), filter }
     }
@@ -81,7 +81,7 @@ impl<'a> Poller<'a> {
                     if told.take().is_some() {
                         tracing::info!(org = self.api.org, "the System Log can be read again");
                     }
-                    if next == Next::Wait {
+                    if next == AfterPage::Wait {
                         sleep(self.api.options.poll_interval).await;
                     }
                 }
@@ -114,7 +114,7 @@ impl<'a> Poller<'a> {
     }
 
     /// Reads one page.
-    async fn poll(&self) -> Result<Next, PollError> {
+    async fn poll(&self) -> Result<AfterPage, PollError> {
         let cursor = self.cursor().await?;
         let link = cursor.next_link.as_ref().and_then(|link| self.api.client.link(Resource::Logs, link));
         let start_at = if link.is_none() && cursor.next_link.is_some() { restart(&cursor) } else { cursor.start_at };
@@ -135,7 +135,7 @@ impl<'a> Poller<'a> {
                     ..at_same_place(&cursor)
                 };
                 self.intake.ledger().move_cursor(&back).await?;
-                Ok(Next::More)
+                Ok(AfterPage::More)
             }
             Err(error) => Err(error.into()),
         }
@@ -172,7 +172,7 @@ impl<'a> Poller<'a> {
         start_at: Timestamp,
         link: Option<String>,
         page: OktaPage,
-    ) -> Result<Next, PollError> {
+    ) -> Result<AfterPage, PollError> {
         let org = self.api.org.as_str();
         let next_link = page.next.map(String::from);
         let next_link =
@@ -198,7 +198,7 @@ impl<'a> Poller<'a> {
             self.hints.applications.notify_one();
         }
         if !is_full {
-            return Ok(Next::Wait);
+            return Ok(AfterPage::Wait);
         }
         if cursor.caught_up_at.is_none() {
             let through = log_page.newest.map(|newest| newest.to_string());
@@ -206,7 +206,7 @@ impl<'a> Poller<'a> {
             // What happens now comes by hooks, and has the database to itself half of the time.
             sleep(began.elapsed().min(LONGEST_REST)).await;
         }
-        Ok(Next::More)
+        Ok(AfterPage::More)
     }
 }
 

@@ -9,10 +9,11 @@ use tokio::time::{sleep, timeout};
 use super::hints::{Hint, Hints};
 use super::nats::Role;
 use super::window::Window;
+use crate::backoff::Backoff;
 use crate::log::Log;
 
-/// Pause before a lost connection is replaced.
-const PAUSE: Duration = Duration::from_millis(200);
+/// First and longest pause before a lost connection is replaced.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// Time that NATS has to deliver the events that a NOTIFY has announced, before the store is read instead.
 const GRACE: Duration = Duration::from_millis(100);
@@ -20,9 +21,11 @@ const GRACE: Duration = Duration::from_millis(100);
 /// Listens, and sends the tail reader a hint when the log has grown beyond the window. A lost connection is replaced.
 pub(super) async fn listen(log: Log, window: Arc<Window>, hints: Arc<Hints>, role: watch::Receiver<Role>) {
     let mut through = window.through();
+    let mut backoff = Backoff::new(PAUSES.0, PAUSES.1).with_jitter();
     loop {
         match log.listen().await {
             Ok(mut listener) => loop {
+                backoff.reset();
                 hints.send(Hint::Unknown);
                 // Most messages announce this gateway's own commits, which are in the window by then.
                 let news = loop {
@@ -47,6 +50,6 @@ pub(super) async fn listen(log: Log, window: Arc<Window>, hints: Arc<Hints>, rol
             Err(error) => tracing::debug!(%error, "could not listen for appends; polling meanwhile"),
         }
         hints.send(Hint::Unknown);
-        sleep(PAUSE).await;
+        sleep(backoff.pause()).await;
     }
 }

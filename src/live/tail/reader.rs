@@ -19,6 +19,7 @@ use super::hints::{Hint, Hints};
 use super::listener;
 use super::nats::{self, NatsInbox, Role, TailUpdate};
 use super::window::Window;
+use crate::backoff::Backoff;
 use crate::event::{Filter, Position, Rights, SyncEvent};
 use crate::live::catch_up::shared::SharedHistory;
 use crate::live::feed::router::Router;
@@ -29,8 +30,8 @@ use crate::store::{Credential, ReadThrough, StoreError};
 /// Largest number of events in one read.
 const READ: usize = 1000;
 
-/// Pause after a read that failed.
-const PAUSE: Duration = Duration::from_millis(200);
+/// First and longest pause after a read that failed.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// Number of polls that are left out while NATS works.
 const POLLS_LEFT_OUT: u32 = 4;
@@ -57,6 +58,7 @@ pub(in crate::live) fn start(log: Log, downstream: Downstream, options: &LiveOpt
         hinted: Position::START,
         hinted_before_read: Position::START,
         is_failing: false,
+        backoff: Backoff::new(PAUSES.0, PAUSES.1).with_jitter(),
     };
     tokio::spawn(stop.clone().run_until_cancelled_owned(nats));
     tokio::spawn(stop.clone().run_until_cancelled_owned(listener));
@@ -135,6 +137,8 @@ struct TailReader {
     hinted_before_read: Position,
     /// True when the last read failed.
     is_failing: bool,
+    /// The pause after the running read, in case it fails.
+    backoff: Backoff,
 }
 
 impl TailReader {
@@ -252,6 +256,7 @@ impl TailReader {
         let most = missing.map_or(READ, |missing| missing.clamp(1, READ));
         self.is_gap_read = missing == Some(most);
         self.hinted_before_read = self.hinted;
+        let pause = self.backoff.pause();
         async move {
             let found = read_tail(&log, &events, through, (most, request)).await;
             if let Err(error) = &found {
@@ -261,7 +266,7 @@ impl TailReader {
                 } else {
                     tracing::warn!(%error, "could not read the log's tail; trying again until it can be read");
                 }
-                sleep(PAUSE).await;
+                sleep(pause).await;
             }
             found
         }
@@ -271,6 +276,9 @@ impl TailReader {
     /// Pushes the events that a read returned, and requests the next read where one is needed.
     fn finish_read(&mut self, found: Result<TailRead, StoreError>) {
         self.is_failing = found.is_err();
+        if !self.is_failing {
+            self.backoff.reset();
+        }
         let through = self.downstream.through();
         match found {
             Ok(TailRead::AtEnd) => self.drop_what_is_beyond_the_end(),

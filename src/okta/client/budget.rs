@@ -45,11 +45,11 @@ impl Limits {
 #[derive(Debug)]
 pub(super) struct Budget {
     share: f64,
-    windows: Mutex<HashMap<Resource, Window>>,
+    windows: Mutex<HashMap<Resource, RateWindow>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Window {
+struct RateWindow {
     limit: u32,
     /// What Okta leaves to everybody.
     remaining: u32,
@@ -112,12 +112,12 @@ impl Budget {
         let millis = (reset * 1000).saturating_sub(answered_at.millis());
         let left = Duration::from_millis(u64::try_from(millis).unwrap_or_default()).min(LONGEST);
         let paused = known.and_then(|window| window.paused);
-        windows.insert(resource, Window { limit, remaining, reset, ends: now + left, used, paused });
+        windows.insert(resource, RateWindow { limit, remaining, reset, ends: now + left, used, paused });
     }
 
     fn pause_at(&self, resource: Resource, for_so_long: Option<Duration>, now: Instant) {
         let mut windows = self.lock();
-        let window = windows.entry(resource).or_insert(Window {
+        let window = windows.entry(resource).or_insert(RateWindow {
             limit: 1,
             remaining: 1,
             reset: 0,
@@ -131,7 +131,7 @@ impl Budget {
         window.paused = Some(now + pause + jitter());
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Resource, Window>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Resource, RateWindow>> {
         self.windows.lock()
     }
 }

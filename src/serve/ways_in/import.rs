@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{Org, WaysIn, unknown_encoding};
-use crate::ingest::{BodyEncoding, ImportEnd, ImportError, ImportOptions, ImportReport, Progress, Receipt};
+use crate::ingest::{BodyEncoding, ImportEnd, ImportError, ImportOptions, ImportProgress, ImportReport, Receipt};
 use crate::serve::body::{TOO_SLOW, too_slow};
 use crate::serve::problem::Problem;
 
@@ -40,7 +40,7 @@ pub(in crate::serve) async fn import(
         file: None,
         limit: Some(limit),
         stop: CancellationToken::new(),
-        progress: Arc::new(Progress::default()),
+        progress: Arc::new(ImportProgress::default()),
     };
     // A task of its own: a client that hangs up does not stop half-way what has been read.
     let intake = ways_in.intake;

@@ -36,8 +36,8 @@ const SLOW_PATIENCE: Duration = Duration::from_secs(5);
 /// Number of bytes that are still read from a client that sent too much, so that it sees why its socket is closed.
 const DISCARDED: u64 = 1 << 20;
 
-/// What happens next on a socket.
-enum Next {
+/// The next thing that happens on a socket.
+enum SocketInput {
     Received(Option<Result<Message, axum::Error>>),
     Event(Arc<str>, OperationEvent),
     Ping,
@@ -113,27 +113,27 @@ impl Connection {
                 // Events of operations come last, so that a socket with many of them still reads its client's messages.
                 let other = others.poll(context, |context| {
                     if dismissed.as_mut().poll(context).is_ready() {
-                        return Poll::Ready(Next::Dismissed);
+                        return Poll::Ready(SocketInput::Dismissed);
                     }
                     if self.viewer.is_none() && init_deadline.as_mut().poll(context).is_ready() {
-                        return Poll::Ready(Next::InitTimeout);
+                        return Poll::Ready(SocketInput::InitTimeout);
                     }
                     if self.viewer.is_some() && ping.poll_tick(context).is_ready() {
-                        return Poll::Ready(Next::Ping);
+                        return Poll::Ready(SocketInput::Ping);
                     }
-                    self.socket.poll_next_unpin(context).map(Next::Received)
+                    self.socket.poll_next_unpin(context).map(SocketInput::Received)
                 });
                 match other {
                     Poll::Ready(next) => Poll::Ready(next),
-                    Poll::Pending => self.operations.poll(context).map(|(id, event)| Next::Event(id, event)),
+                    Poll::Pending => self.operations.poll(context).map(|(id, event)| SocketInput::Event(id, event)),
                 }
             });
             let flow = match next.await {
-                Next::Dismissed => Flow::Break(Some(Close::RESTARTING)),
-                Next::InitTimeout => Flow::Break(Some(Close::INIT_TIMEOUT)),
-                Next::Ping => self.ping().await,
-                Next::Received(received) => self.receive(received).await,
-                Next::Event(id, event) => self.send_event(&id, event).await,
+                SocketInput::Dismissed => Flow::Break(Some(Close::RESTARTING)),
+                SocketInput::InitTimeout => Flow::Break(Some(Close::INIT_TIMEOUT)),
+                SocketInput::Ping => self.ping().await,
+                SocketInput::Received(received) => self.receive(received).await,
+                SocketInput::Event(id, event) => self.send_event(&id, event).await,
             };
             if let Flow::Break(end) = flow {
                 return end;
@@ -265,7 +265,7 @@ impl Connection {
                 self.operations.started(id, progress);
                 return Flow::Continue(());
             }
-            OperationEvent::Next(answers) => {
+            OperationEvent::SocketInput(answers) => {
                 for answer in answers {
                     if let gone @ Flow::Break(_) = self.feed(self.protocol.next(id, &answer.json)).await {
                         return gone;

@@ -54,8 +54,8 @@ pub(super) async fn keep_connected(participant: &Participant, servers: &NatsServ
 }
 
 /// Receives and publishes until the connection is lost.
-async fn take_part(participant: &Participant, mut connection: Connection) {
-    let Connection { client, lost } = &mut connection;
+async fn take_part(participant: &Participant, mut connection: NatsConnection) {
+    let NatsConnection { client, lost } = &mut connection;
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE).with_jitter();
     loop {
         let part = async {
@@ -105,12 +105,12 @@ async fn wait_for_another_log(participant: &Participant, channel: &Channel) {
     }
 }
 
-struct Connection {
+struct NatsConnection {
     client: Client,
     lost: watch::Receiver<bool>,
 }
 
-async fn connect(servers: &NatsServers) -> Result<Connection, String> {
+async fn connect(servers: &NatsServers) -> Result<NatsConnection, String> {
     let (set_lost, lost) = watch::channel(false);
     let options = servers
         .options()
@@ -133,7 +133,7 @@ async fn connect(servers: &NatsServers) -> Result<Connection, String> {
             async {}
         });
     match timeout(PATIENCE * 2, options.connect(servers.addresses())).await {
-        Ok(Ok(client)) => Ok(Connection { client, lost }),
+        Ok(Ok(client)) => Ok(NatsConnection { client, lost }),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("it takes too long".to_owned()),
     }
