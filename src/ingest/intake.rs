@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::headers::KeptHeaders;
 use super::large_bodies::LargeBodies;
 use super::sorted::{EventPlaces, RecordReader, Sorted};
+use crate::backoff::Backoff;
 use crate::event::{EventTypePattern, IngestSource, Timestamp};
 use crate::log::{AppendError, AppendRequest, Log, Outcome};
 use crate::store::{CursorMove, DeliveryRecord, Ledger, NewEvent, Rejection, StoreError};
@@ -16,8 +17,8 @@ use crate::store::{CursorMove, DeliveryRecord, Ledger, NewEvent, Rejection, Stor
 /// The number of events that one append takes: short enough to let others have their turn.
 pub(super) const APPEND_EVENTS: usize = 1000;
 
-/// The pause before a database that is away is asked again.
-const PAUSE: Duration = Duration::from_millis(250);
+/// First and longest pause before an unavailable database is asked again.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
 /// What is known of an org when something comes from it.
 #[derive(Clone, Debug, Default)]
@@ -241,15 +242,16 @@ impl Intake {
         self.patiently(|| self.ledger.add_duplicates(org, source, known)).await
     }
 
-    /// Does something in the database, and tries again while that is away.
+    /// Does something in the database, and retries with backoff while the database is unavailable.
     pub(super) async fn patiently<T, F>(&self, work: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
         let deadline = Instant::now() + self.limits.patience;
+        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1).with_jitter();
         loop {
             match work().await {
-                Err(error) if error.is_unavailable() && Instant::now() < deadline => sleep(PAUSE).await,
+                Err(error) if error.is_unavailable() && Instant::now() < deadline => sleep(backoff.pause()).await,
                 done => return done,
             }
         }
