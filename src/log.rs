@@ -2,25 +2,27 @@
 
 mod amend;
 mod append_queue;
+mod append_request;
 mod awake;
 mod ends;
 mod gateways;
 mod group;
 mod matching;
 mod months;
+mod options;
 mod resume;
 mod single_flight;
 mod view;
 mod writer;
 
+pub use append_request::{AppendError, AppendRequest, Outcome};
 pub use ends::Commit;
 pub use matching::MatchingEvents;
+pub use options::LogOptions;
 pub use resume::ResumeError;
 pub use view::View;
-pub use writer::{AppendError, AppendRequest, Outcome};
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{broadcast, oneshot, watch};
 
@@ -29,33 +31,10 @@ use crate::event::Position;
 use crate::store::StoreOptions;
 use crate::store::{CursorMove, LogEnds, Store, StoreError};
 use append_queue::AppendSender;
+use append_request::Waiting;
 use ends::Ends;
 use single_flight::SingleFlight;
-use writer::{Waiting, Writer, WriterRole};
-
-/// Limits of the log.
-#[derive(Clone, Debug)]
-pub struct LogOptions {
-    /// How many events one commit takes at most.
-    pub group_events: usize,
-    /// Largest number of bytes of events that wait for their commit. An eighth is kept for small requests.
-    pub waiting_bytes: usize,
-    /// How long an append is tried again while the database is away.
-    pub retry_for: Duration,
-    /// How long one try may take, the database's own time-out included.
-    pub append_timeout: Duration,
-}
-
-impl Default for LogOptions {
-    fn default() -> Self {
-        Self {
-            group_events: 1024,
-            waiting_bytes: 128 << 20,
-            retry_for: Duration::from_secs(2),
-            append_timeout: Duration::from_secs(15),
-        }
-    }
-}
+use writer::{Writer, WriterRole};
 
 /// The log. Clones are the same log, and cheap: each view has one.
 #[derive(Clone, Debug)]

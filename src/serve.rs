@@ -5,12 +5,14 @@ mod admission;
 mod authority;
 mod authorization;
 mod body;
+mod client;
 mod forwarded;
 mod graphiql;
 mod graphql_http;
 mod lingering;
 mod listen;
 mod operation_events;
+mod options;
 mod origin;
 mod page;
 mod per_address;
@@ -25,61 +27,20 @@ mod websocket;
 mod wire;
 
 pub use listen::run;
+pub use options::ServeOptions;
 pub use starting::ServedRoutes;
 pub use status::{Ready, RenderMetrics, Status};
 pub use subscribers::Subscribers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{any, get, post};
 
-use crate::auth::{HookSecrets, Readers, TrustedProxies};
+use crate::auth::{HookSecrets, Readers};
 use crate::graphql::Graph;
 use crate::ingest::Intake;
-
-/// What everything that grows here is held to.
-#[derive(Clone, Debug)]
-pub struct ServeOptions {
-    /// Connections for requests open at once; more wait.
-    pub connections: usize,
-    /// Connections for requests of one client's address; more are refused.
-    pub connections_per_address: usize,
-    /// Proxies that may say for whom they ask.
-    pub trusted_proxies: TrustedProxies,
-    /// Time limit for a request's head, and for the silence between two requests.
-    pub head_timeout: Duration,
-    /// Time limit for a request's body.
-    pub body_timeout: Duration,
-    /// WebSockets open at once; more are refused.
-    pub sockets: usize,
-    /// The same of one client's address.
-    pub sockets_per_client: usize,
-    /// Streams (SSE and multipart) open at once; more are refused.
-    pub streams: usize,
-    /// The same of one client's address.
-    pub streams_per_client: usize,
-    /// Operations at once on one WebSocket; more are refused.
-    pub operations_per_socket: usize,
-    /// How long a WebSocket has for `connection_init`.
-    pub init_timeout: Duration,
-    /// How long a WebSocket or a stream may take to accept what is sent.
-    pub write_timeout: Duration,
-    /// How often a WebSocket is pinged, and a quiet stream told that it lives.
-    pub ping_interval: Duration,
-    /// The time over which subscribers are sent away when the gateway stops.
-    pub drain: Duration,
-    /// Bytes of a GraphQL request's body, and of a WebSocket message.
-    pub query_body_bytes: usize,
-    /// GraphQL requests in one body; 0 is no batches.
-    pub batch: usize,
-    /// Bytes of a body on the ways in, unpacked.
-    pub delivery_body_bytes: usize,
-    /// Time limit of an event hook's delivery, from the end of its body to the answer.
-    pub hook_patience: Duration,
-}
 
 /// The parts of the gateway that the routes lead to.
 #[derive(Clone)]

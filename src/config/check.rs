@@ -7,9 +7,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::arguments::{Common, Serve};
 use super::documents;
+use super::event_types;
 use super::file::{ApiTable, File, GraphqlTable, OrgTable, ReaderTable};
 use super::secret::Secrets;
-use super::{Database, GraphqlSettings, Org, Settings, SettingsError, event_types};
+use super::settings::{Database, GraphqlSettings, Org, Settings, SettingsError};
 use crate::auth::{HookSecrets, Readers};
 use crate::event::EventTypePattern;
 use crate::ingest::CREDENTIAL_HEADERS;

@@ -1,6 +1,6 @@
 //! The event types that an org keeps: the default, and warnings about types that hooks never bring.
 
-use super::Org;
+use super::settings::Org;
 use crate::event::EventTypePattern;
 use crate::okta::{KNOWN_EVENT_TYPES, KnownEventType, family_meant_by};
 

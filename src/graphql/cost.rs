@@ -17,17 +17,12 @@ use super::answer::Refusal;
 use super::limits::DocumentLimits;
 pub(super) use arguments::Values;
 pub(super) use prices::Prices;
-use prices::{FieldPrice, TypePrices};
-use totals::Totals;
-
-/// How deep fields and fragments may be nested together.
-pub(super) const MAX_NESTING: usize = 64;
+use prices::{FieldPrice, PAGE, TypePrices};
+pub(super) use totals::MAX_NESTING;
+use totals::{Totals, too_deep};
 
 /// How many names that a type does not have are left to validation: it compares each with all that could be meant.
 const MAX_UNKNOWN: usize = 10;
-
-/// How many items a list has of which nobody says.
-const PAGE: u64 = 50;
 
 /// Weighs an operation of a document.
 ///
@@ -182,11 +177,6 @@ impl<'d> Scales<'d> {
         let message = format!("more than {MAX_UNKNOWN} fields and arguments are not in the schema, such as {name:?}");
         Err(Refusal::new("GRAPHQL_VALIDATION_FAILED", message))
     }
-}
-
-fn too_deep() -> Refusal {
-    let message = format!("the document's fields and fragments are nested deeper than {MAX_NESTING}");
-    Refusal::new("TOO_COMPLEX", message)
 }
 
 #[cfg(test)]

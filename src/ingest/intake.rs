@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::headers::KeptHeaders;
 use super::large_bodies::LargeBodies;
+use super::org_intake::OrgIntake;
 use super::sorted::{EventPlaces, RecordReader, Sorted};
 use crate::backoff::Backoff;
 use crate::event::{EventTypePattern, IngestSource, Timestamp};
@@ -19,22 +19,6 @@ pub(super) const APPEND_EVENTS: usize = 1000;
 
 /// First and longest pause before an unavailable database is asked again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
-
-/// What is known of an org when something comes from it.
-#[derive(Clone, Debug, Default)]
-pub struct OrgIntake {
-    /// Event types that are kept; others are counted and dropped.
-    pub event_types: Vec<EventTypePattern>,
-    /// The headers of its deliveries that are kept.
-    pub headers: KeptHeaders,
-}
-
-impl OrgIntake {
-    /// True for an event type that is wanted.
-    pub(super) fn wants(&self, event_type: &str) -> bool {
-        self.event_types.iter().any(|pattern| pattern.matches(event_type))
-    }
-}
 
 /// What is taken in one piece.
 #[derive(Clone, Copy, Debug)]

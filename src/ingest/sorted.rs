@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::intake::OrgIntake;
+use super::org_intake::OrgIntake;
 use crate::event::{IngestSource, Occurrence, ReceivedEvent, Timestamp};
 use crate::okta::{BrokenEvent, Card, Delivery, DeliveryError, RawJson, Record, Shape, read_event, read_shapes};
 use crate::store::{DeliveryRecord, NewEvent, RecordPlace, Rejection};

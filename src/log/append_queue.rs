@@ -15,7 +15,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Mutex, MutexGuard, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 
-use super::writer::{AppendError, Waiting};
+use super::append_request::{AppendError, Waiting};
 
 /// Number of requests that a lane's channel holds.
 const LANE_LENGTH: usize = 4096;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::writer::{AppendError, AppendRequest, Outcome, Waiting};
+use super::append_request::{AppendError, AppendRequest, Outcome, Waiting};
 use crate::event::{Details, IngestSource, ReceivedEvent, SyncEvent};
 use crate::store::{Appended, CursorMove, DeliveryRecord, NewEvent};
 

@@ -4,73 +4,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::LogOptions;
 use super::append_queue::{AppendQueue, QueueGuard};
+use super::append_request::{AppendError, Waiting};
 use super::awake::Awake;
 use super::ends::Ends;
 use super::group::{Group, Written};
 use super::months::Months;
+use super::options::LogOptions;
 use crate::backoff::Backoff;
-use crate::event::{IngestSource, Position};
-use crate::store::{Appended, Appender, CursorMove, DeliveryRecord, NewEvent, StoreError};
-
-/// Events that come together.
-#[derive(Clone, Debug)]
-pub struct AppendRequest {
-    /// The way by which they come.
-    pub source: IngestSource,
-    /// The events.
-    pub events: Vec<NewEvent>,
-    /// The deliveries that bring them.
-    pub deliveries: Vec<DeliveryRecord>,
-}
-
-impl AppendRequest {
-    pub(super) fn size(&self) -> usize {
-        self.events.iter().map(NewEvent::size).sum()
-    }
-}
-
-/// What became of an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is in the log, since now, and there for good.
-    Stored(Position),
-    /// It was there already.
-    Duplicate(Position),
-    /// The database refuses it, whatever is done.
-    Refused {
-        /// What it says.
-        reason: String,
-        /// The event's JSON.
-        raw: String,
-    },
-}
-
-/// Why nothing was appended.
-#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum AppendError {
-    /// The database is away.
-    #[error("the database is not available; send the events again")]
-    Unavailable,
-    /// Another gateway reads the System Log from which the events are.
-    #[error("another gateway reads this System Log")]
-    CursorMoved,
-    /// The gateway stops.
-    #[error("the gateway is stopping; send the events again")]
-    Closed,
-}
-
-pub(super) struct Waiting {
-    pub(super) request: AppendRequest,
-    /// Moves with the events; such a request has a commit of its own.
-    pub(super) cursor: Option<CursorMove>,
-    pub(super) reply: oneshot::Sender<Result<Vec<Outcome>, AppendError>>,
-    pub(super) _permit: OwnedSemaphorePermit,
-}
+use crate::store::{Appended, Appender, CursorMove, NewEvent, StoreError};
 
 /// Part that a writer plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

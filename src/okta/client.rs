@@ -6,51 +6,31 @@ mod credentials;
 mod error;
 mod link;
 mod proof;
+mod resource;
+mod response;
 
 pub use credentials::{ClientKey, Credentials, CurrentCredentials};
 pub use error::OktaError;
+pub use resource::Resource;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::ExposeSecret as _;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
 use crate::event::Timestamp;
 use access_token::AccessTokens;
 use budget::{Budget, Limits};
 use error::{ApiProblem, problem};
+use response::{date, read_body, sent};
 
 /// How long a connection may take, and a whole answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_mins(1);
-
-/// How large an answer may be: a page of 1,000 events has about 2 MB.
-const BODY_BYTES: usize = 64 << 20;
-
-/// An org's API, of which each has a rate limit of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Resource {
-    /// `/api/v1/logs`.
-    Logs,
-    /// `/api/v1/apps`.
-    Apps,
-}
-
-impl Resource {
-    /// Its path.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Logs => "/api/v1/logs",
-            Self::Apps => "/api/v1/apps",
-        }
-    }
-}
 
 /// A page of an answer.
 #[derive(Debug)]
@@ -184,40 +164,5 @@ impl OktaClient {
             status if status.is_redirection() => OktaError::NotOkta(format!("it redirects ({status})")),
             status => OktaError::Status(status.as_u16(), told),
         }
-    }
-}
-
-async fn sent(request: RequestBuilder) -> Result<Response, OktaError> {
-    request.send().await.map_err(|error| OktaError::from_transport(&error))
-}
-
-/// Reads a body, up to a limit.
-async fn read_body(mut response: Response) -> Result<Bytes, OktaError> {
-    let mut body = BytesMut::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| OktaError::from_transport(&error))? {
-        if body.len() + piece.len() > BODY_BYTES {
-            return Err(OktaError::NotOkta(format!("an answer has more than {BODY_BYTES} bytes")));
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body.freeze())
-}
-
-/// When an answer was made, as it says.
-fn date(headers: &HeaderMap) -> Option<Timestamp> {
-    let text = headers.get(DATE)?.to_str().ok()?;
-    OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok().map(Timestamp::from)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_date_of_an_answer_is_read() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(date(&headers), None);
-        headers.insert(DATE, HeaderValue::from_static("Thu, 26 Nov 2026 07:58:39 GMT"));
-        assert_eq!(date(&headers).unwrap().to_string(), "2026-11-26T07:58:39.000Z");
     }
 }

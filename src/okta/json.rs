@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::log_event::BrokenEvent;
+use super::broken_event::BrokenEvent;
 
 /// JSON together with the bytes from which it was read. Each byte that is no UTF-8 is a `?` in the text, so that one bad
 /// byte spoils only the event in which it stands.

@@ -2,10 +2,11 @@
 
 use serde_json::value::RawValue;
 
+use super::broken_event::BrokenEvent;
 use super::card::{Card, card_of};
 use super::delivery::{Delivery, delivery_of};
 use super::json::{Members, RawJson, text};
-use super::log_event::{BrokenEvent, event_of};
+use super::log_event::event_of;
 use crate::event::{Occurrence, Timestamp};
 
 /// The kind of a JSON object, with what was read of it.

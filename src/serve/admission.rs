@@ -9,8 +9,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::percent_decode_str;
 
+use super::client::Client;
 use super::graphql_http;
-use super::listen::Client;
 use super::origin::{Asked, Missing};
 use super::per_address::Held;
 use super::problem::Problem;

@@ -3,24 +3,23 @@
 
 mod body;
 mod refusal;
+mod response;
 mod streamed;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 
 use super::accept::{Accepted, MediaType};
 use super::authorization;
 use super::body::BodyLimits;
 use super::stream::Streams;
 use crate::auth::{Readers, Viewer};
-use crate::graphql::{Answer, Graph, GraphBody, GraphRequest, Operation, OperationKind, Verdict};
+use crate::graphql::{Answer, Graph, GraphBody, GraphRequest, Operation, OperationKind};
 use refusal::Refusal;
-
-/// Seconds after which a client that has to slow down may ask again.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+use response::respond;
 
 /// What asking needs.
 #[derive(Clone)]
@@ -157,30 +156,4 @@ impl Asking {
 pub(super) fn refuse(headers: &HeaderMap, status: StatusCode, code: &'static str, message: String) -> Response {
     let media_type = Accepted::read(headers).map_or(MediaType::Json, |accepted| accepted.single_or_json());
     Refusal::new(status, code, message).respond(media_type)
-}
-
-/// Returns the status of an answer. As `application/json`, most answers have 200 whatever became of the request; the newer
-/// media type shows failures by the status. A client that must slow down gets 429 in both.
-fn status(verdict: Verdict, media_type: MediaType) -> StatusCode {
-    match (media_type, verdict) {
-        (_, Verdict::Busy) => StatusCode::TOO_MANY_REQUESTS,
-        // Clients of persisted queries take this for the question that it is only if it is no failure.
-        (_, Verdict::Executed | Verdict::UnknownDocument) | (MediaType::Json, _) => StatusCode::OK,
-        (MediaType::GraphqlResponse, Verdict::Refused) => StatusCode::BAD_REQUEST,
-        (MediaType::GraphqlResponse, Verdict::TimedOut) => StatusCode::GATEWAY_TIMEOUT,
-    }
-}
-
-fn respond(status: StatusCode, media_type: MediaType, json: impl IntoResponse) -> Response {
-    // What one reader may see, at one time: no cache has use for it.
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(media_type.content_type())),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    ];
-    let mut response = (status, headers, json).into_response();
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
-    }
-    response
 }

@@ -3,12 +3,12 @@
 mod refuse;
 
 use std::future::pending;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::http::{Extensions, Request};
+use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -19,11 +19,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::client::Client;
 use super::lingering::LingeringBody;
+use super::options::ServeOptions;
 use super::per_address::{Held, PerAddress};
+use super::starting::ServedRoutes;
 use super::wire::{InTime, Wire};
-use super::{ServeOptions, ServedRoutes};
-use crate::auth::TrustedProxies;
 use refuse::{Seldom, refuse};
 
 /// Interval between two pings of an HTTP/2 connection.
@@ -38,53 +39,6 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// How long to wait when the system has no connection to give, as when files run out.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// Who is at the other end of a connection.
-#[derive(Clone, Debug)]
-pub(super) struct Client {
-    /// Its address, or that of the client for whom a trusted proxy asks.
-    pub(super) address: IpAddr,
-    /// Cuts the connection off.
-    pub(super) cut: CancellationToken,
-    /// The connection itself; None where nobody listened for it.
-    pub(super) wire: Option<Wire>,
-    /// The place of the connection, or of a proxy's request, in the count of its address; None if neither is counted.
-    pub(super) held: Option<Arc<Held>>,
-    counts: PerAddress,
-    /// The trusted proxies, where this connection is one of theirs.
-    proxies: Option<TrustedProxies>,
-}
-
-impl Client {
-    /// The client of a request.
-    pub(super) fn of(extensions: &Extensions) -> Self {
-        let nobody = || Self {
-            address: Ipv4Addr::UNSPECIFIED.into(),
-            cut: CancellationToken::new(),
-            wire: None,
-            held: None,
-            counts: PerAddress::new(usize::MAX),
-            proxies: None,
-        };
-        extensions.get().cloned().unwrap_or_else(nobody)
-    }
-
-    /// Returns the trusted proxies if a request comes from one of them.
-    pub(super) fn trusted_proxies(extensions: &Extensions) -> Option<&TrustedProxies> {
-        extensions.get::<Self>()?.proxies.as_ref()
-    }
-
-    /// Counts a request for the address for which a proxy asks.
-    ///
-    /// # Errors
-    /// The limit, which the address has reached.
-    pub(super) fn count(&mut self, address: IpAddr) -> Result<Arc<Held>, usize> {
-        self.address = address;
-        let held = Arc::new(self.counts.take(address).ok_or(self.counts.limit())?);
-        self.held = Some(Arc::clone(&held));
-        Ok(held)
-    }
-}
 
 /// Serves until `stop`, then lets requests that are under way finish; streams have so long to leave.
 pub async fn run(listener: TcpListener, routes: ServedRoutes, options: ServeOptions, stop: CancellationToken) {

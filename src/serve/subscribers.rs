@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::ServeOptions;
+use super::options::ServeOptions;
 use super::per_address::{Held, PerAddress};
 
 /// The subscribers of a gateway. All clones share them.

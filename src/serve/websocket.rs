@@ -2,6 +2,7 @@
 
 mod close;
 mod connection;
+mod context;
 mod legacy;
 mod lost_upgrade;
 mod message;
@@ -11,7 +12,7 @@ mod protocol;
 mod transport;
 mod wake_flag;
 
-use std::sync::Arc;
+pub(super) use context::Context;
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts as _, Request, State};
@@ -21,29 +22,16 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tracing::Instrument as _;
 
-use super::listen::Client;
+use super::authorization;
+use super::client::Client;
 use super::problem::Problem;
-use super::{ServeOptions, Subscribers, authorization};
-use crate::auth::Readers;
-use crate::graphql::Graph;
 use close::Close;
 use connection::{Connection, NewConnection};
+use context::UNKNOWN_BYTES;
 use protocol::Protocol;
 
 /// Size of a socket's read buffer, in bytes: requests are small, and there are many sockets.
 const READ_BUFFER: usize = 4 << 10;
-
-/// Number of bytes that are read from a socket before its client is known: enough for `connection_init` with a long token.
-pub(super) const UNKNOWN_BYTES: usize = 16 << 10;
-
-/// What all sockets need.
-#[derive(Clone)]
-pub(super) struct Context {
-    pub(super) graph: Graph,
-    pub(super) readers: Readers,
-    pub(super) subscribers: Subscribers,
-    pub(super) options: Arc<ServeOptions>,
-}
 
 /// Answers a request for a WebSocket, and passes on every other one.
 pub(super) async fn upgrade(State(context): State<Context>, request: Request, next: Next) -> Response {

@@ -7,6 +7,7 @@
 //!   `upTo` adds a hundredth of its number, and a list that is counted out of what `filter` matches adds 1,000.
 //! * Introspection's lists have as many items as they have on average in this schema.
 
+use async_graphql::parser::types::Field;
 use std::collections::HashMap;
 
 use async_graphql::parser::types::{
@@ -15,8 +16,10 @@ use async_graphql::parser::types::{
 use async_graphql::{Positioned, Value};
 
 use super::arguments::Values;
-use super::{Field, PAGE};
 use crate::event::{MAX_BUCKETS, MAX_PAGE_SIZE};
+
+/// How many items a list has of which nobody says.
+pub(super) const PAGE: u64 = 50;
 
 /// What a field costs that asks the database.
 const STATEMENT: u64 = 50;

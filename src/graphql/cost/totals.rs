@@ -2,7 +2,10 @@
 
 use super::super::answer::Refusal;
 use super::super::limits::DocumentLimits;
-use super::{MAX_NESTING, too_deep};
+use super::prices::PAGE;
+
+/// How deep fields and fragments may be nested together.
+pub(in crate::graphql) const MAX_NESTING: usize = 64;
 
 /// What a part of a document comes to, its fragments expanded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,7 +89,7 @@ impl Totals {
                 return refused(format!("the document has more than {most} {what} (limits.{name})"));
             }
         }
-        let price = self.price(super::PAGE);
+        let price = self.price(PAGE);
         if price > limits.complexity as u64 {
             return refused(format!(
                 "the complexity is {price}, at most {} is allowed (limits.complexity): ask for fewer fields or smaller \
@@ -96,4 +99,10 @@ impl Totals {
         }
         Ok(())
     }
+}
+
+/// The refusal of a document that is nested too deep.
+pub(super) fn too_deep() -> Refusal {
+    let message = format!("the document's fields and fragments are nested deeper than {MAX_NESTING}");
+    Refusal::new("TOO_COMPLEX", message)
 }

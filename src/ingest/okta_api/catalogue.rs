@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{OrgApi, SystemLogHints, api_backoff};
+use super::org_api::{OrgApi, SystemLogHints, api_backoff};
 use crate::okta::{APPS_PAGE, DeliveryError, ListedInstance, OktaError, Resource, read_apps_page};
 use crate::store::{Catalogue, InstanceListing, StoreError};
 

@@ -7,8 +7,8 @@
 use time::Duration;
 use tokio::time::{Instant, sleep};
 
+use super::org_api::{OrgApi, SystemLogHints, api_backoff};
 use super::page::LogPage;
-use super::{OrgApi, SystemLogHints, api_backoff};
 use crate::event::{IngestSource, Timestamp};
 use crate::ingest::{Intake, IntakeError};
 use crate::log::AppendError;

@@ -4,8 +4,9 @@
 use time::Duration;
 use tokio::time::sleep;
 
+use super::org_api::{OrgApi, api_backoff};
 use super::page::LogPage;
-use super::{OrgApi, api_backoff, poller};
+use super::poller;
 use crate::event::{IngestSource, Timestamp};
 use crate::ingest::{Intake, IntakeError};
 use crate::okta::{DeliveryError, LOG_PAGE, LogFilter, OktaError, Resource};

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::super::writer::AppendRequest;
+use super::super::append_request::AppendRequest;
 use super::*;
 use crate::event::{IngestSource, Occurrence, ReceivedEvent};
 use crate::store::NewEvent;

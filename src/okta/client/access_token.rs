@@ -11,9 +11,10 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::error::{ApiProblem, problem};
+use super::credentials::ClientKey;
+use super::error::{ApiProblem, OktaError, problem};
 use super::proof::ProofKey;
-use super::{ClientKey, OktaError, date, read_body, sent};
+use super::response::{date, read_body, sent};
 use crate::event::Timestamp;
 
 /// The scopes that are asked for, and those that must be given.

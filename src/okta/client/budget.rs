@@ -8,7 +8,7 @@ use rand::RngExt as _;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use super::Resource;
+use super::resource::Resource;
 use crate::event::Timestamp;
 
 /// How long after a window's end the next request is made, at most: a reset is told in whole seconds, and not everybody

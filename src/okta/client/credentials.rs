@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::OktaError;
+use super::error::OktaError;
 
 /// For how long a client assertion is good, in seconds; Okta allows an hour.
 const ASSERTION: i64 = 300;

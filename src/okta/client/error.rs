@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::Resource;
+use super::resource::Resource;
 
 /// Why there is no page. Settings are named as they are under an org: `url`, `api.token` …
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,8 @@
 use reqwest::Url;
 use reqwest::header::{HeaderMap, LINK};
 
-use super::{OktaError, Resource};
+use super::error::OktaError;
+use super::resource::Resource;
 
 /// Whether an address is of the org and of this resource.
 pub(super) fn is_of(url: &Url, origin: &Url, resource: Resource) -> bool {

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::OktaError;
+use super::error::OktaError;
 
 /// A key pair of this process, made when it is needed and never kept.
 pub(super) struct ProofKey {

@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::super::accept::MediaType;
-use super::respond;
+use super::response::respond;
 use crate::graphql::Answer;
 
 /// Why a request is not executed.

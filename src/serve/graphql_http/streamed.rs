@@ -8,11 +8,12 @@ use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
 
 use super::super::accept::{Accepted, Form};
-use super::super::listen::Client;
+use super::super::client::Client;
 use super::super::operation_events::{self, OperationEvent};
 use super::super::stream::{NewStream, StreamOutlet, StreamType};
+use super::Asking;
 use super::refusal::Refusal;
-use super::{Asking, respond, status};
+use super::response::{respond, status};
 use crate::event::Position;
 use crate::graphql::{Answer, Operation};
 

@@ -18,12 +18,12 @@ use super::super::operation_events::OperationEvent;
 use super::super::per_address::Held;
 use super::super::wire::Wire;
 use super::close::Close;
+use super::context::{Context, UNKNOWN_BYTES};
 use super::message::ClientMessage;
 use super::operations::Operations;
 use super::outlet::SocketOutlet;
 use super::protocol::Protocol;
 use super::wake_flag::WakeFlag;
-use super::{Context, UNKNOWN_BYTES};
 use crate::auth::Viewer;
 use crate::graphql::{Answer, GraphRequest};
 
@@ -265,7 +265,7 @@ impl Connection {
                 self.operations.started(id, progress);
                 return Flow::Continue(());
             }
-            OperationEvent::SocketInput(answers) => {
+            OperationEvent::Next(answers) => {
                 for answer in answers {
                     if let gone @ Flow::Break(_) = self.feed(self.protocol.next(id, &answer.json)).await {
                         return gone;

@@ -1,0 +1,62 @@
+//! Requests to append events, and their outcomes.
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::event::{IngestSource, Position};
+use crate::store::{CursorMove, DeliveryRecord, NewEvent};
+
+/// Events that are appended together.
+#[derive(Clone, Debug)]
+pub struct AppendRequest {
+    /// The way in by which they came.
+    pub source: IngestSource,
+    /// The events.
+    pub events: Vec<NewEvent>,
+    /// The deliveries that brought them.
+    pub deliveries: Vec<DeliveryRecord>,
+}
+
+impl AppendRequest {
+    pub(super) fn size(&self) -> usize {
+        self.events.iter().map(NewEvent::size).sum()
+    }
+}
+
+/// The outcome of an append for one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The event was stored at this position.
+    Stored(Position),
+    /// The event was stored before, at this position.
+    Duplicate(Position),
+    /// The database refuses the event, and would refuse it again.
+    Refused {
+        /// The reason that the database gives.
+        reason: String,
+        /// The event's JSON.
+        raw: String,
+    },
+}
+
+/// The reason why nothing was appended.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum AppendError {
+    /// The database is unavailable.
+    #[error("the database is not available; send the events again")]
+    Unavailable,
+    /// Another gateway reads the System Log from which the events are.
+    #[error("another gateway reads this System Log")]
+    CursorMoved,
+    /// The gateway is stopping.
+    #[error("the gateway is stopping; send the events again")]
+    Closed,
+}
+
+/// A request that waits for its commit.
+pub(super) struct Waiting {
+    pub(super) request: AppendRequest,
+    /// The move of a System Log's cursor in the same transaction. Such a request has a commit of its own.
+    pub(super) cursor: Option<CursorMove>,
+    pub(super) reply: oneshot::Sender<Result<Vec<Outcome>, AppendError>>,
+    pub(super) _permit: OwnedSemaphorePermit,
+}
