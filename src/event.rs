@@ -5,6 +5,7 @@ mod columns;
 mod coverage;
 mod details;
 mod entity;
+mod fields;
 mod filter;
 mod page;
 mod pattern;
@@ -12,14 +13,19 @@ mod position;
 mod rights;
 mod source_state;
 mod statistics;
+mod texts;
 mod timestamp;
 mod words;
 
 pub use catalogue::{Application, ApplicationInstance, CatalogueKey};
-pub use columns::{EntityColumn, EventColumn, EventColumns, EventFields};
+pub use columns::{
+    COLUMNS, ColumnSpec, EventColumn, EventColumns, GraphField, GraphKind, GraphObject, OBJECTS, ObjectSpec, SqlType,
+    Stored,
+};
 pub use coverage::{Stretch, stretches};
 pub use details::Details;
-pub use entity::Entity;
+pub use entity::EntityColumns;
+pub use fields::EventFields;
 pub use filter::{EntityFilter, Filter, FilterError, TimeRange, is_address};
 pub use page::{
     Cursor, Cut, DEFAULT_PAGE_SIZE, Direction, EventOrder, EventOrderField, MAX_PAGE_SIZE, Page, PageRequest,
@@ -30,67 +36,57 @@ pub use position::{Position, PositionParseError};
 pub use rights::{Narrowed, Rights, Rows};
 pub use source_state::SourceState;
 pub use statistics::{ActivityBucket, Dimension, Interval, MAX_BUCKETS, Tally};
+pub use texts::EventTexts;
 pub use timestamp::Timestamp;
 pub use words::{Place, Search, Words};
 
 use uuid::Uuid;
 
-/// What Okta tells with one event, read out of its JSON: everything that people filter on or select.
+/// An event as Okta sent it, read out of its JSON: everything that people filter on or select.
 ///
 /// Text is normalised (no U+0000) when it is read, so that Rust and SQL compare the same characters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Occurrence {
     /// Okta's identity of the event; with the org it is the identity in the log.
     pub uuid: Uuid,
-    /// Okta's event type, such as `application.provision.user.sync`.
-    pub event_type: String,
-    /// When it happened in Okta, to the millisecond.
+    /// The time at which the event happened in Okta, to the millisecond.
     pub published: Timestamp,
-    /// Okta's `displayMessage`.
-    pub message: Option<String>,
-    /// Okta's version of the event's form, `"0"`.
-    pub version: Option<String>,
-    /// Okta's severity; kept as sent, whatever it is.
-    pub severity: Option<String>,
-    /// Okta's `outcome.result`, an open set: `SUCCESS`, `FAILURE`, `SKIPPED` …
-    pub outcome_result: Option<String>,
-    /// Okta's `outcome.reason`.
-    pub outcome_reason: Option<String>,
-    /// Okta's `actor`.
-    pub admin: Option<Entity>,
-    /// The target of type `User`.
-    pub user: Option<Entity>,
-    /// The target of type `AppUser`.
-    pub application_user: Option<Entity>,
-    /// The target of type `AppInstance`: its id is the instance's, its alternate id the instance's label, its
-    /// display name the application's catalogue name.
-    pub application: Option<Entity>,
-    /// Okta's key of the application (`office365`), as the event itself tells it.
-    pub application_name: Option<String>,
-    /// `debugContext.debugData`, as JSON text.
-    pub debug_data: Option<String>,
+    /// The event's texts, of which each event has its type.
+    pub texts: EventTexts,
+}
+
+impl Occurrence {
+    /// Creates an event with what each event has.
+    pub fn new(uuid: Uuid, event_type: &str, published: Timestamp) -> Self {
+        let mut texts = EventTexts::default();
+        texts.set(EventColumn::EventType, Some(event_type));
+        Self { uuid, published, texts }
+    }
+
+    /// Returns Okta's event type, such as `application.provision.user.sync`.
+    pub fn event_type(&self) -> &str {
+        self.text(EventColumn::EventType).unwrap_or_default()
+    }
+
+    /// Returns the text of a column.
+    pub fn text(&self, column: EventColumn) -> Option<&str> {
+        self.texts.get(column)
+    }
 }
 
 #[cfg(test)]
 impl Occurrence {
-    /// Returns an event of a type that happens now and tells nothing else, with a new identity.
+    /// Creates an event of a type that happens now, with a new identity.
     pub(crate) fn of_type(event_type: &str) -> Self {
-        Self {
-            uuid: Uuid::new_v4(),
-            event_type: event_type.into(),
-            published: Timestamp::now(),
-            message: None,
-            version: None,
-            severity: None,
-            outcome_result: None,
-            outcome_reason: None,
-            admin: None,
-            user: None,
-            application_user: None,
-            application: None,
-            application_name: None,
-            debug_data: None,
+        Self::new(Uuid::new_v4(), event_type, Timestamp::now())
+    }
+
+    /// Adds texts.
+    pub(crate) fn with(mut self, texts: &[(EventColumn, &str)]) -> Self {
+        for (column, text) in texts {
+            self.texts.set(*column, Some(*text));
         }
+        self
     }
 }
 
@@ -157,7 +153,7 @@ pub struct SyncEvent {
     pub position: Position,
     /// The configured Okta org it came from.
     pub org: String,
-    /// What happened. `application_name` is the catalogue's where that knew it at append, else the event's own.
+    /// What happened. The application's name is the catalogue's where that knew it at append, else the event's own.
     pub occurrence: Occurrence,
     /// When sluice stored it.
     pub received_at: Timestamp,
@@ -170,17 +166,6 @@ pub struct SyncEvent {
 impl SyncEvent {
     /// About how many bytes of memory the event holds.
     pub fn size(&self) -> usize {
-        let occurrence = &self.occurrence;
-        let entities = [&occurrence.admin, &occurrence.user, &occurrence.application_user, &occurrence.application];
-        size_of::<Self>()
-            + self.org.len()
-            + occurrence.event_type.len()
-            + entities.into_iter().flatten().map(Entity::size).sum::<usize>()
-            + [&occurrence.message, &occurrence.debug_data, &occurrence.outcome_reason]
-                .into_iter()
-                .flatten()
-                .map(String::len)
-                .sum::<usize>()
-            + self.details.size()
+        size_of::<Self>() + self.org.len() + self.occurrence.texts.size() + self.details.size()
     }
 }

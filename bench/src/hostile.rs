@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use sluice::event::{ReceivedEvent, Timestamp};
+use sluice::event::{EventColumn, ReceivedEvent, Timestamp};
 use tokio::time::sleep;
 
 use crate::gateway::{Gateway, HOOK_SECRET};
@@ -184,7 +184,7 @@ async fn prepare(options: &Options, directory: &Path) -> Result<(Gateway, Cluste
 
 /// Returns the event that the measured hook delivers, and events of other application instances.
 fn events() -> Result<(ReceivedEvent, Vec<ReceivedEvent>)> {
-    let instance = |event: &ReceivedEvent| Some(event.occurrence.application.as_ref()?.id.clone());
+    let instance = |event: &ReceivedEvent| event.occurrence.text(EventColumn::InstanceId).map(str::to_owned);
     let mut events = rows::events(rows::POOL)?;
     let first = events.iter().position(|event| instance(event).is_some());
     let event = events.swap_remove(first.context("no event has an application instance")?);

@@ -318,8 +318,9 @@ impl Bench<'_> {
     /// What an event costs that one of a hundred, or of all, subscribers with different instances wants.
     async fn routing(&mut self) -> Result<()> {
         progress("subscribers with different instances");
-        let instances = self.events.iter().filter_map(|event| event.occurrence.application.as_ref());
-        let instances: BTreeSet<_> = instances.map(|instance| instance.id.clone()).collect();
+        let instances =
+            self.events.iter().filter_map(|event| event.occurrence.text(sluice::event::EventColumn::InstanceId));
+        let instances: BTreeSet<_> = instances.map(str::to_owned).collect();
         let instances: Vec<_> = instances.into_iter().collect();
         for subscribers in [100, self.options.idle] {
             // Nearly every event is wanted by one of them.

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use okta_sim::{Organisation, OrganisationOptions};
 use serde_json::value::RawValue;
-use sluice::event::{Occurrence, ReceivedEvent, Timestamp};
+use sluice::event::{EventColumn, ReceivedEvent, Timestamp};
 use sluice::okta::read_event;
 use time::{Date, Duration};
 
@@ -49,35 +49,7 @@ pub(crate) fn months(events: &[ReceivedEvent]) -> Vec<Date> {
     months
 }
 
-/// A column of `sync_event` that holds text, and what it holds of an event.
-pub(crate) type TextColumn = (&'static str, fn(&Occurrence) -> Option<&str>);
-
-/// The columns of `sync_event` but its position, times, identity and source, which are not text.
-pub(crate) const TEXT_COLUMNS: [TextColumn; 21] = [
-    ("event_type", |event| Some(&event.event_type)),
-    ("message", |event| event.message.as_deref()),
-    ("version", |event| event.version.as_deref()),
-    ("severity", |event| event.severity.as_deref()),
-    ("outcome_result", |event| event.outcome_result.as_deref()),
-    ("outcome_reason", |event| event.outcome_reason.as_deref()),
-    ("admin_id", |event| Some(&event.admin.as_ref()?.id)),
-    ("admin_alternate_id", |event| event.admin.as_ref()?.alternate_id.as_deref()),
-    ("admin_display_name", |event| event.admin.as_ref()?.display_name.as_deref()),
-    ("admin_type", |event| Some(&event.admin.as_ref()?.kind)),
-    ("user_id", |event| Some(&event.user.as_ref()?.id)),
-    ("user_alternate_id", |event| event.user.as_ref()?.alternate_id.as_deref()),
-    ("user_display_name", |event| event.user.as_ref()?.display_name.as_deref()),
-    ("application_user_id", |event| Some(&event.application_user.as_ref()?.id)),
-    ("application_user_alternate_id", |event| event.application_user.as_ref()?.alternate_id.as_deref()),
-    ("application_user_display_name", |event| event.application_user.as_ref()?.display_name.as_deref()),
-    ("instance_id", |event| Some(&event.application.as_ref()?.id)),
-    ("instance_label", |event| event.application.as_ref()?.alternate_id.as_deref()),
-    ("instance_display_name", |event| event.application.as_ref()?.display_name.as_deref()),
-    ("application_name", |event| event.application_name.as_deref()),
-    ("debug_data", |event| event.debug_data.as_deref()),
-];
-
-/// Their names, as a list in SQL.
+/// The names of the columns of `sync_event` that the texts of an event fill, as a list in SQL.
 pub(crate) fn text_column_names() -> String {
-    TEXT_COLUMNS.map(|(name, _)| name).join(", ")
+    EventColumn::texts().filter_map(|column| column.spec().sql_name()).collect::<Vec<_>>().join(", ")
 }

@@ -1,230 +1,331 @@
-//! An event column by column: what is read of it and printed, wherever it stands.
+//! The columns of an event: one table says what each is called in SQL and in the graph. Statements, rows, messages and
+//! answers are loops over it.
 
-use uuid::Uuid;
+use GraphKind as Kind;
+use GraphObject as In;
 
-use super::{Details, Entity, IngestSource, Position, SyncEvent, Timestamp};
-
-/// One thing that the log knows of an event.
+/// A column of an event. Its number is its place in [`COLUMNS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the table says what they are")]
 pub enum EventColumn {
-    /// Its place in the log.
     Position,
-    /// When it happened.
     Published,
-    /// The configured name of the org.
     Org,
-    /// Okta's identity of it.
     Uuid,
-    /// Okta's event type.
     EventType,
-    /// Okta's `displayMessage`.
     Message,
-    /// Okta's version of the event's form.
     Version,
-    /// Okta's severity.
     Severity,
-    /// Okta's `outcome.result`.
     OutcomeResult,
-    /// Okta's `outcome.reason`.
     OutcomeReason,
-    /// What is told of the admin.
-    Admin(EntityColumn),
-    /// What is told of the user.
-    User(EntityColumn),
-    /// What is told of the application user.
-    ApplicationUser(EntityColumn),
-    /// What is told of the application instance.
-    Application(EntityColumn),
-    /// Okta's key of the application.
+    AdminId,
+    AdminAlternateId,
+    AdminDisplayName,
+    AdminType,
+    UserId,
+    UserAlternateId,
+    UserDisplayName,
+    ApplicationUserId,
+    ApplicationUserAlternateId,
+    ApplicationUserDisplayName,
+    InstanceId,
+    InstanceLabel,
+    InstanceDisplayName,
     ApplicationName,
-    /// `debugContext.debugData`.
     DebugData,
-    /// When sluice stored it.
     ReceivedAt,
-    /// The way that brought it first.
     FirstSource,
-    /// The event as Okta sent it.
     Details,
+    UserType,
+    ApplicationUserType,
+    InstanceType,
 }
 
-/// One thing that an event tells of somebody or something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EntityColumn {
-    /// Okta's id; there is one, perhaps an empty one, where there is such an entity.
-    Id,
-    /// The alternate id.
-    AlternateId,
-    /// The display name.
-    DisplayName,
-    /// Okta's type.
-    Kind,
+/// A row of [`COLUMNS`].
+#[derive(Clone, Copy, Debug)]
+pub struct ColumnSpec {
+    /// The column.
+    pub column: EventColumn,
+    /// The place of its values in the database.
+    pub stored: Stored,
+    /// The field of the graph that has its values; None for a column that the graph does not show.
+    pub graph: Option<GraphField>,
 }
 
-impl EntityColumn {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Id, Self::AlternateId, Self::DisplayName, Self::Kind];
+/// The place of a column's values in the database.
+#[derive(Clone, Copy, Debug)]
+pub enum Stored {
+    /// A column of the table `sync_event`: its name and its type.
+    Event(&'static str, SqlType),
+    /// A column of the table `sync_event_raw`: its name.
+    Raw(&'static str),
+    /// No place: an event that has the other column has this text.
+    Constant(&'static str, EventColumn),
+}
+
+/// The SQL type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SqlType {
+    /// `bigint`.
+    Bigint,
+    /// `smallint`.
+    Smallint,
+    /// `text`.
+    Text,
+    /// `timestamptz`.
+    Timestamp,
+    /// `uuid`.
+    Uuid,
+}
+
+/// A field of the graph.
+#[derive(Clone, Copy, Debug)]
+pub struct GraphField {
+    /// The object that has the field.
+    pub object: GraphObject,
+    /// The field's name.
+    pub name: &'static str,
+    /// The form of its values.
+    pub kind: GraphKind,
+}
+
+/// An object that an event fills in the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GraphObject {
+    /// The event itself.
+    Event,
+    /// `SyncEvent.outcome`.
+    Outcome,
+    /// `SyncEvent.admin`.
+    Admin,
+    /// `SyncEvent.user`.
+    User,
+    /// `SyncEvent.applicationUser`.
+    ApplicationUser,
+    /// `SyncEvent.application`.
+    Application,
+    /// `SyncEvent.debugContext`.
+    DebugContext,
+}
+
+/// The form of a column's values in the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GraphKind {
+    /// A position.
+    Position,
+    /// A UUID.
+    Uuid,
+    /// A time.
+    Time,
+    /// A severity; null for an unknown one.
+    Severity,
+    /// A text; null where the event has none.
+    Text,
+    /// A text that is never null where its object is there.
+    NonNullText,
+    /// A text that is JSON; null where the event has none.
+    Json,
+}
+
+/// An object below an event.
+#[derive(Clone, Copy, Debug)]
+pub struct ObjectSpec {
+    /// The object.
+    pub object: GraphObject,
+    /// The field of the event that has it.
+    pub field: &'static str,
+    /// The name of its type.
+    pub type_name: &'static str,
+    /// Columns of which an event has at least one if it has the object.
+    pub presence: &'static [EventColumn],
+}
+
+/// All columns, in the order of the table `sync_event`. Those from `EventType` to `DebugData` are its texts.
+pub const COLUMNS: [ColumnSpec; EventColumn::COUNT] = {
+    use EventColumn as C;
+    [
+        column(C::Position, "position", SqlType::Bigint).shown(In::Event, "position", Kind::Position),
+        column(C::Published, "published", SqlType::Timestamp).shown(In::Event, "published", Kind::Time),
+        column(C::Org, "org", SqlType::Text).shown(In::Event, "org", Kind::NonNullText),
+        column(C::Uuid, "uuid", SqlType::Uuid).shown(In::Event, "uuid", Kind::Uuid),
+        text(C::EventType, "event_type").shown(In::Event, "eventType", Kind::NonNullText),
+        text(C::Message, "message").shown(In::Event, "message", Kind::Text),
+        text(C::Version, "version").shown(In::Event, "version", Kind::Text),
+        text(C::Severity, "severity").shown(In::Event, "severity", Kind::Severity),
+        text(C::OutcomeResult, "outcome_result").shown(In::Outcome, "result", Kind::NonNullText),
+        text(C::OutcomeReason, "outcome_reason").shown(In::Outcome, "reason", Kind::Text),
+        text(C::AdminId, "admin_id").shown(In::Admin, "id", Kind::NonNullText),
+        text(C::AdminAlternateId, "admin_alternate_id").shown(In::Admin, "alternateId", Kind::Text),
+        text(C::AdminDisplayName, "admin_display_name").shown(In::Admin, "displayName", Kind::Text),
+        text(C::AdminType, "admin_type").shown(In::Admin, "type", Kind::NonNullText),
+        text(C::UserId, "user_id").shown(In::User, "id", Kind::NonNullText),
+        text(C::UserAlternateId, "user_alternate_id").shown(In::User, "alternateId", Kind::Text),
+        text(C::UserDisplayName, "user_display_name").shown(In::User, "displayName", Kind::Text),
+        text(C::ApplicationUserId, "application_user_id").shown(In::ApplicationUser, "id", Kind::NonNullText),
+        text(C::ApplicationUserAlternateId, "application_user_alternate_id").shown(
+            In::ApplicationUser,
+            "alternateId",
+            Kind::Text,
+        ),
+        text(C::ApplicationUserDisplayName, "application_user_display_name").shown(
+            In::ApplicationUser,
+            "displayName",
+            Kind::Text,
+        ),
+        text(C::InstanceId, "instance_id").shown(In::Application, "id", Kind::NonNullText),
+        text(C::InstanceLabel, "instance_label").shown(In::Application, "alternateId", Kind::Text),
+        text(C::InstanceDisplayName, "instance_display_name").shown(In::Application, "displayName", Kind::Text),
+        text(C::ApplicationName, "application_name"),
+        text(C::DebugData, "debug_data").shown(In::DebugContext, "debugData", Kind::Json),
+        column(C::ReceivedAt, "received_at", SqlType::Timestamp).shown(In::Event, "receivedAt", Kind::Time),
+        column(C::FirstSource, "first_source", SqlType::Smallint),
+        of(C::Details, Stored::Raw("raw")).shown(In::Event, "eventDetails", Kind::Json),
+        of(C::UserType, Stored::Constant("User", C::UserId)).shown(In::User, "type", Kind::NonNullText),
+        of(C::ApplicationUserType, Stored::Constant("AppUser", C::ApplicationUserId)).shown(
+            In::ApplicationUser,
+            "type",
+            Kind::NonNullText,
+        ),
+        of(C::InstanceType, Stored::Constant("AppInstance", C::InstanceId)).shown(
+            In::Application,
+            "type",
+            Kind::NonNullText,
+        ),
+    ]
+};
+
+/// All objects below an event.
+pub const OBJECTS: [ObjectSpec; 6] = {
+    use EventColumn as C;
+    [
+        object(In::Outcome, "outcome", "Outcome", &[C::OutcomeResult]),
+        object(In::Admin, "admin", "Entity", &[C::AdminId]),
+        object(In::User, "user", "Entity", &[C::UserId]),
+        object(In::ApplicationUser, "applicationUser", "Entity", &[C::ApplicationUserId]),
+        object(In::Application, "application", "Entity", &[C::InstanceId]),
+        object(In::DebugContext, "debugContext", "DebugContext", &[C::DebugData]),
+    ]
+};
+
+const fn of(column: EventColumn, stored: Stored) -> ColumnSpec {
+    ColumnSpec { column, stored, graph: None }
+}
+
+const fn column(column: EventColumn, name: &'static str, sql_type: SqlType) -> ColumnSpec {
+    of(column, Stored::Event(name, sql_type))
+}
+
+const fn text(column: EventColumn, name: &'static str) -> ColumnSpec {
+    of(column, Stored::Event(name, SqlType::Text))
+}
+
+const fn object(
+    object: GraphObject,
+    field: &'static str,
+    type_name: &'static str,
+    presence: &'static [EventColumn],
+) -> ObjectSpec {
+    ObjectSpec { object, field, type_name, presence }
+}
+
+impl ColumnSpec {
+    const fn shown(self, object: GraphObject, name: &'static str, kind: GraphKind) -> Self {
+        Self { graph: Some(GraphField { object, name, kind }), ..self }
+    }
+
+    /// Returns the column's name in its table; None for a constant.
+    pub const fn sql_name(&self) -> Option<&'static str> {
+        match self.stored {
+            Stored::Event(name, _) | Stored::Raw(name) => Some(name),
+            Stored::Constant(..) => None,
+        }
+    }
+}
+
+impl SqlType {
+    /// Returns the type's name in SQL.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bigint => "bigint",
+            Self::Smallint => "smallint",
+            Self::Text => "text",
+            Self::Timestamp => "timestamptz",
+            Self::Uuid => "uuid",
+        }
+    }
 }
 
 impl EventColumn {
-    /// How many there are.
-    pub const COUNT: usize = 31;
+    /// The number of columns.
+    pub const COUNT: usize = Self::InstanceType as usize + 1;
 
-    /// Its number, from 0 on.
+    /// The number of the first text.
+    const FIRST_TEXT: usize = Self::EventType as usize;
+
+    /// The number of texts.
+    pub const TEXTS: usize = Self::DebugData as usize + 1 - Self::FIRST_TEXT;
+
+    /// Returns the column's number, from 0 on.
     pub const fn index(self) -> usize {
-        match self {
-            Self::Position => 0,
-            Self::Published => 1,
-            Self::Org => 2,
-            Self::Uuid => 3,
-            Self::EventType => 4,
-            Self::Message => 5,
-            Self::Version => 6,
-            Self::Severity => 7,
-            Self::OutcomeResult => 8,
-            Self::OutcomeReason => 9,
-            Self::ApplicationName => 10,
-            Self::DebugData => 11,
-            Self::ReceivedAt => 12,
-            Self::FirstSource => 13,
-            Self::Details => 14,
-            Self::Admin(column) => 15 + column as usize,
-            Self::User(column) => 19 + column as usize,
-            Self::ApplicationUser(column) => 23 + column as usize,
-            Self::Application(column) => 27 + column as usize,
-        }
+        self as usize
     }
 
-    /// Every column, in the order of their numbers.
-    pub fn all() -> impl Iterator<Item = Self> {
-        let plain = [
-            Self::Position,
-            Self::Published,
-            Self::Org,
-            Self::Uuid,
-            Self::EventType,
-            Self::Message,
-            Self::Version,
-            Self::Severity,
-            Self::OutcomeResult,
-            Self::OutcomeReason,
-            Self::ApplicationName,
-            Self::DebugData,
-            Self::ReceivedAt,
-            Self::FirstSource,
-            Self::Details,
-        ];
-        let entities: [fn(EntityColumn) -> Self; 4] =
-            [Self::Admin, Self::User, Self::ApplicationUser, Self::Application];
-        plain.into_iter().chain(entities.into_iter().flat_map(|entity| EntityColumn::ALL.map(entity)))
+    /// Returns the number of a text among the texts; too large a number for other columns.
+    pub(super) const fn text_index(self) -> usize {
+        self.index().wrapping_sub(Self::FIRST_TEXT)
+    }
+
+    /// Returns the column's row of the table.
+    pub const fn spec(self) -> &'static ColumnSpec {
+        const TABLE: &[ColumnSpec; EventColumn::COUNT] = &COLUMNS;
+        &TABLE[self.index()]
+    }
+
+    /// Returns true if the database has the column as text.
+    pub const fn is_text(self) -> bool {
+        matches!(self.spec().stored, Stored::Event(_, SqlType::Text) | Stored::Raw(_))
+    }
+
+    /// Returns the texts, in their order.
+    pub fn texts() -> impl Iterator<Item = Self> {
+        COLUMNS.iter().skip(Self::FIRST_TEXT).take(Self::TEXTS).map(|spec| spec.column)
+    }
+
+    /// Returns the text and the other column of a constant.
+    pub const fn constant(self) -> Option<(&'static str, Self)> {
+        match self.spec().stored {
+            Stored::Constant(text, other) => Some((text, other)),
+            Stored::Event(..) | Stored::Raw(_) => None,
+        }
     }
 }
 
 /// A set of columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EventColumns(u32);
+pub struct EventColumns(u64);
 
 impl EventColumns {
-    /// What is always read: where an event stands in every order.
-    pub const KEYS: Self = Self(0b11);
+    /// Columns that are always read: the event's place in every order.
+    pub const KEYS: Self = Self(0).with(EventColumn::Position).with(EventColumn::Published);
 
-    /// Everything but the event as Okta sent it.
+    /// All columns but the event as Okta sent it.
     pub const WITHOUT_DETAILS: Self = Self(!(1 << EventColumn::Details.index()) & ((1 << EventColumn::COUNT) - 1));
 
-    /// Adds one.
+    /// Adds a column.
     #[must_use]
     pub const fn with(self, column: EventColumn) -> Self {
         Self(self.0 | 1 << column.index())
     }
 
-    /// All that are in either.
+    /// Returns the columns that are in either set.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether one is in it.
+    /// Returns true if the set has a column.
     pub const fn has(self, column: EventColumn) -> bool {
         self.0 & (1 << column.index()) != 0
-    }
-}
-
-/// An event in memory or in a row of the database, column by column. What was not read is as if it were missing.
-pub trait EventFields {
-    /// Its place in the log.
-    fn position(&self) -> Position;
-    /// When it happened.
-    fn published(&self) -> Timestamp;
-    /// When sluice stored it.
-    fn received_at(&self) -> Timestamp;
-    /// Okta's identity of it.
-    fn uuid(&self) -> Uuid;
-    /// The way that brought it first.
-    fn first_source(&self) -> IngestSource;
-    /// A column that is text; None for others.
-    fn text(&self, column: EventColumn) -> Option<&str>;
-    /// Whether there is something in a column that is text.
-    fn has(&self, column: EventColumn) -> bool {
-        self.text(column).is_some()
-    }
-}
-
-impl EventFields for SyncEvent {
-    fn position(&self) -> Position {
-        self.position
-    }
-
-    fn published(&self) -> Timestamp {
-        self.occurrence.published
-    }
-
-    fn received_at(&self) -> Timestamp {
-        self.received_at
-    }
-
-    fn uuid(&self) -> Uuid {
-        self.occurrence.uuid
-    }
-
-    fn first_source(&self) -> IngestSource {
-        self.first_source
-    }
-
-    fn text(&self, column: EventColumn) -> Option<&str> {
-        let occurrence = &self.occurrence;
-        match column {
-            EventColumn::Org => Some(&self.org),
-            EventColumn::EventType => Some(&occurrence.event_type),
-            EventColumn::Message => occurrence.message.as_deref(),
-            EventColumn::Version => occurrence.version.as_deref(),
-            EventColumn::Severity => occurrence.severity.as_deref(),
-            EventColumn::OutcomeResult => occurrence.outcome_result.as_deref(),
-            EventColumn::OutcomeReason => occurrence.outcome_reason.as_deref(),
-            EventColumn::Admin(column) => entity_text(occurrence.admin.as_ref(), column),
-            EventColumn::User(column) => entity_text(occurrence.user.as_ref(), column),
-            EventColumn::ApplicationUser(column) => entity_text(occurrence.application_user.as_ref(), column),
-            EventColumn::Application(column) => entity_text(occurrence.application.as_ref(), column),
-            EventColumn::ApplicationName => occurrence.application_name.as_deref(),
-            EventColumn::DebugData => occurrence.debug_data.as_deref(),
-            EventColumn::Details => match &self.details {
-                Details::Read(raw) => Some(raw),
-                Details::NotRead => None,
-            },
-            EventColumn::Position
-            | EventColumn::Published
-            | EventColumn::Uuid
-            | EventColumn::ReceivedAt
-            | EventColumn::FirstSource => None,
-        }
-    }
-}
-
-fn entity_text(entity: Option<&Entity>, column: EntityColumn) -> Option<&str> {
-    let entity = entity?;
-    match column {
-        EntityColumn::Id => Some(&entity.id),
-        EntityColumn::AlternateId => entity.alternate_id.as_deref(),
-        EntityColumn::DisplayName => entity.display_name.as_deref(),
-        EntityColumn::Kind => Some(&entity.kind),
     }
 }
 
@@ -233,10 +334,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_column_has_its_own_number() {
-        assert!(EventColumn::all().map(EventColumn::index).eq(0..EventColumn::COUNT));
-        let all = EventColumn::all().fold(EventColumns::KEYS, EventColumns::with);
+    fn each_column_has_its_own_row_of_the_table() {
+        assert!(COLUMNS.iter().map(|spec| spec.column.index()).eq(0..EventColumn::COUNT));
+        let all = COLUMNS.iter().fold(EventColumns::KEYS, |all, spec| all.with(spec.column));
         assert_eq!(EventColumns::WITHOUT_DETAILS.with(EventColumn::Details), all);
         assert!(!EventColumns::WITHOUT_DETAILS.has(EventColumn::Details));
+        let texts = COLUMNS.iter().map(|spec| spec.column).filter(|column| column.is_text());
+        let texts = texts.filter(|column| !matches!(column, EventColumn::Org | EventColumn::Details));
+        assert!(texts.eq(EventColumn::texts()));
     }
 }

@@ -1,24 +1,51 @@
-//! An admin, a user, an application user or an application, as an event names it.
+//! An admin, a user, an application user or an application instance: the columns that an event has of each.
 
-/// The four things Okta says of an actor or a target.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entity {
-    /// Okta's id; empty where Okta left it out.
-    pub id: String,
+use super::EventColumn;
+
+/// The columns of an actor or of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntityColumns {
+    /// Okta's id. An event that names the entity has one, perhaps an empty one.
+    pub id: EventColumn,
     /// A login, a user name in the application, or an instance's label.
-    pub alternate_id: Option<String>,
-    /// What people call it.
-    pub display_name: Option<String>,
-    /// Okta's type: `User`, `AppUser`, `AppInstance`, `SystemPrincipal` … Empty where Okta left it out.
-    pub kind: String,
+    pub alternate_id: EventColumn,
+    /// The name that people know.
+    pub display_name: EventColumn,
+    /// Okta's type: `User`, `AppUser`, `AppInstance`, `SystemPrincipal` …
+    pub kind: EventColumn,
 }
 
-impl Entity {
-    /// How many bytes its text holds.
-    pub fn size(&self) -> usize {
-        self.id.len()
-            + self.kind.len()
-            + self.alternate_id.as_ref().map_or(0, String::len)
-            + self.display_name.as_ref().map_or(0, String::len)
-    }
+impl EntityColumns {
+    /// Okta's `actor`.
+    pub const ADMIN: Self = Self {
+        id: EventColumn::AdminId,
+        alternate_id: EventColumn::AdminAlternateId,
+        display_name: EventColumn::AdminDisplayName,
+        kind: EventColumn::AdminType,
+    };
+
+    /// The target of type `User`.
+    pub const USER: Self = Self {
+        id: EventColumn::UserId,
+        alternate_id: EventColumn::UserAlternateId,
+        display_name: EventColumn::UserDisplayName,
+        kind: EventColumn::UserType,
+    };
+
+    /// The target of type `AppUser`.
+    pub const APPLICATION_USER: Self = Self {
+        id: EventColumn::ApplicationUserId,
+        alternate_id: EventColumn::ApplicationUserAlternateId,
+        display_name: EventColumn::ApplicationUserDisplayName,
+        kind: EventColumn::ApplicationUserType,
+    };
+
+    /// The target of type `AppInstance`: its alternate id is the instance's label, its display name is the application's
+    /// name in Okta's catalogue.
+    pub const APPLICATION: Self = Self {
+        id: EventColumn::InstanceId,
+        alternate_id: EventColumn::InstanceLabel,
+        display_name: EventColumn::InstanceDisplayName,
+        kind: EventColumn::InstanceType,
+    };
 }

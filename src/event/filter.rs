@@ -1,6 +1,9 @@
 //! Which events somebody wants: one meaning, live and in history.
 
-use super::{Entity, EventTypePattern, IngestSource, Place, Search, SyncEvent, Timestamp, Words};
+use super::{
+    EntityColumns, EventColumn, EventFields as _, EventTypePattern, IngestSource, Place, Search, SyncEvent, Timestamp,
+    Words,
+};
 
 /// A stretch of time: `from ≤ t < until`, open where an end is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -157,24 +160,24 @@ impl Filter {
     fn matches_with<'w>(&self, event: &SyncEvent, words: &impl Fn() -> &'w Words) -> bool {
         let occurrence = &event.occurrence;
         let people = [
-            (&self.admin, &occurrence.admin, Place::Admin),
-            (&self.user, &occurrence.user, Place::User),
-            (&self.application_user, &occurrence.application_user, Place::ApplicationUser),
+            (&self.admin, EntityColumns::ADMIN, Place::Admin),
+            (&self.user, EntityColumns::USER, Place::User),
+            (&self.application_user, EntityColumns::APPLICATION_USER, Place::ApplicationUser),
         ];
         is_in(self.orgs.as_deref(), Some(&event.org))
-            && is_in(self.applications.as_deref(), occurrence.application_name.as_deref())
-            && is_in(self.application_instances.as_deref(), occurrence.application.as_ref().map(|found| &*found.id))
+            && is_in(self.applications.as_deref(), event.text(EventColumn::ApplicationName))
+            && is_in(self.application_instances.as_deref(), event.text(EventColumn::InstanceId))
             && self
                 .event_types
                 .as_ref()
-                .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(&occurrence.event_type)))
+                .is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(occurrence.event_type())))
             && self.published.contains(occurrence.published)
             && self.received.contains(event.received_at)
-            && is_in(self.outcomes.as_deref(), occurrence.outcome_result.as_deref())
-            && is_in(self.severities.as_deref(), occurrence.severity.as_deref())
+            && is_in(self.outcomes.as_deref(), event.text(EventColumn::OutcomeResult))
+            && is_in(self.severities.as_deref(), event.text(EventColumn::Severity))
             && self.first_sources.as_ref().is_none_or(|sources| sources.contains(&event.first_source))
-            && people.into_iter().all(|(wanted, person, place)| {
-                wanted.as_ref().is_none_or(|wanted| wanted.matches(person.as_ref(), words, place))
+            && people.into_iter().all(|(wanted, columns, place)| {
+                wanted.as_ref().is_none_or(|wanted| wanted.matches(event, columns, words, place))
             })
             && self.search.as_ref().is_none_or(|search| search.matches(words(), None))
             && self.and.iter().all(|part| part.matches_with(event, words))
@@ -184,15 +187,21 @@ impl Filter {
 }
 
 impl EntityFilter {
-    fn matches<'w>(&self, person: Option<&Entity>, words: &impl Fn() -> &'w Words, place: Place) -> bool {
+    fn matches<'w>(
+        &self,
+        event: &SyncEvent,
+        columns: EntityColumns,
+        words: &impl Fn() -> &'w Words,
+        place: Place,
+    ) -> bool {
         let same = |wanted: &Option<Vec<String>>, value: Option<&str>| {
             wanted
                 .as_ref()
                 .is_none_or(|wanted| value.is_some_and(|value| wanted.iter().any(|wanted| is_same_id(wanted, value))))
         };
-        same(&self.ids, person.map(|person| &*person.id))
-            && same(&self.alternate_ids, person.and_then(|person| person.alternate_id.as_deref()))
-            && is_in(self.types.as_deref(), person.map(|person| &*person.kind))
+        same(&self.ids, event.text(columns.id))
+            && same(&self.alternate_ids, event.text(columns.alternate_id))
+            && is_in(self.types.as_deref(), event.text(columns.kind))
             && self.search.as_ref().is_none_or(|search| search.matches(words(), Some(place)))
     }
 }

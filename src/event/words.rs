@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entity, Occurrence};
+use super::{EntityColumns, EventColumn, Occurrence};
 
 /// Where in an event a word stands. Each place is a weight of PostgreSQL's text search, A to D.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,18 +44,16 @@ impl Words {
     pub fn of(occurrence: &Occurrence) -> Self {
         let mut words = Self::default();
         let entities = [
-            (&occurrence.admin, Place::Admin),
-            (&occurrence.user, Place::User),
-            (&occurrence.application_user, Place::ApplicationUser),
-            (&occurrence.application, Place::Elsewhere),
+            (EntityColumns::ADMIN, Place::Admin),
+            (EntityColumns::USER, Place::User),
+            (EntityColumns::APPLICATION_USER, Place::ApplicationUser),
+            (EntityColumns::APPLICATION, Place::Elsewhere),
         ];
-        for (entity, place) in entities {
-            if let Some(Entity { alternate_id, display_name, .. }) = entity {
-                words.add(alternate_id.as_deref(), place);
-                words.add(display_name.as_deref(), place);
-            }
+        for (columns, place) in entities {
+            words.add(occurrence.text(columns.alternate_id), place);
+            words.add(occurrence.text(columns.display_name), place);
         }
-        words.add(occurrence.message.as_deref(), Place::Elsewhere);
+        words.add(occurrence.text(EventColumn::Message), Place::Elsewhere);
         words
     }
 
@@ -155,23 +153,13 @@ mod tests {
     use super::*;
 
     fn event() -> Words {
-        let person = |alternate_id: &str, display_name: &str| {
-            Some(Entity {
-                alternate_id: Some(alternate_id.into()),
-                display_name: Some(display_name.into()),
-                ..Entity::default()
-            })
-        };
-        let mut words = Words::default();
-        for (entity, place) in
-            [(person("ada@acme.example", "Ada Ünal"), Place::Admin), (person("grace", "Grace"), Place::User)]
-        {
-            let entity = entity.unwrap();
-            words.add(entity.alternate_id.as_deref(), place);
-            words.add(entity.display_name.as_deref(), place);
-        }
-        words.add(Some("Sync Ada's user"), Place::Elsewhere);
-        words
+        Words::of(&Occurrence::of_type("a.b").with(&[
+            (EventColumn::AdminAlternateId, "ada@acme.example"),
+            (EventColumn::AdminDisplayName, "Ada Ünal"),
+            (EventColumn::UserAlternateId, "grace"),
+            (EventColumn::UserDisplayName, "Grace"),
+            (EventColumn::Message, "Sync Ada's user"),
+        ]))
     }
 
     #[test]

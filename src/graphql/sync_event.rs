@@ -10,7 +10,7 @@ use super::error::coded;
 use super::loaders::{self, ArrivalKey, DetailsKey, InstanceKey};
 use super::node::NodeId;
 use super::scalars::{DateTime, Json, LogPosition};
-use crate::event::{Details, Entity, EventColumn, EventColumns, IngestSource, SyncEvent};
+use crate::event::{Details, EntityColumns, EventColumn, EventColumns, EventFields as _, IngestSource, SyncEvent};
 use crate::store::ArrivalRecord;
 
 /// An admin, a user, an application user or an application, as the event names it.
@@ -28,15 +28,20 @@ pub(super) struct EntityNode {
     kind: String,
 }
 
-impl From<&Entity> for EntityNode {
-    fn from(entity: &Entity) -> Self {
-        Self {
-            id: entity.id.clone(),
-            alternate_id: entity.alternate_id.clone(),
-            display_name: entity.display_name.clone(),
-            kind: entity.kind.clone(),
-        }
+impl EntityNode {
+    /// Returns the entity in these columns of an event; None where the event does not name it.
+    fn of(event: &SyncEvent, columns: EntityColumns) -> Option<Self> {
+        Some(Self {
+            id: event.text(columns.id)?.to_owned(),
+            alternate_id: owned(event, columns.alternate_id),
+            display_name: owned(event, columns.display_name),
+            kind: owned(event, columns.kind).unwrap_or_default(),
+        })
     }
+}
+
+fn owned(event: &SyncEvent, column: EventColumn) -> Option<String> {
+    event.text(column).map(str::to_owned)
 }
 
 /// Okta's debug context.
@@ -151,7 +156,7 @@ impl SyncEventNode {
 
     /// What happened, such as application.provision.user.sync. On the card: Event Type.
     async fn event_type(&self) -> &str {
-        &self.0.occurrence.event_type
+        self.0.occurrence.event_type()
     }
 
     /// When it happened in Okta. On the card: Date and Time.
@@ -161,57 +166,56 @@ impl SyncEventNode {
 
     /// What happened, in words. On the card: Message.
     async fn message(&self) -> Option<&str> {
-        self.0.occurrence.message.as_deref()
+        self.0.text(EventColumn::Message)
     }
 
     /// Okta's version of the event's form. On the card: Version.
     async fn version(&self) -> Option<&str> {
-        self.0.occurrence.version.as_deref()
+        self.0.text(EventColumn::Version)
     }
 
     /// How serious it is; null where Okta says something else.
     async fn severity(&self) -> Option<Severity> {
-        Severity::named(self.0.occurrence.severity.as_deref()?)
+        Severity::named(self.0.text(EventColumn::Severity)?)
     }
 
     /// How it ended.
     async fn outcome(&self) -> Option<Outcome> {
-        let occurrence = &self.0.occurrence;
-        let result = occurrence.outcome_result.clone()?;
-        Some(Outcome { result, reason: occurrence.outcome_reason.clone() })
+        let result = owned(&self.0, EventColumn::OutcomeResult)?;
+        Some(Outcome { result, reason: owned(&self.0, EventColumn::OutcomeReason) })
     }
 
     /// Who did it: Okta's actor. On the card: Admin.
     async fn admin(&self) -> Option<EntityNode> {
-        self.0.occurrence.admin.as_ref().map(EntityNode::from)
+        EntityNode::of(&self.0, EntityColumns::ADMIN)
     }
 
     /// The Okta user. On the card: Okta User.
     async fn user(&self) -> Option<EntityNode> {
-        self.0.occurrence.user.as_ref().map(EntityNode::from)
+        EntityNode::of(&self.0, EntityColumns::USER)
     }
 
     /// The user in the application. On the card: Application User.
     async fn application_user(&self) -> Option<EntityNode> {
-        self.0.occurrence.application_user.as_ref().map(EntityNode::from)
+        EntityNode::of(&self.0, EntityColumns::APPLICATION_USER)
     }
 
     /// The application instance as Okta sent it: its alternate id is the label, its display name the application's.
     /// On the card: Application.
     async fn application(&self) -> Option<EntityNode> {
-        self.0.occurrence.application.as_ref().map(EntityNode::from)
+        EntityNode::of(&self.0, EntityColumns::APPLICATION)
     }
 
     /// The application instance in the catalogue.
     async fn application_instance(&self, context: &Context<'_>) -> Option<Result<ApplicationInstanceNode>> {
-        let instance_id = self.0.occurrence.application.as_ref()?.id.clone();
+        let instance_id = owned(&self.0, EventColumn::InstanceId)?;
         let found = loaders::load(context, InstanceKey { org: self.0.org.clone(), instance_id }).await.transpose()?;
         Some(found.map(|instance| ApplicationInstanceNode(Arc::new(instance))))
     }
 
     /// On the card: Debug Context.
     async fn debug_context(&self) -> Option<DebugContext> {
-        let debug_data = self.0.occurrence.debug_data.clone()?;
+        let debug_data = owned(&self.0, EventColumn::DebugData)?;
         Some(DebugContext { debug_data: Some(Json(debug_data)) })
     }
 

@@ -17,7 +17,7 @@ use super::connection::encode_event_cursor;
 use super::node::NodeId;
 use super::print;
 use super::sync_event::Severity;
-use crate::event::{EventColumn, EventColumns, EventFields, EventOrderField, Timestamp};
+use crate::event::{EventColumn, EventColumns, EventFields, EventOrderField, GraphKind, Timestamp};
 use crate::live::ImmediateRenderer;
 use async_graphql::context::ContextBase;
 use async_graphql::parser::types::SelectionSet;
@@ -42,8 +42,8 @@ enum Step {
     Text(String),
     /// A value of the event.
     Value(Scalar),
-    /// These, or `null` where the event has nothing in this column.
-    Object(EventColumn, Vec<Step>),
+    /// These, or `null` where the event has nothing in these columns.
+    Object(&'static [EventColumn], Vec<Step>),
 }
 
 impl EventWriter {
@@ -99,11 +99,11 @@ impl EventWriter {
                     steps.push(Step::Value(*scalar));
                 }
                 Field::Object(shape, fields) => match shape.presence() {
-                    Some(column) => {
-                        self.columns = self.columns.with(column);
+                    Some(presence) => {
+                        self.columns = presence.iter().fold(self.columns, |columns, column| columns.with(*column));
                         let mut inner = Vec::new();
                         self.add_fields(&mut inner, fields);
-                        steps.push(Step::Object(column, inner));
+                        steps.push(Step::Object(presence, inner));
                     }
                     None => self.add_fields(steps, fields),
                 },
@@ -150,7 +150,9 @@ impl EventWriter {
             match step {
                 Step::Text(text) => out.push_str(text),
                 Step::Value(scalar) => self.write_value(out, *scalar, event),
-                Step::Object(column, inner) if event.has(*column) => self.write_steps(out, inner, event),
+                Step::Object(presence, inner) if presence.iter().any(|column| event.has(*column)) => {
+                    self.write_steps(out, inner, event);
+                }
                 Step::Object(..) => out.push_str("null"),
             }
         }
@@ -159,22 +161,27 @@ impl EventWriter {
     fn write_value(&self, out: &mut String, scalar: Scalar, event: &impl EventFields) {
         match scalar {
             Scalar::Id => print::string(out, &NodeId::SyncEvent(event.position()).encode()),
-            Scalar::Position => print::string(out, &event.position().to_string()),
-            Scalar::Uuid => quoted(out, event.uuid().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())),
-            Scalar::Published => moment(out, event.published()),
-            Scalar::ReceivedAt => moment(out, event.received_at()),
             Scalar::Cursor => print::string(out, &encode_event_cursor(self.order, event)),
-            Scalar::Text(column) => match event.text(column) {
-                Some(text) => print::string(out, text),
-                None => out.push_str("null"),
-            },
-            Scalar::NonNullText(column) => print::string(out, event.text(column).unwrap_or_default()),
-            Scalar::Severity => match event.text(EventColumn::Severity).and_then(Severity::named) {
-                Some(severity) => quoted(out, severity.name()),
-                None => out.push_str("null"),
-            },
-            Scalar::Json(column) => out.push_str(event.text(column).unwrap_or("null")),
+            Scalar::Column(column, kind) => write_column(out, column, kind, event),
         }
+    }
+}
+
+fn write_column(out: &mut String, column: EventColumn, kind: GraphKind, event: &impl EventFields) {
+    match kind {
+        GraphKind::Text => match event.text(column) {
+            Some(text) => print::string(out, text),
+            None => out.push_str("null"),
+        },
+        GraphKind::NonNullText => print::string(out, event.text(column).unwrap_or_default()),
+        GraphKind::Json => out.push_str(event.text(column).unwrap_or("null")),
+        GraphKind::Time => moment(out, event.time(column)),
+        GraphKind::Position => print::string(out, &event.position().to_string()),
+        GraphKind::Uuid => quoted(out, event.uuid().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())),
+        GraphKind::Severity => match event.text(column).and_then(Severity::named) {
+            Some(severity) => quoted(out, severity.name()),
+            None => out.push_str("null"),
+        },
     }
 }
 

@@ -166,11 +166,11 @@ impl RecordReader {
     }
 
     fn sort_wanted(&self, occurrence: Occurrence, raw: &str, delivery: Option<Uuid>, sorted: &mut Sorted) {
-        if self.intake.wants(&occurrence.event_type) {
+        if self.intake.wants(occurrence.event_type()) {
             let event = ReceivedEvent { occurrence, raw: raw.to_owned() };
             sorted.events.push(NewEvent::new(self.org.clone(), event, delivery));
         } else {
-            sorted.drop_type(occurrence.event_type);
+            sorted.drop_type(occurrence.event_type().to_owned());
         }
     }
 

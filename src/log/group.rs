@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::append_request::{AppendError, AppendRequest, Outcome, Waiting};
-use crate::event::{Details, IngestSource, ReceivedEvent, SyncEvent};
+use crate::event::{Details, EventColumn, IngestSource, ReceivedEvent, SyncEvent};
 use crate::store::{Appended, CursorMove, DeliveryRecord, NewEvent};
 
 /// Several requests of one way in, as one append: no event twice.
@@ -103,7 +103,7 @@ impl Written {
 /// The event as the log has it now.
 fn in_log(new: NewEvent, source: IngestSource, appended: Appended) -> SyncEvent {
     let ReceivedEvent { mut occurrence, raw } = new.event;
-    occurrence.application_name = appended.application_name;
+    occurrence.texts.set(EventColumn::ApplicationName, appended.application_name);
     SyncEvent {
         position: appended.position,
         org: new.org,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::broken_event::BrokenEvent;
 use super::json::{Members, text};
-use crate::event::{Entity, Occurrence, Timestamp};
+use crate::event::{EntityColumns, EventColumn, EventTexts, Occurrence, Timestamp};
 
 /// The results of events, as Okta spells them.
 pub const OUTCOMES: [&str; 8] = ["SUCCESS", "FAILURE", "SKIPPED", "ALLOW", "DENY", "CHALLENGE", "DEFERRED", "UNKNOWN"];
@@ -35,29 +35,61 @@ pub(super) fn event_of(event: &Members<'_>, now: Timestamp) -> Result<Occurrence
         .ok_or_else(|| BrokenEvent::Uuid(shown(uuid.as_deref())))?;
     let event_type = event.text("eventType").filter(|text| !text.is_empty()).ok_or(BrokenEvent::EventType)?;
     let published = read_published(event.text("published").as_deref(), now)?;
+    let mut occurrence = Occurrence::new(uuid, &event_type, published);
+    let texts = &mut occurrence.texts;
+    texts.set(EventColumn::Message, event.text("displayMessage"));
+    texts.set(EventColumn::Version, event.text("version"));
+    texts.set(EventColumn::Severity, event.text("severity"));
     let outcome = event.object("outcome");
+    texts.set(EventColumn::OutcomeResult, outcome.text("result"));
+    texts.set(EventColumn::OutcomeReason, outcome.text("reason"));
+    if let Some(admin) = event.get("actor").and_then(Entity::read) {
+        admin.fill(texts, EntityColumns::ADMIN);
+    }
+    let mut targets = event.get("target").map(read_targets).unwrap_or_default();
+    for columns in [EntityColumns::USER, EntityColumns::APPLICATION_USER, EntityColumns::APPLICATION] {
+        let kind = columns.kind.constant().map(|(kind, _)| kind);
+        if let Some(place) = targets.iter().position(|target| Some(target.kind.as_str()) == kind) {
+            targets.remove(place).fill(texts, columns);
+        }
+    }
     let debug_data = event.object("debugContext").get("debugData").filter(|data| data.get() != "null");
-    let targets = event.get("target").map(read_targets).unwrap_or_default();
-    let target = |kind: &str| targets.iter().find(|target| target.kind == kind).cloned();
-    Ok(Occurrence {
-        uuid,
-        event_type,
-        published,
-        message: event.text("displayMessage"),
-        version: event.text("version"),
-        severity: event.text("severity"),
-        outcome_result: outcome.text("result"),
-        outcome_reason: outcome.text("reason"),
-        admin: event.get("actor").and_then(read_entity),
-        user: target("User"),
-        application_user: target("AppUser"),
-        application: target("AppInstance"),
-        application_name: debug_data
-            .and_then(Members::read)
-            .and_then(|data| data.get_in_any_case("appname").and_then(text))
-            .filter(|name| !name.is_empty()),
-        debug_data: debug_data.map(|data| data.get().to_owned()),
-    })
+    let name = debug_data.and_then(Members::read).and_then(|data| data.get_in_any_case("appname").and_then(text));
+    texts.set(EventColumn::ApplicationName, name.filter(|name| !name.is_empty()));
+    texts.set(EventColumn::DebugData, debug_data.map(RawValue::get));
+    Ok(occurrence)
+}
+
+/// An actor or a target.
+#[derive(Default, PartialEq)]
+struct Entity {
+    /// Empty where Okta left it out.
+    id: String,
+    alternate_id: Option<String>,
+    display_name: Option<String>,
+    /// Empty where Okta left it out.
+    kind: String,
+}
+
+impl Entity {
+    /// Reads an entity; None where there is nothing of one.
+    fn read(json: &RawValue) -> Option<Self> {
+        let members = Members::read(json)?;
+        let entity = Self {
+            id: members.text("id").unwrap_or_default(),
+            alternate_id: members.text("alternateId"),
+            display_name: members.text("displayName"),
+            kind: members.text("type").unwrap_or_default(),
+        };
+        (entity != Self::default()).then_some(entity)
+    }
+
+    fn fill(self, texts: &mut EventTexts, columns: EntityColumns) {
+        texts.set(columns.id, Some(self.id));
+        texts.set(columns.alternate_id, self.alternate_id);
+        texts.set(columns.display_name, self.display_name);
+        texts.set(columns.kind, Some(self.kind));
+    }
 }
 
 fn read_published(text: Option<&str>, now: Timestamp) -> Result<Timestamp, BrokenEvent> {
@@ -71,21 +103,10 @@ fn read_published(text: Option<&str>, now: Timestamp) -> Result<Timestamp, Broke
 
 fn read_targets(json: &RawValue) -> Vec<Entity> {
     match serde_json::from_str::<Vec<&RawValue>>(json.get()) {
-        Ok(targets) => targets.into_iter().filter_map(read_entity).collect(),
+        Ok(targets) => targets.into_iter().filter_map(Entity::read).collect(),
         // A single target that came without its list is still the target.
-        Err(_) => read_entity(json).into_iter().collect(),
+        Err(_) => Entity::read(json).into_iter().collect(),
     }
-}
-
-fn read_entity(json: &RawValue) -> Option<Entity> {
-    let members = Members::read(json)?;
-    let entity = Entity {
-        id: members.text("id").unwrap_or_default(),
-        alternate_id: members.text("alternateId"),
-        display_name: members.text("displayName"),
-        kind: members.text("type").unwrap_or_default(),
-    };
-    (entity != Entity::default()).then_some(entity)
 }
 
 /// What was there instead, short enough for a message.
@@ -107,8 +128,7 @@ mod tests {
     #[test]
     fn only_identity_type_and_time_are_needed() {
         let event = read(&format!("{{{LEAST}}}")).unwrap();
-        assert_eq!(event.event_type, "a.b");
-        assert_eq!((event.admin, event.debug_data, event.severity), (None, None, None));
+        assert_eq!(event, Occurrence::new(event.uuid, "a.b", event.published));
     }
 
     #[test]
@@ -116,11 +136,13 @@ mod tests {
         let odd = r#""actor":7,"target":{"id":"0oa1","type":"AppInstance"},"outcome":[],"version":0,
             "displayMessage":{"a":1},"severity":true,"debugContext":{"debugData":"x"},"unknown":[[[]]]"#;
         let event = read(&format!("{{{LEAST},{odd}}}")).unwrap();
-        assert_eq!(event.admin, None);
-        assert_eq!(event.application.unwrap().id, "0oa1");
-        assert_eq!(event.message, None);
-        assert_eq!((event.version.as_deref(), event.severity.as_deref()), (Some("0"), Some("true")));
-        assert_eq!(event.debug_data.as_deref(), Some("\"x\""));
+        let expected = Occurrence::new(event.uuid, "a.b", event.published).with(&[
+            (EventColumn::InstanceId, "0oa1"),
+            (EventColumn::Version, "0"),
+            (EventColumn::Severity, "true"),
+            (EventColumn::DebugData, "\"x\""),
+        ]);
+        assert_eq!(event, expected);
     }
 
     #[test]
@@ -128,21 +150,21 @@ mod tests {
         let targets = r#""target":[{"id":"g","type":"UserGroup"},{"id":"u","type":"User"},null,3,
             {"id":"i","type":"AppInstance","alternateId":"Label","displayName":"Catalogue"},{"id":"a","type":"AppUser"}]"#;
         let event = read(&format!("{{{LEAST},{targets}}}")).unwrap();
-        assert_eq!(event.user.unwrap().id, "u");
-        assert_eq!(event.application_user.unwrap().id, "a");
-        assert_eq!(event.application.unwrap().alternate_id.as_deref(), Some("Label"));
+        assert_eq!(event.text(EventColumn::UserId), Some("u"));
+        assert_eq!(event.text(EventColumn::ApplicationUserId), Some("a"));
+        assert_eq!(event.text(EventColumn::InstanceLabel), Some("Label"));
     }
 
     #[test]
     fn characters_that_postgres_cannot_hold_are_replaced() {
         let event = read(&format!(r#"{{{LEAST},"displayMessage":"a\u0000b\ud800c","\ud800":1}}"#)).unwrap();
-        assert!(event.message.unwrap().chars().filter(|one| *one == '\u{fffd}').count() >= 2);
+        assert!(event.text(EventColumn::Message).unwrap().chars().filter(|one| *one == '\u{fffd}').count() >= 2);
     }
 
     #[test]
     fn the_name_of_the_application_is_read_in_any_case() {
         let event = read(&format!(r#"{{{LEAST},"debugContext":{{"debugData":{{"AppName":"office365"}}}}}}"#)).unwrap();
-        assert_eq!(event.application_name.as_deref(), Some("office365"));
+        assert_eq!(event.text(EventColumn::ApplicationName), Some("office365"));
     }
 
     #[test]

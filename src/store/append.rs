@@ -1,22 +1,22 @@
 //! Appending to the log: one call, one transaction.
 
 mod function;
+mod statements;
+mod template;
 
 pub(super) use function::install_append_function;
 
-use std::collections::HashSet;
-
 use sqlx::error::DatabaseError;
-use sqlx::{Connection as _, PgConnection, Postgres};
-use time::{Date, OffsetDateTime};
-use uuid::Uuid;
+use sqlx::{Connection as _, PgConnection};
+use time::Date;
 
 use super::eras::ERAS;
 use super::kept::KeptConnection;
 use super::new_event::{DeliveryRecord, NewEvent};
 use super::poll::{CursorMove, move_cursor};
 use super::{Store, StoreError};
-use crate::event::{Entity, IngestSource, Position, Timestamp};
+use crate::event::{EventColumn, IngestSource, Position, Timestamp};
+use statements::{AppendReply, ReplyEvent, group_query, lone_query};
 
 /// Where an event is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,22 +136,6 @@ impl Appender {
     }
 }
 
-/// Result of an append, with the database's numbers for positions.
-struct AppendReply {
-    events: Vec<ReplyEvent>,
-    /// Time at which the events were stored.
-    moment: OffsetDateTime,
-    /// The tag of the era in which the log ended at that time.
-    era: i64,
-}
-
-/// An event as the log has it, new or known before.
-struct ReplyEvent {
-    number: i64,
-    is_new: bool,
-    application_name: Option<String>,
-}
-
 async fn append(
     connection: &mut PgConnection,
     source: IngestSource,
@@ -159,7 +143,7 @@ async fn append(
     deliveries: &[DeliveryRecord],
 ) -> sqlx::Result<AppendReply> {
     if let [event] = events
-        && event.event.occurrence.application.is_some()
+        && event.event.occurrence.text(EventColumn::InstanceId).is_some()
     {
         match append_lone(connection, source, event, deliveries).await {
             Ok(None) => {}
@@ -224,135 +208,4 @@ impl Store {
         sqlx::query("SELECT log_add_month($1)").bind(first_day).execute(&self.writes).await?;
         Ok(())
     }
-}
-
-const APPEND_LONE: &str = include_str!("append/log_append_lone.sql");
-
-/// The answer for a lone event: its number, its application's name, the time at which it was stored, its era's tag.
-type LoneRow = (i64, Option<String>, OffsetDateTime, i64);
-
-/// The answer of `log_append`.
-#[derive(sqlx::FromRow)]
-struct AppendedRow {
-    known: Vec<Option<i64>>,
-    turns: Vec<Option<i64>>,
-    names: Vec<Option<String>>,
-    head: i64,
-    moment: OffsetDateTime,
-    era: i64,
-}
-
-impl AppendedRow {
-    /// What it tells of so many events, if it tells of each.
-    fn of_events(self, number: usize) -> Option<AppendReply> {
-        let events = self.known.into_iter().zip(self.turns).zip(self.names);
-        let events = events.map(|((known, turn), name)| {
-            Some(ReplyEvent {
-                number: known.or_else(|| Some(self.head + turn?))?,
-                is_new: known.is_none(),
-                application_name: name.filter(|_| known.is_none()),
-            })
-        });
-        let events: Vec<_> = events.collect::<Option<_>>()?;
-        (events.len() == number).then_some(AppendReply { events, moment: self.moment, era: self.era })
-    }
-}
-
-type AppendQuery<'q, Row> = sqlx::query::QueryAs<'q, Postgres, Row, sqlx::postgres::PgArguments>;
-
-/// Gives the values of an event, in the order of the parameters of both statements, to another macro.
-macro_rules! with_event_values {
-    ($each:ident!($($context:tt)*)) => {
-        $each!($($context)*,
-            |new| new.org.as_str(),
-            |new| new.event.occurrence.uuid,
-            |new| new.event.occurrence.event_type.as_str(),
-            |new| new.event.occurrence.published.date_time(),
-            |new| new.event.occurrence.message.as_deref(),
-            |new| new.event.occurrence.version.as_deref(),
-            |new| new.event.occurrence.severity.as_deref(),
-            |new| new.event.occurrence.outcome_result.as_deref(),
-            |new| new.event.occurrence.outcome_reason.as_deref(),
-            |new| id(new.event.occurrence.admin.as_ref()),
-            |new| alternate_id(new.event.occurrence.admin.as_ref()),
-            |new| display_name(new.event.occurrence.admin.as_ref()),
-            |new| new.event.occurrence.admin.as_ref().map(|admin| admin.kind.as_str()),
-            |new| id(new.event.occurrence.user.as_ref()),
-            |new| alternate_id(new.event.occurrence.user.as_ref()),
-            |new| display_name(new.event.occurrence.user.as_ref()),
-            |new| id(new.event.occurrence.application_user.as_ref()),
-            |new| alternate_id(new.event.occurrence.application_user.as_ref()),
-            |new| display_name(new.event.occurrence.application_user.as_ref()),
-            |new| id(new.event.occurrence.application.as_ref()),
-            |new| alternate_id(new.event.occurrence.application.as_ref()),
-            |new| display_name(new.event.occurrence.application.as_ref()),
-            |new| new.event.occurrence.application_name.as_deref(),
-            |new| new.event.occurrence.debug_data.as_deref(),
-            |new| new.event.raw.as_str(),
-            |new| &new.words,
-            |new| new.delivery,
-        )
-    };
-}
-
-/// Binds columns, each an array with one value per row.
-macro_rules! bind_columns {
-    ($query:expr, $rows:expr, $(|$row:ident| $value:expr),+ $(,)?) => {
-        $query$(.bind($rows.iter().map(|$row| $value).collect::<Vec<_>>()))+
-    };
-}
-
-/// Binds the values of one row.
-macro_rules! bind_values {
-    ($query:expr, $from:expr, $(|$row:ident| $value:expr),+ $(,)?) => {
-        $query$(.bind({ let $row = $from; $value }))+
-    };
-}
-
-fn group_query<'q>(
-    source: IngestSource,
-    events: &'q [NewEvent],
-    deliveries: &'q [DeliveryRecord],
-) -> AppendQuery<'q, AppendedRow> {
-    let query = with_event_values!(bind_columns!(sqlx::query_as(function::call()), events)).bind(source.code());
-    let named: HashSet<Uuid> = events.iter().filter_map(|new| new.delivery).collect();
-    let deliveries: Vec<_> = deliveries.iter().filter(|delivery| named.contains(&delivery.id)).collect();
-    bind_columns!(
-        query,
-        deliveries,
-        |delivery| delivery.id,
-        |delivery| delivery.org.as_str(),
-        |delivery| delivery.event_id.as_deref(),
-        |delivery| delivery.event_time.map(Timestamp::date_time),
-        |delivery| delivery.source.as_deref(),
-        |delivery| delivery.headers.as_str(),
-    )
-    .bind(events.iter().map(NewEvent::comings_in_sql).collect::<Vec<_>>())
-}
-
-fn lone_query<'q>(
-    source: IngestSource,
-    event: &'q NewEvent,
-    deliveries: &'q [DeliveryRecord],
-) -> AppendQuery<'q, LoneRow> {
-    let delivery = deliveries.iter().find(|delivery| event.delivery == Some(delivery.id));
-    with_event_values!(bind_values!(sqlx::query_as(APPEND_LONE), event))
-        .bind(source.code())
-        .bind(delivery.and_then(|delivery| delivery.event_id.as_deref()))
-        .bind(delivery.and_then(|delivery| delivery.event_time).map(Timestamp::date_time))
-        .bind(delivery.and_then(|delivery| delivery.source.as_deref()))
-        .bind(delivery.map(|delivery| delivery.headers.as_str()))
-        .bind(event.comings_in_sql())
-}
-
-fn id(entity: Option<&Entity>) -> Option<&str> {
-    entity.map(|entity| entity.id.as_str())
-}
-
-fn alternate_id(entity: Option<&Entity>) -> Option<&str> {
-    entity.and_then(|entity| entity.alternate_id.as_deref())
-}
-
-fn display_name(entity: Option<&Entity>) -> Option<&str> {
-    entity.and_then(|entity| entity.display_name.as_deref())
 }

@@ -10,83 +10,51 @@ use uuid::Uuid;
 use super::StoreError;
 use super::eras::Eras;
 use crate::event::{
-    Details, Entity, EntityColumn, EventColumn, EventColumns, EventFields, IngestSource, Occurrence, Position,
-    SyncEvent, Timestamp,
+    COLUMNS, ColumnSpec, Details, EventColumn, EventColumns, EventFields, EventTexts, IngestSource, Occurrence,
+    Position, Stored, SyncEvent, Timestamp,
 };
 
-/// How a column is called in SQL, of an alias `e`; the raw event is that of an alias `r`. None for what is the same in
-/// every row.
-const fn sql(column: EventColumn) -> Option<&'static str> {
-    Some(match column {
-        EventColumn::Position => "e.position",
-        EventColumn::Published => "e.published",
-        EventColumn::Org => "e.org",
-        EventColumn::Uuid => "e.uuid",
-        EventColumn::EventType => "e.event_type",
-        EventColumn::Message => "e.message",
-        EventColumn::Version => "e.version",
-        EventColumn::Severity => "e.severity",
-        EventColumn::OutcomeResult => "e.outcome_result",
-        EventColumn::OutcomeReason => "e.outcome_reason",
-        EventColumn::Admin(EntityColumn::Id) => "e.admin_id",
-        EventColumn::Admin(EntityColumn::AlternateId) => "e.admin_alternate_id",
-        EventColumn::Admin(EntityColumn::DisplayName) => "e.admin_display_name",
-        EventColumn::Admin(EntityColumn::Kind) => "e.admin_type",
-        EventColumn::User(EntityColumn::Id) => "e.user_id",
-        EventColumn::User(EntityColumn::AlternateId) => "e.user_alternate_id",
-        EventColumn::User(EntityColumn::DisplayName) => "e.user_display_name",
-        EventColumn::ApplicationUser(EntityColumn::Id) => "e.application_user_id",
-        EventColumn::ApplicationUser(EntityColumn::AlternateId) => "e.application_user_alternate_id",
-        EventColumn::ApplicationUser(EntityColumn::DisplayName) => "e.application_user_display_name",
-        EventColumn::Application(EntityColumn::Id) => "e.instance_id",
-        EventColumn::Application(EntityColumn::AlternateId) => "e.instance_label",
-        EventColumn::Application(EntityColumn::DisplayName) => "e.instance_display_name",
-        EventColumn::ApplicationName => "e.application_name",
-        EventColumn::DebugData => "e.debug_data",
-        EventColumn::ReceivedAt => "e.received_at",
-        EventColumn::FirstSource => "e.first_source",
-        EventColumn::Details => "r.raw",
-        EventColumn::User(EntityColumn::Kind)
-        | EventColumn::ApplicationUser(EntityColumn::Kind)
-        | EventColumn::Application(EntityColumn::Kind) => return None,
-    })
-}
-
-/// Which column of a row holds what.
+/// The columns of a row, and their places there.
 #[derive(Debug)]
 pub(super) struct Layout {
     places: [Option<u8>; EventColumn::COUNT],
-    /// The columns of `e`, as a list in SQL.
+    /// The columns of the alias `e`, as a list in SQL.
     pub(super) of_event: String,
-    /// All columns, as a list in SQL.
+    /// All columns, as a list in SQL; the raw event is that of an alias `r`.
     pub(super) all: String,
 }
 
 impl Layout {
-    /// A row of these columns, and of where the event stands.
+    /// Returns the layout of a row with these columns and with the event's place in every order.
     pub(super) fn of(columns: EventColumns) -> Arc<Self> {
         let columns = columns.union(EventColumns::KEYS);
+        let wanted = |spec: &&ColumnSpec| columns.has(spec.column);
         let mut places = [None; EventColumn::COUNT];
-        let mut names = Vec::new();
-        for column in EventColumn::all().filter(|column| columns.has(*column) && *column != EventColumn::Details) {
-            if let Some(name) = sql(column) {
-                places[column.index()] = u8::try_from(names.len()).ok();
-                names.push(name);
+        let (mut of_event, mut of_raw) = (Vec::new(), Vec::new());
+        for spec in COLUMNS.iter().filter(wanted) {
+            match spec.stored {
+                Stored::Event(name, _) => of_event.push((spec.column, format!("e.{name}"))),
+                Stored::Raw(name) => of_raw.push((spec.column, format!("r.{name}"))),
+                Stored::Constant(..) => {}
             }
         }
-        let of_event = names.join(", ");
-        if columns.has(EventColumn::Details) {
-            places[EventColumn::Details.index()] = u8::try_from(names.len()).ok();
-            names.extend(sql(EventColumn::Details));
+        for (place, (column, _)) in of_event.iter().chain(&of_raw).enumerate() {
+            if let Some(known) = places.get_mut(column.index()) {
+                *known = u8::try_from(place).ok();
+            }
         }
-        Arc::new(Self { places, of_event, all: names.join(", ") })
+        let list = |columns: &[(EventColumn, String)]| {
+            columns.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        let all = list(&[&of_event[..], &of_raw].concat());
+        Arc::new(Self { places, of_event: list(&of_event), all })
     }
 
     fn place(&self, column: EventColumn) -> Option<usize> {
         self.places.get(column.index()).copied().flatten().map(usize::from)
     }
 
-    /// Whether the raw event is in the rows.
+    /// Returns true if the raw event is in the rows.
     pub(super) const fn has_details(&self) -> bool {
         self.places[EventColumn::Details.index()].is_some()
     }
@@ -150,34 +118,14 @@ impl StoredEvent {
 
     /// The event, taken out of its row.
     pub fn to_event(&self) -> SyncEvent {
-        let owned = |column: EventColumn| self.text(column).map(str::to_owned);
-        let entity = |of: fn(EntityColumn) -> EventColumn| {
-            Some(Entity {
-                id: owned(of(EntityColumn::Id))?,
-                alternate_id: owned(of(EntityColumn::AlternateId)),
-                display_name: owned(of(EntityColumn::DisplayName)),
-                kind: owned(of(EntityColumn::Kind)).unwrap_or_default(),
-            })
-        };
+        let mut texts = EventTexts::default();
+        for column in EventColumn::texts() {
+            texts.set(column, self.text(column));
+        }
         SyncEvent {
             position: self.position,
-            org: owned(EventColumn::Org).unwrap_or_default(),
-            occurrence: Occurrence {
-                uuid: self.uuid,
-                event_type: owned(EventColumn::EventType).unwrap_or_default(),
-                published: self.published,
-                message: owned(EventColumn::Message),
-                version: owned(EventColumn::Version),
-                severity: owned(EventColumn::Severity),
-                outcome_result: owned(EventColumn::OutcomeResult),
-                outcome_reason: owned(EventColumn::OutcomeReason),
-                admin: entity(EventColumn::Admin),
-                user: entity(EventColumn::User),
-                application_user: entity(EventColumn::ApplicationUser),
-                application: entity(EventColumn::Application),
-                application_name: owned(EventColumn::ApplicationName),
-                debug_data: owned(EventColumn::DebugData),
-            },
+            org: self.text(EventColumn::Org).unwrap_or_default().to_owned(),
+            occurrence: Occurrence { uuid: self.uuid, published: self.published, texts },
             received_at: self.received_at,
             first_source: self.first_source,
             details: self.text(EventColumn::Details).map_or(Details::NotRead, |raw| Details::Read(Arc::from(raw))),
@@ -207,16 +155,11 @@ impl EventFields for StoredEvent {
     }
 
     fn text(&self, column: EventColumn) -> Option<&str> {
-        match column {
-            EventColumn::User(EntityColumn::Kind) => Some("User"),
-            EventColumn::ApplicationUser(EntityColumn::Kind) => Some("AppUser"),
-            EventColumn::Application(EntityColumn::Kind) => Some("AppInstance"),
-            EventColumn::Position
-            | EventColumn::Published
-            | EventColumn::Uuid
-            | EventColumn::ReceivedAt
-            | EventColumn::FirstSource => None,
-            text => std::str::from_utf8(self.bytes(text)?).ok(),
+        match self.bytes(column) {
+            // The bytes of other columns are no text.
+            Some(bytes) if column.is_text() => std::str::from_utf8(bytes).ok(),
+            Some(_) => None,
+            None => column.constant().map(|(text, _)| text),
         }
     }
 
@@ -234,10 +177,10 @@ struct RowDecoder<'r> {
 
 impl<'r> RowDecoder<'r> {
     fn error(&self, column: EventColumn, fault: impl Into<String>) -> StoreError {
-        let (table, column) = match sql(column).and_then(|name| name.split_once('.')) {
-            Some(("r", column)) => ("sync_event_raw", column),
-            Some((_, column)) => ("sync_event", column),
-            None => ("sync_event", "?"),
+        let (table, column) = match column.spec().stored {
+            Stored::Event(name, _) => ("sync_event", name),
+            Stored::Raw(name) => ("sync_event_raw", name),
+            Stored::Constant(text, _) => ("sync_event", text),
         };
         RowError { table, column, number: self.number, fault: fault.into() }.into()
     }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
-use sluice::event::ReceivedEvent;
+use sluice::event::{EventColumn, ReceivedEvent};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
@@ -94,12 +94,13 @@ struct Received {
 impl Victims {
     /// Prepares the clients. The hook delivers an event again and again, each time under a new identity.
     pub(super) fn new(gateway: &Gateway, event: &ReceivedEvent) -> Result<Self> {
-        let application = event.occurrence.application.as_ref().context("the event has no application instance")?;
+        let instance =
+            event.occurrence.text(EventColumn::InstanceId).context("the event has no application instance")?;
         Ok(Self {
             address: gateway.address(),
             process: gateway.process()?,
             delivery: Delivery::new(gateway.address(), [event].into_iter())?,
-            instance: application.id.clone(),
+            instance: instance.to_owned(),
             identities: Identities::starting_now(),
         })
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use sluice::event::{ReceivedEvent, Timestamp};
+use sluice::event::{EventColumn, ReceivedEvent, Timestamp};
 use sluice::store::SearchVector;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use super::results::Measurement;
 use crate::load::Identities;
 use crate::postgres::Reference;
 use crate::report::{count, millis};
-use crate::rows::{TEXT_COLUMNS, text_column_names};
+use crate::rows::text_column_names;
 
 /// How much is inserted.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +56,8 @@ pub(crate) async fn insert(
             .bind(Timestamp::now().date_time())
             .bind(batch.iter().map(|event| event.raw.as_str()).collect::<Vec<_>>())
             .bind(vec![Uuid::new_v4(); rows]);
-        for (_, text) in TEXT_COLUMNS {
-            query = query.bind(batch.iter().map(|event| text(&event.occurrence)).collect::<Vec<_>>());
+        for column in EventColumn::texts() {
+            query = query.bind(batch.iter().map(|event| event.occurrence.text(column)).collect::<Vec<_>>());
         }
         query = query.bind(batch.iter().map(|event| SearchVector::of(&event.occurrence)).collect::<Vec<_>>());
         query.execute(reference.connection()).await?;
@@ -77,7 +77,7 @@ pub(crate) async fn insert(
 fn statement() -> String {
     let names = text_column_names();
     let mut texts = String::new();
-    for number in 8..=8 + TEXT_COLUMNS.len() {
+    for number in 8..=8 + EventColumn::TEXTS {
         _ = write!(texts, ", ${number}");
     }
     format!(

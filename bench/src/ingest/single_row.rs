@@ -6,13 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use sluice::event::ReceivedEvent;
+use sluice::event::{EventColumn, ReceivedEvent};
 use sluice::store::SearchVector;
 
 use super::results::Measurement;
 use crate::pgbench::Pgbench;
 use crate::postgres::Reference;
-use crate::rows::{TEXT_COLUMNS, text_column_names};
+use crate::rows::text_column_names;
 
 /// A script for pgbench, and the row that it inserts.
 #[derive(Debug)]
@@ -25,9 +25,8 @@ impl SingleRow {
         let script = directory.join("single_row.sql");
         fs::write(&script, statement(event)).with_context(|| script.display().to_string())?;
         // The row's values are sent with every statement, as a real client would.
-        let texts = TEXT_COLUMNS
-            .into_iter()
-            .filter_map(|(name, text)| Some(format!("{name}={}", text(&event.occurrence)?)))
+        let texts = EventColumn::texts()
+            .filter_map(|column| Some(format!("{}={}", column.spec().sql_name()?, event.occurrence.text(column)?)))
             .chain([format!("published={}", event.occurrence.published), format!("raw={}", event.raw)])
             .chain([format!("words={}", words(reference, event).await?)]);
         let mut arguments = vec!["-f".into(), script.into_os_string()];
@@ -51,10 +50,11 @@ async fn words(reference: &mut Reference, event: &ReceivedEvent) -> Result<Strin
 /// One statement for all three tables, so that a row is one round trip and one transaction. UUIDs ascend as the
 /// deliveries' do.
 fn statement(event: &ReceivedEvent) -> String {
-    let texts = TEXT_COLUMNS.map(|(name, text)| match text(&event.occurrence) {
-        Some(_) => format!(":{name}::text"),
-        None => "NULL".to_owned(),
+    let texts = EventColumn::texts().filter_map(|column| {
+        let name = column.spec().sql_name()?;
+        Some(event.occurrence.text(column).map_or_else(|| "NULL".to_owned(), |_| format!(":{name}::text")))
     });
+    let texts: Vec<_> = texts.collect();
     format!(
         "WITH fresh AS MATERIALIZED (
              SELECT next AS position, lpad(to_hex(next), 32, '0')::uuid AS uuid, :published::timestamptz AS published

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_graphql::parser::types::{self as parser, FragmentDefinition, Selection, SelectionSet};
 use async_graphql::{Name, Positioned};
 
-use crate::event::{EntityColumn, EventColumn, EventColumns};
+use crate::event::{COLUMNS, EventColumn, EventColumns, GraphKind, GraphObject, OBJECTS, ObjectSpec};
 
 /// A field of an answer.
 #[derive(Debug)]
@@ -21,31 +21,20 @@ pub(super) enum Field {
 /// A value of an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Scalar {
+    /// The event's global id.
     Id,
-    Position,
-    Uuid,
-    Published,
-    ReceivedAt,
-    Severity,
-    /// Its place in a list.
+    /// The event's place in a list.
     Cursor,
-    /// A text, or null.
-    Text(EventColumn),
-    /// A text that is always there.
-    NonNullText(EventColumn),
-    /// A text that is JSON already, or null.
-    Json(EventColumn),
+    /// The value of a column.
+    Column(EventColumn, GraphKind),
 }
 
 impl Scalar {
-    /// These columns and those that it is printed from.
+    /// Returns the other columns and those that the value is printed from.
     pub(super) const fn columns(self, others: EventColumns) -> EventColumns {
         match self {
-            Self::Id | Self::Position | Self::Published | Self::Cursor => others,
-            Self::Uuid => others.with(EventColumn::Uuid),
-            Self::ReceivedAt => others.with(EventColumn::ReceivedAt),
-            Self::Severity => others.with(EventColumn::Severity),
-            Self::Text(column) | Self::NonNullText(column) | Self::Json(column) => others.with(column),
+            Self::Id | Self::Cursor => others,
+            Self::Column(column, _) => others.with(column),
         }
     }
 }
@@ -55,19 +44,15 @@ impl Scalar {
 pub(super) enum Shape {
     Edge,
     Event,
-    Outcome,
-    DebugContext,
-    Entity(fn(EntityColumn) -> EventColumn),
+    Below(&'static ObjectSpec),
 }
 
 impl Shape {
-    /// The column without which there is no such object; None where there always is one.
-    pub(super) fn presence(self) -> Option<EventColumn> {
+    /// Returns columns of which an event has at least one if it has the object; None for an object that is always there.
+    pub(super) const fn presence(self) -> Option<&'static [EventColumn]> {
         match self {
             Self::Edge | Self::Event => None,
-            Self::Outcome => Some(EventColumn::OutcomeResult),
-            Self::DebugContext => Some(EventColumn::DebugData),
-            Self::Entity(of) => Some(of(EntityColumn::Id)),
+            Self::Below(object) => Some(object.presence),
         }
     }
 
@@ -75,9 +60,7 @@ impl Shape {
         match self {
             Self::Edge => "SyncEventEdge",
             Self::Event => "SyncEvent",
-            Self::Outcome => "Outcome",
-            Self::DebugContext => "DebugContext",
-            Self::Entity(_) => "Entity",
+            Self::Below(object) => object.type_name,
         }
     }
 
@@ -88,46 +71,29 @@ impl Shape {
 
     /// What one of its fields is, still without fields of its own; None for what an event does not hold.
     fn field(self, name: &str) -> Option<Field> {
-        if name == "__typename" {
-            return Some(Field::Typename(self.type_name()));
-        }
-        let object = |shape| Field::Object(shape, Vec::new());
-        Some(match (self, name) {
-            (Self::Edge, "cursor") => Field::Scalar(Scalar::Cursor),
+        let object = |shape| Some(Field::Object(shape, Vec::new()));
+        let object_below = |name: &str| OBJECTS.iter().find(|object| object.field == name);
+        match (self, name) {
+            (_, "__typename") => Some(Field::Typename(self.type_name())),
+            (Self::Edge, "cursor") => Some(Field::Scalar(Scalar::Cursor)),
             (Self::Edge, "node") => object(Self::Event),
-            (Self::Event, "outcome") => object(Self::Outcome),
-            (Self::Event, "admin") => object(Self::Entity(EventColumn::Admin)),
-            (Self::Event, "user") => object(Self::Entity(EventColumn::User)),
-            (Self::Event, "applicationUser") => object(Self::Entity(EventColumn::ApplicationUser)),
-            (Self::Event, "application") => object(Self::Entity(EventColumn::Application)),
-            (Self::Event, "debugContext") => object(Self::DebugContext),
-            _ => Field::Scalar(self.scalar(name)?),
-        })
+            (Self::Edge, _) => None,
+            (Self::Event, "id") => Some(Field::Scalar(Scalar::Id)),
+            (Self::Event, name) => match object_below(name) {
+                Some(below) => object(Self::Below(below)),
+                None => scalar(GraphObject::Event, name),
+            },
+            (Self::Below(below), name) => scalar(below.object, name),
+        }
     }
+}
 
-    fn scalar(self, name: &str) -> Option<Scalar> {
-        Some(match (self, name) {
-            (Self::Event, "id") => Scalar::Id,
-            (Self::Event, "position") => Scalar::Position,
-            (Self::Event, "org") => Scalar::NonNullText(EventColumn::Org),
-            (Self::Event, "uuid") => Scalar::Uuid,
-            (Self::Event, "eventType") => Scalar::NonNullText(EventColumn::EventType),
-            (Self::Event, "published") => Scalar::Published,
-            (Self::Event, "message") => Scalar::Text(EventColumn::Message),
-            (Self::Event, "version") => Scalar::Text(EventColumn::Version),
-            (Self::Event, "severity") => Scalar::Severity,
-            (Self::Event, "eventDetails") => Scalar::Json(EventColumn::Details),
-            (Self::Event, "receivedAt") => Scalar::ReceivedAt,
-            (Self::Outcome, "result") => Scalar::NonNullText(EventColumn::OutcomeResult),
-            (Self::Outcome, "reason") => Scalar::Text(EventColumn::OutcomeReason),
-            (Self::DebugContext, "debugData") => Scalar::Json(EventColumn::DebugData),
-            (Self::Entity(of), "id") => Scalar::NonNullText(of(EntityColumn::Id)),
-            (Self::Entity(of), "alternateId") => Scalar::Text(of(EntityColumn::AlternateId)),
-            (Self::Entity(of), "displayName") => Scalar::Text(of(EntityColumn::DisplayName)),
-            (Self::Entity(of), "type") => Scalar::NonNullText(of(EntityColumn::Kind)),
-            _ => return None,
-        })
-    }
+/// Returns the field of an object that has the values of a column.
+fn scalar(object: GraphObject, name: &str) -> Option<Field> {
+    COLUMNS.iter().find_map(|spec| {
+        let field = spec.graph.filter(|field| field.object == object && field.name == name)?;
+        Some(Field::Scalar(Scalar::Column(spec.column, field.kind)))
+    })
 }
 
 /// A document's fragments.

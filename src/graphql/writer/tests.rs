@@ -8,7 +8,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{OrdinaryWay, WrittenEvent};
-use crate::event::{Details, Entity, IngestSource, Occurrence, Position, SyncEvent, Timestamp};
+use crate::event::{
+    COLUMNS, Details, EventColumn, EventTexts, GraphKind, GraphObject, IngestSource, OBJECTS, Occurrence, Position,
+    SyncEvent, Timestamp,
+};
 use crate::graphql::print;
 use crate::graphql::query::Node;
 use crate::graphql::sync_event::SyncEventNode;
@@ -33,16 +36,6 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn entity() -> impl Strategy<Value = Option<Entity>> {
-    let entity = (text(), prop::option::of(text()), prop::option::of(text()), text());
-    prop::option::of(entity.prop_map(|(id, alternate_id, display_name, kind)| Entity {
-        id,
-        alternate_id,
-        display_name,
-        kind,
-    }))
-}
-
 fn json_text() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("{\"a\" : [1, 2.50, \"\\u00e9\"],\n \"b\":null}".to_owned()),
@@ -51,33 +44,35 @@ fn json_text() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Texts as the log has them: what is never null in the graph is there wherever its object is.
+fn texts() -> impl Strategy<Value = EventTexts> {
+    let each = prop::collection::vec((prop::option::of(text()), json_text()), EventColumn::TEXTS);
+    (each, text(), any::<u8>()).prop_map(|(each, event_type, objects)| {
+        let mut texts = EventTexts::default();
+        for (column, (text, json)) in EventColumn::texts().zip(each) {
+            let Some(field) = column.spec().graph else { continue };
+            let object = OBJECTS.iter().position(|object| object.object == field.object);
+            let is_there = object.is_none_or(|number| objects & (1 << number) != 0);
+            let value = match field.kind {
+                GraphKind::Json => Some(json),
+                GraphKind::NonNullText => Some(text.unwrap_or_default()),
+                _ => text,
+            };
+            texts.set(column, value.filter(|_| is_there));
+        }
+        texts.set(EventColumn::EventType, Some(event_type));
+        texts
+    })
+}
+
 fn event() -> impl Strategy<Value = SyncEvent> {
-    let texts = (text(), prop::option::of(text()), prop::option::of(text()), prop::option::of(text()));
-    let outcome = (prop::option::of(text()), prop::option::of(text()));
-    let entities = (entity(), entity(), entity(), entity());
-    let others = (prop::option::of(json_text()), json_text(), 0..4_102_444_800_000_i64, 0..i64::MAX, any::<u128>());
-    (texts, outcome, entities, others).prop_map(|(texts, outcome, entities, others)| {
-        let (debug_data, raw, millis, position, uuid) = others;
+    let others = (text(), json_text(), 0..4_102_444_800_000_i64, 0..i64::MAX, any::<u128>());
+    (texts(), others).prop_map(|(texts, (org, raw, millis, position, uuid))| {
         let moment = Timestamp::from_millis(millis).unwrap();
         SyncEvent {
             position: Position::in_era(0, position),
-            org: texts.0.clone(),
-            occurrence: Occurrence {
-                uuid: Uuid::from_u128(uuid),
-                event_type: texts.0,
-                published: moment,
-                message: texts.1,
-                version: texts.2,
-                severity: texts.3,
-                outcome_result: outcome.0,
-                outcome_reason: outcome.1,
-                admin: entities.0,
-                user: entities.1,
-                application_user: entities.2,
-                application: entities.3,
-                application_name: None,
-                debug_data,
-            },
+            org,
+            occurrence: Occurrence { uuid: Uuid::from_u128(uuid), published: moment, texts },
             received_at: moment,
             first_source: IngestSource::EventHook,
             details: Details::Read(raw.into()),
@@ -97,7 +92,7 @@ fn dressed(field: &str, fields_key: &str, alias: u8, directive: u8) -> String {
     }
 }
 
-fn leaf(fields: &'static [&'static str]) -> impl Strategy<Value = String> {
+fn leaf(fields: Vec<&'static str>) -> impl Strategy<Value = String> {
     (prop::sample::select(fields), 0..4_u8, any::<u8>())
         .prop_map(|(field, alias, directive)| dressed(field, field, alias, directive))
 }
@@ -117,39 +112,23 @@ fn selection(
     nested.boxed()
 }
 
-const SCALARS: [&str; 12] = [
-    "id",
-    "position",
-    "org",
-    "uuid",
-    "eventType",
-    "published",
-    "message",
-    "version",
-    "severity",
-    "receivedAt",
-    "eventDetails",
-    "__typename",
-];
-
-const ENTITY: [&str; 5] = ["id", "alternateId", "displayName", "type", "__typename"];
+/// The fields of an object that have the values of columns, and others.
+fn fields_of(object: GraphObject, others: &[&'static str]) -> Vec<&'static str> {
+    let fields = COLUMNS.iter().filter_map(|spec| spec.graph).filter(|field| field.object == object);
+    fields.map(|field| field.name).chain(others.iter().copied()).collect()
+}
 
 fn event_field() -> impl Strategy<Value = String> + Clone {
-    let object = |name: &'static str, type_name: &'static str, fields: &'static [&'static str]| {
-        (selection(type_name, leaf(fields).boxed()), 0..4_u8, any::<u8>()).prop_map(move |(inner, alias, directive)| {
-            dressed(&format!("{name} {{ {inner} }}"), name, alias, directive)
-        })
-    };
-    prop_oneof![
-        6 => leaf(&SCALARS),
-        1 => object("outcome", "Outcome", &["result", "reason", "__typename"]),
-        1 => object("debugContext", "DebugContext", &["debugData", "__typename"]),
-        1 => object("admin", "Entity", &ENTITY),
-        1 => object("user", "Entity", &ENTITY),
-        1 => object("applicationUser", "Entity", &ENTITY),
-        1 => object("application", "Entity", &ENTITY),
-    ]
-    .boxed()
+    let scalars = leaf(fields_of(GraphObject::Event, &["id", "__typename"])).boxed();
+    let objects = OBJECTS.iter().map(|object| {
+        let fields = leaf(fields_of(object.object, &["__typename"])).boxed();
+        let inner = (selection(object.type_name, fields), 0..4_u8, any::<u8>());
+        let dressed = inner.prop_map(|(inner, alias, directive)| {
+            dressed(&format!("{} {{ {inner} }}", object.field), object.field, alias, directive)
+        });
+        (1, dressed.boxed())
+    });
+    prop::strategy::Union::new_weighted(std::iter::once((6, scalars)).chain(objects).collect()).boxed()
 }
 
 fn answer(query: &str, event: &SyncEvent, is_ordinary: bool) -> String {

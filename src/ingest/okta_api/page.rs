@@ -34,8 +34,8 @@ impl LogPage {
             let read = reader.event(json);
             if let Ok(occurrence) = &read {
                 page.newest = page.newest.max(Some(occurrence.published));
-                page.changes_applications |= occurrence.event_type.starts_with(LIFECYCLE);
-                if occurrence.event_type == HOOK_DELIVERY {
+                page.changes_applications |= occurrence.event_type().starts_with(LIFECYCLE);
+                if occurrence.event_type() == HOOK_DELIVERY {
                     page.failed_deliveries += 1;
                     page.failed_delivery_at = page.failed_delivery_at.max(Some(occurrence.published));
                 }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::Feed;
 use super::request::FeedRequest;
-use crate::event::{Filter, Position, SyncEvent};
+use crate::event::{EventColumn, Filter, Position, SyncEvent};
 use crate::live::atomic_position::AtomicPosition;
 use crate::live::measures::LiveMetrics;
 use crate::live::push::scheduler::Scheduler;
@@ -105,9 +105,10 @@ impl Router {
             let Routes { by_instance, by_application, by_type, others, entries, bytes, .. } = &mut *routes;
             for event in events {
                 let occurrence = &event.occurrence;
-                let instance = occurrence.application.as_ref().and_then(|found| by_instance.get(&found.id));
-                let application = occurrence.application_name.as_ref().and_then(|name| by_application.get(name));
-                let candidates = [instance, application, by_type.get(&occurrence.event_type), Some(&*others)];
+                let instance = occurrence.text(EventColumn::InstanceId).and_then(|id| by_instance.get(id));
+                let application = occurrence.text(EventColumn::ApplicationName);
+                let application = application.and_then(|name| by_application.get(name));
+                let candidates = [instance, application, by_type.get(occurrence.event_type()), Some(&*others)];
                 for feed in candidates.into_iter().flatten().flat_map(HashMap::values) {
                     let Some(size) = feed.offer(event) else { continue };
                     *bytes += size;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::event::EventColumn;
 use crate::okta::read_event;
 
 fn card() -> Value {
@@ -44,14 +45,14 @@ fn an_event_is_made_of_the_cards_fields() {
     let event = read_event(&json, Timestamp::now()).unwrap();
     assert_eq!(event.uuid.to_string(), "7e628fc1-a0b1-11f1-bf59-8b5627020a34");
     assert_eq!(event.published.to_string(), "2026-03-04T05:06:07.890Z");
-    assert_eq!(event.message.as_deref(), Some("Sync user in external application"));
-    assert_eq!(event.version.as_deref(), Some("0"));
-    assert_eq!(event.admin.unwrap().kind, "SystemPrincipal");
-    assert_eq!(event.user.unwrap().alternate_id.as_deref(), Some("00u1@acme.example"));
-    assert_eq!(event.application_user.unwrap().id, "0ua1");
-    assert_eq!(event.application.unwrap().id, "0oa1");
-    assert_eq!(event.application_name.as_deref(), Some("office365"));
-    assert_eq!(event.debug_data.as_deref(), Some(r#"{"AppName":"office365","n":1.5}"#));
+    assert_eq!(event.text(EventColumn::Message), Some("Sync user in external application"));
+    assert_eq!(event.text(EventColumn::Version), Some("0"));
+    assert_eq!(event.text(EventColumn::AdminType), Some("SystemPrincipal"));
+    assert_eq!(event.text(EventColumn::UserAlternateId), Some("00u1@acme.example"));
+    assert_eq!(event.text(EventColumn::ApplicationUserId), Some("0ua1"));
+    assert_eq!(event.text(EventColumn::InstanceId), Some("0oa1"));
+    assert_eq!(event.text(EventColumn::ApplicationName), Some("office365"));
+    assert_eq!(event.text(EventColumn::DebugData), Some(r#"{"AppName":"office365","n":1.5}"#));
     assert_eq!(card.event_id.as_deref(), Some("b5a188b9-5ece-4636-b041-482ffda96311"));
     assert_eq!(card.event_time.unwrap().to_string(), "2026-03-04T05:06:10.000Z");
     assert!(card.headers.contains(&("n".to_owned(), "1".to_owned())));
@@ -83,8 +84,8 @@ fn entities_that_workflows_leaves_empty_are_none() {
     empty["Admin"] = Value::Null;
     let json = RawValue::from_string(read(&empty).event).unwrap();
     let event = read_event(&json, Timestamp::now()).unwrap();
-    assert_eq!((event.user, event.admin), (None, None));
-    assert_eq!(event.application_user.unwrap().kind, "AppUser");
+    assert_eq!((event.text(EventColumn::UserId), event.text(EventColumn::AdminId)), (None, None));
+    assert_eq!(event.text(EventColumn::ApplicationUserType), Some("AppUser"));
 }
 
 #[test]

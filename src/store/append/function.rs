@@ -6,17 +6,17 @@ use std::sync::LazyLock;
 use sha2::{Digest as _, Sha256};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-/// The statements that create the function and describe it, without the digest in its name.
-const TEXT: &str = include_str!("log_append.sql");
+use super::template::{copied_columns, fill, names_of};
+use crate::event::EventColumn;
 
-/// The place of the digest in the text.
-const DIGEST: &str = "{digest}";
+/// The statements that create the function and describe it.
+const TEXT: &str = include_str!("log_append.sql");
 
 /// Number of bytes of the digest that are part of the name.
 const DIGEST_BYTES: usize = 4;
 
-/// Number of the function's parameters.
-const PARAMETERS: usize = 35;
+/// Number of the function's parameters beside those for the texts of events.
+const OTHER_PARAMETERS: usize = 14;
 
 /// The function of this version.
 static FUNCTION: LazyLock<AppendFunction> = LazyLock::new(|| AppendFunction::of(TEXT));
@@ -32,16 +32,32 @@ struct AppendFunction {
 
 impl AppendFunction {
     fn of(text: &str) -> Self {
-        let digest = Sha256::digest(text).iter().take(DIGEST_BYTES).fold(String::new(), |mut digest, byte| {
+        let text = fill(
+            text,
+            &[
+                ("parameters", names_of(EventColumn::texts(), "s text[]")),
+                ("arrays", names_of(copied_columns(), "s")),
+                ("columns", names_of(copied_columns(), "")),
+                ("values", values()),
+            ],
+        );
+        let digest = Sha256::digest(&text).iter().take(DIGEST_BYTES).fold(String::new(), |mut digest, byte| {
             // A text in memory takes everything.
             _ = write!(digest, "{byte:02x}");
             digest
         });
         let name = format!("log_append_{digest}");
-        let parameters: Vec<_> = (1..=PARAMETERS).map(|number| format!("${number}")).collect();
+        let parameters: Vec<_> =
+            (1..=EventColumn::TEXTS + OTHER_PARAMETERS).map(|number| format!("${number}")).collect();
         let call = format!("SELECT * FROM {name}({})", parameters.join(","));
-        Self { definition: text.replace(DIGEST, &digest), call, name }
+        Self { definition: fill(&text, &[("function", name.clone())]), call, name }
     }
+}
+
+/// Returns a list in SQL of the texts of an event `f`.
+fn values() -> String {
+    let names = copied_columns().filter_map(|column| Some(format!("f.{}", column.spec().sql_name()?)));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the statement that calls the function.
@@ -79,12 +95,20 @@ mod tests {
 
     #[test]
     fn the_name_is_of_the_text() {
-        let [one, other] = ["CREATE FUNCTION log_append_{digest}() …", "CREATE FUNCTION log_append_{digest}( ) …"]
-            .map(AppendFunction::of);
+        let [one, other] =
+            ["CREATE FUNCTION {function}() …", "CREATE FUNCTION {function}( ) …"].map(AppendFunction::of);
         assert_ne!(one.name, other.name);
         assert_eq!(one.name.len(), "log_append_".len() + 2 * DIGEST_BYTES);
         assert_eq!(one.definition, format!("CREATE FUNCTION {}() …", one.name));
-        assert!(FUNCTION.definition.contains(&format!("CREATE FUNCTION {}(", FUNCTION.name)));
-        assert!(!FUNCTION.definition.contains(DIGEST));
+    }
+
+    #[test]
+    fn every_place_of_the_text_is_filled() {
+        let AppendFunction { name, definition, .. } = &*FUNCTION;
+        assert!(definition.contains(&format!("CREATE FUNCTION {name}(")) && !definition.contains(['{', '}']));
+        assert!(
+            definition.contains(" event_types text[], messages text[], ")
+                && definition.contains(" f.instance_display_name, f.debug_data")
+        );
     }
 }

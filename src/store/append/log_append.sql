@@ -1,18 +1,17 @@
 -- Appends events to the log, in one transaction. A gateway installs this function when it starts, under a name with the
 -- digest of this text: gateways of several versions may append to one database, each by its own function.
 --
+-- Names in braces stand for what the table of columns (src/event/columns.rs) has: parameters for an array of each column
+-- that is a text, such as messages text[]; arrays, columns and values for those arrays and columns without the application's
+-- name, which the catalogue may know better.
+--
 -- It is one function so that nothing between taking the log's head and the commit waits for a client. A gateway that has
 -- appended notifies the others (channel sluice_log) after its commit: within the transaction, that would cost every append
 -- more than the rest of it, as listeners wake before the gateway has its answer.
 
-CREATE FUNCTION log_append_{digest}(
-    orgs text[], uuids uuid[], event_types text[], publisheds timestamptz[], messages text[], versions text[],
-    severities text[], outcome_results text[], outcome_reasons text[],
-    admin_ids text[], admin_alternate_ids text[], admin_display_names text[], admin_types text[],
-    user_ids text[], user_alternate_ids text[], user_display_names text[],
-    application_user_ids text[], application_user_alternate_ids text[], application_user_display_names text[],
-    instance_ids text[], instance_labels text[], instance_display_names text[],
-    application_names text[], debug_datas text[], raws text[], words tsvector[], deliveries uuid[], way smallint,
+CREATE FUNCTION {function}(
+    orgs text[], uuids uuid[], publisheds timestamptz[], {parameters},
+    raws text[], words tsvector[], deliveries uuid[], way smallint,
     delivery_ids uuid[], delivery_orgs text[], delivery_event_ids text[], delivery_event_times timestamptz[],
     delivery_sources text[], delivery_headers text[],
     comings bigint[], -- how many times each event came, for the tally
@@ -184,21 +183,10 @@ BEGIN
         ) f
         WHERE c.org = f.org AND c.instance_id = f.instance_id
     )
-    INSERT INTO sync_event
-    SELECT head + f.turn, f.published, f.org, f.uuid, f.event_type, f.message, f.version, f.severity, f.outcome_result,
-        f.outcome_reason, f.admin_id, f.admin_alternate_id, f.admin_display_name, f.admin_type, f.user_id,
-        f.user_alternate_id, f.user_display_name, f.application_user_id, f.application_user_alternate_id,
-        f.application_user_display_name, f.instance_id, f.instance_label, f.instance_display_name, f.name,
-        f.debug_data, moment, way, f.words
-    FROM unnest(turns, publisheds, orgs, uuids, event_types, messages, versions, severities, outcome_results,
-        outcome_reasons, admin_ids, admin_alternate_ids, admin_display_names, admin_types, user_ids,
-        user_alternate_ids, user_display_names, application_user_ids, application_user_alternate_ids,
-        application_user_display_names, instance_ids, instance_labels, instance_display_names, names, debug_datas,
-        words)
-        AS f (turn, published, org, uuid, event_type, message, version, severity, outcome_result,
-            outcome_reason, admin_id, admin_alternate_id, admin_display_name, admin_type, user_id,
-            user_alternate_id, user_display_name, application_user_id, application_user_alternate_id,
-            application_user_display_name, instance_id, instance_label, instance_display_name, name, debug_data, words)
+    INSERT INTO sync_event (position, published, org, uuid, received_at, first_source, words, application_name, {columns})
+    SELECT head + f.turn, f.published, f.org, f.uuid, moment, way, f.words, f.name, {values}
+    FROM unnest(turns, publisheds, orgs, uuids, words, names, {arrays})
+        AS f (turn, published, org, uuid, words, name, {columns})
     WHERE f.turn IS NOT NULL;
 END $$;
-COMMENT ON FUNCTION log_append_{digest} IS 'Appends events, each of them once, and counts them for the way by which all of them came. An event must not stand twice among them. Columns of events come as arrays, and so do those of their deliveries. Returns the position of each event that the log had already, and for each of the others its turn, to be added to the head; also the name of each event''s application, and the time at which all this was stored. A unique violation says that another append has just stored one of the events: try again.';
+COMMENT ON FUNCTION {function} IS 'Appends events, each of them once, and counts them for the way by which all of them came. An event must not stand twice among them. Columns of events come as arrays, and so do those of their deliveries. Returns the position of each event that the log had already, and for each of the others its turn, to be added to the head; also the name of each event''s application, and the time at which all this was stored. A unique violation says that another append has just stored one of the events: try again.';

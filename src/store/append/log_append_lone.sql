@@ -3,48 +3,52 @@
 -- is not known; the event has a display name that the application lacks; its way has brought nothing of its org before;
 -- or the log was restored and no era has begun since.
 --
+-- Names in braces stand for parameters; columns and values as in log_append.sql.
+--
 -- Its snapshot may be older than the head that it gets. What it asks the catalogue for never goes away again, so only
 -- an event that somebody appended meanwhile is overlooked: the primary key of arrival refuses that. That of delivery
 -- refuses one of which another event was appended before.
 WITH head AS (
     UPDATE log_head SET position = position + 1
     FROM application_instance c
-    WHERE singleton AND log_head.tableoid = log_head.home AND c.org = $1 AND c.instance_id = $20 AND c.application IS NOT NULL
-        AND ($22 IS NULL OR EXISTS (
+    WHERE singleton AND log_head.tableoid = log_head.home
+        AND c.org = {org} AND c.instance_id = {instance_id} AND c.application IS NOT NULL
+        AND ({instance_display_name} IS NULL OR EXISTS (
             SELECT FROM application p WHERE p.org = c.org AND p.name = c.application AND p.display_name IS NOT NULL
         ))
-        AND EXISTS (SELECT FROM event_type t WHERE t.name = $3)
-        AND EXISTS (SELECT FROM ingest_tally t WHERE t.org = $1 AND t.source = $28)
-        AND NOT EXISTS (SELECT FROM arrival a WHERE a.uuid = $2 AND a.org = $1)
+        AND EXISTS (SELECT FROM event_type t WHERE t.name = {event_type})
+        AND EXISTS (SELECT FROM ingest_tally t WHERE t.org = {org} AND t.source = {way})
+        AND NOT EXISTS (SELECT FROM arrival a WHERE a.uuid = {uuid} AND a.org = {org})
     RETURNING position, era, c.application, date_trunc('milliseconds', clock_timestamp()) AS moment
 ), arrivals AS (
     INSERT INTO arrival
-    SELECT $1, $2, h.position, $4, CASE $28 WHEN 0 THEN h.moment END, CASE $28 WHEN 1 THEN h.moment END,
-        CASE $28 WHEN 2 THEN h.moment END, CASE $28 WHEN 3 THEN h.moment END, $27,
-        CASE $28 WHEN 4 THEN h.moment END
+    SELECT {org}, {uuid}, h.position, {published}, CASE {way} WHEN 0 THEN h.moment END,
+        CASE {way} WHEN 1 THEN h.moment END, CASE {way} WHEN 2 THEN h.moment END, CASE {way} WHEN 3 THEN h.moment END,
+        {delivery}, CASE {way} WHEN 4 THEN h.moment END
     FROM head h
 ), envelopes AS (
-    INSERT INTO delivery SELECT $27, $1, $29, $30, $31, $32, h.moment FROM head h WHERE $27 IS NOT NULL
+    INSERT INTO delivery
+    SELECT {delivery}, {org}, {delivery_event_id}, {delivery_event_time}, {delivery_source}, {delivery_headers}, h.moment
+    FROM head h WHERE {delivery} IS NOT NULL
 ), details AS (
-    INSERT INTO sync_event_raw SELECT h.position, $4, $25 FROM head h
+    INSERT INTO sync_event_raw SELECT h.position, {published}, {raw} FROM head h
 ), instances AS (
     UPDATE application_instance c SET
-        label = CASE WHEN $21 IS NULL OR $4 < c.label_at THEN c.label ELSE $21 END,
-        label_at = CASE WHEN $21 IS NULL THEN c.label_at ELSE greatest($4, c.label_at) END,
+        label = CASE WHEN {instance_label} IS NULL OR {published} < c.label_at THEN c.label ELSE {instance_label} END,
+        label_at = CASE WHEN {instance_label} IS NULL THEN c.label_at ELSE greatest({published}, c.label_at) END,
         event_count = c.event_count + 1,
-        last_event_at = greatest(c.last_event_at, $4)
+        last_event_at = greatest(c.last_event_at, {published})
     FROM head h
-    WHERE c.org = $1 AND c.instance_id = $20
+    WHERE c.org = {org} AND c.instance_id = {instance_id}
 ), tallies AS (
     UPDATE ingest_tally t SET
         arrived = t.arrived + 1,
-        duplicates = t.duplicates + $33 - 1,
+        duplicates = t.duplicates + {comings} - 1,
         last_arrival_at = greatest(t.last_arrival_at, h.moment)
     FROM head h
-    WHERE t.org = $1 AND t.source = $28
+    WHERE t.org = {org} AND t.source = {way}
 )
-INSERT INTO sync_event
-SELECT h.position, $4, $1, $2, $3, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-    h.application, $24, h.moment, $28, $26
+INSERT INTO sync_event (position, published, org, uuid, received_at, first_source, words, application_name, {columns})
+SELECT h.position, {published}, {org}, {uuid}, h.moment, {way}, {words}, h.application, {values}
 FROM head h
 RETURNING position, application_name, received_at, (SELECT h.era FROM head h)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::FutureExt as _;
 
 use super::*;
-use crate::event::{Details, Entity, EventTypePattern, IngestSource, Occurrence, Timestamp};
+use crate::event::{Details, EventTypePattern, IngestSource, Occurrence, Timestamp};
 use crate::live::feed::rendered::FeedEntry;
 use crate::live::feed::renderer::{RenderedEvent, Renderer};
 use crate::live::feed::request::Rendering;
@@ -18,15 +18,13 @@ pub(in crate::live) fn event(
     application: Option<&str>,
     event_type: &str,
 ) -> Arc<SyncEvent> {
-    let application_entity = (!instance.is_empty()).then(|| Entity { id: instance.into(), ..Entity::default() });
+    let instance = (!instance.is_empty()).then_some((EventColumn::InstanceId, instance));
+    let application = application.map(|name| (EventColumn::ApplicationName, name));
+    let texts: Vec<_> = instance.into_iter().chain(application).collect();
     Arc::new(SyncEvent {
         position: Position::new(position),
         org: "acme".into(),
-        occurrence: Occurrence {
-            application: application_entity,
-            application_name: application.map(str::to_owned),
-            ..Occurrence::of_type(event_type)
-        },
+        occurrence: Occurrence::of_type(event_type).with(&texts),
         received_at: Timestamp::now(),
         first_source: IngestSource::EventHook,
         details: Details::NotRead,

@@ -2,23 +2,24 @@
 
 mod event;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 use super::inbox::TailUpdate;
-use crate::event::{Position, SyncEvent};
+use crate::event::{EventColumn, Position, SyncEvent};
 use crate::live::tail::window::WindowPart;
 use crate::store::LogIdentity;
 use event::WireEvent;
 
-/// The version of the message format. Every change of an event's fields must increase it: gateways of different versions
-/// use different subjects, and so read the database.
-const FORM: u32 = 2;
+/// The version of the message format. The columns of events are a part of the subject, too: gateways of different versions
+/// or columns use different subjects, and so read the database.
+const FORM: u32 = 3;
 
 /// Largest size of a message, in bytes. An event that does not fit is announced by its position.
 pub(super) const MAX_BYTES: usize = 128 << 10;
@@ -60,7 +61,7 @@ struct Notice<'a> {
 
 impl Channel {
     pub(super) fn of(identity: LogIdentity) -> Self {
-        let subject = format!("sluice.{FORM}.{}.{}", identity.database, identity.era);
+        let subject = format!("sluice.{FORM}-{}.{}.{}", columns_digest(), identity.database, identity.era);
         let mut key = hmac::digest::Key::<Hmac<Sha256>>::default();
         for (to, from) in key.iter_mut().zip(identity.key.expose_secret()) {
             *to = *from;
@@ -177,6 +178,20 @@ impl PendingMessage {
     fn position_only(position: Position) -> String {
         format!(r#"{{"after":{},"through":{position}}}"#, position.previous())
     }
+}
+
+/// Returns a digest of the columns whose values a message has.
+fn columns_digest() -> String {
+    let mut digest = Sha256::new();
+    for name in EventColumn::texts().filter_map(|column| column.spec().sql_name()) {
+        digest.update(name);
+        digest.update([0]);
+    }
+    digest.finalize().iter().take(4).fold(String::new(), |mut text, byte| {
+        // A text in memory takes everything.
+        _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::event::{Details, Entity, IngestSource, Occurrence, Timestamp};
+use crate::event::{Details, EventTexts, IngestSource, Occurrence, Timestamp};
 
 fn channel(database: &str, era: u128, key: u8) -> Channel {
     let key = vec![key; 32].into();
@@ -12,32 +12,18 @@ fn channel(database: &str, era: u128, key: u8) -> Channel {
 
 /// An event whose JSON takes so many bytes, about.
 fn event(position: u128, size: usize) -> Arc<SyncEvent> {
-    let text = |text: &str| Some(text.to_owned());
-    let entity = Entity {
-        id: "00u\"1".to_owned(),
-        alternate_id: text("ünal@acme.example"),
-        display_name: None,
-        kind: "User".to_owned(),
-    };
+    // Every column has its own text, but for one that is missing and one that is empty.
+    let mut texts = EventTexts::default();
+    for (number, column) in EventColumn::texts().enumerate() {
+        texts.set(column, Some(format!("\"ünal {number}\n")));
+    }
+    texts.set(EventColumn::Version, None::<&str>);
+    texts.set(EventColumn::OutcomeReason, Some(""));
+    let published = Timestamp::from_millis(1_700_000_000_123).unwrap();
     Arc::new(SyncEvent {
         position: Position::new(position),
         org: "acme".to_owned(),
-        occurrence: Occurrence {
-            uuid: Uuid::from_u128(position),
-            event_type: "application.provision.user.sync".to_owned(),
-            published: Timestamp::from_millis(1_700_000_000_123).unwrap(),
-            message: text("Sync\nuser"),
-            version: None,
-            severity: text("INFO"),
-            outcome_result: text("SUCCESS"),
-            outcome_reason: text(""),
-            admin: Some(entity.clone()),
-            user: None,
-            application_user: Some(Entity::default()),
-            application: Some(entity),
-            application_name: text("office365"),
-            debug_data: text(r#"{"a": 1.0}"#),
-        },
+        occurrence: Occurrence { uuid: Uuid::from_u128(position), published, texts },
         received_at: Timestamp::from_millis(1_700_000_000_456).unwrap(),
         first_source: IngestSource::SystemLog,
         details: Details::Read(format!("{{ \"a\":1.00,\n\"a\":\"\\ud800{}\" }}", "x".repeat(size)).into()),

@@ -1,0 +1,169 @@
+//! The statements that append, and their parameters. Their texts leave places for the columns of events.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use sqlx::Postgres;
+use sqlx::postgres::PgArguments;
+use sqlx::query::QueryAs;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::function;
+use super::template::{copied_columns, fill, names_of};
+use crate::event::{EventColumn, IngestSource, Timestamp};
+use crate::store::{DeliveryRecord, NewEvent};
+
+/// The statement that appends a lone event.
+static LONE: LazyLock<String> = LazyLock::new(|| {
+    let columns = copied_columns().filter_map(|column| column.spec().sql_name());
+    let parameters: Vec<_> = ["org", "uuid", "published"].into_iter().chain(columns).chain(LONE_PARAMETERS).collect();
+    let number =
+        |name: &str| format!("${}", parameters.iter().position(|known| *known == name).unwrap_or_default() + 1);
+    let values = copied_columns().filter_map(|column| column.spec().sql_name()).map(number);
+    let lists = [("columns", names_of(copied_columns(), "")), ("values", values.collect::<Vec<_>>().join(", "))];
+    let named = parameters.iter().map(|name| (*name, number(name)));
+    fill(include_str!("log_append_lone.sql"), &lists.into_iter().chain(named).collect::<Vec<_>>())
+});
+
+/// The last parameters for a lone event, after those for its columns.
+const LONE_PARAMETERS: [&str; 9] = [
+    "raw",
+    "words",
+    "delivery",
+    "way",
+    "delivery_event_id",
+    "delivery_event_time",
+    "delivery_source",
+    "delivery_headers",
+    "comings",
+];
+
+/// Result of an append, with the database's numbers for positions.
+pub(super) struct AppendReply {
+    pub(super) events: Vec<ReplyEvent>,
+    /// Time at which the events were stored.
+    pub(super) moment: OffsetDateTime,
+    /// The tag of the era in which the log ended at that time.
+    pub(super) era: i64,
+}
+
+/// An event as the log has it, new or known before.
+pub(super) struct ReplyEvent {
+    pub(super) number: i64,
+    pub(super) is_new: bool,
+    pub(super) application_name: Option<String>,
+}
+
+/// The answer for a lone event: its number, its application's name, the time at which it was stored, its era's tag.
+pub(super) type LoneRow = (i64, Option<String>, OffsetDateTime, i64);
+
+/// The answer of `log_append`.
+#[derive(sqlx::FromRow)]
+pub(super) struct AppendedRow {
+    known: Vec<Option<i64>>,
+    turns: Vec<Option<i64>>,
+    names: Vec<Option<String>>,
+    head: i64,
+    moment: OffsetDateTime,
+    era: i64,
+}
+
+impl AppendedRow {
+    /// What it tells of so many events, if it tells of each.
+    pub(super) fn of_events(self, number: usize) -> Option<AppendReply> {
+        let events = self.known.into_iter().zip(self.turns).zip(self.names);
+        let events = events.map(|((known, turn), name)| {
+            Some(ReplyEvent {
+                number: known.or_else(|| Some(self.head + turn?))?,
+                is_new: known.is_none(),
+                application_name: name.filter(|_| known.is_none()),
+            })
+        });
+        let events: Vec<_> = events.collect::<Option<_>>()?;
+        (events.len() == number).then_some(AppendReply { events, moment: self.moment, era: self.era })
+    }
+}
+
+type AppendQuery<'q, Row> = QueryAs<'q, Postgres, Row, PgArguments>;
+
+/// Binds columns, each an array with one value per row.
+macro_rules! bind_columns {
+    ($query:expr, $rows:expr, $(|$row:ident| $value:expr),+ $(,)?) => {
+        $query$(.bind($rows.iter().map(|$row| $value).collect::<Vec<_>>()))+
+    };
+}
+
+/// Returns the statement that appends events that came by one way, and the deliveries that bring them.
+pub(super) fn group_query<'q>(
+    source: IngestSource,
+    events: &'q [NewEvent],
+    deliveries: &'q [DeliveryRecord],
+) -> AppendQuery<'q, AppendedRow> {
+    let mut query = bind_columns!(
+        sqlx::query_as(function::call()),
+        events,
+        |new| new.org.as_str(),
+        |new| new.event.occurrence.uuid,
+        |new| new.event.occurrence.published.date_time(),
+    );
+    for column in EventColumn::texts() {
+        query = bind_columns!(query, events, |new| new.event.occurrence.text(column));
+    }
+    let query = bind_columns!(query, events, |new| new.event.raw.as_str(), |new| &new.words, |new| new.delivery);
+    let named: HashSet<Uuid> = events.iter().filter_map(|new| new.delivery).collect();
+    let deliveries: Vec<_> = deliveries.iter().filter(|delivery| named.contains(&delivery.id)).collect();
+    bind_columns!(
+        query.bind(source.code()),
+        deliveries,
+        |delivery| delivery.id,
+        |delivery| delivery.org.as_str(),
+        |delivery| delivery.event_id.as_deref(),
+        |delivery| delivery.event_time.map(Timestamp::date_time),
+        |delivery| delivery.source.as_deref(),
+        |delivery| delivery.headers.as_str(),
+    )
+    .bind(events.iter().map(NewEvent::comings_in_sql).collect::<Vec<_>>())
+}
+
+/// Returns the statement that appends a lone event.
+pub(super) fn lone_query<'q>(
+    source: IngestSource,
+    new: &'q NewEvent,
+    deliveries: &'q [DeliveryRecord],
+) -> AppendQuery<'q, LoneRow> {
+    let occurrence = &new.event.occurrence;
+    let delivery = deliveries.iter().find(|delivery| new.delivery == Some(delivery.id));
+    let mut query = sqlx::query_as(LONE.as_str())
+        .bind(new.org.as_str())
+        .bind(occurrence.uuid)
+        .bind(occurrence.published.date_time());
+    for column in copied_columns() {
+        query = query.bind(occurrence.text(column));
+    }
+    query
+        .bind(new.event.raw.as_str())
+        .bind(&new.words)
+        .bind(new.delivery)
+        .bind(source.code())
+        .bind(delivery.and_then(|delivery| delivery.event_id.as_deref()))
+        .bind(delivery.and_then(|delivery| delivery.event_time).map(Timestamp::date_time))
+        .bind(delivery.and_then(|delivery| delivery.source.as_deref()))
+        .bind(delivery.map(|delivery| delivery.headers.as_str()))
+        .bind(new.comings_in_sql())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_of_the_texts_is_filled() {
+        assert!(!LONE.contains(['{', '}']), "{}", *LONE);
+        let parameters = 3 + copied_columns().count() + LONE_PARAMETERS.len();
+        assert!(LONE.contains(&format!("${parameters}")) && !LONE.contains(&format!("${}", parameters + 1)));
+        assert!(
+            LONE.contains("AND t.source = ") && LONE.contains(", instance_label, instance_display_name, debug_data")
+        );
+    }
+}
