@@ -33,6 +33,12 @@ pub enum EventColumn {
     InstanceDisplayName,
     ApplicationName,
     DebugData,
+    TransactionId,
+    TransactionType,
+    ClientIpAddress,
+    ClientUserAgent,
+    ClientCity,
+    ClientCountry,
     ReceivedAt,
     FirstSource,
     Details,
@@ -106,6 +112,10 @@ pub enum GraphObject {
     Application,
     /// `SyncEvent.debugContext`.
     DebugContext,
+    /// `SyncEvent.transaction`.
+    Transaction,
+    /// `SyncEvent.client`.
+    Client,
 }
 
 /// The form of a column's values in the graph.
@@ -140,7 +150,7 @@ pub struct ObjectSpec {
     pub presence: &'static [EventColumn],
 }
 
-/// All columns, in the order of the table `sync_event`. Those from `EventType` to `DebugData` are its texts.
+/// All columns. Those from `EventType` to `ClientCountry` are an event's texts.
 pub const COLUMNS: [ColumnSpec; EventColumn::COUNT] = {
     use EventColumn as C;
     [
@@ -177,6 +187,12 @@ pub const COLUMNS: [ColumnSpec; EventColumn::COUNT] = {
         text(C::InstanceDisplayName, "instance_display_name").shown(In::Application, "displayName", Kind::Text),
         text(C::ApplicationName, "application_name"),
         text(C::DebugData, "debug_data").shown(In::DebugContext, "debugData", Kind::Json),
+        text(C::TransactionId, "transaction_id").shown(In::Transaction, "oktaId", Kind::Text),
+        text(C::TransactionType, "transaction_type").shown(In::Transaction, "type", Kind::Text),
+        text(C::ClientIpAddress, "client_ip_address").shown(In::Client, "ipAddress", Kind::Text),
+        text(C::ClientUserAgent, "client_user_agent").shown(In::Client, "userAgent", Kind::Text),
+        text(C::ClientCity, "client_city").shown(In::Client, "city", Kind::Text),
+        text(C::ClientCountry, "client_country").shown(In::Client, "country", Kind::Text),
         column(C::ReceivedAt, "received_at", SqlType::Timestamp).shown(In::Event, "receivedAt", Kind::Time),
         column(C::FirstSource, "first_source", SqlType::Smallint),
         of(C::Details, Stored::Raw("raw")).shown(In::Event, "eventDetails", Kind::Json),
@@ -195,7 +211,7 @@ pub const COLUMNS: [ColumnSpec; EventColumn::COUNT] = {
 };
 
 /// All objects below an event.
-pub const OBJECTS: [ObjectSpec; 6] = {
+pub const OBJECTS: [ObjectSpec; 8] = {
     use EventColumn as C;
     [
         object(In::Outcome, "outcome", "Outcome", &[C::OutcomeResult]),
@@ -204,6 +220,13 @@ pub const OBJECTS: [ObjectSpec; 6] = {
         object(In::ApplicationUser, "applicationUser", "Entity", &[C::ApplicationUserId]),
         object(In::Application, "application", "Entity", &[C::InstanceId]),
         object(In::DebugContext, "debugContext", "DebugContext", &[C::DebugData]),
+        object(In::Transaction, "transaction", "Transaction", &[C::TransactionId, C::TransactionType]),
+        object(
+            In::Client,
+            "client",
+            "Client",
+            &[C::ClientIpAddress, C::ClientUserAgent, C::ClientCity, C::ClientCountry],
+        ),
     ]
 };
 
@@ -263,7 +286,7 @@ impl EventColumn {
     const FIRST_TEXT: usize = Self::EventType as usize;
 
     /// The number of texts.
-    pub const TEXTS: usize = Self::DebugData as usize + 1 - Self::FIRST_TEXT;
+    pub const TEXTS: usize = Self::ClientCountry as usize + 1 - Self::FIRST_TEXT;
 
     /// Returns the column's number, from 0 on.
     pub const fn index(self) -> usize {

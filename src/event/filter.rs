@@ -45,6 +45,8 @@ pub struct Filter {
     pub applications: Option<Vec<String>>,
     /// Okta's ids of application instances.
     pub application_instances: Option<Vec<String>>,
+    /// Okta's ids of transactions.
+    pub transactions: Option<Vec<String>>,
     /// Event types and families of them.
     pub event_types: Option<Vec<EventTypePattern>>,
     /// When it happened.
@@ -167,6 +169,7 @@ impl Filter {
         is_in(self.orgs.as_deref(), Some(&event.org))
             && is_in(self.applications.as_deref(), event.text(EventColumn::ApplicationName))
             && is_in(self.application_instances.as_deref(), event.text(EventColumn::InstanceId))
+            && is_in(self.transactions.as_deref(), event.text(EventColumn::TransactionId))
             && self
                 .event_types
                 .as_ref()

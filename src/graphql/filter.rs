@@ -46,6 +46,8 @@ pub(super) struct SyncEventFilterInput {
     application_instances: Option<Vec<String>>,
     /// Admin console URLs of application instances: the id is read out of them.
     application_instance_urls: Option<Vec<Url>>,
+    /// Okta's ids of transactions. In the System Log: transaction.id.
+    transactions: Option<Vec<String>>,
     /// Event types, exact or a family: "application.provision.user.*". The mere beginning of event types, such as
     /// "application.provision", is an error that names the family.
     event_types: Option<Vec<String>>,
@@ -97,6 +99,7 @@ impl SyncEventFilterInput {
             orgs: read_list("orgs", self.orgs)?,
             applications: read_list("applications", self.applications)?,
             application_instances,
+            transactions: read_list("transactions", self.transactions)?,
             event_types: self.event_types.map(read_event_types).transpose()?,
             published: read_range("published", self.published.as_ref())?,
             received: read_range("received", self.received.as_ref())?,

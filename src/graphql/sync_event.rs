@@ -60,6 +60,29 @@ pub(super) struct Outcome {
     reason: Option<String>,
 }
 
+/// The transaction in Okta: the job or the request that several events belong to.
+#[derive(SimpleObject)]
+pub(super) struct Transaction {
+    /// Okta's id of the transaction. In the System Log: transaction.id.
+    okta_id: Option<String>,
+    /// WEB, JOB …: an open set. In the System Log: transaction.type.
+    #[graphql(name = "type")]
+    kind: Option<String>,
+}
+
+/// The client that sent the request to Okta; a job has none.
+#[derive(SimpleObject)]
+pub(super) struct Client {
+    /// The client's IP address. In the System Log: client.ipAddress.
+    ip_address: Option<String>,
+    /// The client's name for itself. In the System Log: client.userAgent.rawUserAgent.
+    user_agent: Option<String>,
+    /// The city in which Okta locates the address. In the System Log: client.geographicalContext.city.
+    city: Option<String>,
+    /// The country in which Okta locates the address. In the System Log: client.geographicalContext.country.
+    country: Option<String>,
+}
+
 /// How serious it is.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severity {
@@ -217,6 +240,26 @@ impl SyncEventNode {
     async fn debug_context(&self) -> Option<DebugContext> {
         let debug_data = owned(&self.0, EventColumn::DebugData)?;
         Some(DebugContext { debug_data: Some(Json(debug_data)) })
+    }
+
+    /// The transaction that the event belongs to. In the System Log: transaction.
+    async fn transaction(&self) -> Option<Transaction> {
+        let okta_id = owned(&self.0, EventColumn::TransactionId);
+        let kind = owned(&self.0, EventColumn::TransactionType);
+        (okta_id.is_some() || kind.is_some()).then_some(Transaction { okta_id, kind })
+    }
+
+    /// The client that sent the request to Okta; null for a job. In the System Log: client.
+    async fn client(&self) -> Option<Client> {
+        let [ip_address, user_agent, city, country] = [
+            EventColumn::ClientIpAddress,
+            EventColumn::ClientUserAgent,
+            EventColumn::ClientCity,
+            EventColumn::ClientCountry,
+        ]
+        .map(|column| owned(&self.0, column));
+        let is_there = [&ip_address, &user_agent, &city, &country].into_iter().any(Option::is_some);
+        is_there.then_some(Client { ip_address, user_agent, city, country })
     }
 
     /// The event as Okta sent it, byte for byte. On the card: Event Details.

@@ -53,6 +53,15 @@ pub(super) fn event_of(event: &Members<'_>, now: Timestamp) -> Result<Occurrence
             targets.remove(place).fill(texts, columns);
         }
     }
+    let transaction = event.object("transaction");
+    texts.set(EventColumn::TransactionId, transaction.text("id"));
+    texts.set(EventColumn::TransactionType, transaction.text("type"));
+    let client = event.object("client");
+    texts.set(EventColumn::ClientIpAddress, client.text("ipAddress"));
+    texts.set(EventColumn::ClientUserAgent, client.object("userAgent").text("rawUserAgent"));
+    let place = client.object("geographicalContext");
+    texts.set(EventColumn::ClientCity, place.text("city"));
+    texts.set(EventColumn::ClientCountry, place.text("country"));
     let debug_data = event.object("debugContext").get("debugData").filter(|data| data.get() != "null");
     let name = debug_data.and_then(Members::read).and_then(|data| data.get_in_any_case("appname").and_then(text));
     texts.set(EventColumn::ApplicationName, name.filter(|name| !name.is_empty()));

@@ -44,6 +44,7 @@ impl Conditions<'_> {
         self.push_list(query, filter, "e.org", filter.orgs.as_deref());
         self.push_list(query, filter, "e.application_name", filter.applications.as_deref());
         self.push_list(query, filter, "e.instance_id", filter.application_instances.as_deref());
+        self.push_list(query, filter, "e.transaction_id", filter.transactions.as_deref());
         if let Some(patterns) = filter.event_types.as_ref().filter(|_| !self.leaves_out(filter, "e.event_type")) {
             self.push_patterns(query, patterns);
         }

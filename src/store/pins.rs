@@ -106,8 +106,9 @@ impl<'f> Candidate<'f> {
 
 /// Returns true if a filter, or any part of it, has a list that is not short.
 fn has_long_list(wanted: &Filter) -> bool {
-    let Filter { orgs, applications, application_instances, event_types, outcomes, severities, .. } = wanted;
-    let lists = [orgs, applications, application_instances, outcomes, severities];
+    let Filter { orgs, applications, application_instances, transactions, event_types, outcomes, severities, .. } =
+        wanted;
+    let lists = [orgs, applications, application_instances, transactions, outcomes, severities];
     let people = [&wanted.admin, &wanted.user, &wanted.application_user].into_iter().flatten();
     let of_people = people.flat_map(|person| [&person.ids, &person.alternate_ids, &person.types]);
     let is_long = lists.into_iter().chain(of_people).flatten().any(|values| values.len() > MOST_SHORT);
@@ -223,7 +224,7 @@ pub(super) fn seeks_words(wanted: &Filter) -> bool {
 type Kind = for<'f> fn(&'f Filter) -> Vec<Pin<'f>>;
 
 /// The leading columns of indexes, those with the rarest values first.
-const KINDS: [Kind; 6] = [people, instances, applications, outcomes, types, orgs];
+const KINDS: [Kind; 7] = [transactions, people, instances, applications, outcomes, types, orgs];
 
 const ORG: &str = "e.org";
 
@@ -242,6 +243,10 @@ fn people(part: &Filter) -> Vec<Pin<'_>> {
         by_id.into_iter().chain(by_alternate)
     });
     pins.collect()
+}
+
+fn transactions(part: &Filter) -> Vec<Pin<'_>> {
+    listed(part, "e.transaction_id", part.transactions.as_deref())
 }
 
 fn instances(part: &Filter) -> Vec<Pin<'_>> {

@@ -108,6 +108,7 @@ mod stopped;
 mod tallies;
 mod tidy;
 mod time_limits;
+mod transaction_and_client;
 mod two_gateways;
 mod websocket;
 mod workflows;

@@ -19,6 +19,7 @@ const TYPES: [&str; 5] = [
     "application.lifecycle.update",
 ];
 const OUTCOMES: [&str; 4] = ["SUCCESS", "FAILURE", "SKIPPED", "success"];
+const TRANSACTIONS: [&str; 3] = ["trs-one", "trs-TWO", "trs-two"];
 const WORDS: [&str; 10] = ["ada", "gr*", "GRACE", "acme.example", "ünal", "o'neil", "sync*", "user", "oz", "ÖZ"];
 
 fn some(random: &mut StdRng, values: &[&str]) -> Vec<String> {
@@ -47,6 +48,7 @@ pub(crate) fn random_event(random: &mut StdRng) -> Value {
     event["severity"] = one(random, &["INFO", "WARN", "ERROR", "DEBUG", "odd"]).into();
     event["outcome"]["result"] = one(random, &OUTCOMES).into();
     event["debugContext"]["debugData"]["appname"] = one(random, &["office365", "slack"]).into();
+    event["transaction"] = json!({"id": one(random, &TRANSACTIONS), "type": "JOB"});
     let people = ["/actor", "/target/1", "/target/2"];
     for person in people {
         let person = event.pointer_mut(person).unwrap();
@@ -56,7 +58,9 @@ pub(crate) fn random_event(random: &mut StdRng) -> Value {
     }
     event["actor"]["type"] = one(random, &["User", "SystemPrincipal"]).into();
     // What is missing matches nothing, and not what is negated.
-    for (place, odds) in [("/actor", 0.1), ("/outcome", 0.2), ("/severity", 0.1), ("/displayMessage", 0.3)] {
+    for (place, odds) in
+        [("/actor", 0.1), ("/outcome", 0.2), ("/severity", 0.1), ("/displayMessage", 0.3), ("/transaction", 0.1)]
+    {
         if random.random_bool(odds) {
             *event.pointer_mut(place).unwrap() = Value::Null;
         }
@@ -90,7 +94,7 @@ pub(crate) fn random_filter(random: &mut StdRng, depth: usize) -> Value {
     let mut filter = Map::new();
     for _ in 0..random.random_range(1..=2) {
         let families = ["application.provision.*", "application.user_membership.add", "application.*", "*", "none.*"];
-        let kinds = if depth > 0 { 15 } else { 12 };
+        let kinds = if depth > 0 { 16 } else { 13 };
         let (field, value): (&str, Value) = match random.random_range(0..kinds) {
             0 => ("orgs", some(random, &["acme", "other"]).into()),
             1 => ("applications", some(random, &["office365", "slack", "none"]).into()),
@@ -103,8 +107,9 @@ pub(crate) fn random_filter(random: &mut StdRng, depth: usize) -> Value {
             8 => ("receivedVia", some(random, &["EVENT_HOOK", "IMPORT"]).into()),
             9 => ("search", format!("{} {}", one(random, &WORDS), one(random, &["", "user", "0oa*"])).into()),
             10 | 11 => (one(random, &["admin", "user", "applicationUser"]), person(random)),
-            12 => ("not", random_filter(random, depth - 1)),
-            13 => ("and", (0..random.random_range(0..3)).map(|_| random_filter(random, depth - 1)).collect()),
+            12 => ("transactions", some(random, &TRANSACTIONS).into()),
+            13 => ("not", random_filter(random, depth - 1)),
+            14 => ("and", (0..random.random_range(0..3)).map(|_| random_filter(random, depth - 1)).collect()),
             _ => ("or", (0..random.random_range(0..3)).map(|_| random_filter(random, depth - 1)).collect()),
         };
         filter.insert(field.into(), value);

@@ -69,7 +69,8 @@ fn what_people_ask_is_within_the_defaults() {
            outcome {{ result reason }} admin {entity} user {entity} applicationUser {entity} application {entity}
            applicationInstance {{ id org instanceId label status adminUrl eventCount lastEventAt
              application {{ id org name displayName eventCount lastEventAt }} }}
-           debugContext {{ debugData }} eventDetails eventId eventTime source headers receivedAt receivedVia }}"
+           debugContext {{ debugData }} transaction {{ oktaId type }}
+           client {{ ipAddress userAgent city country }} eventDetails eventId eventTime source headers receivedAt receivedVia }}"
     );
     let page = format!(
         "{{ syncEvents(first: 1000) {{ head pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }}
