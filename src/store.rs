@@ -22,6 +22,7 @@ mod listed;
 mod listen;
 mod lock_room;
 mod migrations;
+mod named_row;
 mod naming;
 mod new_event;
 mod page;

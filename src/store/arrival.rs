@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::eras::Eras;
+use super::named_row::named_row;
 use super::{Ledger, Store, StoreError};
 use crate::event::{IngestSource, Position, Timestamp};
 
@@ -27,19 +28,20 @@ pub struct ArrivalRecord {
     pub headers: Option<String>,
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    /// The database's number for the event's position.
-    number: i64,
-    event_hook_at: Option<OffsetDateTime>,
-    system_log_at: Option<OffsetDateTime>,
-    workflows_at: Option<OffsetDateTime>,
-    import_at: Option<OffsetDateTime>,
-    log_stream_at: Option<OffsetDateTime>,
-    event_id: Option<String>,
-    event_time: Option<OffsetDateTime>,
-    source: Option<String>,
-    headers: Option<String>,
+named_row! {
+    struct Row {
+        /// The database's number for the event's position.
+        number: i64,
+        event_hook_at: Option<OffsetDateTime>,
+        system_log_at: Option<OffsetDateTime>,
+        workflows_at: Option<OffsetDateTime>,
+        import_at: Option<OffsetDateTime>,
+        log_stream_at: Option<OffsetDateTime>,
+        event_id: Option<String>,
+        event_time: Option<OffsetDateTime>,
+        source: Option<String>,
+        headers: Option<String>,
+    }
 }
 
 impl Store {

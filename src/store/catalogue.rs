@@ -3,6 +3,7 @@
 use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
+use super::named_row::named_row;
 use super::{Store, StoreError};
 use crate::event::{Application, ApplicationInstance, CatalogueKey, Direction, Page, PageRequest, Timestamp};
 
@@ -30,24 +31,26 @@ pub struct InstanceFilter {
     pub search: Option<String>,
 }
 
-#[derive(sqlx::FromRow)]
-struct ApplicationRow {
-    org: String,
-    name: String,
-    display_name: Option<String>,
-    event_count: i64,
-    last_event_at: Option<OffsetDateTime>,
+named_row! {
+    struct ApplicationRow {
+        org: String,
+        name: String,
+        display_name: Option<String>,
+        event_count: i64,
+        last_event_at: Option<OffsetDateTime>,
+    }
 }
 
-#[derive(sqlx::FromRow)]
-struct InstanceRow {
-    org: String,
-    instance_id: String,
-    label: Option<String>,
-    status: Option<String>,
-    application: Option<String>,
-    event_count: i64,
-    last_event_at: Option<OffsetDateTime>,
+named_row! {
+    struct InstanceRow {
+        org: String,
+        instance_id: String,
+        label: Option<String>,
+        status: Option<String>,
+        application: Option<String>,
+        event_count: i64,
+        last_event_at: Option<OffsetDateTime>,
+    }
 }
 
 impl Store {

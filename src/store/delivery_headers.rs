@@ -3,22 +3,24 @@
 use time::{Duration, OffsetDateTime};
 use uuid::{NoContext, Timestamp as UuidTime, Uuid};
 
+use super::named_row::named_row;
 use super::{Ledger, StoreError};
 
 /// Deliveries of this last stretch of time are looked at again at the next start: a gateway of an earlier version may
 /// still be storing some.
 const UNSETTLED: Duration = Duration::hours(1);
 
-/// The headers of a delivery as they are stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct StoredHeaders {
-    /// sluice's own id of the delivery, in the order of time.
-    #[sqlx(rename = "id")]
-    pub delivery: Uuid,
-    /// The configured name of the Okta org.
-    pub org: String,
-    /// The headers as JSON.
-    pub headers: String,
+named_row! {
+    /// The headers of a delivery as they are stored.
+    #[derive(Clone, Debug)]
+    pub struct StoredHeaders {
+        /// sluice's own id of the delivery, in the order of time.
+        pub delivery: Uuid,
+        /// The configured name of the Okta org.
+        pub org: String,
+        /// The headers as JSON.
+        pub headers: String,
+    }
 }
 
 impl Ledger {
@@ -36,7 +38,8 @@ impl Ledger {
     /// # Errors
     /// The database's.
     pub async fn stored_headers(&self, after: Uuid, number: i64) -> Result<Vec<StoredHeaders>, StoreError> {
-        let query = sqlx::query_as("SELECT id, org, headers FROM delivery WHERE id > $1 ORDER BY id LIMIT $2");
+        let query =
+            sqlx::query_as("SELECT id AS delivery, org, headers FROM delivery WHERE id > $1 ORDER BY id LIMIT $2");
         Ok(query.bind(after).bind(number).fetch_all(&self.writes).await?)
     }
 

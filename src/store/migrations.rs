@@ -1,12 +1,30 @@
 //! The schema: the migrations, and the function that appends.
 
-use sqlx::PgConnection;
-use sqlx::migrate::{MigrateError, Migrator};
+use std::sync::LazyLock;
+
+use rust_embed::Embed;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr as _};
 
 use super::append::install_append_function;
 use super::{Store, StoreError};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+/// The files of `migrations/`, each named `NUMBER_description.sql`.
+#[derive(Embed)]
+#[folder = "migrations"]
+struct MigrationFiles;
+
+/// The migrations in order. sqlx has a macro for them; with it, sqlx and its TLS are compiled twice.
+static MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| Migrator::with_migrations(MigrationFiles::iter().filter_map(|name| migration(&name)).collect()));
+
+/// Returns the migration of a file, or None if its name is not that of a migration.
+fn migration(name: &str) -> Option<Migration> {
+    let (version, description) = name.strip_suffix(".sql")?.split_once('_')?;
+    let sql = String::from_utf8(MigrationFiles::get(name)?.data.into_owned()).ok()?;
+    let sql = AssertSqlSafe(sql).into_sql_str();
+    Some(Migration::new(version.parse().ok()?, description.replace('_', " ").into(), MigrationType::Simple, sql, false))
+}
 
 impl Store {
     /// Brings the database's schema up to date, and installs this version's function that appends. Many gateways may do so

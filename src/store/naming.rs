@@ -2,19 +2,21 @@
 
 use sqlx::{Connection as _, QueryBuilder};
 
+use super::named_row::named_row;
 use super::windows::MonthWindow;
 use super::{Store, StoreError};
 
 /// How many events get their name in one transaction: short enough to hold nobody up.
 const CHUNK: i64 = 1000;
 
-/// An application instance whose application is known by now, while some of its events lack the application's name.
-#[derive(sqlx::FromRow)]
-struct InstanceToName {
-    org: String,
-    instance_id: String,
-    application: String,
-    unnamed_count: i64,
+named_row! {
+    /// An application instance whose application is known by now, while some of its events lack the application's name.
+    struct InstanceToName {
+        org: String,
+        instance_id: String,
+        application: String,
+        unnamed_count: i64,
+    }
 }
 
 impl Store {

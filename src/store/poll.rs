@@ -3,6 +3,7 @@
 use sqlx::postgres::PgConnection;
 use time::OffsetDateTime;
 
+use super::named_row::named_row;
 use super::{Ledger, StoreError};
 use crate::event::Timestamp;
 
@@ -56,20 +57,21 @@ pub struct CursorMove {
     pub failed_delivery_at: Option<Timestamp>,
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    org: String,
-    revision: i64,
-    filter: String,
-    backfill_from: OffsetDateTime,
-    start_at: OffsetDateTime,
-    next_link: Option<String>,
-    read_through: OffsetDateTime,
-    caught_up_at: Option<OffsetDateTime>,
-    polled_at: Option<OffsetDateTime>,
-    failed_deliveries: i64,
-    failed_delivery_at: Option<OffsetDateTime>,
-    last_error: Option<String>,
+named_row! {
+    struct Row {
+        org: String,
+        revision: i64,
+        filter: String,
+        backfill_from: OffsetDateTime,
+        start_at: OffsetDateTime,
+        next_link: Option<String>,
+        read_through: OffsetDateTime,
+        caught_up_at: Option<OffsetDateTime>,
+        polled_at: Option<OffsetDateTime>,
+        failed_deliveries: i64,
+        failed_delivery_at: Option<OffsetDateTime>,
+        last_error: Option<String>,
+    }
 }
 
 impl Ledger {

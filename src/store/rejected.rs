@@ -3,6 +3,7 @@
 use sqlx::QueryBuilder;
 use time::OffsetDateTime;
 
+use super::named_row::named_row;
 use super::{Ledger, StoreError};
 use crate::event::{Direction, IngestSource, Page, PageRequest, Timestamp};
 
@@ -188,17 +189,18 @@ pub struct StoredRejection {
     pub place: Option<RecordPlace>,
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: i64,
-    org: String,
-    source: i16,
-    reason: String,
-    raw: Vec<u8>,
-    times: i64,
-    received_at: OffsetDateTime,
-    file: Option<String>,
-    line: Option<i64>,
+named_row! {
+    struct Row {
+        id: i64,
+        org: String,
+        source: i16,
+        reason: String,
+        raw: Vec<u8>,
+        times: i64,
+        received_at: OffsetDateTime,
+        file: Option<String>,
+        line: Option<i64>,
+    }
 }
 
 impl From<Row> for StoredRejection {

@@ -71,7 +71,7 @@ async fn execute(url: &str, sql: &str) {
 }
 
 /// What could not be read.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub(crate) struct Rejected {
     pub(crate) reason: String,
     pub(crate) raw: Vec<u8>,
@@ -114,7 +114,8 @@ impl TestDatabase {
     /// What was rejected last.
     pub(crate) async fn newest_rejected(&self) -> Rejected {
         let newest = "SELECT reason, raw, times FROM rejected ORDER BY id DESC LIMIT 1";
-        sqlx::query_as(newest).fetch_one(&self.pool).await.unwrap()
+        let (reason, raw, times) = sqlx::query_as(newest).fetch_one(&self.pool).await.unwrap();
+        Rejected { reason, raw, times }
     }
 
     /// Ends every connection to it and lets nobody in, as while the server is away.

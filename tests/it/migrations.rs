@@ -2,6 +2,7 @@
 //! they refuse.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Map, Value};
@@ -16,7 +17,10 @@ use crate::events::{sync_event, sync_events};
 use crate::gateway::Gateway;
 use crate::postgres_server::PostgresServer;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+/// The migrations as they stand in their directory; the program brings them along.
+async fn migrations() -> Migrator {
+    Migrator::new(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"))).await.unwrap()
+}
 
 /// The number of the first migration.
 const FIRST: i64 = 1;
@@ -36,7 +40,8 @@ async fn what_is_stored_stays_the_same_through_every_later_migration() {
     let written = &gateway.database;
     let server = PostgresServer::start().await;
     let database = TestDatabase { url: server.url(), pool: PgPool::connect(&server.url()).await.unwrap() };
-    MIGRATIONS.run_to(FIRST, &database.pool).await.unwrap();
+    let migrations = migrations().await;
+    migrations.run_to(FIRST, &database.pool).await.unwrap();
     copy_rows(&written.pool, &database.pool).await;
     let stored = rows(&database.pool).await;
     for table in
@@ -44,8 +49,8 @@ async fn what_is_stored_stays_the_same_through_every_later_migration() {
     {
         assert!(!stored[table].is_empty(), "{table}");
     }
-    for migration in MIGRATIONS.iter().filter(|migration| migration.version > FIRST) {
-        MIGRATIONS.run_to(migration.version, &database.pool).await.unwrap();
+    for migration in migrations.iter().filter(|migration| migration.version > FIRST) {
+        migrations.run_to(migration.version, &database.pool).await.unwrap();
         assert_same(&stored, &rows(&database.pool).await, migration.version);
     }
     let store = database.store();

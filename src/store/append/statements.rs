@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::function;
 use super::template::{copied_columns, fill, names_of};
 use crate::event::{EventColumn, IngestSource, Timestamp};
+use crate::store::named_row::named_row;
 use crate::store::{DeliveryRecord, NewEvent};
 
 /// The statement that appends a lone event.
@@ -58,15 +59,16 @@ pub(super) struct ReplyEvent {
 /// The answer for a lone event: its number, its application's name, the time at which it was stored, its era's tag.
 pub(super) type LoneRow = (i64, Option<String>, OffsetDateTime, i64);
 
-/// The answer of `log_append`.
-#[derive(sqlx::FromRow)]
-pub(super) struct AppendedRow {
-    known: Vec<Option<i64>>,
-    turns: Vec<Option<i64>>,
-    names: Vec<Option<String>>,
-    head: i64,
-    moment: OffsetDateTime,
-    era: i64,
+named_row! {
+    /// The answer of `log_append`.
+    pub(super) struct AppendedRow {
+        known: Vec<Option<i64>>,
+        turns: Vec<Option<i64>>,
+        names: Vec<Option<String>>,
+        head: i64,
+        moment: OffsetDateTime,
+        era: i64,
+    }
 }
 
 impl AppendedRow {

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{Describe, Either, Error, Execute, Executor, PgConnection, Postgres, SqlStr};
+use sqlx::{Either, Error, Execute, Executor, PgConnection, Postgres, SqlStr};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
@@ -122,17 +122,6 @@ impl<'r> Executor<'r> for &'r ConnectionPool {
         Box::pin(async move {
             let mut statement = Statement::on(self).await?;
             let done = timeout(self.limit(), statement.begin()?.prepare_with(sql, parameters)).await;
-            statement.end(done)
-        })
-    }
-
-    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, Error>>
-    where
-        'r: 'e,
-    {
-        Box::pin(async move {
-            let mut statement = Statement::on(self).await?;
-            let done = timeout(self.limit(), statement.begin()?.describe(sql)).await;
             statement.end(done)
         })
     }

@@ -1,0 +1,23 @@
+//! Structs that are read from a row by the names of its columns.
+
+/// Declares a struct whose fields are a row's columns, by name. The derive of sqlx does the same; with it, the build takes
+/// longer, as sqlx and its TLS are then compiled a second time, for the macro.
+macro_rules! named_row {
+    ($(#[$about:meta])* $public:vis struct $name:ident {
+        $($(#[$of_field:meta])* $field_public:vis $field:ident: $kind:ty,)+
+    }) => {
+        $(#[$about])*
+        $public struct $name {
+            $($(#[$of_field])* $field_public $field: $kind,)+
+        }
+
+        impl sqlx::FromRow<'_, sqlx::postgres::PgRow> for $name {
+            fn from_row(row: &sqlx::postgres::PgRow) -> sqlx::Result<Self> {
+                $(let $field = sqlx::Row::try_get(row, stringify!($field))?;)+
+                Ok(Self { $($field,)+ })
+            }
+        }
+    };
+}
+
+pub(super) use named_row;
