@@ -22,7 +22,7 @@ pub use delivery::{Delivery, DeliveryError, read_delivery};
 pub use event_types::{KNOWN_EVENT_TYPES, KnownEventType, OFFERED_TO_HOOKS, family_meant_by};
 pub use instance_url::instance_id_in_url;
 pub use json::{JsonBody, RawJson};
-pub use log_event::{ENTITY_TYPES, OUTCOMES, read_event};
+pub use log_event::{ENTITY_TYPES, OUTCOMES, SEVERITIES, read_event};
 pub use records::{BrokenRecord, Record, Records, read_records};
 pub use shape::{Shape, is_event_bridge, read_shapes};
 pub use system_log::{HOOK_DELIVERY, LIFECYCLE, LOG_PAGE, LogFilter, read_log_page};

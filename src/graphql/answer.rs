@@ -1,12 +1,23 @@
 //! Answers: JSON, with errors that have a code.
 
+pub(super) mod error;
+pub(super) mod ids;
+pub(super) mod text;
+
+pub(super) mod print;
+pub(super) mod writer;
+
+pub(super) mod loaders;
+pub(super) mod reads;
+
 use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError};
 
-use super::error::BUSY;
-use super::print;
-use super::text::JsonText;
+use super::request::refusal::Refusal;
+use super::request::syntax::syntax_message;
 use crate::event::{Position, SyncEvent};
 use crate::live::RenderedEvent;
+use error::BUSY;
+use text::JsonText;
 
 /// At most how many errors an answer tells; a document can hold many more.
 const MAX_ERRORS: usize = 20;
@@ -42,19 +53,6 @@ pub struct Answer {
     pub position: Option<Position>,
 }
 
-/// Why a request is not executed: a code, and a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) code: &'static str,
-    pub(super) message: String,
-}
-
-impl Refusal {
-    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-}
-
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
         Self::refusal(refusal.code, refusal.message)
@@ -87,19 +85,19 @@ impl Answer {
     }
 
     /// The rendered event of which this is the answer.
-    pub(super) fn into_rendered(self, event: &SyncEvent) -> RenderedEvent {
+    pub(in crate::graphql) fn into_rendered(self, event: &SyncEvent) -> RenderedEvent {
         let (position, stored_at) = (event.position, event.received_at);
         let errors = (!self.errors.is_empty()).then(|| self.errors.into());
         RenderedEvent { position, stored_at, text: self.json.into_shared(), errors }
     }
 
     /// The answer in place of a missing one of the executor, which is a bug.
-    pub(super) fn nothing() -> Self {
+    pub(in crate::graphql) fn nothing() -> Self {
         Self::refusal("INTERNAL", "the subscription ended without an event")
     }
 
     /// The last answer of a subscription that cannot go on.
-    pub(super) fn ended(key: &str, error: async_graphql::Error) -> Self {
+    pub(in crate::graphql) fn ended(key: &str, error: async_graphql::Error) -> Self {
         let mut error = error.into_server_error(Pos::default());
         error.path = vec![PathSegment::Field(key.to_owned())];
         error.locations.clear();
@@ -107,7 +105,7 @@ impl Answer {
     }
 
     /// An answer to a document that cannot be parsed.
-    pub(super) fn syntax_error(mut error: ServerError) -> Self {
+    pub(in crate::graphql) fn syntax_error(mut error: ServerError) -> Self {
         error.message = syntax_message(&error);
         set_code(&mut error, "GRAPHQL_PARSE_FAILED");
         Self::new(Response::from_errors(vec![error]), "")
@@ -124,7 +122,7 @@ impl Answer {
     }
 
     /// The answer that the executor gave to a document.
-    pub(super) fn new(mut response: Response, document: &str) -> Self {
+    pub(in crate::graphql) fn new(mut response: Response, document: &str) -> Self {
         // Errors of the request have no path: nothing was executed. Its answer has no `data`.
         let is_request_error = !response.errors.is_empty()
             && response.data == async_graphql::Value::Null
@@ -148,16 +146,6 @@ impl Answer {
         }
         let json = print::response(&response).into();
         Self { json, verdict: Verdict::Executed, errors, position: None }
-    }
-}
-
-/// What keeps a document from being read. The parser's message shows the line with a mark under it; of all that, the last
-/// line says what is wrong.
-pub(super) fn syntax_message(error: &ServerError) -> String {
-    let what = error.message.lines().last().unwrap_or_default().trim_start_matches([' ', '=']);
-    match error.locations.first() {
-        Some(Pos { line, column }) => format!("the document cannot be read at line {line}, column {column}: {what}"),
-        None => format!("the document cannot be read: {what}"),
     }
 }
 

@@ -1,5 +1,19 @@
 //! A GraphQL request, as HTTP and WebSockets bring it.
 
+pub(super) mod limits;
+pub(super) mod refusal;
+
+pub(super) mod documents;
+pub(super) mod syntax;
+pub(super) mod tokens;
+
+pub(super) mod fragments;
+
+pub(super) mod cost;
+
+pub(super) mod compiled;
+pub(super) mod subscription_root;
+
 use std::collections::HashMap;
 
 use serde::Deserialize;

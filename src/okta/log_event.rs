@@ -15,6 +15,9 @@ pub const OUTCOMES: [&str; 8] = ["SUCCESS", "FAILURE", "SKIPPED", "ALLOW", "DENY
 pub const ENTITY_TYPES: [&str; 7] =
     ["User", "AppUser", "AppInstance", "SystemPrincipal", "PublicClientApp", "PublicClientAppEntity", "UserGroup"];
 
+/// The severities of events, as Okta spells them: the least one first.
+pub const SEVERITIES: [&str; 4] = ["DEBUG", "INFO", "WARN", "ERROR"];
+
 /// Okta was founded in 2009: nothing it tells is older.
 const FIRST_YEAR: i32 = 2009;
 

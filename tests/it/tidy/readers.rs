@@ -51,7 +51,7 @@ fn ways_around_a_view_are_found() {
     };
     for (path, text, fault) in [
         (
-            "src/graphql/query.rs",
+            "src/graphql/types/query.rs",
             "//! A.\nuse crate::store::{\n    EventPage,\n    Store,\n};",
             "query.rs:2: `Store` may be named",
         ),
@@ -70,7 +70,7 @@ fn ways_around_a_view_are_found() {
     }
     assert_eq!(found("src/graphql.rs", "use crate::store::*;").len(), TYPES.len());
     for (path, text) in [
-        ("src/graphql/error.rs", "use crate::store::StoreError;\nlet x = ResumeError::Store(error);"),
+        ("src/graphql/answer/error.rs", "use crate::store::StoreError;\nlet x = ResumeError::Store(error);"),
         ("src/log/view.rs", "use crate::store::{Credential, Store};"),
         ("src/app.rs", "use crate::store::{Ledger, Store};"),
         ("src/live/tail/reader.rs", "log.view(Rights::everything(), &Credential::Gateway)"),

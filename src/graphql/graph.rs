@@ -1,0 +1,342 @@
+//! The graph as others see it: requests in, JSON out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
+use async_graphql::{Request, Response, ServerError, ValidationMode, Variables};
+use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::Answer;
+use super::answer::error::{BUSY, from_resume};
+use super::answer::loaders::WaitsForDatabase;
+use super::answer::reads::Reads;
+use super::answer::writer::OrdinaryWay;
+use super::request::compiled::{Compiled, CompiledDocuments};
+use super::request::cost::{self, Prices, Values, Weight};
+use super::request::documents::{DocumentOptions, Documents, Found};
+use super::request::limits::DocumentLimits;
+use super::request::refusal::Refusal;
+use super::request::{GraphRequest, subscription_root, tokens};
+use super::types::orgs::{OrgUrls, Orgs};
+use super::types::schema::{SchemaParts, SluiceSchema, schema, sdl};
+use super::types::subscription::{OnDemand, OneEvent, SubscriptionStart};
+use crate::auth::Viewer;
+use crate::event::{Position, SyncEvent};
+use crate::live::{Live, Outlet, Progress, Subscriber};
+use crate::log::Log;
+use crate::store::Credential;
+
+/// The graph, ready to be asked. Clones are the same one.
+#[derive(Clone)]
+pub struct Graph(Arc<Parts>);
+
+struct Parts {
+    schema: SluiceSchema,
+    /// The same, for requests that are known to be valid.
+    unchecked: SluiceSchema,
+    log: Log,
+    /// Where loads run, also those for events that are pushed.
+    runtime: Handle,
+    compiled: CompiledDocuments,
+    prices: Prices,
+    documents: Documents,
+    limits: DocumentLimits,
+    timeout: Duration,
+    introspection: bool,
+}
+
+/// Settings of the graph.
+#[derive(Clone, Debug)]
+pub struct GraphOptions {
+    /// The limits on one request.
+    pub limits: DocumentLimits,
+    /// Longest time for a query or a mutation. After that, its statements in the database are stopped, too.
+    pub timeout: Duration,
+    /// True if clients may query the schema.
+    pub introspection: bool,
+    /// The documents that are executed.
+    pub documents: DocumentOptions,
+    /// The configured names of all orgs.
+    pub orgs: Vec<String>,
+}
+
+/// The kind of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationKind {
+    /// Reads.
+    Query,
+    /// Changes something.
+    Mutation,
+    /// Waits for events.
+    Subscription,
+}
+
+/// An operation that is to be executed.
+pub struct Operation {
+    /// The kind.
+    pub kind: OperationKind,
+    /// The cost of the answer, in the unit of `limits.complexity`.
+    pub complexity: u64,
+    asked: Asked,
+    document: Arc<str>,
+    deadline: Instant,
+    /// Equal for requests that are both valid or both invalid.
+    cache_key: String,
+    /// The position from which a subscription resumes, which takes precedence over the document's `after`.
+    after: Option<Position>,
+    /// Sends a subscription's events while the subscriber waits for them.
+    outlet: Option<Arc<dyn Outlet>>,
+}
+
+/// A request that is executed once, or for each event.
+struct Asked {
+    compiled: Arc<Compiled>,
+    operation_name: Option<String>,
+    variables: Variables,
+    viewer: Viewer,
+}
+
+impl Asked {
+    fn request(&self, reads: &Reads) -> Request {
+        let mut request = Request::new(String::new()).variables(self.variables.clone());
+        request = reads.give(request);
+        if self.compiled.merges_events {
+            request = request.data(OrdinaryWay);
+        }
+        request.operation_name.clone_from(&self.operation_name);
+        request.set_parsed_query(self.compiled.document.clone());
+        request
+    }
+}
+
+/// A subscription that runs.
+pub struct Subscription {
+    /// The subscription's progress, which moves past events that do not match, too.
+    pub progress: Progress,
+    /// The key of its field in the answers.
+    key: String,
+    subscriber: Subscriber,
+    /// The last answer, which has errors, while the answers before it are taken.
+    failed: Option<Answer>,
+}
+
+impl Subscription {
+    /// Returns the answers for the next events; waits until there is one. The result may be empty if the operation has an
+    /// outlet: then the outlet has sent a part of a batch, and the caller must flush the connection.
+    ///
+    /// # Errors
+    /// The last answer, which has errors. The client resumes from the last event's position.
+    pub async fn next(&mut self) -> Result<Vec<Answer>, Answer> {
+        if let Some(failed) = self.failed.take() {
+            return Err(failed);
+        }
+        let rendered = self.subscriber.next().await.map_err(|error| Answer::ended(&self.key, from_resume(&error)))?;
+        let mut answers: Vec<_> = rendered.into_iter().map(Answer::of_event).collect();
+        if let Some(at) = answers.iter().position(Answer::has_errors) {
+            answers.truncate(at + 1);
+            self.failed = answers.pop();
+        }
+        match self.failed.take_if(|_| answers.is_empty()) {
+            Some(failed) => Err(failed),
+            None => Ok(answers),
+        }
+    }
+}
+
+/// Why a request is no operation: a document that is not known, cannot be read or is too much, or one that names no
+/// operation of its own.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.json)]
+pub struct RequestError(pub Answer);
+
+impl From<Refusal> for RequestError {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal.into())
+    }
+}
+
+impl Graph {
+    /// The graph over a log and its live side. Loads run on the current runtime.
+    pub fn new(log: Log, live: Live, urls: OrgUrls, options: GraphOptions) -> Self {
+        let parts = SchemaParts { live, urls, orgs: Orgs(options.orgs) };
+        let introspection = options.introspection;
+        Self(Arc::new(Parts {
+            prices: Prices::new(&sdl()),
+            schema: schema(&parts, introspection, ValidationMode::Strict),
+            unchecked: schema(&parts, introspection, ValidationMode::Fast),
+            log,
+            runtime: Handle::current(),
+            compiled: CompiledDocuments::new(),
+            documents: Documents::new(options.documents),
+            limits: options.limits,
+            timeout: options.timeout,
+            introspection: options.introspection,
+        }))
+    }
+
+    /// The limits on one request.
+    pub fn limits(&self) -> &DocumentLimits {
+        &self.0.limits
+    }
+
+    /// Reads a request: finds and parses its document, weighs it and finds its operation. Its time begins.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub fn operation(&self, mut request: GraphRequest, viewer: Viewer) -> Result<Operation, RequestError> {
+        let deadline = Instant::now() + self.0.timeout;
+        let Found { text, register } = self.0.documents.find(&mut request)?;
+        let (kind, weight, compiled) = if let Some(known) = self.0.compiled.find(&text) {
+            let (kind, weight) = self.weigh(&known.document, &request)?;
+            (kind, weight, known)
+        } else {
+            let mut document = self.parse(&text)?;
+            let (kind, weight) = self.weigh(&document, &request)?;
+            subscription_root::flatten(&mut document)?;
+            (kind, weight, self.0.compiled.keep(&text, document))
+        };
+        if let Some(hash) = register {
+            self.0.documents.keep(hash, &text);
+        }
+        let name = request.operation_name.as_deref();
+        let cache_key = compiled.cache_key(meant(&compiled.document, name)?, name, &request.variables);
+        let variables = Variables::from_json(serde_json::Value::Object(request.variables));
+        let asked = Asked { compiled, operation_name: request.operation_name, variables, viewer };
+        let complexity = weight.complexity;
+        Ok(Operation { kind, complexity, asked, document: text, deadline, cache_key, after: None, outlet: None })
+    }
+
+    fn parse(&self, text: &str) -> Result<ExecutableDocument, RequestError> {
+        tokens::check(text, &self.0.limits)?;
+        async_graphql::parser::parse_query(text).map_err(|error| RequestError(Answer::syntax_error(error.into())))
+    }
+
+    /// Finds the operation that is meant, and what it weighs.
+    fn weigh(&self, document: &ExecutableDocument, request: &GraphRequest) -> Result<(OperationKind, Weight), Refusal> {
+        let operation = meant(document, request.operation_name.as_deref())?;
+        let kind = match operation.ty {
+            OperationType::Query => OperationKind::Query,
+            OperationType::Mutation => OperationKind::Mutation,
+            OperationType::Subscription => OperationKind::Subscription,
+        };
+        let values = Values::new(operation, &request.variables)?;
+        let weight = cost::weigh(&self.0.prices, document, operation, &values, &self.0.limits)?;
+        if weight.introspects && !self.0.introspection {
+            let message = "introspection is off (graphql.introspection): `sluice schema` prints the schema";
+            return Err(Refusal::new("INTROSPECTION_DISABLED", message));
+        }
+        Ok((kind, weight))
+    }
+
+    /// Returns the reads of an operation or a feed, with the viewer's rights.
+    fn reads(&self, viewer: &Viewer, credential: &Credential) -> Reads {
+        Reads::new(self.0.log.view(viewer.rights.clone(), credential), &self.0.runtime)
+    }
+
+    /// Executes a query or a mutation, within its time.
+    pub async fn execute(&self, operation: Operation) -> Answer {
+        let is_valid = self.0.compiled.is_valid(&operation.cache_key);
+        let schema = if is_valid { &self.0.unchecked } else { &self.0.schema };
+        let request =
+            operation.asked.request(&self.reads(&operation.asked.viewer, &operation.asked.viewer.credential()));
+        let Ok(response) = timeout_at(operation.deadline, schema.execute(request)).await else {
+            let seconds = self.0.timeout.as_secs();
+            let message = format!("the request took more than {seconds} s (limits.query_seconds) and was stopped");
+            return Answer::refusal("TIMEOUT", message);
+        };
+        if let Some(busy) = busy(&response) {
+            return busy;
+        }
+        let answer = Answer::new(response, &operation.document);
+        if !is_valid && !answer.is_request_error() {
+            self.0.compiled.keep_valid(operation.cache_key);
+        }
+        answer
+    }
+
+    /// Starts a subscription, which has one answer for each event. An answer with errors is the last one: the client resumes
+    /// from the last event's position, so that it gets no event in part.
+    ///
+    /// # Errors
+    /// The answer to a subscription that cannot start: the document is invalid, or the log cannot be resumed from the
+    /// position.
+    pub async fn subscribe(&self, operation: Operation) -> Result<Subscription, Answer> {
+        let document = Arc::clone(&operation.document);
+        let start = SubscriptionStart {
+            after: operation.after,
+            outlet: operation.outlet.clone(),
+            ..SubscriptionStart::default()
+        };
+        let (progress, subscriber) = (start.progress.clone(), Arc::clone(&start.subscriber));
+        let reads = self.reads(&operation.asked.viewer, &Credential::Subscriptions);
+        let request = operation.asked.request(&reads).data(start).data(self.on_demand(operation, reads));
+        // The feed renders the events. The stream that is executed here ends as soon as the subscriber has joined its feed.
+        let refused = self.0.schema.execute_stream(request).next().await;
+        match subscriber.lock().take() {
+            Some((key, subscriber)) => Ok(Subscription { progress, key, subscriber, failed: None }),
+            None => Err(refused.map_or_else(Answer::nothing, |refused| Answer::new(refused, &document))),
+        }
+    }
+
+    /// The renderer for events for which more must be read: the subscription's operation is executed for each of them.
+    fn on_demand(&self, operation: Operation, reads: Reads) -> OnDemand {
+        let graph = self.clone();
+        let Operation { asked, document, .. } = operation;
+        let cache_key = format!("{} {:?}", asked.compiled.number, asked.operation_name);
+        let (variables, asked) = (asked.variables.clone(), Arc::new((asked, reads)));
+        let render = move |event: Arc<SyncEvent>| {
+            let (graph, asked, document) = (graph.clone(), Arc::clone(&asked), Arc::clone(&document));
+            async move {
+                let (asked, reads) = &*asked;
+                let request = asked.request(reads);
+                let request = request.data(WaitsForDatabase).data(OneEvent(Arc::clone(&event)));
+                let answer = match graph.0.unchecked.execute_stream(request).next().await {
+                    Some(response) => Answer::new(response, &document),
+                    None => Answer::nothing(),
+                };
+                answer.into_rendered(&event)
+            }
+            .boxed()
+        };
+        OnDemand { cache_key, variables, renderer: Arc::new(render) }
+    }
+}
+
+impl Operation {
+    /// Makes a subscription resume after a position, whatever the document says.
+    pub fn resume_after(&mut self, position: Position) {
+        self.after = Some(position);
+    }
+
+    /// Gives a subscription an outlet, which sends events while the subscriber waits for them.
+    pub fn send_through(&mut self, outlet: Arc<dyn Outlet>) {
+        self.outlet = Some(outlet);
+    }
+}
+
+/// Returns the answer to a request of which the database had no time for some part. The whole is refused, since its
+/// client has to send it again anyway.
+fn busy(response: &Response) -> Option<Answer> {
+    let is_busy = |error: &&ServerError| {
+        let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+        code.is_some_and(|code| *code == BUSY.into())
+    };
+    response.errors.iter().find(is_busy).map(|error| Answer::refusal(BUSY, error.message.clone()))
+}
+
+/// The operation of a document that is meant.
+fn meant<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Result<&'d OperationDefinition, Refusal> {
+    let mut operations = document.operations.iter();
+    let found = match name {
+        Some(name) => operations.find(|(known, _)| known.is_some_and(|known| known.as_str() == name)),
+        None => operations.next().filter(|_| operations.next().is_none()),
+    };
+    let message = match name {
+        Some(_) => "the document has no operation that is called as `operationName` says",
+        None => "say with `operationName` which of the document's operations is meant",
+    };
+    found.map(|(_, operation)| &operation.node).ok_or_else(|| Refusal::new("BAD_REQUEST", message))
+}

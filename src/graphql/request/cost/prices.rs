@@ -1,0 +1,292 @@
+//! What each field of the schema costs, read out of the schema itself.
+//!
+//! * A field costs 1, and what it selects; a list of objects costs that as often as it has items.
+//! * A page has as many items as `first` or `last` says, and 50 where neither does; a list that is as long as one of its
+//!   arguments has that one's length; one that counts what `filter` matches has 2,500; any other has 50.
+//! * A field with arguments asks the database: 50 more, and on a page as much for each cursor, beyond which it looks.
+//!   `upTo` adds a hundredth of its number, and a list that is counted out of what `filter` matches adds 1,000.
+//! * Introspection's lists have as many items as they have on average in this schema.
+
+use async_graphql::parser::types::Field;
+use std::collections::HashMap;
+
+use async_graphql::parser::types::{
+    BaseType, FieldDefinition, InputValueDefinition, Type, TypeKind, TypeSystemDefinition,
+};
+use async_graphql::{Positioned, Value};
+
+use super::arguments::Values;
+use crate::event::{MAX_BUCKETS, MAX_PAGE_SIZE};
+
+/// How many items a list has of which nobody says.
+pub(super) const PAGE: u64 = 50;
+
+/// What a field costs that asks the database.
+const STATEMENT: u64 = 50;
+
+/// What a field costs that counts all that matches.
+const SCAN: u64 = 1_000;
+
+/// The prices of all fields.
+pub(in crate::graphql) struct Prices {
+    types: HashMap<String, TypePrices>,
+}
+
+/// The prices of a type's fields.
+#[derive(Debug, Default)]
+pub(super) struct TypePrices {
+    fields: HashMap<String, FieldPrice>,
+    is_connection: bool,
+}
+
+/// What a field costs.
+#[derive(Debug)]
+pub(super) struct FieldPrice {
+    target: String,
+    shape: Shape,
+    arguments: Vec<Argument>,
+    /// How many items the list has that introspection gives.
+    average: Option<u64>,
+    is_introspection: bool,
+    is_scan: bool,
+}
+
+/// How many things a field gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    One,
+    List,
+    Page,
+}
+
+#[derive(Debug)]
+struct Argument {
+    name: String,
+    is_list: bool,
+    /// Its default, if that is a number.
+    default: Option<u64>,
+}
+
+impl Prices {
+    /// The prices of a schema, which is given in GraphQL's schema language.
+    pub(in crate::graphql) fn new(sdl: &str) -> Self {
+        let mut types: HashMap<String, TypePrices> = HashMap::new();
+        let mut sizes = Sizes::default();
+        let definitions = async_graphql::parser::parse_schema(sdl).map(|document| document.definitions);
+        for definition in definitions.unwrap_or_default() {
+            let TypeSystemDefinition::Type(definition) = definition else { continue };
+            let name = definition.node.name.node.as_str();
+            sizes.types += 1;
+            let fields = match &definition.node.kind {
+                TypeKind::Object(object) => &object.fields,
+                TypeKind::Interface(interface) => &interface.fields,
+                TypeKind::Enum(found) => {
+                    sizes.enum_values += found.values.len() as u64;
+                    continue;
+                }
+                TypeKind::InputObject(found) => {
+                    sizes.input_fields += found.fields.len() as u64;
+                    continue;
+                }
+                TypeKind::Scalar | TypeKind::Union(_) => continue,
+            };
+            sizes.fields += fields.len() as u64;
+            sizes.arguments += fields.iter().map(|field| field.node.arguments.len() as u64).sum::<u64>();
+            let priced = fields.iter().map(|field| (field.node.name.node.to_string(), FieldPrice::new(&field.node)));
+            let found = TypePrices { fields: priced.collect(), is_connection: is_connection(name) };
+            types.insert(name.to_owned(), found);
+        }
+        for (parent, name, target, average) in sizes.introspection() {
+            let price = FieldPrice {
+                target: target.to_owned(),
+                shape: if average.is_some() { Shape::List } else { Shape::One },
+                arguments: introspection_arguments(name),
+                average,
+                is_introspection: true,
+                is_scan: false,
+            };
+            types.entry(parent.to_owned()).or_default().fields.insert(name.to_owned(), price);
+        }
+        Self { types }
+    }
+
+    pub(super) fn query(&self) -> Option<&TypePrices> {
+        self.of("Query")
+    }
+
+    pub(super) fn subscription(&self) -> Option<&TypePrices> {
+        self.of("Subscription")
+    }
+
+    /// The prices of a type that has fields.
+    pub(super) fn of(&self, name: &str) -> Option<&TypePrices> {
+        self.types.get(name)
+    }
+}
+
+impl TypePrices {
+    pub(super) fn field(&self, name: &str) -> Option<&FieldPrice> {
+        self.fields.get(name)
+    }
+
+    pub(super) const fn is_connection(&self) -> bool {
+        self.is_connection
+    }
+}
+
+impl FieldPrice {
+    fn new(field: &FieldDefinition) -> Self {
+        let (target, is_list) = named(&field.ty.node);
+        let shape = match is_list {
+            true => Shape::List,
+            false if is_connection(target) => Shape::Page,
+            false => Shape::One,
+        };
+        Self {
+            is_scan: is_list && field.arguments.iter().any(|argument| argument.node.name.node == "filter"),
+            target: target.to_owned(),
+            shape,
+            arguments: field.arguments.iter().map(Argument::new).collect(),
+            average: None,
+            is_introspection: false,
+        }
+    }
+
+    /// The type of what it gives.
+    pub(super) fn target(&self) -> &str {
+        &self.target
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        self.shape == Shape::List
+    }
+
+    /// Whether it has such an argument.
+    pub(super) fn takes(&self, argument: &str) -> bool {
+        self.arguments.iter().any(|known| known.name == argument)
+    }
+
+    /// What it costs by itself.
+    pub(super) fn own(&self, field: &Field, values: &Values<'_>) -> u64 {
+        if self.is_introspection || self.arguments.is_empty() {
+            return 1;
+        }
+        let scan = if self.is_scan { SCAN } else { 0 };
+        let counted = self.argument("upTo").and_then(|up_to| values.number(field, "upTo").or(up_to.default));
+        let cursors = ["after", "before"].into_iter().filter(|name| field.get_argument(name).is_some());
+        let looks = if self.shape == Shape::Page { cursors.count() as u64 } else { 0 };
+        1 + STATEMENT * (1 + looks) + scan + counted.unwrap_or(0) / 100
+    }
+
+    /// How many items its list has, or its page.
+    pub(super) fn items(&self, field: &Field, values: &Values<'_>) -> u64 {
+        if let Some(average) = self.average {
+            return average;
+        }
+        if self.shape == Shape::One {
+            return 1;
+        }
+        let most = MAX_PAGE_SIZE as u64;
+        let sizes = ["first", "last"].into_iter().filter_map(|name| {
+            let argument = self.argument(name)?;
+            values.number(field, name).or(argument.default)
+        });
+        let lengths = self.arguments.iter().filter(|argument| argument.is_list);
+        let lengths = lengths.filter_map(|argument| values.length(field, &argument.name));
+        match sizes.chain(lengths).max() {
+            Some(size) => size.min(most),
+            // Seldom as many as there may be.
+            None if self.is_scan => MAX_BUCKETS as u64 / 4,
+            None => PAGE,
+        }
+    }
+
+    fn argument(&self, name: &str) -> Option<&Argument> {
+        self.arguments.iter().find(|argument| argument.name == name)
+    }
+}
+
+impl Argument {
+    fn new(definition: &Positioned<InputValueDefinition>) -> Self {
+        let default = definition.node.default_value.as_ref().map(|default| &default.node);
+        Self {
+            name: definition.node.name.node.to_string(),
+            is_list: named(&definition.node.ty.node).1,
+            default: if let Some(Value::Number(number)) = default { number.as_u64() } else { None },
+        }
+    }
+}
+
+fn is_connection(name: &str) -> bool {
+    name.ends_with("Connection")
+}
+
+/// The name of a type, and whether it is a list.
+fn named(of: &Type) -> (&str, bool) {
+    match &of.base {
+        BaseType::Named(name) => (name.as_str(), false),
+        BaseType::List(item) => (named(item).0, true),
+    }
+}
+
+/// How large the schema is.
+#[derive(Default)]
+struct Sizes {
+    types: u64,
+    fields: u64,
+    arguments: u64,
+    input_fields: u64,
+    enum_values: u64,
+}
+
+/// Types that every schema has beside its own: scalars, and those of introspection.
+const BUILT_IN: u64 = 13;
+
+impl Sizes {
+    /// Introspection's fields: the type that has each, its name, its type, and for a list how many items it has.
+    fn introspection(&self) -> Vec<(&'static str, &'static str, &'static str, Option<u64>)> {
+        let types = self.types + BUILT_IN;
+        let average = |all: u64, of: u64| Some(all.div_ceil(of.max(1)).max(1));
+        // Types that have fields lead to types that have more of them.
+        let fields = average(self.fields, self.types).map(|fields| fields.max(4));
+        let mut all = vec![
+            ("Query", "__schema", "__Schema", None),
+            ("Query", "__type", "__Type", None),
+            ("__Schema", "types", "__Type", Some(types)),
+            ("__Schema", "queryType", "__Type", None),
+            ("__Schema", "mutationType", "__Type", None),
+            ("__Schema", "subscriptionType", "__Type", None),
+            ("__Schema", "directives", "__Directive", Some(6)),
+            ("__Type", "fields", "__Field", fields),
+            ("__Type", "interfaces", "__Type", Some(1)),
+            ("__Type", "possibleTypes", "__Type", Some(1)),
+            ("__Type", "enumValues", "__EnumValue", average(self.enum_values, self.types)),
+            ("__Type", "inputFields", "__InputValue", average(self.input_fields, self.types)),
+            ("__Type", "ofType", "__Type", None),
+            ("__Field", "args", "__InputValue", average(self.arguments, self.fields)),
+            ("__Field", "type", "__Type", None),
+            ("__InputValue", "type", "__Type", None),
+            ("__Directive", "args", "__InputValue", Some(2)),
+        ];
+        for (parent, names) in [
+            ("__Schema", &["description"][..]),
+            ("__Type", &["kind", "name", "description", "specifiedByURL", "specifiedByUrl", "isOneOf"]),
+            ("__Field", &["name", "description", "isDeprecated", "deprecationReason"]),
+            ("__InputValue", &["name", "description", "defaultValue", "isDeprecated", "deprecationReason"]),
+            ("__EnumValue", &["name", "description", "isDeprecated", "deprecationReason"]),
+            ("__Directive", &["name", "description", "locations", "isRepeatable", "isDeprecated", "deprecationReason"]),
+        ] {
+            all.extend(names.iter().map(|name| (parent, *name, "String", None)));
+        }
+        all
+    }
+}
+
+fn introspection_arguments(field: &str) -> Vec<Argument> {
+    let name = match field {
+        "__type" => "name",
+        "fields" | "enumValues" | "inputFields" | "args" | "directives" => "includeDeprecated",
+        _ => return Vec::new(),
+    };
+    vec![Argument { name: name.to_owned(), is_list: false, default: None }]
+}

@@ -1,0 +1,164 @@
+//! What documents weigh, by the real schema.
+
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+fn weighed(query: &str, variables: &Value, limits: &DocumentLimits) -> Result<Weight, Refusal> {
+    let prices = Prices::new(&crate::graphql::sdl());
+    let document = async_graphql::parser::parse_query(query).unwrap();
+    let (_, operation) = document.operations.iter().next().unwrap();
+    let given: Map<_, _> = variables.as_object().cloned().unwrap_or_default();
+    let values = Values::new(&operation.node, &given)?;
+    weigh(&prices, &document, &operation.node, &values, limits)
+}
+
+fn price(query: &str, variables: &Value) -> u64 {
+    let all = DocumentLimits { complexity: usize::MAX, ..DocumentLimits::default() };
+    weighed(query, variables, &all).unwrap().complexity
+}
+
+fn refused(query: &str) -> String {
+    weighed(query, &json!({}), &DocumentLimits::default()).unwrap_err().message
+}
+
+#[test]
+fn a_field_costs_what_its_page_has_room_for() {
+    let none = json!({});
+    for (query, expected) in [
+        ("{ __typename }", 1),
+        ("{ ingestion { head } }", 2),
+        ("{ syncEvents { head } }", 52),
+        ("{ syncEvents { head pageInfo { endCursor } } }", 54),
+        ("{ syncEvents { nodes { id } } }", 51 + 1 + 50),
+        ("{ syncEvents(first: 7) { nodes { id } } }", 51 + 1 + 7),
+        ("{ syncEvents(last: 7) { edges { cursor node { id uuid } } } }", 51 + 1 + 7 * 4),
+        ("{ syncEvents(first: 7) { ...N } } fragment N on SyncEventConnection { nodes { id } }", 51 + 1 + 7),
+        ("{ syncEvents(first: 7) { ... { nodes { id } nodes { id } } } }", 51 + 2 + 14),
+        ("{ syncEvents(first: 1000000) { nodes { id } } }", 51 + 1 + 1_000),
+        ("{ syncEvents(first: -1) { nodes { id } } }", 51 + 1 + 50),
+        ("{ syncEvents { count(upTo: 1000000) { value } } }", 51 + 51 + 10_000 + 1),
+        ("{ syncEvents { count { value } } }", 51 + 51 + 100 + 1),
+        ("{ nodes(ids: [\"a\", \"b\", \"c\"]) { id } }", 51 + 3),
+        (
+            "{ applications(first: 10) { nodes { instances(first: 10) { nodes { id } } } } }",
+            51 + 1 + 10 * (51 + 1 + 10),
+        ),
+        ("{ a: ingestion { head } b: ingestion { head } }", 4),
+        ("{ top(by: USER) { key count } }", 1_051 + 10 * 2),
+        ("{ top(by: USER, first: 3) { key count } }", 1_051 + 3 * 2),
+        ("{ activity(interval: DAY) { start count } }", 1_051 + 2_500 * 2),
+        ("mutation { anything { at all } }", 3),
+    ] {
+        assert_eq!(price(query, &none), expected, "{query}");
+    }
+    let query =
+        "query ($n: Int = 3, $ids: [ID!] = [\"a\"]) { syncEvents(first: $n) { nodes { id } } nodes(ids: $ids) { id } }";
+    assert_eq!(price(query, &none), 51 + 1 + 3 + 51 + 1);
+    assert_eq!(price(query, &json!({"n": 9, "ids": ["a", "b"]})), 51 + 1 + 9 + 51 + 2);
+    let filter = json!({"f": {"applications": vec!["a"; 98]}});
+    assert_eq!(price("query ($f: SyncEventFilter) { syncEvents(filter: $f) { head } }", &filter), 52 + 10);
+}
+
+#[test]
+fn what_people_ask_is_within_the_defaults() {
+    let limits = DocumentLimits::default();
+    let entity = "{ id alternateId displayName type }";
+    let all = format!(
+        "fragment All on SyncEvent {{ id position org uuid eventType published message version severity
+           outcome {{ result reason }} admin {entity} user {entity} applicationUser {entity} application {entity}
+           applicationInstance {{ id org instanceId label status adminUrl eventCount lastEventAt
+             application {{ id org name displayName eventCount lastEventAt }} }}
+           debugContext {{ debugData }} transaction {{ oktaId type }}
+           client {{ ipAddress userAgent city country }} eventDetails eventId eventTime source headers receivedAt receivedVia }}"
+    );
+    let page = format!(
+        "{{ syncEvents(first: 1000) {{ head pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }}
+           count {{ value isExact }} edges {{ cursor node {{ ...All }} }} }} }} {all}"
+    );
+    let weight = weighed(&page, &json!({}), &limits).unwrap();
+    assert!(weight.complexity > 50_000, "{weight:?}");
+    let introspection = weighed(INTROSPECTION, &json!({}), &limits).unwrap();
+    assert!(introspection.introspects && introspection.complexity < limits.complexity as u64 / 3, "{introspection:?}");
+    crate::graphql::request::tokens::check(INTROSPECTION, &limits).unwrap();
+    crate::graphql::request::tokens::check(&page, &limits).unwrap();
+}
+
+#[test]
+fn what_is_too_much_is_named() {
+    let nested = |levels: usize| format!("{{ a {} }}", "{ a ".repeat(levels) + &"}".repeat(levels));
+    let deep_lists = "{ applications { nodes ".to_owned()
+        + &"{ instances { nodes { application ".repeat(3)
+        + "{ id }"
+        + &"} } }".repeat(3)
+        + "} }";
+    let types = "{ __schema { types { fields { type ".to_owned()
+        + &"{ fields { type ".repeat(6)
+        + "{ name }"
+        + &"} }".repeat(6)
+        + "} } } }";
+    let ids = format!("{{ nodes(ids: [{}]) {{ id }} }}", "\"a\" ".repeat(10_000));
+    for (query, says) in [
+        (nested(21), "limits.document_depth"),
+        (deep_lists, "limits.complexity"),
+        (types, "limits.complexity"),
+        (format!("{{ {} }}", "__typename ".repeat(21)), "limits.document_root_fields"),
+        (format!("{{ ingestion {{ {} }} }}", "a: head ".repeat(101)), "limits.document_aliases"),
+        (format!("{{ ingestion {{ head {} }} }}", "@skip(if: false) ".repeat(101)), "limits.document_directives"),
+        (format!("{{ ingestion {{ {} }} }}", "head ".repeat(5_000)), "limits.document_fields"),
+        (ids, "limits.document_values"),
+        (
+            format!("{{ {0} ...F {1} }} fragment F on Query {{ {0} a {1} }}", "... { ".repeat(33), "}".repeat(33)),
+            "deeper than 64",
+        ),
+        (
+            "{ ...F } fragment F on Query { ingestion { ...G } } fragment G on Ingestion { ...F }".into(),
+            "spreads itself",
+        ),
+        (format!("{{ {} }}", "x ".repeat(11)), "are not in the schema"),
+    ] {
+        let said = refused(&query);
+        assert!(said.contains(says), "{query:.80}: {said}");
+    }
+    let variable = weighed("query ($f: ID!) { node(id: $f) { id } }", &json!({}), &DocumentLimits::default());
+    assert!(variable.unwrap_err().message.contains("\"$f\" of type ID! is missing"));
+    let used = "query ($f: SyncEventFilter) { a: syncEvents(filter: $f) { head } b: syncEvents(filter: $f) { head } }";
+    let many = json!({"f": {"applications": vec!["a"; 6_000]}});
+    assert!(weighed(used, &many, &DocumentLimits::default()).unwrap_err().message.contains("limits.document_values"));
+}
+
+#[test]
+fn a_bomb_is_refused_at_once() {
+    let levels = 70;
+    let bomb = |start: &str, spread: &str| {
+        let fragments = (0..levels).map(|level| {
+            let next = format!("...F{}", level + 1);
+            format!(" fragment F{level} on Query {{ {} }}", spread.replace('%', &next))
+        });
+        format!("{start}{} fragment F{levels} on Query {{ __typename }}", fragments.collect::<Vec<_>>().concat())
+    };
+    for query in [
+        bomb("{ ...F0 }", "% %"),
+        bomb("{ ...F0 }", "a: __typename @skip(if: false) % % %"),
+        bomb("query A { __typename } query B { ...F0 }", "% %"),
+        bomb("{ ...F0 }", "%"),
+    ] {
+        // Expanded, they would have more fields than there are atoms: who counted them all would never end.
+        let said = refused(&query);
+        assert!(said.contains("limits.document_fields") || said.contains("deeper than 64"), "{said}");
+    }
+}
+
+/// What GraphiQL and graphql-js ask, with every option.
+const INTROSPECTION: &str =
+    "query IntrospectionQuery { __schema { description queryType { name kind } mutationType { name kind }
+  subscriptionType { name kind } types { ...FullType }
+  directives { name description isRepeatable locations args(includeDeprecated: true) { ...InputValue } } } }
+fragment FullType on __Type { kind name description specifiedByURL isOneOf
+  fields(includeDeprecated: true) { name description args(includeDeprecated: true) { ...InputValue }
+    type { ...TypeRef } isDeprecated deprecationReason }
+  inputFields(includeDeprecated: true) { ...InputValue } interfaces { ...TypeRef }
+  enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason } possibleTypes { ...TypeRef } }
+fragment InputValue on __InputValue { name description type { ...TypeRef } defaultValue isDeprecated deprecationReason }
+fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name
+  ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } } }";

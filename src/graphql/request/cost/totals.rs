@@ -1,0 +1,108 @@
+//! Sums over a part of a document, and what they are held to.
+
+use super::super::limits::DocumentLimits;
+use super::super::refusal::Refusal;
+use super::prices::PAGE;
+
+/// How deep fields and fragments may be nested together.
+pub(in crate::graphql) const MAX_NESTING: usize = 64;
+
+/// What a part of a document comes to, its fragments expanded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    /// Fields and fragments.
+    pub(super) fields: usize,
+    /// Fields that stand at its top.
+    pub(super) width: usize,
+    /// How deep fields are nested.
+    pub(super) depth: usize,
+    /// How deep fields and fragments are nested.
+    pub(super) nesting: usize,
+    pub(super) aliases: usize,
+    pub(super) directives: usize,
+    /// Values in arguments.
+    pub(super) values: usize,
+    /// The price, without that of a page's items.
+    pub(super) fixed: u64,
+    /// The price of each item of the page of which this is a part.
+    pub(super) per_item: u64,
+    /// Whether the schema is asked for.
+    pub(super) introspects: bool,
+}
+
+impl Totals {
+    /// Adds what stands beside it.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.fields = self.fields.saturating_add(other.fields);
+        self.width = self.width.saturating_add(other.width);
+        self.depth = self.depth.max(other.depth);
+        self.nesting = self.nesting.max(other.nesting);
+        self.aliases = self.aliases.saturating_add(other.aliases);
+        self.directives = self.directives.saturating_add(other.directives);
+        self.values = self.values.saturating_add(other.values);
+        self.fixed = self.fixed.saturating_add(other.fixed);
+        self.per_item = self.per_item.saturating_add(other.per_item);
+        self.introspects |= other.introspects;
+    }
+
+    /// A fragment with this inside, and with directives.
+    pub(super) fn within_fragment(mut self, directives: Self) -> Self {
+        self.add(&directives);
+        self.fields = self.fields.saturating_add(1);
+        self.nesting = self.nesting.saturating_add(1);
+        self
+    }
+
+    /// Makes this, which is a field without what it selects, one with it. Prices are another matter.
+    pub(super) fn enclose(&mut self, children: &Self) {
+        self.fields = children.fields.saturating_add(1);
+        self.width = 1;
+        self.depth = children.depth.saturating_add(1);
+        self.nesting = children.nesting.saturating_add(1);
+        self.aliases = self.aliases.saturating_add(children.aliases);
+        self.directives = self.directives.saturating_add(children.directives);
+        self.values = self.values.saturating_add(children.values);
+        self.introspects |= children.introspects;
+    }
+
+    /// The price with pages of so many items.
+    pub(super) const fn price(&self, items: u64) -> u64 {
+        self.fixed.saturating_add(self.per_item.saturating_mul(items))
+    }
+
+    /// Refuses what is too much. `fields` are those of the whole document.
+    pub(super) fn check(&self, fields: usize, limits: &DocumentLimits) -> Result<(), Refusal> {
+        let refused = |message: String| Err(Refusal::new("TOO_COMPLEX", message));
+        if self.nesting > MAX_NESTING {
+            return Err(too_deep());
+        }
+        let counts = [
+            (fields, limits.fields, "fields once its fragments are expanded", "document_fields"),
+            (self.depth, limits.depth, "fields nested in each other", "document_depth"),
+            (self.width, limits.root_fields, "fields at its root", "document_root_fields"),
+            (self.aliases, limits.aliases, "aliases", "document_aliases"),
+            (self.directives, limits.directives, "directives", "document_directives"),
+            (self.values, limits.values, "values in its arguments", "document_values"),
+        ];
+        for (count, most, what, name) in counts {
+            if count > most {
+                return refused(format!("the document has more than {most} {what} (limits.{name})"));
+            }
+        }
+        let price = self.price(PAGE);
+        if price > limits.complexity as u64 {
+            return refused(format!(
+                "the complexity is {price}, at most {} is allowed (limits.complexity): ask for fewer fields or smaller \
+                 pages",
+                limits.complexity
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The refusal of a document that is nested too deep.
+pub(super) fn too_deep() -> Refusal {
+    let message = format!("the document's fields and fragments are nested deeper than {MAX_NESTING}");
+    Refusal::new("TOO_COMPLEX", message)
+}

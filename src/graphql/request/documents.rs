@@ -1,0 +1,124 @@
+//! Documents that clients need not send: trusted ones, which the operator lists, and persisted ones, which clients
+//! register by Apollo's protocol.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+
+use super::GraphRequest;
+use super::refusal::Refusal;
+use crate::lru_cache::LruCache;
+
+/// Which documents are executed.
+#[derive(Clone, Debug, Default)]
+pub struct DocumentOptions {
+    /// Documents that the operator trusts, by their ids.
+    pub trusted: BTreeMap<String, String>,
+    /// Whether every other document is refused.
+    pub trusted_only: bool,
+    /// Bytes of the documents that clients may register by their hashes; 0 is none.
+    pub persisted_bytes: usize,
+}
+
+/// The documents that are known.
+pub(in crate::graphql) struct Documents {
+    trusted: BTreeMap<String, Arc<str>>,
+    trusted_texts: HashSet<Arc<str>>,
+    trusted_only: bool,
+    persisted: Option<Mutex<LruCache<String, Arc<str>>>>,
+}
+
+/// The document that a request means.
+#[derive(Debug)]
+pub(in crate::graphql) struct Found {
+    pub(in crate::graphql) text: Arc<str>,
+    /// The hash under which it is to be known, if it turns out to be good.
+    pub(in crate::graphql) register: Option<String>,
+}
+
+impl Documents {
+    pub(in crate::graphql) fn new(options: DocumentOptions) -> Self {
+        let persists = options.persisted_bytes > 0 && !options.trusted_only;
+        let trusted: BTreeMap<_, Arc<str>> = options.trusted.into_iter().map(|(id, text)| (id, text.into())).collect();
+        Self {
+            trusted_texts: trusted.values().cloned().collect(),
+            trusted,
+            trusted_only: options.trusted_only,
+            persisted: persists.then(|| Mutex::new(LruCache::new(options.persisted_bytes))),
+        }
+    }
+
+    /// Finds the document that a request means.
+    pub(in crate::graphql) fn find(&self, request: &mut GraphRequest) -> Result<Found, Refusal> {
+        if let Some(id) = &request.document_id {
+            let known = self.trusted(id).ok_or_else(|| {
+                Refusal::new("DOCUMENT_NOT_FOUND", "`documentId` is not the id of a trusted document here")
+            })?;
+            return Ok(Found { text: known, register: None });
+        }
+        match (request.query.take(), request.persisted_hash.take()) {
+            (Some(text), None) => self.written(text, None),
+            (Some(text), Some(hash)) => {
+                if hex(&Sha256::digest(&text)) != hash {
+                    let message = "`extensions.persistedQuery.sha256Hash` is not the SHA-256 of `query`";
+                    return Err(Refusal::new("PERSISTED_QUERY_HASH_MISMATCH", message));
+                }
+                self.written(text, self.persisted.is_some().then_some(hash))
+            }
+            (None, hash) => self.by_hash(&hash.unwrap_or_default()),
+        }
+    }
+
+    fn by_hash(&self, hash: &str) -> Result<Found, Refusal> {
+        if let Some(text) = self.trusted(hash) {
+            return Ok(Found { text, register: None });
+        }
+        if self.trusted_only {
+            return Err(not_trusted());
+        }
+        // These messages are the protocol's: clients know them by their words.
+        let Some(persisted) = &self.persisted else {
+            return Err(Refusal::new("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported"));
+        };
+        let found = persisted.lock().get(hash);
+        metrics::counter!("sluice_persisted_queries_total", "result" => if found.is_some() { "hit" } else { "miss" })
+            .increment(1);
+        let text = found.ok_or_else(|| Refusal::new("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"))?;
+        Ok(Found { text, register: None })
+    }
+
+    /// Keeps a document that can be executed, so that its hash is enough next time.
+    pub(in crate::graphql) fn keep(&self, hash: String, text: &Arc<str>) {
+        if let Some(persisted) = &self.persisted {
+            persisted.lock().insert(hash, Arc::clone(text), text.len());
+        }
+    }
+
+    fn written(&self, text: String, register: Option<String>) -> Result<Found, Refusal> {
+        if self.trusted_only && !self.trusted_texts.contains(text.as_str()) {
+            return Err(not_trusted());
+        }
+        Ok(Found { text: text.into(), register })
+    }
+
+    /// A trusted document; its id may tell how it was made, as in `sha256:…`.
+    fn trusted(&self, id: &str) -> Option<Arc<str>> {
+        let known = self.trusted.get(id).or_else(|| self.trusted.get(id.strip_prefix("sha256:")?));
+        known.cloned()
+    }
+}
+
+fn not_trusted() -> Refusal {
+    let message = "this gateway executes trusted documents only (graphql.trusted_only), and this is none of them";
+    Refusal::new("DOCUMENT_NOT_TRUSTED", message)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,183 @@
+//! Applications and their instances in the graph: the card's two dropdowns, without their limits.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object, Result};
+
+use super::connection::{ApplicationInstanceConnection, SyncEventConnection};
+use super::filter::SyncEventFilterInput;
+use super::nodes::{ApplicationInstanceNode, ApplicationNode};
+use super::order::SyncEventOrder;
+use super::orgs::OrgUrls;
+use super::page::PageArguments;
+use super::scalars::{DateTime, Url};
+use crate::event::{ApplicationInstance, Filter, Page};
+use crate::graphql::answer::error::from_store;
+use crate::graphql::answer::ids::{NodeId, decode_key};
+use crate::graphql::answer::loaders::{self, ApplicationKey};
+use crate::log::View;
+use crate::store::InstanceFilter;
+
+/// A page of the instances that a filter finds.
+pub(in crate::graphql) async fn instances(
+    context: &Context<'_>,
+    filter: &InstanceFilter,
+    arguments: PageArguments,
+) -> Result<ApplicationInstanceConnection> {
+    let request = arguments.read(decode_key)?;
+    let page =
+        context.data::<View>()?.application_instances(filter, &request).await.map_err(|error| from_store(&error))?;
+    let items = page.items.into_iter().map(|instance| ApplicationInstanceNode(Arc::new(instance))).collect();
+    Ok(ApplicationInstanceConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
+}
+
+/// A client's filter, narrowed to one org.
+fn within(filter: Option<SyncEventFilterInput>, org: &str) -> Result<Filter> {
+    let mut filter = filter.unwrap_or_default().read()?;
+    filter.orgs = Some(narrow(filter.orgs, org));
+    Ok(filter)
+}
+
+/// What a list of wanted values leaves of one value.
+fn narrow(wanted: Option<Vec<String>>, value: &str) -> Vec<String> {
+    if wanted.is_none_or(|wanted| wanted.iter().any(|one| one == value)) { vec![value.to_owned()] } else { Vec::new() }
+}
+
+/// An application: what several instances are instances of.
+#[Object(name = "Application")]
+impl ApplicationNode {
+    /// The global id.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        NodeId::Application { org: self.0.org.clone(), name: self.0.name.clone() }.encode().into()
+    }
+
+    /// The configured Okta org.
+    async fn org(&self) -> &str {
+        &self.0.org
+    }
+
+    /// Okta's key: "office365".
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its name in Okta's catalogue of applications.
+    async fn display_name(&self) -> Option<&str> {
+        self.0.display_name.as_deref()
+    }
+
+    /// Its instances, by label. `search` finds a text in labels and ids.
+    async fn instances(
+        &self,
+        context: &Context<'_>,
+        search: Option<String>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<ApplicationInstanceConnection> {
+        let filter = InstanceFilter {
+            org: Some(self.0.org.clone()),
+            application: Some(self.0.name.clone()),
+            search,
+            instance_ids: None,
+        };
+        instances(context, &filter, PageArguments { first, after, last, before }).await
+    }
+
+    /// Its events, newest first unless `orderBy` says otherwise.
+    async fn sync_events(
+        &self,
+        context: &Context<'_>,
+        filter: Option<SyncEventFilterInput>,
+        order_by: Option<SyncEventOrder>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<SyncEventConnection> {
+        let mut filter = within(filter, &self.0.org)?;
+        filter.applications = Some(narrow(filter.applications, &self.0.name));
+        SyncEventConnection::read(context, filter, order_by, PageArguments { first, after, last, before }).await
+    }
+
+    /// How many events there are of it.
+    async fn event_count(&self) -> i64 {
+        self.0.event_count
+    }
+
+    /// When the newest of them happened.
+    async fn last_event_at(&self) -> Option<DateTime> {
+        self.0.last_event_at.map(DateTime)
+    }
+}
+
+/// An application instance: what an Okta admin configures and gives a label.
+#[Object(name = "ApplicationInstance")]
+impl ApplicationInstanceNode {
+    /// The global id.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        let (org, instance_id) = (self.0.org.clone(), self.0.instance_id.clone());
+        NodeId::ApplicationInstance { org, instance_id }.encode().into()
+    }
+
+    /// The configured Okta org.
+    async fn org(&self) -> &str {
+        &self.0.org
+    }
+
+    /// Okta's id: "0oahjhk34aUxGnWcZ0h7".
+    async fn instance_id(&self) -> &str {
+        &self.0.instance_id
+    }
+
+    /// What people call it.
+    async fn label(&self) -> Option<&str> {
+        self.0.label.as_deref()
+    }
+
+    /// ACTIVE, INACTIVE, DELETED; null where only events told of it.
+    async fn status(&self) -> Option<&str> {
+        self.0.status.as_deref()
+    }
+
+    /// Its application; null while its name is not known.
+    async fn application(&self, context: &Context<'_>) -> Option<Result<ApplicationNode>> {
+        let key = ApplicationKey { org: self.0.org.clone(), name: self.0.application.clone()? };
+        let found = loaders::load(context, key).await.transpose()?;
+        Some(found.map(|application| ApplicationNode(Arc::new(application))))
+    }
+
+    /// Its page in the Okta admin console; null where the org's address or the application's name is not known.
+    async fn admin_url(&self, context: &Context<'_>) -> Option<Url> {
+        let ApplicationInstance { org, instance_id, application, .. } = &*self.0;
+        let url = context.data_opt::<OrgUrls>()?.0.get(org)?.trim_end_matches('/');
+        Some(Url(format!("{url}/admin/app/{}/instance/{instance_id}/", application.as_ref()?)))
+    }
+
+    /// Its events, newest first unless `orderBy` says otherwise.
+    async fn sync_events(
+        &self,
+        context: &Context<'_>,
+        filter: Option<SyncEventFilterInput>,
+        order_by: Option<SyncEventOrder>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<SyncEventConnection> {
+        let mut filter = within(filter, &self.0.org)?;
+        filter.application_instances = Some(narrow(filter.application_instances, &self.0.instance_id));
+        SyncEventConnection::read(context, filter, order_by, PageArguments { first, after, last, before }).await
+    }
+
+    /// How many events there are of it.
+    async fn event_count(&self) -> i64 {
+        self.0.event_count
+    }
+
+    /// When the newest of them happened.
+    async fn last_event_at(&self) -> Option<DateTime> {
+        self.0.last_event_at.map(DateTime)
+    }
+}

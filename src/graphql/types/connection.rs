@@ -1,0 +1,176 @@
+//! Pages as Relay's connections.
+
+use async_graphql::{Context, Object, Result, SimpleObject};
+use tokio::sync::OnceCell;
+
+use super::event_lists::{EdgeList, EventList, columns_of_lists};
+use super::nodes::{ApplicationInstanceNode, ApplicationNode};
+use super::order::SyncEventOrder;
+use super::page::{PageArguments, PageInfo};
+use super::scalars::LogPosition;
+use crate::event::{Cursor, Cut, Direction, EventColumns, EventFields as _, EventOrder, Filter, Page, PageRequest};
+use crate::graphql::answer::error::{bad_input, from_store};
+use crate::graphql::answer::ids::{decode_cursor, encode_event_cursor};
+use crate::log::{MatchingEvents, View};
+use crate::store::EventPage;
+
+/// How many there are.
+#[derive(SimpleObject)]
+pub(super) struct Count {
+    /// So many; at least so many where it is not exact.
+    value: i64,
+    /// Whether that is all.
+    is_exact: bool,
+}
+
+/// A page of events.
+pub(in crate::graphql) struct SyncEventConnection {
+    events: MatchingEvents,
+    order: EventOrder,
+    request: PageRequest<Cursor>,
+    page: EventPage,
+    /// Whether the list goes on beyond the page's cursors, looked up once however often it is asked for.
+    has_next: OnceCell<bool>,
+    has_previous: OnceCell<bool>,
+}
+
+impl SyncEventConnection {
+    pub(in crate::graphql) async fn read(
+        context: &Context<'_>,
+        filter: Filter,
+        order: Option<SyncEventOrder>,
+        arguments: PageArguments,
+    ) -> Result<Self> {
+        let order = EventOrder::from(order.unwrap_or_default());
+        let request = arguments.read(|text| decode_cursor(order.field, text))?;
+        let columns = columns_of_lists(context, order.field);
+        let events = context.data::<View>()?.matching(filter);
+        let page = events.page(order, &request, columns).await.map_err(|error| from_store(&error))?;
+        Ok(Self { events, order, request, page, has_next: OnceCell::new(), has_previous: OnceCell::new() })
+    }
+
+    /// Whether the list goes on beyond the page in some direction, where a cursor keeps the page from telling: what lies
+    /// beyond a cursor was not read, and the cursor may be of an event that is not in the list.
+    async fn goes_on(&self, direction: Direction) -> Result<bool> {
+        let nearest = match direction {
+            Direction::Forward => self.page.page.items.last(),
+            Direction::Backward => self.page.page.items.first(),
+        };
+        let nearest = nearest.map(|event| Cursor { published: event.published(), position: event.position() });
+        let Cut { after, before } = self.request.cut;
+        // Between the two cursors is nothing where the page is empty.
+        let cut = match direction {
+            Direction::Forward => Cut { after: nearest.or(after), before: None },
+            Direction::Backward => Cut { after: None, before: nearest.or(before) },
+        };
+        let request = PageRequest { direction, size: 0, cut };
+        let page = self.events.page(self.order, &request, EventColumns::KEYS).await;
+        let page = page.map_err(|error| from_store(&error))?.page;
+        Ok(match direction {
+            Direction::Forward => page.has_next,
+            Direction::Backward => page.has_previous,
+        })
+    }
+}
+
+/// A page of events.
+#[Object]
+impl SyncEventConnection {
+    /// The events with their cursors.
+    async fn edges(&self) -> EdgeList<'_> {
+        EdgeList { events: &self.page.page.items, order: self.order.field }
+    }
+
+    /// The events.
+    async fn nodes(&self) -> EventList<'_> {
+        EventList(&self.page.page.items)
+    }
+
+    /// Where the page stands.
+    async fn page_info(&self, context: &Context<'_>) -> Result<PageInfo> {
+        let mut info = PageInfo::new(&self.page.page, |event| encode_event_cursor(self.order.field, event));
+        let PageRequest { direction, size, cut } = &self.request;
+        let is_asked = |field: &str| *size > 0 && context.look_ahead().field(field).exists();
+        if cut.after.is_some()
+            && (*direction == Direction::Forward || !info.has_previous_page)
+            && is_asked("hasPreviousPage")
+        {
+            info.has_previous_page = *self.has_previous.get_or_try_init(|| self.goes_on(Direction::Backward)).await?;
+        }
+        if cut.before.is_some() && (*direction == Direction::Backward || !info.has_next_page) && is_asked("hasNextPage")
+        {
+            info.has_next_page = *self.has_next.get_or_try_init(|| self.goes_on(Direction::Forward)).await?;
+        }
+        Ok(info)
+    }
+
+    /// How many events match, counted no further than `upTo` (at most 1,000,000).
+    async fn count(&self, #[graphql(default = 10_000)] up_to: i32) -> Result<Count> {
+        if !(0..=1_000_000).contains(&up_to) {
+            return Err(bad_input(format!("`upTo` is {up_to}; expected 0 to 1000000")));
+        }
+        let (value, is_exact) = self.events.count(i64::from(up_to)).await.map_err(|error| from_store(&error))?;
+        Ok(Count { value, is_exact })
+    }
+
+    /// The log's end when the page was read: `subscribe(after: head)` continues it.
+    async fn head(&self) -> LogPosition {
+        LogPosition(self.page.head)
+    }
+}
+
+/// An application on a page.
+#[derive(SimpleObject)]
+pub(super) struct ApplicationEdge {
+    /// Its place in the list.
+    cursor: String,
+    /// The application.
+    node: ApplicationNode,
+}
+
+/// A page of applications.
+#[derive(SimpleObject)]
+pub(super) struct ApplicationConnection {
+    /// The applications with their cursors.
+    edges: Vec<ApplicationEdge>,
+    /// The applications.
+    nodes: Vec<ApplicationNode>,
+    /// Where the page stands.
+    page_info: PageInfo,
+}
+
+impl ApplicationConnection {
+    pub(in crate::graphql) fn new(page: Page<ApplicationNode>) -> Self {
+        let page_info = PageInfo::new(&page, ApplicationNode::cursor);
+        let edges = page.items.iter().map(|node| ApplicationEdge { cursor: node.cursor(), node: node.clone() });
+        Self { edges: edges.collect(), nodes: page.items, page_info }
+    }
+}
+
+/// An application instance on a page.
+#[derive(SimpleObject)]
+pub(super) struct ApplicationInstanceEdge {
+    /// Its place in the list.
+    cursor: String,
+    /// The application instance.
+    node: ApplicationInstanceNode,
+}
+
+/// A page of application instances.
+#[derive(SimpleObject)]
+pub(super) struct ApplicationInstanceConnection {
+    /// The application instances with their cursors.
+    edges: Vec<ApplicationInstanceEdge>,
+    /// The application instances.
+    nodes: Vec<ApplicationInstanceNode>,
+    /// Where the page stands.
+    page_info: PageInfo,
+}
+
+impl ApplicationInstanceConnection {
+    pub(in crate::graphql) fn new(page: Page<ApplicationInstanceNode>) -> Self {
+        let page_info = PageInfo::new(&page, ApplicationInstanceNode::cursor);
+        let edges = page.items.iter().map(|node| ApplicationInstanceEdge { cursor: node.cursor(), node: node.clone() });
+        Self { edges: edges.collect(), nodes: page.items, page_info }
+    }
+}

@@ -1,0 +1,196 @@
+//! Filters as clients write them.
+
+use async_graphql::{InputObject, Result};
+
+use super::enums::{IngestSourceNode, Severity};
+use super::scalars::{DateTime, Url};
+use crate::event::{EntityFilter, EventTypePattern, Filter, FilterError, Search, TimeRange};
+use crate::graphql::answer::error::bad_input;
+use crate::okta::{ENTITY_TYPES, OUTCOMES, family_meant_by, instance_id_in_url};
+
+/// A stretch of time: from ≤ t < until, open where an end is left out.
+#[derive(InputObject, Clone, Debug)]
+#[graphql(name = "TimeRange")]
+pub(super) struct TimeRangeInput {
+    /// The first moment inside.
+    from: Option<DateTime>,
+    /// The first moment after it.
+    until: Option<DateTime>,
+}
+
+/// Which admin, user or application user. Fields are ANDed, values within a list are ORed; an empty list matches
+/// nothing.
+#[derive(InputObject, Clone, Debug)]
+#[graphql(name = "EntityFilter")]
+pub(super) struct EntityFilterInput {
+    /// Okta's ids.
+    ids: Option<Vec<String>>,
+    /// Alternate ids, such as logins; e-mail addresses compare without regard to case.
+    alternate_ids: Option<Vec<String>>,
+    /// Okta's types: User, AppUser, SystemPrincipal, PublicClientApp …, without regard to case.
+    types: Option<Vec<String>>,
+    /// Words of its name and alternate id, as in the filter's `search`.
+    search: Option<String>,
+}
+
+/// Which events. Fields are ANDed, values within a list are ORed; an empty list matches nothing, and what is left out
+/// asks nothing. A list has at most 1,000 values; a filter consists of at most 100 filters, itself included.
+#[derive(InputObject, Clone, Debug, Default)]
+#[graphql(name = "SyncEventFilter")]
+pub(super) struct SyncEventFilterInput {
+    /// Configured names of Okta orgs.
+    orgs: Option<Vec<String>>,
+    /// Application names (Okta's keys, such as "office365"): all instances of each.
+    applications: Option<Vec<String>>,
+    /// Okta's ids of application instances.
+    application_instances: Option<Vec<String>>,
+    /// Admin console URLs of application instances: the id is read out of them.
+    application_instance_urls: Option<Vec<Url>>,
+    /// Okta's ids of transactions. In the System Log: transaction.id.
+    transactions: Option<Vec<String>>,
+    /// Event types, exact or a family: "application.provision.user.*". The mere beginning of event types, such as
+    /// "application.provision", is an error that names the family.
+    event_types: Option<Vec<String>>,
+    /// When it happened in Okta.
+    published: Option<TimeRangeInput>,
+    /// When sluice stored it.
+    received: Option<TimeRangeInput>,
+    /// Outcomes: SUCCESS, FAILURE, SKIPPED …, without regard to case.
+    outcomes: Option<Vec<String>>,
+    /// How serious it is.
+    severities: Option<Vec<Severity>>,
+    /// Who did it.
+    admin: Option<EntityFilterInput>,
+    /// The Okta user.
+    user: Option<EntityFilterInput>,
+    /// The user in the application.
+    application_user: Option<EntityFilterInput>,
+    /// The way by which it came first.
+    received_via: Option<Vec<IngestSourceNode>>,
+    /// Words in the message, names and alternate ids, without regard to case, in any order: all must be there. One that
+    /// ends in * stands for every word that starts so. At most 20 words; of a longer one, 64 letters count.
+    search: Option<String>,
+    /// All of these.
+    and: Option<Vec<SyncEventFilterInput>>,
+    /// At least one of these.
+    or: Option<Vec<SyncEventFilterInput>>,
+    /// Not this.
+    not: Option<Box<SyncEventFilterInput>>,
+}
+
+impl SyncEventFilterInput {
+    /// The filter that is meant.
+    pub(in crate::graphql) fn read(self) -> Result<Filter> {
+        let read = self.into_filter().and_then(|filter| match filter.parts() {
+            ..=Filter::MAX_PARTS => Ok(filter),
+            _ => Err(FilterError::TooManyParts),
+        });
+        read.map_err(|error| bad_input(format!("`filter`: {error}")))
+    }
+
+    fn into_filter(self) -> Result<Filter, FilterError> {
+        let by_url = self.application_instance_urls.map(read_urls).transpose()?;
+        let application_instances = match (read_list("applicationInstances", self.application_instances)?, by_url) {
+            (Some(ids), Some(by_url)) => Some(ids.into_iter().filter(|id| by_url.contains(id)).collect()),
+            (ids, by_url) => ids.or(by_url),
+        };
+        let read_all = |filters: Vec<Self>| filters.into_iter().map(Self::into_filter).collect::<Result<Vec<_>, _>>();
+        Ok(Filter {
+            orgs: read_list("orgs", self.orgs)?,
+            applications: read_list("applications", self.applications)?,
+            application_instances,
+            transactions: read_list("transactions", self.transactions)?,
+            event_types: self.event_types.map(read_event_types).transpose()?,
+            published: read_range("published", self.published.as_ref())?,
+            received: read_range("received", self.received.as_ref())?,
+            outcomes: read_list("outcomes", self.outcomes)?.map(with_known_spelling(&OUTCOMES)),
+            severities: self.severities.map(|severities| severities.iter().map(|one| one.name().to_owned()).collect()),
+            admin: self.admin.map(EntityFilterInput::into_filter).transpose()?,
+            user: self.user.map(EntityFilterInput::into_filter).transpose()?,
+            application_user: self.application_user.map(EntityFilterInput::into_filter).transpose()?,
+            first_sources: self.received_via.map(|sources| sources.into_iter().map(Into::into).collect()),
+            search: read_search(self.search)?,
+            and: self.and.map(read_all).transpose()?.unwrap_or_default(),
+            or: self.or.map(read_all).transpose()?,
+            not: self.not.map(|filter| filter.into_filter().map(Box::new)).transpose()?,
+        })
+    }
+}
+
+impl EntityFilterInput {
+    fn into_filter(self) -> Result<EntityFilter, FilterError> {
+        Ok(EntityFilter {
+            ids: read_list("ids", self.ids)?,
+            alternate_ids: read_list("alternateIds", self.alternate_ids)?,
+            types: read_list("types", self.types)?.map(with_known_spelling(&ENTITY_TYPES)),
+            search: read_search(self.search)?,
+        })
+    }
+}
+
+fn check_size<T>(field: &'static str, values: &[T]) -> Result<(), FilterError> {
+    let (count, limit) = (values.len(), Filter::MAX_VALUES);
+    if count > limit { Err(FilterError::TooMany { field, count, limit }) } else { Ok(()) }
+}
+
+/// Text in the log has no U+0000, so a value with one matches nothing.
+fn read_list(field: &'static str, values: Option<Vec<String>>) -> Result<Option<Vec<String>>, FilterError> {
+    let Some(mut values) = values else { return Ok(None) };
+    check_size(field, &values)?;
+    values.retain(|value| !value.contains('\0'));
+    Ok(Some(values))
+}
+
+/// Returns a function that adds to values the spelling that Okta uses, where that differs in case only. The log has texts
+/// as Okta wrote them.
+fn with_known_spelling(known: &'static [&'static str]) -> impl FnOnce(Vec<String>) -> Vec<String> {
+    |mut values| {
+        let spelled = |value: &String| {
+            let same = known.iter().find(|known| known.eq_ignore_ascii_case(value) && **known != value.as_str());
+            same.map(|known| (*known).to_owned())
+        };
+        let added: Vec<_> = values.iter().filter_map(spelled).collect();
+        values.extend(added);
+        values.sort_unstable();
+        values.dedup();
+        values
+    }
+}
+
+fn read_event_types(types: Vec<String>) -> Result<Vec<EventTypePattern>, FilterError> {
+    check_size("eventTypes", &types)?;
+    let pattern = |text: String| {
+        let pattern = EventTypePattern::parse(&text).ok_or_else(|| FilterError::EventType(text.clone()))?;
+        match pattern.exact().and_then(family_meant_by) {
+            Some(family) => Err(FilterError::OnlyABeginning { name: text, family }),
+            None => Ok(pattern),
+        }
+    };
+    types.into_iter().filter(|text| !text.contains('\0')).map(pattern).collect()
+}
+
+fn read_urls(urls: Vec<Url>) -> Result<Vec<String>, FilterError> {
+    check_size("applicationInstanceUrls", &urls)?;
+    urls.into_iter()
+        .map(|url| instance_id_in_url(&url.0).map(str::to_owned).ok_or(FilterError::InstanceUrl(url.0)))
+        .collect()
+}
+
+pub(super) fn read_range(field: &'static str, range: Option<&TimeRangeInput>) -> Result<TimeRange, FilterError> {
+    let from = range.and_then(|range| range.from).map(|from| from.0);
+    let until = range.and_then(|range| range.until).map(|until| until.0);
+    match (from, until) {
+        (Some(start), Some(end)) if start > end => Err(FilterError::TurnedRound(field)),
+        _ => Ok(TimeRange { from, until }),
+    }
+}
+
+/// What is typed; nothing asks nothing.
+fn read_search(text: Option<String>) -> Result<Option<Search>, FilterError> {
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
+    let Some(search) = Search::parse(&text) else { return Err(FilterError::NoWord(text)) };
+    match search.len() {
+        ..=Search::MAX_WORDS => Ok(Some(search)),
+        words => Err(FilterError::TooManyWords(words)),
+    }
+}

@@ -1,0 +1,71 @@
+//! The objects that have a global id. Their resolvers stand in files of their own: objects lead to each other in circles,
+//! and so would the files.
+
+use std::sync::Arc;
+
+use async_graphql::{ID, Interface};
+
+use crate::event::{Application, ApplicationInstance, CatalogueKey, Details, EventColumn, EventColumns, SyncEvent};
+use crate::graphql::answer::ids::encode_key;
+use crate::store::StoredRejection;
+
+/// Anything with a global id.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "The global id: opaque."))]
+pub(super) enum Node {
+    SyncEvent(SyncEventNode),
+    Application(ApplicationNode),
+    ApplicationInstance(ApplicationInstanceNode),
+    Rejected(RejectedNode),
+}
+
+/// An event in which an admin's sync, or what belongs to it, did something in an external application.
+#[derive(Clone)]
+pub(super) struct SyncEventNode(pub(super) Arc<SyncEvent>);
+
+impl From<SyncEvent> for SyncEventNode {
+    fn from(event: SyncEvent) -> Self {
+        Self(Arc::new(event))
+    }
+}
+
+impl SyncEventNode {
+    /// Whether these columns of it are in memory.
+    pub(super) fn has_columns(&self, columns: EventColumns) -> bool {
+        !columns.has(EventColumn::Details) || matches!(self.0.details, Details::Read(_))
+    }
+}
+
+/// An application: what several instances are instances of.
+#[derive(Clone)]
+pub(super) struct ApplicationNode(pub(super) Arc<Application>);
+
+/// An application instance: what an Okta admin configures and gives a label.
+#[derive(Clone)]
+pub(super) struct ApplicationInstanceNode(pub(super) Arc<ApplicationInstance>);
+
+impl ApplicationNode {
+    pub(in crate::graphql) fn cursor(&self) -> String {
+        let Application { org, name, .. } = &*self.0;
+        encode_key(&CatalogueKey { sort: name.to_ascii_lowercase(), org: org.clone(), key: name.clone() })
+    }
+}
+
+impl ApplicationInstanceNode {
+    pub(in crate::graphql) fn cursor(&self) -> String {
+        encode_key(&instance_key(&self.0))
+    }
+}
+
+/// Where an instance stands in its list.
+pub(super) fn instance_key(instance: &ApplicationInstance) -> CatalogueKey {
+    CatalogueKey {
+        sort: instance.label.as_deref().unwrap_or_default().to_ascii_lowercase(),
+        org: instance.org.clone(),
+        key: instance.instance_id.clone(),
+    }
+}
+
+/// Something that came in and could not be read.
+#[derive(Clone)]
+pub(super) struct RejectedNode(pub(super) Arc<StoredRejection>);

@@ -1,0 +1,57 @@
+//! Pages of lists, by Relay's rules: the arguments that ask for a page, and where a page stands.
+
+use async_graphql::{Result, SimpleObject};
+
+use crate::event::{Cut, Direction, Page, PageRequest};
+use crate::graphql::answer::error::bad_input;
+
+/// Where a page stands in its list.
+#[derive(SimpleObject)]
+pub(super) struct PageInfo {
+    /// Whether the list goes on after this page.
+    pub(super) has_next_page: bool,
+    /// Whether the list goes on before this page.
+    pub(super) has_previous_page: bool,
+    /// The cursor of the first item.
+    start_cursor: Option<String>,
+    /// The cursor of the last item: give it as `after` for the next page.
+    end_cursor: Option<String>,
+}
+
+impl PageInfo {
+    pub(in crate::graphql) fn new<T>(page: &Page<T>, cursor: impl Fn(&T) -> String) -> Self {
+        Self {
+            has_next_page: page.has_next,
+            has_previous_page: page.has_previous,
+            start_cursor: page.items.first().map(&cursor),
+            end_cursor: page.items.last().map(&cursor),
+        }
+    }
+}
+
+/// Relay's arguments.
+pub(super) struct PageArguments {
+    pub(in crate::graphql) first: Option<i32>,
+    pub(in crate::graphql) after: Option<String>,
+    pub(in crate::graphql) last: Option<i32>,
+    pub(in crate::graphql) before: Option<String>,
+}
+
+impl PageArguments {
+    pub(in crate::graphql) fn read<C>(self, decode: impl Fn(&str) -> Option<C>) -> Result<PageRequest<C>> {
+        let cursor = |name: &str, text: Option<String>| match text {
+            None => Ok(None),
+            Some(text) => match decode(&text) {
+                Some(cursor) => Ok(Some(cursor)),
+                None => Err(bad_input(format!("`{name}` is {text:?}, which is no cursor of this list"))),
+            },
+        };
+        let cut = Cut { after: cursor("after", self.after)?, before: cursor("before", self.before)? };
+        PageRequest::new(self.first, self.last, cut).map_err(|error| bad_input(error.to_string()))
+    }
+}
+
+/// The first entries of a list.
+pub(in crate::graphql) const fn first<C>(size: usize) -> PageRequest<C> {
+    PageRequest { direction: Direction::Forward, size, cut: Cut { after: None, before: None } }
+}

@@ -1,0 +1,96 @@
+//! What came in and could not be read, in the graph.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object, Result, SimpleObject};
+
+use super::enums::IngestSourceNode;
+use super::nodes::RejectedNode;
+use super::page::{PageArguments, PageInfo};
+use super::scalars::DateTime;
+use crate::event::Page;
+use crate::graphql::answer::error::from_store;
+use crate::graphql::answer::ids::{NodeId, decode_rejection_cursor, encode_rejection_cursor};
+use crate::log::View;
+
+/// A page of what was rejected.
+pub(in crate::graphql) async fn page(context: &Context<'_>, arguments: PageArguments) -> Result<RejectedConnection> {
+    let request = arguments.read(decode_rejection_cursor)?;
+    let view = context.data::<View>()?;
+    let page = view.rejections(&request).await.map_err(|error| from_store(&error))?;
+    let items = page.items.into_iter().map(|found| RejectedNode(Arc::new(found))).collect();
+    Ok(RejectedConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
+}
+
+/// Something that came in and could not be read. `sluice rejected` reads it again, or forgets it.
+#[Object(name = "Rejected")]
+impl RejectedNode {
+    /// The global id.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        NodeId::Rejected(self.0.id).encode().into()
+    }
+
+    /// The configured Okta org it came from.
+    async fn org(&self) -> &str {
+        &self.0.org
+    }
+
+    /// When it came first.
+    async fn received_at(&self) -> DateTime {
+        DateTime(self.0.received_at)
+    }
+
+    /// The way by which it came.
+    async fn source(&self) -> IngestSourceNode {
+        self.0.source.into()
+    }
+
+    /// Why it could not be read.
+    async fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
+    /// The file in which it stood, as it was named to `sluice import`; null where it came otherwise.
+    async fn file(&self) -> Option<&str> {
+        self.0.place.as_ref()?.file.as_deref()
+    }
+
+    /// The line of the import on which its record starts, from 1; null where it came otherwise.
+    async fn line(&self) -> Option<u64> {
+        self.0.place.as_ref().map(|place| place.line)
+    }
+
+    /// Its bytes as text; what is not UTF-8 shows as U+FFFD.
+    async fn raw(&self) -> String {
+        String::from_utf8_lossy(&self.0.raw).into_owned()
+    }
+}
+
+/// Something that was rejected on a page.
+#[derive(SimpleObject)]
+pub(super) struct RejectedEdge {
+    /// Its place in the list.
+    cursor: String,
+    /// What was rejected.
+    node: RejectedNode,
+}
+
+/// A page of what was rejected.
+#[derive(SimpleObject)]
+pub(super) struct RejectedConnection {
+    /// What was rejected, with cursors.
+    edges: Vec<RejectedEdge>,
+    /// What was rejected.
+    nodes: Vec<RejectedNode>,
+    /// Where the page stands.
+    page_info: PageInfo,
+}
+
+impl RejectedConnection {
+    fn new(page: Page<RejectedNode>) -> Self {
+        let cursor = |node: &RejectedNode| encode_rejection_cursor(node.0.id);
+        let page_info = PageInfo::new(&page, cursor);
+        let edges = page.items.iter().map(|node| RejectedEdge { cursor: cursor(node), node: node.clone() });
+        Self { edges: edges.collect(), nodes: page.items, page_info }
+    }
+}

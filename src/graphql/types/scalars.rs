@@ -1,0 +1,92 @@
+//! The graph's scalars.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+
+use crate::event::{Position, Timestamp};
+use crate::graphql::answer::print;
+
+/// A moment: RFC 3339 in UTC, to the millisecond, as Okta prints it. Any offset is understood.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::graphql) struct DateTime(pub(in crate::graphql) Timestamp);
+
+#[Scalar(specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        Timestamp::parse(text).map(Self).ok_or_else(|| {
+            InputValueError::custom(format!(
+                "{text:?} is not RFC 3339; expected a time such as 2026-01-31T23:59:59.123Z"
+            ))
+        })
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        matches!(value, Value::String(text) if Timestamp::parse(text).is_some())
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// A place in the log: a decimal string, "1", "2", "3" …, gapless within an era, in the order of commits; "0" is
+/// before the first event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogPosition(pub(super) Position);
+
+#[Scalar(name = "Position")]
+impl ScalarType for LogPosition {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => text.parse().map(Self).map_err(InputValueError::custom),
+            Value::Number(number) => number.to_string().parse().map(Self).map_err(InputValueError::custom),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        Self::parse(value.clone()).is_ok()
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// Any JSON.
+#[derive(Clone, Debug)]
+pub(in crate::graphql) struct Json(pub(in crate::graphql) String);
+
+#[Scalar(name = "JSON", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259")]
+impl ScalarType for Json {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        Ok(Self(value.to_string()))
+    }
+
+    /// The JSON text as it is.
+    fn to_value(&self) -> Value {
+        print::raw(self.0.clone())
+    }
+}
+
+/// A URL.
+#[derive(Clone, Debug)]
+pub(super) struct Url(pub(super) String);
+
+#[Scalar(name = "URL", specified_by_url = "https://url.spec.whatwg.org/")]
+impl ScalarType for Url {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(text)),
+            other => Err(InputValueError::expected_type(other)),
+        }
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        matches!(value, Value::String(_))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}

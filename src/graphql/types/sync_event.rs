@@ -1,0 +1,242 @@
+//! The event in the graph: every output of Okta's card, and where it stands in the log.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object, Result, SimpleObject};
+use uuid::Uuid;
+
+use super::enums::{IngestSourceNode, Severity};
+use super::nodes::{ApplicationInstanceNode, SyncEventNode};
+use super::scalars::{DateTime, Json, LogPosition};
+use crate::event::{Details, EntityColumns, EventColumn, EventFields as _, SyncEvent};
+use crate::graphql::answer::error::coded;
+use crate::graphql::answer::ids::NodeId;
+use crate::graphql::answer::loaders::{self, ArrivalKey, DetailsKey, InstanceKey};
+use crate::store::ArrivalRecord;
+
+/// An admin, a user, an application user or an application, as the event names it.
+#[derive(SimpleObject)]
+#[graphql(name = "Entity")]
+pub(super) struct EntityNode {
+    /// Okta's id; empty where Okta left it out.
+    id: String,
+    /// A login, a user name in the application, or an instance's label.
+    alternate_id: Option<String>,
+    /// What people call it.
+    display_name: Option<String>,
+    /// Okta's type: User, AppUser, AppInstance, SystemPrincipal …
+    #[graphql(name = "type")]
+    kind: String,
+}
+
+impl EntityNode {
+    /// Returns the entity in these columns of an event; None where the event does not name it.
+    fn of(event: &SyncEvent, columns: EntityColumns) -> Option<Self> {
+        Some(Self {
+            id: event.text(columns.id)?.to_owned(),
+            alternate_id: owned(event, columns.alternate_id),
+            display_name: owned(event, columns.display_name),
+            kind: owned(event, columns.kind).unwrap_or_default(),
+        })
+    }
+}
+
+fn owned(event: &SyncEvent, column: EventColumn) -> Option<String> {
+    event.text(column).map(str::to_owned)
+}
+
+/// Okta's debug context.
+#[derive(SimpleObject)]
+pub(super) struct DebugContext {
+    /// A free map; Okta may change its keys.
+    debug_data: Option<Json>,
+}
+
+/// How it ended.
+#[derive(SimpleObject)]
+pub(super) struct Outcome {
+    /// SUCCESS, FAILURE, SKIPPED …: an open set.
+    result: String,
+    /// Why.
+    reason: Option<String>,
+}
+
+/// The transaction in Okta: the job or the request that several events belong to.
+#[derive(SimpleObject)]
+pub(super) struct Transaction {
+    /// Okta's id of the transaction. In the System Log: transaction.id.
+    okta_id: Option<String>,
+    /// WEB, JOB …: an open set. In the System Log: transaction.type.
+    #[graphql(name = "type")]
+    kind: Option<String>,
+}
+
+/// The client that sent the request to Okta; a job has none.
+#[derive(SimpleObject)]
+pub(super) struct Client {
+    /// The client's IP address. In the System Log: client.ipAddress.
+    ip_address: Option<String>,
+    /// The client's name for itself. In the System Log: client.userAgent.rawUserAgent.
+    user_agent: Option<String>,
+    /// The city in which Okta locates the address. In the System Log: client.geographicalContext.city.
+    city: Option<String>,
+    /// The country in which Okta locates the address. In the System Log: client.geographicalContext.country.
+    country: Option<String>,
+}
+
+impl SyncEventNode {
+    async fn arrival(&self, context: &Context<'_>) -> Result<ArrivalRecord> {
+        let found = loaders::load(context, ArrivalKey(self.0.position)).await?;
+        found.ok_or_else(|| coded("INTERNAL", "the event has no arrival"))
+    }
+}
+
+/// An event in which an admin's sync, or what belongs to it, did something in an external application: every output of
+/// Okta's card, and where it stands in the log.
+#[Object(name = "SyncEvent")]
+impl SyncEventNode {
+    /// The global id.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        NodeId::SyncEvent(self.0.position).encode().into()
+    }
+
+    /// Its place in the log.
+    async fn position(&self) -> LogPosition {
+        LogPosition(self.0.position)
+    }
+
+    /// The configured Okta org it came from.
+    async fn org(&self) -> &str {
+        &self.0.org
+    }
+
+    /// Okta's identity of the event. On the card: UUID.
+    async fn uuid(&self) -> Uuid {
+        self.0.occurrence.uuid
+    }
+
+    /// What happened, such as application.provision.user.sync. On the card: Event Type.
+    async fn event_type(&self) -> &str {
+        self.0.occurrence.event_type()
+    }
+
+    /// When it happened in Okta. On the card: Date and Time.
+    async fn published(&self) -> DateTime {
+        DateTime(self.0.occurrence.published)
+    }
+
+    /// What happened, in words. On the card: Message.
+    async fn message(&self) -> Option<&str> {
+        self.0.text(EventColumn::Message)
+    }
+
+    /// Okta's version of the event's form. On the card: Version.
+    async fn version(&self) -> Option<&str> {
+        self.0.text(EventColumn::Version)
+    }
+
+    /// How serious it is; null where Okta says something else.
+    async fn severity(&self) -> Option<Severity> {
+        Severity::named(self.0.text(EventColumn::Severity)?)
+    }
+
+    /// How it ended.
+    async fn outcome(&self) -> Option<Outcome> {
+        let result = owned(&self.0, EventColumn::OutcomeResult)?;
+        Some(Outcome { result, reason: owned(&self.0, EventColumn::OutcomeReason) })
+    }
+
+    /// Who did it: Okta's actor. On the card: Admin.
+    async fn admin(&self) -> Option<EntityNode> {
+        EntityNode::of(&self.0, EntityColumns::ADMIN)
+    }
+
+    /// The Okta user. On the card: Okta User.
+    async fn user(&self) -> Option<EntityNode> {
+        EntityNode::of(&self.0, EntityColumns::USER)
+    }
+
+    /// The user in the application. On the card: Application User.
+    async fn application_user(&self) -> Option<EntityNode> {
+        EntityNode::of(&self.0, EntityColumns::APPLICATION_USER)
+    }
+
+    /// The application instance as Okta sent it: its alternate id is the label, its display name the application's.
+    /// On the card: Application.
+    async fn application(&self) -> Option<EntityNode> {
+        EntityNode::of(&self.0, EntityColumns::APPLICATION)
+    }
+
+    /// The application instance in the catalogue.
+    async fn application_instance(&self, context: &Context<'_>) -> Option<Result<ApplicationInstanceNode>> {
+        let instance_id = owned(&self.0, EventColumn::InstanceId)?;
+        let found = loaders::load(context, InstanceKey { org: self.0.org.clone(), instance_id }).await.transpose()?;
+        Some(found.map(|instance| ApplicationInstanceNode(Arc::new(instance))))
+    }
+
+    /// On the card: Debug Context.
+    async fn debug_context(&self) -> Option<DebugContext> {
+        let debug_data = owned(&self.0, EventColumn::DebugData)?;
+        Some(DebugContext { debug_data: Some(Json(debug_data)) })
+    }
+
+    /// The transaction that the event belongs to. In the System Log: transaction.
+    async fn transaction(&self) -> Option<Transaction> {
+        let okta_id = owned(&self.0, EventColumn::TransactionId);
+        let kind = owned(&self.0, EventColumn::TransactionType);
+        (okta_id.is_some() || kind.is_some()).then_some(Transaction { okta_id, kind })
+    }
+
+    /// The client that sent the request to Okta; null for a job. In the System Log: client.
+    async fn client(&self) -> Option<Client> {
+        let [ip_address, user_agent, city, country] = [
+            EventColumn::ClientIpAddress,
+            EventColumn::ClientUserAgent,
+            EventColumn::ClientCity,
+            EventColumn::ClientCountry,
+        ]
+        .map(|column| owned(&self.0, column));
+        let is_there = [&ip_address, &user_agent, &city, &country].into_iter().any(Option::is_some);
+        is_there.then_some(Client { ip_address, user_agent, city, country })
+    }
+
+    /// The event as Okta sent it, byte for byte. On the card: Event Details.
+    async fn event_details(&self, context: &Context<'_>) -> Result<Json> {
+        if let Details::Read(raw) = &self.0.details {
+            return Ok(Json(raw.to_string()));
+        }
+        let found = loaders::load(context, DetailsKey(self.0.position)).await?;
+        found.map(Json).ok_or_else(|| coded("INTERNAL", "the event has no details"))
+    }
+
+    /// The id of the event hook delivery that brought it first; null where none did. May come after live delivery,
+    /// with a late hook. On the card: Event ID.
+    async fn event_id(&self, context: &Context<'_>) -> Option<Result<String>> {
+        self.arrival(context).await.map(|arrival| arrival.event_id).transpose()
+    }
+
+    /// When Okta made that delivery. On the card: Event Time.
+    async fn event_time(&self, context: &Context<'_>) -> Option<Result<DateTime>> {
+        self.arrival(context).await.map(|arrival| arrival.event_time.map(DateTime)).transpose()
+    }
+
+    /// The event hook that made that delivery. On the card: Source.
+    async fn source(&self, context: &Context<'_>) -> Option<Result<String>> {
+        self.arrival(context).await.map(|arrival| arrival.source).transpose()
+    }
+
+    /// The kept headers of that delivery's request, without those that bear secrets. On the card: Headers.
+    async fn headers(&self, context: &Context<'_>) -> Option<Result<Json>> {
+        self.arrival(context).await.map(|arrival| arrival.headers.map(Json)).transpose()
+    }
+
+    /// When sluice stored it.
+    async fn received_at(&self) -> DateTime {
+        DateTime(self.0.received_at)
+    }
+
+    /// Every way by which it has arrived, first one first.
+    async fn received_via(&self, context: &Context<'_>) -> Result<Vec<IngestSourceNode>> {
+        Ok(self.arrival(context).await?.received_via.into_iter().map(IngestSourceNode::from).collect())
+    }
+}
