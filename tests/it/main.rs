@@ -26,6 +26,7 @@ mod access;
 mod admission;
 mod append;
 mod append_function;
+mod async_graphql_axum;
 mod away;
 mod backpressure;
 mod bad_queries;
