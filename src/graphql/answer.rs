@@ -1,4 +1,4 @@
-//! Answers: JSON, with errors that have a code.
+//! Answers: what resolvers load and print with, and the JSON of a response, whose errors have a code.
 
 pub(super) mod error;
 pub(super) mod ids;
@@ -12,17 +12,17 @@ pub(super) mod reads;
 
 use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError};
 
-use super::request::refusal::Refusal;
+use super::request::refusal::RequestRefusal;
 use super::request::syntax::syntax_message;
 use crate::event::{Position, SyncEvent};
 use crate::live::RenderedEvent;
 use error::BUSY;
 use text::JsonText;
 
-/// At most how many errors an answer tells; a document can hold many more.
+/// Largest number of errors in an answer. A document can have many more.
 const MAX_ERRORS: usize = 20;
 
-/// The longest message of an error, in bytes: some repeat what the client sent.
+/// Largest size of an error's message, in bytes. Some messages repeat what the client sent.
 const MAX_MESSAGE: usize = 1_000;
 
 /// The outcome of a request, for transports that have a status for it.
@@ -36,25 +36,25 @@ pub enum Verdict {
     UnknownDocument,
     /// Stopped, since it took too long.
     TimedOut,
-    /// Others of the same credential keep the database busy: the client sends it again later.
+    /// Refused, since other requests of the same credential keep the database busy: the client sends it again later.
     Busy,
 }
 
-/// An answer: JSON, and what a transport must know of it.
+/// An answer: its JSON, and the facts that a transport needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The response object.
     pub json: JsonText,
     /// The outcome of the request.
     pub verdict: Verdict,
-    /// Only the `errors` list, for transports that send it by itself; empty where there are none.
+    /// The `errors` list alone, for transports that send it by itself; empty if there are no errors.
     pub errors: String,
     /// The event's position, if this is a subscription's answer.
     pub position: Option<Position>,
 }
 
-impl From<Refusal> for Answer {
-    fn from(refusal: Refusal) -> Self {
+impl From<RequestRefusal> for Answer {
+    fn from(refusal: RequestRefusal) -> Self {
         Self::refusal(refusal.code, refusal.message)
     }
 }
@@ -91,7 +91,7 @@ impl Answer {
         RenderedEvent { position, stored_at, text: self.json.into_shared(), errors }
     }
 
-    /// The answer in place of a missing one of the executor, which is a bug.
+    /// The answer for a subscription that the executor ended without any answer, which is a bug.
     pub(in crate::graphql) fn nothing() -> Self {
         Self::refusal("INTERNAL", "the subscription ended without an event")
     }
@@ -121,9 +121,9 @@ impl Answer {
         !self.errors.is_empty()
     }
 
-    /// The answer that the executor gave to a document.
+    /// The answer for the executor's response to a document.
     pub(in crate::graphql) fn new(mut response: Response, document: &str) -> Self {
-        // Errors of the request have no path: nothing was executed. Its answer has no `data`.
+        // Errors of a request that was not executed have no path, and its answer has no `data`.
         let is_request_error = !response.errors.is_empty()
             && response.data == async_graphql::Value::Null
             && response.errors.iter().all(|error| error.path.is_empty());
@@ -153,7 +153,7 @@ fn set_code(error: &mut ServerError, code: &'static str) {
     error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
 }
 
-/// Gives an error of the executor's its code, and says what its message leaves out.
+/// Gives an error of the executor a code, and completes its message.
 fn complete(error: &mut ServerError, document: &str) {
     if error.message.len() > MAX_MESSAGE {
         error.message.truncate(error.message.floor_char_boundary(MAX_MESSAGE));
@@ -170,14 +170,14 @@ fn complete(error: &mut ServerError, document: &str) {
         set_code(error, "GRAPHQL_VALIDATION_FAILED");
         return;
     }
-    // What a resolver says has a code: this is about an argument's value, which is at the error's place.
+    // Errors of resolvers have a code. This one is about an argument's value, which stands at the error's place.
     if let Some(name) = error.locations.first().and_then(|place| argument_at(document, *place)) {
         error.message = format!("Invalid value for argument \"{name}\": {}", error.message);
     }
     set_code(error, "BAD_USER_INPUT");
 }
 
-/// How values of these types look.
+/// Examples of values, for messages that end with these texts.
 const EXAMPLES: [(&str, &str); 3] = [
     ("expected type \"DateTime\"", ": RFC 3339, such as \"2026-01-31T23:59:59.123Z\""),
     ("expected type \"Position\"", ": digits, such as \"41\""),

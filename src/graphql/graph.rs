@@ -1,4 +1,4 @@
-//! The graph as others see it: requests in, JSON out.
+//! The graph as other modules see it: a request goes in, and JSON comes out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use super::answer::Answer;
 use super::answer::error::{BUSY, from_resume};
 use super::answer::loaders::WaitsForDatabase;
 use super::answer::reads::Reads;
-use super::answer::writer::OrdinaryWay;
+use super::answer::writer::WithoutWriter;
 use super::request::compiled::{Compiled, CompiledDocuments};
-use super::request::cost::{self, Prices, Values, Weight};
-use super::request::documents::{DocumentOptions, Documents, Found};
+use super::request::cost::{self, Prices, VariableValues, Weight};
+use super::request::documents::{DocumentOptions, Documents, FoundDocument};
 use super::request::limits::DocumentLimits;
-use super::request::refusal::Refusal;
+use super::request::refusal::RequestRefusal;
 use super::request::{GraphRequest, subscription_root, tokens};
 use super::types::orgs::{OrgUrls, Orgs};
 use super::types::schema::{SchemaParts, SluiceSchema, schema, sdl};
@@ -29,16 +29,16 @@ use crate::live::{Live, Outlet, Progress, Subscriber};
 use crate::log::Log;
 use crate::store::Credential;
 
-/// The graph, ready to be asked. Clones are the same one.
+/// The graph. Clones share its schema and its caches.
 #[derive(Clone)]
-pub struct Graph(Arc<Parts>);
+pub struct Graph(Arc<GraphParts>);
 
-struct Parts {
+struct GraphParts {
     schema: SluiceSchema,
-    /// The same, for requests that are known to be valid.
+    /// The schema without validation, for requests that are known to be valid.
     unchecked: SluiceSchema,
     log: Log,
-    /// Where loads run, also those for events that are pushed.
+    /// The runtime of all loads, including those for events that are pushed.
     runtime: Handle,
     compiled: CompiledDocuments,
     prices: Prices,
@@ -66,24 +66,24 @@ pub struct GraphOptions {
 /// The kind of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperationKind {
-    /// Reads.
+    /// An operation that reads.
     Query,
-    /// Changes something.
+    /// An operation that changes something.
     Mutation,
-    /// Waits for events.
+    /// An operation that waits for events.
     Subscription,
 }
 
-/// An operation that is to be executed.
+/// An operation that can be executed.
 pub struct Operation {
     /// The kind.
     pub kind: OperationKind,
     /// The cost of the answer, in the unit of `limits.complexity`.
     pub complexity: u64,
-    asked: Asked,
+    parsed: ParsedRequest,
     document: Arc<str>,
     deadline: Instant,
-    /// Equal for requests that are both valid or both invalid.
+    /// The key in the cache of valid requests.
     cache_key: String,
     /// The position from which a subscription resumes, which takes precedence over the document's `after`.
     after: Option<Position>,
@@ -91,20 +91,20 @@ pub struct Operation {
     outlet: Option<Arc<dyn Outlet>>,
 }
 
-/// A request that is executed once, or for each event.
-struct Asked {
+/// A parsed request, which is executed once or for each event.
+struct ParsedRequest {
     compiled: Arc<Compiled>,
     operation_name: Option<String>,
     variables: Variables,
     viewer: Viewer,
 }
 
-impl Asked {
+impl ParsedRequest {
     fn request(&self, reads: &Reads) -> Request {
         let mut request = Request::new(String::new()).variables(self.variables.clone());
         request = reads.give(request);
         if self.compiled.merges_events {
-            request = request.data(OrdinaryWay);
+            request = request.data(WithoutWriter);
         }
         request.operation_name.clone_from(&self.operation_name);
         request.set_parsed_query(self.compiled.document.clone());
@@ -146,24 +146,24 @@ impl Subscription {
     }
 }
 
-/// Why a request is no operation: a document that is not known, cannot be read or is too much, or one that names no
-/// operation of its own.
+/// A request without an operation to execute: its document is unknown, has an error of syntax or exceeds a limit, or has no
+/// operation of the given name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.json)]
 pub struct RequestError(pub Answer);
 
-impl From<Refusal> for RequestError {
-    fn from(refusal: Refusal) -> Self {
+impl From<RequestRefusal> for RequestError {
+    fn from(refusal: RequestRefusal) -> Self {
         Self(refusal.into())
     }
 }
 
 impl Graph {
-    /// The graph over a log and its live side. Loads run on the current runtime.
+    /// Creates the graph over a log and its live delivery. Loads run on the current runtime.
     pub fn new(log: Log, live: Live, urls: OrgUrls, options: GraphOptions) -> Self {
         let parts = SchemaParts { live, urls, orgs: Orgs(options.orgs) };
         let introspection = options.introspection;
-        Self(Arc::new(Parts {
+        Self(Arc::new(GraphParts {
             prices: Prices::new(&sdl()),
             schema: schema(&parts, introspection, ValidationMode::Strict),
             unchecked: schema(&parts, introspection, ValidationMode::Fast),
@@ -182,13 +182,13 @@ impl Graph {
         &self.0.limits
     }
 
-    /// Reads a request: finds and parses its document, weighs it and finds its operation. Its time begins.
+    /// Prepares a request: finds and parses its document, computes its cost, and selects its operation. Its time limit begins.
     ///
     /// # Errors
     /// See [`RequestError`].
     pub fn operation(&self, mut request: GraphRequest, viewer: Viewer) -> Result<Operation, RequestError> {
         let deadline = Instant::now() + self.0.timeout;
-        let Found { text, register } = self.0.documents.find(&mut request)?;
+        let FoundDocument { text, register } = self.0.documents.find(&mut request)?;
         let (kind, weight, compiled) = if let Some(known) = self.0.compiled.find(&text) {
             let (kind, weight) = self.weigh(&known.document, &request)?;
             (kind, weight, known)
@@ -202,11 +202,11 @@ impl Graph {
             self.0.documents.keep(hash, &text);
         }
         let name = request.operation_name.as_deref();
-        let cache_key = compiled.cache_key(meant(&compiled.document, name)?, name, &request.variables);
+        let cache_key = compiled.cache_key(selected_operation(&compiled.document, name)?, name, &request.variables);
         let variables = Variables::from_json(serde_json::Value::Object(request.variables));
-        let asked = Asked { compiled, operation_name: request.operation_name, variables, viewer };
+        let parsed = ParsedRequest { compiled, operation_name: request.operation_name, variables, viewer };
         let complexity = weight.complexity;
-        Ok(Operation { kind, complexity, asked, document: text, deadline, cache_key, after: None, outlet: None })
+        Ok(Operation { kind, complexity, parsed, document: text, deadline, cache_key, after: None, outlet: None })
     }
 
     fn parse(&self, text: &str) -> Result<ExecutableDocument, RequestError> {
@@ -214,19 +214,23 @@ impl Graph {
         async_graphql::parser::parse_query(text).map_err(|error| RequestError(Answer::syntax_error(error.into())))
     }
 
-    /// Finds the operation that is meant, and what it weighs.
-    fn weigh(&self, document: &ExecutableDocument, request: &GraphRequest) -> Result<(OperationKind, Weight), Refusal> {
-        let operation = meant(document, request.operation_name.as_deref())?;
+    /// Selects the operation of a request, and weighs it.
+    fn weigh(
+        &self,
+        document: &ExecutableDocument,
+        request: &GraphRequest,
+    ) -> Result<(OperationKind, Weight), RequestRefusal> {
+        let operation = selected_operation(document, request.operation_name.as_deref())?;
         let kind = match operation.ty {
             OperationType::Query => OperationKind::Query,
             OperationType::Mutation => OperationKind::Mutation,
             OperationType::Subscription => OperationKind::Subscription,
         };
-        let values = Values::new(operation, &request.variables)?;
+        let values = VariableValues::new(operation, &request.variables)?;
         let weight = cost::weigh(&self.0.prices, document, operation, &values, &self.0.limits)?;
         if weight.introspects && !self.0.introspection {
             let message = "introspection is off (graphql.introspection): `sluice schema` prints the schema";
-            return Err(Refusal::new("INTROSPECTION_DISABLED", message));
+            return Err(RequestRefusal::new("INTROSPECTION_DISABLED", message));
         }
         Ok((kind, weight))
     }
@@ -236,12 +240,12 @@ impl Graph {
         Reads::new(self.0.log.view(viewer.rights.clone(), credential), &self.0.runtime)
     }
 
-    /// Executes a query or a mutation, within its time.
+    /// Executes a query or a mutation, within its time limit.
     pub async fn execute(&self, operation: Operation) -> Answer {
         let is_valid = self.0.compiled.is_valid(&operation.cache_key);
         let schema = if is_valid { &self.0.unchecked } else { &self.0.schema };
         let request =
-            operation.asked.request(&self.reads(&operation.asked.viewer, &operation.asked.viewer.credential()));
+            operation.parsed.request(&self.reads(&operation.parsed.viewer, &operation.parsed.viewer.credential()));
         let Ok(response) = timeout_at(operation.deadline, schema.execute(request)).await else {
             let seconds = self.0.timeout.as_secs();
             let message = format!("the request took more than {seconds} s (limits.query_seconds) and was stopped");
@@ -271,8 +275,8 @@ impl Graph {
             ..SubscriptionStart::default()
         };
         let (progress, subscriber) = (start.progress.clone(), Arc::clone(&start.subscriber));
-        let reads = self.reads(&operation.asked.viewer, &Credential::Subscriptions);
-        let request = operation.asked.request(&reads).data(start).data(self.on_demand(operation, reads));
+        let reads = self.reads(&operation.parsed.viewer, &Credential::Subscriptions);
+        let request = operation.parsed.request(&reads).data(start).data(self.on_demand(operation, reads));
         // The feed renders the events. The stream that is executed here ends as soon as the subscriber has joined its feed.
         let refused = self.0.schema.execute_stream(request).next().await;
         match subscriber.lock().take() {
@@ -284,14 +288,14 @@ impl Graph {
     /// The renderer for events for which more must be read: the subscription's operation is executed for each of them.
     fn on_demand(&self, operation: Operation, reads: Reads) -> OnDemand {
         let graph = self.clone();
-        let Operation { asked, document, .. } = operation;
-        let cache_key = format!("{} {:?}", asked.compiled.number, asked.operation_name);
-        let (variables, asked) = (asked.variables.clone(), Arc::new((asked, reads)));
+        let Operation { parsed, document, .. } = operation;
+        let cache_key = format!("{} {:?}", parsed.compiled.number, parsed.operation_name);
+        let (variables, parsed) = (parsed.variables.clone(), Arc::new((parsed, reads)));
         let render = move |event: Arc<SyncEvent>| {
-            let (graph, asked, document) = (graph.clone(), Arc::clone(&asked), Arc::clone(&document));
+            let (graph, parsed, document) = (graph.clone(), Arc::clone(&parsed), Arc::clone(&document));
             async move {
-                let (asked, reads) = &*asked;
-                let request = asked.request(reads);
+                let (parsed, reads) = &*parsed;
+                let request = parsed.request(reads);
                 let request = request.data(WaitsForDatabase).data(OneEvent(Arc::clone(&event)));
                 let answer = match graph.0.unchecked.execute_stream(request).next().await {
                     Some(response) => Answer::new(response, &document),
@@ -327,8 +331,11 @@ fn busy(response: &Response) -> Option<Answer> {
     response.errors.iter().find(is_busy).map(|error| Answer::refusal(BUSY, error.message.clone()))
 }
 
-/// The operation of a document that is meant.
-fn meant<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Result<&'d OperationDefinition, Refusal> {
+/// Selects the operation of this name, or the only one.
+fn selected_operation<'d>(
+    document: &'d ExecutableDocument,
+    name: Option<&str>,
+) -> Result<&'d OperationDefinition, RequestRefusal> {
     let mut operations = document.operations.iter();
     let found = match name {
         Some(name) => operations.find(|(known, _)| known.is_some_and(|known| known.as_str() == name)),
@@ -338,5 +345,5 @@ fn meant<'d>(document: &'d ExecutableDocument, name: Option<&str>) -> Result<&'d
         Some(_) => "the document has no operation that is called as `operationName` says",
         None => "say with `operationName` which of the document's operations is meant",
     };
-    found.map(|(_, operation)| &operation.node).ok_or_else(|| Refusal::new("BAD_REQUEST", message))
+    found.map(|(_, operation)| &operation.node).ok_or_else(|| RequestRefusal::new("BAD_REQUEST", message))
 }

@@ -1,4 +1,4 @@
-//! A GraphQL request, as HTTP and WebSockets bring it.
+//! Requests: what HTTP and WebSockets bring, and the checks of a document before async-graphql executes it.
 
 pub(super) mod limits;
 pub(super) mod refusal;
@@ -20,9 +20,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// A request: a document or what stands for it, which of its operations, and the variables' values.
+/// A request: a document or its id, the name of one of its operations, and the values of the variables.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "RequestJson")]
 pub struct GraphRequest {
     /// The document.
     pub query: Option<String>,
@@ -30,16 +30,16 @@ pub struct GraphRequest {
     pub document_id: Option<String>,
     /// The SHA-256 of the document, by Apollo's protocol: `extensions.persistedQuery.sha256Hash`.
     pub persisted_hash: Option<String>,
-    /// Which of the document's operations.
+    /// The name of the operation.
     pub operation_name: Option<String>,
     /// The variables' values.
     pub variables: Map<String, Value>,
 }
 
-/// A request as it is written.
+/// The JSON of a request.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a GraphQL request: an object with `query`")]
-struct Written {
+struct RequestJson {
     query: Option<String>,
     document_id: Option<String>,
     operation_name: Option<String>,
@@ -47,7 +47,7 @@ struct Written {
     extensions: Option<Map<String, Value>>,
 }
 
-/// What a body holds.
+/// The content of a body.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GraphBody {
     /// A request.
@@ -56,19 +56,19 @@ pub enum GraphBody {
     Batch(Vec<GraphRequest>),
 }
 
-/// Why a body is no request, in words.
+/// A body that is no request, with a message for the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BodyError {
-    /// It is no request and no batch.
+    /// The body is neither a request nor a batch.
     Malformed(String),
-    /// It is a batch of more requests than may be.
+    /// The body is a batch of more requests than allowed.
     BatchTooLarge(String),
 }
 
-impl TryFrom<Written> for GraphRequest {
+impl TryFrom<RequestJson> for GraphRequest {
     type Error = &'static str;
 
-    fn try_from(written: Written) -> Result<Self, &'static str> {
+    fn try_from(written: RequestJson) -> Result<Self, &'static str> {
         let persisted_hash = match written.extensions.as_ref().and_then(|known| known.get("persistedQuery")) {
             None | Some(Value::Null) => None,
             Some(persisted) => Some(hash(persisted).ok_or(
@@ -99,10 +99,10 @@ fn hash(persisted: &Value) -> Option<String> {
 }
 
 impl GraphBody {
-    /// Reads a body's JSON: a request, or a batch of at most so many (0: none).
+    /// Reads a body's JSON: a request, or a batch of at most `most` requests (0: no batches).
     ///
     /// # Errors
-    /// What is wrong with it, in words.
+    /// The body is no request, or the batch is too large.
     pub fn from_json(json: &[u8], most: usize) -> Result<Self, BodyError> {
         if !json.trim_ascii_start().starts_with(b"[") {
             return request(json, "the body").map(Self::One);
@@ -136,10 +136,10 @@ fn not_json(error: &serde_json::Error) -> BodyError {
 }
 
 impl GraphRequest {
-    /// Reads a request out of the parameters of an address.
+    /// Reads a request from the parameters of a URL.
     ///
     /// # Errors
-    /// What is wrong with them, in words.
+    /// A message for the client about the wrong parameter.
     pub fn from_parameters(parameters: Vec<(String, String)>) -> Result<Self, String> {
         let mut known = HashMap::new();
         for (name, value) in parameters.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -154,7 +154,7 @@ impl GraphRequest {
                 .map_err(|error| format!("the parameter `{name}` is not a JSON object: {error}")),
         };
         let (variables, extensions) = (object("variables")?, object("extensions")?);
-        let written = Written {
+        let written = RequestJson {
             query: known.remove("query"),
             document_id: known.remove("documentId"),
             operation_name: known.remove("operationName"),

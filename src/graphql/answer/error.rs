@@ -5,7 +5,7 @@ use async_graphql::{Error, ErrorExtensions as _};
 use crate::log::ResumeError;
 use crate::store::StoreError;
 
-/// Code of requests that are refused because other requests of the same credential keep the database busy.
+/// The code of requests that are refused because other requests of the same credential keep the database busy.
 pub(in crate::graphql) const BUSY: &str = "BUSY";
 
 /// An error with a code that clients can act on.
@@ -13,12 +13,12 @@ pub(in crate::graphql) fn coded(code: &'static str, message: impl Into<String>) 
     Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
 }
 
-/// A fault of the request.
+/// An error for a request with a wrong value.
 pub(in crate::graphql) fn bad_input(message: impl Into<String>) -> Error {
     coded("BAD_USER_INPUT", message)
 }
 
-/// What became of the database, without what it said.
+/// The error for a failed read. The database's own message goes to the log alone.
 pub(in crate::graphql) fn from_store(error: &StoreError) -> Error {
     if let StoreError::UnknownEra(position) = error {
         let message = format!(
@@ -40,7 +40,7 @@ pub(in crate::graphql) fn from_store(error: &StoreError) -> Error {
     }
 }
 
-/// Why a subscriber cannot go on.
+/// The error for a subscriber that cannot resume, or cannot go on.
 pub(in crate::graphql) fn from_resume(error: &ResumeError) -> Error {
     match error {
         ResumeError::Ahead { .. } => coded("POSITION_AHEAD", error.to_string()),

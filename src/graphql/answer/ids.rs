@@ -1,10 +1,10 @@
-//! Global ids and cursors: opaque to clients.
+//! Global ids and cursors: texts that clients give back as they are.
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::event::{CatalogueKey, Cursor, EventFields, EventOrderField, Position, Timestamp};
 
-/// What a global id stands for.
+/// The object of a global id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::graphql) enum NodeId {
     SyncEvent(Position),
@@ -40,7 +40,7 @@ impl NodeId {
     }
 }
 
-/// A place in a list of events, of use in lists by the same field only.
+/// Encodes a place in a list of events. The cursor is valid in lists that are ordered by the same field.
 pub(super) fn encode_cursor(field: EventOrderField, cursor: Cursor) -> String {
     match field {
         EventOrderField::Published => format!("e{}.{}", cursor.published.millis(), cursor.position),
@@ -48,7 +48,7 @@ pub(super) fn encode_cursor(field: EventOrderField, cursor: Cursor) -> String {
     }
 }
 
-/// The place of an event in a list by this field.
+/// Encodes the place of an event in a list that is ordered by a field.
 pub(in crate::graphql) fn encode_event_cursor(field: EventOrderField, event: &impl EventFields) -> String {
     encode_cursor(field, Cursor { published: event.published(), position: event.position() })
 }
@@ -74,7 +74,7 @@ pub(in crate::graphql) fn decode_key(text: &str) -> Option<CatalogueKey> {
     parts.next().is_none().then_some(key)
 }
 
-/// A place in the list of what was rejected.
+/// Encodes a place in the list of rejections.
 pub(in crate::graphql) fn encode_rejection_cursor(id: i64) -> String {
     format!("r{id}")
 }

@@ -1,4 +1,4 @@
-//! Loads of one answer, gathered into one query each.
+//! Loaders: the values of one kind that an answer needs at the same time are read by one statement (a batch).
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,13 +14,13 @@ use crate::event::{Application, ApplicationInstance, Position, SyncEvent};
 use crate::log::View;
 use crate::store::{ArrivalRecord, StoreError, StoredRejection};
 
-/// Loads of one operation or of one feed, from its view: keys of several readers are never loaded together.
+/// The loader of one operation or one feed, which reads from its view. No batch has keys of several readers.
 pub(in crate::graphql) struct ViewLoader(pub(super) View);
 
-/// In the context of an answer that waits while the database is unavailable, since an event must not be pushed in part.
+/// Data of a request that waits while the database is unavailable, since an event must not be pushed in part.
 pub(in crate::graphql) struct WaitsForDatabase;
 
-/// Loads one value together with what else the answer needs.
+/// Loads one value, in a batch with the others of its kind that the answer needs.
 pub(in crate::graphql) async fn load<K>(
     context: &Context<'_>,
     key: K,
@@ -44,33 +44,33 @@ where
     }
 }
 
-/// An event.
+/// The key of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::graphql) struct EventKey(pub(in crate::graphql) Position);
 
-/// The JSON of an event.
+/// The key of the JSON of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::graphql) struct DetailsKey(pub(in crate::graphql) Position);
 
-/// The arrivals of an event.
+/// The key of the arrivals of an event.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::graphql) struct ArrivalKey(pub(in crate::graphql) Position);
 
-/// An application instance.
+/// The key of an application instance.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(in crate::graphql) struct InstanceKey {
     pub(in crate::graphql) org: String,
     pub(in crate::graphql) instance_id: String,
 }
 
-/// An application.
+/// The key of an application.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(in crate::graphql) struct ApplicationKey {
     pub(in crate::graphql) org: String,
     pub(in crate::graphql) name: String,
 }
 
-/// Something that was rejected. What is found may no longer fit into the answer: None.
+/// The key of a rejection. The value is None for a rejection that is there, but too large for the answer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::graphql) struct RejectionKey(pub(in crate::graphql) i64);
 

@@ -1,18 +1,18 @@
-//! Answers as JSON text. What is JSON already, as an event that was written or Okta's own text, stands in a value as
-//! bytes and is printed as it is: to put it through a JSON library would copy and read it twice more.
+//! Answers as JSON text. Text that is JSON already, such as a written event or Okta's own text, stands in a value as bytes
+//! and is printed as it is: a JSON library would parse and copy it once more.
 
 use async_graphql::{Response, Value};
 
-/// JSON that is printed as it is.
+/// A value of JSON text that is printed as it is.
 pub(in crate::graphql) fn raw(json: String) -> Value {
     Value::Binary(json.into())
 }
 
-/// The response object. There are no extensions: nothing here makes any.
+/// Prints a response object. No response has extensions.
 pub(in crate::graphql) fn response(response: &Response) -> String {
     let mut out = String::with_capacity(1024);
     out.push('{');
-    // First, so that who reads from the start sees them first.
+    // Errors come first, where people see them.
     if !response.errors.is_empty() {
         out.push_str("\"errors\":");
         out.push_str(&serde_json::to_string(&response.errors).unwrap_or_default());
@@ -30,7 +30,7 @@ fn value(out: &mut String, printed: &Value) {
         Value::Number(number) => out.push_str(&number.to_string()),
         Value::String(text) => string(out, text),
         Value::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
-        // Only `raw` makes these, of text.
+        // Only `raw` makes such a value, from a text.
         Value::Binary(json) => out.push_str(std::str::from_utf8(json).unwrap_or("null")),
         Value::Enum(name) => string(out, name),
         Value::List(items) => {
@@ -58,7 +58,7 @@ fn value(out: &mut String, printed: &Value) {
     }
 }
 
-/// A text as JSON, escaped as serde_json does: only what must be.
+/// Prints a text as JSON, and escapes only what must be escaped, as serde_json does.
 pub(in crate::graphql) fn string(out: &mut String, text: &str) {
     const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     out.push('"');
@@ -86,10 +86,10 @@ pub(in crate::graphql) fn string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// How many bytes of a text stand before the first that must be escaped.
+/// The number of bytes before the first one that must be escaped.
 fn plain_bytes(text: &str) -> usize {
     let is_escaped = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    // Sixteen are looked at in a few instructions, which needs that none of them ends the look.
+    // A fold without an early exit, so that the compiler compares the 16 bytes of a chunk at once.
     let (chunks, end) = text.as_bytes().as_chunks::<16>();
     for (index, chunk) in chunks.iter().enumerate() {
         if chunk.iter().fold(false, |any, byte| any | is_escaped(byte)) {

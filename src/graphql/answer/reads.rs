@@ -25,7 +25,7 @@ impl Reads {
         Self { view, loader: Arc::new(loader) }
     }
 
-    /// Adds to a request what its resolvers read from.
+    /// Adds the view and its loader to the data of a request, where its resolvers find them.
     pub(in crate::graphql) fn give(&self, request: Request) -> Request {
         request.data(self.view.for_request()).data(Arc::clone(&self.loader))
     }

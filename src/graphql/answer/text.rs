@@ -1,4 +1,4 @@
-//! JSON text that may be shared: many subscribers are sent the same.
+//! JSON text that may be shared, since many subscribers get the same text.
 
 use std::fmt;
 use std::ops::Deref;
@@ -9,14 +9,14 @@ use bytes::Bytes;
 /// A JSON text.
 #[derive(Clone, Debug)]
 pub enum JsonText {
-    /// One's own.
+    /// A text with one owner.
     Owned(String),
-    /// That of several; clones are the same one.
+    /// A text that several owners share.
     Shared(Arc<str>),
 }
 
 impl JsonText {
-    /// Its bytes.
+    /// Returns the bytes of the text.
     pub fn into_bytes(self) -> Bytes {
         match self {
             Self::Owned(text) => text.into(),
@@ -24,7 +24,7 @@ impl JsonText {
         }
     }
 
-    /// The text, to be shared.
+    /// Returns the text so that it can be shared.
     pub(super) fn into_shared(self) -> Arc<str> {
         match self {
             Self::Owned(text) => text.into(),

@@ -1,8 +1,7 @@
-//! The event writer: a selection on events, compiled once for an answer, that prints JSON straight from them.
+//! The event writer: a selection on events that is compiled once for an answer, and prints JSON straight from the events.
 //!
-//! async-graphql resolves each field of each event by itself, which costs many times what an event is worth. What an
-//! event holds itself is printed here instead. A selection that asks for more, such as the catalogue or how an event
-//! arrived, has no writer: it takes async-graphql's ordinary way.
+//! async-graphql resolves each field of each event by itself, which takes many times longer. A selection that needs more
+//! than an event's own columns, such as the catalogue or the arrivals, has no writer: async-graphql resolves it.
 
 mod plan;
 
@@ -15,53 +14,53 @@ use crate::live::ImmediateRenderer;
 use crate::okta::SEVERITIES;
 use async_graphql::context::ContextBase;
 use async_graphql::parser::types::SelectionSet;
-use plan::{Field, Scalar, Shape};
+use plan::{PlannedField, PlannedObject, PlannedScalar};
 
-/// In the data of a request whose events all take the ordinary way: one that selects some list of events twice, as what
-/// is printed cannot be merged any more.
-pub(in crate::graphql) struct OrdinaryWay;
+/// Data of a request whose events async-graphql resolves. Such a request selects some list of events twice, and lists that
+/// are printed cannot be merged.
+pub(in crate::graphql) struct WithoutWriter;
 
-/// A compiled selection.
+/// A compiled selection on events.
 #[derive(Debug)]
 pub(in crate::graphql) struct EventWriter {
-    steps: Vec<Step>,
+    steps: Vec<PrintStep>,
     columns: EventColumns,
     order: EventOrderField,
 }
 
-/// What is printed next.
+/// A step of printing an event.
 #[derive(Debug)]
-enum Step {
-    /// This text.
+enum PrintStep {
+    /// A text that is the same for all events.
     Text(String),
     /// A value of the event.
-    Value(Scalar),
-    /// These, or `null` where the event has nothing in these columns.
-    Object(&'static [EventColumn], Vec<Step>),
+    Value(PlannedScalar),
+    /// The steps of an object, or `null` if the event has no value in any of the columns.
+    Object(&'static [EventColumn], Vec<PrintStep>),
 }
 
 impl EventWriter {
-    /// A writer for a selection on events; None where it asks for what they do not hold.
+    /// Compiles a selection on events; None if it needs more than their columns.
     pub(in crate::graphql) fn of_events<T>(context: &ContextBase<'_, T>, selection: &SelectionSet) -> Option<Self> {
-        Self::compile(context, selection, Shape::Event, EventOrderField::Published)
+        Self::compile(context, selection, PlannedObject::Event, EventOrderField::Published)
     }
 
-    /// A writer for a selection on the edges of a list in some order.
+    /// Compiles a selection on the edges of a list in some order; None if it needs more than the columns of events.
     pub(in crate::graphql) fn of_edges<T>(
         context: &ContextBase<'_, T>,
         selection: &SelectionSet,
         order: EventOrderField,
     ) -> Option<Self> {
-        Self::compile(context, selection, Shape::Edge, order)
+        Self::compile(context, selection, PlannedObject::Edge, order)
     }
 
     fn compile<T>(
         context: &ContextBase<'_, T>,
         selection: &SelectionSet,
-        shape: Shape,
+        shape: PlannedObject,
         order: EventOrderField,
     ) -> Option<Self> {
-        if context.data_opt::<OrdinaryWay>().is_some() {
+        if context.data_opt::<WithoutWriter>().is_some() {
             return None;
         }
         let fields = plan::fields(&context.query_env.fragments, selection, shape)?;
@@ -72,32 +71,32 @@ impl EventWriter {
         Some(writer)
     }
 
-    /// What must be read of events to print them.
+    /// The columns that must be read of events to print them.
     pub(in crate::graphql) const fn columns(&self) -> EventColumns {
         self.columns
     }
 
-    fn add_fields(&mut self, steps: &mut Vec<Step>, fields: &[(String, Field)]) {
+    fn add_fields(&mut self, steps: &mut Vec<PrintStep>, fields: &[(String, PlannedField)]) {
         for (index, (key, field)) in fields.iter().enumerate() {
             let mut text = String::from(if index == 0 { '{' } else { ',' });
             print::string(&mut text, key);
             text.push(':');
-            if let Field::Typename(name) = field {
+            if let PlannedField::Typename(name) = field {
                 print::string(&mut text, name);
             }
             push_text(steps, &text);
             match field {
-                Field::Typename(_) => {}
-                Field::Scalar(scalar) => {
+                PlannedField::Typename(_) => {}
+                PlannedField::Scalar(scalar) => {
                     self.columns = scalar.columns(self.columns);
-                    steps.push(Step::Value(*scalar));
+                    steps.push(PrintStep::Value(*scalar));
                 }
-                Field::Object(shape, fields) => match shape.presence() {
+                PlannedField::Object(shape, fields) => match shape.presence() {
                     Some(presence) => {
                         self.columns = presence.iter().fold(self.columns, |columns, column| columns.with(*column));
                         let mut inner = Vec::new();
                         self.add_fields(&mut inner, fields);
-                        steps.push(Step::Object(presence, inner));
+                        steps.push(PrintStep::Object(presence, inner));
                     }
                     None => self.add_fields(steps, fields),
                 },
@@ -111,7 +110,7 @@ impl EventWriter {
         self.write_steps(out, &self.steps, event);
     }
 
-    /// Renders events as the answers to a subscription whose field has this key in them.
+    /// Returns a renderer of events as answers to a subscription, whose field has this key in the answers.
     pub(in crate::graphql) fn into_renderer(self, key: &str) -> ImmediateRenderer {
         let mut start = String::from("{\"data\":{");
         print::string(&mut start, key);
@@ -139,24 +138,24 @@ impl EventWriter {
         out
     }
 
-    fn write_steps(&self, out: &mut String, steps: &[Step], event: &impl EventFields) {
+    fn write_steps(&self, out: &mut String, steps: &[PrintStep], event: &impl EventFields) {
         for step in steps {
             match step {
-                Step::Text(text) => out.push_str(text),
-                Step::Value(scalar) => self.write_value(out, *scalar, event),
-                Step::Object(presence, inner) if presence.iter().any(|column| event.has(*column)) => {
+                PrintStep::Text(text) => out.push_str(text),
+                PrintStep::Value(scalar) => self.write_value(out, *scalar, event),
+                PrintStep::Object(presence, inner) if presence.iter().any(|column| event.has(*column)) => {
                     self.write_steps(out, inner, event);
                 }
-                Step::Object(..) => out.push_str("null"),
+                PrintStep::Object(..) => out.push_str("null"),
             }
         }
     }
 
-    fn write_value(&self, out: &mut String, scalar: Scalar, event: &impl EventFields) {
+    fn write_value(&self, out: &mut String, scalar: PlannedScalar, event: &impl EventFields) {
         match scalar {
-            Scalar::Id => print::string(out, &NodeId::SyncEvent(event.position()).encode()),
-            Scalar::Cursor => print::string(out, &encode_event_cursor(self.order, event)),
-            Scalar::Column(column, kind) => write_column(out, column, kind, event),
+            PlannedScalar::Id => print::string(out, &NodeId::SyncEvent(event.position()).encode()),
+            PlannedScalar::Cursor => print::string(out, &encode_event_cursor(self.order, event)),
+            PlannedScalar::Column(column, kind) => write_column(out, column, kind, event),
         }
     }
 }
@@ -179,14 +178,14 @@ fn write_column(out: &mut String, column: EventColumn, kind: GraphKind, event: &
     }
 }
 
-fn push_text(steps: &mut Vec<Step>, text: &str) {
+fn push_text(steps: &mut Vec<PrintStep>, text: &str) {
     match steps.last_mut() {
-        Some(Step::Text(last)) => last.push_str(text),
-        _ => steps.push(Step::Text(text.to_owned())),
+        Some(PrintStep::Text(last)) => last.push_str(text),
+        _ => steps.push(PrintStep::Text(text.to_owned())),
     }
 }
 
-/// A text of which it is known that nothing in it needs an escape.
+/// Prints a text that needs no escapes.
 fn quoted(out: &mut String, text: &str) {
     out.push('"');
     out.push_str(text);

@@ -1,4 +1,4 @@
-//! Caches of parsed documents and of valid requests: most requests come again and again, with other values.
+//! Caches of parsed documents and of valid requests, since most requests come again with other values.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -66,7 +66,7 @@ impl CompiledDocuments {
     }
 }
 
-/// Types of which every text is a value, as far as validation goes.
+/// Types for which validation accepts every text.
 const TEXTS: [&str; 7] = ["String", "ID", "DateTime", "Position", "UUID", "URL", "JSON"];
 
 impl Compiled {
@@ -92,7 +92,7 @@ impl Compiled {
     }
 }
 
-/// Fields in which events are.
+/// Names of fields with events.
 const EVENTS: [&str; 5] = ["syncEvents", "syncEvent", "nodes", "edges", "node"];
 
 /// True if a document selects some field with events twice under one key.
@@ -101,7 +101,7 @@ fn merges_events(document: &ExecutableDocument) -> bool {
     operations.into_iter().any(|(_, operation)| merge(document, &[&operation.node.selection_set.node]))
 }
 
-/// True if fields with events meet in these selections of one object.
+/// True if these selections of one object select some field with events twice under one key.
 fn merge<'d>(document: &'d ExecutableDocument, selections: &[&'d SelectionSet]) -> bool {
     let mut same_key: HashMap<&str, Vec<&Field>> = HashMap::new();
     for selection in selections {

@@ -1,6 +1,6 @@
-//! What a document would cost, found by looking once at each of its parts: fragments that spread fragments grow without
-//! bound when they are expanded, so they are counted without expanding them. What is refused here, async-graphql's own
-//! checks, which do expand them, never see.
+//! The cost of a document, computed by one look at each of its parts. Fragments that spread fragments grow exponentially
+//! when they are expanded, so each fragment is weighed once. async-graphql's own checks expand them, but see only documents
+//! that pass here.
 
 mod arguments;
 mod prices;
@@ -15,30 +15,30 @@ use async_graphql::{Name, Positioned};
 
 use super::fragments::{FragmentUse, SelectionItem, items};
 use super::limits::DocumentLimits;
-use super::refusal::Refusal;
-pub(in crate::graphql) use arguments::Values;
+use super::refusal::RequestRefusal;
+pub(in crate::graphql) use arguments::VariableValues;
 pub(in crate::graphql) use prices::Prices;
 use prices::{FieldPrice, PAGE, TypePrices};
 pub(in crate::graphql) use totals::MAX_NESTING;
 use totals::{Totals, too_deep};
 
-/// How many names that a type does not have are left to validation: it compares each with all that could be meant.
+/// Largest number of unknown names that are left to validation, which compares each of them with all known ones.
 const MAX_UNKNOWN: usize = 10;
 
 /// Weighs an operation of a document.
 ///
 /// # Errors
-/// It is too much of something, or its fragments spread each other in a circle.
+/// The operation exceeds a limit, or fragments spread each other in a circle.
 pub(in crate::graphql) fn weigh(
     prices: &Prices,
     document: &ExecutableDocument,
     operation: &OperationDefinition,
-    values: &Values<'_>,
+    values: &VariableValues<'_>,
     limits: &DocumentLimits,
-) -> Result<Weight, Refusal> {
+) -> Result<Weight, RequestRefusal> {
     let mut scales = Scales { prices, document, values, limits, fragments: HashMap::new(), unknown: 0 };
     let totals = scales.operation(operation)?;
-    // The others are not executed, but expanded when the document is checked.
+    // The other operations are not executed, but validation expands them.
     let mut fields = totals.fields;
     for (_, other) in document.operations.iter().filter(|(_, other)| !std::ptr::eq(&raw const other.node, operation)) {
         fields = fields.saturating_add(scales.operation(&other.node)?.fields);
@@ -47,26 +47,26 @@ pub(in crate::graphql) fn weigh(
     Ok(Weight { complexity: totals.price(PAGE), introspects: totals.introspects })
 }
 
-/// What an operation that can be executed weighs.
+/// The weight of an operation that is within the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::graphql) struct Weight {
     pub(in crate::graphql) complexity: u64,
-    /// Whether it asks for the schema.
+    /// True if the operation selects parts of the schema (introspection).
     pub(in crate::graphql) introspects: bool,
 }
 
 struct Scales<'d> {
     prices: &'d Prices,
     document: &'d ExecutableDocument,
-    values: &'d Values<'d>,
+    values: &'d VariableValues<'d>,
     limits: &'d DocumentLimits,
-    /// What is known of the fragments: None while one is being weighed.
+    /// The totals of the fragments that were met; None while a fragment is being weighed.
     fragments: HashMap<&'d str, Option<Totals>>,
     unknown: usize,
 }
 
 impl<'d> Scales<'d> {
-    fn operation(&mut self, operation: &'d OperationDefinition) -> Result<Totals, Refusal> {
+    fn operation(&mut self, operation: &'d OperationDefinition) -> Result<Totals, RequestRefusal> {
         let root = match operation.ty {
             OperationType::Query => self.prices.query(),
             OperationType::Subscription => self.prices.subscription(),
@@ -82,7 +82,7 @@ impl<'d> Scales<'d> {
         set: &'d SelectionSet,
         parent: Option<&'d TypePrices>,
         nesting: usize,
-    ) -> Result<Totals, Refusal> {
+    ) -> Result<Totals, RequestRefusal> {
         if nesting > MAX_NESTING {
             return Err(too_deep());
         }
@@ -95,7 +95,7 @@ impl<'d> Scales<'d> {
                     inner.within_fragment(self.directives(fragment.directives))
                 }
             });
-            // Nothing that is refused in the end needs to be looked at to its end.
+            // A document that is refused in the end need not be looked at to its end.
             if totals.fields > self.limits.fields || nesting + totals.nesting > MAX_NESTING {
                 break;
             }
@@ -108,7 +108,7 @@ impl<'d> Scales<'d> {
         fragment: &FragmentUse<'d>,
         parent: Option<&'d TypePrices>,
         nesting: usize,
-    ) -> Result<Totals, Refusal> {
+    ) -> Result<Totals, RequestRefusal> {
         let Some(selection) = fragment.selection else { return Ok(Totals::default()) };
         let of = fragment.condition.map_or(parent, |condition| self.prices.of(condition));
         let Some(name) = fragment.name.map(Name::as_str) else { return self.set(selection, of, nesting) };
@@ -116,7 +116,7 @@ impl<'d> Scales<'d> {
             Some(Some(known)) => return Ok(*known),
             Some(None) => {
                 let message = format!("the fragment {name:?} spreads itself");
-                return Err(Refusal::new("GRAPHQL_VALIDATION_FAILED", message));
+                return Err(RequestRefusal::new("GRAPHQL_VALIDATION_FAILED", message));
             }
             None => {}
         }
@@ -126,7 +126,12 @@ impl<'d> Scales<'d> {
         Ok(totals)
     }
 
-    fn field(&mut self, field: &'d Field, parent: Option<&'d TypePrices>, nesting: usize) -> Result<Totals, Refusal> {
+    fn field(
+        &mut self,
+        field: &'d Field,
+        parent: Option<&'d TypePrices>,
+        nesting: usize,
+    ) -> Result<Totals, RequestRefusal> {
         let name = field.name.node.as_str();
         let price = parent.and_then(|parent| parent.field(name));
         if parent.is_some() && price.is_none() && name != "__typename" {
@@ -150,7 +155,7 @@ impl<'d> Scales<'d> {
         let count = price.map_or(1, |price| price.items(field, self.values));
         let inner = children.price(count);
         (totals.fixed, totals.per_item) = match price {
-            // As many as the page has of which this is a part.
+            // The page around the list has the number of items.
             Some(_) if is_item => (own, inner),
             Some(price) if price.is_list() && !field.selection_set.node.items.is_empty() => {
                 (own.saturating_add(inner.saturating_mul(count)), 0)
@@ -167,13 +172,13 @@ impl<'d> Scales<'d> {
         Totals { directives: directives.len(), values, ..Totals::default() }
     }
 
-    fn miss(&mut self, name: &str) -> Result<(), Refusal> {
+    fn miss(&mut self, name: &str) -> Result<(), RequestRefusal> {
         self.unknown += 1;
         if self.unknown <= MAX_UNKNOWN {
             return Ok(());
         }
         let message = format!("more than {MAX_UNKNOWN} fields and arguments are not in the schema, such as {name:?}");
-        Err(Refusal::new("GRAPHQL_VALIDATION_FAILED", message))
+        Err(RequestRefusal::new("GRAPHQL_VALIDATION_FAILED", message))
     }
 }
 

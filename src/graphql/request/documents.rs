@@ -9,21 +9,21 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use super::GraphRequest;
-use super::refusal::Refusal;
+use super::refusal::RequestRefusal;
 use crate::lru_cache::LruCache;
 
-/// Which documents are executed.
+/// Settings of the documents that are executed.
 #[derive(Clone, Debug, Default)]
 pub struct DocumentOptions {
     /// Documents that the operator trusts, by their ids.
     pub trusted: BTreeMap<String, String>,
-    /// Whether every other document is refused.
+    /// True if every other document is refused.
     pub trusted_only: bool,
-    /// Bytes of the documents that clients may register by their hashes; 0 is none.
+    /// Total size of the documents that clients may register by their hashes, in bytes. With 0, they may register none.
     pub persisted_bytes: usize,
 }
 
-/// The documents that are known.
+/// The known documents.
 pub(in crate::graphql) struct Documents {
     trusted: BTreeMap<String, Arc<str>>,
     trusted_texts: HashSet<Arc<str>>,
@@ -31,11 +31,11 @@ pub(in crate::graphql) struct Documents {
     persisted: Option<Mutex<LruCache<String, Arc<str>>>>,
 }
 
-/// The document that a request means.
+/// The document of a request.
 #[derive(Debug)]
-pub(in crate::graphql) struct Found {
+pub(in crate::graphql) struct FoundDocument {
     pub(in crate::graphql) text: Arc<str>,
-    /// The hash under which it is to be known, if it turns out to be good.
+    /// The hash under which the document is registered, if it can be executed.
     pub(in crate::graphql) register: Option<String>,
 }
 
@@ -51,20 +51,20 @@ impl Documents {
         }
     }
 
-    /// Finds the document that a request means.
-    pub(in crate::graphql) fn find(&self, request: &mut GraphRequest) -> Result<Found, Refusal> {
+    /// Finds the document of a request.
+    pub(in crate::graphql) fn find(&self, request: &mut GraphRequest) -> Result<FoundDocument, RequestRefusal> {
         if let Some(id) = &request.document_id {
             let known = self.trusted(id).ok_or_else(|| {
-                Refusal::new("DOCUMENT_NOT_FOUND", "`documentId` is not the id of a trusted document here")
+                RequestRefusal::new("DOCUMENT_NOT_FOUND", "`documentId` is not the id of a trusted document here")
             })?;
-            return Ok(Found { text: known, register: None });
+            return Ok(FoundDocument { text: known, register: None });
         }
         match (request.query.take(), request.persisted_hash.take()) {
             (Some(text), None) => self.written(text, None),
             (Some(text), Some(hash)) => {
                 if hex(&Sha256::digest(&text)) != hash {
                     let message = "`extensions.persistedQuery.sha256Hash` is not the SHA-256 of `query`";
-                    return Err(Refusal::new("PERSISTED_QUERY_HASH_MISMATCH", message));
+                    return Err(RequestRefusal::new("PERSISTED_QUERY_HASH_MISMATCH", message));
                 }
                 self.written(text, self.persisted.is_some().then_some(hash))
             }
@@ -72,22 +72,22 @@ impl Documents {
         }
     }
 
-    fn by_hash(&self, hash: &str) -> Result<Found, Refusal> {
+    fn by_hash(&self, hash: &str) -> Result<FoundDocument, RequestRefusal> {
         if let Some(text) = self.trusted(hash) {
-            return Ok(Found { text, register: None });
+            return Ok(FoundDocument { text, register: None });
         }
         if self.trusted_only {
             return Err(not_trusted());
         }
-        // These messages are the protocol's: clients know them by their words.
+        // The protocol prescribes these messages, and clients compare them.
         let Some(persisted) = &self.persisted else {
-            return Err(Refusal::new("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported"));
+            return Err(RequestRefusal::new("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported"));
         };
         let found = persisted.lock().get(hash);
         metrics::counter!("sluice_persisted_queries_total", "result" => if found.is_some() { "hit" } else { "miss" })
             .increment(1);
-        let text = found.ok_or_else(|| Refusal::new("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"))?;
-        Ok(Found { text, register: None })
+        let text = found.ok_or_else(|| RequestRefusal::new("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound"))?;
+        Ok(FoundDocument { text, register: None })
     }
 
     /// Keeps a document that can be executed, so that its hash is enough next time.
@@ -97,23 +97,23 @@ impl Documents {
         }
     }
 
-    fn written(&self, text: String, register: Option<String>) -> Result<Found, Refusal> {
+    fn written(&self, text: String, register: Option<String>) -> Result<FoundDocument, RequestRefusal> {
         if self.trusted_only && !self.trusted_texts.contains(text.as_str()) {
             return Err(not_trusted());
         }
-        Ok(Found { text: text.into(), register })
+        Ok(FoundDocument { text: text.into(), register })
     }
 
-    /// A trusted document; its id may tell how it was made, as in `sha256:…`.
+    /// Finds a trusted document. An id that is a SHA-256 may also be written as `sha256:…`.
     fn trusted(&self, id: &str) -> Option<Arc<str>> {
         let known = self.trusted.get(id).or_else(|| self.trusted.get(id.strip_prefix("sha256:")?));
         known.cloned()
     }
 }
 
-fn not_trusted() -> Refusal {
+fn not_trusted() -> RequestRefusal {
     let message = "this gateway executes trusted documents only (graphql.trusted_only), and this is none of them";
-    Refusal::new("DOCUMENT_NOT_TRUSTED", message)
+    RequestRefusal::new("DOCUMENT_NOT_TRUSTED", message)
 }
 
 fn hex(bytes: &[u8]) -> String {

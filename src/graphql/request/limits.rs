@@ -1,14 +1,14 @@
-//! What a request to the graph is held to, before anything of it is executed.
+//! The limits on a request, which are checked before anything of it is executed.
 
-/// Limits on one request. What goes beyond one of them is refused with the code `TOO_COMPLEX`, by looking once at each of
-/// the document's bytes.
+/// Limits on one request. A request beyond a limit is refused with the code `TOO_COMPLEX`. The checks look once at each byte
+/// of the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DocumentLimits {
-    /// Bytes of a document.
+    /// Size of a document, in bytes.
     pub bytes: usize,
-    /// Tokens of a document: names, values and signs; space and comments do not count.
+    /// Number of tokens of a document: names, values and signs. Space and comments do not count.
     pub tokens: usize,
-    /// How deep fields may be nested. GraphiQL's introspection needs 15.
+    /// Depth of nested fields. GraphiQL's introspection needs 15.
     pub depth: usize,
     /// Fields and fragments of a document, its fragments expanded.
     pub fields: usize,
@@ -20,7 +20,7 @@ pub struct DocumentLimits {
     pub directives: usize,
     /// Values in the operation's arguments, those within variables as often as they are used.
     pub values: usize,
-    /// What answering may cost: each field as often as its pages have room for it, and more where it asks the database.
+    /// Cost of the answer: a field counts once for each item of its pages, and for more if it reads the database.
     pub complexity: usize,
 }
 

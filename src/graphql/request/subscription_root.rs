@@ -1,5 +1,5 @@
-//! The root of subscriptions: one field, which may stand in fragments. The executor knows nothing of fragments there, so
-//! they are taken apart before it sees the document.
+//! The root of subscriptions: one field, which may stand in fragments. The executor does not look into fragments there, so
+//! they are expanded before it sees the document.
 
 use std::collections::HashSet;
 
@@ -9,22 +9,21 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Positioned};
 
 use super::fragments::{FragmentUse, SelectionItem, items};
-use super::refusal::Refusal;
+use super::refusal::RequestRefusal;
 
 /// The type at the root.
 const ROOT: &str = "Subscription";
 
-/// Puts the fields of fragments at the roots of subscriptions in their place. Its fragments must not spread each other in
-/// a circle.
+/// Expands the fragments at the roots of subscriptions. Fragments must not spread each other in a circle.
 ///
 /// # Errors
-/// A subscription has not just one field at its root, or one on conditions.
-pub(in crate::graphql) fn flatten(document: &mut ExecutableDocument) -> Result<(), Refusal> {
+/// A subscription has no field at its root, several, or one with a condition.
+pub(in crate::graphql) fn flatten(document: &mut ExecutableDocument) -> Result<(), RequestRefusal> {
     let mut flattened = Vec::new();
     for (name, operation) in document.operations.iter() {
         let set = &operation.node.selection_set.node;
         if operation.node.ty == OperationType::Subscription {
-            let mut root = Root { document, fields: Vec::new(), spread: HashSet::new() };
+            let mut root = RootFields { document, fields: Vec::new(), spread: HashSet::new() };
             root.collect(set)?;
             flattened.push((name.cloned(), root.only_field()?, root.spread));
         }
@@ -52,16 +51,16 @@ fn operation_mut<'d>(document: &'d mut ExecutableDocument, name: Option<&Name>) 
     }
 }
 
-/// What stands at the root of a subscription.
-struct Root<'d> {
+/// The fields at the root of a subscription.
+struct RootFields<'d> {
     document: &'d ExecutableDocument,
     fields: Vec<Positioned<Field>>,
-    /// The fragments that were taken apart.
+    /// The fragments that were expanded.
     spread: HashSet<Name>,
 }
 
-impl Root<'_> {
-    fn collect(&mut self, set: &SelectionSet) -> Result<(), Refusal> {
+impl RootFields<'_> {
+    fn collect(&mut self, set: &SelectionSet) -> Result<(), RequestRefusal> {
         for item in items(&self.document.fragments, set) {
             match item {
                 SelectionItem::Field(field) => {
@@ -85,8 +84,8 @@ impl Root<'_> {
         Ok(())
     }
 
-    /// Adds a field, or what it selects to the one that is there already.
-    fn add(&mut self, field: &Positioned<Field>) -> Result<(), Refusal> {
+    /// Adds a field, or its selection to the equal field that is there already.
+    fn add(&mut self, field: &Positioned<Field>) -> Result<(), RequestRefusal> {
         let key = |field: &Field| field.response_key().node.clone();
         let Some(known) = self.fields.first_mut() else {
             self.fields.push(field.clone());
@@ -105,21 +104,21 @@ impl Root<'_> {
         Ok(())
     }
 
-    fn only_field(&mut self) -> Result<Positioned<Field>, Refusal> {
+    fn only_field(&mut self) -> Result<Positioned<Field>, RequestRefusal> {
         self.fields.pop().ok_or_else(not_one)
     }
 }
 
-fn not_one() -> Refusal {
+fn not_one() -> RequestRefusal {
     invalid("a subscription has one field at its root".to_owned())
 }
 
-fn invalid(message: String) -> Refusal {
-    Refusal::new("GRAPHQL_VALIDATION_FAILED", message)
+fn invalid(message: String) -> RequestRefusal {
+    RequestRefusal::new("GRAPHQL_VALIDATION_FAILED", message)
 }
 
-/// The root of a subscription must not hang on values: else there might be nothing to wait for.
-fn unconditional(directives: &[Positioned<Directive>]) -> Result<(), Refusal> {
+/// Refuses conditions, with which there might be nothing to subscribe to.
+fn unconditional(directives: &[Positioned<Directive>]) -> Result<(), RequestRefusal> {
     let condition = directives.iter().find(|one| matches!(one.node.name.node.as_str(), "skip" | "include"));
     match condition {
         Some(one) => Err(invalid(format!("@{} may not stand at the root of a subscription", one.node.name.node))),
@@ -127,14 +126,14 @@ fn unconditional(directives: &[Positioned<Directive>]) -> Result<(), Refusal> {
     }
 }
 
-fn on_root(type_name: &str) -> Result<(), Refusal> {
+fn on_root(type_name: &str) -> Result<(), RequestRefusal> {
     if type_name == ROOT {
         return Ok(());
     }
     Err(invalid(format!("a fragment on {type_name:?} cannot stand at the root of a subscription")))
 }
 
-/// Removes those of the fragments that nothing spreads any more: a document is not valid with them.
+/// Removes those of the fragments that are not spread any more, since no valid document has unused fragments.
 fn remove_unused(document: &mut ExecutableDocument, fragments: &HashSet<Name>) {
     if fragments.is_empty() {
         return;

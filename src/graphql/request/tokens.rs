@@ -1,17 +1,17 @@
-//! A document's tokens, counted before it is parsed: parsing costs much more than counting, and goes as deep as brackets
-//! are nested.
+//! The tokens of a document, counted before it is parsed: parsing takes much longer than counting, and recurses as deep as
+//! brackets are nested.
 
 use super::limits::DocumentLimits;
-use super::refusal::Refusal;
+use super::refusal::RequestRefusal;
 
-/// How deep brackets of every kind may be nested. The parser goes as deep.
+/// Largest depth of nested brackets of every kind. The parser recurses as deep.
 const MAX_BRACKETS: usize = 64;
 
-/// The longest name. What is misspelt is compared with every name that it could have been.
+/// Largest size of a name, in bytes. Validation compares an unknown name with all known ones.
 const MAX_NAME: usize = 200;
 
-/// Whether a document is small enough to be parsed.
-pub(in crate::graphql) fn check(document: &str, limits: &DocumentLimits) -> Result<(), Refusal> {
+/// Checks that a document is small enough to be parsed.
+pub(in crate::graphql) fn check(document: &str, limits: &DocumentLimits) -> Result<(), RequestRefusal> {
     if document.len() > limits.bytes {
         return Err(too_complex(format!(
             "the document has {} bytes, at most {} are allowed (limits.document_bytes)",
@@ -63,15 +63,15 @@ pub(in crate::graphql) fn check(document: &str, limits: &DocumentLimits) -> Resu
     Ok(())
 }
 
-fn too_complex(message: String) -> Refusal {
-    Refusal::new("TOO_COMPLEX", message)
+fn too_complex(message: String) -> RequestRefusal {
+    RequestRefusal::new("TOO_COMPLEX", message)
 }
 
 fn skip(bytes: &[u8], count: usize) -> &[u8] {
     bytes.get(count..).unwrap_or_default()
 }
 
-/// How many bytes at the start are such.
+/// The number of bytes at the start for which a condition holds.
 fn run(bytes: &[u8], is_such: impl Fn(u8) -> bool) -> usize {
     bytes.iter().position(|byte| !is_such(*byte)).unwrap_or(bytes.len())
 }
@@ -80,7 +80,8 @@ fn line(bytes: &[u8]) -> usize {
     run(bytes, |byte| byte != b'\n' && byte != b'\r')
 }
 
-/// How long the string is that starts here; one that does not end goes to the end of its line, or of everything.
+/// The length of the string at the start, in bytes. A string without an end goes to the end of its line, and a block string
+/// to the end of the document.
 fn string(bytes: &[u8]) -> usize {
     let quotes: &[u8] = if bytes.starts_with(br#"""""#) { br#"""""# } else { br#"""# };
     let mut at = quotes.len();
@@ -100,7 +101,7 @@ fn string(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    /// How many tokens are counted.
+    /// The number of tokens that are counted.
     fn count(document: &str) -> usize {
         let fits =
             |tokens: &usize| check(document, &DocumentLimits { tokens: *tokens, ..DocumentLimits::default() }).is_ok();

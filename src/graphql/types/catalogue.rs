@@ -1,4 +1,4 @@
-//! Applications and their instances in the graph: the card's two dropdowns, without their limits.
+//! Applications and their instances: the choices in the card's two dropdowns, without the dropdowns' limits.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::graphql::answer::loaders::{self, ApplicationKey};
 use crate::log::View;
 use crate::store::InstanceFilter;
 
-/// A page of the instances that a filter finds.
+/// Reads a page of the instances that match a filter.
 pub(in crate::graphql) async fn instances(
     context: &Context<'_>,
     filter: &InstanceFilter,
@@ -38,7 +38,7 @@ fn within(filter: Option<SyncEventFilterInput>, org: &str) -> Result<Filter> {
     Ok(filter)
 }
 
-/// What a list of wanted values leaves of one value.
+/// A list with the value alone, or an empty one if the value is not wanted.
 fn narrow(wanted: Option<Vec<String>>, value: &str) -> Vec<String> {
     if wanted.is_none_or(|wanted| wanted.iter().any(|one| one == value)) { vec![value.to_owned()] } else { Vec::new() }
 }

@@ -1,4 +1,4 @@
-//! Pages as Relay's connections.
+//! Connections: pages by Relay's rules.
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 use tokio::sync::OnceCell;
@@ -29,7 +29,7 @@ pub(in crate::graphql) struct SyncEventConnection {
     order: EventOrder,
     request: PageRequest<Cursor>,
     page: EventPage,
-    /// Whether the list goes on beyond the page's cursors, looked up once however often it is asked for.
+    /// True if the list goes on beyond the page's cursors. Both are looked up once for all that select them.
     has_next: OnceCell<bool>,
     has_previous: OnceCell<bool>,
 }
@@ -49,8 +49,8 @@ impl SyncEventConnection {
         Ok(Self { events, order, request, page, has_next: OnceCell::new(), has_previous: OnceCell::new() })
     }
 
-    /// Whether the list goes on beyond the page in some direction, where a cursor keeps the page from telling: what lies
-    /// beyond a cursor was not read, and the cursor may be of an event that is not in the list.
+    /// Looks whether the list goes on beyond the page in a direction. The page itself cannot tell where it ends at a cursor,
+    /// since nothing was read beyond, and the event of a cursor need not be in the list.
     async fn goes_on(&self, direction: Direction) -> Result<bool> {
         let nearest = match direction {
             Direction::Forward => self.page.page.items.last(),
@@ -58,7 +58,7 @@ impl SyncEventConnection {
         };
         let nearest = nearest.map(|event| Cursor { published: event.published(), position: event.position() });
         let Cut { after, before } = self.request.cut;
-        // Between the two cursors is nothing where the page is empty.
+        // If the page is empty, nothing lies between the two cursors.
         let cut = match direction {
             Direction::Forward => Cut { after: nearest.or(after), before: None },
             Direction::Backward => Cut { after: None, before: nearest.or(before) },

@@ -1,4 +1,4 @@
-//! Values from closed sets: how serious an event is, and the ways in.
+//! Enums: the severity of an event, and the ways in.
 
 use async_graphql::Enum;
 

@@ -1,4 +1,4 @@
-//! Events as outputs of fields: written where there is a writer, else resolved in the ordinary way.
+//! Events as values of fields: printed by an event writer if there is one, else resolved by async-graphql.
 
 use std::borrow::Cow;
 
@@ -37,7 +37,7 @@ pub(in crate::graphql) struct SyncEventEdge {
 #[derive(Clone)]
 pub(super) struct WrittenEvent(pub(super) SyncEventNode);
 
-/// What the lists of events that a connection's field selects need of its events.
+/// The columns of events that the lists in a connection's selection need.
 pub(super) fn columns_of_lists(context: &Context<'_>, order: EventOrderField) -> EventColumns {
     let mut columns = EventColumns::KEYS;
     let selection = &context.item.node.selection_set.node;
@@ -54,7 +54,7 @@ pub(super) fn columns_of_lists(context: &Context<'_>, order: EventOrderField) ->
 }
 
 /// Counts events for which there was no writer.
-fn count_ordinary(events: usize) {
+fn count_resolved(events: usize) {
     metrics::counter!("sluice_events_ordinary_total").increment(events as u64);
 }
 
@@ -71,7 +71,7 @@ impl OutputType for EventList<'_> {
         if let Some(writer) = EventWriter::of_events(context, &context.item.node) {
             return Ok(print::raw(writer.write_list(self.0)));
         }
-        count_ordinary(self.0.len());
+        count_resolved(self.0.len());
         let events = self.0.iter().map(|event| SyncEventNode::from(event.to_event()));
         resolve_list(context, field, events, Some(self.0.len())).await
     }
@@ -90,7 +90,7 @@ impl OutputType for EdgeList<'_> {
         if let Some(writer) = EventWriter::of_edges(context, &context.item.node, self.order) {
             return Ok(print::raw(writer.write_list(self.events)));
         }
-        count_ordinary(self.events.len());
+        count_resolved(self.events.len());
         let edges = self.events.iter().map(|event| SyncEventEdge {
             cursor: encode_event_cursor(self.order, event),
             node: event.to_event().into(),
@@ -116,7 +116,7 @@ impl OutputType for WrittenEvent {
                 Ok(print::raw(out))
             }
             _ => {
-                count_ordinary(1);
+                count_resolved(1);
                 self.0.resolve(context, field).await
             }
         }

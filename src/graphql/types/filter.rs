@@ -79,7 +79,7 @@ pub(super) struct SyncEventFilterInput {
 }
 
 impl SyncEventFilterInput {
-    /// The filter that is meant.
+    /// Reads the filter.
     pub(in crate::graphql) fn read(self) -> Result<Filter> {
         let read = self.into_filter().and_then(|filter| match filter.parts() {
             ..=Filter::MAX_PARTS => Ok(filter),
@@ -133,7 +133,7 @@ fn check_size<T>(field: &'static str, values: &[T]) -> Result<(), FilterError> {
     if count > limit { Err(FilterError::TooMany { field, count, limit }) } else { Ok(()) }
 }
 
-/// Text in the log has no U+0000, so a value with one matches nothing.
+/// Reads a list of texts. A text with U+0000 is left out: the log has none, so it matches nothing.
 fn read_list(field: &'static str, values: Option<Vec<String>>) -> Result<Option<Vec<String>>, FilterError> {
     let Some(mut values) = values else { return Ok(None) };
     check_size(field, &values)?;
@@ -185,7 +185,7 @@ pub(super) fn read_range(field: &'static str, range: Option<&TimeRangeInput>) ->
     }
 }
 
-/// What is typed; nothing asks nothing.
+/// Reads a text to search for. A blank text asks for nothing.
 fn read_search(text: Option<String>) -> Result<Option<Search>, FilterError> {
     let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
     let Some(search) = Search::parse(&text) else { return Err(FilterError::NoWord(text)) };

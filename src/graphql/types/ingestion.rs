@@ -1,4 +1,4 @@
-//! Is anything missing? The ways in, and what is known of stretches of time.
+//! Ingestion: the state of each way in, and the coverage of stretches of time.
 
 use async_graphql::{Context, Enum, Object, Result, SimpleObject};
 
@@ -14,10 +14,10 @@ use crate::log::View;
 use crate::okta::OFFERED_TO_HOOKS;
 use crate::store::{HookRefusal, IngestTally, PollCursor, StretchCount};
 
-/// The most stretches that are told at once.
+/// Largest number of stretches in an answer.
 const MAX_STRETCHES: usize = 10_000;
 
-/// What is known of the ways in.
+/// The object with the fields about ingestion.
 pub(in crate::graphql) struct Ingestion;
 
 /// What is known of the ways in.
@@ -57,7 +57,7 @@ impl Ingestion {
         if stretches.len() > MAX_STRETCHES {
             return Err(bad_input(format!("`published` has more than {MAX_STRETCHES} stretches; ask for less of it")));
         }
-        // To count reads every event of the range: only for those who ask for it.
+        // Counting reads every event of the range, so it happens only if a count is selected.
         let asked = context.look_ahead();
         let counts = if ["events", "missedByHooks"].into_iter().any(|field| asked.field(field).exists()) {
             let counts = view.count_stretches(&org, &stretches, &OFFERED_TO_HOOKS).await;
@@ -137,7 +137,7 @@ struct Coverage {
     missed_by_hooks: i64,
 }
 
-/// The org there is; an error where several are configured.
+/// The only configured org; an error if there are several.
 fn only_org(orgs: &Orgs) -> Result<String> {
     match orgs.0.as_slice() {
         [only] => Ok(only.clone()),
@@ -236,7 +236,7 @@ fn statuses(
     statuses
 }
 
-/// How a System Log is read, and how far behind, in seconds.
+/// The state of reading a System Log, and its lag in seconds.
 fn system_log_state(cursor: &PollCursor, now: Timestamp) -> (SourceState, f64) {
     #[expect(clippy::cast_precision_loss, reason = "a span of time has few digits")]
     let seconds = |from: Timestamp, until: Timestamp| (until.millis() - from.millis()).max(0) as f64 / 1000.0;
@@ -253,7 +253,7 @@ fn system_log_state(cursor: &PollCursor, now: Timestamp) -> (SourceState, f64) {
     (state, behind)
 }
 
-/// Okta was founded in 2009: nothing it tells is older.
+/// The earliest moment of any event: Okta was founded in 2009.
 fn first_moment() -> Timestamp {
     Timestamp::parse("2009-01-01T00:00:00Z").unwrap_or_else(Timestamp::now)
 }

@@ -19,7 +19,7 @@ pub(super) enum Node {
     Rejected(RejectedNode),
 }
 
-/// An event in which an admin's sync, or what belongs to it, did something in an external application.
+/// An event.
 #[derive(Clone)]
 pub(super) struct SyncEventNode(pub(super) Arc<SyncEvent>);
 
@@ -30,17 +30,17 @@ impl From<SyncEvent> for SyncEventNode {
 }
 
 impl SyncEventNode {
-    /// Whether these columns of it are in memory.
+    /// True if these columns of the event are in memory.
     pub(super) fn has_columns(&self, columns: EventColumns) -> bool {
         !columns.has(EventColumn::Details) || matches!(self.0.details, Details::Read(_))
     }
 }
 
-/// An application: what several instances are instances of.
+/// An application.
 #[derive(Clone)]
 pub(super) struct ApplicationNode(pub(super) Arc<Application>);
 
-/// An application instance: what an Okta admin configures and gives a label.
+/// An application instance.
 #[derive(Clone)]
 pub(super) struct ApplicationInstanceNode(pub(super) Arc<ApplicationInstance>);
 
@@ -57,7 +57,7 @@ impl ApplicationInstanceNode {
     }
 }
 
-/// Where an instance stands in its list.
+/// The place of an instance in its list.
 pub(super) fn instance_key(instance: &ApplicationInstance) -> CatalogueKey {
     CatalogueKey {
         sort: instance.label.as_deref().unwrap_or_default().to_ascii_lowercase(),
@@ -66,6 +66,6 @@ pub(super) fn instance_key(instance: &ApplicationInstance) -> CatalogueKey {
     }
 }
 
-/// Something that came in and could not be read.
+/// A rejection.
 #[derive(Clone)]
 pub(super) struct RejectedNode(pub(super) Arc<StoredRejection>);

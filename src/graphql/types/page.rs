@@ -29,7 +29,7 @@ impl PageInfo {
     }
 }
 
-/// Relay's arguments.
+/// Relay's arguments of a page.
 pub(super) struct PageArguments {
     pub(in crate::graphql) first: Option<i32>,
     pub(in crate::graphql) after: Option<String>,
@@ -51,7 +51,7 @@ impl PageArguments {
     }
 }
 
-/// The first entries of a list.
+/// A request for the first `size` entries of a list.
 pub(in crate::graphql) const fn first<C>(size: usize) -> PageRequest<C> {
     PageRequest { direction: Direction::Forward, size, cut: Cut { after: None, before: None } }
 }

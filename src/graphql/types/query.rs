@@ -1,4 +1,4 @@
-//! What one can ask.
+//! The root of queries.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::log::View;
 use crate::okta::instance_id_in_url;
 use crate::store::{ApplicationFilter, InstanceFilter};
 
-/// Questions about sync events.
+/// The root of queries.
 pub(in crate::graphql) struct Query;
 
 /// Questions about sync events.
@@ -40,7 +40,7 @@ impl Query {
         if ids.len() > MAX_PAGE_SIZE {
             return Err(bad_input(format!("`ids` has {} values, at most {MAX_PAGE_SIZE} are allowed", ids.len())));
         }
-        // Together, so that each kind is one statement.
+        // All at once, so that the objects of one kind are read by one statement.
         try_join_all(ids.iter().map(|id| find_node(context, id))).await
     }
 
@@ -159,7 +159,7 @@ impl Query {
     }
 }
 
-/// The one there is; an error where several orgs have one.
+/// The only one that was found; an error if several orgs have one.
 fn only_one<T>(mut found: Vec<T>) -> Result<Option<T>> {
     if found.len() > 1 {
         return Err(coded("AMBIGUOUS_ORG", "several orgs have one: say which with `org`"));

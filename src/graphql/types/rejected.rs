@@ -1,4 +1,4 @@
-//! What came in and could not be read, in the graph.
+//! Rejections: records that came in and could not be read.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::graphql::answer::error::from_store;
 use crate::graphql::answer::ids::{NodeId, decode_rejection_cursor, encode_rejection_cursor};
 use crate::log::View;
 
-/// A page of what was rejected.
+/// Reads a page of rejections.
 pub(in crate::graphql) async fn page(context: &Context<'_>, arguments: PageArguments) -> Result<RejectedConnection> {
     let request = arguments.read(decode_rejection_cursor)?;
     let view = context.data::<View>()?;

@@ -4,12 +4,12 @@ use async_graphql::{EmptyMutation, Schema, SchemaBuilder, ValidationMode};
 
 use super::orgs::{OrgUrls, Orgs};
 use super::query::Query;
-use super::subscription::Subscription;
+use super::subscription::SubscriptionRoot;
 use crate::graphql::request::cost::MAX_NESTING;
 use crate::live::Live;
 
 /// The schema of the gateway.
-pub(in crate::graphql) type SluiceSchema = Schema<Query, EmptyMutation, Subscription>;
+pub(in crate::graphql) type SluiceSchema = Schema<Query, EmptyMutation, SubscriptionRoot>;
 
 /// The data that all requests share.
 #[derive(Clone)]
@@ -19,9 +19,9 @@ pub(in crate::graphql) struct SchemaParts {
     pub(in crate::graphql) orgs: Orgs,
 }
 
-fn builder() -> SchemaBuilder<Query, EmptyMutation, Subscription> {
+fn builder() -> SchemaBuilder<Query, EmptyMutation, SubscriptionRoot> {
     // The cost check has limited depth and size before; see `request::cost`.
-    Schema::build(Query, EmptyMutation, Subscription).limit_recursive_depth(MAX_NESTING + 1)
+    Schema::build(Query, EmptyMutation, SubscriptionRoot).limit_recursive_depth(MAX_NESTING + 1)
 }
 
 /// The graph in GraphQL's schema language.

@@ -1,4 +1,4 @@
-//! Counts in the graph: activity over time, and what there is most of.
+//! Statistics: activity over time, and the most frequent values.
 
 use async_graphql::{Context, Enum, Result, SimpleObject};
 

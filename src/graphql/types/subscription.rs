@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_graphql::parser::types::Field;
 use async_graphql::{Context, Result, Subscription as SubscriptionObject, Variables};
 use async_graphql_value::Value;
-use futures_util::{Stream, StreamExt as _, stream};
 use parking_lot::Mutex;
+use tokio_stream::Stream;
 
 use super::event_lists::WrittenEvent;
 use super::filter::SyncEventFilterInput;
@@ -20,7 +20,7 @@ use crate::live::{FeedRequest, Live, OnDemandRenderer, Outlet, Progress, Rendere
 use crate::log::View;
 
 /// The root of subscriptions.
-pub(in crate::graphql) struct Subscription;
+pub(in crate::graphql) struct SubscriptionRoot;
 
 /// Data of a subscription's request: where the subscription starts, and where the resolver leaves the subscriber.
 #[derive(Clone, Default)]
@@ -37,7 +37,7 @@ pub(in crate::graphql) struct SubscriptionStart {
 
 /// Data of a subscription's request: renders events for which more must be read.
 pub(in crate::graphql) struct OnDemand {
-    /// Equal for requests with the same operation.
+    /// A key that requests with the same operation have in common.
     pub(in crate::graphql) cache_key: String,
     pub(in crate::graphql) variables: Variables,
     pub(in crate::graphql) renderer: OnDemandRenderer,
@@ -47,8 +47,8 @@ pub(in crate::graphql) struct OnDemand {
 pub(in crate::graphql) struct OneEvent(pub(in crate::graphql) Arc<SyncEvent>);
 
 impl OnDemand {
-    /// Equal for requests whose events are rendered to the same text. The position at which a subscriber starts is not part
-    /// of it.
+    /// A key that requests have in common if their events are rendered to the same text. The position at which a subscriber
+    /// starts is no part of the key.
     fn feed_key(&self, field: &Field) -> String {
         let mut key = self.cache_key.clone();
         let after = field.get_argument("after").and_then(|value| match &value.node {
@@ -64,8 +64,8 @@ impl OnDemand {
 }
 
 /// The root of subscriptions.
-#[SubscriptionObject]
-impl Subscription {
+#[SubscriptionObject(name = "Subscription")]
+impl SubscriptionRoot {
     /// Every event that matches, in the order of the log, each exactly once: from just after `after` where it is
     /// given (history first, then live, with no seam), else from now. Keep the last event's position and give it as
     /// `after` to go on without a gap. A position that cannot be resumed from is an error: POSITION_AHEAD, or
@@ -78,7 +78,7 @@ impl Subscription {
     ) -> Result<impl Stream<Item = Result<WrittenEvent>>> {
         if let Some(OneEvent(event)) = context.data_opt::<OneEvent>() {
             let event = WrittenEvent(SyncEventNode(Arc::clone(event)));
-            return Ok(stream::once(std::future::ready(Ok(event))).left_stream());
+            return Ok(tokio_stream::iter(Some(Ok(event))));
         }
         let start = context.data::<SubscriptionStart>()?;
         let filter = filter.unwrap_or_default().read()?;
@@ -99,6 +99,7 @@ impl Subscription {
         let joined = context.data::<Live>()?.join(feed, after, start.progress.clone(), start.outlet.clone()).await;
         let subscriber = joined.map_err(|error| from_resume(&error))?;
         *start.subscriber.lock() = Some((key.to_owned(), subscriber));
-        Ok(stream::empty().right_stream())
+        // The feed renders the events, and none comes by this stream.
+        Ok(tokio_stream::iter(None))
     }
 }

@@ -1,4 +1,4 @@
-//! The event in the graph: every output of Okta's card, and where it stands in the log.
+//! The event and the objects in it: every output of Okta's card, and the event's place in the log.
 
 use std::sync::Arc;
 
@@ -54,7 +54,8 @@ pub(super) struct DebugContext {
 
 /// How it ended.
 #[derive(SimpleObject)]
-pub(super) struct Outcome {
+#[graphql(name = "Outcome")]
+pub(super) struct OutcomeNode {
     /// SUCCESS, FAILURE, SKIPPED …: an open set.
     result: String,
     /// Why.
@@ -73,7 +74,8 @@ pub(super) struct Transaction {
 
 /// The client that sent the request to Okta; a job has none.
 #[derive(SimpleObject)]
-pub(super) struct Client {
+#[graphql(name = "Client")]
+pub(super) struct ClientNode {
     /// The client's IP address. In the System Log: client.ipAddress.
     ip_address: Option<String>,
     /// The client's name for itself. In the System Log: client.userAgent.rawUserAgent.
@@ -141,9 +143,9 @@ impl SyncEventNode {
     }
 
     /// How it ended.
-    async fn outcome(&self) -> Option<Outcome> {
+    async fn outcome(&self) -> Option<OutcomeNode> {
         let result = owned(&self.0, EventColumn::OutcomeResult)?;
-        Some(Outcome { result, reason: owned(&self.0, EventColumn::OutcomeReason) })
+        Some(OutcomeNode { result, reason: owned(&self.0, EventColumn::OutcomeReason) })
     }
 
     /// Who did it: Okta's actor. On the card: Admin.
@@ -188,7 +190,7 @@ impl SyncEventNode {
     }
 
     /// The client that sent the request to Okta; null for a job. In the System Log: client.
-    async fn client(&self) -> Option<Client> {
+    async fn client(&self) -> Option<ClientNode> {
         let [ip_address, user_agent, city, country] = [
             EventColumn::ClientIpAddress,
             EventColumn::ClientUserAgent,
@@ -197,7 +199,7 @@ impl SyncEventNode {
         ]
         .map(|column| owned(&self.0, column));
         let is_there = [&ip_address, &user_agent, &city, &country].into_iter().any(Option::is_some);
-        is_there.then_some(Client { ip_address, user_agent, city, country })
+        is_there.then_some(ClientNode { ip_address, user_agent, city, country })
     }
 
     /// The event as Okta sent it, byte for byte. On the card: Event Details.

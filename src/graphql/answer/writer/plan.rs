@@ -1,4 +1,4 @@
-//! What a selection asks of an event: fragments taken apart, fields of one name merged.
+//! The plan of an event writer: the fields that a selection asks for, with fragments expanded and equal keys merged.
 
 use async_graphql::parser::types::SelectionSet;
 
@@ -7,18 +7,18 @@ use crate::graphql::request::fragments::{self, Fragments};
 
 /// A field of an answer.
 #[derive(Debug)]
-pub(super) enum Field {
-    /// The name of the type around it.
+pub(super) enum PlannedField {
+    /// The name of the object's type.
     Typename(&'static str),
     /// A value of the event.
-    Scalar(Scalar),
+    Scalar(PlannedScalar),
     /// An object and its fields, by their keys in the answer.
-    Object(Shape, Vec<(String, Field)>),
+    Object(PlannedObject, Vec<(String, PlannedField)>),
 }
 
 /// A value of an event.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Scalar {
+pub(super) enum PlannedScalar {
     /// The event's global id.
     Id,
     /// The event's place in a list.
@@ -27,7 +27,7 @@ pub(super) enum Scalar {
     Column(EventColumn, GraphKind),
 }
 
-impl Scalar {
+impl PlannedScalar {
     /// Returns the other columns and those that the value is printed from.
     pub(super) const fn columns(self, others: EventColumns) -> EventColumns {
         match self {
@@ -37,15 +37,15 @@ impl Scalar {
     }
 }
 
-/// An object in the graph that an event fills.
+/// An object of the graph whose values are columns of an event.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Shape {
+pub(super) enum PlannedObject {
     Edge,
     Event,
     Below(&'static ObjectSpec),
 }
 
-impl Shape {
+impl PlannedObject {
     /// Returns columns of which an event has at least one if it has the object; None for an object that is always there.
     pub(super) const fn presence(self) -> Option<&'static [EventColumn]> {
         match self {
@@ -62,21 +62,21 @@ impl Shape {
         }
     }
 
-    /// Whether a fragment on a type applies.
+    /// True if a fragment on a type applies to the object.
     fn is(self, type_name: &str) -> bool {
         self.type_name() == type_name || (matches!(self, Self::Event) && type_name == "Node")
     }
 
-    /// What one of its fields is, still without fields of its own; None for what an event does not hold.
-    fn field(self, name: &str) -> Option<Field> {
-        let object = |shape| Some(Field::Object(shape, Vec::new()));
+    /// Plans a field of the object, without the fields in it; None if no column of an event has its value.
+    fn field(self, name: &str) -> Option<PlannedField> {
+        let object = |shape| Some(PlannedField::Object(shape, Vec::new()));
         let object_below = |name: &str| OBJECTS.iter().find(|object| object.field == name);
         match (self, name) {
-            (_, "__typename") => Some(Field::Typename(self.type_name())),
-            (Self::Edge, "cursor") => Some(Field::Scalar(Scalar::Cursor)),
+            (_, "__typename") => Some(PlannedField::Typename(self.type_name())),
+            (Self::Edge, "cursor") => Some(PlannedField::Scalar(PlannedScalar::Cursor)),
             (Self::Edge, "node") => object(Self::Event),
             (Self::Edge, _) => None,
-            (Self::Event, "id") => Some(Field::Scalar(Scalar::Id)),
+            (Self::Event, "id") => Some(PlannedField::Scalar(PlannedScalar::Id)),
             (Self::Event, name) => match object_below(name) {
                 Some(below) => object(Self::Below(below)),
                 None => scalar(GraphObject::Event, name),
@@ -87,27 +87,31 @@ impl Shape {
 }
 
 /// Returns the field of an object that has the values of a column.
-fn scalar(object: GraphObject, name: &str) -> Option<Field> {
+fn scalar(object: GraphObject, name: &str) -> Option<PlannedField> {
     COLUMNS.iter().find_map(|spec| {
         let field = spec.graph.filter(|field| field.object == object && field.name == name)?;
-        Some(Field::Scalar(Scalar::Column(spec.column, field.kind)))
+        Some(PlannedField::Scalar(PlannedScalar::Column(spec.column, field.kind)))
     })
 }
 
-/// The fields that a selection asks of an object, in the order of the answer; None where it asks for what an event does
-/// not hold.
-pub(super) fn fields(fragments: &Fragments, selection: &SelectionSet, shape: Shape) -> Option<Vec<(String, Field)>> {
+/// Plans the fields that a selection asks of an object, in the order of the answer; None if no column of an event has the
+/// value of one of them.
+pub(super) fn fields(
+    fragments: &Fragments,
+    selection: &SelectionSet,
+    shape: PlannedObject,
+) -> Option<Vec<(String, PlannedField)>> {
     let mut fields = Vec::new();
     collect(fragments, selection, shape, &mut fields)?;
     Some(fields)
 }
 
-/// Adds the fields that a selection asks of an object. A field that is there already gets what is asked of it, too.
+/// Adds the fields that a selection asks of an object. The selections of a field that is there already are merged.
 fn collect(
     fragments: &Fragments,
     selection: &SelectionSet,
-    shape: Shape,
-    fields: &mut Vec<(String, Field)>,
+    shape: PlannedObject,
+    fields: &mut Vec<(String, PlannedField)>,
 ) -> Option<()> {
     for selected in fragments::fields(fragments, selection, |type_name| shape.is(type_name)) {
         let key = selected.response_key().node.as_str();
@@ -117,7 +121,7 @@ fn collect(
             fields.push((key.to_owned(), shape.field(selected.name.node.as_str())?));
             fields.len() - 1
         };
-        if let Some((_, Field::Object(shape, inner))) = fields.get_mut(at) {
+        if let Some((_, PlannedField::Object(shape, inner))) = fields.get_mut(at) {
             collect(fragments, &selected.selection_set.node, *shape, inner)?;
         }
     }

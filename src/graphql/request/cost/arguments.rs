@@ -1,36 +1,36 @@
-//! Arguments' values, as far as they tell what a field costs.
+//! The values of arguments, as far as the cost of a field depends on them.
 
 use std::collections::HashMap;
 
-use async_graphql::Value as Constant;
 use async_graphql::parser::types::{Field, OperationDefinition};
 use async_graphql_value::Value;
 use serde_json::{Map, Value as Json};
 
-use super::super::refusal::Refusal;
+use super::super::refusal::RequestRefusal;
 
-/// What the variables of an operation are.
-pub(in crate::graphql) struct Values<'r>(HashMap<&'r str, Variable>);
+/// The variables of an operation.
+pub(in crate::graphql) struct VariableValues<'r>(HashMap<&'r str, Variable>);
 
+/// A value of a variable.
 #[derive(Clone, Copy, Default)]
 struct Variable {
-    /// How many values it has, itself included.
+    /// The number of values in it, itself included.
     values: usize,
-    /// The number that it is.
+    /// The value, if it is a number.
     number: Option<u64>,
-    /// How long the list is that it is.
+    /// The length, if the value is a list.
     length: Option<u64>,
 }
 
-impl<'r> Values<'r> {
-    /// The variables of an operation.
+impl<'r> VariableValues<'r> {
+    /// Reads the variables of an operation.
     ///
     /// # Errors
-    /// One that is required is missing.
+    /// A required variable is missing.
     pub(in crate::graphql) fn new(
         operation: &'r OperationDefinition,
         given: &'r Map<String, Json>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, RequestRefusal> {
         let mut known = HashMap::with_capacity(operation.variable_definitions.len());
         for definition in &operation.variable_definitions {
             let name = definition.node.name.node.as_str();
@@ -41,14 +41,18 @@ impl<'r> Values<'r> {
                     return Err(missing(name, definition));
                 }
                 Some(value) => of_json(value),
-                None => default.map(|default| of_constant(&default.node)).unwrap_or_default(),
+                None => default
+                    .and_then(|default| default.node.clone().into_json().ok())
+                    .as_ref()
+                    .map(of_json)
+                    .unwrap_or_default(),
             };
             known.insert(name, variable);
         }
         Ok(Self(known))
     }
 
-    /// How many values a value has, itself included.
+    /// The number of values in a value, itself included.
     pub(super) fn count(&self, value: &Value) -> usize {
         match value {
             Value::Variable(name) => self.variable(name).values.max(1),
@@ -58,7 +62,7 @@ impl<'r> Values<'r> {
         }
     }
 
-    /// The number that an argument is; None where it is no number, or negative.
+    /// The value of an argument; None if it is no number, or negative.
     pub(super) fn number(&self, field: &Field, argument: &str) -> Option<u64> {
         match &field.get_argument(argument)?.node {
             Value::Number(number) => number.as_u64(),
@@ -67,7 +71,7 @@ impl<'r> Values<'r> {
         }
     }
 
-    /// How long the list is that an argument is.
+    /// The length of an argument; None if it is no list.
     pub(super) fn length(&self, field: &Field, argument: &str) -> Option<u64> {
         match &field.get_argument(argument)?.node {
             Value::List(items) => Some(items.len() as u64),
@@ -84,9 +88,9 @@ impl<'r> Values<'r> {
 fn missing(
     name: &str,
     definition: &async_graphql::Positioned<async_graphql::parser::types::VariableDefinition>,
-) -> Refusal {
+) -> RequestRefusal {
     let message = format!("the variable \"${name}\" of type {} is missing", definition.node.var_type.node);
-    Refusal::new("BAD_USER_INPUT", message)
+    RequestRefusal::new("BAD_USER_INPUT", message)
 }
 
 fn of_json(value: &Json) -> Variable {
@@ -99,17 +103,4 @@ fn of_json(value: &Json) -> Variable {
     }
     let length = value.as_array().map(|items| items.len() as u64);
     Variable { values: count(value), number: value.as_u64(), length }
-}
-
-fn of_constant(value: &Constant) -> Variable {
-    fn count(value: &Constant) -> usize {
-        match value {
-            Constant::List(items) => items.iter().fold(1, |sum, item| sum.saturating_add(count(item))),
-            Constant::Object(fields) => fields.values().fold(1, |sum, field| sum.saturating_add(count(field))),
-            _ => 1,
-        }
-    }
-    let number = if let Constant::Number(number) = value { number.as_u64() } else { None };
-    let length = if let Constant::List(items) = value { Some(items.len() as u64) } else { None };
-    Variable { values: count(value), number, length }
 }

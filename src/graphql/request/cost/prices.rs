@@ -1,10 +1,10 @@
-//! What each field of the schema costs, read out of the schema itself.
+//! The price of each field, read from the schema.
 //!
-//! * A field costs 1, and what it selects; a list of objects costs that as often as it has items.
-//! * A page has as many items as `first` or `last` says, and 50 where neither does; a list that is as long as one of its
-//!   arguments has that one's length; one that counts what `filter` matches has 2,500; any other has 50.
-//! * A field with arguments asks the database: 50 more, and on a page as much for each cursor, beyond which it looks.
-//!   `upTo` adds a hundredth of its number, and a list that is counted out of what `filter` matches adds 1,000.
+//! * A field costs 1 and the price of its selection. A list costs the price of its selection for each item.
+//! * A page has as many items as `first` or `last` says, or else 50. A list with a list as an argument has as many items as
+//!   that argument, one that counts what `filter` matches has 2,500, and any other has 50.
+//! * A field with arguments reads the database, which costs 50. Each cursor of a page costs 50, too. `upTo` costs a
+//!   hundredth of its value, and a list that counts what `filter` matches costs 1,000.
 //! * Introspection's lists have as many items as they have on average in this schema.
 
 use async_graphql::parser::types::Field;
@@ -15,16 +15,16 @@ use async_graphql::parser::types::{
 };
 use async_graphql::{Positioned, Value};
 
-use super::arguments::Values;
+use super::arguments::VariableValues;
 use crate::event::{MAX_BUCKETS, MAX_PAGE_SIZE};
 
-/// How many items a list has of which nobody says.
+/// Number of items of a list whose size is not known.
 pub(super) const PAGE: u64 = 50;
 
-/// What a field costs that asks the database.
+/// Price of reading the database.
 const STATEMENT: u64 = 50;
 
-/// What a field costs that counts all that matches.
+/// Price of counting all that matches.
 const SCAN: u64 = 1_000;
 
 /// The prices of all fields.
@@ -39,21 +39,21 @@ pub(super) struct TypePrices {
     is_connection: bool,
 }
 
-/// What a field costs.
+/// The price of a field.
 #[derive(Debug)]
 pub(super) struct FieldPrice {
     target: String,
-    shape: Shape,
+    cardinality: Cardinality,
     arguments: Vec<Argument>,
-    /// How many items the list has that introspection gives.
+    /// Average number of items of a list in introspection.
     average: Option<u64>,
     is_introspection: bool,
     is_scan: bool,
 }
 
-/// How many things a field gives.
+/// The number of things in a field's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
+enum Cardinality {
     One,
     List,
     Page,
@@ -99,7 +99,7 @@ impl Prices {
         for (parent, name, target, average) in sizes.introspection() {
             let price = FieldPrice {
                 target: target.to_owned(),
-                shape: if average.is_some() { Shape::List } else { Shape::One },
+                cardinality: if average.is_some() { Cardinality::List } else { Cardinality::One },
                 arguments: introspection_arguments(name),
                 average,
                 is_introspection: true,
@@ -137,53 +137,53 @@ impl TypePrices {
 impl FieldPrice {
     fn new(field: &FieldDefinition) -> Self {
         let (target, is_list) = named(&field.ty.node);
-        let shape = match is_list {
-            true => Shape::List,
-            false if is_connection(target) => Shape::Page,
-            false => Shape::One,
+        let cardinality = match is_list {
+            true => Cardinality::List,
+            false if is_connection(target) => Cardinality::Page,
+            false => Cardinality::One,
         };
         Self {
             is_scan: is_list && field.arguments.iter().any(|argument| argument.node.name.node == "filter"),
             target: target.to_owned(),
-            shape,
+            cardinality,
             arguments: field.arguments.iter().map(Argument::new).collect(),
             average: None,
             is_introspection: false,
         }
     }
 
-    /// The type of what it gives.
+    /// The name of the type of the field's value.
     pub(super) fn target(&self) -> &str {
         &self.target
     }
 
     pub(super) fn is_list(&self) -> bool {
-        self.shape == Shape::List
+        self.cardinality == Cardinality::List
     }
 
-    /// Whether it has such an argument.
+    /// True if the field has an argument of this name.
     pub(super) fn takes(&self, argument: &str) -> bool {
         self.arguments.iter().any(|known| known.name == argument)
     }
 
-    /// What it costs by itself.
-    pub(super) fn own(&self, field: &Field, values: &Values<'_>) -> u64 {
+    /// The price of the field without its selection.
+    pub(super) fn own(&self, field: &Field, values: &VariableValues<'_>) -> u64 {
         if self.is_introspection || self.arguments.is_empty() {
             return 1;
         }
         let scan = if self.is_scan { SCAN } else { 0 };
         let counted = self.argument("upTo").and_then(|up_to| values.number(field, "upTo").or(up_to.default));
         let cursors = ["after", "before"].into_iter().filter(|name| field.get_argument(name).is_some());
-        let looks = if self.shape == Shape::Page { cursors.count() as u64 } else { 0 };
+        let looks = if self.cardinality == Cardinality::Page { cursors.count() as u64 } else { 0 };
         1 + STATEMENT * (1 + looks) + scan + counted.unwrap_or(0) / 100
     }
 
-    /// How many items its list has, or its page.
-    pub(super) fn items(&self, field: &Field, values: &Values<'_>) -> u64 {
+    /// The number of items in the field's list or page.
+    pub(super) fn items(&self, field: &Field, values: &VariableValues<'_>) -> u64 {
         if let Some(average) = self.average {
             return average;
         }
-        if self.shape == Shape::One {
+        if self.cardinality == Cardinality::One {
             return 1;
         }
         let most = MAX_PAGE_SIZE as u64;
@@ -195,7 +195,7 @@ impl FieldPrice {
         let lengths = lengths.filter_map(|argument| values.length(field, &argument.name));
         match sizes.chain(lengths).max() {
             Some(size) => size.min(most),
-            // Seldom as many as there may be.
+            // A quarter of the limit, which few answers reach.
             None if self.is_scan => MAX_BUCKETS as u64 / 4,
             None => PAGE,
         }
@@ -221,7 +221,7 @@ fn is_connection(name: &str) -> bool {
     name.ends_with("Connection")
 }
 
-/// The name of a type, and whether it is a list.
+/// The name of a type, and true if it is a list.
 fn named(of: &Type) -> (&str, bool) {
     match &of.base {
         BaseType::Named(name) => (name.as_str(), false),
@@ -229,7 +229,7 @@ fn named(of: &Type) -> (&str, bool) {
     }
 }
 
-/// How large the schema is.
+/// The size of the schema.
 #[derive(Default)]
 struct Sizes {
     types: u64,
@@ -243,7 +243,7 @@ struct Sizes {
 const BUILT_IN: u64 = 13;
 
 impl Sizes {
-    /// Introspection's fields: the type that has each, its name, its type, and for a list how many items it has.
+    /// The fields of introspection: the type that has each, its name, its type, and the number of items of a list.
     fn introspection(&self) -> Vec<(&'static str, &'static str, &'static str, Option<u64>)> {
         let types = self.types + BUILT_IN;
         let average = |all: u64, of: u64| Some(all.div_ceil(of.max(1)).max(1));

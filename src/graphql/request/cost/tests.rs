@@ -1,15 +1,15 @@
-//! What documents weigh, by the real schema.
+//! The cost of documents, by the real schema.
 
 use serde_json::{Map, Value, json};
 
 use super::*;
 
-fn weighed(query: &str, variables: &Value, limits: &DocumentLimits) -> Result<Weight, Refusal> {
+fn weighed(query: &str, variables: &Value, limits: &DocumentLimits) -> Result<Weight, RequestRefusal> {
     let prices = Prices::new(&crate::graphql::sdl());
     let document = async_graphql::parser::parse_query(query).unwrap();
     let (_, operation) = document.operations.iter().next().unwrap();
     let given: Map<_, _> = variables.as_object().cloned().unwrap_or_default();
-    let values = Values::new(&operation.node, &given)?;
+    let values = VariableValues::new(&operation.node, &given)?;
     weigh(&prices, &document, &operation.node, &values, limits)
 }
 
@@ -149,7 +149,7 @@ fn a_bomb_is_refused_at_once() {
     }
 }
 
-/// What GraphiQL and graphql-js ask, with every option.
+/// The introspection query of GraphiQL and graphql-js, with every option.
 const INTROSPECTION: &str =
     "query IntrospectionQuery { __schema { description queryType { name kind } mutationType { name kind }
   subscriptionType { name kind } types { ...FullType }

@@ -1,37 +1,37 @@
-//! Sums over a part of a document, and what they are held to.
+//! Totals over a part of a document, and their limits.
 
 use super::super::limits::DocumentLimits;
-use super::super::refusal::Refusal;
+use super::super::refusal::RequestRefusal;
 use super::prices::PAGE;
 
-/// How deep fields and fragments may be nested together.
+/// Largest depth of nested fields and fragments together.
 pub(in crate::graphql) const MAX_NESTING: usize = 64;
 
-/// What a part of a document comes to, its fragments expanded.
+/// Totals over a part of a document, its fragments expanded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     /// Fields and fragments.
     pub(super) fields: usize,
-    /// Fields that stand at its top.
+    /// Fields at the top of the part.
     pub(super) width: usize,
-    /// How deep fields are nested.
+    /// Depth of nested fields.
     pub(super) depth: usize,
-    /// How deep fields and fragments are nested.
+    /// Depth of nested fields and fragments.
     pub(super) nesting: usize,
     pub(super) aliases: usize,
     pub(super) directives: usize,
-    /// Values in arguments.
+    /// VariableValues in arguments.
     pub(super) values: usize,
     /// The price, without that of a page's items.
     pub(super) fixed: u64,
     /// The price of each item of the page of which this is a part.
     pub(super) per_item: u64,
-    /// Whether the schema is asked for.
+    /// True if the part selects parts of the schema (introspection).
     pub(super) introspects: bool,
 }
 
 impl Totals {
-    /// Adds what stands beside it.
+    /// Adds the totals of a part that stands beside this one.
     pub(super) fn add(&mut self, other: &Self) {
         self.fields = self.fields.saturating_add(other.fields);
         self.width = self.width.saturating_add(other.width);
@@ -45,7 +45,7 @@ impl Totals {
         self.introspects |= other.introspects;
     }
 
-    /// A fragment with this inside, and with directives.
+    /// The totals of a fragment with this part in it, and with directives.
     pub(super) fn within_fragment(mut self, directives: Self) -> Self {
         self.add(&directives);
         self.fields = self.fields.saturating_add(1);
@@ -53,7 +53,7 @@ impl Totals {
         self
     }
 
-    /// Makes this, which is a field without what it selects, one with it. Prices are another matter.
+    /// Adds the selection of a field to the totals of the field itself, but not its prices.
     pub(super) fn enclose(&mut self, children: &Self) {
         self.fields = children.fields.saturating_add(1);
         self.width = 1;
@@ -65,14 +65,14 @@ impl Totals {
         self.introspects |= children.introspects;
     }
 
-    /// The price with pages of so many items.
+    /// The price, with `items` items on the page.
     pub(super) const fn price(&self, items: u64) -> u64 {
         self.fixed.saturating_add(self.per_item.saturating_mul(items))
     }
 
-    /// Refuses what is too much. `fields` are those of the whole document.
-    pub(super) fn check(&self, fields: usize, limits: &DocumentLimits) -> Result<(), Refusal> {
-        let refused = |message: String| Err(Refusal::new("TOO_COMPLEX", message));
+    /// Refuses totals beyond a limit. `fields` is the number of fields of the whole document.
+    pub(super) fn check(&self, fields: usize, limits: &DocumentLimits) -> Result<(), RequestRefusal> {
+        let refused = |message: String| Err(RequestRefusal::new("TOO_COMPLEX", message));
         if self.nesting > MAX_NESTING {
             return Err(too_deep());
         }
@@ -102,7 +102,7 @@ impl Totals {
 }
 
 /// The refusal of a document that is nested too deep.
-pub(super) fn too_deep() -> Refusal {
+pub(super) fn too_deep() -> RequestRefusal {
     let message = format!("the document's fields and fragments are nested deeper than {MAX_NESTING}");
-    Refusal::new("TOO_COMPLEX", message)
+    RequestRefusal::new("TOO_COMPLEX", message)
 }

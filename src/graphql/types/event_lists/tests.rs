@@ -13,7 +13,7 @@ use crate::event::{
     SyncEvent, Timestamp,
 };
 use crate::graphql::answer::print;
-use crate::graphql::answer::writer::OrdinaryWay;
+use crate::graphql::answer::writer::WithoutWriter;
 use crate::graphql::types::nodes::{Node, SyncEventNode};
 
 /// A root whose events are given with the request.
@@ -131,19 +131,19 @@ fn event_field() -> impl Strategy<Value = String> + Clone {
     prop::strategy::Union::new_weighted(std::iter::once((6, scalars)).chain(objects).collect()).boxed()
 }
 
-fn answer(query: &str, event: &SyncEvent, is_ordinary: bool) -> String {
+fn answer(query: &str, event: &SyncEvent, is_resolved: bool) -> String {
     let schema = Schema::build(Root, EmptyMutation, EmptySubscription).register_output_type::<Node>().finish();
     let mut request = Request::new(query)
         .variables(Variables::from_json(json!({"yes": true})))
         .data(SyncEventNode(Arc::new(event.clone())));
-    if is_ordinary {
-        request = request.data(OrdinaryWay);
+    if is_resolved {
+        request = request.data(WithoutWriter);
     }
     let response = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(schema.execute(request));
     assert!(response.errors.is_empty(), "{query}: {:?}", response.errors);
     let async_graphql::Value::Object(data) = &response.data else { panic!("{query}") };
     let is_written = matches!(data.get("event"), Some(async_graphql::Value::Binary(_)));
-    assert_eq!(is_written, !is_ordinary, "{query}");
+    assert_eq!(is_written, !is_resolved, "{query}");
     print::response(&response)
 }
 
