@@ -4,21 +4,26 @@
 mod against;
 mod crowd;
 mod follower;
+mod idle;
 pub(crate) mod peer;
 pub(crate) mod raw;
 mod results;
+mod resume;
+mod routing;
+mod snapshot;
 mod stopped;
 mod storm;
 mod stream;
 mod table;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 
 use crate::comparison::Against;
 use crate::gateway::Gateway;
@@ -55,6 +60,28 @@ const STOPPED_SECONDS: u64 = 60;
 /// Subscribers that are cut off at once.
 const STORM: usize = 5_000;
 
+/// Events a second to streams of server-sent events.
+const STREAM_PACE: u32 = 50;
+
+/// Different selections of fields in one measurement.
+const SELECTIONS: usize = 50;
+
+/// Seconds for which a reader keeps a snapshot open.
+const SNAPSHOT_SECONDS: u64 = 600;
+
+/// A comparison of the gateway with a raw broadcast, and the names that the table has for both.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    gateway: &'static str,
+    raw: &'static str,
+    /// Server-sent events instead of WebSockets.
+    streams: bool,
+}
+
+const SAME: Case = Case { gateway: "gateway", raw: "raw", streams: false };
+const SELECTED: Case = Case { gateway: "gateway, 50 selections", raw: "raw, beside these", streams: false };
+const STREAMED: Case = Case { gateway: "gateway, SSE", raw: "raw, SSE", streams: true };
+
 /// Of how many messages one is looked at: of all where time is measured, and of few where they come as fast as can be.
 const fn looked_at(rate: u32) -> usize {
     if rate == 0 { 61 } else { 1 }
@@ -85,6 +112,12 @@ pub(crate) struct Options {
     /// Subscribers that are cut off at once and come back; 0 leaves it out.
     #[arg(long, value_name = "N", default_value_t = STORM)]
     storm: usize,
+    /// Seconds for which a reader keeps a snapshot open; 0 leaves it out.
+    #[arg(long, value_name = "N", default_value_t = SNAPSHOT_SECONDS)]
+    snapshot: u64,
+    /// Leaves out the subscribers with different filters that resume at once.
+    #[arg(long)]
+    no_resume: bool,
     /// The directory of the servers in Node, their packages installed; those without are left out.
     #[arg(long, value_name = "DIR", default_value = "bench/peers")]
     peers: PathBuf,
@@ -94,7 +127,8 @@ impl Options {
     fn is_full(&self) -> bool {
         let is_long = self.runs >= FULL_RUNS && self.seconds >= FULL_SECONDS;
         let is_wide = self.subscribers >= FULL_SUBSCRIBERS && self.idle >= IDLE && self.storm >= STORM;
-        is_long && is_wide && self.stopped >= STOPPED_SECONDS
+        let has_all = self.snapshot >= SNAPSHOT_SECONDS && !self.no_resume;
+        is_long && is_wide && has_all && self.stopped >= STOPPED_SECONDS
     }
 }
 
@@ -105,6 +139,29 @@ const SUBSCRIPTION: &str = "subscription { syncEvents { id position uuid eventTy
 /// The same for one instance.
 const OF_INSTANCE: &str = "subscription ($instance: String!) { syncEvents(filter: {applicationInstances: \
     [$instance]}) { id position uuid eventType published message receivedAt } }";
+
+/// Returns documents that ask for the same fields in different orders and by different names, so that no two subscribers
+/// of different documents can be sent the same answer.
+fn selections() -> Vec<String> {
+    const FIELDS: [&str; 10] = [
+        "id",
+        "uuid",
+        "eventType",
+        "published",
+        "version",
+        "severity",
+        "outcome { result reason }",
+        "org",
+        "receivedAt",
+        "user { alternateId }",
+    ];
+    let selection = |number: usize| {
+        let mut fields = FIELDS;
+        fields.rotate_left(number % FIELDS.len());
+        format!("subscription {{ syncEvents {{ position m{number}: message {} }} }}", fields.join(" "))
+    };
+    (0..SELECTIONS).map(selection).collect()
+}
 
 /// Runs the benchmark and prints what it gave.
 pub(crate) async fn run(options: &Options) -> Result<()> {
@@ -146,6 +203,12 @@ async fn measure_all(options: &Options) -> Result<()> {
     }
     if options.storm > 0 {
         storm::measure(&mut bench).await.context("subscribers that come back at once")?;
+    }
+    if !options.no_resume {
+        resume::measure(&mut bench).await.context("subscribers that resume at once")?;
+    }
+    if options.snapshot > 0 {
+        snapshot::measure(&mut bench).await.context("a reader that keeps a snapshot open")?;
     }
     let results = bench.results;
     let stopped = gateway.stop().await;
@@ -196,34 +259,61 @@ impl Bench<'_> {
         for rate in [0, PACE] {
             // The one right after the other, as they share what disturbs the machine then.
             let bytes = self.gateway_pushes(rate).await?;
-            self.raw_broadcasts(rate, bytes).await?;
-            for name in ["mercurius", "graphql-ws"] {
+            self.raw_broadcasts(SAME, rate, bytes).await?;
+            for name in ["async-graphql", "mercurius", "graphql-ws"] {
                 self.peer_pushes(name, rate).await.context(name)?;
             }
         }
+        let bytes = self.gateway_pushes_selections().await?;
+        self.raw_broadcasts(SELECTED, 0, bytes).await?;
+        let bytes = self.gateway_streams().await?;
+        self.raw_broadcasts(STREAMED, STREAM_PACE, bytes).await?;
         Ok(())
     }
 
-    /// Gives how many bytes a message has.
+    /// Measures subscribers with the same subscription. Returns the number of bytes of a message.
     async fn gateway_pushes(&mut self, rate: u32) -> Result<usize> {
         let address = self.gateway.address();
         // New ones: those of before may still be behind.
-        let mut crowd = Crowd::gather(address, self.options.subscribers, SUBSCRIPTION, |_| None).await?;
+        let crowd = Crowd::gather(address, self.options.subscribers, SUBSCRIPTION, |_| None).await?;
+        self.gateway_feeds(SAME, rate, crowd).await
+    }
+
+    /// Measures subscribers with different selections of fields, for each of which an event is rendered once.
+    async fn gateway_pushes_selections(&mut self) -> Result<usize> {
+        let crowd = Crowd::gather_by(self.gateway.address(), self.options.subscribers, &selections()).await?;
+        self.gateway_feeds(SELECTED, 0, crowd).await
+    }
+
+    /// Measures subscribers by server-sent events.
+    async fn gateway_streams(&mut self) -> Result<usize> {
+        let (address, subscribers) = (self.gateway.address(), self.options.subscribers);
+        let crowd = Crowd::gather_streams(address, subscribers, SUBSCRIPTION, &Value::Null).await?;
+        self.gateway_feeds(STREAMED, STREAM_PACE, crowd).await
+    }
+
+    async fn gateway_feeds(&mut self, case: Case, rate: u32, mut crowd: Crowd) -> Result<usize> {
         crowd.settle().await?;
+        let address = self.gateway.address();
         let measured = self.hear(&mut crowd, self.gateway.process()?, rate, Some(address)).await?;
-        self.results.add("gateway", rate, measured);
+        self.results.add(case.gateway, rate, measured);
         Ok(measured.bytes)
     }
 
-    async fn raw_broadcasts(&mut self, rate: u32, bytes: usize) -> Result<()> {
+    async fn raw_broadcasts(&mut self, case: Case, rate: u32, bytes: usize) -> Result<()> {
         peer::run_on(0)?;
-        let raw = Peer::raw(rate, bytes).await?;
+        let raw = Peer::raw(rate, bytes, case.streams).await?;
         peer::run_on(1)?;
-        let mut crowd = Crowd::gather(raw.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
+        let (address, subscribers) = (raw.address(), self.options.subscribers);
+        let mut crowd = if case.streams {
+            Crowd::gather_streams(address, subscribers, SUBSCRIPTION, &Value::Null).await?
+        } else {
+            Crowd::gather(address, subscribers, SUBSCRIPTION, |_| None).await?
+        };
         // What was sent while they gathered.
         crowd.hear(Duration::from_secs(1), looked_at(rate)).await?;
         let measured = self.hear(&mut crowd, raw.process()?, rate, None).await?;
-        self.results.add("raw", rate, measured);
+        self.results.add(case.raw, rate, measured);
         drop(crowd);
         raw.stop().await
     }
@@ -231,7 +321,11 @@ impl Bench<'_> {
     async fn peer_pushes(&mut self, name: &'static str, rate: u32) -> Result<()> {
         // Only while it is measured: it reads what the gateway stores, whether anybody subscribes or not.
         peer::run_on(0)?;
-        let started = Peer::node(&self.options.peers.join(name), self.cluster.url(), self.scratch).await;
+        let started = if name == "async-graphql" {
+            Peer::rust(self.cluster.url(), self.scratch).await
+        } else {
+            Peer::node(&self.options.peers.join(name), self.cluster.url(), self.scratch).await
+        };
         peer::run_on(1)?;
         let Some(peer) = started? else { return Ok(()) };
         let mut crowd = Crowd::gather(peer.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
@@ -283,57 +377,5 @@ impl Bench<'_> {
             *commit += flush;
         }
         Ok(heard.latencies(&commits))
-    }
-
-    /// What a subscriber takes who hears nothing: of a gateway that has had no other, and that knows some events.
-    async fn idle(&mut self) -> Result<()> {
-        for (name, is_stream) in [("idle-sockets", false), ("idle-streams", true)] {
-            progress(name);
-            let directory = self.scratch.join(name);
-            std::fs::create_dir(&directory)?;
-            peer::run_on(0)?;
-            let gateway = Gateway::start(self.program, &directory).await?;
-            peer::run_on(1)?;
-            let (address, process) = (gateway.address(), gateway.process()?);
-            let warm_up = Load { events: 10, connections: 4, duration: Duration::from_secs(1) };
-            warm_up.send(address, self.events, &self.identities).await?;
-            let before = peer::memory(process)?;
-            if is_stream {
-                let streams = stream::open(address, self.options.idle, OF_INSTANCE, "0oanone").await?;
-                tokio::time::sleep(Duration::from_secs(2)).await;
-                let bytes = peer::memory(process)?.saturating_sub(before);
-                self.results.idle_stream_bytes = Some((bytes, streams.len()));
-            } else {
-                let nothing = |_| Some("0oanone".to_owned());
-                let crowd = Crowd::gather(address, self.options.idle, OF_INSTANCE, nothing).await?;
-                tokio::time::sleep(Duration::from_secs(2)).await;
-                let bytes = peer::memory(process)?.saturating_sub(before);
-                self.results.idle_bytes = Some((bytes, crowd.len()));
-            }
-            gateway.stop().await?;
-        }
-        Ok(())
-    }
-
-    /// What an event costs that one of a hundred, or of all, subscribers with different instances wants.
-    async fn routing(&mut self) -> Result<()> {
-        progress("subscribers with different instances");
-        let instances =
-            self.events.iter().filter_map(|event| event.occurrence.text(sluice::event::EventColumn::InstanceId));
-        let instances: BTreeSet<_> = instances.map(str::to_owned).collect();
-        let instances: Vec<_> = instances.into_iter().collect();
-        for subscribers in [100, self.options.idle] {
-            // Nearly every event is wanted by one of them.
-            let own =
-                |number: usize| Some(instances.get(number).cloned().unwrap_or_else(|| format!("0oanothing{number}")));
-            let _crowd = Crowd::gather(self.gateway.address(), subscribers, OF_INSTANCE, own).await?;
-            let process = self.gateway.process()?;
-            let before = processor::of_process(process)?;
-            let load = Load { events: 100, connections: 4, duration: self.duration() };
-            let answered = load.send(self.gateway.address(), self.events, &self.identities).await?;
-            let spent = processor::of_process(process)?.saturating_sub(before);
-            self.results.routing.push((subscribers, spent.as_secs_f64() * 1e6 / crate::report::count(answered.events)));
-        }
-        Ok(())
     }
 }

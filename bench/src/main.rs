@@ -53,17 +53,21 @@ enum Benchmark {
     ///
     /// A million events of 200 instances (Zipf) over a year. Pages of 50 events with 12 scalars and the four entities:
     /// of one instance and of the bare time line, first and deep, at up to 64 connections. In the same rounds, on the
-    /// same database: pgbench with the gateway's own statements (the limit), and a mercurius server (bench/peers/).
+    /// same database: pgbench with the gateway's own statements (the limit), and servers by mercurius in Node and by
+    /// async-graphql-axum in Rust (bench/peers/).
     /// Then `activity` and `top` beside the same SQL from one connection. Ratios are taken within a round; the median
     /// of the rounds is told. CPU is what the kernel counts of the server's process and of all of PostgreSQL's.
     Read(read::Options),
     /// Pushes of events to many subscribers, beside a raw broadcast and what a team would write by hand in Node.
     ///
     /// A thousand WebSocket subscribers with the same subscription, at as many events as they take and at 20 a second.
-    /// In the same rounds: a broadcast of frames that are ready, many in one write (the limit), and servers by mercurius
-    /// and by graphql-ws that listen to the same database. Then what an idle subscriber takes, what an event costs with
-    /// ten thousand subscribers of different instances, what others feel of subscribers that stop to read, and how long
-    /// five thousand take that are cut off at once and come back.
+    /// In the same rounds: a broadcast of frames that are ready, many in one write (the limit), and servers by
+    /// async-graphql-axum, mercurius and graphql-ws that listen to the same database. Then, beside a broadcast again, the same to subscribers with 50
+    /// different selections of fields, and to a thousand streams of server-sent events at 50 a second. At the end, each
+    /// once: the memory of an idle subscriber and of a filter, the cost of an event with ten thousand subscribers of
+    /// different instances, the effect of subscribers that stop to read, five thousand that are cut off at once and come
+    /// back, a thousand with 50 filters that resume at once beside COPY of the same events, and storing beside a reader that
+    /// keeps a snapshot open for ten minutes.
     Live(live::Options),
     /// Lag of one gateway's subscribers while a second gateway over the same database stores events.
     ///

@@ -5,9 +5,9 @@ mod aggregate;
 mod asking;
 mod data;
 mod document;
+mod hand_written;
 mod limit;
 mod lists;
-mod mercurius;
 mod question;
 mod results;
 pub(crate) mod seed;
@@ -29,8 +29,8 @@ use crate::report::progress;
 use crate::setup::Setup;
 use aggregate::Aggregates;
 use data::Data;
+use hand_written::HandWritten;
 use lists::Lists;
-use mercurius::Mercurius;
 use question::{Peer, Place, Question};
 use results::{Measurement, Results};
 use server::{Pages, Server, postgres};
@@ -137,10 +137,13 @@ async fn measure(options: &Options, subjects: &[Subject]) -> Result<Results> {
     let questions = Question::selected(&options.only);
     let (main, beside) = subjects.split_first().context("there is no gateway")?;
     let mut cluster = main.cluster().await?;
-    progress("starting mercurius");
-    let mercurius = Mercurius::start(&options.mercurius, cluster.url(), main.data.directory()).await?;
+    progress("starting what a team would write by hand");
+    let scratch = main.data.directory();
+    let mercurius = HandWritten::mercurius(&options.mercurius, cluster.url(), scratch).await?;
+    let async_graphql = HandWritten::async_graphql(cluster.url(), scratch).await?;
     bench.servers.insert(Peer::Gateway, main.server(&mut cluster).await?);
     bench.servers.insert(Peer::Mercurius, mercurius.server(cluster.postmaster().await?)?);
+    bench.servers.insert(Peer::AsyncGraphql, async_graphql.server(cluster.postmaster().await?)?);
     bench.prepare(&mut cluster, &questions, &main.data).await?;
     for subject in beside {
         bench.prepare_beside(subject, &questions).await?;
@@ -173,6 +176,7 @@ async fn measure(options: &Options, subjects: &[Subject]) -> Result<Results> {
     }
     results.ordinary_events = main.gateway.metric("sluice_events_ordinary_total").await?;
     mercurius.stop().await?;
+    async_graphql.stop().await?;
     if let Some(lists) = lists {
         lists.stop().await?;
     }
@@ -218,10 +222,12 @@ impl Bench {
             progress(&format!("{place}: asking for the pages once"));
             let spots = place.spots(&popular, data.events());
             let gateway = self.servers[&Peer::Gateway].prepare(&spots).await?;
-            if place.peers().contains(&Peer::Mercurius) {
-                let mercurius = self.servers[&Peer::Mercurius].prepare(&spots).await?;
-                gateway.check_same(&mercurius)?;
-                self.pages.insert((Peer::Mercurius, place), mercurius);
+            for peer in [Peer::Mercurius, Peer::AsyncGraphql] {
+                if place.peers().contains(&peer) {
+                    let by_hand = self.servers[&peer].prepare(&spots).await?;
+                    gateway.check_same(&by_hand).with_context(|| peer.to_string())?;
+                    self.pages.insert((peer, place), by_hand);
+                }
             }
             let statements = statements::of(&gateway, self.servers[&Peer::Gateway].address, cluster).await?;
             let scripts = limit::write(place, &gateway.spots, &statements, data.directory())?;

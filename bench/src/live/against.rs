@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use sluice::event::ReceivedEvent;
 
 use super::results::Results;
-use super::{Bench, Options, PACE, start, stopped, storm, table};
+use super::{Bench, Options, PACE, resume, start, stopped, storm, table};
 use crate::comparison::{Build, Pair};
 use crate::load::Identities;
 use crate::report::progress;
@@ -56,6 +56,11 @@ async fn measure(options: &Options, benches: &mut Pair<Bench<'_>>) -> Result<()>
                 pushed.with_context(|| format!("run {run}, {build}"))?;
             }
         }
+        for build in Build::order(run) {
+            let bench = benches.of(build);
+            bench.gateway_pushes_selections().await.with_context(|| format!("run {run}, {build}"))?;
+            bench.gateway_streams().await.with_context(|| format!("run {run}, {build}"))?;
+        }
         progress(&format!("run {run} of {} is done", options.runs));
     }
     for build in Build::order(1) {
@@ -70,6 +75,9 @@ async fn measure(options: &Options, benches: &mut Pair<Bench<'_>>) -> Result<()>
         }
         if options.storm > 0 {
             Box::pin(storm::measure(bench)).await.context("subscribers that come back at once")?;
+        }
+        if !options.no_resume {
+            Box::pin(resume::measure(bench)).await.context("subscribers that resume at once")?;
         }
     }
     Ok(())

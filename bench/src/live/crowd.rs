@@ -8,11 +8,28 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use tokio::task::{JoinSet, LocalSet};
 
+use super::stream::Stream;
 use crate::socket::Socket;
 
 /// Subscribers of one server.
 #[derive(Debug)]
-pub(super) struct Crowd(Vec<Socket>);
+pub(super) struct Crowd(Vec<Subscriber>);
+
+/// One of them, by WebSocket or by server-sent events.
+#[derive(Debug)]
+enum Subscriber {
+    Socket(Socket),
+    Stream(Stream),
+}
+
+impl Subscriber {
+    async fn count(&mut self, each: &mut impl FnMut(&[u8])) -> Result<()> {
+        match self {
+            Self::Socket(socket) => socket.count(each).await,
+            Self::Stream(stream) => stream.count(each).await,
+        }
+    }
+}
 
 /// What a crowd heard.
 #[derive(Debug, Default)]
@@ -35,7 +52,7 @@ pub(super) enum Origin {
 }
 
 impl Crowd {
-    /// Subscribes so many times; each may have its own instance.
+    /// Opens WebSockets that subscribe to the same; each may name its own instance.
     pub(super) async fn gather(
         address: SocketAddr,
         subscribers: usize,
@@ -45,11 +62,38 @@ impl Crowd {
         let mut sockets = Vec::with_capacity(subscribers);
         for number in 0..subscribers {
             let variables = instance(number).map_or(Value::Null, |instance| json!({"instance": instance}));
-            sockets.push(Socket::subscribe(address, query, &variables).await?);
+            sockets.push(Subscriber::Socket(Socket::subscribe(address, query, &variables).await?));
         }
-        // Nothing tells that a subscription has begun.
+        Ok(Self::begun(sockets).await)
+    }
+
+    /// Opens WebSockets that subscribe by these documents in turn.
+    pub(super) async fn gather_by(address: SocketAddr, subscribers: usize, documents: &[String]) -> Result<Self> {
+        let mut sockets = Vec::with_capacity(subscribers);
+        for query in documents.iter().cycle().take(subscribers) {
+            sockets.push(Subscriber::Socket(Socket::subscribe(address, query, &Value::Null).await?));
+        }
+        Ok(Self::begun(sockets).await)
+    }
+
+    /// Opens streams of server-sent events that subscribe to the same.
+    pub(super) async fn gather_streams(
+        address: SocketAddr,
+        subscribers: usize,
+        query: &str,
+        variables: &Value,
+    ) -> Result<Self> {
+        let mut streams = Vec::with_capacity(subscribers);
+        for _ in 0..subscribers {
+            streams.push(Subscriber::Stream(Stream::open(address, query, variables).await?));
+        }
+        Ok(Self::begun(streams).await)
+    }
+
+    /// Waits until the subscriptions have begun, which no server reports.
+    async fn begun(subscribers: Vec<Subscriber>) -> Self {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        Ok(Self(sockets))
+        Self(subscribers)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -67,10 +111,10 @@ impl Crowd {
         let started = Instant::now();
         let deadline = tokio::time::Instant::now() + duration;
         let mut heard = Heard::default();
-        let sockets = std::mem::take(&mut self.0);
+        let subscribers = std::mem::take(&mut self.0);
         let mut listening = JoinSet::new();
         let local = LocalSet::new();
-        for (number, mut socket) in sockets.into_iter().enumerate() {
+        for (number, mut subscriber) in subscribers.into_iter().enumerate() {
             listening.spawn_local_on(
                 async move {
                     let mut heard = Heard::default();
@@ -81,9 +125,9 @@ impl Crowd {
                         turn += 1;
                     };
                     loop {
-                        match tokio::time::timeout_at(deadline, socket.count(&mut each)).await {
+                        match tokio::time::timeout_at(deadline, subscriber.count(&mut each)).await {
                             Ok(counted) => counted?,
-                            Err(_) => return anyhow::Ok((socket, heard)),
+                            Err(_) => return anyhow::Ok((subscriber, heard)),
                         }
                     }
                 },
@@ -93,11 +137,11 @@ impl Crowd {
         local
             .run_until(async {
                 while let Some(one) = listening.join_next().await {
-                    let (socket, one) = one??;
+                    let (subscriber, one) = one??;
                     heard.messages += one.messages;
                     heard.bytes = heard.bytes.max(one.bytes);
                     heard.receipts.extend(one.receipts);
-                    self.0.push(socket);
+                    self.0.push(subscriber);
                 }
                 anyhow::Ok(())
             })

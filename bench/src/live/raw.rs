@@ -4,8 +4,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
 use tokio::time::{MissedTickBehavior, interval};
@@ -26,6 +27,9 @@ pub(crate) struct RawOptions {
     /// Bytes of an event.
     #[arg(long)]
     bytes: usize,
+    /// Sends events over HTTP, instead of messages over WebSockets.
+    #[arg(long)]
+    streams: bool,
 }
 
 /// How many frames a socket is behind before the sender waits for it.
@@ -42,7 +46,12 @@ pub(crate) async fn serve(options: RawOptions) -> Result<()> {
     tokio::spawn(async move { make(options, &made).await });
     loop {
         let (stream, _) = listener.accept().await?;
-        tokio::spawn(feed(stream, frames.subscribe()));
+        let frames = frames.subscribe();
+        if options.streams {
+            tokio::spawn(feed_stream(stream, frames));
+        } else {
+            tokio::spawn(feed(stream, frames));
+        }
     }
 }
 
@@ -52,10 +61,10 @@ async fn make(options: RawOptions, frames: &broadcast::Sender<Utf8Bytes>) {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            _ = frames.send(frame(options.bytes));
+            _ = frames.send(frame(options));
         }
     }
-    let frame = frame(options.bytes);
+    let frame = frame(options);
     loop {
         // Nobody loses any: the slowest socket sets the pace.
         while frames.len() > AHEAD - BURST {
@@ -68,13 +77,19 @@ async fn make(options: RawOptions, frames: &broadcast::Sender<Utf8Bytes>) {
     }
 }
 
-/// A frame as the gateway's are, with the time at which it was made, in microseconds.
-fn frame(bytes: usize) -> Utf8Bytes {
+/// Returns a frame as the gateway's are, with the time at which it was made, in microseconds.
+fn frame(options: RawOptions) -> Utf8Bytes {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-    let mut text = format!(r#"{{"type":"next","id":"1","payload":{{"sentAt":"{now}","text":""#);
-    text.extend(std::iter::repeat_n('x', bytes.saturating_sub(text.len() + 3)));
-    text.push_str(r#""}}"#);
-    text.into()
+    let (head, tail) = if options.streams {
+        ("event: next\ndata: {\"data\":{", "\"}}\n\n")
+    } else {
+        (r#"{"type":"next","id":"1","payload":{"#, r#""}}"#)
+    };
+    let mut text = format!(r#"{head}"sentAt":"{now}","text":""#);
+    text.extend(std::iter::repeat_n('x', options.bytes.saturating_sub(text.len() + tail.len())));
+    text.push_str(tail);
+    // Each event is a chunk of the body.
+    if options.streams { format!("{:x}\r\n{text}\r\n", text.len()).into() } else { text.into() }
 }
 
 #[expect(clippy::result_large_err, clippy::unnecessary_wraps, reason = "the library's type")]
@@ -101,5 +116,26 @@ async fn feed(stream: TcpStream, mut frames: broadcast::Receiver<Utf8Bytes>) -> 
             socket.feed(Message::Text(frame)).await?;
         }
         socket.flush().await?;
+    }
+}
+
+async fn feed_stream(mut stream: TcpStream, mut frames: broadcast::Receiver<Utf8Bytes>) -> Result<()> {
+    stream.set_nodelay(true)?;
+    let mut request = Vec::new();
+    while !request.ends_with(b"}") {
+        if stream.read_buf(&mut request).await? == 0 {
+            bail!("no request");
+        }
+    }
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).await?;
+    let mut ready = Vec::new();
+    loop {
+        ready.extend_from_slice(frames.recv().await?.as_bytes());
+        while let Ok(frame) = frames.try_recv() {
+            ready.extend_from_slice(frame.as_bytes());
+        }
+        stream.write_all(&ready).await?;
+        ready.clear();
     }
 }

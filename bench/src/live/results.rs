@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::PACE;
+use super::{Case, PACE, SELECTED, STREAM_PACE, STREAMED};
 use crate::comparison::Figure;
 use crate::report::{Spread, count, millis, percentile};
 
@@ -66,6 +66,26 @@ pub(super) struct Storm {
     pub(super) slowest: Duration,
 }
 
+/// Figures of subscribers with different filters that resumed all at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resumed {
+    pub(super) subscribers: usize,
+    /// Number of events that they received together.
+    pub(super) events: usize,
+    pub(super) elapsed: Duration,
+    /// Events a second that COPY gives of the same columns.
+    pub(super) copied: f64,
+    /// Latency of subscribers that were not behind, in milliseconds: before, and meanwhile.
+    pub(super) p99: (f64, f64),
+}
+
+impl Resumed {
+    /// Returns the number of events that all received together in a second.
+    pub(super) fn rate(self) -> f64 {
+        count(self.events) / self.elapsed.as_secs_f64()
+    }
+}
+
 /// Results of all runs.
 #[derive(Debug, Default)]
 pub(super) struct Results {
@@ -74,8 +94,13 @@ pub(super) struct Results {
     pub(super) idle_bytes: Option<(u64, usize)>,
     /// Memory that all idle streams of server-sent events take together, in bytes, and their number.
     pub(super) idle_stream_bytes: Option<(u64, usize)>,
+    /// Memory that idle WebSocket subscribers with a filter each take together, in bytes, and their number.
+    pub(super) idle_filter_bytes: Option<(u64, usize)>,
     pub(super) stopped: Option<Stopped>,
     pub(super) storm: Option<Storm>,
+    pub(super) resumed: Option<Resumed>,
+    /// Events stored and pushed a second: before a reader opened a snapshot, and at the end of its time.
+    pub(super) snapshot: Option<(f64, f64)>,
     /// Estimate of a commit's flush to disk, for each measurement.
     pub(super) flushes: Vec<Duration>,
     /// Number of subscribers, each with an instance of its own, and the CPU time of an event in microseconds.
@@ -95,6 +120,18 @@ impl Results {
         Spread::of_ratios(&self.all("gateway", rate, of), &self.all(reference, rate, of))
     }
 
+    /// Returns the ratios of the gateway's figures to those of the raw broadcast in a case.
+    pub(super) fn beside_raw(&self, case: Case, rate: u32, of: fn(&Measurement) -> f64) -> Option<Spread> {
+        Spread::of_ratios(&self.all(case.gateway, rate, of), &self.all(case.raw, rate, of))
+    }
+
+    /// Returns the memory of one filter in kilobytes: that of a subscriber with a filter of its own, without that of one
+    /// that shares its filter.
+    pub(super) fn filter_kilobytes(&self) -> Option<f64> {
+        let ((own, subscribers), (shared, _)) = (self.idle_filter_bytes?, self.idle_bytes?);
+        Some(kilobytes(own.saturating_sub(shared)) / count(subscribers))
+    }
+
     /// Returns the figures by which two builds are compared.
     pub(super) fn figures(&self) -> Vec<Figure> {
         let mut figures = Vec::new();
@@ -110,10 +147,18 @@ impl Results {
                 figures.push(Figure::cost(&case, "p99 ms", of(|one| one.p99)));
             }
         }
+        let selected = self.all(SELECTED.gateway, 0, |one| one.rate);
+        figures.push(Figure::rate("50 selections", "deliveries/s", selected));
+        let streamed = |of: fn(&Measurement) -> f64| self.all(STREAMED.gateway, STREAM_PACE, of);
+        figures.push(Figure::cost("SSE, 50/s", "CPU µs/delivery", streamed(|one| one.cpu)));
+        figures.push(Figure::cost("SSE, 50/s", "p50 ms", streamed(|one| one.p50)));
+        figures.push(Figure::cost("SSE, 50/s", "p99 ms", streamed(|one| one.p99)));
         let each = |(bytes, subscribers): (u64, usize)| kilobytes(bytes) / count(subscribers);
         let once = |value: Option<f64>| value.into_iter().collect::<Vec<_>>();
         figures.push(Figure::cost("idle WebSocket", "memory kB", once(self.idle_bytes.map(each))));
         figures.push(Figure::cost("idle SSE stream", "memory kB", once(self.idle_stream_bytes.map(each))));
+        figures.push(Figure::cost("a filter of its own", "memory kB", once(self.filter_kilobytes())));
+        figures.push(Figure::rate("resume at once", "events/s", once(self.resumed.map(Resumed::rate))));
         for (subscribers, cpu) in &self.routing {
             figures.push(Figure::cost(format!("{subscribers} instances"), "CPU µs/event", vec![*cpu]));
         }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use anyhow::Result;
 
 use super::results::{Measurement, Results, Stopped, kilobytes, load};
-use super::{Options, PACE};
+use super::{Options, PACE, SELECTED, STREAM_PACE, STREAMED, resume};
 use crate::comparison::{self, Pair};
 use crate::report::{Spread, Thousands, count, millis, told};
 use crate::target::{self, Bound, Target};
@@ -17,7 +17,7 @@ fn targets(results: &Results) -> Vec<Target> {
         _ => None,
     };
     let target = |what, reached, bound| Target { what, reached, bound };
-    vec![
+    [
         target(
             "saturated, deliveries/s of the raw broadcast's",
             results.ratio(0, "raw", |one| one.rate),
@@ -27,6 +27,11 @@ fn targets(results: &Results) -> Vec<Target> {
             "saturated, deliveries/s of mercurius'",
             results.ratio(0, "mercurius", |one| one.rate),
             Bound::AtLeast(40.0),
+        ),
+        target(
+            "saturated, deliveries/s of async-graphql-axum's",
+            results.ratio(0, "async-graphql", |one| one.rate),
+            Bound::AtLeast(1.0),
         ),
         target(
             "20 events/s, CPU a delivery of the raw broadcast's",
@@ -43,8 +48,13 @@ fn targets(results: &Results) -> Vec<Target> {
             results.ratio(PACE, "raw", |one| one.p99),
             Bound::AtMost(1.25),
         ),
-        target("kB of memory an idle WebSocket", results.idle_bytes.and_then(each), Bound::AtMost(12.0)),
-        target("kB of memory an idle SSE stream", results.idle_stream_bytes.and_then(each), Bound::AtMost(20.0)),
+        target("kB of memory an idle WebSocket", results.idle_bytes.and_then(each), Bound::AtMost(10.0)),
+        target("kB of memory an idle SSE stream", results.idle_stream_bytes.and_then(each), Bound::AtMost(4.0)),
+        target(
+            "kB of memory a filter of its own",
+            results.filter_kilobytes().and_then(|filter| Spread::of([filter])),
+            Bound::AtMost(2.0),
+        ),
         target(
             "some stop to read: p50 of the others', of before",
             results.stopped.and_then(|stopped| Spread::of([stopped.p50.1 / stopped.p50.0])),
@@ -56,6 +66,56 @@ fn targets(results: &Results) -> Vec<Target> {
             Bound::AtMost(1.1),
         ),
         target("CPU an event with all instances, of that with 100", routing, Bound::AtMost(1.2)),
+    ]
+    .into_iter()
+    .chain(beside_raw(results))
+    .chain(resumed(results))
+    .collect()
+}
+
+/// Returns the targets of selections and of streams.
+fn beside_raw(results: &Results) -> [Target; 3] {
+    let target = |what, reached, bound| Target { what, reached, bound };
+    [
+        target(
+            "50 selections, deliveries/s of the raw broadcast's",
+            results.beside_raw(SELECTED, 0, |one| one.rate),
+            Bound::AtLeast(0.3),
+        ),
+        target(
+            "SSE, 50 events/s, p50 of the raw broadcast's",
+            results.beside_raw(STREAMED, STREAM_PACE, |one| one.p50),
+            Bound::AtMost(1.25),
+        ),
+        target(
+            "SSE, 50 events/s, p99 of the raw broadcast's",
+            results.beside_raw(STREAMED, STREAM_PACE, |one| one.p99),
+            Bound::AtMost(1.25),
+        ),
+    ]
+}
+
+/// Returns the targets of subscribers that resume at once, and of a snapshot that is open for long.
+fn resumed(results: &Results) -> [Target; 3] {
+    let of = |value: Option<f64>| value.and_then(|value| Spread::of([value]));
+    let resumed = results.resumed;
+    let target = |what, reached, bound| Target { what, reached, bound };
+    [
+        target(
+            "resume at once, events/s of COPY's",
+            of(resumed.map(|resumed| resumed.rate() / resumed.copied)),
+            Bound::AtLeast(0.5),
+        ),
+        target(
+            "resume at once: p99 of the others', of before",
+            of(resumed.map(|resumed| resumed.p99.1 / resumed.p99.0)),
+            Bound::AtMost(1.5),
+        ),
+        target(
+            "events/s beside an open snapshot, of before",
+            of(results.snapshot.map(|(before, meanwhile)| meanwhile / before)),
+            Bound::AtLeast(0.9),
+        ),
     ]
 }
 
@@ -83,7 +143,7 @@ pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
     write_head(&mut output, options)?;
     writeln!(
         output,
-        "\n{:12}{:12}{:>14}{:>10}{:>10}{:>10}{:>8}",
+        "\n{:12}{:24}{:>14}{:>10}{:>10}{:>10}{:>8}",
         "load", "who", "deliveries/s", "CPU µs", "p50 ms", "p99 ms", "bytes"
     )?;
     for ((who, rate), all) in &results.measured {
@@ -92,7 +152,7 @@ pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
         let rate = spread(|one| one.rate).map_or(0.0, |spread| spread.median);
         writeln!(
             output,
-            "{load:12}{who:12}{:>14}{:>10}{:>10}{:>10}{:>8}",
+            "{load:12}{who:24}{:>14}{:>10}{:>10}{:>10}{:>8}",
             Thousands(rate).to_string(),
             told(spread(|one| one.cpu)),
             told(spread(|one| one.p50)),
@@ -123,6 +183,17 @@ pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
             storm.ready,
             storm.asked,
             millis(storm.slowest)
+        )?;
+    }
+    if let Some(resumed) = results.resumed {
+        writeln!(
+            output,
+            "{} subscribers with {} filters resumed at once: {} events in {:.1} s; COPY reads {} of them a second",
+            resumed.subscribers,
+            resume::FILTERS,
+            Thousands(count(resumed.events)),
+            resumed.elapsed.as_secs_f64(),
+            Thousands(resumed.copied)
         )?;
     }
     writeln!(output)?;
@@ -161,7 +232,7 @@ fn write_head(output: &mut impl io::Write, options: &Options) -> io::Result<()> 
     if !options.is_full() {
         writeln!(
             output,
-            "SMALLER THAN FULL SIZE, which is 5 runs of 4 s (12 s at a pace), 1,000 subscribers, 10,000 idle ones, 60 s stopped, 5,000 cut off"
+            "SMALLER THAN FULL SIZE, which is 5 runs of 4 s (12 s at a pace), 1,000 subscribers, 10,000 idle ones, 60 s stopped, 5,000 cut off,\n600 s of a snapshot"
         )?;
     }
     Ok(())

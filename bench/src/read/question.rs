@@ -40,6 +40,8 @@ pub(super) enum Peer {
     Against,
     /// A server by hand in Node.
     Mercurius,
+    /// A server by hand in Rust, with async-graphql-axum.
+    AsyncGraphql,
     /// The gateway's SQL by pgbench, or from one connection.
     Pgbench,
     /// The same question in SQL, from one connection.
@@ -94,7 +96,9 @@ impl Place {
     /// Who is asked there.
     pub(super) const fn peers(self) -> &'static [Peer] {
         match self {
-            Self::First | Self::Deep => &[Peer::Pgbench, Peer::Beside, Peer::Gateway, Peer::Mercurius],
+            Self::First | Self::Deep => {
+                &[Peer::Pgbench, Peer::Beside, Peer::Gateway, Peer::Mercurius, Peer::AsyncGraphql]
+            }
             Self::Line | Self::LineDeep => &[Peer::Pgbench, Peer::Gateway],
         }
     }
@@ -171,6 +175,7 @@ impl fmt::Display for Peer {
             Self::Beside => "other log",
             Self::Against => "other build",
             Self::Mercurius => "mercurius",
+            Self::AsyncGraphql => "async-graphql",
             Self::Pgbench => "pgbench",
             Self::Hand => "by hand",
         })

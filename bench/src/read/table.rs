@@ -51,7 +51,7 @@ fn write_head(output: &mut impl Write, options: &Options) -> io::Result<()> {
 fn write_table(output: &mut impl Write, results: &Results) -> io::Result<()> {
     writeln!(
         output,
-        "{:14}{:11}{:>10}{:>16}{:>14}{:>12}{:>9}{:>9}{:>9}{:>11}{:>12}",
+        "{:14}{:14}{:>10}{:>16}{:>14}{:>12}{:>9}{:>9}{:>9}{:>11}{:>12}",
         "case",
         "who",
         "answers/s",
@@ -79,7 +79,7 @@ fn write_table(output: &mut impl Write, results: &Results) -> io::Result<()> {
         let micros = |value: Option<Spread>| value.map_or_else(|| told(None), |spread| format!("{:.0}", spread.median));
         writeln!(
             output,
-            "{question:14}{peer:11}{:>10}{:>16}{:>14}{:>12}{:>9}{:>9}{:>9}{:>11}{:>12}",
+            "{question:14}{peer:14}{:>10}{:>16}{:>14}{:>12}{:>9}{:>9}{:>9}{:>11}{:>12}",
             Thousands(rate.median),
             format!("{}–{}", Thousands(rate.least), Thousands(rate.greatest)),
             of(Peer::Mercurius),
@@ -121,6 +121,11 @@ fn targets(results: &Results) -> Vec<Target> {
         ),
         target("first-16, pages/s of mercurius'", ratio(first(16), Peer::Mercurius, rate), Bound::AtLeast(1.8)),
         target("first-64, pages/s of mercurius'", ratio(first(64), Peer::Mercurius, rate), Bound::AtLeast(1.8)),
+        target(
+            "first-16, pages/s of async-graphql-axum's",
+            ratio(first(16), Peer::AsyncGraphql, rate),
+            Bound::AtLeast(1.0),
+        ),
         target("first-16, p99 of mercurius'", ratio(first(16), Peer::Mercurius, tail), Bound::AtMost(1.0 / 1.5)),
         target("deep-1, mean latency of first-1's", deeper(Place::Deep, Place::First, 1), Bound::AtMost(1.1)),
         target("deep-16, mean latency of first-16's", deeper(Place::Deep, Place::First, 16), Bound::AtMost(1.1)),

@@ -1,0 +1,132 @@
+//! Subscribers with different filters that resume at once, beside what COPY takes to read the same events.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::json;
+use sluice::event::EventColumn;
+
+use super::crowd::Crowd;
+use super::results::Resumed;
+use super::{Bench, PACE, SUBSCRIPTION};
+use crate::load::{Load, Pace};
+use crate::report::{count, millis, percentile, progress};
+use crate::socket::Socket;
+
+/// Number of different filters.
+pub(super) const FILTERS: usize = 50;
+
+/// Number of events that each filter matches, about.
+const EACH: usize = 2_000;
+
+/// Number of subscribers that were never behind, whose latency is compared.
+const LIVE: usize = 100;
+
+/// Duration of the measurement of their latency before the others resume.
+const BEFORE: Duration = Duration::from_secs(10);
+
+/// Number of connections that are opened at once.
+const AT_ONCE: usize = 200;
+
+/// The fields of an event, and the columns that they are read from.
+const RESUMED: &str = "subscription ($after: Position, $instances: [String!]) { syncEvents(after: $after, filter: \
+    {applicationInstances: $instances}) { position uuid eventType published message receivedAt } }";
+const COLUMNS: &str = "position, uuid, event_type, published, message, received_at";
+
+/// A filter by some instances, and the number of events that it matches.
+#[derive(Debug)]
+struct Filter {
+    instances: Vec<String>,
+    matches: usize,
+}
+
+/// Measures both, and checks that each subscriber gets as many events as its filter matches.
+pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
+    progress("subscribers with different filters that resume at once");
+    let (address, subscribers) = (bench.gateway.address(), bench.options.subscribers);
+    let after = bench.cluster.head().await?;
+    while bench.cluster.head().await? < after + u64::try_from(FILTERS * EACH)? {
+        let load = Load { events: 100, connections: 4, duration: Duration::from_millis(250) };
+        load.send(address, bench.events, &bench.identities).await?;
+    }
+    let mut filters = filters(bench.events);
+    let copied = copy(bench, after, &mut filters).await?;
+
+    let mut live = Crowd::gather(address, LIVE, SUBSCRIPTION, |_| None).await?;
+    live.settle().await?;
+    let (events, identities) = (bench.events, Rc::clone(&bench.identities));
+    let load = |duration| Load::send_at(address, events, &identities, Pace::of_single(PACE), duration);
+    let (heard, sent, flush) = tokio::join!(live.hear(BEFORE, 1), load(BEFORE), bench.cluster.watch_flushes(BEFORE));
+    sent?;
+    let before = bench.latencies(&heard?, flush?).await?;
+
+    // As long as COPY's speed allows; the measurement ends when all have resumed.
+    let total: usize = (0..subscribers).map(|number| filters[number % FILTERS].matches).sum();
+    let duration = Duration::from_secs_f64((count(total) / copied * 2.0).max(BEFORE.as_secs_f64()));
+    let started = Instant::now();
+    let resumed = async {
+        let numbers = stream::iter(0..subscribers);
+        let reading = numbers.map(|number| read(address, after, &filters[number % FILTERS]));
+        reading.buffer_unordered(AT_ONCE.max(subscribers)).try_for_each(|()| async { Ok(()) }).await?;
+        anyhow::Ok(started.elapsed())
+    };
+    let flush = bench.cluster.watch_flushes(duration);
+    let (heard, sent, flush, elapsed) = tokio::join!(live.hear(duration, 1), load(duration), flush, resumed);
+    let elapsed = elapsed.context("a subscriber that resumes")?;
+    sent?;
+    let meanwhile = bench.latencies(&heard?, flush?).await?;
+    let p99 = |latencies: &[Duration]| millis(percentile(latencies, 99));
+    bench.results.resumed =
+        Some(Resumed { subscribers, events: total, elapsed, copied, p99: (p99(&before), p99(&meanwhile)) });
+    Ok(())
+}
+
+/// Divides the instances among filters, so that each matches about as many events as any other.
+fn filters(events: &[sluice::event::ReceivedEvent]) -> Vec<Filter> {
+    let mut weights = std::collections::BTreeMap::<&str, usize>::new();
+    for instance in events.iter().filter_map(|event| event.occurrence.text(EventColumn::InstanceId)) {
+        *weights.entry(instance).or_default() += 1;
+    }
+    let mut weights: Vec<_> = weights.into_iter().collect();
+    weights.sort_by_key(|(instance, weight)| (std::cmp::Reverse(*weight), *instance));
+    let mut filters: Vec<_> = (0..FILTERS).map(|_| Filter { instances: Vec::new(), matches: 0 }).collect();
+    for (instance, weight) in weights {
+        if let Some(lightest) = filters.iter_mut().min_by_key(|filter| filter.matches) {
+            lightest.instances.push(instance.to_owned());
+            lightest.matches += weight;
+        }
+    }
+    filters
+}
+
+/// Has COPY read the events of each filter, and notes their number. Returns the events a second.
+async fn copy(bench: &mut Bench<'_>, after: u64, filters: &mut [Filter]) -> Result<f64> {
+    let started = Instant::now();
+    let mut copied = 0;
+    for filter in filters {
+        let instances = filter.instances.iter().map(|one| format!("'{one}'")).collect::<Vec<_>>().join(", ");
+        let statement = format!(
+            "COPY (SELECT {COLUMNS} FROM sync_event WHERE position > {after} AND instance_id IN ({instances})) TO STDOUT"
+        );
+        let rows = bench.cluster.connection().copy_out_raw(&statement).await?;
+        // A row is a line: a line break in a value is escaped.
+        let lines = rows.map_ok(|data| memchr::memchr_iter(b'\n', &data).count());
+        filter.matches = lines.try_fold(0, |sum, lines| async move { Ok(sum + lines) }).await?;
+        copied += filter.matches;
+    }
+    Ok(count(copied) / started.elapsed().as_secs_f64())
+}
+
+/// Resumes, and reads until there are as many events as the filter matches.
+async fn read(address: SocketAddr, after: u64, filter: &Filter) -> Result<()> {
+    let variables = json!({"after": after.to_string(), "instances": filter.instances});
+    let mut socket = Socket::subscribe(address, RESUMED, &variables).await?;
+    let mut seen = 0;
+    while seen < filter.matches {
+        socket.count(&mut |_| seen += 1).await?;
+    }
+    Ok(())
+}
