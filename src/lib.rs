@@ -6,7 +6,8 @@
 //!
 //! * [`event`]: what happened, and how one asks for it
 //! * [`okta`]: Okta's wire formats, and a client of its APIs
-//! * [`store`]: PostgreSQL, the only place that knows SQL
+//! * [`postgres`]: PostgreSQL as a server: the private one, the one of a URL, and connections
+//! * [`store`]: the tables, and all the SQL
 //! * [`log`]: the log over the store: append in order, read from a position
 //! * [`ingest`]: the ways in
 //! * [`live`]: live delivery of new events to every subscriber that wants them
@@ -27,6 +28,7 @@ pub mod live;
 pub mod log;
 mod lru_cache;
 pub mod okta;
+pub mod postgres;
 pub mod serve;
 pub mod store;
 pub mod telemetry;

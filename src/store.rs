@@ -4,10 +4,7 @@ mod about;
 mod append;
 mod arrival;
 mod catalogue;
-mod connect;
-mod connections;
 mod coverage;
-mod credential;
 mod delivery_headers;
 mod era_check;
 mod eras;
@@ -15,7 +12,6 @@ mod error;
 mod filter;
 mod hook_refusal;
 mod identity;
-mod kept;
 mod lead;
 mod ledger;
 mod listed;
@@ -29,7 +25,6 @@ mod page;
 mod partitions;
 mod pins;
 mod poll;
-pub mod private;
 mod probe;
 mod read;
 mod rejected;
@@ -46,9 +41,7 @@ pub use about::DatabaseFacts;
 pub use append::{Appended, Appender};
 pub use arrival::ArrivalRecord;
 pub use catalogue::{ApplicationFilter, InstanceFilter};
-pub use connect::{ConnectError, ConnectFailure, Refused};
 pub use coverage::{ReadWindow, StretchCount};
-pub use credential::Credential;
 pub use delivery_headers::StoredHeaders;
 pub use eras::Era;
 pub use error::StoreError;
@@ -75,9 +68,12 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use connect::{Connector, DatabaseUrl, Setup};
-use connections::ConnectionPool;
-use era_check::{Furthest, LogMemory};
+pub use crate::postgres::{ConnectError, ConnectFailure, Credential, ReadLimits, Refused};
+
+use crate::postgres::connect::{Connector, DatabaseUrl, Setup};
+use crate::postgres::connections::ConnectionPool;
+
+use era_check::{Furthest, LogMemory, checks_era};
 use eras::KnownEras;
 use partitions::Partitions;
 
@@ -96,34 +92,6 @@ pub struct StoreOptions {
     pub append_timeout: Duration,
     /// How long a query may take.
     pub query_timeout: Duration,
-}
-
-/// Limits of connections that read, which all credentials share.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadLimits {
-    /// Largest number of connections.
-    pub connections: u32,
-    /// Longest wait of a statement for a connection.
-    pub wait: Duration,
-    /// Largest number of statements of one credential that wait for a connection.
-    pub waiting: usize,
-    /// Largest number of statements of one credential that are executed at once while they take long, and while others
-    /// read, too.
-    pub long_statements: usize,
-    /// Largest number of statements of one request that are executed at once.
-    pub request_statements: usize,
-}
-
-impl Default for ReadLimits {
-    fn default() -> Self {
-        Self {
-            connections: 16,
-            wait: Duration::from_secs(2),
-            waiting: 1_000,
-            long_statements: 1,
-            request_statements: 4,
-        }
-    }
 }
 
 impl StoreOptions {
@@ -179,7 +147,7 @@ impl Store {
         let memory =
             LogMemory { directory: options.directory.as_deref().map(Arc::from), furthest: Furthest::default() };
         Ok(Self {
-            writes: ConnectionPool::writing(&connector, WRITE_CONNECTIONS, options.append_timeout, memory.clone()),
+            writes: ConnectionPool::writing(&connector, WRITE_CONNECTIONS, options.append_timeout, checks_era(&memory)),
             reads: ConnectionPool::reading(&connector, &options.reads, options.query_timeout),
             direct: Arc::new(connector.setup(Duration::ZERO, &[])),
             connector,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use sluice::event::ReceivedEvent;
-use sluice::store::private::{DataDirLock, PrivatePostgres};
+use sluice::postgres::private::{DataDirLock, PrivatePostgres};
 
 use crate::comparison::{Against, Build};
 use crate::load::Paced;

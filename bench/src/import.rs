@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use sluice::store::private::{DataDirLock, PrivatePostgres};
+use sluice::postgres::private::{DataDirLock, PrivatePostgres};
 use tokio::time::sleep;
 
 use crate::comparison::{Against, Build, Pair};

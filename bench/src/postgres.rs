@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use anyhow::{Context as _, Result};
-use sluice::store::private::PrivatePostgres;
+use sluice::postgres::private::PrivatePostgres;
 use sluice::store::{Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use time::Date;

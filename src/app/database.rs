@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Database;
-use crate::store::private::{DataDirLock, PrivatePostgres};
+use crate::postgres::private::{DataDirLock, PrivatePostgres};
 use crate::store::{Era, Store, StoreError, StoreOptions};
 
 /// Brings the database's schema up to date: that of a Postgres that a gateway keeps running, or of one's own.

@@ -1,7 +1,7 @@
 //! Facts about the database: its server, the versions of PostgreSQL and of the schema, and the presence of a log.
 
 use super::{Store, StoreError, StoreOptions};
-use crate::store::connect::DatabaseUrl;
+use crate::postgres::connect::DatabaseUrl;
 
 /// Facts about the database.
 #[derive(Clone, Debug, PartialEq, Eq)]

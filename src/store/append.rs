@@ -11,11 +11,11 @@ use sqlx::{Connection as _, PgConnection};
 use time::Date;
 
 use super::eras::ERAS;
-use super::kept::KeptConnection;
 use super::new_event::{DeliveryRecord, NewEvent};
 use super::poll::{CursorMove, move_cursor};
 use super::{Store, StoreError};
 use crate::event::{EventColumn, IngestSource, Position, Timestamp};
+use crate::postgres::kept::KeptConnection;
 use statements::{AppendReply, ReplyEvent, group_query, lone_query};
 
 /// Where an event is.
@@ -107,7 +107,10 @@ impl Appender {
     pub async fn recover(&self) -> Result<(), StoreError> {
         self.store.check_era().await?;
         let mut connection = self.store.writes.acquire().await?;
-        self.store.writes.in_time(async { Ok(install_append_function(&mut connection).await?) }).await?;
+        self.store
+            .writes
+            .in_time(async { install_append_function(&mut connection).await.map_err(StoreError::from) })
+            .await?;
         connection.release();
         Ok(())
     }

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::{Store, StoreError};
 use crate::event::Position;
+use crate::postgres::connections::FirstUse;
 
 /// The furthest position known to have been read from a server that takes writes. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +45,7 @@ pub(super) struct LogMemory {
 ///
 /// # Errors
 /// The database's.
-pub(super) async fn check_era(connection: &mut PgConnection, memory: &LogMemory) -> Result<(), sqlx::Error> {
+async fn check_era(connection: &mut PgConnection, memory: &LogMemory) -> Result<(), sqlx::Error> {
     let furthest = memory.furthest.get();
     let begun: Option<(String, i64)> = sqlx::query_as("SELECT reason, tag FROM log_check_era($1, $2, $3)")
         .bind(memory.directory.as_deref())
@@ -57,6 +58,15 @@ pub(super) async fn check_era(connection: &mut PgConnection, memory: &LogMemory)
         tracing::warn!(reason, era = tag, "a new era of positions has begun");
     }
     Ok(())
+}
+
+/// Returns the check of the era as the first use of a connection that appends.
+pub(super) fn checks_era(memory: &LogMemory) -> FirstUse {
+    let memory = memory.clone();
+    FirstUse::new(move |connection| {
+        let memory = memory.clone();
+        Box::pin(async move { check_era(connection, &memory).await })
+    })
 }
 
 impl Store {

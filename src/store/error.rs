@@ -2,9 +2,10 @@
 
 use sqlx::postgres::PgDatabaseError;
 
-use super::connect::{ConnectError, ConnectFailure, Refused};
 use super::row::RowError;
 use crate::event::Position;
+use crate::postgres::connect::{ConnectError, ConnectFailure, Refused};
+use crate::postgres::connections::NoAnswer;
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -179,5 +180,11 @@ fn sort(error: &PgDatabaseError) -> Sort {
         Some("08" | "40" | "53" | "55" | "57" | "25") => Sort::Unavailable,
         Some("22" | "23" | "54") => Sort::Data,
         _ => Sort::Fault,
+    }
+}
+
+impl From<NoAnswer> for StoreError {
+    fn from(_: NoAnswer) -> Self {
+        Self::NoAnswer
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::connect::{Connector, Session};
 use super::{Store, StoreError};
+use crate::postgres::connect::{Connector, Session};
 
 /// How often to try to become the leader, and how often the leader looks whether it still is.
 const TURN: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
 //! What writers get of the store, and no more: the ledger of the ways in, and the catalogue.
 
 use super::Store;
-use super::connections::ConnectionPool;
+use crate::postgres::connections::ConnectionPool;
 
 /// The ledger of the ways in, beside the log: cursors of System Logs, windows that were read whole, tallies, rejections,
 /// and headers of deliveries. The ledger reads no event. Clones share the store's connections.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::time::timeout;
 
-use super::connect::Connector;
-use super::connections::ACQUIRE_TIMEOUT;
-use super::kept::KeptConnection;
 use super::{Store, StoreError};
 use crate::event::Position;
+use crate::postgres::connect::Connector;
+use crate::postgres::connections::ACQUIRE_TIMEOUT;
+use crate::postgres::kept::KeptConnection;
 
 /// Tells every gateway that the log has grown.
 #[derive(Debug)]

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row as _};
 
-use super::connections::ConnectionPool;
 use super::eras::{Eras, MAX_ATTEMPTS};
 use super::partitions::{Months, Partition};
 use super::pins::Access;
@@ -25,6 +24,7 @@ use crate::event::{
     Cursor, Direction, EventColumns, EventOrder, EventOrderField, Filter, Narrowed, Page, PageRequest, Position,
     Timestamp,
 };
+use crate::postgres::connections::ConnectionPool;
 
 /// A page of events, and the log's end in the same snapshot.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::connect::{Connector, Session, Setup};
 use super::{Store, StoreError};
+use crate::postgres::connect::{Connector, Session, Setup};
 
 /// A connection for health checks. One check runs at a time.
 #[derive(Debug)]

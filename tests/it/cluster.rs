@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::{Pid, Signal, kill_process};
-use sluice::store::private::{DataDirLock, PrivatePostgres};
+use sluice::postgres::private::{DataDirLock, PrivatePostgres};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tempfile::TempDir;

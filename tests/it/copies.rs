@@ -11,7 +11,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Signal, kill_process};
-use sluice::store::private::{DataDirLock, PrivateError, PrivatePostgres};
+use sluice::postgres::private::{DataDirLock, PrivateError, PrivatePostgres};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 

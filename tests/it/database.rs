@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use sluice::event::{Filter, Narrowed, Rights};
-use sluice::store::private::{DataDirLock, PrivatePostgres};
+use sluice::postgres::private::{DataDirLock, PrivatePostgres};
 use sluice::store::{Store, StoreOptions};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sluice::store::private::{DataDirLock, PrivateError, PrivatePostgres};
+use sluice::postgres::private::{DataDirLock, PrivateError, PrivatePostgres};
 use sqlx::{Connection as _, PgConnection};
 use tokio::task::spawn_blocking;
 

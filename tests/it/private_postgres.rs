@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use reqwest::StatusCode;
 use rustix::process::Signal;
-use sluice::store::private::{DataDirLock, PrivateError, PrivatePostgres};
+use sluice::postgres::private::{DataDirLock, PrivateError, PrivatePostgres};
 
 use crate::consistency::check_log;
 use crate::events::{sync_event, uuid};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 use reqwest::{Client, StatusCode};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use sluice::store::private::PrivatePostgres;
+use sluice::postgres::private::PrivatePostgres;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tempfile::TempDir;

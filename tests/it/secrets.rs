@@ -130,7 +130,7 @@ fn what_is_logged_is_checked_too() {
             assert!(said.code == Some(1) && said.errors.contains("RUST_LOG: "), "{command:?}: {said:?}");
         }
     }
-    assert_eq!(place.check(&[("RUST_LOG", "warn,sluice::store::connect=debug,hyper=info")]).code, Some(0));
+    assert_eq!(place.check(&[("RUST_LOG", "warn,sluice::postgres::connect=debug,hyper=info")]).code, Some(0));
     assert!(!STRONG.is_empty() && STRONG.contains(SECRET));
 }
 

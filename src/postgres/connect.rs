@@ -9,8 +9,8 @@ mod session;
 mod url;
 
 pub use error::{ConnectError, ConnectFailure, Refused};
-pub(super) use session::{Backend, Setup, TAKES_NO_WRITES};
-pub(super) use url::DatabaseUrl;
+pub(crate) use session::{Backend, Setup, TAKES_NO_WRITES};
+pub(crate) use url::DatabaseUrl;
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connector to the servers of the URL. Clones share one state.
 #[derive(Clone)]
-pub(super) struct Connector(Arc<Inner>);
+pub(crate) struct Connector(Arc<Inner>);
 
 struct Inner {
     url: DatabaseUrl,
@@ -56,25 +56,25 @@ struct Inner {
 
 /// A connection to a server that accepts writes, with all its settings applied.
 #[derive(Debug)]
-pub(super) struct Session {
-    pub(super) connection: PgConnection,
-    pub(super) backend: Backend,
+pub(crate) struct Session {
+    pub(crate) connection: PgConnection,
+    pub(crate) backend: Backend,
     /// Number of times that the connector had found the database at another server. Connections of an earlier
     /// generation are no longer used.
-    pub(super) generation: u64,
+    pub(crate) generation: u64,
     /// Index of the server in the URL.
     host: usize,
 }
 
 impl Session {
     /// Closes the connection with a message to the server, and gives up after `CLOSE_TIMEOUT`.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         _ = timeout(CLOSE_TIMEOUT, self.connection.close()).await;
     }
 }
 
 impl Connector {
-    pub(super) fn new(url: DatabaseUrl) -> Self {
+    pub(crate) fn new(url: DatabaseUrl) -> Self {
         Self(Arc::new(Inner {
             timeout: url.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
             url,
@@ -88,18 +88,18 @@ impl Connector {
 
     /// Returns the preparation of connections: the URL's settings, the common ones with this statement timeout, and
     /// `more`.
-    pub(super) fn setup(&self, timeout: Duration, more: &[(&str, &str)]) -> Setup {
+    pub(crate) fn setup(&self, timeout: Duration, more: &[(&str, &str)]) -> Setup {
         Setup::new(&self.0.url.settings, timeout, more)
     }
 
     /// Returns the generation of new connections.
-    pub(super) fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }
 
     /// Connects to the server that accepts writes. The server that accepted the last connection is tried first; the
     /// next one is tried when the one before has failed, or has not answered for `HEAD_START`.
-    pub(super) async fn connect(&self, setup: &Setup) -> Result<Session, ConnectError> {
+    pub(crate) async fn connect(&self, setup: &Setup) -> Result<Session, ConnectError> {
         let connected = self.connect_to_first(setup).await;
         match &connected {
             Ok(_) => self.0.health.connected(),
@@ -109,24 +109,24 @@ impl Connector {
     }
 
     /// Records that no connection of a pool of this size became free in time, and returns the error.
-    pub(super) fn busy(&self, connections: usize) -> ConnectError {
+    pub(crate) fn busy(&self, connections: usize) -> ConnectError {
         let error = ConnectError::Busy(connections);
         self.0.health.busy(&error);
         error
     }
 
     /// Returns the name of a session's server.
-    pub(super) fn server_of(&self, session: &Session) -> String {
+    pub(crate) fn server_of(&self, session: &Session) -> String {
         self.0.url.hosts.get(session.host).map(|host| host.name.clone()).unwrap_or_default()
     }
 
     /// Returns the options that led to a session, for connections that sqlx opens itself.
-    pub(super) fn options_of(&self, session: &Session) -> Option<PgConnectOptions> {
+    pub(crate) fn options_of(&self, session: &Session) -> Option<PgConnectOptions> {
         self.0.url.hosts.get(session.host).map(|host| host.options.clone())
     }
 
     /// Prepares a connection that sqlx has opened itself. A server that accepts no writes is an error.
-    pub(super) async fn prepare(&self, connection: &mut PgConnection, setup: &Setup) -> sqlx::Result<()> {
+    pub(crate) async fn prepare(&self, connection: &mut PgConnection, setup: &Setup) -> sqlx::Result<()> {
         let refused = |cause| ConnectError::Unreachable(vec![("the server".to_owned(), cause)]);
         setup.apply(connection).await?.map_err(refused)?;
         Ok(())

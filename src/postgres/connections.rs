@@ -3,6 +3,8 @@
 //! before the connection's permit is released. Connections that read are divided between credentials.
 
 mod fair_queue;
+mod first_use;
+mod limits;
 mod mode;
 mod permits;
 mod statement;
@@ -16,9 +18,11 @@ use sqlx::{Error, PgConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
+pub(crate) use first_use::FirstUse;
+pub use limits::ReadLimits;
+
+use super::Credential;
 use super::connect::{ConnectError, Connector, Refused, Session, Setup, TAKES_NO_WRITES};
-use super::era_check::{LogMemory, check_era};
-use super::{Credential, ReadLimits, StoreError};
 use fair_queue::{Division, QueueLimits};
 use mode::{Mode, Planning};
 use permits::{Account, NoPermit, Permit, Permits};
@@ -27,7 +31,7 @@ use permits::{Account, NoPermit, Permit, Permits};
 const CONNECT_RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Time limit of the wait for a free connection, and of the wait for a server that may be starting.
-pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Longest idle time of a connection that is used without a check. After a longer time the connection may be dead, or
 /// its server may have become a standby.
@@ -39,9 +43,13 @@ const CLIENT_TIMEOUT_GRACE: Duration = Duration::from_secs(5);
 /// Time limit of the check of an idle connection, and of a change of its mode.
 const PING_TIMEOUT: Duration = Duration::from_millis(700);
 
+/// The error of work that takes longer than the time limit of a statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoAnswer;
+
 /// A pool of connections, as one credential uses it. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct ConnectionPool {
+pub(crate) struct ConnectionPool {
     pool: Arc<PoolState>,
     planning: Planning,
     account: Arc<Account>,
@@ -63,8 +71,8 @@ struct PoolState {
     setup: Setup,
     /// Planning of a new connection.
     planning: Planning,
-    /// The gateway's memory with which each new connection checks the log's era; None for connections that only read.
-    memory: Option<LogMemory>,
+    /// The check that a new connection has to pass; None for connections that only read.
+    first_use: Option<FirstUse>,
     /// Time limit of a statement.
     limit: Duration,
     size: usize,
@@ -85,7 +93,7 @@ struct Idle {
 
 /// A connection taken from the pool until it is released. Dropping it closes it.
 #[derive(Debug)]
-pub(super) struct PooledConnection {
+pub(crate) struct PooledConnection {
     session: Session,
     mode: Mode,
     pool: Arc<PoolState>,
@@ -101,7 +109,7 @@ struct HeldPermit {
 
 impl ConnectionPool {
     /// Creates a pool of connections that read, which are divided between credentials. Each is opened when it is needed.
-    pub(super) fn reading(connector: &Connector, limits: &ReadLimits, query_timeout: Duration) -> Self {
+    pub(crate) fn reading(connector: &Connector, limits: &ReadLimits, query_timeout: Duration) -> Self {
         // To plan a page over several partitions takes longer than to read it.
         let setup = connector.setup(query_timeout, &[("plan_cache_mode", "force_generic_plan")]);
         let pool = PoolState::new(connector, setup, limits.connections, query_timeout + CLIENT_TIMEOUT_GRACE);
@@ -117,15 +125,15 @@ impl ConnectionPool {
         Self::of(PoolState { planning: Planning::Once, permits, request_statements, cancels, ..pool })
     }
 
-    /// Creates a pool of at most `size` connections that write. Each is opened when it is needed, and checks the log's
-    /// era before its first use.
-    pub(super) fn writing(connector: &Connector, size: u32, append_timeout: Duration, memory: LogMemory) -> Self {
+    /// Creates a pool of at most `size` connections that write. Each is opened when it is needed, and passes a check before
+    /// its first use.
+    pub(crate) fn writing(connector: &Connector, size: u32, append_timeout: Duration, first_use: FirstUse) -> Self {
         // Plans for appends are made while the tables are still empty, and are cached: they must also suit large
         // tables.
         let lookups_by_index = [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off")];
         let setup = connector.setup(append_timeout, &lookups_by_index);
         let pool = PoolState::new(connector, setup, size, append_timeout + CLIENT_TIMEOUT_GRACE);
-        Self::of(PoolState { memory: Some(memory), cancels: Some(Self::cancelling(connector)), ..pool })
+        Self::of(PoolState { first_use: Some(first_use), cancels: Some(Self::cancelling(connector)), ..pool })
     }
 
     /// Creates the pool of the one connection that cancels statements of others.
@@ -139,34 +147,34 @@ impl ConnectionPool {
     }
 
     /// Returns the same pool, for statements whose best plan depends on their values.
-    pub(super) fn planned_for_values(&self) -> Self {
+    pub(crate) fn planned_for_values(&self) -> Self {
         Self { planning: Planning::ForValues, ..self.clone() }
     }
 
     /// Returns the same pool, for reads on behalf of a credential.
-    pub(super) fn for_credential(&self, credential: &Credential) -> Self {
+    pub(crate) fn for_credential(&self, credential: &Credential) -> Self {
         Self { account: self.pool.permits.account(credential), turns: None, ..self.clone() }
     }
 
     /// Returns the same pool for one request, which executes a limited number of statements at once. Its other statements
     /// wait without a time limit of their own, since the request waits for itself.
-    pub(super) fn for_request(&self) -> Self {
+    pub(crate) fn for_request(&self) -> Self {
         let semaphore = Arc::new(Semaphore::new(self.pool.request_statements));
         Self { turns: Some(Arc::new(Turns { semaphore, refused: OnceLock::new() })), ..self.clone() }
     }
 
     /// Returns the time limit of a statement.
-    pub(super) fn limit(&self) -> Duration {
+    pub(crate) fn limit(&self) -> Duration {
         self.pool.limit
     }
 
     /// Waits for work on a connection of this pool, at most for the time limit of a statement.
-    pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        timeout(self.limit(), work).await.unwrap_or(Err(StoreError::NoAnswer))
+    pub(crate) async fn in_time<T, E: From<NoAnswer>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        timeout(self.limit(), work).await.unwrap_or_else(|_| Err(NoAnswer.into()))
     }
 
     /// Closes the idle connections, and lends no more.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.pool.close().await;
         if let Some(cancels) = &self.pool.cancels {
             cancels.pool.close().await;
@@ -174,12 +182,12 @@ impl ConnectionPool {
     }
 
     /// Lends a connection. A server that may be starting has `ACQUIRE_TIMEOUT` to accept one.
-    pub(super) async fn acquire(&self) -> Result<PooledConnection, Error> {
+    pub(crate) async fn acquire(&self) -> Result<PooledConnection, Error> {
         self.acquire_until(Instant::now() + ACQUIRE_TIMEOUT).await
     }
 
     /// Lends a connection. Only one attempt is made to open a new one.
-    pub(super) async fn acquire_without_retry(&self) -> Result<PooledConnection, Error> {
+    pub(crate) async fn acquire_without_retry(&self) -> Result<PooledConnection, Error> {
         self.acquire_until(Instant::now()).await
     }
 
@@ -224,12 +232,12 @@ impl Turns {
 
 impl PooledConnection {
     /// True while no later connection has found the database at another server.
-    pub(super) fn is_current(&self) -> bool {
+    pub(crate) fn is_current(&self) -> bool {
         self.session.generation == self.pool.connector.generation()
     }
 
     /// Gives the connection back to its pool. No statement and no transaction may be open on it.
-    pub(super) fn release(self) {
+    pub(crate) fn release(self) {
         let Self { session, mode, pool, permit } = self;
         pool.put_idle(session, mode);
         drop(permit);
@@ -258,7 +266,7 @@ impl PoolState {
             connector: connector.clone(),
             setup,
             planning: Planning::ForValues,
-            memory: None,
+            first_use: None,
             limit,
             size,
             permits: Permits::new(queue, ACQUIRE_TIMEOUT),
@@ -287,8 +295,8 @@ impl PoolState {
 
     /// Prepares a new connection for its first use.
     async fn begin(&self, mut session: Session, mode: Mode) -> Result<Session, Error> {
-        if let Some(memory) = &self.memory {
-            let checked = timeout(ACQUIRE_TIMEOUT, check_era(&mut session.connection, memory)).await;
+        if let Some(first_use) = &self.first_use {
+            let checked = timeout(ACQUIRE_TIMEOUT, first_use.check(&mut session.connection)).await;
             checked.map_err(|_| Error::Io(std::io::ErrorKind::TimedOut.into()))??;
         }
         mode.change(&mut session, Mode { planning: self.planning, is_parallel: true }).await?;

@@ -12,7 +12,7 @@ use super::error::ConnectFailure;
 ///
 /// Settings are made by statements, not as startup parameters, which poolers refuse or silently drop.
 #[derive(Clone, Debug)]
-pub(in crate::store) struct Setup(String);
+pub(crate) struct Setup(String);
 
 /// The server and the backend behind a new connection.
 #[derive(Clone, Debug)]
@@ -24,9 +24,9 @@ pub(super) struct ServerIdentity {
 
 /// The server process behind a connection. Its start time distinguishes it from a later process with the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::store) struct Backend {
-    pub(in crate::store) process: i32,
-    pub(in crate::store) started: String,
+pub(crate) struct Backend {
+    pub(crate) process: i32,
+    pub(crate) started: String,
 }
 
 /// SQL columns that identify a backend: the process id and the start time.
@@ -39,7 +39,7 @@ const SERVER: &str = "concat_ws('-', (SELECT system_identifier FROM pg_control_s
                       extract(epoch FROM pg_postmaster_start_time()))";
 
 /// SQL query that returns a row if the server accepts no writes.
-pub(in crate::store) const TAKES_NO_WRITES: &str =
+pub(crate) const TAKES_NO_WRITES: &str =
     "SELECT WHERE pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
 
 impl Setup {

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::fair_queue::{AccountNumber, Division, FairQueue, QueueLimits, Ticket};
-use crate::store::Credential;
+use crate::postgres::Credential;
 
 /// Least interval between two log lines about refusals of the same account.
 const LOG_INTERVAL: Duration = Duration::from_mins(1);

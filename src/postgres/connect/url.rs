@@ -13,7 +13,7 @@ use super::password_file;
 
 /// A parsed URL of the database.
 #[derive(Clone)]
-pub(in crate::store) struct DatabaseUrl {
+pub(crate) struct DatabaseUrl {
     /// The servers that may be the primary, at least one, in the order of the URL.
     pub(super) hosts: Vec<Host>,
     /// The parameter `connect_timeout`.
@@ -77,7 +77,7 @@ impl DatabaseUrl {
     ///
     /// # Errors
     /// All faults of the URL; none shows a value of it.
-    pub(in crate::store) fn parse(url: &str) -> Result<Self, Vec<String>> {
+    pub(crate) fn parse(url: &str) -> Result<Self, Vec<String>> {
         let rest = without_scheme(url).map_err(|fault| vec![fault])?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -116,7 +116,7 @@ impl DatabaseUrl {
     }
 
     /// Returns the names of the servers.
-    pub(in crate::store) fn servers(&self) -> Vec<String> {
+    pub(crate) fn servers(&self) -> Vec<String> {
         self.hosts.iter().map(|host| host.name.clone()).collect()
     }
 }

@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Error};
 use tokio::time::timeout;
 
 use super::PING_TIMEOUT;
-use crate::store::connect::Session;
+use crate::postgres::connect::Session;
 
 /// Way in which the database plans statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,20 +5,20 @@ use super::connections::{ConnectionPool, PooledConnection};
 /// A connection that its owner keeps between uses. A pool checks a connection that was idle for a while, which costs
 /// one more round trip. A kept connection is no longer available to the pool's other users.
 #[derive(Debug)]
-pub(super) struct KeptConnection {
+pub(crate) struct KeptConnection {
     connections: ConnectionPool,
     connection: Option<PooledConnection>,
 }
 
 impl KeptConnection {
     /// Creates a kept connection, which is taken from the pool when it is first needed.
-    pub(super) const fn of(connections: ConnectionPool) -> Self {
+    pub(crate) const fn of(connections: ConnectionPool) -> Self {
         Self { connections, connection: None }
     }
 
     /// The connection, to be given back by [`keep`](Self::keep). After an error, or when nobody waits any more, nobody
     /// knows what it is about: it is not given back and thereby closed.
-    pub(super) async fn take(&mut self) -> sqlx::Result<PooledConnection> {
+    pub(crate) async fn take(&mut self) -> sqlx::Result<PooledConnection> {
         match self.connection.take() {
             Some(connection) if connection.is_current() => Ok(connection),
             outdated => {
@@ -29,7 +29,7 @@ impl KeptConnection {
         }
     }
 
-    pub(super) fn keep(&mut self, connection: PooledConnection) {
+    pub(crate) fn keep(&mut self, connection: PooledConnection) {
         self.connection = Some(connection);
     }
 }

@@ -84,7 +84,7 @@ impl ConnectError {
     }
 
     /// True where a server may just be starting, so that a short wait is worthwhile.
-    pub(in crate::store) fn may_be_starting(&self) -> bool {
+    pub(crate) fn may_be_starting(&self) -> bool {
         let may_be_starting = |cause: &ConnectFailure| {
             matches!(cause, ConnectFailure::Network(_) | ConnectFailure::Starting | ConnectFailure::Full)
         };
