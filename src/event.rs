@@ -1,4 +1,4 @@
-//! What happened, and how one asks for it: plain data that knows no I/O and no framework.
+//! The domain: events, positions, filters, rights and pages, as plain data without I/O and frameworks.
 
 mod catalogue;
 mod columns;
@@ -28,7 +28,7 @@ pub use entity::EntityColumns;
 pub use fields::EventFields;
 pub use filter::{EntityFilter, Filter, FilterError, TimeRange, is_address};
 pub use page::{
-    Cursor, Cut, DEFAULT_PAGE_SIZE, Direction, EventOrder, EventOrderField, MAX_PAGE_SIZE, Page, PageRequest,
+    Cursor, DEFAULT_PAGE_SIZE, Direction, EventOrder, EventOrderField, MAX_PAGE_SIZE, Page, PageBounds, PageRequest,
     PageRequestError,
 };
 pub use pattern::EventTypePattern;
@@ -42,21 +42,21 @@ pub use words::{Place, Search, Words};
 
 use uuid::Uuid;
 
-/// An event as Okta sent it, read out of its JSON: everything that people filter on or select.
+/// An event as Okta sent it, with the values that filters and queries use, parsed from its JSON.
 ///
-/// Text is normalised (no U+0000) when it is read, so that Rust and SQL compare the same characters.
+/// Texts are normalised (no U+0000) when they are parsed, so that Rust and SQL compare identical characters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Occurrence {
-    /// Okta's identity of the event; with the org it is the identity in the log.
+    /// The id that Okta gave the event. Together with the org it identifies the event in the log.
     pub uuid: Uuid,
     /// The time at which the event happened in Okta, to the millisecond.
     pub published: Timestamp,
-    /// The event's texts, of which each event has its type.
+    /// The event's texts. Every event has the text of its type.
     pub texts: EventTexts,
 }
 
 impl Occurrence {
-    /// Creates an event with what each event has.
+    /// Creates an event with the values that every event has.
     pub fn new(uuid: Uuid, event_type: &str, published: Timestamp) -> Self {
         let mut texts = EventTexts::default();
         texts.set(EventColumn::EventType, Some(event_type));
@@ -90,35 +90,35 @@ impl Occurrence {
     }
 }
 
-/// An event that has come in and is not yet in the log.
+/// An event that has been received and is not in the log yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReceivedEvent {
-    /// What it tells.
+    /// The parsed event.
     pub occurrence: Occurrence,
-    /// Its JSON, byte for byte as it came.
+    /// The event's JSON, byte for byte.
     pub raw: String,
 }
 
-/// One way by which events reach sluice.
+/// A source from which sluice receives events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IngestSource {
     /// Okta's event hooks.
     EventHook,
     /// Okta's System Log API.
     SystemLog,
-    /// An Okta Workflows flow that relays its card's output.
+    /// An Okta Workflows flow that relays the output of its card.
     Workflows,
-    /// Files of history.
+    /// Imported files.
     Import,
-    /// Okta's Log Streaming, by way of Amazon EventBridge.
+    /// Okta's Log Streaming through Amazon EventBridge.
     LogStream,
 }
 
 impl IngestSource {
-    /// Every source, in the order of [`IngestSource::code`].
+    /// All sources, in the order of [`IngestSource::code`].
     pub const ALL: [Self; 5] = [Self::EventHook, Self::SystemLog, Self::Workflows, Self::Import, Self::LogStream];
 
-    /// The number that stands for it in the database.
+    /// Returns the number that the database stores.
     pub const fn code(self) -> i16 {
         match self {
             Self::EventHook => 0,
@@ -129,12 +129,12 @@ impl IngestSource {
         }
     }
 
-    /// The source that a number in the database stands for.
+    /// Returns the source of a number in the database.
     pub fn from_code(code: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|source| source.code() == code)
     }
 
-    /// The name in metrics and logs.
+    /// Returns the name in metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::EventHook => "event_hook",
@@ -146,25 +146,26 @@ impl IngestSource {
     }
 }
 
-/// An event in the log: what happened, and what append fixed about it.
+/// An event in the log: the event and the values that append added.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncEvent {
-    /// Its place in the log.
+    /// The position in the log.
     pub position: Position,
-    /// The configured Okta org it came from.
+    /// The configured name of the event's Okta org.
     pub org: String,
-    /// What happened. The application's name is the catalogue's where that knew it at append, else the event's own.
+    /// The event. Its application name is the catalogue's name if the catalogue had one at append, otherwise the
+    /// event's own.
     pub occurrence: Occurrence,
-    /// When sluice stored it.
+    /// The time at which sluice stored the event.
     pub received_at: Timestamp,
-    /// The way that brought it first.
+    /// The source from which sluice first received the event.
     pub first_source: IngestSource,
-    /// The event as Okta sent it, where it was read along.
+    /// The original JSON, if it was read.
     pub details: Details,
 }
 
 impl SyncEvent {
-    /// About how many bytes of memory the event holds.
+    /// Returns the approximate memory size of the event in bytes.
     pub fn size(&self) -> usize {
         size_of::<Self>() + self.org.len() + self.occurrence.texts.size() + self.details.size()
     }

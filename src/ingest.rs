@@ -1,4 +1,4 @@
-//! The ways in: whatever brings events makes something sorted of them, and one intake takes it in.
+//! Ingestion: the sources of events, and the intake, through which the events of all sources enter the log.
 
 mod body;
 mod headers;

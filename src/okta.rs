@@ -1,5 +1,5 @@
-//! Okta's wire formats: bytes to events; and a client of its APIs. What it does not need it does not judge: Okta may
-//! add, drop and change.
+//! Okta's wire formats, which this module parses into events, and a client of Okta's APIs. Unknown members are ignored,
+//! since Okta adds, drops and changes them at any time.
 
 mod apps;
 mod broken_event;
@@ -18,7 +18,7 @@ pub use apps::{APPS_PAGE, ListedInstance, read_apps_page};
 pub use broken_event::BrokenEvent;
 pub use card::Card;
 pub use client::{ClientKey, Credentials, CurrentCredentials, OktaClient, OktaError, OktaPage, Resource};
-pub use delivery::{Delivery, DeliveryError, read_delivery};
+pub use delivery::{Delivery, MalformedBody, read_delivery};
 pub use event_types::{KNOWN_EVENT_TYPES, KnownEventType, OFFERED_TO_HOOKS, family_meant_by};
 pub use instance_url::instance_id_in_url;
 pub use json::{JsonBody, RawJson};

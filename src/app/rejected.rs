@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::database::with_store;
 use super::open::OpenIntake;
 use crate::config::WaysIn;
-use crate::event::{Cut, Direction, PageRequest};
+use crate::event::{Direction, PageBounds, PageRequest};
 use crate::ingest::{Retried, RetryReport};
 use crate::store::{Ledger, RejectionFilter, StoreError, StoredRejection};
 
@@ -37,8 +37,8 @@ pub async fn list_rejected(
         let (mut after, mut shown) = (None, 0);
         loop {
             let size = PAGE.min(limit - shown);
-            let cut = Cut { after, before: None };
-            let page = ledger.rejections(filter, &PageRequest { direction: Direction::Forward, size, cut }).await?;
+            let bounds = PageBounds { after, before: None };
+            let page = ledger.rejections(filter, &PageRequest { direction: Direction::Forward, size, bounds }).await?;
             for rejection in &page.items {
                 print(rejection, with_raw)?;
             }
@@ -78,7 +78,8 @@ fn print(rejection: &StoredRejection, with_raw: bool) -> std::io::Result<()> {
 
 /// Checks that a filter means something: an org of the settings or of which something was rejected, and ids that there are.
 async fn check(ledger: &Ledger, ways_in: &WaysIn, filter: &RejectionFilter) -> anyhow::Result<()> {
-    let newest = PageRequest { direction: Direction::Forward, size: 1, cut: Cut { after: None, before: None } };
+    let newest =
+        PageRequest { direction: Direction::Forward, size: 1, bounds: PageBounds { after: None, before: None } };
     if let Some(org) = filter.org.as_ref().filter(|org| !ways_in.orgs.contains_key(*org)) {
         let of_org = RejectionFilter { org: Some(org.clone()), ids: None };
         let has_some = !ledger.rejections(&of_org, &newest).await?.items.is_empty();
@@ -134,7 +135,8 @@ pub async fn retry_rejected(
         opened.close().await?;
         return Err(error);
     }
-    let newest = PageRequest { direction: Direction::Forward, size: 1, cut: Cut { after: None, before: None } };
+    let newest =
+        PageRequest { direction: Direction::Forward, size: 1, bounds: PageBounds { after: None, before: None } };
     let newest = ledger.rejections(filter, &newest).await?.items.first().map_or(0, |rejection| rejection.id);
     let (mut report, mut after) = (RetryReport::default(), None);
     // What is rejected from now on is not what was meant.
@@ -175,8 +177,8 @@ async fn oldest_after(
     after: Option<i64>,
 ) -> Result<Option<Vec<StoredRejection>>, StoreError> {
     // The list has the newest first, so what came later is before.
-    let cut = Cut { after: None, before: Some(after.unwrap_or(i64::MIN)) };
-    let request = PageRequest { direction: Direction::Backward, size: PAGE, cut };
+    let bounds = PageBounds { after: None, before: Some(after.unwrap_or(i64::MIN)) };
+    let request = PageRequest { direction: Direction::Backward, size: PAGE, bounds };
     let mut items = ledger.rejections(filter, &request).await?.items;
     items.reverse();
     Ok(Some(items).filter(|items| !items.is_empty()))

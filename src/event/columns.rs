@@ -1,5 +1,5 @@
-//! The columns of an event: one table says what each is called in SQL and in the graph. Statements, rows, messages and
-//! answers are loops over it.
+//! The columns of an event. One table maps each column to its name in SQL and in the graph, and statements, rows,
+//! messages and responses are loops over that table.
 
 use GraphKind as Kind;
 use GraphObject as In;

@@ -1,20 +1,20 @@
-//! What is known of a stretch of time: whether everything that happened in it is there.
+//! The coverage of a time range: the parts of which the log has every event.
 
 use super::Timestamp;
 
-/// A stretch of time.
+/// A part of a time range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stretch {
-    /// Its begin, which is in it.
+    /// The start, inclusive.
     pub from: Timestamp,
-    /// Its end, which is not.
+    /// The end, exclusive.
     pub until: Timestamp,
-    /// Whether it was read whole from the System Log, some time after it was over.
+    /// True if the System Log was read completely for this part after it had settled.
     pub is_verified: bool,
 }
 
-/// Cuts a range into stretches that were read whole and those that were not, in order, each as long as it can be.
-/// `read` is what was read, in the order of begins; it may overlap.
+/// Splits a range into verified and unverified parts, in order and as few as possible. `read` lists the periods that
+/// were read, ordered by start; they may overlap.
 pub fn stretches(from: Timestamp, until: Timestamp, read: &[(Timestamp, Timestamp)]) -> Vec<Stretch> {
     let mut stretches: Vec<Stretch> = Vec::new();
     let mut push = |from: Timestamp, until: Timestamp, is_verified: bool| {

@@ -1,11 +1,11 @@
-//! The event as Okta sent it, where it was read along with its columns.
+//! The original JSON of an event, if it was read.
 
 use std::sync::Arc;
 
-/// The raw JSON of an event: read from the log only when somebody wants it, as it is by far the largest part.
+/// The original JSON of an event, which is by far its largest part and is read only on request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Details {
-    /// Not read; the log has it.
+    /// The JSON was not read; the log has it.
     #[default]
     NotRead,
     /// The bytes that Okta sent.
@@ -13,7 +13,7 @@ pub enum Details {
 }
 
 impl Details {
-    /// How many bytes it holds.
+    /// Returns the size in bytes.
     pub fn size(&self) -> usize {
         match self {
             Self::NotRead => 0,

@@ -1,22 +1,22 @@
-//! An admin, a user, an application user or an application instance: the columns that an event has of each.
+//! The columns of an entity: an admin, a user, an application user or an application instance.
 
 use super::EventColumn;
 
 /// The columns of an actor or of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntityColumns {
-    /// Okta's id. An event that names the entity has one, perhaps an empty one.
+    /// Okta's id, which every event with this entity has; it may be empty.
     pub id: EventColumn,
     /// A login, a user name in the application, or an instance's label.
     pub alternate_id: EventColumn,
-    /// The name that people know.
+    /// The display name.
     pub display_name: EventColumn,
     /// Okta's type: `User`, `AppUser`, `AppInstance`, `SystemPrincipal` …
     pub kind: EventColumn,
 }
 
 impl EntityColumns {
-    /// Okta's `actor`.
+    /// The event's `actor`.
     pub const ADMIN: Self = Self {
         id: EventColumn::AdminId,
         alternate_id: EventColumn::AdminAlternateId,
@@ -40,8 +40,8 @@ impl EntityColumns {
         kind: EventColumn::ApplicationUserType,
     };
 
-    /// The target of type `AppInstance`: its alternate id is the instance's label, its display name is the application's
-    /// name in Okta's catalogue.
+    /// The target of type `AppInstance`. Its alternate id is the instance's label, and its display name is the
+    /// application's name in Okta's catalogue.
     pub const APPLICATION: Self = Self {
         id: EventColumn::InstanceId,
         alternate_id: EventColumn::InstanceLabel,

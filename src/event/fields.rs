@@ -1,28 +1,28 @@
-//! Access to an event, column by column, in memory or in a row of the database.
+//! Access to the columns of an event, either in memory or in a row of the database.
 
 use uuid::Uuid;
 
 use super::{Details, EventColumn, IngestSource, Position, SyncEvent, Timestamp};
 
-/// An event in memory or in a row of the database, column by column. A column that was not read is like a missing one.
+/// An event in memory or in a row of the database. A column that was not read has no value.
 pub trait EventFields {
-    /// The event's place in the log.
+    /// Returns the position in the log.
     fn position(&self) -> Position;
-    /// The time at which the event happened.
+    /// Returns the time at which the event happened.
     fn published(&self) -> Timestamp;
-    /// The time at which sluice stored the event.
+    /// Returns the time at which sluice stored the event.
     fn received_at(&self) -> Timestamp;
-    /// Okta's identity of the event.
+    /// Returns the id that Okta gave the event.
     fn uuid(&self) -> Uuid;
-    /// The way by which the event came first.
+    /// Returns the source from which sluice first received the event.
     fn first_source(&self) -> IngestSource;
-    /// Returns the value of a column that is text; None for others.
+    /// Returns the value of a text column; None for other columns.
     fn text(&self, column: EventColumn) -> Option<&str>;
-    /// Returns true if a column that is text has a value.
+    /// Returns true if a text column has a value.
     fn has(&self, column: EventColumn) -> bool {
         self.text(column).is_some()
     }
-    /// Returns the value of a column that is a time.
+    /// Returns the value of a time column.
     fn time(&self, column: EventColumn) -> Timestamp {
         if matches!(column, EventColumn::ReceivedAt) { self.received_at() } else { self.published() }
     }

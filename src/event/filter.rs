@@ -1,148 +1,148 @@
-//! Which events somebody wants: one meaning, live and in history.
+//! Filters of events, with one meaning for queries and subscriptions.
 
 use super::{
     EntityColumns, EventColumn, EventFields as _, EventTypePattern, IngestSource, Place, Search, SyncEvent, Timestamp,
     Words,
 };
 
-/// A stretch of time: `from ≤ t < until`, open where an end is left out.
+/// A time range: `from ≤ t < until`, unbounded on a side that is None.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TimeRange {
-    /// The first moment inside.
+    /// The start, inclusive.
     pub from: Option<Timestamp>,
-    /// The first moment after it.
+    /// The end, exclusive.
     pub until: Option<Timestamp>,
 }
 
 impl TimeRange {
-    /// Whether a moment lies in it.
+    /// Returns true if the range contains a time.
     pub fn contains(&self, moment: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= moment) && self.until.is_none_or(|until| moment < until)
     }
 }
 
-/// Which person an admin, a user or an application user must be. A part left out asks nothing; where there is no such
-/// person, any part that asks something is not met.
+/// Conditions on an admin, a user or an application user. An omitted condition does not filter; an event without the
+/// entity fails every other condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EntityFilter {
-    /// Okta's ids.
+    /// Okta's ids; one of them must match.
     pub ids: Option<Vec<String>>,
-    /// Alternate ids.
+    /// Alternate ids; one of them must match.
     pub alternate_ids: Option<Vec<String>>,
-    /// Okta's types.
+    /// Okta's types; one of them must match.
     pub types: Option<Vec<String>>,
-    /// Words of its names.
+    /// Words that the names must contain.
     pub search: Option<Search>,
 }
 
-/// What an event must be. A part left out asks nothing; values within a part are ORed, parts are ANDed; an empty
-/// list matches nothing, as no value is in it.
+/// Conditions on an event. An omitted condition does not filter; the values of one condition are ORed, the conditions
+/// are ANDed, and an empty list matches nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Configured names of Okta orgs.
     pub orgs: Option<Vec<String>>,
-    /// Okta's keys of applications: every instance of each.
+    /// Okta's keys of applications, each with all its instances.
     pub applications: Option<Vec<String>>,
     /// Okta's ids of application instances.
     pub application_instances: Option<Vec<String>>,
     /// Okta's ids of transactions.
     pub transactions: Option<Vec<String>>,
-    /// Event types and families of them.
+    /// Event types and families of event types.
     pub event_types: Option<Vec<EventTypePattern>>,
-    /// When it happened.
+    /// The time at which the event happened.
     pub published: TimeRange,
-    /// When sluice stored it.
+    /// The time at which sluice stored the event.
     pub received: TimeRange,
-    /// How it ended: Okta's `outcome.result`.
+    /// The results of events: Okta's `outcome.result`.
     pub outcomes: Option<Vec<String>>,
     /// Okta's severities.
     pub severities: Option<Vec<String>>,
-    /// Who did it.
+    /// Conditions on the admin who caused the event.
     pub admin: Option<EntityFilter>,
-    /// The Okta user.
+    /// Conditions on the Okta user.
     pub user: Option<EntityFilter>,
-    /// The user in the application.
+    /// Conditions on the user in the application.
     pub application_user: Option<EntityFilter>,
-    /// The way that brought it first.
+    /// The sources from which sluice first received the event.
     pub first_sources: Option<Vec<IngestSource>>,
-    /// Words of its message, names and alternate ids.
+    /// Words that the message, names or alternate ids must contain.
     pub search: Option<Search>,
-    /// All of these.
+    /// Filters that must all match.
     pub and: Vec<Filter>,
-    /// At least one of these.
+    /// Filters of which at least one must match.
     pub or: Option<Vec<Filter>>,
-    /// Not this.
+    /// A filter that must not match.
     pub not: Option<Box<Filter>>,
 }
 
-/// Why a filter is refused.
+/// The reason why a filter is invalid.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum FilterError {
-    /// Too many values in a list.
-    #[error("{field} has {count} values, at most {limit} are allowed: ask for several pages or subscriptions")]
+    /// A list has too many values.
+    #[error("{field} has {count} values; the limit is {limit}: split the request into several")]
     TooMany {
         /// The filter's field.
         field: &'static str,
-        /// How many were given.
+        /// The number of values.
         count: usize,
-        /// How many may be.
+        /// The limit.
         limit: usize,
     },
-    /// Too many filters within filters.
+    /// The filter has too many nested filters.
     #[error("the filter has more than {limit} parts in `and`, `or` and `not`", limit = Filter::MAX_PARTS)]
     TooManyParts,
-    /// An event type that cannot be read.
-    #[error("eventTypes: {0:?} is neither an event type nor a family: `*` may stand at the end only")]
+    /// A text is not an event type.
+    #[error("eventTypes: {0:?} is neither an event type nor a family: `*` may only be the last character")]
     EventType(String),
-    /// An event type that is only the beginning of others.
-    #[error("eventTypes: {name:?} is no event type, but others begin so: ask for {family:?}")]
-    OnlyABeginning {
-        /// The text that was given.
+    /// A text is only the beginning of event types.
+    #[error("eventTypes: {name:?} is not an event type, but the beginning of some: use {family:?}")]
+    IncompleteEventType {
+        /// The text.
         name: String,
-        /// The family that is probably meant.
+        /// The family that the user probably means.
         family: String,
     },
-    /// An admin console URL without an instance in it.
+    /// A URL does not show an application instance.
     #[error(
-        "applicationInstanceUrls: {0:?} holds no application instance; expected a URL such as \
+        "applicationInstanceUrls: {0:?} does not show an application instance; expected a URL such as \
          https://acme-admin.okta.com/admin/app/office365/instance/0oahjhk34aUxGnWcZ0h7/"
     )]
     InstanceUrl(String),
-    /// A range of time that ends before it starts.
+    /// A time range ends before it starts.
     #[error("{0}: `from` is after `until`; expected from ≤ t < until")]
-    TurnedRound(&'static str),
-    /// A search without a word.
-    #[error("search: {0:?} holds no word: words are letters and digits, and may end in `*`")]
+    InvertedRange(&'static str),
+    /// A search has no words.
+    #[error("search: {0:?} has no words; a word consists of letters and digits, and may end in `*`")]
     NoWord(String),
-    /// A search with too many words.
-    #[error("search: {0} words are looked for, at most {limit} may be", limit = Search::MAX_WORDS)]
+    /// A search has too many words.
+    #[error("search: {0} words; the limit is {limit}", limit = Search::MAX_WORDS)]
     TooManyWords(usize),
 }
 
-/// Whether two ids are the same: without regard to ASCII case where they are e-mail addresses.
+/// Compares two ids, ignoring the ASCII case of e-mail addresses.
 fn is_same_id(one: &str, other: &str) -> bool {
     one == other || (is_address(one) && one.eq_ignore_ascii_case(other))
 }
 
-/// Whether an id is an e-mail address, as far as comparing goes.
+/// Returns true if an id is an e-mail address, for comparisons.
 pub fn is_address(id: &str) -> bool {
     id.contains('@')
 }
 
 impl Filter {
-    /// How many values a list in a filter may have.
+    /// The maximum number of values of a list in a filter.
     pub const MAX_VALUES: usize = 1000;
 
-    /// How many filters a filter may consist of, itself included.
+    /// The maximum number of filters in a filter, including itself.
     pub const MAX_PARTS: usize = 100;
 
-    /// How many filters it consists of, itself included.
+    /// Returns the number of filters in this one, including itself.
     pub fn parts(&self) -> usize {
         let within = self.and.iter().chain(self.or.iter().flatten()).chain(self.not.as_deref());
         1 + within.map(Self::parts).sum::<usize>()
     }
 
-    /// Returns the filters of which an event must match every one: this one, its `and` parts, and theirs.
+    /// Returns the filters that must all match: this one, its `and` parts, and their `and` parts.
     pub fn conjuncts(&self) -> Vec<&Self> {
         let mut parts = vec![self];
         let mut next = 0;
@@ -153,7 +153,7 @@ impl Filter {
         parts
     }
 
-    /// Whether an event is asked for. Looks only at what append fixed.
+    /// Returns true if an event matches. The result never changes, since it depends only on values that append fixed.
     pub fn matches(&self, event: &SyncEvent) -> bool {
         let words = std::cell::OnceCell::new();
         self.matches_with(event, &|| words.get_or_init(|| Words::of(&event.occurrence)))

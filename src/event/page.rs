@@ -1,29 +1,29 @@
-//! Pages of a list, as Relay asks for them, and the orders in which events are listed.
+//! Pages of a list as Relay's cursor connections define them, and the orders of events.
 
 use std::cmp::Ordering;
 
 use super::{EventFields, Position, Timestamp};
 
-/// By what events are ordered.
+/// The value by which events are ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventOrderField {
-    /// When they happened; at the same moment by position.
+    /// The time at which they happened; events of one moment are ordered by position.
     Published,
-    /// Their place in the log.
+    /// The position in the log.
     Position,
 }
 
-/// An order in which events are listed.
+/// An order of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventOrder {
-    /// By what.
+    /// The value by which events are ordered.
     pub field: EventOrderField,
-    /// Whether the greatest comes first.
+    /// True if the greatest value comes first.
     pub is_descending: bool,
 }
 
 impl EventOrder {
-    /// Which of two events comes first, seen from an end of the list.
+    /// Compares two events in a list that is read from one of its ends.
     pub fn compare<E: EventFields>(self, one: &E, other: &E, from: Direction) -> Ordering {
         let by_time = match self.field {
             EventOrderField::Published => one.published().cmp(&other.published()),
@@ -34,16 +34,16 @@ impl EventOrder {
     }
 }
 
-/// The place of an event in a list of events. Where the list is by position, that alone counts.
+/// The cursor of an event in a list. In a list by position, only the position matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
-    /// When the event happened.
+    /// The time at which the event happened.
     pub published: Timestamp,
-    /// Its place in the log.
+    /// The position in the log.
     pub position: Position,
 }
 
-/// From which end of the list a page is taken.
+/// The end of the list from which a page is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// The first items after `after`.
@@ -52,62 +52,64 @@ pub enum Direction {
     Backward,
 }
 
-/// The bounds between which a page lies, both left out of it.
+/// The exclusive bounds of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut<C> {
-    /// Only what comes after this in the list.
+pub struct PageBounds<C> {
+    /// The cursor after which the page's items lie.
     pub after: Option<C>,
-    /// Only what comes before this in the list.
+    /// The cursor before which the page's items lie.
     pub before: Option<C>,
 }
 
-/// The size of a page when nothing is said.
+/// The default page size.
 pub const DEFAULT_PAGE_SIZE: usize = 50;
 
-/// The largest page.
+/// The maximum page size.
 pub const MAX_PAGE_SIZE: usize = 1000;
 
-/// A page that somebody asks for.
+/// A request for a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest<C> {
-    /// From which end.
+    /// The end of the list from which the page is read.
     pub direction: Direction,
-    /// At most how many items.
+    /// The maximum number of items.
     pub size: usize,
-    /// Between which items.
-    pub cut: Cut<C>,
+    /// The bounds of the page.
+    pub bounds: PageBounds<C>,
 }
 
-/// Why a page cannot be given.
+/// The reason why a page request is invalid.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PageRequestError {
-    /// Both ends at once.
+    /// `first` and `last` are both given.
     #[error("give either `first` or `last`, not both")]
     BothEnds,
-    /// A page below nothing.
-    #[error("`{0}` must not be negative, {1} is")]
+    /// The size is negative.
+    #[error("`{0}` is {1}; it must not be negative")]
     Negative(&'static str, i32),
-    /// A page beyond the limit.
-    #[error("`{0}` is {1}, a page has at most {limit}: ask for `{0}: {limit}` and continue with its cursor",
+    /// The size is above the limit.
+    #[error("`{0}` is {1}; a page has at most {limit} items: use `{0}: {limit}` and continue with its cursor",
             limit = MAX_PAGE_SIZE)]
     TooLarge(&'static str, i32),
 }
 
 impl<C> PageRequest<C> {
-    /// Reads Relay's arguments.
+    /// Creates a request from Relay's arguments.
     ///
     /// # Errors
-    /// Both ends, a negative or a too large size.
-    pub fn new(first: Option<i32>, last: Option<i32>, cut: Cut<C>) -> Result<Self, PageRequestError> {
+    /// The arguments contradict each other, or a size is negative or too large.
+    pub fn new(first: Option<i32>, last: Option<i32>, bounds: PageBounds<C>) -> Result<Self, PageRequestError> {
         let (direction, size) = match (first, last) {
             (Some(_), Some(_)) => return Err(PageRequestError::BothEnds),
             (None, Some(last)) => (Direction::Backward, checked_size("last", last)?),
             (Some(first), None) => (Direction::Forward, checked_size("first", first)?),
-            // `before` alone asks for what comes before it: the end nearest to it.
-            (None, None) if cut.before.is_some() && cut.after.is_none() => (Direction::Backward, DEFAULT_PAGE_SIZE),
+            // `before` alone requests the items next to it, which are at the end of the list before it.
+            (None, None) if bounds.before.is_some() && bounds.after.is_none() => {
+                (Direction::Backward, DEFAULT_PAGE_SIZE)
+            }
             (None, None) => (Direction::Forward, DEFAULT_PAGE_SIZE),
         };
-        Ok(Self { direction, size, cut })
+        Ok(Self { direction, size, bounds })
     }
 }
 
@@ -119,27 +121,28 @@ fn checked_size(name: &'static str, size: i32) -> Result<usize, PageRequestError
     }
 }
 
-/// One page, and whether the list goes on at either end.
+/// A page of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
-    /// What is on it, in the list's order.
+    /// The items in the list's order.
     pub items: Vec<T>,
-    /// Whether the list goes on after it.
+    /// True if the list has items after the page.
     pub has_next: bool,
-    /// Whether the list goes on before it.
+    /// True if the list has items before the page.
     pub has_previous: bool,
 }
 
 impl<T> Page<T> {
-    /// The page out of what was read from its end, nearest first, one item more than its size where there are more.
+    /// Creates a page from items that were read from its end, nearest first. One more item than the page size shows
+    /// that the list continues.
     pub fn from_read<C>(mut items: Vec<T>, request: &PageRequest<C>) -> Self {
         let more = items.len() > request.size;
         items.truncate(request.size);
         match request.direction {
-            Direction::Forward => Self { items, has_next: more, has_previous: request.cut.after.is_some() },
+            Direction::Forward => Self { items, has_next: more, has_previous: request.bounds.after.is_some() },
             Direction::Backward => {
                 items.reverse();
-                Self { items, has_next: request.cut.before.is_some(), has_previous: more }
+                Self { items, has_next: request.bounds.before.is_some(), has_previous: more }
             }
         }
     }

@@ -1,18 +1,19 @@
-//! Event types by name or by family.
+//! Patterns of event types: a name or a family.
 
 use std::fmt;
 
-/// An event type, or a family of them: `application.provision.user.*` is every type that starts so, `*` is all.
+/// An event type or a family of event types: `application.provision.user.*` matches every type with that prefix, and
+/// `*` matches all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventTypePattern {
-    /// This one type.
+    /// The type with this name.
     Exact(String),
-    /// Every type that starts with this text.
+    /// All types with this prefix.
     Prefix(String),
 }
 
 impl EventTypePattern {
-    /// Reads a pattern. None where it is empty or has a `*` anywhere but at its end.
+    /// Parses a pattern; None if it is empty or has a `*` before its end.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_suffix('*') {
             Some(prefix) if !prefix.contains('*') => Some(Self::Prefix(prefix.to_owned())),
@@ -21,7 +22,7 @@ impl EventTypePattern {
         }
     }
 
-    /// The one type that it stands for; None where it is a family.
+    /// Returns the name of a single type; None for a family.
     pub fn exact(&self) -> Option<&str> {
         match self {
             Self::Exact(name) => Some(name),
@@ -29,7 +30,7 @@ impl EventTypePattern {
         }
     }
 
-    /// Whether an event type is one of these.
+    /// Returns true if an event type matches.
     pub fn matches(&self, event_type: &str) -> bool {
         match self {
             Self::Exact(name) => name == event_type,

@@ -1,9 +1,9 @@
-//! An event's place in the log.
+//! The position of an event in the log.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A place in the log: 1, 2, 3 … without gaps and in commit order within an era; 0 is before the first event.
+/// A position in the log: 1, 2, 3 … without gaps and in commit order within an era; 0 is before the first event.
 ///
 /// A position is one number, so that positions compare as numbers. In the first era, it is the event's number. In a
 /// later era, it is the era's tag times [`Position::ERA`] plus the event's number in that era. The tag is about the
@@ -12,54 +12,55 @@ use std::str::FromStr;
 pub struct Position(u128);
 
 impl Position {
-    /// Before the first event.
+    /// The position before the first event.
     pub const START: Self = Self(0);
 
-    /// Distance between the positions of two eras with neighbouring tags: space for 10^13 events.
+    /// The distance between the positions of two eras with consecutive tags, enough for 10^13 events.
     pub const ERA: u128 = 10_000_000_000_000;
 
     /// The largest position: the last one of the era with the largest tag that a signed 64-bit integer holds.
     const LARGEST: u128 = (i64::MAX as u128 + 1) * Self::ERA - 1;
 
-    /// The position with this number.
+    /// Creates the position with a number.
     pub const fn new(number: u128) -> Self {
         Self(number)
     }
 
-    /// The position of the event with this number in an era; the era's start for 0 and for negative numbers.
+    /// Returns the position of an event by its number in an era; the era's start for 0 and negative numbers.
     pub fn in_era(tag: i64, number: i64) -> Self {
         let unsigned = |number: i64| u128::try_from(number).unwrap_or_default();
         Self(unsigned(tag) * Self::ERA + unsigned(number))
     }
 
-    /// Its number.
+    /// Returns the position as a number.
     pub const fn get(self) -> u128 {
         self.0
     }
 
-    /// The tag of the position's era: 0 for the first era, else about the microseconds from 1970 to the era's begin.
+    /// Returns the tag of the position's era: 0 for the first era, otherwise the approximate time of the era's
+    /// beginning in microseconds since 1970.
     pub fn era_tag(self) -> i64 {
         i64::try_from(self.0 / Self::ERA).unwrap_or(i64::MAX)
     }
 
-    /// The event's number in its era; 0 for the era's start.
+    /// Returns the event's number in its era; 0 for the era's start.
     pub fn number_in_era(self) -> i64 {
         i64::try_from(self.0 % Self::ERA).unwrap_or_default()
     }
 
-    /// The start of the era it belongs to. The start itself is the era's "before the first".
+    /// Returns the start of the position's era, which is before the era's first event.
     #[must_use]
     pub const fn era_start(self) -> Self {
         Self(self.0 - self.0 % Self::ERA)
     }
 
-    /// The position after this one in the same era.
+    /// Returns the next position of the era.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
-    /// The position before this one. The start of an era has none before it in the same era.
+    /// Returns the previous position. The start of an era has no previous position in the same era.
     #[must_use]
     pub const fn previous(self) -> Self {
         Self(self.0.saturating_sub(1))
@@ -78,7 +79,7 @@ impl fmt::Display for Position {
 
 /// A text that is not a position.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a position is a decimal number from 0 to {}, as the log gives it", Position::LARGEST)]
+#[error("a position is a decimal number from 0 to {}, as the log returns it", Position::LARGEST)]
 pub struct PositionParseError;
 
 impl FromStr for Position {

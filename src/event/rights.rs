@@ -1,14 +1,15 @@
-//! Rights: which part of the log a reader may see.
+//! The rights of readers.
 
 use std::fmt;
 use std::ops::Deref;
 
 use super::Filter;
 
-/// The rights of a reader: plain data, which a view of the log applies to each of its reads. A clone is cheap.
+/// The rights of a reader: the part of the log that the reader may see. A view of the log applies them to each of its
+/// reads. A clone is cheap.
 ///
-/// Every reader may see everything today. Limits of rows are further variants of [`Rows`]. Scopes, which say what a reader
-/// may ask at all, and limits of columns are further fields.
+/// Every reader may see everything today. Limits of rows will be further variants of [`Rows`]; scopes and limits of
+/// columns will be further fields.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rights {
     rows: Rows,
@@ -41,7 +42,7 @@ impl Rights {
 }
 
 impl fmt::Display for Rights {
-    /// Writes the canonical text: one text for equal rights, and another text for any others.
+    /// Writes the canonical text: equal rights have equal texts, and different rights have different texts.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self.rows {
             Rows::All => "everything",
@@ -49,7 +50,8 @@ impl fmt::Display for Rights {
     }
 }
 
-/// A filter that lets no event through beyond a reader's rights. [`Rights::narrow`] alone makes one, so that no statement
+/// A filter that is restricted to a reader's rights. Only [`Rights::narrow`] creates one, so that no statement and no
+/// feed can use a filter without rights:
 /// and no feed can use a filter to which no rights were applied:
 ///
 /// ```compile_fail,E0423
@@ -88,7 +90,7 @@ mod tests {
         };
         let narrowed = Rights::everything().narrow(filter.clone());
         assert_eq!(*narrowed, filter);
-        // Nothing was copied: statements that leave a part out find it by its address.
+        // The filter was moved and not copied: statements identify its parts by their addresses.
         let part = &raw const narrowed.and[0];
         assert_eq!(narrowed.clone().and.len(), 1);
         assert!(std::ptr::eq(part, narrowed.conjuncts()[1]));

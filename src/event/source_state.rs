@@ -1,19 +1,19 @@
-//! How a way in is doing.
+//! The state of a source of events.
 
 use std::fmt;
 
-/// How a way in is doing.
+/// The state of a source of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceState {
-    /// Nothing has come yet.
+    /// No event was received yet.
     Waiting,
-    /// Something has come.
+    /// Events have been received.
     Receiving,
-    /// The System Log is read to its end, again and again.
+    /// The poller has reached the end of the System Log and polls for more.
     Following,
-    /// The System Log is read for the first time: through so many per cent of the time that Okta keeps.
+    /// The poller reads the System Log for the first time, and has read this percentage of the time that Okta keeps.
     Backfilling(u8),
-    /// It went wrong last.
+    /// The last attempt failed.
     Failing,
 }
 

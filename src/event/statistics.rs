@@ -1,8 +1,8 @@
-//! How many events there were, by what and when.
+//! Counts of events by dimension and time.
 
 use super::Timestamp;
 
-/// By what events are told apart when they are counted.
+/// The dimension by which events are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dimension {
     /// Okta's key of the application.
@@ -15,54 +15,54 @@ pub enum Dimension {
     Outcome,
     /// Okta's severity.
     Severity,
-    /// Who did it, by id.
+    /// The admin, by id.
     Admin,
     /// The Okta user, by id.
     User,
-    /// The way that brought it first.
+    /// The source from which sluice first received the event.
     FirstSource,
 }
 
-/// How long the stretches of time are in which events are counted. Weeks start on Monday.
+/// The length of the time buckets in which events are counted. Weeks start on Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interval {
-    /// From minute to minute.
+    /// One minute.
     Minute,
-    /// From hour to hour.
+    /// One hour.
     Hour,
-    /// From midnight to midnight.
+    /// A day, from midnight to midnight.
     Day,
-    /// From Monday to Monday.
+    /// A week, from Monday to Sunday.
     Week,
-    /// From the first of a month to the next.
+    /// A calendar month.
     Month,
 }
 
-/// How many buckets an answer may have.
+/// The maximum number of buckets in a response.
 pub const MAX_BUCKETS: usize = 10_000;
 
-/// How many events there were in a stretch of time, of one kind where they are told apart.
+/// The number of events in a time bucket, for one key if events are counted by a dimension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActivityBucket {
-    /// When the stretch starts.
+    /// The start of the bucket.
     pub start: Timestamp,
-    /// What the events have in common; None where nothing is told apart, or where they lack it.
+    /// The key; None without a dimension, and for events that lack the value.
     pub key: Option<String>,
-    /// What people call that.
+    /// The display name of the key.
     pub label: Option<String>,
-    /// How many there were.
+    /// The number of events.
     pub count: i64,
 }
 
-/// How many events there were of one kind.
+/// The number of events with one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
-    /// What they have in common; None for those that lack it.
+    /// The key; None for events that lack the value.
     pub key: Option<String>,
-    /// What people call that.
+    /// The display name of the key.
     pub label: Option<String>,
-    /// How many there were.
+    /// The number of events.
     pub count: i64,
-    /// When the newest of them happened.
+    /// The time of the newest of these events.
     pub last_event_at: Timestamp,
 }

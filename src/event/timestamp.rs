@@ -1,52 +1,52 @@
-//! A moment as Okta prints it: RFC 3339, UTC, to the millisecond.
+//! A moment in the format of Okta: RFC 3339, UTC, with milliseconds.
 
 use std::fmt;
 
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
-/// A moment in UTC, to the millisecond: what Okta prints, so what is compared is what is shown.
+/// A moment in UTC with the precision that Okta prints, so that equal texts are equal moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
-    /// Now.
+    /// Returns the current time.
     pub fn now() -> Self {
         Self::from(OffsetDateTime::now_utc())
     }
 
-    /// Reads RFC 3339 text of any offset and precision; None where it is none.
+    /// Parses RFC 3339 with any offset and precision; None for other texts.
     pub fn parse(text: &str) -> Option<Self> {
-        // The crate takes any separator between date and time; RFC 3339 and Okta know only `T`.
+        // The crate accepts any separator between date and time; RFC 3339 and Okta use only `T`.
         if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
             return None;
         }
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        // A moment whose UTC form leaves the calendar (year 0 or 10000) is none that anybody means.
+        // A moment outside the calendar in UTC (year 0 or 10000) is not accepted.
         moment.checked_to_offset(UtcOffset::UTC).map(Self::from)
     }
 
-    /// The moment as a calendar date and time.
+    /// Returns the calendar date and time.
     pub const fn date_time(self) -> OffsetDateTime {
         self.0
     }
 
-    /// Milliseconds since 1970.
+    /// Returns the milliseconds since 1970.
     pub fn millis(self) -> i64 {
         i64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
     }
 
-    /// The moment so many milliseconds after 1970; None outside the calendar.
+    /// Returns the moment that is this number of milliseconds after 1970; None outside the calendar.
     pub fn from_millis(millis: i64) -> Option<Self> {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok().map(Self)
     }
 
-    /// The moment as Okta prints it.
+    /// Formats the moment as Okta does.
     pub fn text(self) -> TimestampText {
         let (year, month, day) = self.0.to_calendar_date();
         let (hour, minute, second, milli) = self.0.to_hms_milli();
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        // A year is between 0 and 9999: what is read is RFC 3339, and the clock is no further.
+        // The year is between 0 and 9999, since RFC 3339 has no others.
         let parts = [
             (0..4, year.unsigned_abs()),
             (5..7, u32::from(u8::from(month))),
@@ -65,7 +65,7 @@ impl Timestamp {
         TimestampText(text)
     }
 
-    /// This moment, later by `duration`.
+    /// Returns the moment that is `duration` later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration))
@@ -90,9 +90,9 @@ impl fmt::Display for Timestamp {
 pub struct TimestampText([u8; 24]);
 
 impl TimestampText {
-    /// As it is printed.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
-        // Digits and signs: always UTF-8.
+        // The text is ASCII.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }

@@ -1,19 +1,20 @@
-//! The words of an event, by which `search` finds it: cut here alone, for the index and for whoever waits.
+//! The words of events, by which `search` finds them. This module alone splits texts into words, for the index and for
+//! live subscriptions.
 
 use std::collections::BTreeMap;
 
 use super::{EntityColumns, EventColumn, Occurrence};
 
-/// Where in an event a word stands. Each place is a weight of PostgreSQL's text search, A to D.
+/// The part of an event in which a word occurs. Each part is a weight of PostgreSQL's text search, A to D.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// In the admin's names.
+    /// The admin's names.
     Admin,
-    /// In the user's names.
+    /// The user's names.
     User,
-    /// In the application user's names.
+    /// The application user's names.
     ApplicationUser,
-    /// In the message or in the application's names.
+    /// The message and the application's names.
     Elsewhere,
 }
 
@@ -28,19 +29,19 @@ impl Place {
 /// A set of places.
 type Places = u8;
 
-/// How many characters of a word count.
-const WORD_LENGTH: usize = 64;
+/// The maximum length of a word in characters.
+const MAX_WORD_LENGTH: usize = 64;
 
-/// How many different words of an event count. With their length that keeps them far below what PostgreSQL refuses: 2 kB for
-/// a word, 1 MB for all of them.
-const WORDS: usize = 1000;
+/// The maximum number of words of an event. Together with [`MAX_WORD_LENGTH`], this keeps far below PostgreSQL's limits of
+/// 2 kB for a word and 1 MB for all words.
+const MAX_WORDS: usize = 1000;
 
-/// The different words of an event and where each of them stands.
+/// The words of an event and the places of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words(BTreeMap<String, Places>);
 
 impl Words {
-    /// The words of what an event tells: of its message, its names and its alternate ids.
+    /// Returns the words of an event's message, names and alternate ids.
     pub fn of(occurrence: &Occurrence) -> Self {
         let mut words = Self::default();
         let entities = [
@@ -58,16 +59,16 @@ impl Words {
     }
 
     fn add(&mut self, text: Option<&str>, place: Place) {
-        for (word, _) in cut(text.unwrap_or_default()) {
+        for (word, _) in split(text.unwrap_or_default()) {
             if let Some(places) = self.0.get_mut(&word) {
                 *places |= place.bit();
-            } else if self.0.len() < WORDS {
+            } else if self.0.len() < MAX_WORDS {
                 self.0.insert(word, place.bit());
             }
         }
     }
 
-    /// Each word and the places where it stands, in their order.
+    /// Returns each word with its places, sorted.
     pub fn iter(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = Place> + Clone)> {
         self.0.iter().map(|(word, places)| {
             (word.as_str(), Place::ALL.into_iter().filter(move |place| places & place.bit() != 0))
@@ -75,34 +76,33 @@ impl Words {
     }
 }
 
-/// What somebody looks for: words, all of which must be there. One that ends in `*` stands for every word that starts
-/// so.
+/// The words of a search, which an event must all contain. A word that ends in `*` matches every word with that prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Search(Vec<(String, bool)>);
 
 impl Search {
-    /// How many words a search may have.
+    /// The maximum number of words.
     pub const MAX_WORDS: usize = 20;
 
-    /// Reads what somebody types; None where there is no word in it.
+    /// Parses a search; None if it has no words.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut words: Vec<_> = cut(text).collect();
+        let mut words: Vec<_> = split(text).collect();
         words.sort();
         words.dedup();
         (!words.is_empty()).then_some(Self(words))
     }
 
-    /// How many words are looked for.
+    /// Returns the number of words.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nothing is looked for; never, as it is made.
+    /// Returns true if there are no words, which [`Search::parse`] rules out.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether all its words are among an event's, in one place or, without one, in any.
+    /// Returns true if an event contains all words, in one place or, without one, in any place.
     pub fn matches(&self, words: &Words, place: Option<Place>) -> bool {
         let places = place.map_or(Places::MAX, Place::bit);
         self.0.iter().all(|(word, is_prefix)| {
@@ -115,7 +115,7 @@ impl Search {
         })
     }
 
-    /// As a text-search query of PostgreSQL that finds the same in the words' vector.
+    /// Returns an equivalent query of PostgreSQL's text search.
     pub fn to_query(&self, place: Option<Place>) -> String {
         let weight = match place {
             Some(Place::Admin) => "A",
@@ -133,8 +133,8 @@ impl Search {
     }
 }
 
-/// The words of a text, in lower case, and whether a `*` follows each.
-fn cut(text: &str) -> impl Iterator<Item = (String, bool)> {
+/// Splits a text into words in lower case, each with true if a `*` follows it.
+fn split(text: &str) -> impl Iterator<Item = (String, bool)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let start = rest.find(char::is_alphanumeric)?;
@@ -142,9 +142,9 @@ fn cut(text: &str) -> impl Iterator<Item = (String, bool)> {
         let end = rest.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         rest = after;
-        // Lower case may bring marks that are no letters; the length is counted after it.
+        // Lower case may add characters that are not letters, so the length is limited after the conversion.
         let word = word.chars().flat_map(char::to_lowercase).filter(|letter| letter.is_alphanumeric());
-        Some((word.take(WORD_LENGTH).collect(), after.starts_with('*')))
+        Some((word.take(MAX_WORD_LENGTH).collect(), after.starts_with('*')))
     })
 }
 
@@ -199,7 +199,7 @@ mod tests {
         let mut words = Words::default();
         let many: Vec<_> = (0..2000).map(|word| format!("w{word}")).collect();
         words.add(Some(&many.join(" ")), Place::Elsewhere);
-        assert_eq!(words.0.len(), WORDS);
-        assert_eq!(cut(&"x".repeat(1000)).next().map(|(word, _)| word.len()), Some(WORD_LENGTH));
+        assert_eq!(words.0.len(), MAX_WORDS);
+        assert_eq!(split(&"x".repeat(1000)).next().map(|(word, _)| word.len()), Some(MAX_WORD_LENGTH));
     }
 }

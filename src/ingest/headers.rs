@@ -1,38 +1,39 @@
-//! The headers of a delivery that are kept: those of a list, since any other may bear a secret.
+//! The headers that are stored with a delivery. Only listed headers are, since any other may contain a secret.
 
 use std::collections::BTreeSet;
 
-/// Headers that tell of a request and never bear a secret.
+/// Headers that describe a request and never contain a secret.
 const KEPT: [&str; 6] = ["content-type", "content-length", "user-agent", "host", "date", "x-request-id"];
 
-/// Okta's own headers begin with this.
-const OKTAS: &str = "x-okta-";
+/// The prefix of Okta's own headers.
+const OKTA_PREFIX: &str = "x-okta-";
 
-/// Parts of the names of headers that bear secrets.
+/// Parts of the names of headers that contain secrets.
 const SECRET_PARTS: [&str; 7] = ["token", "secret", "key", "auth", "password", "cookie", "session"];
 
-/// Headers that bear credentials wherever they come from: no setting keeps them.
+/// Headers that always contain credentials; no setting can make sluice store them.
 pub const CREDENTIAL_HEADERS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
 
-/// The headers that are kept of an org's deliveries.
+/// The rule that decides which headers of an org's deliveries are stored.
 #[derive(Clone, Debug, Default)]
 pub struct KeptHeaders {
     /// Names that the org's settings add, in lower case.
     added: BTreeSet<String>,
-    /// The header that bears the hook's secret, in lower case.
+    /// The header with the hook's secret, in lower case.
     secret: String,
 }
 
 impl KeptHeaders {
-    /// Keeps the usual headers and those that an org's settings add, but never the one that bears the hook's secret.
+    /// Creates a rule that stores the default headers and those in `added`, but never the header with the hook's
+    /// secret.
     pub fn new(added: &[String], secret: &str) -> Self {
         let added = added.iter().map(|name| name.to_ascii_lowercase()).collect();
         Self { added, secret: secret.to_ascii_lowercase() }
     }
 
-    /// Returns the headers that are kept, as a JSON object with names in lower case; several values of one name are
-    /// joined with `, `.
-    pub fn of<'a>(&self, headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    /// Returns the headers that are stored, as a JSON object with names in lower case. Several values of a header are joined
+    /// with `, `.
+    pub fn filter<'a>(&self, headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
         let mut kept = serde_json::Map::new();
         for (name, value) in headers {
             let name = name.to_ascii_lowercase();
@@ -51,8 +52,8 @@ impl KeptHeaders {
         serde_json::Value::Object(kept).to_string()
     }
 
-    /// Returns what is kept of headers that an earlier version stored; None where all of them are kept.
-    pub(super) fn of_stored(&self, stored: &str) -> Option<String> {
+    /// Filters headers that an earlier version stored; None if all of them stay.
+    pub(super) fn filter_stored(&self, stored: &str) -> Option<String> {
         let Ok(serde_json::Value::Object(mut headers)) = serde_json::from_str(stored) else {
             return Some("{}".to_owned());
         };
@@ -66,7 +67,7 @@ impl KeptHeaders {
             return false;
         }
         let is_oktas =
-            name.strip_prefix(OKTAS).is_some_and(|rest| !SECRET_PARTS.iter().any(|part| rest.contains(part)));
+            name.strip_prefix(OKTA_PREFIX).is_some_and(|rest| !SECRET_PARTS.iter().any(|part| rest.contains(part)));
         is_oktas || KEPT.contains(&name) || self.added.contains(name)
     }
 }
@@ -87,22 +88,22 @@ mod tests {
             ("X-Vault-Token", b"e"),
             ("X-Trace", b"f"),
         ];
-        let kept = |keeper: &KeptHeaders| keeper.of(headers.into_iter());
+        let kept = |keeper: &KeptHeaders| keeper.filter(headers.into_iter());
         let usual = r#"{"user-agent":"Okta, hooks","x-okta-request-id":"c"}"#;
         assert_eq!(kept(&KeptHeaders::new(&[], "x-hook")), usual);
         let added = ["X-Trace", "x-hook", "authorization"].map(str::to_owned);
         let more = r#"{"user-agent":"Okta, hooks","x-okta-request-id":"c","x-trace":"f"}"#;
         assert_eq!(kept(&KeptHeaders::new(&added, "X-Hook")), more);
-        assert_eq!(KeptHeaders::new(&[], "user-agent").of(headers.into_iter()), r#"{"x-okta-request-id":"c"}"#);
+        assert_eq!(KeptHeaders::new(&[], "user-agent").filter(headers.into_iter()), r#"{"x-okta-request-id":"c"}"#);
     }
 
     #[test]
     fn headers_that_were_stored_are_reduced_once() {
         let keeper = KeptHeaders::new(&[], "x-hook");
         let stored = r#"{"authorization":"[redacted]","user-agent":"Okta","x-vault-token":"s"}"#;
-        let reduced = keeper.of_stored(stored).unwrap();
+        let reduced = keeper.filter_stored(stored).unwrap();
         assert_eq!(reduced, r#"{"user-agent":"Okta"}"#);
-        assert_eq!(keeper.of_stored(&reduced), None);
-        assert_eq!(keeper.of_stored("no JSON").as_deref(), Some("{}"));
+        assert_eq!(keeper.filter_stored(&reduced), None);
+        assert_eq!(keeper.filter_stored("no JSON").as_deref(), Some("{}"));
     }
 }

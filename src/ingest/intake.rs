@@ -1,4 +1,4 @@
-//! The intake: the only way into the log for what was read, whichever way brought it.
+//! The intake, through which the events of all sources enter the log.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -8,26 +8,26 @@ use tokio::time::{Instant, sleep};
 
 use super::large_bodies::LargeBodies;
 use super::org_intake::OrgIntake;
-use super::sorted::{EventPlaces, RecordReader, Sorted};
+use super::sorted::{EventPlaces, RecordReader, SortedRecords};
 use crate::backoff::Backoff;
 use crate::event::{EventTypePattern, IngestSource, Timestamp};
 use crate::log::{AppendError, AppendRequest, Log, Outcome};
 use crate::store::{CursorMove, DeliveryRecord, Ledger, NewEvent, Rejection, StoreError};
 
-/// The number of events that one append takes: short enough to let others have their turn.
+/// The number of events in one append, small enough that other appends do not wait long.
 pub(super) const APPEND_EVENTS: usize = 1000;
 
-/// First and longest pause before an unavailable database is asked again.
+/// The first and the longest pause between retries while the database is unavailable.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
-/// What is taken in one piece.
+/// The limits of the intake.
 #[derive(Clone, Copy, Debug)]
 pub struct IntakeLimits {
-    /// Bytes of a body, unpacked.
+    /// The maximum size of a decompressed body, in bytes.
     pub body_bytes: usize,
-    /// Events of a delivery, or of another record.
+    /// The maximum number of events in a delivery or another record.
     pub delivery_events: usize,
-    /// The time for which a database that is away is waited for, beside that for which an append is tried again.
+    /// The time for which work is retried while the database is unavailable, in addition to the time of an append.
     pub patience: Duration,
 }
 
@@ -41,32 +41,32 @@ pub struct Intake {
     pub(super) large_bodies: LargeBodies,
 }
 
-/// Why something was not taken in: the database is away. Send it again.
+/// The reason why events were not taken in: the database is unavailable, and the sender must retry.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
     /// The events were not appended.
     #[error(transparent)]
     Append(#[from] AppendError),
-    /// Rejections were not kept, or duplicates were not counted.
+    /// The rejections were not stored, or the duplicates were not counted.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What became of the events that came together.
+/// The numbers of events that came together, by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Receipt {
-    /// Stored now.
+    /// Events that were appended.
     pub stored: usize,
-    /// Stored before.
+    /// Events that the log had already.
     pub duplicates: usize,
-    /// Broken, and kept in `rejected`.
+    /// Broken events, which were stored in `rejected`.
     pub rejected: usize,
-    /// Of a type that is not wanted.
+    /// Events of types that the org does not keep.
     pub dropped: usize,
 }
 
 impl Receipt {
-    /// How many events came.
+    /// Returns the number of all events.
     pub const fn total(&self) -> usize {
         self.stored + self.duplicates + self.rejected + self.dropped
     }
@@ -81,23 +81,24 @@ impl std::ops::AddAssign for Receipt {
     }
 }
 
-/// The result of taking in something sorted.
+/// The result of taking in sorted records.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
-    /// Numbers of events by what became of them.
+pub(super) struct IntakeResult {
+    /// The numbers of events by result.
     pub(super) receipt: Receipt,
-    /// The events that the database refuses: the place of each among those to append, and the reason.
+    /// The events that the database refused: the index of each among the events, and the reason.
     pub(super) refused: Vec<(usize, String)>,
 }
 
 impl Intake {
-    /// Makes the intake of a log, with the ledger beside it, for these orgs.
+    /// Creates the intake of a log for these orgs. The ledger stores what is not an event.
     pub fn new(log: Log, ledger: Ledger, orgs: BTreeMap<String, OrgIntake>, limits: IntakeLimits) -> Self {
         let orgs = orgs.into_iter().map(|(name, org)| (name, Arc::new(org))).collect();
         Self { log, ledger, orgs: Arc::new(orgs), limits, large_bodies: LargeBodies::new() }
     }
 
-    /// Makes a reader of what comes from an org by a way. Of an org that is not known, nothing is wanted.
+    /// Creates a reader of the records that come from an org through a source. All events of an unknown org are
+    /// dropped.
     pub(super) fn record_reader(&self, org: &str, source: IngestSource) -> RecordReader {
         RecordReader {
             org: org.to_owned(),
@@ -109,47 +110,44 @@ impl Intake {
         }
     }
 
-    /// Returns the headers of an org's request that are kept, as JSON.
+    /// Returns the headers of an org's request that are stored, as JSON.
     pub fn kept_headers<'a>(&self, org: &str, headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
-        self.orgs.get(org).map_or_else(|| "{}".to_owned(), |org| org.headers.of(headers))
+        self.orgs.get(org).map_or_else(|| "{}".to_owned(), |org| org.headers.filter(headers))
     }
 
-    /// Returns the log behind the intake.
     pub(super) const fn log(&self) -> &Log {
         &self.log
     }
 
-    /// Returns the ledger beside the log.
     pub(super) const fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// Returns the orgs.
     pub(super) fn orgs(&self) -> &BTreeMap<String, Arc<OrgIntake>> {
         &self.orgs
     }
 
-    /// Returns the event types of an org that are kept.
+    /// Returns the patterns of the event types that an org keeps.
     pub(super) fn event_types(&self, org: &str) -> &[EventTypePattern] {
         self.orgs.get(org).map_or(&[], |org| org.event_types.as_slice())
     }
 
-    /// Takes in what was sorted: keeps what could not be read, appends the events, a thousand in a commit, and counts.
-    /// The tally of the way is written in the commit of its events. A cursor moves in the last commit.
+    /// Takes in sorted records: stores the rejections, appends the events in chunks, and counts all results. The source's
+    /// tally is written in the transaction of its events, and a cursor moves in the last transaction.
     ///
     /// # Errors
-    /// The database is away. What was committed before stays; to take the same in again stores nothing twice.
+    /// The database is unavailable. Committed chunks stay, and a retry does not store them twice.
     pub(super) async fn take(
         &self,
         org: &str,
         source: IngestSource,
-        sorted: Sorted,
+        sorted: SortedRecords,
         mut cursor: Option<CursorMove>,
-    ) -> Result<Taken, IntakeError> {
-        let Sorted { mut events, places, mut deliveries, rejected, dropped, known, .. } = sorted;
-        let mut taken = Taken::default();
+    ) -> Result<IntakeResult, IntakeError> {
+        let SortedRecords { mut events, places, mut deliveries, rejected, dropped, known, .. } = sorted;
+        let mut result = IntakeResult::default();
         self.reject(&rejected).await?;
-        taken.count(
+        result.count(
             org,
             source,
             Receipt { rejected: rejected.len(), dropped: dropped.values().sum(), ..Receipt::default() },
@@ -159,33 +157,34 @@ impl Intake {
             Some(first) => first.came_again(known),
             None => self.count_known(org, source, known).await?,
         }
-        taken.count(org, source, Receipt { duplicates: known, ..Receipt::default() });
+        result.count(org, source, Receipt { duplicates: known, ..Receipt::default() });
         let mut events = events.into_iter().peekable();
         let mut first = 0;
         while events.peek().is_some() || cursor.is_some() {
             let chunk: Vec<_> = events.by_ref().take(APPEND_EVENTS).collect();
             let is_last = events.peek().is_none();
-            let bringing = if is_last { std::mem::take(&mut deliveries) } else { of_chunk(&deliveries, &chunk) };
+            let chunk_deliveries =
+                if is_last { std::mem::take(&mut deliveries) } else { deliveries_of(&deliveries, &chunk) };
             let number = chunk.len();
-            let request = AppendRequest { source, events: chunk, deliveries: bringing };
+            let request = AppendRequest { source, events: chunk, deliveries: chunk_deliveries };
             let outcomes = match cursor.take_if(|_| is_last) {
                 Some(cursor) => self.log.append_page(request, cursor).await?,
                 None => self.log.append(request).await?,
             };
-            self.settle(org, source, (first, &places), outcomes, &mut taken).await?;
+            self.settle(org, source, (first, &places), outcomes, &mut result).await?;
             first += number;
         }
-        Ok(taken)
+        Ok(result)
     }
 
-    /// Keeps what the database refuses of a chunk, and counts what became of it.
+    /// Rejects the events of a chunk that the database refused, and counts the results of all its events.
     async fn settle(
         &self,
         org: &str,
         source: IngestSource,
         (first, places): (usize, &EventPlaces),
         outcomes: Vec<Outcome>,
-        taken: &mut Taken,
+        result: &mut IntakeResult,
     ) -> Result<(), IntakeError> {
         let mut receipt = Receipt::default();
         let mut refused = Vec::new();
@@ -196,21 +195,21 @@ impl Intake {
                 Outcome::Refused { reason, raw } => {
                     receipt.rejected += 1;
                     let place = first + index;
-                    taken.refused.push((place, reason.clone()));
+                    result.refused.push((place, reason.clone()));
                     let (org, raw) = (org.to_owned(), raw.into_bytes());
                     refused.push(Rejection { org, source, reason, raw, place: places.of(place) });
                 }
             }
         }
         self.reject(&refused).await?;
-        taken.count(org, source, receipt);
+        result.count(org, source, receipt);
         Ok(())
     }
 
-    /// Keeps what could not be read. The report of an import tells of it, where a line for each batch would flood the log.
+    /// Stores rejections. No line is logged for an import, whose report lists them, since each batch would log one.
     async fn reject(&self, rejections: &[Rejection]) -> Result<(), StoreError> {
         let Some(first) = rejections.first() else { return Ok(()) };
-        self.patiently(|| self.ledger.reject(rejections)).await?;
+        self.retry_unavailable(|| self.ledger.reject(rejections)).await?;
         if first.source != IngestSource::Import {
             let (org, source) = (&first.org, first.source.name());
             tracing::warn!(org, source, number = rejections.len(), first_reason = first.reason, "rejected");
@@ -218,16 +217,16 @@ impl Intake {
         Ok(())
     }
 
-    /// Counts events that were found in the log and are not appended again.
+    /// Counts events that the log has already and that are not appended again.
     async fn count_known(&self, org: &str, source: IngestSource, known: usize) -> Result<(), StoreError> {
         if known == 0 {
             return Ok(());
         }
-        self.patiently(|| self.ledger.add_duplicates(org, source, known)).await
+        self.retry_unavailable(|| self.ledger.add_duplicates(org, source, known)).await
     }
 
-    /// Does something in the database, and retries with backoff while the database is unavailable.
-    pub(super) async fn patiently<T, F>(&self, work: impl Fn() -> F) -> Result<T, StoreError>
+    /// Runs work in the database, with retries and backoff while the database is unavailable.
+    pub(super) async fn retry_unavailable<T, F>(&self, work: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -242,8 +241,8 @@ impl Intake {
     }
 }
 
-impl Taken {
-    /// Adds to the receipt, and to the metrics.
+impl IntakeResult {
+    /// Adds results to the receipt and to the metrics.
     fn count(&mut self, org: &str, source: IngestSource, receipt: Receipt) {
         let results = [
             ("stored", receipt.stored),
@@ -259,8 +258,8 @@ impl Taken {
     }
 }
 
-/// Returns the deliveries that bring these events, which are not the last ones of their deliveries.
-fn of_chunk(deliveries: &[DeliveryRecord], chunk: &[NewEvent]) -> Vec<DeliveryRecord> {
-    let bringing: HashSet<_> = chunk.iter().filter_map(|new| new.delivery).collect();
-    deliveries.iter().filter(|delivery| bringing.contains(&delivery.id)).cloned().collect()
+/// Returns the deliveries of these events.
+fn deliveries_of(deliveries: &[DeliveryRecord], events: &[NewEvent]) -> Vec<DeliveryRecord> {
+    let ids: HashSet<_> = events.iter().filter_map(|new| new.delivery).collect();
+    deliveries.iter().filter(|delivery| ids.contains(&delivery.id)).cloned().collect()
 }

@@ -1,4 +1,4 @@
-//! The reading of large bodies: on threads of their own and a few at a time, so that what is small finds a processor.
+//! Permits to read large bodies, which bound the processors that they take from small requests.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-/// Bytes of a body from which it is large: to read it takes longer than other requests should wait for a thread.
+/// The size in bytes from which a body is large. Reading a large body would hold up other requests of the same thread.
 pub(super) const LARGE_BODY: usize = 512 << 10;
 
 /// The permits to read large bodies: one for every two processors. Clones share them.
@@ -22,12 +22,12 @@ impl LargeBodies {
         Self { permits: Arc::new(Semaphore::new((processors / 2).max(1))) }
     }
 
-    /// Reads a body on a thread of its own, once there is a permit. A body that is being read is read to its end, also
-    /// where the caller stops waiting.
+    /// Waits for a permit and reads a body on a thread of its own. The read goes on to its end and holds the permit,
+    /// even if the caller stops waiting.
     pub(super) async fn read<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let waits = Waits::begin();
+        let waiting = WaitingGauge::begin();
         let permit = Arc::clone(&self.permits).acquire_owned().await;
-        drop(waits);
+        drop(waiting);
         let reading = spawn_blocking(move || {
             let read = work();
             drop(permit);
@@ -42,17 +42,17 @@ impl LargeBodies {
     }
 }
 
-/// A body that waits for a permit, in the metrics.
-struct Waits;
+/// Counts a body that waits for a permit in the metrics.
+struct WaitingGauge;
 
-impl Waits {
+impl WaitingGauge {
     fn begin() -> Self {
         metrics::gauge!("sluice_large_bodies_waiting").increment(1);
         Self
     }
 }
 
-impl Drop for Waits {
+impl Drop for WaitingGauge {
     fn drop(&mut self) {
         metrics::gauge!("sluice_large_bodies_waiting").decrement(1);
     }

@@ -1,44 +1,43 @@
-//! What is learned of events after they were stored: their application's name, and their words where none were kept.
+//! Tasks that complete stored events: the names of their applications, and the words of events that were stored without.
 
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use crate::log::Log;
+use crate::store::StoreError;
 
-/// How often to look for events that can be named.
+/// The pause between searches for events that can be completed, and after a failure.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Names events as soon as their applications become known, for as long as it is polled. Queries find them by name from
-/// then on; they are not delivered again.
+/// Names events once their applications are known, for as long as the future is polled. From then on queries find the
+/// events by that name; subscriptions do not receive them again.
 pub async fn name_events(log: Log) {
     loop {
         match log.name_events().await {
             Ok(0) => sleep(INTERVAL).await,
             Ok(_) => {}
             Err(error) => {
-                if !error.is_logged() {
-                    tracing::warn!(%error, "could not name events whose application has become known; trying again");
-                }
-                sleep(INTERVAL).await;
+                pause_after(&error, "could not name events whose application has become known; retrying").await;
             }
         }
     }
 }
 
-/// Gives their words to events that were stored before words were kept; ends when all have theirs. Searches find them
-/// from then on.
+/// Adds words to events that were stored before searches by words existed, and ends when all events have theirs.
 pub async fn add_words(log: Log) {
     loop {
         match log.add_words().await {
             Ok(0) => return,
             Ok(_) => {}
-            Err(error) => {
-                if !error.is_logged() {
-                    tracing::warn!(%error, "could not give older events their words; trying again");
-                }
-                sleep(INTERVAL).await;
-            }
+            Err(error) => pause_after(&error, "could not add words to older events; retrying").await,
         }
     }
+}
+
+async fn pause_after(error: &StoreError, message: &str) {
+    if !error.is_logged() {
+        tracing::warn!(%error, "{message}");
+    }
+    sleep(INTERVAL).await;
 }

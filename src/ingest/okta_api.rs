@@ -1,5 +1,5 @@
-//! What is read from an org's APIs. Of all gateways over a database, one reads an org; when it dies, another one does,
-//! within seconds.
+//! Reading an org's APIs. A lease makes one of the gateways over a database the reader of an org; when its gateway
+//! dies, another gateway takes over within seconds.
 
 mod catalogue;
 mod org_api;
@@ -18,16 +18,16 @@ use crate::store::Catalogue;
 use org_api::SystemLogHints;
 use poller::Poller;
 
-/// Pause before the next attempt to be elected, after the database could not tell who leads.
+/// The pause before the next attempt to become the leader, after the database failed.
 const ELECTION_PAUSE: Duration = Duration::from_secs(1);
 
-/// Reads an org's APIs whenever no other gateway does, for as long as it is polled.
+/// Reads an org's APIs whenever this gateway is the leader, for as long as the future is polled.
 pub async fn read_org(intake: Intake, catalogue: Catalogue, api: OrgApi) {
     loop {
         let mut lead = match intake.log().lead(&format!("okta {}", api.org)).await {
             Ok(lead) => lead,
             Err(error) => {
-                tracing::debug!(org = api.org, %error, "could not find out who reads this org's APIs");
+                tracing::debug!(org = api.org, %error, "could not find out which gateway reads this org's APIs");
                 sleep(ELECTION_PAUSE).await;
                 continue;
             }
@@ -37,11 +37,11 @@ pub async fn read_org(intake: Intake, catalogue: Catalogue, api: OrgApi) {
         let poller = Poller::new(&intake, &api, &hints);
         tokio::select! {
             () = lead.lost() => {
-                tracing::warn!(org = api.org, "this gateway does not read the org's System Log any more");
+                tracing::warn!(org = api.org, "this gateway no longer reads the org's System Log");
             }
             () = poller.run() => {}
-            () = catalogue::keep(&catalogue, &api, &hints) => {}
-            () = reconcile::keep(&intake, &api) => {}
+            () = catalogue::run(&catalogue, &api, &hints) => {}
+            () = reconcile::run(&intake, &api) => {}
         }
         lead.resign().await;
     }

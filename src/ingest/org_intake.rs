@@ -1,4 +1,4 @@
-//! The settings of an org for what comes from it.
+//! The settings of an org for its events and deliveries.
 
 use super::headers::KeptHeaders;
 use crate::event::EventTypePattern;
@@ -6,14 +6,14 @@ use crate::event::EventTypePattern;
 /// The settings of an org for its events and deliveries.
 #[derive(Clone, Debug, Default)]
 pub struct OrgIntake {
-    /// Event types that are kept; others are counted and dropped.
+    /// The event types that are kept; events of other types are counted and dropped.
     pub event_types: Vec<EventTypePattern>,
-    /// The headers of its deliveries that are kept.
+    /// The headers of deliveries that are stored.
     pub headers: KeptHeaders,
 }
 
 impl OrgIntake {
-    /// True for an event type that is wanted.
+    /// Returns true for an event type that the org keeps.
     pub(super) fn wants(&self, event_type: &str) -> bool {
         self.event_types.iter().any(|pattern| pattern.matches(event_type))
     }

@@ -1,37 +1,37 @@
-//! What was rejected, read again: after an upgrade, or a change of the settings, more of it may be readable.
+//! Retries of rejected records, which may be readable after an upgrade or a change of the settings.
 
 use super::body::BodyEncoding;
 use super::import::RECORD_BYTES;
 use super::intake::{Intake, IntakeError, Receipt};
-use super::sorted::Sorted;
+use super::sorted::SortedRecords;
 use crate::okta::read_records;
 use crate::store::StoredRejection;
 
-/// What became of something that was rejected.
+/// The result of retrying a rejected record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Retried {
-    /// It was read: its events are in the log, and it is gone from `rejected`. Parts of it that are still broken stand there
-    /// by themselves.
+    /// The record was read: its events are in the log, and the rejection was removed. Parts that are still broken are
+    /// rejected on their own.
     Read(Receipt),
-    /// It cannot be read now, either: it stays.
+    /// The record is still broken, for this reason; the rejection stays.
     Broken(String),
-    /// It can be read, but its events are of this type, which the org does not keep: it stays.
+    /// The record's events are of this type, which the org does not keep; the rejection stays.
     NotWanted(String),
 }
 
-/// What became of everything that was read again.
+/// The results of several retries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RetryReport {
-    /// How many rejections were read.
+    /// The number of rejections that were read.
     pub read: usize,
-    /// How many stay.
+    /// The number of rejections that stay.
     pub left: usize,
-    /// What became of the events of those that were read.
+    /// The results of the events that were read.
     pub receipt: Receipt,
 }
 
 impl RetryReport {
-    /// Counts one more.
+    /// Adds one result.
     pub fn add(&mut self, retried: &Retried) {
         match retried {
             Retried::Read(receipt) => {
@@ -44,16 +44,16 @@ impl RetryReport {
 }
 
 impl Intake {
-    /// Reads a rejection again, and appends what can be read now, by the way by which it came.
+    /// Reads a rejected record again, and appends its events as events of the original source.
     ///
     /// # Errors
-    /// The database is away.
+    /// The database is unavailable.
     pub async fn retry(&self, rejection: &StoredRejection) -> Result<Retried, IntakeError> {
         let StoredRejection { id, org, source, raw, .. } = rejection;
         let reader = self.record_reader(org, *source);
-        let mut sorted = Sorted::default();
-        // A body that could not be read is kept as it came, perhaps packed.
-        let body = match BodyEncoding::Identity.unpack(raw, self.limits.body_bytes) {
+        let mut sorted = SortedRecords::default();
+        // A body that could not be read was stored as it came, so it may be compressed.
+        let body = match BodyEncoding::Identity.decompress(raw, self.limits.body_bytes) {
             Ok(body) => body,
             Err(error) => return Ok(Retried::Broken(error.to_string())),
         };

@@ -1,4 +1,4 @@
-//! Reads bytes that came in, and sorts them: events to append, records to reject, and types that nobody wants.
+//! Sorting of parsed records: events to append, records to reject, and events to drop because of their type.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,66 +8,65 @@ use uuid::Uuid;
 
 use super::org_intake::OrgIntake;
 use crate::event::{IngestSource, Occurrence, ReceivedEvent, Timestamp};
-use crate::okta::{BrokenEvent, Card, Delivery, DeliveryError, RawJson, Record, Shape, read_event, read_shapes};
+use crate::okta::{BrokenEvent, Card, Delivery, MalformedBody, RawJson, Record, Shape, read_event, read_shapes};
 use crate::store::{DeliveryRecord, NewEvent, RecordPlace, Rejection};
 
-/// The places of events in an import.
+/// The places of an import's events in its file.
 #[derive(Debug, Default)]
 pub(super) struct EventPlaces {
-    /// The file's name; None for a body of a request.
+    /// The file's name; None for a request body.
     pub(super) file: Option<String>,
-    /// The line on which each event's record starts; empty for what came otherwise.
+    /// The line on which each event's record starts; empty for sources other than imports.
     pub(super) lines: Vec<u64>,
 }
 
 impl EventPlaces {
-    /// Returns the place of the event with this index.
     pub(super) fn of(&self, event: usize) -> Option<RecordPlace> {
         self.lines.get(event).map(|line| RecordPlace { file: self.file.clone(), line: *line })
     }
 }
 
-/// Events and other records, sorted by what is to be done with them.
+/// Records, sorted by the way in which they are handled.
 #[derive(Debug, Default)]
-pub(super) struct Sorted {
-    /// Events to append.
+pub(super) struct SortedRecords {
+    /// The events to append.
     pub(super) events: Vec<NewEvent>,
     /// The places of these events.
     pub(super) places: EventPlaces,
-    /// The deliveries that brought them.
+    /// The deliveries with which the events came.
     pub(super) deliveries: Vec<DeliveryRecord>,
-    /// Records that could not be read.
+    /// The broken records.
     pub(super) rejected: Vec<Rejection>,
-    /// The number of events of each type that nobody wants.
+    /// The number of dropped events of each type.
     pub(super) dropped: BTreeMap<String, usize>,
-    /// The number of events that were found in the log already, and are only counted.
+    /// The number of events that the log has already, which are only counted.
     pub(super) known: usize,
-    /// The number of events, deliveries and cards that were recognised as such, broken ones included.
+    /// The number of events, deliveries and cards, including broken ones.
     pub(super) recognised: usize,
 }
 
-impl Sorted {
+impl SortedRecords {
     fn drop_type(&mut self, event_type: String) {
         *self.dropped.entry(event_type).or_default() += 1;
     }
 }
 
-/// Reads and sorts what comes from an org by one way.
+/// A reader that parses and sorts the records of an org from one source.
 #[derive(Clone, Debug)]
 pub(super) struct RecordReader {
     pub(super) org: String,
     pub(super) intake: Arc<OrgIntake>,
     pub(super) source: IngestSource,
     pub(super) now: Timestamp,
-    /// The most events of one record.
+    /// The maximum number of events in one record.
     pub(super) max_events: usize,
-    /// The headers of the request that brings it, as JSON.
+    /// The headers of the request, as JSON.
     pub(super) headers: String,
 }
 
 impl RecordReader {
-    /// Reads a record of a stream or a body; returns how many events it has.
-    pub(super) fn read_record(&self, record: &Record<'_>, sorted: &mut Sorted) -> usize {
+    /// Sorts a record of a stream or body. Returns the number of its events.
+    pub(super) fn read_record(&self, record: &Record<'_>, sorted: &mut SortedRecords) -> usize {
         match &record.content {
             Ok(json) => self.read(*json, sorted),
             Err(broken) => {
@@ -77,13 +76,13 @@ impl RecordReader {
         }
     }
 
-    /// Reads an object: an event, a delivery or a card, or what wraps some of these. Returns how many events it has.
-    fn read(&self, json: RawJson<'_>, sorted: &mut Sorted) -> usize {
+    /// Sorts an object: an event, a delivery, a card, or a wrapper of these. Returns the number of its events.
+    fn read(&self, json: RawJson<'_>, sorted: &mut SortedRecords) -> usize {
         let (events, rejected, deliveries) = (sorted.events.len(), sorted.rejected.len(), sorted.deliveries.len());
         let mut number = 0;
         read_shapes(json, self.now, &mut |json, shape| {
             number += if let Shape::Delivery(delivery) = &shape { delivery.events.len() } else { 1 };
-            // Memory is bounded: what is too much is counted, and nothing of it is kept.
+            // Memory is bounded: excess events are counted but not kept.
             if number <= self.max_events {
                 self.sort(json, shape, sorted);
             }
@@ -92,15 +91,14 @@ impl RecordReader {
             sorted.events.truncate(events);
             sorted.rejected.truncate(rejected);
             sorted.deliveries.truncate(deliveries);
-            let reason = DeliveryError::TooManyEvents { number, limit: self.max_events };
+            let reason = MalformedBody::TooManyEvents { number, limit: self.max_events };
             sorted.rejected.push(self.rejection(reason.to_string(), json.as_bytes()));
         }
         number
     }
 
-    /// Sorts an object by its shape.
-    fn sort(&self, json: RawJson<'_>, shape: Shape<'_>, sorted: &mut Sorted) {
-        if let Some(reason) = self.elsewhere(&shape) {
+    fn sort(&self, json: RawJson<'_>, shape: Shape<'_>, sorted: &mut SortedRecords) {
+        if let Some(reason) = self.wrong_source(&shape) {
             return sorted.rejected.push(self.rejection(reason, json.as_bytes()));
         }
         match shape {
@@ -120,8 +118,8 @@ impl RecordReader {
         }
     }
 
-    /// Returns why a shape does not belong to this way; None where it does.
-    fn elsewhere(&self, shape: &Shape<'_>) -> Option<String> {
+    /// Returns the reason why a shape does not belong to this source; None if it does.
+    fn wrong_source(&self, shape: &Shape<'_>) -> Option<String> {
         let (what, route) = match (self.source, shape) {
             (IngestSource::LogStream, Shape::Delivery(_)) => ("a delivery of an event hook", "hooks"),
             (IngestSource::LogStream, Shape::Card(_)) => ("the output of a card of Okta Workflows", "workflows"),
@@ -130,8 +128,8 @@ impl RecordReader {
         Some(format!("{what}, and no event of Log Streaming: send it to /okta/{}/{route}", self.org))
     }
 
-    /// Reads the events of a delivery.
-    pub(super) fn read_delivery(&self, delivery: &Delivery<'_>, sorted: &mut Sorted) {
+    /// Sorts the events of a delivery.
+    pub(super) fn read_delivery(&self, delivery: &Delivery<'_>, sorted: &mut SortedRecords) {
         let record = DeliveryRecord {
             id: Uuid::now_v7(),
             org: self.org.clone(),
@@ -146,18 +144,17 @@ impl RecordReader {
         sorted.deliveries.push(record);
     }
 
-    /// Reads an event that wraps nothing and is wrapped in nothing.
+    /// Parses an event that has no wrapper.
     pub(super) fn event(&self, json: RawJson<'_>) -> Result<Occurrence, BrokenEvent> {
         read_event(json.exact()?, self.now)
     }
 
-    /// Sorts an event that was read of some JSON.
     pub(super) fn sort_event(
         &self,
         json: RawJson<'_>,
         read: Result<Occurrence, BrokenEvent>,
         delivery: Option<Uuid>,
-        sorted: &mut Sorted,
+        sorted: &mut SortedRecords,
     ) {
         match read {
             Ok(occurrence) => self.sort_wanted(occurrence, json.text().get(), delivery, sorted),
@@ -165,7 +162,7 @@ impl RecordReader {
         }
     }
 
-    fn sort_wanted(&self, occurrence: Occurrence, raw: &str, delivery: Option<Uuid>, sorted: &mut Sorted) {
+    fn sort_wanted(&self, occurrence: Occurrence, raw: &str, delivery: Option<Uuid>, sorted: &mut SortedRecords) {
         if self.intake.wants(occurrence.event_type()) {
             let event = ReceivedEvent { occurrence, raw: raw.to_owned() };
             sorted.events.push(NewEvent::new(self.org.clone(), event, delivery));
@@ -174,12 +171,12 @@ impl RecordReader {
         }
     }
 
-    fn read_card(&self, card: Card, json: RawJson<'_>, sorted: &mut Sorted) {
+    fn read_card(&self, card: Card, json: RawJson<'_>, sorted: &mut SortedRecords) {
         let delivery = card.has_delivery().then(Uuid::now_v7);
         let made = RawValue::from_string(card.event).map_err(|_| BrokenEvent::NotAnObject);
         match made.and_then(|made| Ok((read_event(&made, self.now)?, made))) {
             Ok((occurrence, made)) => self.sort_wanted(occurrence, made.get(), delivery, sorted),
-            // The card's own JSON is what is kept where it makes no event.
+            // The card's own JSON is stored if it does not yield an event.
             Err(broken) => sorted.rejected.push(self.rejection(broken.to_string(), json.as_bytes())),
         }
         if let Some(id) = delivery {
@@ -190,12 +187,12 @@ impl RecordReader {
                 event_id: card.event_id,
                 event_time: card.event_time,
                 source: card.source,
-                headers: self.intake.headers.of(headers),
+                headers: self.intake.headers.filter(headers),
             });
         }
     }
 
-    /// Makes a rejection of what could not be read.
+    /// Creates a rejection.
     pub(super) fn rejection(&self, reason: String, raw: &[u8]) -> Rejection {
         Rejection { org: self.org.clone(), source: self.source, reason, raw: raw.to_vec(), place: None }
     }

@@ -1,4 +1,4 @@
-//! Reduces the headers that earlier versions stored with deliveries to those that are kept now.
+//! A task that applies the current [`KeptHeaders`] to headers that earlier versions stored.
 
 use std::time::Duration;
 
@@ -8,13 +8,14 @@ use uuid::Uuid;
 use super::{Intake, KeptHeaders};
 use crate::store::StoreError;
 
-/// The number of deliveries of one step: short enough to hold nobody up.
+/// The number of deliveries in one step, small enough that other transactions do not wait long.
 const STEP: i64 = 1000;
 
-/// The pause before the database is asked again after a failure.
+/// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Goes through the deliveries that were stored since the last time, in bounded steps, and ends when all were looked at.
+/// Filters the headers of the deliveries that were stored since the last run, in bounded steps, and ends when all are
+/// done.
 pub async fn reduce_stored_headers(intake: Intake) {
     let mut reduced = 0;
     loop {
@@ -22,14 +23,14 @@ pub async fn reduce_stored_headers(intake: Intake) {
             Ok(()) => break,
             Err(error) => {
                 if !error.is_logged() {
-                    tracing::warn!(%error, "could not reduce the stored headers of deliveries; trying again");
+                    tracing::warn!(%error, "could not filter the stored headers of deliveries; trying again");
                 }
                 sleep(PAUSE).await;
             }
         }
     }
     if reduced > 0 {
-        tracing::info!(deliveries = reduced, "removed headers of deliveries that are not to be kept");
+        tracing::info!(deliveries = reduced, "removed headers that are not to be stored from deliveries");
     }
 }
 
@@ -44,7 +45,7 @@ async fn reduce(intake: &Intake, reduced: &mut usize) -> Result<(), StoreError> 
             .iter()
             .filter_map(|one| {
                 let keeper = intake.orgs().get(&one.org).map_or(&usual, |org| &org.headers);
-                Some((one.delivery, keeper.of_stored(&one.headers)?))
+                Some((one.delivery, keeper.filter_stored(&one.headers)?))
             })
             .collect();
         ledger.reduce_headers(&changed, last).await?;

@@ -2,35 +2,35 @@
 
 use serde_json::value::RawValue;
 
-use super::delivery::DeliveryError;
+use super::delivery::MalformedBody;
 use super::json::Members;
 
-/// The most instances of a page.
+/// The maximum number of instances on a page.
 pub const APPS_PAGE: usize = 200;
 
-/// An application instance, as the Apps API tells of it.
+/// An application instance as the Apps API returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedInstance {
     /// Okta's id, `0oa…`.
     pub id: String,
     /// Okta's key of the application.
     pub name: Option<String>,
-    /// What people call the instance.
+    /// The name of the instance in the org.
     pub label: Option<String>,
     /// `ACTIVE` or `INACTIVE`.
     pub status: Option<String>,
 }
 
-/// Reads a page. What has no id is left out.
+/// Reads a page of the list. Items without an id are skipped.
 ///
 /// # Errors
-/// It is no list.
-pub fn read_apps_page(body: &[u8]) -> Result<Vec<ListedInstance>, DeliveryError> {
+/// The body is not a list.
+pub fn read_apps_page(body: &[u8]) -> Result<Vec<ListedInstance>, MalformedBody> {
     let apps: Vec<&RawValue> =
-        serde_json::from_slice(body).map_err(|_| DeliveryError::Shape("a list of applications"))?;
+        serde_json::from_slice(body).map_err(|_| MalformedBody::Shape("a list of applications"))?;
     let read = |app: &RawValue| {
         let members = Members::read(app)?;
-        let text = |name: &str| members.text(name).filter(|text| !text.is_empty());
+        let text = |name: &str| members.non_empty_text(name);
         Some(ListedInstance { id: text("id")?, name: text("name"), label: text("label"), status: text("status") })
     };
     Ok(apps.into_iter().filter_map(read).collect())

@@ -1,4 +1,4 @@
-//! The output of Okta Workflows' event cards, *Sync User in External Application* and its kin, as a flow relays it.
+//! The output of Okta Workflows' event cards, such as *Sync User in External Application*, as a flow posts it.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -8,33 +8,34 @@ use serde_json::value::RawValue;
 use super::json::Members;
 use crate::event::Timestamp;
 
-/// What a card says.
+/// The fields of a card.
 #[derive(Debug)]
 pub struct Card {
-    /// The event's JSON: the card's *Event Details* where they are the event, else what its fields make.
+    /// The event's JSON: the card's *Event Details* if they are a whole event, otherwise an event built from the other
+    /// fields.
     pub event: String,
-    /// *Event ID*: the id of the delivery that started the flow.
+    /// *Event ID*: the id of the event hook delivery that started the flow.
     pub event_id: Option<String>,
-    /// *Event Time*: when Okta made that delivery.
+    /// *Event Time*: the time at which Okta sent the delivery.
     pub event_time: Option<Timestamp>,
-    /// *Source*: the hook's own address at Okta.
+    /// *Source*: the address of the event hook in the Okta API.
     pub source: Option<String>,
-    /// *Headers* of that delivery, as they are: they may bear secrets.
+    /// *Headers* of the delivery, unredacted: they may contain secrets.
     pub headers: Vec<(String, String)>,
 }
 
 impl Card {
-    /// Whether the card tells of a delivery.
+    /// Returns true if the card names an event hook delivery.
     pub fn has_delivery(&self) -> bool {
         self.event_id.is_some() || self.event_time.is_some() || self.source.is_some() || !self.headers.is_empty()
     }
 }
 
-/// The card's entities, Okta's types of them, and whether each is a target of the event.
+/// The card's entities that become targets of the event, and the types that Okta gives them.
 const TARGETS: [(&str, &str); 3] =
     [("Application User", "AppUser"), ("Application", "AppInstance"), ("Okta User", "User")];
 
-/// Fields of the card that are fields of the event.
+/// The card's fields that become members of the event.
 const FIELDS: [(&str, &str); 5] = [
     ("UUID", "uuid"),
     ("Date and Time", "published"),
@@ -43,9 +44,9 @@ const FIELDS: [(&str, &str); 5] = [
     ("Message", "displayMessage"),
 ];
 
-/// Reads the card that an object with these members is; None where it has neither *UUID* nor *Event Type*.
+/// Reads a card; None if the object has neither *UUID* nor *Event Type*.
 pub(super) fn card_of(card: &Members<'_>) -> Option<Card> {
-    if card.get("UUID").is_none() && card.get("Event Type").is_none() {
+    if !is_card(card) {
         return None;
     }
     let headers = card.object("Headers");
@@ -54,23 +55,23 @@ pub(super) fn card_of(card: &Members<'_>) -> Option<Card> {
         .map(|(name, value)| (name.to_owned(), super::json::text(value).unwrap_or_else(|| value.get().to_owned())));
     Some(Card {
         event: event(card),
-        event_id: filled(card, "Event ID"),
+        event_id: card.non_empty_text("Event ID"),
         event_time: card.text("Event Time").as_deref().and_then(Timestamp::parse),
-        source: filled(card, "Source"),
+        source: card.non_empty_text("Source"),
         headers: headers.collect(),
     })
 }
 
-/// A text that Workflows has not left empty.
-fn filled(members: &Members<'_>, key: &str) -> Option<String> {
-    members.text(key).filter(|text| !text.is_empty())
+/// Returns true for an object with the fields of a card.
+pub(super) fn is_card(members: &Members<'_>) -> bool {
+    members.get("UUID").is_some() || members.get("Event Type").is_some()
 }
 
-/// The event: the details as they are where they have what makes an event, and are of the card's uuid. Else they, with
-/// what they lack from the card.
+/// Returns the event's JSON. *Event Details* are the event if they are complete and have the card's uuid; otherwise the
+/// card's fields fill the gaps. Details of another event are ignored.
 fn event(card: &Members<'_>) -> String {
     let quoted = card.get("Event Details").filter(|details| details.get().starts_with('"'));
-    // A flow that composes a text has the object in quotes.
+    // A flow that composes a text sends the object as a quoted string.
     let quoted = quoted.and_then(super::json::text).and_then(|text| RawValue::from_string(text).ok());
     let details = quoted.as_deref().or_else(|| card.get("Event Details"));
     let details = details.and_then(|details| Some((details, Members::read(details)?)));
@@ -82,20 +83,20 @@ fn event(card: &Members<'_>) -> String {
                 uuid.is_none_or(|uuid| details.text("uuid").is_some_and(|its| its.eq_ignore_ascii_case(&uuid)));
             match (is_event, is_same) {
                 (true, true) => json.get().to_owned(),
-                (_, false) if details.text("uuid").is_some() => made(card, &Members::default()),
-                _ => made(card, &details),
+                (_, false) if details.text("uuid").is_some() => event_from_fields(card, &Members::default()),
+                _ => event_from_fields(card, &details),
             }
         }
-        None => made(card, &Members::default()),
+        None => event_from_fields(card, &Members::default()),
     }
 }
 
-/// An event in Okta's form of the card's fields and of other details.
-fn made(card: &Members<'_>, details: &Members<'_>) -> String {
+/// Builds an event in Okta's format. Members of the details take precedence over the card's fields.
+fn event_from_fields(card: &Members<'_>, details: &Members<'_>) -> String {
     let mut parts: Vec<(&str, Cow<'_, str>)> = Vec::new();
-    let given = |key: &str| details.get(key).is_some_and(|value| value.get() != "null");
+    let given = |key: &str| details.get_non_null(key).is_some();
     for (field, key) in FIELDS {
-        if let Some(value) = card.get(field).filter(|value| value.get() != "null" && !given(key)) {
+        if let Some(value) = card.get_non_null(field).filter(|_| !given(key)) {
             parts.push((key, value.get().into()));
         }
     }
@@ -108,17 +109,17 @@ fn made(card: &Members<'_>, details: &Members<'_>) -> String {
     if !given("target") && !targets.is_empty() {
         parts.push(("target", format!("[{}]", targets.join(",")).into()));
     }
-    let debug_data = card.object("Debug Context").get("Debug Data").filter(|data| data.get() != "null");
-    if let Some(debug_data) = debug_data.filter(|_| !given("debugContext")) {
+    let debug_context = card.object("Debug Context");
+    if let Some(debug_data) = debug_context.get_non_null("Debug Data").filter(|_| !given("debugContext")) {
         parts.push(("debugContext", format!("{{\"debugData\":{}}}", debug_data.get()).into()));
     }
-    let made: Vec<_> = parts.iter().map(|(key, _)| *key).collect();
-    let kept: Vec<_> = details.iter().filter(|(key, _)| !made.contains(key)).collect();
+    let added: Vec<_> = parts.iter().map(|(key, _)| *key).collect();
+    let kept: Vec<_> = details.iter().filter(|(key, _)| !added.contains(key)).collect();
     let parts = parts.iter().map(|(key, value)| (*key, &**value));
     object(parts.chain(kept.iter().map(|(key, value)| (*key, value.get()))))
 }
 
-/// An entity of the card in Okta's form; None where the card has none.
+/// Returns an entity of the card in Okta's format; None if the card left it empty.
 fn entity(card: &Members<'_>, kind: &str) -> Option<String> {
     let fields = [("ID", "id"), ("Type", "type"), ("Alternate ID", "alternateId"), ("Display Name", "displayName")];
     let is_filled = |value: &&RawValue| value.get() != "null" && value.get() != "\"\"";

@@ -1,4 +1,5 @@
-//! A client of an org's APIs: signs in, keeps to the org's rate limits, and follows links of the org only.
+//! A client of an org's APIs. The client signs in, respects the org's rate limits, and follows links within the org
+//! only.
 
 mod access_token;
 mod budget;
@@ -24,31 +25,31 @@ use secrecy::ExposeSecret as _;
 
 use crate::event::Timestamp;
 use access_token::AccessTokens;
-use budget::{Budget, Limits};
+use budget::{Budget, RateLimit};
 use error::{ApiProblem, problem};
 use response::{date, read_body, sent};
 
-/// How long a connection may take, and a whole answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The timeout of a whole request, including its response.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A page of an answer.
+/// A page of a list.
 #[derive(Debug)]
 pub struct OktaPage {
     /// The JSON.
     pub body: Bytes,
-    /// Where the next page is, as Okta says.
+    /// The link to the next page, if Okta sent one.
     pub next: Option<Url>,
-    /// When it was answered, by Okta's clock; by this machine's where Okta does not say.
+    /// The time of the response by Okta's clock, or by the local clock if Okta sent none.
     pub answered_at: Timestamp,
 }
 
-/// A client of one org. Clones share the connections, the access token and the budget of requests.
+/// A client of one org. Clones share the connections, the access token and the request budget.
 #[derive(Clone, Debug)]
-pub struct OktaClient(Arc<Shared>);
+pub struct OktaClient(Arc<ClientState>);
 
 #[derive(Debug)]
-struct Shared {
+struct ClientState {
     http: Client,
     origin: Url,
     credentials: CurrentCredentials,
@@ -57,11 +58,11 @@ struct Shared {
 }
 
 impl OktaClient {
-    /// A client of the org at an address, such as `https://acme.okta.com`. `share` of the rate limit that Okta tells is
-    /// used, from 0 to 1; the rest is left to others.
+    /// Creates a client of the org at a URL, such as `https://acme.okta.com`. The client uses a `share` of Okta's rate
+    /// limit, between 0 and 1, and leaves the rest to the org's other clients.
     ///
     /// # Errors
-    /// The address is none, or there can be no client.
+    /// The URL is invalid, or the HTTP client cannot be created.
     pub fn new(url: &str, credentials: impl Into<CurrentCredentials>, share: f64) -> Result<Self, OktaError> {
         let origin = Url::parse(url).map_err(|_| OktaError::Address(url.to_owned()))?;
         let mut headers = HeaderMap::new();
@@ -72,16 +73,16 @@ impl OktaClient {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT)
             .redirect(Policy::none());
-        // A stand-in on this machine is not behind a proxy.
+        // An Okta simulator on this machine is not behind a proxy.
         let is_local = matches!(origin.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         let builder = if is_local { builder.no_proxy() } else { builder };
         let http = builder.build().map_err(|error| OktaError::NoAnswer(error.to_string()))?;
         let tokens = AccessTokens::new(&origin)?;
         let (credentials, budget) = (credentials.into(), Budget::new(share));
-        Ok(Self(Arc::new(Shared { http, origin, credentials, tokens, budget })))
+        Ok(Self(Arc::new(ClientState { http, origin, credentials, tokens, budget })))
     }
 
-    /// The address of a resource, with these parameters.
+    /// Returns the URL of a resource with query parameters.
     pub fn url(&self, resource: Resource, parameters: &[(&str, &str)]) -> Url {
         let mut url = self.0.origin.clone();
         url.set_path(resource.path());
@@ -89,17 +90,18 @@ impl OktaClient {
         url
     }
 
-    /// A link that was kept, if it is one of the org's to this resource.
+    /// Parses a stored link; None if it does not lead to this resource of the org.
     pub fn link(&self, resource: Resource, text: &str) -> Option<Url> {
         Url::parse(text).ok().filter(|url| link::is_of(url, &self.0.origin, resource))
     }
 
-    /// How long to wait before the next request to a resource, so that this client keeps to its share.
+    /// Returns the time to wait before the next request to a resource, so that the client stays within its share of the
+    /// rate limit.
     pub fn wait(&self, resource: Resource) -> Duration {
         self.0.budget.wait(resource)
     }
 
-    /// Asks for a page. It neither waits nor tries again: see [`wait`](Self::wait).
+    /// Requests a page, without waiting for the budget (see [`wait`](Self::wait)) and without retries.
     ///
     /// # Errors
     /// See [`OktaError`].
@@ -109,7 +111,7 @@ impl OktaClient {
         }
         let response = self.send(resource, &url).await?;
         let answered_at = date(response.headers()).unwrap_or_else(Timestamp::now);
-        self.0.budget.learn(resource, &Limits::read(response.headers()), answered_at);
+        self.0.budget.learn(resource, &RateLimit::read(response.headers()), answered_at);
         let status = response.status();
         let headers = response.headers().clone();
         let body = read_body(response).await?;
@@ -123,13 +125,13 @@ impl OktaClient {
         Err(self.refusal(resource, status, &headers, &problem(&body)))
     }
 
-    /// Sends a request, and once more with a new access token where Okta does not take the old one.
+    /// Sends a request. If Okta rejects the access token, the request is sent once more with a new one.
     async fn send(&self, resource: Resource, url: &Url) -> Result<Response, OktaError> {
-        let Shared { http, credentials, tokens, .. } = &*self.0;
+        let ClientState { http, credentials, tokens, .. } = &*self.0;
         let key = match credentials.get() {
             Credentials::Token(token) => {
                 let mut value = HeaderValue::from_str(&format!("SSWS {}", token.expose_secret()))
-                    .map_err(|_| OktaError::Token("it holds characters that a header cannot carry".to_owned()))?;
+                    .map_err(|_| OktaError::Token("it contains characters that a header cannot carry".to_owned()))?;
                 value.set_sensitive(true);
                 return sent(http.get(url.clone()).header(AUTHORIZATION, value)).await;
             }
@@ -140,21 +142,23 @@ impl OktaClient {
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
-        tracing::debug!(resource = resource.path(), "the access token is not accepted; getting another one");
+        tracing::debug!(resource = resource.path(), "Okta rejected the access token; requesting a new one");
         tokens.forget().await;
         let token = tokens.get(http, &key).await?;
         sent(token.authorize(http.get(url.clone()), "GET", url)?).await
     }
 
     fn refusal(&self, resource: Resource, status: StatusCode, headers: &HeaderMap, problem: &ApiProblem) -> OktaError {
-        let told = problem.to_string();
+        let reason = problem.to_string();
         match status {
-            StatusCode::BAD_REQUEST => OktaError::Refused(told),
+            StatusCode::BAD_REQUEST => OktaError::Refused(reason),
             StatusCode::UNAUTHORIZED => match self.0.credentials.get() {
-                Credentials::Token(_) => OktaError::Token(format!("Okta does not accept it ({told})")),
-                Credentials::Key(_) => OktaError::Key(format!("Okta does not accept its access token ({told})")),
+                Credentials::Token(_) => OktaError::Token(format!("Okta does not accept it ({reason})")),
+                Credentials::Key(_) => OktaError::Key(format!("Okta does not accept its access token ({reason})")),
             },
-            StatusCode::FORBIDDEN => OktaError::Forbidden { resource, oauth: self.0.credentials.get().is_key(), told },
+            StatusCode::FORBIDDEN => {
+                OktaError::Forbidden { resource, oauth: self.0.credentials.get().is_key(), reason }
+            }
             StatusCode::TOO_MANY_REQUESTS => {
                 let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
                 self.0.budget.pause(resource, seconds.map(Duration::from_secs));
@@ -162,7 +166,7 @@ impl OktaClient {
             }
             StatusCode::NOT_FOUND => OktaError::NotOkta(format!("{} is not found there", resource.path())),
             status if status.is_redirection() => OktaError::NotOkta(format!("it redirects ({status})")),
-            status => OktaError::Status(status.as_u16(), told),
+            status => OktaError::Status(status.as_u16(), reason),
         }
     }
 }

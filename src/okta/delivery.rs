@@ -1,73 +1,65 @@
-//! The body of an event hook's delivery.
+//! The body of an event hook's delivery, and errors in bodies.
 
 use super::json::{Members, RawJson, text};
 use crate::event::Timestamp;
 
-/// One notification of an event hook.
+/// A delivery of an event hook: one HTTP request with one or more events.
 #[derive(Debug)]
 pub struct Delivery<'a> {
-    /// Okta's id of the delivery.
+    /// The id that Okta gave the delivery.
     pub event_id: Option<String>,
-    /// When Okta delivered it.
+    /// The time at which Okta sent the delivery.
     pub event_time: Option<Timestamp>,
-    /// The hook's own address at Okta.
+    /// The address of the event hook in the Okta API.
     pub source: Option<String>,
-    /// Its events, unread.
+    /// The events, not parsed yet.
     pub events: Vec<RawJson<'a>>,
 }
 
-/// Why a body is not a delivery.
+/// The reason why a body cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum DeliveryError {
-    /// Not JSON at all.
+pub enum MalformedBody {
+    /// The body is not JSON.
     #[error("the body is not JSON: {0}")]
     NotJson(String),
-    /// JSON of another shape.
+    /// The JSON has another shape than the expected one.
     #[error("the body is not {0}")]
     Shape(&'static str),
-    /// More events than are taken at once.
-    #[error("the body has {number} events, at most {limit} are taken at once (limits.delivery_events)")]
+    /// The body has more events than the limit allows.
+    #[error("the body has {number} events; the limit is {limit} (limits.delivery_events)")]
     TooManyEvents {
-        /// How many there are.
+        /// The number of events in the body.
         number: usize,
-        /// How many may be.
+        /// The maximum number of events.
         limit: usize,
     },
 }
 
-/// Reads a delivery's envelope and finds its events, each byte for byte as it came. Bytes that are no UTF-8 spoil
-/// only the event in which they are.
+/// Reads a delivery's envelope and finds its events, byte for byte. Invalid UTF-8 breaks only the event in which it
+/// stands.
 ///
 /// # Errors
 /// The JSON has no `data.events` list.
-pub fn read_delivery(json: RawJson<'_>) -> Result<Delivery<'_>, DeliveryError> {
+pub fn read_delivery(json: RawJson<'_>) -> Result<Delivery<'_>, MalformedBody> {
     let envelope = Members::read(json.text())
-        .ok_or(DeliveryError::Shape("an event hook delivery: expected a JSON object with `data.events`"))?;
+        .ok_or(MalformedBody::Shape("an event hook delivery: expected a JSON object with `data.events`"))?;
     delivery_of(json, &envelope)
 }
 
-/// Reads the delivery that an object with these members is.
-pub(super) fn delivery_of<'a>(json: RawJson<'a>, envelope: &Members<'a>) -> Result<Delivery<'a>, DeliveryError> {
+/// Reads a delivery from the members of its object.
+pub(super) fn delivery_of<'a>(json: RawJson<'a>, envelope: &Members<'a>) -> Result<Delivery<'a>, MalformedBody> {
     let events = envelope
         .get("data")
         .and_then(Members::read)
         .and_then(|data| data.get("events"))
-        .ok_or(DeliveryError::Shape("an event hook delivery: expected the events under `data.events`"))?;
+        .ok_or(MalformedBody::Shape("an event hook delivery: expected the events under `data.events`"))?;
     let events = json.part(events).items();
     Ok(Delivery {
         event_id: envelope.get("eventId").and_then(text),
         event_time: envelope.text("eventTime").as_deref().and_then(Timestamp::parse),
         source: envelope.text("source"),
-        events: events.ok_or(DeliveryError::Shape("an event hook delivery: expected `data.events` to be a list"))?,
+        events: events.ok_or(MalformedBody::Shape("an event hook delivery: expected `data.events` to be a list"))?,
     })
-}
-
-/// Reads a list of events and finds each byte for byte as it came, as [`read_delivery`] does.
-///
-/// # Errors
-/// The JSON is no list.
-pub(super) fn read_list(json: RawJson<'_>) -> Result<Vec<RawJson<'_>>, DeliveryError> {
-    json.items().ok_or(DeliveryError::Shape("a list of events"))
 }
 
 #[cfg(test)]
@@ -102,7 +94,7 @@ mod tests {
         assert!(JsonBody::new(b"{\"data\":").json().is_err());
         for body in ["[]", "3", "{}", r#"{"data":[]}"#, r#"{"data":{"events":{}}}"#] {
             let body = JsonBody::new(body.as_bytes());
-            assert!(matches!(read_delivery(body.json().unwrap()).unwrap_err(), DeliveryError::Shape(_)), "{body:?}");
+            assert!(matches!(read_delivery(body.json().unwrap()).unwrap_err(), MalformedBody::Shape(_)), "{body:?}");
         }
     }
 

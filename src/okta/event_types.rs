@@ -2,19 +2,19 @@
 
 use std::sync::LazyLock;
 
-/// The catalogue: a name on each line, and `hook` behind it where event hooks can bring such events.
+/// The catalogue: one event type on each line, followed by `hook` if Okta offers the type to event hooks.
 const CATALOGUE: &str = include_str!("event_types.txt");
 
-/// An event type that Okta documents.
+/// An event type in Okta's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownEventType {
-    /// Its name.
+    /// The name of the type.
     pub name: &'static str,
-    /// True if Okta offers the type to event hooks. Others come by the System Log only.
+    /// True if Okta offers the type to event hooks. Events of other types come through the System Log only.
     pub is_offered_to_hooks: bool,
 }
 
-/// The event types that Okta documents about applications, in the order of their names. Okta may add types at any time.
+/// The documented event types about applications, sorted by name. Okta may add types at any time.
 pub static KNOWN_EVENT_TYPES: LazyLock<Vec<KnownEventType>> = LazyLock::new(|| {
     let lines = CATALOGUE.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -25,13 +25,13 @@ pub static KNOWN_EVENT_TYPES: LazyLock<Vec<KnownEventType>> = LazyLock::new(|| {
         .collect()
 });
 
-/// The names of the known event types that Okta offers to event hooks.
+/// The names of the documented event types that Okta offers to event hooks.
 pub static OFFERED_TO_HOOKS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     KNOWN_EVENT_TYPES.iter().filter(|known| known.is_offered_to_hooks).map(|known| known.name).collect()
 });
 
-/// Returns the family that is probably meant by a text which is no known event type, but only the beginning of some:
-/// `application.provision.*` for `application.provision`.
+/// Returns the pattern that a user probably means by the incomplete name of an event type: `application.provision.*`
+/// for `application.provision`. None for a documented type, and for a text with which no documented type begins.
 pub fn family_meant_by(text: &str) -> Option<String> {
     let text = text.trim_end_matches('.');
     if text.is_empty() || KNOWN_EVENT_TYPES.iter().any(|known| known.name == text) {
@@ -75,10 +75,10 @@ mod tests {
             ("application.provision.", Some("application.provision.*")),
             ("application.prov", Some("application.prov*")),
             ("app", Some("app*")),
-            // Event types whose names begin other event types' names stand for themselves.
+            // An event type whose name begins the names of others means itself.
             ("app.user_management", None),
             ("application.provision.user.sync", None),
-            // Okta has many types that are not in the catalogue here.
+            // Okta has many types that this catalogue lacks.
             ("user.session.start", None),
             ("", None),
         ] {

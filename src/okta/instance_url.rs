@@ -1,11 +1,12 @@
-//! The application instance that an admin console URL shows.
+//! The application instance in an admin console URL.
 
-/// The instance id in a URL such as `https://acme-admin.okta.com/admin/app/office365/instance/0oahjhk34aUxGnWcZ0h7/`:
-/// the path segment after `instance`. None where there is none.
+/// Returns the instance id in a URL such as
+/// `https://acme-admin.okta.com/admin/app/office365/instance/0oahjhk34aUxGnWcZ0h7/`: the path segment after the last
+/// `instance`. None if the URL has no such segment.
 pub fn instance_id_in_url(url: &str) -> Option<&str> {
     let path = url.split(['?', '#']).next()?.split_once("://")?.1;
     let segments: Vec<_> = path.split('/').skip(1).collect();
-    // The last one, as an application may be called `instance`, too.
+    // The last one counts, since an application may be called `instance` too.
     let at = segments.iter().rposition(|segment| *segment == "instance")?;
     let id = segments.get(at + 1)?;
     (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(*id)

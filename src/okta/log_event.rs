@@ -1,4 +1,4 @@
-//! One event of Okta's System Log, in whichever form it comes.
+//! The JSON of one System Log event, parsed into an [`Occurrence`].
 
 use serde_json::value::RawValue;
 use time::{Date, Duration, Month};
@@ -8,35 +8,35 @@ use super::broken_event::BrokenEvent;
 use super::json::{Members, text};
 use crate::event::{EntityColumns, EventColumn, EventTexts, Occurrence, Timestamp};
 
-/// The results of events, as Okta spells them.
+/// The results of events, in Okta's spelling.
 pub const OUTCOMES: [&str; 8] = ["SUCCESS", "FAILURE", "SKIPPED", "ALLOW", "DENY", "CHALLENGE", "DEFERRED", "UNKNOWN"];
 
-/// The types of people and programs, as Okta spells them.
+/// The types of actors and targets, in Okta's spelling.
 pub const ENTITY_TYPES: [&str; 7] =
     ["User", "AppUser", "AppInstance", "SystemPrincipal", "PublicClientApp", "PublicClientAppEntity", "UserGroup"];
 
-/// The severities of events, as Okta spells them: the least one first.
+/// The severities of events, in Okta's spelling, the lowest first.
 pub const SEVERITIES: [&str; 4] = ["DEBUG", "INFO", "WARN", "ERROR"];
 
-/// Okta was founded in 2009: nothing it tells is older.
+/// The year in which Okta was founded: no event is older.
 const FIRST_YEAR: i32 = 2009;
 
-/// Reads one event. Everything but its identity, type and time may be missing or odd.
+/// Reads one event. Only its uuid, type and time are required.
 ///
 /// # Errors
-/// What makes it unfit to be stored, see [`BrokenEvent`].
+/// The reason why the event cannot be stored, see [`BrokenEvent`].
 pub fn read_event(json: &RawValue, now: Timestamp) -> Result<Occurrence, BrokenEvent> {
     event_of(&Members::read(json).ok_or(BrokenEvent::NotAnObject)?, now)
 }
 
-/// Reads the event that an object with these members is.
+/// Reads an event from the members of its object.
 pub(super) fn event_of(event: &Members<'_>, now: Timestamp) -> Result<Occurrence, BrokenEvent> {
     let uuid = event.text("uuid");
     let uuid = uuid
         .as_deref()
         .and_then(|text| Uuid::try_parse(text).ok())
-        .ok_or_else(|| BrokenEvent::Uuid(shown(uuid.as_deref())))?;
-    let event_type = event.text("eventType").filter(|text| !text.is_empty()).ok_or(BrokenEvent::EventType)?;
+        .ok_or_else(|| BrokenEvent::Uuid(excerpt(uuid.as_deref())))?;
+    let event_type = event.non_empty_text("eventType").ok_or(BrokenEvent::EventType)?;
     let published = read_published(event.text("published").as_deref(), now)?;
     let mut occurrence = Occurrence::new(uuid, &event_type, published);
     let texts = &mut occurrence.texts;
@@ -65,26 +65,27 @@ pub(super) fn event_of(event: &Members<'_>, now: Timestamp) -> Result<Occurrence
     let place = client.object("geographicalContext");
     texts.set(EventColumn::ClientCity, place.text("city"));
     texts.set(EventColumn::ClientCountry, place.text("country"));
-    let debug_data = event.object("debugContext").get("debugData").filter(|data| data.get() != "null");
-    let name = debug_data.and_then(Members::read).and_then(|data| data.get_in_any_case("appname").and_then(text));
+    let debug_context = event.object("debugContext");
+    let debug_data = debug_context.get_non_null("debugData");
+    let name = debug_data.and_then(Members::read).and_then(|data| data.get_ignore_case("appname").and_then(text));
     texts.set(EventColumn::ApplicationName, name.filter(|name| !name.is_empty()));
     texts.set(EventColumn::DebugData, debug_data.map(RawValue::get));
     Ok(occurrence)
 }
 
-/// An actor or a target.
+/// An actor or a target of an event.
 #[derive(Default, PartialEq)]
 struct Entity {
-    /// Empty where Okta left it out.
+    /// The id; empty if Okta left it out.
     id: String,
     alternate_id: Option<String>,
     display_name: Option<String>,
-    /// Empty where Okta left it out.
+    /// The type; empty if Okta left it out.
     kind: String,
 }
 
 impl Entity {
-    /// Reads an entity; None where there is nothing of one.
+    /// Reads an entity; None if all of its fields are missing.
     fn read(json: &RawValue) -> Option<Self> {
         let members = Members::read(json)?;
         let entity = Self {
@@ -105,7 +106,7 @@ impl Entity {
 }
 
 fn read_published(text: Option<&str>, now: Timestamp) -> Result<Timestamp, BrokenEvent> {
-    let published = text.and_then(Timestamp::parse).ok_or_else(|| BrokenEvent::Published(shown(text)))?;
+    let published = text.and_then(Timestamp::parse).ok_or_else(|| BrokenEvent::Published(excerpt(text)))?;
     let first = Date::from_calendar_date(FIRST_YEAR, Month::January, 1).map(|day| day.midnight().assume_utc().into());
     if first.is_ok_and(|first: Timestamp| published < first) || published > now.plus(Duration::DAY) {
         return Err(BrokenEvent::PublishedOutOfRange(published.to_string()));
@@ -116,13 +117,13 @@ fn read_published(text: Option<&str>, now: Timestamp) -> Result<Timestamp, Broke
 fn read_targets(json: &RawValue) -> Vec<Entity> {
     match serde_json::from_str::<Vec<&RawValue>>(json.get()) {
         Ok(targets) => targets.into_iter().filter_map(Entity::read).collect(),
-        // A single target that came without its list is still the target.
+        // A single target that is not in a list counts as a target too.
         Err(_) => Entity::read(json).into_iter().collect(),
     }
 }
 
-/// What was there instead, short enough for a message.
-fn shown(text: Option<&str>) -> String {
+/// Quotes the beginning of a text for an error message.
+fn excerpt(text: Option<&str>) -> String {
     text.map_or_else(|| "it is missing".to_owned(), |text| format!("{:?}", text.chars().take(60).collect::<String>()))
 }
 

@@ -1,83 +1,83 @@
-//! Records out of a stream of bytes: JSON objects, one a line, in lists, or one after the other. Which of these it is, is
-//! found by looking, record by record, so that a broken one spoils nothing but itself.
+//! A parser that splits a stream of bytes into records: JSON objects on lines, in lists, or one after the other. The
+//! format is detected record by record, so that a broken record spoils no other.
 
 use memchr::{memchr, memchr_iter, memchr3};
 use serde_json::value::RawValue;
 
 use super::json::{JsonBody, RawJson, with_bad_bytes_masked};
 
-/// What is kept of a record that is too large.
+/// The number of bytes that are kept of a record that is too large.
 const KEPT_OF_LARGE: usize = 64 << 10;
 
-/// A JSON object of a stream, or what stands where one should.
+/// A JSON object in a stream, or a broken record in its place.
 #[derive(Debug)]
 pub struct Record<'a> {
-    /// The line on which it starts, from 1.
+    /// The line on which the record starts, counted from 1.
     pub line: u64,
-    /// The object.
+    /// The object, or the broken record.
     pub content: Result<RawJson<'a>, BrokenRecord<'a>>,
 }
 
-/// What is no JSON object.
+/// A record that is not a JSON object.
 #[derive(Debug)]
 pub struct BrokenRecord<'a> {
-    /// Its bytes; the first of them where there are too many.
+    /// The record's bytes; only the first of them if there are too many.
     pub bytes: &'a [u8],
-    /// What is wrong.
+    /// The reason, in words.
     pub reason: String,
 }
 
-/// Cuts a stream into records. Holds one record at most.
+/// A splitter of a stream into records, which buffers at most one record.
 #[derive(Debug)]
 pub struct Records {
     limit: usize,
     line: u64,
     has_begun: bool,
     is_line_start: bool,
-    /// How many lists are open around the records.
+    /// The number of lists that are open around the records.
     lists: usize,
-    /// Whether a record stood on a line of its own: then none goes over several.
+    /// True once a record stood on a line of its own: from then on no record spans several lines.
     is_by_lines: bool,
-    place: Place,
-    open: Open,
+    state: ScanState,
+    partial: PartialRecord,
 }
 
-/// Where in the stream the next byte is.
+/// The place in the stream at which the next byte stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum ScanState {
     Between,
     Object,
-    /// In what is neither an object nor between objects.
+    /// Inside something that is neither an object nor a separator.
     Stray,
 }
 
-/// In what of an object the next byte is.
+/// The part of an object in which the next byte stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Within {
+enum ObjectState {
     #[default]
     Structure,
     Text,
-    /// Behind a backslash.
+    /// After a backslash in a text.
     Escape,
 }
 
-/// A record of which not all has come.
+/// A record of which only the beginning has arrived.
 #[derive(Debug, Default)]
-struct Open {
+struct PartialRecord {
     bytes: Vec<u8>,
     size: usize,
     line: u64,
     depth: usize,
-    within: Within,
-    /// Whether it goes on behind its first brace, on the same line.
+    state: ObjectState,
+    /// True if the first line has more of the record than its first brace.
     is_on_first_line: bool,
     has_several_lines: bool,
-    /// Its last byte that is not white space.
+    /// The last byte that is not white space.
     last: u8,
 }
 
 impl Records {
-    /// For records of at most `limit` bytes. Larger ones are broken.
+    /// Creates a splitter. Records of more than `limit` bytes count as broken.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -86,33 +86,33 @@ impl Records {
             is_line_start: true,
             lists: 0,
             is_by_lines: false,
-            place: Place::Between,
-            open: Open::default(),
+            state: ScanState::Between,
+            partial: PartialRecord::default(),
         }
     }
 
-    /// Takes the next bytes, and gives every record that ends in them.
+    /// Reads the next bytes of the stream, and passes every record that ends in them to `each`.
     pub fn feed(&mut self, bytes: &[u8], each: &mut impl FnMut(Record<'_>)) {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let used = match self.place {
-                Place::Between => self.between(rest, each),
-                Place::Object => self.object(rest, each),
-                Place::Stray => self.stray(rest, each),
+            let used = match self.state {
+                ScanState::Between => self.scan_between(rest, each),
+                ScanState::Object => self.scan_object(rest, each),
+                ScanState::Stray => self.scan_stray(rest, each),
             };
             rest = rest.get(used..).unwrap_or_default();
         }
     }
 
-    /// Gives what is left at the end, and tells whether the stream ended where it may: not within a list.
+    /// Ends the stream, and passes what is left of it to `each`. Returns false if the stream ended within a list.
     pub fn finish(&mut self, each: &mut impl FnMut(Record<'_>)) -> bool {
-        if self.place != Place::Between {
-            self.give(each);
+        if self.state != ScanState::Between {
+            self.emit(each);
         }
         self.lists == 0
     }
 
-    fn between(&mut self, rest: &[u8], each: &mut impl FnMut(Record<'_>)) -> usize {
+    fn scan_between(&mut self, rest: &[u8], each: &mut impl FnMut(Record<'_>)) -> usize {
         let Some(first) = rest.first() else { return 0 };
         match first {
             b'\n' => {
@@ -127,12 +127,11 @@ impl Records {
             b']' => self.lists = self.lists.saturating_sub(1),
             b'{' => {
                 self.has_begun = true;
-                return self.whole(rest, each);
+                return self.start_object(rest, each);
             }
             _ => {
                 self.has_begun = true;
-                self.open = Open { line: self.line, ..Open::default() };
-                self.place = Place::Stray;
+                self.start_partial(ScanState::Stray);
                 return 0;
             }
         }
@@ -140,8 +139,8 @@ impl Records {
         1
     }
 
-    /// The record that starts here, at once where all of it is here, on one line and in order.
-    fn whole(&mut self, rest: &[u8], each: &mut impl FnMut(Record<'_>)) -> usize {
+    /// Reads the object that starts here at once if these bytes have all of it on one line; otherwise begins to scan it.
+    fn start_object(&mut self, rest: &[u8], each: &mut impl FnMut(Record<'_>)) -> usize {
         self.is_line_start = false;
         let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<&RawValue>();
         let found = values.next();
@@ -154,29 +153,33 @@ impl Records {
             each(Record { line: self.line, content: Ok(RawJson::of(json)) });
             return length;
         }
-        self.open = Open { line: self.line, ..Open::default() };
-        self.place = Place::Object;
+        self.start_partial(ScanState::Object);
         0
     }
 
-    fn object(&mut self, rest: &[u8], each: &mut impl FnMut(Record<'_>)) -> usize {
+    fn start_partial(&mut self, state: ScanState) {
+        self.partial = PartialRecord { line: self.line, ..PartialRecord::default() };
+        self.state = state;
+    }
+
+    fn scan_object(&mut self, rest: &[u8], each: &mut impl FnMut(Record<'_>)) -> usize {
         let mut at = 0;
         while let Some(byte) = rest.get(at).copied() {
-            if self.open.within == Within::Escape {
-                self.open.within = Within::Text;
+            if self.partial.state == ObjectState::Escape {
+                self.partial.state = ObjectState::Text;
                 at += usize::from(byte != b'\n');
                 continue;
             }
-            if self.open.within == Within::Text {
+            if self.partial.state == ObjectState::Text {
                 let Some(next) = memchr3(b'"', b'\\', b'\n', rest.get(at..).unwrap_or_default()) else {
                     at = rest.len();
                     break;
                 };
                 at += next;
                 match rest.get(at) {
-                    Some(b'\\') => self.open.within = Within::Escape,
-                    Some(b'"') => self.open.within = Within::Structure,
-                    // No text goes over the end of a line.
+                    Some(b'\\') => self.partial.state = ObjectState::Escape,
+                    Some(b'"') => self.partial.state = ObjectState::Structure,
+                    // A text cannot contain a line break.
                     _ => return self.close(rest, at, each),
                 }
                 at += 1;
@@ -190,53 +193,54 @@ impl Records {
                 b'\n' => {
                     self.line += 1;
                     self.is_line_start = true;
-                    self.open.has_several_lines = true;
+                    self.partial.has_several_lines = true;
                 }
                 b' ' | b'\t' | b'\r' => {}
                 _ => {
-                    self.open.is_on_first_line |= !self.open.has_several_lines && self.open.depth > 0;
-                    self.open.last = byte;
+                    self.partial.is_on_first_line |= !self.partial.has_several_lines && self.partial.depth > 0;
+                    self.partial.last = byte;
                     match byte {
-                        b'"' => self.open.within = Within::Text,
-                        b'{' | b'[' => self.open.depth += 1,
-                        b'}' | b']' if self.open.depth == 1 => return self.close(rest, at, each),
-                        b'}' | b']' => self.open.depth -= 1,
+                        b'"' => self.partial.state = ObjectState::Text,
+                        b'{' | b'[' => self.partial.depth += 1,
+                        b'}' | b']' if self.partial.depth == 1 => return self.close(rest, at, each),
+                        b'}' | b']' => self.partial.depth -= 1,
                         _ => {}
                     }
                 }
             }
         }
-        self.keep(rest);
+        self.buffer(rest);
         at
     }
 
-    /// Whether a line that starts so cannot belong to the record that is open: it broke off, and this is another one.
+    /// Returns true if a line with this first byte cannot continue the partial record, which was cut off before this
+    /// line.
     fn is_broken_off_before(&self, byte: u8) -> bool {
-        if self.open.is_on_first_line {
+        if self.partial.is_on_first_line {
             return self.is_by_lines || !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'}' | b']' | b',');
         }
-        byte == b'{' && !matches!(self.open.last, b'[' | b',' | b':')
+        byte == b'{' && !matches!(self.partial.last, b'[' | b',' | b':')
     }
 
-    fn stray(&mut self, rest: &[u8], each: &mut impl FnMut(Record<'_>)) -> usize {
+    fn scan_stray(&mut self, rest: &[u8], each: &mut impl FnMut(Record<'_>)) -> usize {
         let is_end = |byte: &u8| *byte == b'\n' || self.lists > 0 && (*byte == b',' || *byte == b']');
         let end = rest.iter().position(is_end);
         let Some(end) = end else {
-            self.keep(rest);
+            self.buffer(rest);
             return rest.len();
         };
         self.close(rest, end, each)
     }
 
-    /// Ends the record that is open with the first of these bytes.
+    /// Ends the partial record before the byte at `end`.
     fn close(&mut self, rest: &[u8], end: usize, each: &mut impl FnMut(Record<'_>)) -> usize {
-        self.keep(rest.get(..end).unwrap_or_default());
-        self.give(each);
+        self.buffer(rest.get(..end).unwrap_or_default());
+        self.emit(each);
         end
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
-        let Open { bytes: kept, size, .. } = &mut self.open;
+    fn buffer(&mut self, bytes: &[u8]) {
+        let PartialRecord { bytes: kept, size, .. } = &mut self.partial;
         *size += bytes.len();
         if *size <= self.limit {
             kept.extend_from_slice(bytes);
@@ -248,19 +252,19 @@ impl Records {
         }
     }
 
-    fn give(&mut self, each: &mut impl FnMut(Record<'_>)) {
-        let open = std::mem::take(&mut self.open);
-        let was_object = std::mem::replace(&mut self.place, Place::Between) == Place::Object;
-        let bytes = open.bytes.trim_ascii_end();
+    fn emit(&mut self, each: &mut impl FnMut(Record<'_>)) {
+        let partial = std::mem::take(&mut self.partial);
+        let was_object = std::mem::replace(&mut self.state, ScanState::Between) == ScanState::Object;
+        let bytes = partial.bytes.trim_ascii_end();
         let broken = |reason: String| Err(BrokenRecord { bytes, reason });
         let masked;
-        let content = if open.size > self.limit {
+        let content = if partial.size > self.limit {
             broken(format!(
-                "larger than {} bytes, as no event is; its first {KEPT_OF_LARGE} bytes are kept",
+                "larger than {} bytes, the limit of an event; its first {KEPT_OF_LARGE} bytes are kept",
                 self.limit
             ))
         } else if was_object {
-            // Bytes that are no UTF-8 may stand in one part of the object only, so the other parts are still read.
+            // Invalid UTF-8 may stand in one part of the object only, so the other parts are still read.
             let text = if let Ok(text) = std::str::from_utf8(bytes) {
                 text
             } else {
@@ -272,18 +276,18 @@ impl Records {
         } else {
             broken("not a JSON object".to_owned())
         };
-        if was_object && content.is_ok() && !open.has_several_lines && self.lists == 0 {
+        if was_object && content.is_ok() && !partial.has_several_lines && self.lists == 0 {
             self.is_by_lines = true;
         }
-        each(Record { line: open.line, content });
+        each(Record { line: partial.line, content });
     }
 }
 
-/// The number of lists that may stand in each other around the records of a body that is one JSON value.
+/// The maximum depth of nested lists around the records of a body that is one JSON value.
 const MAX_LISTS: usize = 8;
 
-/// Cuts a whole body into records, as [`Records`] does with a stream, and tells whether it ended where it may. A body
-/// that is one JSON value is read as one, however its lines are broken.
+/// Splits a whole body into records, as [`Records`] does with a stream, and returns false if it ended within a list. A
+/// body that is one JSON value is parsed as such, wherever its line breaks are.
 pub fn read_records(body: &[u8], limit: usize, each: &mut impl FnMut(Record<'_>)) -> bool {
     let whole = JsonBody::new(body);
     match whole.json() {
@@ -300,7 +304,7 @@ pub fn read_records(body: &[u8], limit: usize, each: &mut impl FnMut(Record<'_>)
     }
 }
 
-/// Gives the objects of nested lists, and what stands where one should.
+/// Passes the objects of nested lists, and anything else in the place of an object, to `each`.
 fn each_object(json: RawJson<'_>, lines: &mut Lines<'_>, depth: usize, each: &mut impl FnMut(Record<'_>)) {
     if let Some(items) = json.items().filter(|_| depth > 0) {
         return items.into_iter().for_each(|item| each_object(item, lines, depth - 1, each));
@@ -310,7 +314,7 @@ fn each_object(json: RawJson<'_>, lines: &mut Lines<'_>, depth: usize, each: &mu
     each(Record { line: lines.of(bytes), content: if json.is_object() { Ok(json) } else { Err(broken) } });
 }
 
-/// Counts lines up to parts of a body, which are asked for in their order.
+/// A counter of the lines before the parts of a body. The parts must be visited in order.
 struct Lines<'a> {
     body: &'a [u8],
     at: usize,

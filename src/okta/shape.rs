@@ -1,39 +1,40 @@
-//! The shapes of JSON objects that hold events: an event, a delivery, a card, and what other programs wrap them in.
+//! The shapes of JSON objects that hold events: an event, a delivery, a card, and the wrappers that other programs add.
 
 use serde_json::value::RawValue;
 
 use super::broken_event::BrokenEvent;
-use super::card::{Card, card_of};
+use super::card::{Card, card_of, is_card};
 use super::delivery::{Delivery, delivery_of};
 use super::json::{Members, RawJson, text};
 use super::log_event::event_of;
 use crate::event::{Occurrence, Timestamp};
 
-/// The kind of a JSON object, with what was read of it.
+/// The kind of a JSON object, with its parsed content.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a shape is taken apart at once, and most are events")]
 pub enum Shape<'a> {
-    /// An event of the System Log, or why it cannot be stored.
+    /// An event of the System Log, or the reason why it cannot be stored.
     Event(Result<Occurrence, BrokenEvent>),
     /// A delivery of an event hook.
     Delivery(Delivery<'a>),
     /// The output of a card of Okta Workflows.
     Card(Card),
-    /// None of these; in words, what was found instead.
+    /// Something else, described in words.
     Unknown(String),
 }
 
-/// The number of wrappers that may stand in each other. Elastic's answer to a search has six.
+/// The maximum depth of nested wrappers. Elastic's response to a search has six.
 const MAX_WRAPPERS: usize = 8;
 
-/// The number of an object's keys that a reason names, and the number of characters of each.
+/// The number of keys that a reason names, and the number of characters of each.
 const NAMED_KEYS: usize = 12;
 const NAMED_CHARACTERS: usize = 40;
 
-/// Lists of wrapped events: Workflows, Elastic, Splunk, Amazon S3.
+/// Keys of lists of wrapped events: Workflows, Elastic, Splunk, Amazon S3.
 const LISTS: [&str; 6] = ["events", "list", "hits", "results", "Records", "records"];
 
-/// Finds what a JSON object holds, and gives each event, delivery and card in it, or what is none, with its JSON.
+/// Passes each event, delivery and card in a JSON object to `each`, together with its JSON. Anything else is passed as
+/// unknown.
 ///
 /// Some programs wrap an event: Amazon EventBridge in `detail`, Splunk's HTTP Event Collector in `event`, its exports in
 /// `result._raw`, Elastic in `event.original` or `message`, Workflows in `Output`, and many in lists.
@@ -41,7 +42,7 @@ pub fn read_shapes(json: RawJson<'_>, now: Timestamp, each: &mut dyn FnMut(RawJs
     visit(json, now, MAX_WRAPPERS, each);
 }
 
-/// True for an envelope of Amazon EventBridge, in which Okta's Log Streaming sends an event.
+/// Returns true for an envelope of Amazon EventBridge, in which Okta's Log Streaming sends an event.
 pub fn is_event_bridge(json: RawJson<'_>) -> bool {
     Members::read(json.text())
         .is_some_and(|members| members.get("detail-type").is_some() && members.get("detail").is_some())
@@ -62,7 +63,7 @@ fn visit(json: RawJson<'_>, now: Timestamp, depth: usize, each: &mut dyn FnMut(R
     }
 }
 
-/// Unwraps JSON that stands in a text.
+/// Unwraps JSON in a quoted string.
 fn visit_text(
     json: RawJson<'_>,
     part: &RawValue,
@@ -75,12 +76,12 @@ fn visit_text(
     }
     match text(part).map(RawValue::from_string) {
         Some(Ok(inner)) => visit(RawJson::of(&inner), now, depth, each),
-        Some(Err(error)) => each(json, Shape::Unknown(format!("the event in it, a text, is not JSON: {error}"))),
+        Some(Err(error)) => each(json, Shape::Unknown(format!("the quoted event in it is not JSON: {error}"))),
         None => each(json, Shape::Unknown(unknown(&Members::default()))),
     }
 }
 
-/// Returns what an object that wraps nothing is.
+/// Returns the shape of an object that is not a wrapper.
 fn shape<'a>(json: RawJson<'a>, members: &Members<'a>, now: Timestamp) -> Shape<'a> {
     if let Err(broken) = json.exact()
         && !is_delivery(members)
@@ -99,14 +100,14 @@ fn shape<'a>(json: RawJson<'a>, members: &Members<'a>, now: Timestamp) -> Shape<
     }
 }
 
-/// Returns the event as Okta sent it, which some programs keep beside what they made of it.
+/// Returns the event as Okta sent it, which some programs keep beside their own version of it.
 fn original<'a>(members: &Members<'a>) -> Option<&'a RawValue> {
     let nested = || Members::read(members.get("event")?)?.get("original");
     let found = members.get("_raw").or_else(|| members.get("event.original")).or_else(nested);
     found.filter(|found| is_object(found) || is_quoted_object(found))
 }
 
-/// Returns what an object wraps; None for an event, a delivery, a card, and what wraps nothing known.
+/// Returns the wrapped value; None for an event, a delivery, a card, and an unknown object.
 fn wrapped<'a>(members: &Members<'a>) -> Option<&'a RawValue> {
     if is_event(members) || is_delivery(members) || is_card(members) {
         return None;
@@ -121,10 +122,6 @@ fn wrapped<'a>(members: &Members<'a>) -> Option<&'a RawValue> {
 
 fn is_event(members: &Members<'_>) -> bool {
     members.get("uuid").is_some() || (members.get("eventType").is_some() && members.get("data").is_none())
-}
-
-fn is_card(members: &Members<'_>) -> bool {
-    members.get("UUID").is_some() || members.get("Event Type").is_some()
 }
 
 fn is_delivery(members: &Members<'_>) -> bool {
@@ -143,7 +140,7 @@ fn is_text(json: &RawValue) -> bool {
     json.get().starts_with('"')
 }
 
-/// True for a text that begins as a JSON object does.
+/// Returns true for a quoted string that contains a JSON object.
 fn is_quoted_object(json: &RawValue) -> bool {
     let blanks = ["\\n", "\\r", "\\t", " "];
     let mut rest = json.get().strip_prefix('"').unwrap_or_default();
@@ -153,7 +150,7 @@ fn is_quoted_object(json: &RawValue) -> bool {
     rest.starts_with('{')
 }
 
-/// Says what an object is that is not known, by its keys.
+/// Describes an unknown object by its keys.
 fn unknown(members: &Members<'_>) -> String {
     let keys: Vec<String> = members.iter().map(|(key, _)| key.chars().take(NAMED_CHARACTERS).collect()).collect();
     let named = keys.get(..NAMED_KEYS).unwrap_or(&keys).join(", ");

@@ -1,28 +1,28 @@
-//! The System Log API, `GET /api/v1/logs`: what is asked for, and what a page has.
+//! The System Log API, `GET /api/v1/logs`: filters and pages.
 
 use sha2::{Digest as _, Sha256};
 
-use super::delivery::{DeliveryError, read_list};
+use super::delivery::MalformedBody;
 use super::json::RawJson;
 use crate::event::EventTypePattern;
 
-/// The most events of a page.
+/// The maximum number of events on a page.
 pub const LOG_PAGE: usize = 1000;
 
-/// What Okta tells of deliveries that failed.
+/// The type of the events that report failed deliveries of event hooks.
 pub const HOOK_DELIVERY: &str = "event_hook.delivery";
 
-/// What tells that the catalogue of applications has changed.
+/// The prefix of the types of events that report changes of the catalogue of applications.
 pub const LIFECYCLE: &str = "application.lifecycle.";
 
-/// Which events of a System Log are asked for.
+/// A filter of System Log events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFilter {
     scim: Option<String>,
 }
 
 impl LogFilter {
-    /// Events of these types, and those that tell of failed deliveries and of applications.
+    /// Creates a filter of events of these types, of failed deliveries, and of changes of applications.
     pub fn new(patterns: &[EventTypePattern]) -> Self {
         if patterns.iter().any(|pattern| matches!(pattern, EventTypePattern::Prefix(prefix) if prefix.is_empty())) {
             return Self { scim: None };
@@ -35,12 +35,12 @@ impl LogFilter {
         Self { scim: Some(terms.join(" or ")) }
     }
 
-    /// The filter in SCIM's language; none where every event is asked for.
+    /// Returns the filter in SCIM's filter language; None if every event matches.
     pub fn scim(&self) -> Option<&str> {
         self.scim.as_deref()
     }
 
-    /// What tells it from another one.
+    /// Returns a digest of the filter, by which two filters can be compared.
     pub fn digest(&self) -> String {
         let digest = Sha256::digest(self.scim.as_deref().unwrap_or_default());
         digest.iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
@@ -55,12 +55,12 @@ fn term(pattern: &EventTypePattern) -> String {
     }
 }
 
-/// Reads a page: its events, each byte for byte as it came.
+/// Returns the events on a page, byte for byte.
 ///
 /// # Errors
-/// It is no list.
-pub fn read_log_page(json: RawJson<'_>) -> Result<Vec<RawJson<'_>>, DeliveryError> {
-    read_list(json)
+/// The JSON is not a list.
+pub fn read_log_page(json: RawJson<'_>) -> Result<Vec<RawJson<'_>>, MalformedBody> {
+    json.items().ok_or(MalformedBody::Shape("a list of events"))
 }
 
 #[cfg(test)]

@@ -157,7 +157,7 @@ fn push_search(query: &mut QueryBuilder<Postgres>, columns: [&str; 2], search: O
 }
 
 fn push_range(query: &mut QueryBuilder<Postgres>, label: &str, key: &str, request: &PageRequest<CatalogueKey>) {
-    for (side, bound) in [(">", &request.cut.after), ("<", &request.cut.before)] {
+    for (side, bound) in [(">", &request.bounds.after), ("<", &request.bounds.before)] {
         if let Some(bound) = bound {
             query.push(format!(" AND (lower({label}), org, {key}) {side} (")).push_bind(bound.sort.clone());
             query.push(", ").push_bind(bound.org.clone()).push(", ").push_bind(bound.key.clone()).push(")");

@@ -138,11 +138,11 @@ impl Store {
 
     /// Converts the cursors of a request, `after` first; returns them with the eras that their numbers belong to.
     async fn bounds(&self, request: &PageRequest<Cursor>) -> Result<(Arc<Eras>, [Option<Bound>; 2]), StoreError> {
-        let cursors = [request.cut.after, request.cut.before];
+        let cursors = [request.bounds.after, request.bounds.before];
         let positions = cursors.map(|cursor| cursor.map_or(Position::START, |cursor| cursor.position));
         let (eras, [after, before]) = self.numbers(positions).await?;
         let bound = |cursor: Option<Cursor>, number| Some(Bound { published: cursor?.published, number });
-        Ok((eras, [bound(request.cut.after, after), bound(request.cut.before, before)]))
+        Ok((eras, [bound(request.bounds.after, after), bound(request.bounds.before, before)]))
     }
 }
 

@@ -75,7 +75,7 @@ impl Ledger {
         if let Some(ids) = &wanted.ids {
             query.push(" AND id = ANY(").push_bind(ids.clone()).push(")");
         }
-        for (side, bound) in [("<", request.cut.after), (">", request.cut.before)] {
+        for (side, bound) in [("<", request.bounds.after), (">", request.bounds.before)] {
             if let Some(bound) = bound {
                 query.push(format!(" AND id {side} ")).push_bind(bound);
             }

@@ -15,7 +15,7 @@ async fn a_value_that_cannot_be_decoded_is_named_and_nothing_is_put_in_its_place
     let gateway = Gateway::start().await;
     gateway.deliver(&sync_events("one", 3)).await;
     let store = gateway.database.store();
-    let page = PageRequest::new(Some(10), None, sluice::event::Cut { after: None, before: None }).unwrap();
+    let page = PageRequest::new(Some(10), None, sluice::event::PageBounds { after: None, before: None }).unwrap();
     let order = EventOrder { field: EventOrderField::Published, is_descending: true };
     for (column, type_of, broken, fault) in [
         ("first_source", "smallint", "99", "is 99, which names no way in"),

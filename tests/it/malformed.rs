@@ -262,8 +262,8 @@ fn packed_bodies() -> Vec<(&'static str, &'static str, Vec<u8>, u16, &'static st
         ("gzip of what is no delivery", "gzip", gzip(b"[]"), 400, "expected a JSON object"),
         ("a bomb", "gzip", gzip(&vec![b' '; 10_000_000]), 413, "8000 bytes"),
         ("a large body", "identity", large, 413, "8000 bytes"),
-        ("too many events", "identity", crowd.clone(), 400, "has 4 events, at most 3"),
-        ("too many packed events", "gzip", gzip(&crowd), 400, "has 4 events, at most 3"),
+        ("too many events", "identity", crowd.clone(), 400, "has 4 events; the limit is 3"),
+        ("too many packed events", "gzip", gzip(&crowd), 400, "has 4 events; the limit is 3"),
         ("brotli", "br", good(), 415, "content-encoding"),
         ("gzip twice", "gzip, gzip", gzip(&gzip(&good())), 415, "content-encoding"),
     ]

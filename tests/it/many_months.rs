@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sluice::event::{
-    Cursor, Cut, Dimension, Direction, EventColumn, EventColumns, EventOrder, EventOrderField, Filter, Interval,
+    Cursor, Dimension, Direction, EventColumn, EventColumns, EventOrder, EventOrderField, Filter, Interval, PageBounds,
     PageRequest, Position, Rights, Search, Stretch, Timestamp,
 };
 use sluice::store::Store;
@@ -328,7 +328,8 @@ async fn use_everything(store: &Store, database: &TestDatabase) {
     for filter in &wanted {
         for field in [EventOrderField::Published, EventOrderField::Position] {
             for (is_descending, after) in [(false, None), (true, None), (true, Some(middle))] {
-                let request = PageRequest { direction: Direction::Forward, size: 50, cut: Cut { after, before: None } };
+                let request =
+                    PageRequest { direction: Direction::Forward, size: 50, bounds: PageBounds { after, before: None } };
                 let columns = EventColumns::WITHOUT_DETAILS.with(EventColumn::Details);
                 store.page(filter, EventOrder { field, is_descending }, &request, columns).await.unwrap();
             }

@@ -40,7 +40,7 @@ async fn outcomes_and_types_of_people_are_found_whatever_their_case() {
 async fn the_beginning_of_event_types_is_an_error_that_names_the_family() {
     let gateway = Gateway::start().await;
     gateway.deliver(&[sync_event("one")]).await;
-    let message = "`filter`: eventTypes: \"application.provision\" is no event type, but others begin so: ask for \
+    let message = "`filter`: eventTypes: \"application.provision\" is not an event type, but the beginning of some: use \
                    \"application.provision.*\"";
     let filter = json!({"filter": {"eventTypes": ["application.provision"]}});
     let answer = gateway.ask(PAGE, filter.clone()).await;

@@ -143,7 +143,7 @@ async fn a_record_with_too_many_events_is_rejected_as_a_whole() {
     let counts = (&answer["stored"], &answer["rejected"]);
     assert_eq!((status, counts), (StatusCode::OK, (&json!(1), &json!(2))), "{answer}");
     let reason = answer["rejections"][0]["reason"].as_str().unwrap();
-    assert!(reason.contains("has 4 events, at most 3") && reason.contains("limits.delivery_events"), "{reason}");
+    assert!(reason.contains("has 4 events; the limit is 3") && reason.contains("limits.delivery_events"), "{reason}");
     let (status, answer) = gateway.post("log-stream", json!({"events": events}).to_string()).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
 }

@@ -8,7 +8,7 @@ use super::nodes::{ApplicationInstanceNode, ApplicationNode};
 use super::order::SyncEventOrder;
 use super::page::{PageArguments, PageInfo};
 use super::scalars::LogPosition;
-use crate::event::{Cursor, Cut, Direction, EventColumns, EventFields as _, EventOrder, Filter, Page, PageRequest};
+use crate::event::{Cursor, PageBounds, Direction, EventColumns, EventFields as _, EventOrder, Filter, Page, PageRequest};
 use crate::graphql::answer::error::{bad_input, from_store};
 use crate::graphql::answer::ids::{decode_cursor, encode_event_cursor};
 use crate::log::{MatchingEvents, View};
@@ -57,13 +57,13 @@ impl SyncEventConnection {
             Direction::Backward => self.page.page.items.first(),
         };
         let nearest = nearest.map(|event| Cursor { published: event.published(), position: event.position() });
-        let Cut { after, before } = self.request.cut;
+        let PageBounds { after, before } = self.request.bounds;
         // If the page is empty, nothing lies between the two cursors.
-        let cut = match direction {
-            Direction::Forward => Cut { after: nearest.or(after), before: None },
-            Direction::Backward => Cut { after: None, before: nearest.or(before) },
+        let bounds = match direction {
+            Direction::Forward => PageBounds { after: nearest.or(after), before: None },
+            Direction::Backward => PageBounds { after: None, before: nearest.or(before) },
         };
-        let request = PageRequest { direction, size: 0, cut };
+        let request = PageRequest { direction, size: 0, bounds };
         let page = self.events.page(self.order, &request, EventColumns::KEYS).await;
         let page = page.map_err(|error| from_store(&error))?.page;
         Ok(match direction {
@@ -89,15 +89,15 @@ impl SyncEventConnection {
     /// Where the page stands.
     async fn page_info(&self, context: &Context<'_>) -> Result<PageInfo> {
         let mut info = PageInfo::new(&self.page.page, |event| encode_event_cursor(self.order.field, event));
-        let PageRequest { direction, size, cut } = &self.request;
+        let PageRequest { direction, size, bounds } = &self.request;
         let is_asked = |field: &str| *size > 0 && context.look_ahead().field(field).exists();
-        if cut.after.is_some()
+        if bounds.after.is_some()
             && (*direction == Direction::Forward || !info.has_previous_page)
             && is_asked("hasPreviousPage")
         {
             info.has_previous_page = *self.has_previous.get_or_try_init(|| self.goes_on(Direction::Backward)).await?;
         }
-        if cut.before.is_some() && (*direction == Direction::Backward || !info.has_next_page) && is_asked("hasNextPage")
+        if bounds.before.is_some() && (*direction == Direction::Backward || !info.has_next_page) && is_asked("hasNextPage")
         {
             info.has_next_page = *self.has_next.get_or_try_init(|| self.goes_on(Direction::Forward)).await?;
         }

@@ -162,7 +162,7 @@ fn read_event_types(types: Vec<String>) -> Result<Vec<EventTypePattern>, FilterE
     let pattern = |text: String| {
         let pattern = EventTypePattern::parse(&text).ok_or_else(|| FilterError::EventType(text.clone()))?;
         match pattern.exact().and_then(family_meant_by) {
-            Some(family) => Err(FilterError::OnlyABeginning { name: text, family }),
+            Some(family) => Err(FilterError::IncompleteEventType { name: text, family }),
             None => Ok(pattern),
         }
     };
@@ -180,7 +180,7 @@ pub(super) fn read_range(field: &'static str, range: Option<&TimeRangeInput>) ->
     let from = range.and_then(|range| range.from).map(|from| from.0);
     let until = range.and_then(|range| range.until).map(|until| until.0);
     match (from, until) {
-        (Some(start), Some(end)) if start > end => Err(FilterError::TurnedRound(field)),
+        (Some(start), Some(end)) if start > end => Err(FilterError::InvertedRange(field)),
         _ => Ok(TimeRange { from, until }),
     }
 }

@@ -2,7 +2,7 @@
 
 use async_graphql::{Result, SimpleObject};
 
-use crate::event::{Cut, Direction, Page, PageRequest};
+use crate::event::{PageBounds, Direction, Page, PageRequest};
 use crate::graphql::answer::error::bad_input;
 
 /// Where a page stands in its list.
@@ -46,12 +46,12 @@ impl PageArguments {
                 None => Err(bad_input(format!("`{name}` is {text:?}, which is no cursor of this list"))),
             },
         };
-        let cut = Cut { after: cursor("after", self.after)?, before: cursor("before", self.before)? };
-        PageRequest::new(self.first, self.last, cut).map_err(|error| bad_input(error.to_string()))
+        let bounds = PageBounds { after: cursor("after", self.after)?, before: cursor("before", self.before)? };
+        PageRequest::new(self.first, self.last, bounds).map_err(|error| bad_input(error.to_string()))
     }
 }
 
 /// A request for the first `size` entries of a list.
 pub(in crate::graphql) const fn first<C>(size: usize) -> PageRequest<C> {
-    PageRequest { direction: Direction::Forward, size, cut: Cut { after: None, before: None } }
+    PageRequest { direction: Direction::Forward, size, bounds: PageBounds { after: None, before: None } }
 }

@@ -1,45 +1,46 @@
-//! The thread that reads: bytes to batches of events, each with its line.
+//! The import's reader thread, which turns bytes into batches of events with their lines.
 
 use std::io::Read;
 
 use tokio::sync::mpsc;
 
-use super::source::{ImportError, ImportProgress, Unpacked};
+use super::source::{Decompressed, ImportError, ImportProgress};
 use crate::ingest::intake::APPEND_EVENTS;
-use crate::ingest::sorted::{RecordReader, Sorted};
+use crate::ingest::sorted::{RecordReader, SortedRecords};
 use crate::okta::{Record, Records, read_records};
 
-/// How many bytes of events make a batch, if not their number.
+/// The size of a batch in bytes, unless [`APPEND_EVENTS`] fills it first.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// The largest record: no event is so large, and few deliveries are.
+/// The maximum size of a record, which no event and few deliveries reach.
 pub(in crate::ingest) const RECORD_BYTES: usize = 16 << 20;
 
-/// How many bytes are read at once.
+/// The size of one read in bytes.
 const READ_BYTES: usize = 256 << 10;
 
-/// What the thread tells.
+/// A message of the reader thread.
 pub(super) enum Message {
-    /// Some events.
+    /// A batch of events.
     Batch(Batch),
-    /// There are no more.
+    /// The end of the stream.
     End(Result<(), ImportError>),
 }
 
-/// Events that are appended together, and what else was read with them.
+/// Events that are appended together, with the other records among them.
 #[derive(Default)]
 pub(super) struct Batch {
-    pub(super) sorted: Sorted,
+    pub(super) sorted: SortedRecords,
     /// The line on which each event's record starts.
     pub(super) lines: Vec<u64>,
     /// The line on which each rejection's record starts.
     pub(super) rejected_lines: Vec<u64>,
-    /// About how many bytes of records are in it, and how many records.
+    /// The approximate size of the records in bytes.
     bytes: usize,
+    /// The number of the records.
     records: usize,
 }
 
-/// Reads a source to its end, or until nobody wants more.
+/// Reads a source to its end, or until the receiver of the batches is gone.
 pub(super) fn read_all<R: Read>(
     source: R,
     reader: RecordReader,
@@ -47,23 +48,24 @@ pub(super) fn read_all<R: Read>(
     limit: Option<u64>,
     batches: &mpsc::Sender<Message>,
 ) {
-    let mut filling = Filling { reader, batch: Batch::default() };
-    let end = filling.read(source, progress, limit, batches);
+    let mut reader = BatchReader { reader, batch: Batch::default() };
+    let end = reader.read(source, progress, limit, batches);
     if let Some(end) = end
-        && (filling.batch.records == 0 || filling.send(batches).is_some())
+        && (reader.batch.records == 0 || reader.send(batches).is_some())
     {
-        // Whoever stopped needs no end.
+        // A receiver that is gone has stopped the import.
         _ = batches.blocking_send(Message::End(end));
     }
 }
 
-struct Filling {
+/// A reader of a source that fills one batch after the other.
+struct BatchReader {
     reader: RecordReader,
     batch: Batch,
 }
 
-impl Filling {
-    /// None where nobody wants more.
+impl BatchReader {
+    /// Reads a source. Returns None if the receiver of the batches is gone.
     fn read<R: Read>(
         &mut self,
         source: R,
@@ -71,17 +73,17 @@ impl Filling {
         limit: Option<u64>,
         batches: &mpsc::Sender<Message>,
     ) -> Option<Result<(), ImportError>> {
-        let mut source = match Unpacked::open(source, progress, limit) {
+        let mut source = match Decompressed::open(source, progress, limit) {
             Ok(source) => source,
             Err(error) => return Some(Err(error)),
         };
         let mut buffer = vec![0; READ_BYTES];
         let mut is_wanted = true;
         let (first, mut end) = fill(&mut source, &mut buffer);
-        // A source that fits into the buffer is read as a whole, like the body of a request.
+        // A source that fits into the buffer is parsed as a whole, like a request body.
         if let Some(Ok(())) = end {
             let is_whole = read_records(buffer.get(..first).unwrap_or_default(), RECORD_BYTES, &mut |record| {
-                is_wanted = is_wanted && self.take(&record, batches).is_some();
+                is_wanted = is_wanted && self.add(&record, batches).is_some();
             });
             return is_wanted.then(|| if is_whole { Ok(()) } else { Err(ImportError::CutOff) });
         }
@@ -89,22 +91,22 @@ impl Filling {
         let mut read = first;
         loop {
             records.feed(buffer.get(..read).unwrap_or_default(), &mut |record| {
-                is_wanted = is_wanted && self.take(&record, batches).is_some();
+                is_wanted = is_wanted && self.add(&record, batches).is_some();
             });
             match end {
                 _ if !is_wanted => return None,
                 None => (read, end) = fill(&mut source, &mut buffer),
                 Some(Ok(())) => break,
-                // The record that the fault cut off is not rejected: the stream still has all of it.
+                // A record that a read error cuts off is not rejected, since the next import may read all of it.
                 Some(Err(error)) => return Some(Err(ImportError::from_read(error, limit))),
             }
         }
-        let is_whole = records.finish(&mut |record| is_wanted = self.take(&record, batches).is_some());
+        let is_whole = records.finish(&mut |record| is_wanted = self.add(&record, batches).is_some());
         is_wanted.then(|| if is_whole { Ok(()) } else { Err(ImportError::CutOff) })
     }
 
-    /// Adds a record to the batch, and sends that once it is full.
-    fn take(&mut self, record: &Record<'_>, batches: &mpsc::Sender<Message>) -> Option<()> {
+    /// Adds a record to the batch, which is sent once it is full.
+    fn add(&mut self, record: &Record<'_>, batches: &mpsc::Sender<Message>) -> Option<()> {
         let Self { reader, batch } = self;
         reader.read_record(record, &mut batch.sorted);
         batch.bytes += match &record.content {
@@ -124,7 +126,8 @@ impl Filling {
     }
 }
 
-/// Reads until the buffer is full; returns how much was read, and how the source ended where it did.
+/// Reads until the buffer is full or the source ends. Returns the number of bytes, and the source's end or error, if
+/// any.
 fn fill(source: &mut impl Read, buffer: &mut [u8]) -> (usize, Option<std::io::Result<()>>) {
     let mut filled = 0;
     while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {

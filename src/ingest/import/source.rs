@@ -1,4 +1,4 @@
-//! Where an import comes from: unpacked by what it is, not by what it is called.
+//! The sources of imports, decompressed according to their content and not to their file names.
 
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -7,43 +7,41 @@ use flate2::read::MultiGzDecoder;
 
 use crate::ingest::body::{GZIP, ZSTD, ZSTD_WINDOW};
 use crate::ingest::intake::IntakeError;
-use crate::log::AppendError;
 use crate::store::StoreError;
 
-/// How much of the beginning tells what it is.
-const LOOKED_AT: usize = 4096;
+/// The number of bytes that are examined to detect the format.
+const EXAMINED: usize = 4096;
 
-/// Why an import could not go on.
+/// The reason why an import failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The source breaks off or is not what it seems.
+    /// The source cannot be read to its end, or is not in the format with which it begins.
     #[error("it cannot be read on: {0}")]
     Read(io::Error),
-    /// A list is not closed.
-    #[error("it ends within a list, so that it may have been cut off; everything in it was read")]
+    /// The stream ends within a list.
+    #[error("it ends within a list and may have been cut off; everything in it was read")]
     CutOff,
-    /// A table.
+    /// The stream is CSV.
     #[error(
-        "it looks like CSV, which tells too little of an event to be kept as one; export the System Log as JSON instead \
-         (GET /api/v1/logs)"
+        "it looks like CSV, which holds only part of an event; export the System Log as JSON instead (GET /api/v1/logs)"
     )]
     Csv,
-    /// Text of another encoding.
+    /// The stream is UTF-16.
     #[error("it is UTF-16: convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)")]
     Utf16,
-    /// More than is taken.
-    #[error("it has more than {0} bytes, unpacked (limits.delivery_body_bytes)")]
+    /// The stream is larger than the limit.
+    #[error("it has more than {0} bytes, decompressed (limits.delivery_body_bytes)")]
     TooLarge(u64),
-    /// The database is away.
+    /// The events could not be appended.
     #[error(transparent)]
-    Append(#[from] AppendError),
-    /// The database is away, or failed.
+    Intake(#[from] IntakeError),
+    /// The database is unavailable or returned an error.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl ImportError {
-    /// What stopped a read.
+    /// Converts a read error; an excess of the limit is reported by a kind of its own.
     pub(super) fn from_read(error: io::Error, limit: Option<u64>) -> Self {
         match limit {
             Some(limit) if error.kind() == io::ErrorKind::FileTooLarge => Self::TooLarge(limit),
@@ -51,22 +49,13 @@ impl ImportError {
         }
     }
 
-    /// Whether the same thing may work later.
+    /// Returns true if a retry may succeed.
     pub const fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Append(_) | Self::Store(_))
+        matches!(self, Self::Intake(_) | Self::Store(_))
     }
 }
 
-impl From<IntakeError> for ImportError {
-    fn from(error: IntakeError) -> Self {
-        match error {
-            IntakeError::Append(error) => Self::Append(error),
-            IntakeError::Store(error) => Self::Store(error),
-        }
-    }
-}
-
-/// How far an import is.
+/// The progress of an import.
 #[derive(Debug, Default)]
 pub struct ImportProgress {
     bytes: AtomicU64,
@@ -74,12 +63,12 @@ pub struct ImportProgress {
 }
 
 impl ImportProgress {
-    /// Bytes that were read of the sources, packed as they are.
+    /// Returns the number of bytes that were read from the source, before decompression.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Events of which it is known what became of them.
+    /// Returns the number of events that were handled.
     pub fn events(&self) -> usize {
         self.events.load(Ordering::Relaxed)
     }
@@ -89,44 +78,44 @@ impl ImportProgress {
     }
 }
 
-/// A source, unpacked.
-pub(super) struct Unpacked<'p, R: Read> {
-    packing: Packing<Counted<'p, R>>,
-    /// How many bytes it may still give.
+/// A source, decompressed.
+pub(super) struct Decompressed<'p, R: Read> {
+    decoder: Decoder<CountingReader<'p, R>>,
+    /// The number of bytes until the limit.
     left: Option<u64>,
 }
 
-enum Packing<R: Read> {
+enum Decoder<R: Read> {
     None(BufReader<R>),
     Gzip(Box<MultiGzDecoder<BufReader<R>>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<R>>>),
 }
 
-impl<'p, R: Read> Unpacked<'p, R> {
-    /// Looks at the beginning of a source, and finds out what it is.
+impl<'p, R: Read> Decompressed<'p, R> {
+    /// Opens a source, whose first bytes decide how it is decompressed.
     pub(super) fn open(source: R, progress: &'p ImportProgress, limit: Option<u64>) -> Result<Self, ImportError> {
-        let mut source = BufReader::with_capacity(64 << 10, Counted { source, progress });
+        let mut source = BufReader::with_capacity(64 << 10, CountingReader { source, progress });
         let beginning = source.fill_buf().map_err(ImportError::Read)?;
-        let packing = if beginning.starts_with(&GZIP) {
-            Packing::Gzip(Box::new(MultiGzDecoder::new(source)))
+        let decoder = if beginning.starts_with(&GZIP) {
+            Decoder::Gzip(Box::new(MultiGzDecoder::new(source)))
         } else if beginning.starts_with(&ZSTD) {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(source).map_err(ImportError::Read)?;
             decoder.window_log_max(ZSTD_WINDOW).map_err(ImportError::Read)?;
-            Packing::Zstd(Box::new(decoder))
+            Decoder::Zstd(Box::new(decoder))
         } else {
             check_beginning(beginning)?;
-            Packing::None(source)
+            Decoder::None(source)
         };
-        Ok(Self { packing, left: limit })
+        Ok(Self { decoder, left: limit })
     }
 }
 
-impl<R: Read> Read for Unpacked<'_, R> {
+impl<R: Read> Read for Decompressed<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = match &mut self.packing {
-            Packing::None(source) => source.read(buffer),
-            Packing::Gzip(source) => source.read(buffer),
-            Packing::Zstd(source) => source.read(buffer),
+        let read = match &mut self.decoder {
+            Decoder::None(source) => source.read(buffer),
+            Decoder::Gzip(source) => source.read(buffer),
+            Decoder::Zstd(source) => source.read(buffer),
         }?;
         if let Some(left) = &mut self.left {
             *left = left.checked_sub(read as u64).ok_or(io::ErrorKind::FileTooLarge)?;
@@ -135,9 +124,9 @@ impl<R: Read> Read for Unpacked<'_, R> {
     }
 }
 
-/// Refuses what is no JSON throughout, so that not every line of it is rejected.
+/// Rejects a source that cannot be JSON as a whole, instead of each of its lines.
 pub(in crate::ingest) fn check_beginning(beginning: &[u8]) -> Result<(), ImportError> {
-    let beginning = beginning.get(..LOOKED_AT).unwrap_or(beginning);
+    let beginning = beginning.get(..EXAMINED).unwrap_or(beginning);
     if beginning.starts_with(b"\xff\xfe") || beginning.starts_with(b"\xfe\xff") {
         return Err(ImportError::Utf16);
     }
@@ -150,13 +139,13 @@ pub(in crate::ingest) fn check_beginning(beginning: &[u8]) -> Result<(), ImportE
     if is_heading && !text.starts_with(b"{") && !text.starts_with(b"[") { Err(ImportError::Csv) } else { Ok(()) }
 }
 
-/// Counts what is read.
-struct Counted<'p, R> {
+/// A reader that counts bytes in the progress of an import.
+struct CountingReader<'p, R> {
     source: R,
     progress: &'p ImportProgress,
 }
 
-impl<R: Read> Read for Counted<'_, R> {
+impl<R: Read> Read for CountingReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(buffer)?;
         self.progress.bytes.fetch_add(read as u64, Ordering::Relaxed);

@@ -1,54 +1,44 @@
-//! The catalogue: which applications and instances an org has, by Okta's Apps API. Without a right to it, the catalogue
-//! is what events tell.
+//! The catalogue of an org's applications and instances, read from Okta's Apps API. Without access to that API, the
+//! catalogue has only what events mention.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::org_api::{OrgApi, SystemLogHints, api_backoff};
-use crate::okta::{APPS_PAGE, DeliveryError, ListedInstance, OktaError, Resource, read_apps_page};
-use crate::store::{Catalogue, InstanceListing, StoreError};
+use super::org_api::{ApiError, OrgApi, SystemLogHints, api_backoff};
+use crate::okta::{APPS_PAGE, ListedInstance, Resource, read_apps_page};
+use crate::store::{Catalogue, InstanceListing};
 
-/// How long to wait after an event told of a change: changes come together.
-const CALM: Duration = Duration::from_secs(2);
+/// The pause after an event reports a change, since changes often come together.
+const DEBOUNCE: Duration = Duration::from_secs(2);
 
-/// The most pages that are read: 400,000 instances.
-const MOST_PAGES: usize = 2000;
+/// The maximum number of pages: 400,000 instances.
+const MAX_PAGES: usize = 2000;
 
-/// How often a refresh that fails is tried again before its next time.
+/// The number of attempts at a refresh before its next regular time.
 const ATTEMPTS: usize = 5;
 
-#[derive(Debug, thiserror::Error)]
-enum CatalogueError {
-    #[error(transparent)]
-    Okta(#[from] OktaError),
-    #[error("url: what answers there is not an Okta org: {0}")]
-    Page(#[from] DeliveryError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Keeps the catalogue of an org: at the start, at intervals, and when an event tells that applications have changed.
-pub(super) async fn keep(catalogue: &Catalogue, api: &OrgApi, hints: &SystemLogHints) {
-    let mut told = None;
+/// Refreshes the catalogue of an org at the start, at intervals, and when an event reports that applications have changed.
+pub(super) async fn run(catalogue: &Catalogue, api: &OrgApi, hints: &SystemLogHints) {
+    let mut last_error = None;
     loop {
         let mut backoff = api_backoff();
         for _ in 0..ATTEMPTS {
             match refresh(catalogue, api).await {
                 Ok(instances) => {
-                    if told.take().is_some() {
+                    if last_error.take().is_some() {
                         tracing::info!(org = api.org, instances, "applications can be listed again");
                     }
                     break;
                 }
                 Err(error) => {
                     let text = error.to_string();
-                    if told.as_ref() != Some(&text) {
+                    if last_error.as_ref() != Some(&text) {
                         tracing::warn!("could not list applications: org {}, {text}", api.org);
-                        told = Some(text);
+                        last_error = Some(text);
                     }
-                    if matches!(&error, CatalogueError::Okta(error) if error.is_lasting()) {
+                    if matches!(&error, ApiError::Okta(error) if error.is_lasting()) {
                         break;
                     }
                     sleep(backoff.pause()).await;
@@ -57,20 +47,20 @@ pub(super) async fn keep(catalogue: &Catalogue, api: &OrgApi, hints: &SystemLogH
         }
         tokio::select! {
             () = sleep(api.options.catalogue_interval) => {}
-            () = hints.applications.notified() => sleep(CALM).await,
+            () = hints.applications.notified() => sleep(DEBOUNCE).await,
         }
     }
 }
 
-/// Reads the whole list; gives how many instances there are.
-async fn refresh(catalogue: &Catalogue, api: &OrgApi) -> Result<usize, CatalogueError> {
+/// Reads the whole list of applications. Returns the number of instances.
+async fn refresh(catalogue: &Catalogue, api: &OrgApi) -> Result<usize, ApiError> {
     let org = api.org.as_str();
-    // What comes up while the list is read is not missing from it.
+    // Only instances that were known before the read can be missing from the list.
     let before = catalogue.listed_before(org).await?;
     let mut found = HashSet::new();
     let limit = APPS_PAGE.to_string();
     let mut next = Some(api.client.url(Resource::Apps, &[("limit", &limit), ("includeNonDeleted", "true")]));
-    for _ in 0..MOST_PAGES {
+    for _ in 0..MAX_PAGES {
         let Some(url) = next.take() else { break };
         api.pause(Resource::Apps).await;
         let page = api.client.get(Resource::Apps, url).await?;
@@ -99,7 +89,7 @@ async fn refresh(catalogue: &Catalogue, api: &OrgApi) -> Result<usize, Catalogue
 impl From<ListedInstance> for InstanceListing {
     fn from(listed: ListedInstance) -> Self {
         let ListedInstance { id, name, label, status } = listed;
-        // Whatever it is, it is listed: what has a status can be missed later.
+        // An instance without a status counts as active, so that its removal from the list is noticed later.
         let status = status.or_else(|| Some("ACTIVE".to_owned()));
         Self { instance_id: id, application: name, label, status }
     }

@@ -1,33 +1,34 @@
-//! A page of the System Log: what of it is to be stored, and what it tells beside.
+//! A page of the System Log: its events, and what sluice itself learns from them.
 
 use crate::event::Timestamp;
-use crate::ingest::sorted::{RecordReader, Sorted};
-use crate::okta::{DeliveryError, HOOK_DELIVERY, JsonBody, LIFECYCLE, read_log_page};
+use crate::ingest::sorted::{RecordReader, SortedRecords};
+use crate::okta::{HOOK_DELIVERY, JsonBody, LIFECYCLE, MalformedBody, read_log_page};
 
-/// What a page has.
+/// The content of a page.
 #[derive(Debug, Default)]
 pub(super) struct LogPage {
-    /// Its events, sorted.
-    pub(super) sorted: Sorted,
-    /// The number of its events.
+    /// The events, sorted.
+    pub(super) sorted: SortedRecords,
+    /// The number of events.
     pub(super) number: usize,
-    /// When the newest event happened.
+    /// The time of the newest event.
     pub(super) newest: Option<Timestamp>,
-    /// Of how many failed event hook deliveries it tells, and when the newest failed.
+    /// The number of failed event hook deliveries that the page reports.
     pub(super) failed_deliveries: i64,
+    /// The time of the newest failed delivery.
     pub(super) failed_delivery_at: Option<Timestamp>,
-    /// True where it tells that applications have changed.
+    /// True if the page reports changes of applications.
     pub(super) changes_applications: bool,
 }
 
 impl LogPage {
-    /// Reads a page of an org's System Log.
+    /// Parses a page of an org's System Log.
     ///
     /// # Errors
-    /// The body is no list.
-    pub(super) fn read(reader: &RecordReader, body: &[u8]) -> Result<Self, DeliveryError> {
+    /// The body is not a list.
+    pub(super) fn read(reader: &RecordReader, body: &[u8]) -> Result<Self, MalformedBody> {
         let body = JsonBody::new(body);
-        let json = body.json().map_err(|error| DeliveryError::NotJson(error.to_string()))?;
+        let json = body.json().map_err(|error| MalformedBody::NotJson(error.to_string()))?;
         let events = read_log_page(json)?;
         let mut page = Self { number: events.len(), ..Self::default() };
         for json in events {

@@ -1,38 +1,25 @@
-//! Reconciling: stretches of the recent past are read once more, in bounded requests, some time after they were over.
-//! Only then is it known that everything of them is there, and what hooks missed.
+//! Reconciliation: settled windows of the System Log are read again in bounded requests. Only that read proves that the
+//! log has all of their events, and shows which events the hooks missed.
 
 use time::Duration;
 use tokio::time::sleep;
 
-use super::org_api::{OrgApi, api_backoff};
+use super::org_api::{ApiError, OrgApi, api_backoff};
 use super::page::LogPage;
 use super::poller;
 use crate::event::{IngestSource, Timestamp};
-use crate::ingest::{Intake, IntakeError};
-use crate::okta::{DeliveryError, LOG_PAGE, LogFilter, OktaError, Resource};
-use crate::store::{PollCursor, ReadWindow, StoreError};
+use crate::ingest::Intake;
+use crate::okta::{LogFilter, Resource};
+use crate::store::{PollCursor, ReadWindow};
 
-/// The longest stretch that is read at once: after a long time without a gateway, the poller is not to wait for many
-/// small ones.
-const LONGEST: Duration = Duration::days(1);
+/// The maximum length of a window, long enough that a gateway which was down for days catches up in few requests.
+const MAX_WINDOW: Duration = Duration::days(1);
 
-/// How soon to look again while the log is read for the first time.
+/// The interval until the first backfill is complete.
 const SOON: std::time::Duration = std::time::Duration::from_secs(5);
 
-#[derive(Debug, thiserror::Error)]
-enum ReconcileError {
-    #[error(transparent)]
-    Okta(#[from] OktaError),
-    #[error("url: what answers there is not an Okta org: {0}")]
-    Page(#[from] DeliveryError),
-    #[error(transparent)]
-    Intake(#[from] IntakeError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Reconciles an org, again and again.
-pub(super) async fn keep(intake: &Intake, api: &OrgApi) {
+/// Reconciles an org in an endless loop.
+pub(super) async fn run(intake: &Intake, api: &OrgApi) {
     let filter = LogFilter::new(intake.event_types(&api.org));
     let mut backoff = api_backoff();
     loop {
@@ -43,7 +30,7 @@ pub(super) async fn keep(intake: &Intake, api: &OrgApi) {
                 sleep(if has_caught_up { interval } else { interval.min(SOON) }).await;
             }
             Err(error) => {
-                // The poller has the same troubles and tells of them.
+                // The poller fails for the same reasons, and reports them.
                 tracing::debug!(org = api.org, %error, "could not reconcile; trying again");
                 sleep(backoff.pause()).await;
             }
@@ -51,8 +38,9 @@ pub(super) async fn keep(intake: &Intake, api: &OrgApi) {
     }
 }
 
-/// Reads what has settled since the last time. Gives whether the log's end has been reached; before, nothing is read.
-async fn reconcile(intake: &Intake, api: &OrgApi, filter: &LogFilter) -> Result<bool, ReconcileError> {
+/// Reads the windows that have settled since the last call. Returns false, and reads nothing, before the poller has reached
+/// the log's end.
+async fn reconcile(intake: &Intake, api: &OrgApi, filter: &LogFilter) -> Result<bool, ApiError> {
     let ledger = intake.ledger();
     let Some(cursor) = ledger.poll_cursor(&api.org).await? else { return Ok(false) };
     let digest = filter.digest();
@@ -62,13 +50,13 @@ async fn reconcile(intake: &Intake, api: &OrgApi, filter: &LogFilter) -> Result<
         first_window(intake, &cursor, caught_up_at, settled).await?;
         return Ok(true);
     };
-    // What lies behind what Okta keeps cannot be read any more.
+    // Okta no longer has the events before the backfill.
     from = from.max(cursor.backfill_from);
     while from < settled {
-        let until = settled.min(from.plus(LONGEST));
+        let until = settled.min(from.plus(MAX_WINDOW));
         let window = read(intake, api, filter, from, until).await?;
         if window.found > 0 {
-            tracing::warn!(org = api.org, events = window.found, %from, %until, "found events that the poller had not");
+            tracing::warn!(org = api.org, events = window.found, %from, %until, "found events that the poller missed");
         }
         ledger.keep_read_window(&window).await?;
         from = until;
@@ -76,13 +64,14 @@ async fn reconcile(intake: &Intake, api: &OrgApi, filter: &LogFilter) -> Result<
     Ok(true)
 }
 
-/// What had settled when the log's end was first reached was read whole on the way there.
+/// Stores the first window: what had settled when the poller first reached the log's end, and was read completely
+/// before.
 async fn first_window(
     intake: &Intake,
     cursor: &PollCursor,
     read_at: Timestamp,
     until: Timestamp,
-) -> Result<(), ReconcileError> {
+) -> Result<(), ApiError> {
     let from = cursor.backfill_from;
     if from < until {
         let PollCursor { org, filter, .. } = cursor.clone();
@@ -92,21 +81,17 @@ async fn first_window(
     Ok(())
 }
 
-/// Reads a stretch whole, and stores what is not there.
+/// Reads a window completely, and appends the events that the log lacks.
 async fn read(
     intake: &Intake,
     api: &OrgApi,
     filter: &LogFilter,
     from: Timestamp,
     until: Timestamp,
-) -> Result<ReadWindow, ReconcileError> {
+) -> Result<ReadWindow, ApiError> {
     let org = api.org.clone();
     let mut window = ReadWindow { org, filter: filter.digest(), from, until, read_at: until, events: 0, found: 0 };
-    let (since, end, limit) = (from.to_string(), until.to_string(), LOG_PAGE.to_string());
-    let mut parameters =
-        vec![("since", since.as_str()), ("until", &end), ("sortOrder", "ASCENDING"), ("limit", &limit)];
-    parameters.extend(filter.scim().map(|scim| ("filter", scim)));
-    let mut next = Some(api.client.url(Resource::Logs, &parameters));
+    let mut next = Some(api.log_url(filter, from, Some(until)));
     while let Some(url) = next.take() {
         api.pause(Resource::Logs).await;
         let page = api.client.get(Resource::Logs, url).await?;
@@ -116,7 +101,7 @@ async fn read(
         let taken = intake.take(&api.org, IngestSource::SystemLog, log_page.sorted, None).await?;
         window.found += poller::number(taken.receipt.stored);
         window.read_at = page.answered_at;
-        // A bounded answer ends; one that does not is no answer.
+        // A request with an end must return a last page; an empty page counts as the last.
         next = page.next.filter(|_| !is_empty);
     }
     Ok(window)

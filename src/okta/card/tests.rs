@@ -1,4 +1,4 @@
-//! Cards as flows send them.
+//! Tests of cards as flows post them.
 
 use serde_json::{Value, json};
 

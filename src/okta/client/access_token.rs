@@ -1,4 +1,4 @@
-//! Access tokens of OAuth 2: got with the client's key, kept until shortly before they end.
+//! OAuth 2 access tokens, requested with the client's key and cached until shortly before they expire.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,20 +17,21 @@ use super::proof::ProofKey;
 use super::response::{date, read_body, sent};
 use crate::event::Timestamp;
 
-/// The scopes that are asked for, and those that must be given.
+/// The requested scopes.
 const SCOPES: &str = "okta.logs.read okta.apps.read";
+/// The required scopes, requested if the org does not grant all of [`SCOPES`].
 const LEAST_SCOPES: &str = "okta.logs.read";
 
-/// How long before its end a token is not used any more.
+/// The time before its expiry at which a token is replaced.
 const MARGIN: Duration = Duration::from_mins(2);
 
-/// How far clocks may be apart, in seconds, before they are blamed for a refusal.
+/// The difference between Okta's clock and the local clock, in seconds, from which a rejection is blamed on the clocks.
 const SKEW: i64 = 45;
 
-/// How often a request for a token is made again as the server wants it: with a proof, with a nonce, with fewer scopes.
+/// The maximum number of requests for one token: the server may ask for a proof, for a nonce, and for fewer scopes.
 const ATTEMPTS: usize = 5;
 
-/// A token, and the key to which it is bound.
+/// An access token, and the key to which it is bound, if any.
 #[derive(Clone)]
 pub(super) struct AccessToken {
     token: SecretString,
@@ -45,7 +46,7 @@ impl fmt::Debug for AccessToken {
 }
 
 impl AccessToken {
-    /// The request with the token, and with a proof of possession where it is bound to a key.
+    /// Adds the token to a request, with a proof of possession if the token is bound to a key.
     pub(super) fn authorize(
         &self,
         request: RequestBuilder,
@@ -54,8 +55,9 @@ impl AccessToken {
     ) -> Result<RequestBuilder, OktaError> {
         let token = self.token.expose_secret();
         let scheme = if self.key.is_some() { "DPoP" } else { "Bearer" };
-        let mut value = HeaderValue::from_str(&format!("{scheme} {token}"))
-            .map_err(|_| OktaError::NotOkta("its access token is no header's value".to_owned()))?;
+        let mut value = HeaderValue::from_str(&format!("{scheme} {token}")).map_err(|_| {
+            OktaError::NotOkta("its access token contains characters that a header cannot carry".to_owned())
+        })?;
         value.set_sensitive(true);
         let request = request.header(AUTHORIZATION, value);
         Ok(match &self.key {
@@ -65,24 +67,24 @@ impl AccessToken {
     }
 }
 
-/// The access token of a client, and how to get one.
+/// The cache of a client's access token.
 #[derive(Debug)]
 pub(super) struct AccessTokens {
     endpoint: Url,
-    state: Mutex<State>,
+    state: Mutex<TokenState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct TokenState {
     token: Option<AccessToken>,
     scopes: &'static str,
-    /// Made when the server first wants proofs.
+    /// The key for proofs, generated when the server first asks for a proof.
     key: Option<Arc<ProofKey>>,
     nonce: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Granted {
+struct TokenResponse {
     access_token: String,
     #[serde(default)]
     token_type: String,
@@ -90,32 +92,31 @@ struct Granted {
 }
 
 impl AccessTokens {
-    /// Those of the org at an address.
     pub(super) fn new(origin: &Url) -> Result<Self, OktaError> {
         let endpoint = origin.join("/oauth2/v1/token").map_err(|_| OktaError::Address(origin.to_string()))?;
-        let state = State { token: None, scopes: SCOPES, key: None, nonce: None };
+        let state = TokenState { token: None, scopes: SCOPES, key: None, nonce: None };
         Ok(Self { endpoint, state: Mutex::new(state) })
     }
 
-    /// A token that is good for a while.
+    /// Returns the cached token, or a new one if it expires soon.
     pub(super) async fn get(&self, http: &Client, client: &ClientKey) -> Result<AccessToken, OktaError> {
         let mut state = self.state.lock().await;
         if let Some(token) = state.token.as_ref().filter(|token| token.good_until > Instant::now()) {
             return Ok(token.clone());
         }
-        // A scope that was missing may have been granted since.
+        // A scope that was missing may have been granted in the meantime.
         state.scopes = SCOPES;
         let token = self.fetch(&mut state, http, client).await?;
         state.token = Some(token.clone());
         Ok(token)
     }
 
-    /// Forgets the token: it is not accepted any more.
+    /// Drops a token that Okta rejected.
     pub(super) async fn forget(&self) {
         self.state.lock().await.token = None;
     }
 
-    async fn fetch(&self, state: &mut State, http: &Client, client: &ClientKey) -> Result<AccessToken, OktaError> {
+    async fn fetch(&self, state: &mut TokenState, http: &Client, client: &ClientKey) -> Result<AccessToken, OktaError> {
         for _ in 0..ATTEMPTS {
             let mut form = self.endpoint.clone();
             form.query_pairs_mut().clear().extend_pairs([
@@ -140,11 +141,11 @@ impl AccessTokens {
             }
             let problem = problem(&body);
             match problem.error.as_str() {
-                // Nonces end, too: the one that was told just now is good.
+                // Nonces expire; the one in this response is valid.
                 "use_dpop_nonce" if headers.contains_key("dpop-nonce") => {}
                 "invalid_dpop_proof" if state.key.is_none() => {}
                 "invalid_scope" if state.scopes == SCOPES => {
-                    tracing::debug!("the service app lacks a scope; asking for the System Log only");
+                    tracing::debug!("the service app lacks a scope; requesting access to the System Log only");
                     state.scopes = LEAST_SCOPES;
                     continue;
                 }
@@ -154,13 +155,13 @@ impl AccessTokens {
                 state.key = Some(Arc::new(ProofKey::new()?));
             }
         }
-        Err(OktaError::Key("Okta's token endpoint wants one proof after the other".to_owned()))
+        Err(OktaError::Key("Okta's token endpoint rejects every proof of possession".to_owned()))
     }
 }
 
-fn granted(state: &State, body: &[u8]) -> Result<AccessToken, OktaError> {
-    let granted: Granted = serde_json::from_slice(body)
-        .map_err(|_| OktaError::NotOkta("its token endpoint answers with something else".to_owned()))?;
+fn granted(state: &TokenState, body: &[u8]) -> Result<AccessToken, OktaError> {
+    let granted: TokenResponse = serde_json::from_slice(body)
+        .map_err(|_| OktaError::NotOkta("its token endpoint does not return a token".to_owned()))?;
     let key = if granted.token_type.eq_ignore_ascii_case("dpop") { state.key.clone() } else { None };
     let lifetime = Duration::from_secs(granted.expires_in.min(24 * 3600));
     // A short-lived token is used for most of its life.
@@ -168,20 +169,20 @@ fn granted(state: &State, body: &[u8]) -> Result<AccessToken, OktaError> {
     Ok(AccessToken { token: granted.access_token.into(), key, good_until: Instant::now() + good_for })
 }
 
-/// What is wrong, by the setting that is to blame.
+/// Returns an error that names the setting that must be changed.
 fn refusal(status: StatusCode, headers: &HeaderMap, problem: &ApiProblem) -> OktaError {
-    let told = problem.to_string();
+    let reason = problem.to_string();
     let skew = date(headers).map_or(0, |date| (Timestamp::now().millis() - date.millis()) / 1000);
     match problem.error.as_str() {
         "invalid_client" | "invalid_dpop_proof" if skew.abs() > SKEW => OktaError::Clock(skew),
-        "invalid_client" if told.contains("signature") => {
-            OktaError::PrivateKey(format!("Okta does not accept it ({told})"))
+        "invalid_client" if reason.contains("signature") => {
+            OktaError::PrivateKey(format!("Okta does not accept it ({reason})"))
         }
-        "invalid_client" | "unauthorized_client" => OktaError::Key(format!("Okta does not accept them ({told})")),
-        "invalid_scope" => OktaError::Forbidden { resource: super::Resource::Logs, oauth: true, told },
+        "invalid_client" | "unauthorized_client" => OktaError::Key(format!("Okta does not accept them ({reason})")),
+        "invalid_scope" => OktaError::Forbidden { resource: super::Resource::Logs, oauth: true, reason },
         _ if status == StatusCode::TOO_MANY_REQUESTS => OktaError::TooManyRequests,
         _ if status == StatusCode::NOT_FOUND => OktaError::NotOkta("it has no token endpoint".to_owned()),
-        "" => OktaError::Status(status.as_u16(), told),
-        _ => OktaError::Key(told),
+        "" => OktaError::Status(status.as_u16(), reason),
+        _ => OktaError::Key(reason),
     }
 }

@@ -1,4 +1,4 @@
-//! How a client proves itself: with an API token, or with the key of a service app.
+//! The credentials with which a client authenticates: an API token, or the key of a service app.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use super::error::OktaError;
 
-/// For how long a client assertion is good, in seconds; Okta allows an hour.
+/// The lifetime of a client assertion, in seconds; Okta allows an hour.
 const ASSERTION: i64 = 300;
 
-/// How a client proves itself.
+/// The credentials of a client.
 #[derive(Clone, Debug)]
 pub enum Credentials {
     /// An admin's API token, sent as `SSWS`.
@@ -30,7 +30,7 @@ impl Credentials {
         matches!(self, Self::Key(_))
     }
 
-    /// True if both are the same token, or the same key of the same app.
+    /// Returns true if both are the same token, or the same key of the same app.
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Token(one), Self::Token(other)) => one.expose_secret() == other.expose_secret(),
@@ -42,7 +42,7 @@ impl Credentials {
     }
 }
 
-/// The credentials that a client uses now. Clones share them, so that they can be replaced while a gateway runs.
+/// The credentials currently in use. Clones share them, so that they can be replaced while a gateway runs.
 #[derive(Clone, Debug)]
 pub struct CurrentCredentials(Arc<RwLock<Credentials>>);
 
@@ -53,12 +53,12 @@ impl From<Credentials> for CurrentCredentials {
 }
 
 impl CurrentCredentials {
-    /// Returns the credentials that are in force.
+    /// Returns a copy of the credentials.
     pub fn get(&self) -> Credentials {
         self.0.read().clone()
     }
 
-    /// Puts other credentials into force. Returns whether they differ.
+    /// Replaces the credentials. Returns true if the new ones differ.
     pub fn replace(&self, fresh: &Self) -> bool {
         let fresh = fresh.get();
         let mut current = self.0.write();
@@ -75,7 +75,7 @@ pub struct ClientKey {
     key_id: Option<String>,
     key: EncodingKey,
     algorithm: Algorithm,
-    /// SHA-256 of the key's text, which tells it from another one.
+    /// SHA-256 of the PEM text, by which two keys can be compared.
     digest: [u8; 32],
 }
 
@@ -96,19 +96,19 @@ struct Assertion<'a> {
 }
 
 impl ClientKey {
-    /// Reads a private key in PEM: of RSA, or of the curves P-256 and P-384. `key_id` names it where the app has
-    /// several. None where it is no such key.
+    /// Reads a private key in PEM format: RSA, P-256 or P-384. `key_id` names the key if the app has several. None for
+    /// any other key.
     pub fn read(client_id: &str, key_id: Option<String>, pem: &SecretString) -> Option<Self> {
         let pem = pem.expose_secret().as_bytes();
         let digest = Sha256::digest(pem).into();
         let rsa = EncodingKey::from_rsa_pem(pem).ok().map(|key| (key, Algorithm::RS256));
         let (key, algorithm) = rsa.or_else(|| curve(&EncodingKey::from_ec_pem(pem).ok()?))?;
-        // A key is found to be none only when it signs.
+        // An unusable key is detected only when it signs.
         encode(&Header::new(algorithm), &"", &key).ok()?;
         Some(Self { client_id: client_id.to_owned(), key_id, key, algorithm, digest })
     }
 
-    /// A new proof that the client is the app, for this token endpoint.
+    /// Signs a new client assertion for a token endpoint.
     pub(super) fn assertion(&self, endpoint: &str) -> Result<String, OktaError> {
         let mut header = Header::new(self.algorithm);
         header.kid.clone_from(&self.key_id);
@@ -119,7 +119,7 @@ impl ClientKey {
     }
 }
 
-/// The algorithm of an elliptic curve's key: the one with which it signs.
+/// Returns the algorithm with which an elliptic curve key can sign.
 fn curve(key: &EncodingKey) -> Option<(EncodingKey, Algorithm)> {
     let signs = |algorithm: &Algorithm| encode(&Header::new(*algorithm), &"", key).is_ok();
     let algorithm = [Algorithm::ES256, Algorithm::ES384].into_iter().find(signs)?;

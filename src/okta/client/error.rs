@@ -1,4 +1,4 @@
-//! What can go wrong with an org's APIs. Where a setting is to blame, the text names it.
+//! The errors of an org's APIs. A message names the setting that must be changed, if one is wrong.
 
 use std::fmt;
 
@@ -6,20 +6,20 @@ use serde::Deserialize;
 
 use super::resource::Resource;
 
-/// Why there is no page. Settings are named as they are under an org: `url`, `api.token` …
+/// The reason why a request failed. Messages use the names of settings under an org: `url`, `api.token` …
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OktaError {
-    /// Nobody answers, or the answer broke off: try again.
+    /// No response, or only a part of it; a retry may help.
     #[error("url: no answer from Okta: {0}")]
     NoAnswer(String),
-    /// Okta has a problem of its own: try again.
-    #[error("Okta answers with {0}: {1}")]
+    /// An error on Okta's side; a retry may help.
+    #[error("Okta returned HTTP status {0}: {1}")]
     Status(u16, String),
-    /// The rate limit is reached: try again when its window is over.
+    /// The rate limit is used up until its window ends.
     #[error("Okta's rate limit is reached")]
     TooManyRequests,
-    /// Okta does not understand the request, such as a link that has expired.
-    #[error("Okta refuses the request: {0}")]
+    /// A request that Okta does not accept, such as a link that has expired.
+    #[error("Okta rejected the request: {0}")]
     Refused(String),
     /// The API token is not accepted.
     #[error("api.token: {0}")]
@@ -27,44 +27,44 @@ pub enum OktaError {
     /// The service app's id or key is not accepted.
     #[error("api.client_id or api.private_key: {0}")]
     Key(String),
-    /// The key is not that of the service app.
+    /// The key does not belong to the service app.
     #[error("api.private_key: {0}")]
     PrivateKey(String),
-    /// This machine's clock is wrong.
+    /// The local clock is wrong.
     #[error(
-        "this machine's clock is {0} s off Okta's, so that Okta refuses api.private_key's signature: set the clock"
+        "this machine's clock is {0} s off Okta's, so Okta rejects the signature made with api.private_key: set the clock"
     )]
     Clock(i64),
-    /// A scope or a right is missing.
-    #[error("{}", forbidden(*resource, *oauth, told))]
+    /// A scope or an admin role is missing.
+    #[error("{}", forbidden(*resource, *oauth, reason))]
     Forbidden {
-        /// What may not be read.
+        /// The resource that could not be read.
         resource: Resource,
-        /// Whether a service app asks, and not an admin's token.
+        /// True for a service app, false for an admin's API token.
         oauth: bool,
-        /// What Okta says.
-        told: String,
+        /// Okta's explanation.
+        reason: String,
     },
-    /// The address is none.
-    #[error("url: {0:?} is not an address")]
+    /// The setting is not a URL.
+    #[error("url: {0:?} is not a URL")]
     Address(String),
-    /// What answers is not an Okta org.
-    #[error("url: what answers there is not an Okta org: {0}")]
+    /// The server at the URL is not an Okta org.
+    #[error("url: not an Okta org: {0}")]
     NotOkta(String),
-    /// A link leads away from the org; it is not followed.
+    /// A link to another server than the org's, which is not followed.
     #[error("url: Okta's link leads to {0}, which is not the org's address; give the address that Okta itself uses")]
     Elsewhere(String),
 }
 
 impl OktaError {
-    /// A failure of the connection. The address may hold a token of a link's and is left out.
+    /// Describes a failed connection. The URL is left out, since a link may contain a token.
     pub(super) fn from_transport(error: &reqwest::Error) -> Self {
         let mut source: &dyn std::error::Error = error;
         while let Some(inner) = source.source() {
             source = inner;
         }
         if error.is_timeout() {
-            Self::NoAnswer("it takes too long".to_owned())
+            Self::NoAnswer("the request timed out".to_owned())
         } else if std::ptr::addr_eq(source, error) {
             Self::NoAnswer("the connection failed".to_owned())
         } else {
@@ -72,25 +72,25 @@ impl OktaError {
         }
     }
 
-    /// Whether somebody must change something before it can work.
+    /// Returns true if retries cannot help until somebody changes a setting.
     pub const fn is_lasting(&self) -> bool {
         !matches!(self, Self::NoAnswer(_) | Self::Status(..) | Self::TooManyRequests | Self::Refused(_))
     }
 }
 
-fn forbidden(resource: Resource, oauth: bool, told: &str) -> String {
+fn forbidden(resource: Resource, oauth: bool, reason: &str) -> String {
     let (scope, right) = match resource {
         Resource::Logs => ("okta.logs.read", "read the System Log"),
         Resource::Apps => ("okta.apps.read", "read applications"),
     };
     if oauth {
-        format!("api.client_id: the app lacks the scope {scope}, or an admin role: grant it in Okta ({told})")
+        format!("api.client_id: the app lacks the scope {scope}, or an admin role: grant it in Okta ({reason})")
     } else {
-        format!("api.token: the admin who made it may not {right} ({told})")
+        format!("api.token: the admin who created it may not {right} ({reason})")
     }
 }
 
-/// What Okta says of a request that it does not answer.
+/// The body of Okta's error responses.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ApiProblem {
     #[serde(default, rename = "errorCode")]
@@ -99,7 +99,7 @@ pub(super) struct ApiProblem {
     summary: String,
     #[serde(default, rename = "errorCauses")]
     causes: Vec<Cause>,
-    /// Of OAuth 2.
+    /// The error code of OAuth 2.
     #[serde(default)]
     pub(super) error: String,
     #[serde(default)]
@@ -112,12 +112,12 @@ struct Cause {
     summary: String,
 }
 
-/// Reads what Okta says; what is not Okta's form says nothing.
+/// Reads the body of an error response. A body in another format yields an empty problem.
 pub(super) fn problem(body: &[u8]) -> ApiProblem {
     serde_json::from_slice(body).unwrap_or_default()
 }
 
-/// The most of Okta's words that are passed on.
+/// The maximum length of an explanation in an error message, in characters.
 const SHOWN: usize = 300;
 
 impl fmt::Display for ApiProblem {

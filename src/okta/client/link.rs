@@ -1,4 +1,4 @@
-//! `Link` headers (RFC 8288): several headers, or one with all links, as Okta sends either.
+//! `Link` headers (RFC 8288). Okta sends either one header with all links or one header for each link.
 
 use reqwest::Url;
 use reqwest::header::{HeaderMap, LINK};
@@ -6,7 +6,7 @@ use reqwest::header::{HeaderMap, LINK};
 use super::error::OktaError;
 use super::resource::Resource;
 
-/// Whether an address is of the org and of this resource.
+/// Returns true if a URL leads to this resource of the org.
 pub(super) fn is_of(url: &Url, origin: &Url, resource: Resource) -> bool {
     url.origin() == origin.origin()
         && url.path() == resource.path()
@@ -14,7 +14,7 @@ pub(super) fn is_of(url: &Url, origin: &Url, resource: Resource) -> bool {
         && url.password().is_none()
 }
 
-/// The link to the next page, if there is one.
+/// Returns the link to the next page, if there is one.
 pub(super) fn next(headers: &HeaderMap, base: &Url) -> Result<Option<Url>, OktaError> {
     for value in headers.get_all(LINK) {
         let Ok(value) = value.to_str() else { continue };
@@ -26,7 +26,7 @@ pub(super) fn next(headers: &HeaderMap, base: &Url) -> Result<Option<Url>, OktaE
     Ok(None)
 }
 
-/// The links of a header: for each what is between `<` and `>`, and its parameters. A comma may stand within either.
+/// Splits a header into links: the text between `<` and `>`, and the parameters. Both may contain commas.
 fn links(value: &str) -> Vec<(&str, &str)> {
     let mut links = Vec::new();
     let mut rest = value;

@@ -1,4 +1,5 @@
-//! Proofs of possession (DPoP, RFC 9449): a token that is bound to a key is of no use to who only has the token.
+//! Proofs of possession (DPoP, RFC 9449), which make a stolen access token useless without the key to which it is
+//! bound.
 
 use std::fmt;
 
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use super::error::OktaError;
 
-/// A key pair of this process, made when it is needed and never kept.
+/// A key pair that is generated in memory and never stored.
 pub(super) struct ProofKey {
     key: EncodingKey,
     public: Jwk,
@@ -41,7 +42,7 @@ struct Claims<'a> {
 
 impl ProofKey {
     pub(super) fn new() -> Result<Self, OktaError> {
-        let failed = || OktaError::NoAnswer("this machine makes no key for DPoP".to_owned());
+        let failed = || OktaError::NoAnswer("this machine cannot generate a key for DPoP".to_owned());
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(|_| failed())?;
         let der = pair.to_pkcs8v1().map_err(|_| failed())?;
         let key = EncodingKey::from_ec_der(der.as_ref());
@@ -49,7 +50,8 @@ impl ProofKey {
         Ok(Self { key, public })
     }
 
-    /// A proof for one request: with the nonce that the server wants, and for the access token that goes with it.
+    /// Signs a proof for one request, with the nonce that the server asked for and the access token that the request
+    /// carries.
     pub(super) fn prove(
         &self,
         method: &str,
@@ -71,7 +73,6 @@ impl ProofKey {
         let mut header = Header::new(Algorithm::ES256);
         header.typ = Some("dpop+jwt".to_owned());
         header.jwk = Some(self.public.clone());
-        encode(&header, &claims, &self.key)
-            .map_err(|_| OktaError::NoAnswer("the key for DPoP does not sign".to_owned()))
+        encode(&header, &claims, &self.key).map_err(|_| OktaError::NoAnswer("the key for DPoP cannot sign".to_owned()))
     }
 }

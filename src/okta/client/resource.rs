@@ -1,6 +1,6 @@
 //! The APIs of an org that sluice reads.
 
-/// An org's API, of which each has a rate limit of its own.
+/// An API of an org. Each API has its own rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
     /// `/api/v1/logs`.
@@ -10,7 +10,7 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// Its path.
+    /// Returns the URL path.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Logs => "/api/v1/logs",

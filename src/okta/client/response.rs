@@ -1,4 +1,4 @@
-//! Requests sent to Okta, and the answers read.
+//! Sending requests to Okta, and reading the responses.
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{DATE, HeaderMap};
@@ -9,27 +9,26 @@ use time::format_description::well_known::Rfc2822;
 use super::error::OktaError;
 use crate::event::Timestamp;
 
-/// How large an answer may be: a page of 1,000 events has about 2 MB.
+/// The maximum size of a response. A page of 1,000 events has about 2 MB.
 const BODY_BYTES: usize = 64 << 20;
 
-/// Sends a request.
 pub(super) async fn sent(request: RequestBuilder) -> Result<Response, OktaError> {
     request.send().await.map_err(|error| OktaError::from_transport(&error))
 }
 
-/// Reads a body, up to a limit.
+/// Reads a body of up to [`BODY_BYTES`].
 pub(super) async fn read_body(mut response: Response) -> Result<Bytes, OktaError> {
     let mut body = BytesMut::new();
     while let Some(piece) = response.chunk().await.map_err(|error| OktaError::from_transport(&error))? {
         if body.len() + piece.len() > BODY_BYTES {
-            return Err(OktaError::NotOkta(format!("an answer has more than {BODY_BYTES} bytes")));
+            return Err(OktaError::NotOkta(format!("a response has more than {BODY_BYTES} bytes")));
         }
         body.extend_from_slice(&piece);
     }
     Ok(body.freeze())
 }
 
-/// The time of an answer by Okta's clock.
+/// Returns the time of a response by Okta's clock.
 pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     let text = headers.get(DATE)?.to_str().ok()?;
     OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok().map(Timestamp::from)

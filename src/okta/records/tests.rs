@@ -1,13 +1,13 @@
-//! Streams of all kinds, whole and broken, however they are cut.
+//! Tests of streams of all kinds, intact and broken, cut into pieces of all sizes.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// The line of a record, and its text or what was kept of it.
+/// The line of a record, and its JSON (Ok) or the bytes of a broken record (Err).
 type Found = (u64, Result<String, String>);
 
-/// The records of a stream that comes in pieces of this size, and whether it ended where it may.
+/// Reads a stream in pieces of the given size. Returns its records, and whether it ended outside a list.
 fn read(stream: &[u8], piece: usize) -> (Vec<Found>, bool) {
     let mut found = Vec::new();
     let mut records = Records::new(1000);
@@ -28,7 +28,8 @@ fn read(stream: &[u8], piece: usize) -> (Vec<Found>, bool) {
     (found, is_whole)
 }
 
-/// What is found, the same however the stream is cut: `line text`, with `!` before what is broken.
+/// Lists the records of a stream as `line text`, with `!` before a broken record. All piece sizes must give the same
+/// list.
 fn found(stream: &str) -> Vec<String> {
     let (all, _) = read(stream.as_bytes(), usize::MAX);
     for piece in 1..stream.len().min(40) {

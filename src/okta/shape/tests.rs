@@ -5,7 +5,7 @@ use crate::okta::JsonBody;
 
 const EVENT: &str = r#"{ "uuid":"7e628fc1-a0b1-11f1-bf59-8b5627020a34","eventType":"a.b","published":"2026-08-25T18:19:21Z","n":1.10 }"#;
 
-/// Returns the bytes of the events that are found, and in words what everything else is.
+/// Lists the events in a body, byte for byte, and describes everything else in words.
 fn found(body: &[u8]) -> Vec<String> {
     let body = JsonBody::new(body);
     let mut found = Vec::new();
@@ -50,7 +50,7 @@ fn what_is_no_event_is_named() {
         ("{}", "an object without keys"),
         (r#"{"event":{"kind":"alert"},"message":"hello"}"#, "the keys event, message:"),
         (r#"{"detail":{"instance-id":"i-1"}}"#, "the keys instance-id:"),
-        (r#"{"message":"{\"uuid\":"}"#, "the event in it, a text, is not JSON"),
+        (r#"{"message":"{\"uuid\":"}"#, "the quoted event in it is not JSON"),
         (r#"{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":1,"l":1,"m":1,"n":1}"#, "l and 2 more"),
         (r#"{"eventType":"a.b"}"#, "no `uuid` that is a UUID"),
         (r#"{"UUID":"u"}"#, r#"a card of {"uuid":"u"}"#),

@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{Org, WaysIn, unknown_encoding};
-use crate::ingest::{BodyEncoding, ImportEnd, ImportError, ImportOptions, ImportProgress, ImportReport, Receipt};
+use crate::ingest::{
+    BodyEncoding, ImportEnd, ImportError, ImportOptions, ImportProgress, ImportReport, IntakeError, Receipt,
+};
 use crate::serve::body::{TOO_SLOW, too_slow};
 use crate::serve::problem::Problem;
 
@@ -100,8 +102,8 @@ fn failed(error: &ImportError, report: Option<&ImportReport>) -> Problem {
     let message = format!("{error}{}", before_that(report));
     match error {
         ImportError::TooLarge(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message),
-        ImportError::Append(_) => Problem::unavailable(message),
-        ImportError::Store(error) => {
+        ImportError::Intake(IntakeError::Append(_)) => Problem::unavailable(message),
+        ImportError::Intake(IntakeError::Store(error)) | ImportError::Store(error) => {
             tracing::error!(%error, "could not go on with an import");
             Problem::unavailable("the database is not available; send it again")
         }
