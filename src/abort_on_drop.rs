@@ -1,5 +1,5 @@
-//! Work in a task of its own, for what holds something that others wait for, as a connection to the database does. The
-//! task of a client's operation is not polled while the client takes no answers, and would hold that for as long.
+//! Tasks for work that holds something that others wait for, such as a database connection. The task of a client's
+//! operation is not polled while the client reads slowly, and would hold it for that long.
 
 use std::panic::resume_unwind;
 
@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub(crate) fn spawn_abort_on_drop<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> impl Future<Output = T> + Send + 'static {
-    // Spawned here and not when first polled, so that the returned future does not contain the whole work.
+    // Spawned here and not at the first poll, so that the returned future does not contain the whole work.
     let task = AbortOnDropHandle::new(tokio::spawn(work));
     async {
         match task.await {

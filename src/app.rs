@@ -1,4 +1,4 @@
-//! The gateway, wired together: the only place that knows every part.
+//! The gateway, assembled from its parts. Only this module knows all of them.
 
 mod database;
 mod delivery;
@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::HookSecrets;
 use crate::backoff::Backoff;
-use crate::config::{Limits, Org, Settings};
+use crate::config::{Limits, OrgSettings, Settings};
 use crate::graphql::{DocumentOptions, Graph, GraphOptions, OrgUrls};
 use crate::ingest::{self, Intake, IntakeLimits, KeptHeaders, OrgApi, OrgIntake};
 use crate::live::{Live, LiveOptions};
@@ -38,23 +38,24 @@ use crate::serve::{self, Parts, RenderMetrics, ServeOptions, ServedRoutes, Statu
 use crate::store::{Ledger, LockShortage, Store, StoreError};
 use crate::telemetry;
 use database::OpenDatabase;
-use delivery::Delivery;
+use delivery::DeliveryRuntime;
 use readiness::StartupStep;
 
-/// Longest pause between two attempts to reach the database at the start.
+/// The longest pause between two attempts to reach the database at the start.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// How long sockets may take to close at the end.
+/// The time for sockets to close when the gateway stops.
 const SOCKET_GRACE: Duration = Duration::from_secs(3);
 
-/// How much longer than what is waited for the database's or the gateway's own time-out is, so that it comes second.
+/// The time by which a timeout exceeds the database's or the gateway's own one, so that the other one fires first.
 const NETWORK_GRACE: Duration = Duration::from_secs(5);
 
-/// Runs a gateway on a listener until `stop`. Requests are answered from the first moment, with 503 until the database can be
-/// used. At the end, running commits finish, and subscribers are disconnected so that they resume elsewhere.
+/// Runs a gateway on a listener until `stop`. Requests are accepted from the first moment, and get 503 until the
+/// database can be used. At the end, running commits finish, and subscribers are disconnected so that they resume
+/// elsewhere.
 ///
 /// # Errors
-/// The database cannot be had.
+/// The database cannot be opened.
 pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
@@ -78,7 +79,7 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
             return failed.map_or(Ok(()), |failed| failed.map(drop));
         }
     };
-    gateway.say_ready(address).await;
+    gateway.log_ready(address).await;
     gateway.serve(&settings, &options, routes, &metrics, serving, stop).await
 }
 
@@ -107,9 +108,9 @@ impl OpenGateway {
         Ok(Self { database, store, log })
     }
 
-    /// Logs what the gateway serves from, and where.
-    async fn say_ready(&self, address: SocketAddr) {
-        let told = async {
+    /// Logs that the gateway is ready, with its addresses and its database.
+    async fn log_ready(&self, address: SocketAddr) {
+        let ready = async {
             let (facts, ends) = (self.store.facts().await?, self.store.ends().await?);
             let (database, postgresql, schema) = (facts.server, facts.version, facts.schema);
             let (head, eras) = (ends.head, ends.eras.len());
@@ -125,8 +126,8 @@ impl OpenGateway {
             );
             Ok::<_, StoreError>(())
         };
-        if let Err(error) = told.await {
-            tracing::debug!(%error, "could not ask what the database is");
+        if let Err(error) = ready.await {
+            tracing::debug!(%error, "could not query the database's version");
         }
     }
 
@@ -142,9 +143,9 @@ impl OpenGateway {
         let Self { database, store, log } = self;
         // Live delivery ends after the last subscriber has been disconnected.
         let live_stop = CancellationToken::new();
-        let delivery = Delivery::start()?;
+        let delivery = DeliveryRuntime::start()?;
         let live = {
-            let _there = delivery.handle.enter();
+            let _runtime = delivery.handle.enter();
             Live::start(log.clone(), &live_options(settings), live_stop.clone())
         };
         let until_stop = |work| tokio::spawn(stop.clone().run_until_cancelled_owned(work));
@@ -152,8 +153,8 @@ impl OpenGateway {
         until_stop(watch_writes.boxed());
         until_stop(ingest::name_events(log.clone()).boxed());
         until_stop(ingest::add_words(log.clone()).boxed());
-        until_stop(keep_up(metrics.clone()).boxed());
-        until_stop(refusals::keep(store.ledger(), hooks(settings)).boxed());
+        until_stop(run_upkeep(metrics.clone()).boxed());
+        until_stop(refusals::store_last(store.ledger(), hooks(settings)).boxed());
         let status = Status { ready, metrics: render(metrics, Some(live.clone())) };
         let parts = parts(settings, log, store.ledger(), live, status);
         let intake = parts.intake.clone();
@@ -181,7 +182,7 @@ impl OpenGateway {
 }
 
 /// Runs the metrics recorder's upkeep, which discards expired samples.
-async fn keep_up(metrics: PrometheusHandle) {
+async fn run_upkeep(metrics: PrometheusHandle) {
     let mut tick = interval(Duration::from_secs(5));
     loop {
         tick.tick().await;
@@ -197,8 +198,8 @@ fn log_options(limits: &Limits) -> LogOptions {
     }
 }
 
-/// Migrates the schema, of a database without a log only with `create`, and opens the log. An unavailable database is
-/// retried, for `patience` at most where that is given.
+/// Migrates the schema and opens the log. A database without a log gets one only with `create`. Attempts are repeated
+/// while the database is unavailable, for at most `patience` if that is given.
 async fn open_log(
     store: &Store,
     options: &LogOptions,
@@ -242,7 +243,7 @@ fn live_options(settings: &Settings) -> LiveOptions {
     }
 }
 
-/// The hook secrets of each org.
+/// Returns the hook secrets of each org.
 fn hooks(settings: &Settings) -> BTreeMap<String, HookSecrets> {
     settings.orgs.iter().map(|(name, org)| (name.clone(), org.hook.clone())).collect()
 }
@@ -256,7 +257,7 @@ async fn warn_of_few_locks(store: &Store, query_connections: u32) {
             "the database server may run out of locks, as the log has many months: set max_locks_per_transaction to \
              {needed} or more in postgresql.conf and restart the server"
         ),
-        Err(error) => tracing::debug!(%error, "could not ask how many locks the database server has room for"),
+        Err(error) => tracing::debug!(%error, "could not query the database server's limit of locks"),
     }
 }
 
@@ -283,8 +284,13 @@ fn parts(settings: &Settings, log: Log, ledger: Ledger, live: Live, status: Stat
     }
 }
 
-/// Makes the intake of a log, which waits for so long for a database that is away.
-fn intake((log, ledger): (Log, Ledger), orgs: &BTreeMap<String, Org>, limits: &Limits, patience: Duration) -> Intake {
+/// Creates the intake of a log, which retries for `patience` while the database is unavailable.
+fn intake(
+    (log, ledger): (Log, Ledger),
+    orgs: &BTreeMap<String, OrgSettings>,
+    limits: &Limits,
+    patience: Duration,
+) -> Intake {
     let orgs = orgs.iter().map(|(name, org)| {
         let headers = KeptHeaders::new(&org.keep_headers, &org.hook.header);
         (name.clone(), OrgIntake { event_types: org.event_types.clone(), headers })
@@ -293,7 +299,7 @@ fn intake((log, ledger): (Log, Ledger), orgs: &BTreeMap<String, Org>, limits: &L
     Intake::new(log, ledger, orgs.collect(), IntakeLimits { body_bytes, delivery_events, patience })
 }
 
-/// The orgs whose APIs are read.
+/// Returns the orgs whose APIs are read.
 fn org_apis(settings: &Settings) -> anyhow::Result<Vec<OrgApi>> {
     let configured = settings.orgs.iter().filter_map(|(name, org)| Some((name, org.url.as_ref()?, org.api.as_ref()?)));
     let apis = configured.map(|(name, url, api)| {
@@ -328,7 +334,7 @@ fn serve_options(settings: &Settings, connections: files::Connections) -> ServeO
     }
 }
 
-/// Returns the function that renders all metrics, including those of live delivery where it runs.
+/// Returns the function that renders all metrics, including those of live delivery once it runs.
 fn render(metrics: &PrometheusHandle, live: Option<Live>) -> RenderMetrics {
     let metrics = metrics.clone();
     Arc::new(move || {

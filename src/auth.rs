@@ -1,4 +1,4 @@
-//! Who is asking, and what may they see.
+//! Authentication and authorisation of readers and event hooks.
 //!
 //! A [`Viewer`] has the rights with which its operations read the log. Every reader may see everything today.
 
@@ -13,7 +13,7 @@ pub use readers::{Denied, Readers, Viewer};
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 
-/// Whether a text is the secret. Takes as long however much of it is right.
+/// Compares a text with a secret in constant time, so that the time does not reveal how much of it is right.
 fn is_secret(secret: &SecretString, text: &[u8]) -> bool {
     bool::from(secret.expose_secret().as_bytes().ct_eq(text))
 }

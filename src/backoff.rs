@@ -1,10 +1,10 @@
-//! Pauses between attempts that fail.
+//! Pauses between retries.
 
 use std::time::Duration;
 
 use rand::RngExt as _;
 
-/// Exponential backoff: each pause is twice as long as the one before, up to a longest one.
+/// Exponential backoff: each pause is twice as long as the last one, up to a longest pause.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
     first: Duration,
@@ -14,26 +14,26 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Backoff that begins with the first pause.
+    /// Creates a backoff that begins with the first pause.
     pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, next: first, has_jitter: false }
     }
 
-    /// Makes each pause shorter by a random part of up to a half, so that several clients that failed at the same moment do
-    /// not all come back at the same moment.
+    /// Shortens each pause by a random part of up to a half, so that clients that failed at the same moment do not all
+    /// retry at the same moment.
     #[must_use]
     pub(crate) const fn with_jitter(self) -> Self {
         Self { has_jitter: true, ..self }
     }
 
-    /// The pause after one more failure.
+    /// Returns the pause after one more failure.
     pub(crate) fn pause(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(self.longest);
         if self.has_jitter { pause.mul_f64(rand::rng().random_range(0.5..1.0)) } else { pause }
     }
 
-    /// Begins again with the first pause, since an attempt was successful.
+    /// Begins again with the first pause, after a success.
     pub(crate) const fn reset(&mut self) {
         self.next = self.first;
     }

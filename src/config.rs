@@ -1,4 +1,4 @@
-//! Settings: from the command line, the environment and `sluice.toml`, checked as a whole before anything starts.
+//! Settings from the command line, the environment and `sluice.toml`, checked as a whole before anything starts.
 
 mod access;
 mod api;
@@ -14,42 +14,43 @@ mod secret;
 mod settings;
 
 pub use arguments::{
-    Arguments, Command, Common, Import, Log, LogCommand, LogFormat, Rejected, RejectedCommand, Selection, Serve, Target,
+    Arguments, Command, Common, Import, LogArguments, LogCommand, LogFormat, Rejected, RejectedCommand, Selection,
+    Serve, TargetLog,
 };
 pub use limits::Limits;
 pub use log_targets::LogTargets;
 pub use reload::Reloaded;
-pub use settings::{Database, GraphqlSettings, Org, OrgApiSettings, Settings, SettingsError};
+pub use settings::{DatabaseLocation, GraphqlSettings, OrgApiSettings, OrgSettings, Settings, SettingsError};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 impl Settings {
-    /// Reads and checks the settings of a gateway. Environment variables are looked up with `variable`.
+    /// Reads and checks the settings of a gateway. `variable` looks up environment variables.
     ///
     /// # Errors
-    /// Every fault there is.
+    /// All faults of the settings.
     pub fn read(arguments: &Serve, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let (file, directory) =
             file::read(arguments.common.config.as_deref()).map_err(|fault| SettingsError(vec![fault]))?;
         check::check(arguments, file, &secret::Secrets { variable, directory: &directory })
     }
 
-    /// Returns what is right and worth knowing: for each org, what only its System Log brings.
+    /// Returns notes about correct settings: for each org, the event types that only its System Log provides.
     pub fn notes(&self) -> Vec<String> {
         self.orgs.iter().filter_map(|(name, org)| event_types::note_of_system_log(name, org)).collect()
     }
 }
 
-/// Where the log is, for commands that need nothing else.
+/// Returns the location of the log, for commands that need no other settings.
 ///
 /// # Errors
-/// No place for data is given, or the database's URL has faults.
-pub fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Result<Database, SettingsError> {
+/// No data directory is known, or the database's URL has faults.
+pub fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Result<DatabaseLocation, SettingsError> {
     check::database(common, variable).map_err(SettingsError)
 }
 
-/// Returns the levels and targets of log lines, which the environment variable `RUST_LOG` chooses.
+/// Returns the levels and targets of log lines that the environment variable `RUST_LOG` selects.
 ///
 /// # Errors
 /// An unknown level or target.
@@ -57,40 +58,40 @@ pub fn log_targets(variable: &dyn Fn(&str) -> Option<String>) -> Result<LogTarge
     LogTargets::parse(&variable("RUST_LOG").unwrap_or_default()).map_err(SettingsError)
 }
 
-/// Returns the path of the settings file that commands with these arguments read; None where there is none.
+/// Returns the path of the settings file that commands with these arguments read; None without such a file.
 pub fn settings_file(common: &Common) -> Option<PathBuf> {
     file::path(common.config.as_deref())
 }
 
-/// What commands need that take in what is here already: no secrets, no address.
+/// The settings of commands that append stored or local data, without secrets and without an address to listen on.
 #[derive(Clone, Debug)]
-pub struct WaysIn {
-    /// Where the log is.
-    pub database: Database,
-    /// True if a log may be created there.
+pub struct IntakeSettings {
+    /// The location of the log.
+    pub database: DatabaseLocation,
+    /// True if the command may create a log there.
     pub create: bool,
-    /// The Okta orgs, by name. Their secrets are not looked up.
-    pub orgs: BTreeMap<String, Org>,
-    /// What everything that grows is held to.
+    /// The Okta orgs by name, without their secrets.
+    pub orgs: BTreeMap<String, OrgSettings>,
+    /// The limits.
     pub limits: Limits,
 }
 
-/// The org of a command.
+/// The org that a command uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChosenOrg {
-    /// Its name.
+    /// The name of the org.
     pub name: String,
-    /// True if the command line names it; false if it is the only one of the settings.
+    /// True if the command line names the org, false if it is the only org of the settings.
     pub is_named: bool,
 }
 
-impl WaysIn {
-    /// Reads and checks these settings. Environment variables are looked up with `variable`.
+impl IntakeSettings {
+    /// Reads and checks these settings. `variable` looks up environment variables.
     ///
     /// # Errors
-    /// Every fault there is.
-    pub fn read(target: &Target, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-        let Target { common, create } = target;
+    /// All faults of the settings.
+    pub fn read(target: &TargetLog, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let TargetLog { common, create } = target;
         let (file, directory) = file::read(common.config.as_deref()).map_err(|fault| SettingsError(vec![fault]))?;
         let limits = file.limits.clone();
         let secrets = secret::Secrets { variable, directory: &directory };
@@ -98,10 +99,10 @@ impl WaysIn {
         Ok(Self { database, create: *create, orgs, limits })
     }
 
-    /// The org that is named, or the only one there is.
+    /// Returns the named org, or the only one without a name.
     ///
     /// # Errors
-    /// There is none of this name, or no name and several orgs.
+    /// No org has this name, or no name is given and there are several orgs.
     pub fn org(&self, name: Option<&str>) -> Result<ChosenOrg, SettingsError> {
         let known = || self.orgs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         match (name, self.orgs.keys().next()) {
@@ -110,7 +111,9 @@ impl WaysIn {
                 Err(SettingsError(vec![format!("--org: there is no org {name:?}; there are: {}", known())]))
             }
             (None, Some(only)) if self.orgs.len() == 1 => Ok(ChosenOrg { name: only.clone(), is_named: false }),
-            (None, _) => Err(SettingsError(vec![format!("there are several orgs, say which with --org: {}", known())])),
+            (None, _) => {
+                Err(SettingsError(vec![format!("there are several orgs; choose one with --org: {}", known())]))
+            }
         }
     }
 }

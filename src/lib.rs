@@ -1,18 +1,19 @@
-//! sluice takes in every identity sync event that Okta tells, keeps it, answers questions about it and pushes it on.
+//! sluice receives every identity sync event that Okta emits, stores it exactly once, answers queries and pushes
+//! subscriptions.
 //!
 //! # Layout
 //!
 //! In reading order, each module using only those before it:
 //!
-//! * [`event`]: what happened, and how one asks for it
+//! * [`event`]: events, positions, filters and rights: plain data without I/O
 //! * [`okta`]: Okta's wire formats, and a client of its APIs
 //! * [`postgres`]: PostgreSQL as a server: the private one, the one of a URL, and connections
 //! * [`store`]: the tables, and all the SQL
-//! * [`log`]: the log over the store: append in order, read from a position
-//! * [`ingest`]: the ways in
+//! * [`log`]: the log on top of the store: appends in order, reads with a reader's rights
+//! * [`ingest`]: the sources of events, and the intake
 //! * [`live`]: live delivery of new events to every subscriber that wants them
-//! * [`auth`]: who is asking
-//! * [`graphql`]: the graph
+//! * [`auth`]: authentication of readers and event hooks
+//! * [`graphql`]: the GraphQL schema, and the execution of requests
 //! * [`serve`]: HTTP and WebSockets
 //! * [`config`], [`telemetry`], [`app`]: settings, logs and metrics, and the wiring
 

@@ -1,4 +1,4 @@
-//! The log over the store: append in order, read from a position, know its end.
+//! The log on top of the store: appends in order, reads through a [`View`], and the log's end.
 
 mod amend;
 mod append_queue;
@@ -31,12 +31,12 @@ use crate::event::Position;
 use crate::store::StoreOptions;
 use crate::store::{CursorMove, LogEnds, Store, StoreError};
 use append_queue::AppendSender;
-use append_request::Waiting;
+use append_request::QueuedRequest;
 use ends::Ends;
 use single_flight::SingleFlight;
 use writer::{Writer, WriterRole};
 
-/// The log. Clones are the same log, and cheap: each view has one.
+/// The log. Clones share it and are cheap: each view has one.
 #[derive(Clone, Debug)]
 pub struct Log(Arc<LogState>);
 
@@ -45,19 +45,19 @@ struct LogState {
     store: Store,
     queue: AppendSender,
     ends: Ends,
-    /// Where the log ends in the database.
+    /// The single flight of reads of the log's end in the database.
     stored_ends: SingleFlight<Arc<LogEnds>>,
 }
 
 impl Log {
-    /// Opens the log of a database. Its writers end when every clone is gone.
+    /// Opens the log of a database. Its writers end when all clones are dropped.
     ///
     /// # Errors
     /// The database's.
     pub async fn open(store: Store, options: &LogOptions) -> Result<Self, StoreError> {
         let (sender, queue) = append_queue::open(options.waiting_bytes);
         let queue = Arc::new(queue);
-        // The check comes before the first read: a restored log returns nothing until an era has begun in it.
+        // The check comes before the first read: a restored log returns nothing until it has begun a new era.
         store.check_era().await?;
         let ends = Ends::new(store.head().await?);
         let months = Arc::new(months::Months::new(store.clone()));
@@ -65,14 +65,15 @@ impl Log {
         let writer = || Writer::new(store.appender(), Arc::clone(&months), ends.clone(), options.clone());
         tokio::spawn(writer().run(WriterRole::Primary, Arc::clone(&queue)));
         tokio::spawn(writer().run(WriterRole::Second, queue));
-        tokio::spawn(ends::tell_others(store.head_teller(), ends.head()));
+        tokio::spawn(ends::notify_gateways(store.head_notifier(), ends.head()));
         Ok(Self(Arc::new(LogState { store, queue: sender, ends, stored_ends: SingleFlight::default() })))
     }
 
-    /// Appends events; answers after the commit, with what became of each one, in their order.
+    /// Appends events. Returns the outcome of each event, in order, after the commit.
     ///
     /// # Errors
-    /// The database is away. Nothing was stored, or, where the connection broke, perhaps all: send them again.
+    /// The database is unavailable. The events were not stored, or perhaps all were if the connection failed; the
+    /// caller must retry.
     pub async fn append(&self, request: AppendRequest) -> Result<Vec<Outcome>, AppendError> {
         if request.events.is_empty() {
             return Ok(Vec::new());
@@ -80,10 +81,10 @@ impl Log {
         self.enqueue(request, None).await
     }
 
-    /// Appends the events of a page of a System Log and moves its cursor, both in one transaction.
+    /// Appends the events of a page of a System Log and moves the log's cursor in the same transaction.
     ///
     /// # Errors
-    /// The database is away, or another gateway has moved the cursor. Look where it stands, and go on from there.
+    /// The database is unavailable, or another gateway has moved the cursor; the caller must read the cursor again.
     pub async fn append_page(&self, request: AppendRequest, cursor: CursorMove) -> Result<Vec<Outcome>, AppendError> {
         if request.events.is_empty() {
             return match self.0.store.ledger().move_cursor(&cursor).await {
@@ -102,24 +103,24 @@ impl Log {
 
     async fn enqueue(&self, request: AppendRequest, cursor: Option<CursorMove>) -> Result<Vec<Outcome>, AppendError> {
         let permit = self.0.queue.permit(request.events.len(), request.size()).await?;
-        let (reply, answer) = oneshot::channel();
-        let waiting = Waiting { request, cursor, reply, _permit: permit };
-        self.0.queue.send(waiting).await?;
-        answer.await.map_err(|_| AppendError::Closed)?
+        let (reply, outcomes) = oneshot::channel();
+        let queued = QueuedRequest { request, cursor, reply, _permit: permit };
+        self.0.queue.send(queued).await?;
+        outcomes.await.map_err(|_| AppendError::Closed)?
     }
 
-    /// The newest position that this gateway knows of. It grows; the database may be ahead.
+    /// Returns the newest position that this gateway knows; the database may be ahead.
     pub fn known_head(&self) -> watch::Receiver<Position> {
         self.0.ends.head()
     }
 
-    /// What this gateway appends from now on, commit by commit, in about the order of the log. A hint: whoever is late
-    /// misses some, and other gateways append, too.
+    /// Returns the commits of this gateway from now on, approximately in the order of the log. They are only hints: a
+    /// slow receiver misses some, and other gateways append too.
     pub fn commits(&self) -> broadcast::Receiver<Commit> {
         self.0.ends.commits()
     }
 
-    /// Makes a log whose database is not there, for tests that neither append nor read.
+    /// Creates a log without a database, for tests that neither append nor read.
     #[cfg(test)]
     fn without_database() -> Self {
         let store = Store::new(&StoreOptions::new("postgres://nobody@127.0.0.1:1/nothing")).unwrap();

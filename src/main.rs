@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use sluice::app::ImportEnded;
 use sluice::config::{
-    self, Arguments, Command, Common, Import, Log, LogCommand, LogFormat, Rejected, RejectedCommand, Serve, Settings,
-    SettingsError, Target, WaysIn,
+    self, Arguments, Command, Common, Import, IntakeSettings, LogArguments, LogCommand, LogFormat, Rejected,
+    RejectedCommand, Serve, Settings, SettingsError, TargetLog,
 };
 use sluice::store::{RejectionFilter, StoreError};
 use sluice::{app, graphql, telemetry};
@@ -17,31 +17,31 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// An answer is built of many small pieces that live for a moment: glibc's allocator takes a sixth of its time.
+/// mimalloc is faster than glibc's allocator, which takes a sixth of the time of building a response from small pieces.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What the exit status says where all was done, and some of what was read was refused.
+/// The exit status if everything was read, but some records were rejected.
 const SOME_REJECTED: u8 = 3;
 
-/// Exit status for a log that was made before 0.1.0, which `scripts/run` moves aside.
+/// The exit status for a log from before 0.1.0, which `scripts/run` moves aside.
 const MADE_BEFORE: u8 = 4;
 
-/// What a shell says of a program that was interrupted.
+/// The exit status of a program that was interrupted, as shells use it.
 const INTERRUPTED: u8 = 130;
 
-/// How many tasks a thread goes on with before it looks for what has come, such as an answer of the database for which all
-/// who append wait: tokio's 61 kept it waiting for as long as 1.3 ms, while requests were read.
-const TASKS_BETWEEN_LOOKS: u32 = 8;
+/// The number of tasks that a thread runs before it polls for I/O events, such as a response of the database for which all
+/// appends wait. With tokio's default of 61, such a response waited for up to 1.3 ms while requests were read.
+const TASKS_BETWEEN_POLLS: u32 = 8;
 
-/// Time that blocking work, such as a DNS look-up, has to end when the program exits.
+/// The time for blocking work, such as a DNS look-up, to end when the program exits.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let command = arguments.command.unwrap_or(Command::Serve(arguments.serve));
     let format = format_of_errors(&command);
-    // Told before the runtime ends, which waits for what blocks, as for a name that is looked up.
+    // Reported before the runtime ends, which waits for blocking work such as a DNS look-up.
     let failed = |error: anyhow::Error| {
         report(&error, format);
         let made_before = matches!(error.downcast_ref(), Some(StoreError::MadeBefore));
@@ -57,14 +57,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// Threads that take turns with PostgreSQL on one processor cost more than they bring, so one is left to it.
+/// Starts the runtime. One processor is left to PostgreSQL, since threads that compete with it cost more than they
+/// gain.
 fn runtime(command: &Command) -> anyhow::Result<Runtime> {
     let chosen = if let Command::Serve(Serve { threads, .. }) = command { *threads } else { None };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = chosen.map_or_else(|| processors.saturating_sub(1).max(1), usize::from);
     Builder::new_multi_thread()
         .worker_threads(threads)
-        .event_interval(TASKS_BETWEEN_LOOKS)
+        .event_interval(TASKS_BETWEEN_POLLS)
         .enable_all()
         .build()
         .context("could not start threads")
@@ -77,7 +78,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(target) => migrate(&target).await,
         Command::Import(arguments) => import(&arguments).await,
         Command::Rejected(Rejected { command }) => rejected(&command).await,
-        Command::Log(Log { command: LogCommand::NewEra { target, reason } }) => new_era(&target, &reason).await,
+        Command::Log(LogArguments { command: LogCommand::NewEra { target, reason } }) => {
+            new_era(&target, &reason).await
+        }
     }
 }
 
@@ -86,30 +89,30 @@ fn start_logging(common: &Common) -> Result<(), SettingsError> {
     Ok(())
 }
 
-async fn migrate(Target { common, create }: &Target) -> anyhow::Result<ExitCode> {
+async fn migrate(TargetLog { common, create }: &TargetLog) -> anyhow::Result<ExitCode> {
     start_logging(common)?;
     app::migrate(&config::database(common, &variable)?, *create).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, reason = "the command's output")]
-async fn new_era(Target { common, create }: &Target, reason: &str) -> anyhow::Result<ExitCode> {
+async fn new_era(TargetLog { common, create }: &TargetLog, reason: &str) -> anyhow::Result<ExitCode> {
     start_logging(common)?;
     let begun = app::new_era(&config::database(common, &variable)?, *create, reason).await?;
     println!(
-        "a new era has begun: positions go on after {}, and those through {} stand",
+        "a new era has begun: new positions follow {}, and those through {} remain valid",
         begun.start, begun.previous_end
     );
     Ok(ExitCode::SUCCESS)
 }
 
 async fn import(arguments: &Import) -> anyhow::Result<ExitCode> {
-    let ways_in = WaysIn::read(&arguments.target, &variable)?;
-    let org = ways_in.org(arguments.org.as_deref())?;
+    let settings = IntakeSettings::read(&arguments.target, &variable)?;
+    let org = settings.org(arguments.org.as_deref())?;
     start_logging(&arguments.target.common)?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone(), true)?;
-    Ok(match app::import(&ways_in, &org, &arguments.files, stop).await? {
+    Ok(match app::import(&settings, &org, &arguments.files, stop).await? {
         ImportEnded::Complete => ExitCode::SUCCESS,
         ImportEnded::SomeRejected => SOME_REJECTED.into(),
         ImportEnded::Stopped => INTERRUPTED.into(),
@@ -123,17 +126,17 @@ async fn rejected(command: &RejectedCommand) -> anyhow::Result<ExitCode> {
     start_logging(&selection.target.common)?;
     let filter =
         RejectionFilter { org: selection.org.clone(), ids: Some(selection.ids.clone()).filter(|ids| !ids.is_empty()) };
-    let ways_in = WaysIn::read(&selection.target, &variable)?;
+    let settings = IntakeSettings::read(&selection.target, &variable)?;
     match command {
         RejectedCommand::List { limit, raw, .. } => {
             let limit = if *limit == 0 { usize::MAX } else { *limit };
-            app::list_rejected(&ways_in, &filter, limit, *raw).await?;
+            app::list_rejected(&settings, &filter, limit, *raw).await?;
         }
-        RejectedCommand::Drop { .. } => app::drop_rejected(&ways_in, &filter).await?,
+        RejectedCommand::Drop { .. } => app::drop_rejected(&settings, &filter).await?,
         RejectedCommand::Retry(_) => {
             let stop = CancellationToken::new();
             stop_on_signals(stop.clone(), true)?;
-            let is_all = app::retry_rejected(&ways_in, &filter, &stop).await?;
+            let is_all = app::retry_rejected(&settings, &filter, &stop).await?;
             return Ok(if is_all { ExitCode::SUCCESS } else { SOME_REJECTED.into() });
         }
     }
@@ -143,12 +146,12 @@ async fn rejected(command: &RejectedCommand) -> anyhow::Result<ExitCode> {
 async fn serve(arguments: &Serve) -> anyhow::Result<()> {
     let settings = Settings::read(arguments, &variable)?;
     if arguments.check {
-        return say_checked(&settings);
+        return print_checked(&settings);
     }
     start_logging(&arguments.common)?;
-    // SIGHUP does not end the process from here on.
+    // From here on, SIGHUP does not end the process.
     let hangup = signal(SignalKind::hangup())?;
-    say_read(arguments, &settings);
+    log_start(arguments, &settings);
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("could not listen on {} (--listen)", settings.listen))?;
@@ -158,8 +161,8 @@ async fn serve(arguments: &Serve) -> anyhow::Result<()> {
     app::run(listener, settings, stop).await
 }
 
-/// Logs which program starts with which settings.
-fn say_read(arguments: &Serve, settings: &Settings) {
+/// Logs the start of the gateway, with its version and settings.
+fn log_start(arguments: &Serve, settings: &Settings) {
     let file = config::settings_file(&arguments.common).map(|file| file.display().to_string());
     let orgs = settings.orgs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     tracing::info!(
@@ -171,7 +174,7 @@ fn say_read(arguments: &Serve, settings: &Settings) {
     );
 }
 
-/// Reads the settings again at each SIGHUP and puts their readers and secrets into force. Settings with a fault change
+/// Reads the settings again at each SIGHUP and puts their readers and secrets into force. Faulty settings change
 /// nothing.
 fn reload_on_hangup(mut hangup: Signal, arguments: Serve, settings: Settings) {
     tokio::spawn(async move {
@@ -189,7 +192,7 @@ fn reload_on_hangup(mut hangup: Signal, arguments: Serve, settings: Settings) {
                          environment with which it was started: a new secret must be in a file (file:PATH)"
                     );
                 }
-                // The runtime ends.
+                // The runtime is shutting down.
                 Err(_) => return,
             }
         }
@@ -211,13 +214,13 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The first signal stops in peace; a second one ends the process as it always does. Commands stop at SIGHUP, too, as when
+/// Stops the work at the first signal and ends the process at the second. Commands stop at SIGHUP too, for example when
 /// their terminal is closed.
 fn stop_on_signals(stop: CancellationToken, at_hangup: bool) -> anyhow::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut hangup = if at_hangup { Some(signal(SignalKind::hangup())?) } else { None };
     tokio::spawn(async move {
-        let mut told = async || {
+        let mut signalled = async || {
             let hung_up = async {
                 match &mut hangup {
                     Some(hangup) => hangup.recv().await,
@@ -230,10 +233,10 @@ fn stop_on_signals(stop: CancellationToken, at_hangup: bool) -> anyhow::Result<(
                 _ = hung_up => {}
             }
         };
-        told().await;
+        signalled().await;
         tracing::info!("stopping");
         stop.cancel();
-        told().await;
+        signalled().await;
         std::process::exit(INTERRUPTED.into());
     });
     Ok(())
@@ -248,7 +251,7 @@ fn schema() -> anyhow::Result<ExitCode> {
 
 #[expect(clippy::print_stdout, reason = "the command's output")]
 #[expect(clippy::unnecessary_wraps, reason = "a command like the others")]
-fn say_checked(settings: &Settings) -> anyhow::Result<()> {
+fn print_checked(settings: &Settings) -> anyhow::Result<()> {
     for warning in &settings.warnings {
         println!("warning: {warning}");
     }
@@ -259,7 +262,7 @@ fn say_checked(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Returns how a fatal error looks: like the log lines of a gateway, else, unless JSON is asked for, for people.
+/// Returns the format of a fatal error: like a gateway's log lines, otherwise text unless JSON is requested.
 fn format_of_errors(command: &Command) -> LogFormat {
     let (common, is_gateway) = match command {
         Command::Serve(serve) => (&serve.common, !serve.check),
@@ -270,7 +273,7 @@ fn format_of_errors(command: &Command) -> LogFormat {
                 | RejectedCommand::Retry(selection)
                 | RejectedCommand::Drop { selection, .. },
         }) => (&selection.target.common, false),
-        Command::Migrate(target) | Command::Log(Log { command: LogCommand::NewEra { target, .. } }) => {
+        Command::Migrate(target) | Command::Log(LogArguments { command: LogCommand::NewEra { target, .. } }) => {
             (&target.common, false)
         }
         Command::Schema => return LogFormat::Text,
@@ -278,7 +281,7 @@ fn format_of_errors(command: &Command) -> LogFormat {
     if is_gateway { telemetry::log_format(common.log_format) } else { common.log_format.unwrap_or(LogFormat::Text) }
 }
 
-/// Tells a fatal error. Logging may not have started, and may not be chosen to show errors.
+/// Prints a fatal error. Logging may not have started, and may be configured to hide errors.
 #[expect(clippy::print_stderr, reason = "logging may not have started")]
 fn report(error: &anyhow::Error, format: LogFormat) {
     match format {

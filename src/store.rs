@@ -50,7 +50,7 @@ pub use identity::LogIdentity;
 pub use lead::Lead;
 pub use ledger::{Catalogue, Ledger};
 pub use listed::InstanceListing;
-pub use listen::{HeadListener, HeadTeller};
+pub use listen::{HeadListener, HeadNotifier};
 pub use lock_room::LockShortage;
 pub use new_event::{DeliveryRecord, NewEvent};
 pub use page::EventPage;

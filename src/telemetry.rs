@@ -1,4 +1,4 @@
-//! Logs and metrics: set up once a process.
+//! Logs and metrics, which are set up once for each process.
 
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
@@ -13,38 +13,38 @@ use crate::config::{LogFormat, LogTargets};
 use crate::event::IngestSource;
 use crate::store::Credential;
 
-/// Buckets of durations in seconds, from a fifth of a millisecond to the longest time-out.
+/// Histogram buckets of durations in seconds, from a fifth of a millisecond to the longest timeout.
 const SECONDS: [f64; 16] =
     [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
-/// Buckets of stretches of the log.
+/// Histogram buckets of distances in the log.
 const POSITIONS: [f64; 7] = [0.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0];
 
-/// Buckets of numbers of events.
+/// Histogram buckets of numbers of events.
 const EVENTS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 1000.0];
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Returns how log lines look where nobody says: text on a terminal and JSON elsewhere.
+/// Returns the format of log lines; the default is text on a terminal and JSON elsewhere.
 pub fn log_format(chosen: Option<LogFormat>) -> LogFormat {
     let is_terminal = std::io::stderr().is_terminal();
     chosen.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json })
 }
 
-/// Starts to log to standard error what the targets choose. They do not choose by spans: what depends on a span would be
-/// looked at whenever a task is polled.
+/// Starts logging to standard error. The targets do not filter by spans, since such filters would be evaluated at every
+/// poll of a task.
 pub fn start_logging(format: Option<LogFormat>, targets: &LogTargets) {
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match log_format(format) {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        // Each span is told once: with its place among the others, as there may be several.
+        // The list of spans includes the current one, so that one is not repeated.
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
     };
-    // Whoever has set up logging before, as a test may, keeps it.
+    // An existing subscriber, for example of a test, stays in force.
     _ = tracing_subscriber::registry().with(lines).with(targets.filter()).try_init();
 }
 
-/// Starts to collect metrics, where nobody has yet.
+/// Starts collecting metrics, unless they are collected already.
 ///
 /// # Errors
 /// Another recorder was installed.
@@ -62,11 +62,11 @@ pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
         describe();
         return Ok(METRICS.get_or_init(|| handle).clone());
     }
-    // Another thread was faster, and puts its handle there at once.
+    // Another thread was faster, and is about to set its handle.
     Ok(METRICS.wait().clone())
 }
 
-/// Metrics with labels, whose values are known only when something happens, or that [`count_from_zero`] registers.
+/// Metrics with labels, which are registered when they first occur or by [`count_from_zero`].
 const LABELLED: [&str; 10] = [
     "sluice_events_total",
     "sluice_poll_failures_total",
@@ -80,8 +80,8 @@ const LABELLED: [&str; 10] = [
     "sluice_reads_refused_total",
 ];
 
-/// A recorder in which each described counter and gauge exists from the start, with 0. A rate of a counter that appears
-/// with its first failure would miss that one.
+/// A recorder that registers each described counter and gauge with 0. A counter that appeared with its first failure
+/// would hide that failure from rates.
 struct FromZero(PrometheusRecorder);
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), metrics::Level::INFO, None);
@@ -124,7 +124,7 @@ impl Recorder for FromZero {
     }
 }
 
-/// Registers the counters of each org with 0, and those with few other labels.
+/// Registers the counters of each org, and those with few other labels, with 0.
 pub fn count_from_zero<'a>(orgs: impl Iterator<Item = &'a String>) {
     for org in orgs {
         for source in IngestSource::ALL {
@@ -148,7 +148,7 @@ pub fn count_from_zero<'a>(orgs: impl Iterator<Item = &'a String>) {
     for reason in ["silent", "slow_reader"] {
         metrics::counter!("sluice_connections_cut_total", "reason" => reason).increment(0);
     }
-    // A reader's counter is registered when the reader reads for the first time.
+    // A reader's counter is registered at the reader's first read.
     for credential in [Credential::Gateway, Credential::Subscriptions, Credential::Open] {
         metrics::counter!("sluice_reads_refused_total", "credential" => credential.to_string()).increment(0);
     }
@@ -165,26 +165,29 @@ fn describe() {
 }
 
 fn describe_storing() {
-    metrics::describe_counter!("sluice_events_total", "Events that came in, by what became of them");
+    metrics::describe_counter!("sluice_events_total", "Events received, by org, source and result");
     metrics::describe_counter!(
         "sluice_headers_reduced_total",
-        "Deliveries stored by earlier versions of which headers that are not to be kept were removed"
+        "Deliveries of earlier versions from which headers were removed that are no longer stored"
     );
     metrics::describe_histogram!("sluice_commit_events", "Events in one commit");
-    metrics::describe_counter!("sluice_append_failures_total", "Appends that were given up");
+    metrics::describe_counter!("sluice_append_failures_total", "Appends that failed after all retries");
     metrics::describe_counter!(
         "sluice_appends_outrun_total",
-        "Appends that were tried again, as somebody else had just appended one of their events"
+        "Appends that were repeated because another gateway had just appended one of their events"
     );
     metrics::describe_counter!("sluice_poll_failures_total", "Reads of an org's APIs that failed");
-    metrics::describe_counter!("sluice_hooks_refused_total", "Deliveries without the org's hook secret");
+    metrics::describe_counter!(
+        "sluice_hooks_refused_total",
+        "Deliveries refused because they lacked the org's hook secret"
+    );
     metrics::describe_counter!(
         "sluice_settings_reloaded_total",
-        "Times that SIGHUP put the readers and secrets of the settings into force"
+        "Reloads after SIGHUP that put the readers and secrets of the settings into force"
     );
     metrics::describe_counter!(
         "sluice_settings_reload_failures_total",
-        "Times that SIGHUP changed nothing, as the settings were wrong"
+        "Reloads after SIGHUP that changed nothing because the settings were wrong"
     );
     metrics::describe_gauge!(
         "sluice_log_position",
@@ -195,7 +198,7 @@ fn describe_storing() {
         "Start of the era of the newest position, in seconds since 1970; 0 in the first era"
     );
     metrics::describe_counter!("sluice_eras_begun_total", "Eras of positions that this gateway has begun");
-    metrics::describe_gauge!("sluice_writes_failing", "1 while the database does not confirm writes, else 0");
+    metrics::describe_gauge!("sluice_writes_failing", "1 while the database does not confirm writes, otherwise 0");
     metrics::describe_counter!(
         "sluice_deliveries_timed_out_total",
         "Deliveries answered with 503 because the database was too slow"
@@ -213,74 +216,77 @@ fn describe_live() {
     );
     metrics::describe_counter!(
         "sluice_tail_overflows_total",
-        "Times that too many commits waited for an earlier one, so that all were read from the database instead"
+        "Times that too many commits waited for an earlier one, so that all were read from the database"
     );
     metrics::describe_gauge!("sluice_window_bytes", "Bytes of the newest events that are kept in memory");
-    metrics::describe_gauge!("sluice_feeds", "Feeds: subscriptions that differ in what they want");
-    metrics::describe_gauge!("sluice_feed_bytes", "Bytes of events that feeds hold as they are told");
+    metrics::describe_gauge!("sluice_feeds", "Feeds: groups of subscriptions with identical requests");
+    metrics::describe_gauge!("sluice_feed_bytes", "Bytes of rendered events that feeds hold");
     metrics::describe_gauge!("sluice_subscribers", "Subscribers of feeds");
-    metrics::describe_gauge!("sluice_sharing_ratio", "Subscribers of a feed, on average");
+    metrics::describe_gauge!("sluice_sharing_ratio", "Average number of subscribers of a feed");
     metrics::describe_counter!(
         "sluice_events_rendered_total",
         "Events that were rendered, each once for each feed that wants it"
     );
-    metrics::describe_counter!("sluice_events_delivered_total", "Events that went out to subscribers");
+    metrics::describe_counter!("sluice_events_delivered_total", "Events sent to subscribers");
     metrics::describe_histogram!(
         "sluice_delivery_lag_seconds",
-        "Time from an event's storage to a subscriber's socket, where it came live; one value for each batch"
+        "Time from an event's commit to its delivery to a subscriber's socket, for live events; one value for each batch"
     );
     metrics::describe_histogram!(
         "sluice_delivery_lag_positions",
-        "How far a subscriber is behind the newest event when a batch went out to it, in positions"
+        "Distance between a subscriber and the newest event when a batch is sent, in positions"
     );
     metrics::describe_counter!("sluice_catch_up_reads_total", "Reads of the database for subscribers that are behind");
-    metrics::describe_gauge!("sluice_nats_connected", "Whether NATS is there: 1 or 0");
-    metrics::describe_gauge!("sluice_nats_publishing", "Whether this gateway is the one that publishes: 1 or 0");
-    metrics::describe_counter!("sluice_nats_published_total", "Messages that were handed to NATS");
-    metrics::describe_counter!("sluice_nats_received_total", "Messages that came by NATS");
-    metrics::describe_counter!("sluice_nats_refused_total", "Messages by NATS that no gateway of this log has signed");
-    metrics::describe_counter!("sluice_nats_overflows_total", "Messages by NATS for which there was no room");
-    metrics::describe_counter!("sluice_nats_gaps_total", "Messages by NATS that did not go on where the window ended");
-    metrics::describe_counter!("sluice_nats_fallbacks_total", "Appends that NATS did not bring in time");
+    metrics::describe_gauge!("sluice_nats_connected", "1 while this gateway is connected to NATS, otherwise 0");
+    metrics::describe_gauge!("sluice_nats_publishing", "1 while this gateway publishes to NATS, otherwise 0");
+    metrics::describe_counter!("sluice_nats_published_total", "Messages published to NATS");
+    metrics::describe_counter!("sluice_nats_received_total", "Messages received from NATS");
+    metrics::describe_counter!(
+        "sluice_nats_refused_total",
+        "Messages from NATS without the signature of a gateway of this log"
+    );
+    metrics::describe_counter!("sluice_nats_overflows_total", "Messages from NATS dropped because the queue was full");
+    metrics::describe_counter!(
+        "sluice_nats_gaps_total",
+        "Messages from NATS that did not follow the end of the window"
+    );
+    metrics::describe_counter!("sluice_nats_fallbacks_total", "Appends that NATS did not deliver in time");
 }
 
 fn describe_serving() {
     metrics::describe_counter!(
         "sluice_events_ordinary_total",
-        "Events in answers that were resolved field by field, as their selection asks for more than an event holds"
+        "Events in responses that were resolved field by field because the selection needs more than the event itself"
     );
     metrics::describe_counter!("sluice_http_requests_total", "Requests, by route, method and status");
-    metrics::describe_histogram!("sluice_http_request_seconds", "Time from a request's head to its answer's");
-    metrics::describe_gauge!("sluice_connections", "Connections for requests that are open");
+    metrics::describe_histogram!("sluice_http_request_seconds", "Time from a request's head to its response's head");
+    metrics::describe_gauge!("sluice_connections", "Open connections for requests");
     metrics::describe_counter!(
         "sluice_connections_refused_total",
-        "Connections refused because their address had as many as it may"
+        "Connections refused because their address had too many open"
     );
     metrics::describe_counter!(
         "sluice_connections_full_total",
-        "Times that a new connection had to wait because as many were open as there may be"
+        "Times that a new connection had to wait because too many were open"
     );
     metrics::describe_counter!(
         "sluice_connections_cut_total",
-        "Connections cut off, by reason: no request came in time (silent), or no bytes of an answer were accepted in time \
+        "Connections closed, by reason: no request came in time (silent), or no bytes of a response were accepted in time \
          (slow_reader)"
     );
-    metrics::describe_counter!("sluice_requests_refused_total", "Requests refused by their heads, by the error's code");
+    metrics::describe_counter!(
+        "sluice_requests_refused_total",
+        "Requests refused because of their heads, by error code"
+    );
     metrics::describe_gauge!("sluice_large_bodies_waiting", "Large bodies that wait until an earlier one is read");
-    metrics::describe_counter!("sluice_bodies_timed_out_total", "Requests whose bodies did not come in time");
+    metrics::describe_counter!("sluice_bodies_timed_out_total", "Requests whose bodies did not arrive in time");
     metrics::describe_counter!("sluice_starting_refused_total", "Requests refused while the gateway was starting");
-    metrics::describe_gauge!("sluice_sockets", "WebSockets that are open");
-    metrics::describe_gauge!("sluice_operations", "Operations that run on WebSockets");
+    metrics::describe_gauge!("sluice_sockets", "Open WebSockets");
+    metrics::describe_gauge!("sluice_operations", "Running operations on WebSockets");
     metrics::describe_counter!("sluice_sockets_closed_total", "WebSockets that the gateway closed, by code");
-    metrics::describe_gauge!("sluice_streams", "Streams (SSE and multipart) that are open");
-    metrics::describe_counter!(
-        "sluice_streams_cut_total",
-        "Streams that were cut off as their clients read too slowly"
-    );
-    metrics::describe_counter!(
-        "sluice_persisted_queries_total",
-        "Documents asked for by their hashes, by what was found"
-    );
+    metrics::describe_gauge!("sluice_streams", "Open streams (SSE and multipart)");
+    metrics::describe_counter!("sluice_streams_cut_total", "Streams closed because their clients read too slowly");
+    metrics::describe_counter!("sluice_persisted_queries_total", "Persisted documents requested by hash, by result");
 }
 
 fn describe_database() {
@@ -294,7 +300,7 @@ fn describe_database() {
     );
     metrics::describe_gauge!(
         "sluice_database_connected",
-        "1 if the last attempt to connect to the database succeeded, else 0"
+        "1 if the last attempt to connect to the database succeeded, otherwise 0"
     );
     metrics::describe_counter!(
         "sluice_connection_failures_total",
@@ -306,7 +312,7 @@ fn describe_database() {
     );
     metrics::describe_counter!(
         "sluice_connections_busy_total",
-        "Statements for which no connection that writes became free in time"
+        "Statements of the connections for writes that did not get one in time"
     );
     metrics::describe_histogram!(
         "sluice_read_seconds",
@@ -318,7 +324,10 @@ fn describe_database() {
     );
     metrics::describe_counter!(
         "sluice_reads_refused_total",
-        "Statements refused since their credential's turn at the database did not come in time, by credential"
+        "Statements refused because their credential's turn at the database did not come in time, by credential"
     );
-    metrics::describe_counter!("sluice_statements_cancelled_total", "Statements that nobody waited for any more");
+    metrics::describe_counter!(
+        "sluice_statements_cancelled_total",
+        "Statements cancelled because their caller was gone"
+    );
 }

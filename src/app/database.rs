@@ -1,42 +1,43 @@
-//! The database of a gateway or a command: the operator's, or a private PostgreSQL; and the commands that need no more.
+//! The database of a gateway or command: the operator's or a private PostgreSQL, with the commands that need nothing
+//! else.
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Database;
+use crate::config::DatabaseLocation;
 use crate::postgres::private::{DataDirLock, PrivatePostgres};
 use crate::store::{Era, Store, StoreError, StoreOptions};
 
-/// Brings the database's schema up to date: that of a Postgres that a gateway keeps running, or of one's own.
+/// Updates the database's schema. If a gateway runs a private PostgreSQL in the data directory, that one is used.
 ///
 /// # Errors
-/// The database cannot be had, or refuses; it has no log, and none may be created.
-pub async fn migrate(database: &Database, create: bool) -> anyhow::Result<()> {
+/// The database cannot be opened or reports an error, or it has no log and none may be created.
+pub async fn migrate(database: &DatabaseLocation, create: bool) -> anyhow::Result<()> {
     with_store(database, create, "bringing up to date", async |_| Ok(())).await
 }
 
-/// Begins a new era of positions, as after a restore that a gateway cannot notice.
+/// Begins a new era of positions, after a restore that gateways cannot detect.
 ///
 /// # Errors
-/// The database cannot be reached, or reports an error; it has no log, and none may be created.
-pub async fn new_era(database: &Database, create: bool, reason: &str) -> anyhow::Result<Era> {
+/// The database cannot be opened or reports an error, or it has no log and none may be created.
+pub async fn new_era(database: &DatabaseLocation, create: bool, reason: &str) -> anyhow::Result<Era> {
     with_store(database, create, "beginning an era in", async |store| {
         let start = store.new_era(reason).await?;
         let era = store.ends().await?.eras.into_iter().find(|era| era.start == start);
-        era.context("another era has begun meanwhile")
+        era.context("another era has begun in the meantime")
     })
     .await
 }
 
-/// Does something with a log. `told` says what, in words, before it begins.
+/// Runs work on a log. `activity` describes the work in words, for the first line of the output.
 pub(super) async fn with_store<T>(
-    database: &Database,
+    database: &DatabaseLocation,
     create: bool,
-    told: &str,
+    activity: &str,
     work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let opened = OpenDatabase::attach_or_open(database, create).await?;
-    say(&format!("{told} {}", opened.told()?));
+    print_note(&format!("{activity} {}", opened.description()?));
     let store = opened.store(create).await?;
     let done = work(&store).await;
     store.close().await;
@@ -44,16 +45,16 @@ pub(super) async fn with_store<T>(
     done
 }
 
-/// Tells people, on standard error, where a command works.
-#[expect(clippy::print_stderr, reason = "standard output is the command's answer")]
-pub(super) fn say(text: &str) {
+/// Prints a note to standard error, since standard output is for the command's result.
+#[expect(clippy::print_stderr, reason = "standard output is for the command's result")]
+pub(super) fn print_note(text: &str) {
     eprintln!("{text}");
 }
 
-/// A database that can be used.
+/// An open database.
 pub(super) enum OpenDatabase {
     Url(String),
-    /// The private PostgreSQL of a gateway that runs.
+    /// The private PostgreSQL of a running gateway.
     Running {
         url: String,
         directory: String,
@@ -62,52 +63,52 @@ pub(super) enum OpenDatabase {
 }
 
 impl OpenDatabase {
-    pub(super) async fn open(database: &Database) -> anyhow::Result<Self> {
+    pub(super) async fn open(database: &DatabaseLocation) -> anyhow::Result<Self> {
         match database.clone() {
-            Database::Url(url) => Ok(Self::Url(url)),
-            Database::Private(directory) => {
-                let told = directory.display().to_string();
-                // The drop of this future cancels a start that is still running.
+            DatabaseLocation::Url(url) => Ok(Self::Url(url)),
+            DatabaseLocation::Private(directory) => {
+                let name = directory.display().to_string();
+                // Dropping this future cancels a start that is still running.
                 let cancelled = CancellationToken::new();
                 let _waits = cancelled.clone().drop_guard();
                 let start = move || PrivatePostgres::start_unless(DataDirLock::take(&directory)?, true, cancelled);
-                Ok(Self::Private(tokio::task::spawn_blocking(start).await??, told))
+                Ok(Self::Private(tokio::task::spawn_blocking(start).await??, name))
             }
         }
     }
 
-    /// Opens the database of a command: that of a gateway that runs on the same data directory, else one's own. With
-    /// `create`, a directory without a cluster gets one.
-    pub(super) async fn attach_or_open(database: &Database, create: bool) -> anyhow::Result<Self> {
-        if let Database::Private(directory) = database {
+    /// Opens the database of a command: that of a gateway that runs on the data directory, otherwise the command's own.
+    /// With `create`, a directory without a cluster gets one.
+    pub(super) async fn attach_or_open(database: &DatabaseLocation, create: bool) -> anyhow::Result<Self> {
+        if let DatabaseLocation::Private(directory) = database {
             if DataDirLock::is_held(directory) {
                 let (url, directory) = (PrivatePostgres::url_of_running(directory), directory.display().to_string());
                 return Ok(Self::Running { url, directory });
             }
             anyhow::ensure!(
                 create || PrivatePostgres::exists(directory),
-                "there is no PostgreSQL of sluice in {}: give the gateway's --data-dir (SLUICE_DATA_DIR) or its \
-                 DATABASE_URL, or --create to create one there",
+                "there is no PostgreSQL of sluice in {}: set the gateway's --data-dir (SLUICE_DATA_DIR) or DATABASE_URL, or \
+                 use --create to create one there",
                 directory.display()
             );
         }
         Self::open(database).await
     }
 
-    /// Connects to the log and brings its tables up to date. With `create`, a database without them gets them.
+    /// Connects to the log and updates its tables. With `create`, a database without tables gets them.
     pub(super) async fn store(&self, create: bool) -> anyhow::Result<Store> {
         let store = Store::new(&self.options())?;
         store.prepare(self.may_create(create)).await?;
         Ok(store)
     }
 
-    /// Returns whether tables may be created. A cluster of sluice's own may have been created just before its tables.
+    /// Returns true if tables may be created. A private cluster may have been created just before its tables.
     pub(super) const fn may_create(&self, create: bool) -> bool {
         create || !matches!(self, Self::Url(_))
     }
 
-    /// Returns what people call the database; never its user, password or name.
-    pub(super) fn told(&self) -> anyhow::Result<String> {
+    /// Describes the database in words, without its user, password and name.
+    pub(super) fn description(&self) -> anyhow::Result<String> {
         Ok(match self {
             Self::Url(url) => {
                 let servers = StoreOptions::new(url).servers();
@@ -121,7 +122,7 @@ impl OpenDatabase {
         })
     }
 
-    /// The options with which a store connects to it.
+    /// Returns the options for connecting to the database.
     pub(super) fn options(&self) -> StoreOptions {
         match self {
             Self::Url(url) | Self::Running { url, .. } => StoreOptions::new(url),
@@ -133,7 +134,7 @@ impl OpenDatabase {
         }
     }
 
-    /// Stops a private PostgreSQL of one's own.
+    /// Stops a private PostgreSQL that the command has started.
     pub(super) async fn close(self) -> anyhow::Result<()> {
         Ok(tokio::task::spawn_blocking(move || drop(self)).await?)
     }

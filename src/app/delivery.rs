@@ -1,20 +1,20 @@
-//! Threads of their own for what subscribers are told: however many there are, hooks, queries and probes are answered.
+//! The runtime of live delivery, whose threads are separate so that hooks, queries and probes are served however many
+//! subscribers there are.
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// The threads. They end when this is dropped, whatever they do then.
-pub(super) struct Delivery {
-    /// Where tasks are spawned.
+/// A runtime of its own for live delivery. Its threads end when it is dropped, whatever they do then.
+pub(super) struct DeliveryRuntime {
+    /// The handle for spawning tasks.
     pub(super) handle: Handle,
     runtime: Option<Runtime>,
 }
 
-impl Delivery {
-    /// As many as the runtime that starts them has: the system divides the processors among all who have something to
-    /// do.
+impl DeliveryRuntime {
+    /// Starts as many threads as the current runtime has; the operating system divides the processors between both.
     ///
     /// # Errors
-    /// The system's.
+    /// The operating system's.
     pub(super) fn start() -> std::io::Result<Self> {
         let threads = Handle::current().metrics().num_workers();
         let runtime =
@@ -23,10 +23,10 @@ impl Delivery {
     }
 }
 
-impl Drop for Delivery {
+impl Drop for DeliveryRuntime {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // Where tasks run, nobody may wait for others.
+            // A task may drop the runtime, and must not wait for its threads.
             runtime.shutdown_background();
         }
     }

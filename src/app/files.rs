@@ -1,22 +1,22 @@
-//! File descriptors: every connection needs one, and the operating system gives a process only so many.
+//! The limit on file descriptors, of which every connection needs one.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Limits;
 
-/// Descriptors that are kept for all but clients: the database, files, and what the runtime needs.
+/// The number of descriptors that are reserved for the database, files and the runtime.
 const RESERVED: usize = 200;
 
-/// Numbers of connections that the limit of open files allows.
+/// The numbers of connections that the limit on open files allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Connections {
     pub(super) all: usize,
     pub(super) per_address: usize,
 }
 
-/// Raises this process's limit on open files as far as its clients need it. Returns how many connections may be open: fewer
-/// than the settings say where the system does not give that many files. Otherwise one address could use up all files before
-/// it reached its own limit.
+/// Raises the process's limit on open files as far as its clients need it. Returns the numbers of connections that may
+/// be open, which are below the settings if the system allows too few files. Otherwise one address could use up all
+/// files before it reached its own limit.
 pub(super) fn raise_limit(limits: &Limits) -> Connections {
     let needed = limits.connections + limits.sockets + limits.streams + RESERVED;
     let current = getrlimit(Resource::Nofile);
@@ -38,14 +38,14 @@ pub(super) fn raise_limit(limits: &Limits) -> Connections {
             needed,
             connections = all,
             connections_per_address = per_address,
-            "this process may open fewer files than its limits need: raise the limit (LimitNOFILE in systemd, --ulimit nofile \
-             in Docker), or lower limits.connections, sockets and streams"
+            "the limit on open files is too low for the settings: raise it (LimitNOFILE in systemd, --ulimit nofile in \
+             Docker), or lower limits.connections, sockets and streams"
         );
     }
     connections
 }
 
-/// Returns how many connections may be open with so many files.
+/// Returns the numbers of connections that a number of files allows.
 fn within(files: usize, limits: &Limits) -> Connections {
     let free = files.saturating_sub(RESERVED).max(4);
     Connections { all: limits.connections.min(free), per_address: limits.connections_per_address().min(free / 4) }

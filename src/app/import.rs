@@ -1,4 +1,4 @@
-//! `sluice import`.
+//! The command `sluice import`.
 
 mod show;
 
@@ -12,38 +12,38 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::open::OpenIntake;
-use crate::config::{ChosenOrg, WaysIn};
+use crate::config::{ChosenOrg, IntakeSettings};
 use crate::ingest::{ImportEnd, ImportOptions, ImportProgress, ImportReport, RejectedLine};
 use crate::store::Ledger;
-use show::Show;
+use show::ProgressDisplay;
 
-/// How an import ended that did not fail.
+/// The end of an import that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportEnded {
-    /// All was taken in.
+    /// All events were taken in.
     Complete,
-    /// All was read, and some was rejected.
+    /// All records were read, and some were rejected.
     SomeRejected,
-    /// It was stopped before.
+    /// The import was stopped.
     Stopped,
 }
 
-/// Takes in files, `-` for standard input, one after the other: into the database of a gateway that runs on the same data
-/// directory, or by itself. Tells on standard error how far it is, and at the end on standard output what became of it.
+/// Imports files (`-` for standard input) one after the other. The database may be that of a running gateway on the
+/// same data directory. Progress is shown on standard error, and the results are printed to standard output.
 ///
 /// # Errors
-/// A file cannot be read to its end, or the database cannot be had. What was read before is stored. Or the log has events of
-/// other orgs only, and the org was not named.
+/// A file cannot be read to its end, or the database cannot be opened; what was read before is stored. Or the log has
+/// events of other orgs only, and the org was not named.
 pub async fn import(
-    ways_in: &WaysIn,
+    settings: &IntakeSettings,
     org: &ChosenOrg,
     files: &[PathBuf],
     stop: CancellationToken,
 ) -> anyhow::Result<ImportEnded> {
-    // All of them first: a name that is wrong should not be found out after an hour.
+    // All files are checked first, so that a wrong name is not noticed after an hour.
     let sizes = files.iter().map(|path| size(path)).collect::<anyhow::Result<Vec<_>>>()?;
-    let told = format!("importing into org {} of", org.name);
-    let Some(opened) = OpenIntake::open(ways_in, &told, &stop).await? else { return Ok(ImportEnded::Stopped) };
+    let activity = format!("importing into org {} of", org.name);
+    let Some(opened) = OpenIntake::open(settings, &activity, &stop).await? else { return Ok(ImportEnded::Stopped) };
     if let Err(error) = check_org(&opened.store.ledger(), org).await {
         opened.close().await?;
         return Err(error);
@@ -51,7 +51,7 @@ pub async fn import(
     let org = org.name.as_str();
     let total = sizes.into_iter().sum();
     let progress = Arc::new(ImportProgress::default());
-    let show = Show::start(Arc::clone(&progress), total);
+    let display = ProgressDisplay::start(Arc::clone(&progress), total);
     let mut ended = ImportEnded::Complete;
     let mut failed = None;
     for path in files {
@@ -66,7 +66,7 @@ pub async fn import(
         let options =
             ImportOptions { file: Some(name(path)), limit: None, stop: stop.clone(), progress: Arc::clone(&progress) };
         let (report, end) = opened.intake.import(org, source, options).await;
-        show.around(|| tell(path, &report, &end, started.elapsed().as_secs_f64()));
+        display.suspend(|| print_report(path, &report, &end, started.elapsed().as_secs_f64()));
         if report.receipt.rejected > 0 {
             ended = ImportEnded::SomeRejected;
         }
@@ -85,13 +85,13 @@ pub async fn import(
             }
         }
     }
-    show.end();
+    display.end();
     opened.close().await?;
     failed.map_or(Ok(ended), Err)
 }
 
-/// Checks that an org that was not named has events in the log, where the log has any. Otherwise the command may have been
-/// started without the gateway's settings, and an import cannot be undone.
+/// Checks that an org that was not named has events in the log, unless the log is empty. Otherwise the command may have
+/// been started without the gateway's settings, and an import cannot be undone.
 async fn check_org(ledger: &Ledger, org: &ChosenOrg) -> anyhow::Result<()> {
     if org.is_named {
         return Ok(());
@@ -100,7 +100,7 @@ async fn check_org(ledger: &Ledger, org: &ChosenOrg) -> anyhow::Result<()> {
     known.dedup();
     anyhow::ensure!(
         known.is_empty() || known.contains(&org.name),
-        "the log has no events of org {name}, but of {known}: give the gateway's settings (--config or SLUICE_CONFIG), or, \
+        "the log has no events of org {name}, but of {known}: use the gateway's settings (--config or SLUICE_CONFIG), or, \
          to import into a new org, --org {name}",
         name = org.name,
         known = known.join(", ")
@@ -110,12 +110,12 @@ async fn check_org(ledger: &Ledger, org: &ChosenOrg) -> anyhow::Result<()> {
 
 const STANDARD_INPUT: &str = "-";
 
-/// Returns what a file is called for people.
+/// Returns the name of a file for messages.
 fn name(path: &Path) -> String {
     if path == Path::new(STANDARD_INPUT) { "standard input".to_owned() } else { path.display().to_string() }
 }
 
-/// How many bytes a file has that can be read; None where that is not known, as for standard input or a pipe.
+/// Returns the size of a readable file in bytes; None if it is unknown, as for standard input and pipes.
 fn size(path: &Path) -> anyhow::Result<Option<u64>> {
     if path == Path::new(STANDARD_INPUT) {
         return Ok(None);
@@ -136,9 +136,9 @@ fn open(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
     Ok(Box::new(File::open(path).with_context(|| path.display().to_string())?))
 }
 
-/// Tells what became of a file.
+/// Prints the results of a file.
 #[expect(clippy::print_stdout, reason = "the command's output")]
-fn tell(path: &Path, report: &ImportReport, end: &ImportEnd, seconds: f64) {
+fn print_report(path: &Path, report: &ImportReport, end: &ImportEnd, seconds: f64) {
     let receipt = &report.receipt;
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = receipt.total() as f64 / seconds.max(0.001);
@@ -152,7 +152,7 @@ fn tell(path: &Path, report: &ImportReport, end: &ImportEnd, seconds: f64) {
         println!("  {what:<10} {number}");
     }
     for (name, number) in &report.dropped_types {
-        println!("    {name}: {number}, as the org's event_types do not have it");
+        println!("    {name}: {number}, since the org's event_types do not include it");
     }
     for RejectedLine { line, reason } in &report.rejections {
         println!("  line {line}: {reason}");
@@ -163,7 +163,7 @@ fn tell(path: &Path, report: &ImportReport, end: &ImportEnd, seconds: f64) {
     }
     match end {
         ImportEnd::Complete => {}
-        ImportEnd::Stopped => println!("  stopped before its end: started again, it goes on from there"),
+        ImportEnd::Stopped => println!("  stopped before its end: import it again to continue"),
         ImportEnd::Failed(error) => println!("  {error}"),
     }
 }

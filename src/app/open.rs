@@ -1,20 +1,20 @@
-//! The door to the log, for commands that come and go beside a gateway.
+//! The log and its intake, opened for commands that append.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::database::{OpenDatabase, say};
+use super::database::{OpenDatabase, print_note};
 use super::{intake, log_options, open_log};
-use crate::config::WaysIn;
+use crate::config::IntakeSettings;
 use crate::ingest::Intake;
 use crate::log::LogOptions;
 use crate::store::Store;
 
-/// Time for which a command retries while the database is unavailable, at its start and later.
+/// The time for which a command retries while the database is unavailable, at its start and later.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A log that is open for a command.
+/// A log that is open for a command, with its intake.
 pub(super) struct OpenIntake {
     pub(super) intake: Intake,
     pub(super) store: Store,
@@ -22,30 +22,32 @@ pub(super) struct OpenIntake {
 }
 
 impl OpenIntake {
-    /// Opens it; None where it is told to stop before.
-    ///
-    /// `told` says, in words, what is done with the database.
+    /// Opens the log; None if the command is stopped before. `activity` describes the command's work in words.
     ///
     /// # Errors
-    /// The database cannot be had; it has no log, and none may be created.
-    pub(super) async fn open(ways_in: &WaysIn, told: &str, stop: &CancellationToken) -> anyhow::Result<Option<Self>> {
-        let database = OpenDatabase::attach_or_open(&ways_in.database, ways_in.create).await?;
-        say(&format!("{told} {}", database.told()?));
+    /// The database cannot be opened, or it has no log and none may be created.
+    pub(super) async fn open(
+        settings: &IntakeSettings,
+        activity: &str,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Self>> {
+        let database = OpenDatabase::attach_or_open(&settings.database, settings.create).await?;
+        print_note(&format!("{activity} {}", database.description()?));
         let mut options = database.options();
-        options.append_timeout = ways_in.limits.append_timeout();
+        options.append_timeout = settings.limits.append_timeout();
         let store = Store::new(&options)?;
-        let create = database.may_create(ways_in.create);
-        let options = LogOptions { retry_for: PATIENCE, ..log_options(&ways_in.limits) };
+        let create = database.may_create(settings.create);
+        let options = LogOptions { retry_for: PATIENCE, ..log_options(&settings.limits) };
         let opened = stop.run_until_cancelled(open_log(&store, &options, (create, Some(PATIENCE)))).await;
         let Some(log) = opened.transpose()? else {
             Self::end(database, &store).await?;
             return Ok(None);
         };
-        let intake = intake((log, store.ledger()), &ways_in.orgs, &ways_in.limits, PATIENCE);
+        let intake = intake((log, store.ledger()), &settings.orgs, &settings.limits, PATIENCE);
         Ok(Some(Self { intake, store, database }))
     }
 
-    /// Closes it, and stops a database of its own.
+    /// Closes the log, and stops a private PostgreSQL that the command has started.
     pub(super) async fn close(self) -> anyhow::Result<()> {
         drop(self.intake);
         Self::end(self.database, &self.store).await

@@ -1,4 +1,4 @@
-//! Readiness: the gateway can serve while the database answers and confirms writes.
+//! Readiness: a gateway is ready while the database responds and confirms writes.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,25 +11,24 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::serve::Ready;
 use crate::store::{Probe, Store, StoreError};
 
-/// Time that the database has to answer; a slower one makes the gateway not ready.
+/// The time for the database to respond; a slower database makes the gateway not ready.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Pause between two test writes while writes succeed.
+/// The pause between two test writes while writes succeed.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Pause between two test writes while writes fail.
+/// The pause between two test writes while writes fail.
 const PAUSE_WHILE_FAILING: Duration = Duration::from_secs(1);
 
-/// Time after which an unconfirmed test write is abandoned and its connection replaced. An abandoned write may leave a server
-/// process waiting, so connections must not be replaced often.
+/// The time after which an unconfirmed test write is abandoned and its connection replaced. An abandoned write may
+/// leave a server process waiting, so connections must not be replaced often.
 const LONGEST_WRITE: Duration = Duration::from_secs(30);
 
-/// The step that a starting gateway is at, as `/readyz` shows it. Clones share it.
+/// The current step of a starting gateway, as `/readyz` shows it. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StartupStep(Arc<Mutex<Option<&'static str>>>);
 
 impl StartupStep {
-    /// Enters the next step.
     pub(super) fn enter(&self, step: &'static str) {
         *self.0.lock() = Some(step);
     }
@@ -44,26 +43,26 @@ impl StartupStep {
     }
 }
 
-/// Returns the readiness of a serving gateway, and the task that tests writes; the caller runs it while the gateway serves.
+/// Returns the readiness of a serving gateway, and a task that tests writes, which the caller must run.
 pub(super) fn of(store: &Store) -> (Ready, impl Future<Output = ()> + Send + use<>) {
     let answers = Arc::new(store.probe());
-    let (tell, writes) = watch::channel(true);
+    let (publish, writes) = watch::channel(true);
     let ready = move || {
         let (answers, writes) = (Arc::clone(&answers), writes.clone());
-        let look = async move {
+        let check = async move {
             match timeout(PATIENCE, answers.check_primary()).await {
                 Ok(Ok(())) if *writes.borrow() => None,
                 Ok(Ok(())) => Some("the database does not take writes".to_owned()),
                 Ok(Err(_)) | Err(_) => Some("the database does not answer".to_owned()),
             }
         };
-        Box::pin(look) as futures_util::future::BoxFuture<'static, Option<String>>
+        Box::pin(check) as futures_util::future::BoxFuture<'static, Option<String>>
     };
-    (Arc::new(ready), watch_writes(store.probe(), tell))
+    (Arc::new(ready), watch_writes(store.probe(), publish))
 }
 
-/// Repeats a test write, and publishes whether the database confirmed it.
-async fn watch_writes(probe: Probe, tell: watch::Sender<bool>) {
+/// Repeats a test write, and publishes whether the database confirms it.
+async fn watch_writes(probe: Probe, publish: watch::Sender<bool>) {
     let mut failing_since = None;
     metrics::gauge!("sluice_writes_failing").set(0.0);
     loop {
@@ -71,7 +70,7 @@ async fn watch_writes(probe: Probe, tell: watch::Sender<bool>) {
         let written = if let Ok(written) = timeout(PATIENCE, &mut write).await {
             written
         } else {
-            note_failure(&tell, &mut failing_since, &StoreError::NoAnswer);
+            note_failure(&publish, &mut failing_since, &StoreError::NoAnswer);
             timeout(LONGEST_WRITE, write).await.unwrap_or(Err(StoreError::NoAnswer))
         };
         match written {
@@ -80,23 +79,23 @@ async fn watch_writes(probe: Probe, tell: watch::Sender<bool>) {
                     let seconds = Instant::elapsed(&since).as_secs_f64();
                     tracing::info!(seconds, "the database takes writes again");
                     metrics::gauge!("sluice_writes_failing").set(0.0);
-                    tell.send_replace(true);
+                    publish.send_replace(true);
                 }
                 sleep(PAUSE).await;
             }
             Err(error) => {
-                note_failure(&tell, &mut failing_since, &error);
+                note_failure(&publish, &mut failing_since, &error);
                 sleep(PAUSE_WHILE_FAILING).await;
             }
         }
     }
 }
 
-fn note_failure(tell: &watch::Sender<bool>, failing_since: &mut Option<Instant>, error: &StoreError) {
+fn note_failure(publish: &watch::Sender<bool>, failing_since: &mut Option<Instant>, error: &StoreError) {
     if failing_since.is_none() {
         tracing::warn!(%error, "the database does not take writes; hooks are answered with 503 meanwhile");
         metrics::gauge!("sluice_writes_failing").set(1.0);
         *failing_since = Some(Instant::now());
-        tell.send_replace(false);
+        publish.send_replace(false);
     }
 }

@@ -1,4 +1,4 @@
-//! Keeps the last refused request of each org, so that every gateway can tell of it.
+//! A task that stores the last refused request of each org, so that every gateway can report it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,22 +8,21 @@ use tokio::time::sleep;
 use crate::auth::{HookSecrets, RefusedRequest};
 use crate::store::{HookRefusal, Ledger};
 
-/// Pause between two looks. Anybody may send such requests, so that this is also how often they can have something
-/// written.
+/// The pause between two checks. Anybody can send such requests, so this also limits how often they cause a write.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Writes the last refused request of each org to the database, for as long as it is polled.
-pub(super) async fn keep(ledger: Ledger, hooks: BTreeMap<String, HookSecrets>) {
-    let mut kept: BTreeMap<&String, RefusedRequest> = BTreeMap::new();
+/// Stores the last refused request of each org, for as long as the future is polled.
+pub(super) async fn store_last(ledger: Ledger, hooks: BTreeMap<String, HookSecrets>) {
+    let mut stored: BTreeMap<&String, RefusedRequest> = BTreeMap::new();
     loop {
         for (org, secrets) in &hooks {
-            let Some(refused) = secrets.last_refused().filter(|refused| kept.get(org) != Some(refused)) else {
+            let Some(refused) = secrets.last_refused().filter(|refused| stored.get(org) != Some(refused)) else {
                 continue;
             };
             let refusal = HookRefusal { org: org.clone(), at: refused.at, reason: refused.reason.clone() };
             match ledger.keep_hook_refusal(&refusal).await {
-                Ok(()) => _ = kept.insert(org, refused),
-                Err(error) => tracing::debug!(%error, "could not keep a refused request; trying again"),
+                Ok(()) => _ = stored.insert(org, refused),
+                Err(error) => tracing::debug!(%error, "could not store a refused request; trying again"),
             }
         }
         sleep(INTERVAL).await;

@@ -1,4 +1,4 @@
-//! `sluice rejected`.
+//! The command `sluice rejected`.
 
 use std::io::Write as _;
 
@@ -6,34 +6,34 @@ use tokio_util::sync::CancellationToken;
 
 use super::database::with_store;
 use super::open::OpenIntake;
-use crate::config::WaysIn;
+use crate::config::IntakeSettings;
 use crate::event::{Direction, PageBounds, PageRequest};
 use crate::ingest::{Retried, RetryReport};
 use crate::store::{Ledger, RejectionFilter, StoreError, StoredRejection};
 
-/// How many are read at once.
+/// The number of rejections that are read at once.
 const PAGE: usize = 100;
 
-/// How many characters of the bytes a list shows.
+/// The number of characters that a list shows of each rejection.
 const SHOWN: usize = 100;
 
-/// Largest number of ids that an error names.
-const MISSING_TOLD: usize = 20;
+/// The maximum number of ids in an error.
+const MISSING_SHOWN: usize = 20;
 
-/// Prints what was rejected, the newest first: at most `limit`, with all their bytes where `with_raw` says so.
+/// Prints rejections, the newest first: at most `limit`, with all their bytes if `with_raw` is true.
 ///
 /// # Errors
-/// The database cannot be had, or has nothing that was rejected under one of the ids, or the org is unknown.
+/// The database cannot be opened, or an id or the org of the filter is unknown.
 #[expect(clippy::print_stdout, reason = "the command's output")]
 pub async fn list_rejected(
-    ways_in: &WaysIn,
+    settings: &IntakeSettings,
     filter: &RejectionFilter,
     limit: usize,
     with_raw: bool,
 ) -> anyhow::Result<()> {
-    with_store(&ways_in.database, ways_in.create, "reading", async |store| {
+    with_store(&settings.database, settings.create, "reading", async |store| {
         let ledger = store.ledger();
-        check(&ledger, ways_in, filter).await?;
+        check(&ledger, settings, filter).await?;
         let (mut after, mut shown) = (None, 0);
         loop {
             let size = PAGE.min(limit - shown);
@@ -76,38 +76,35 @@ fn print(rejection: &StoredRejection, with_raw: bool) -> std::io::Result<()> {
     writeln!(out, "    {beginning}{}", if raw.len() > beginning.len() { " …" } else { "" })
 }
 
-/// Checks that a filter means something: an org of the settings or of which something was rejected, and ids that there are.
-async fn check(ledger: &Ledger, ways_in: &WaysIn, filter: &RejectionFilter) -> anyhow::Result<()> {
-    let newest =
-        PageRequest { direction: Direction::Forward, size: 1, bounds: PageBounds { after: None, before: None } };
-    if let Some(org) = filter.org.as_ref().filter(|org| !ways_in.orgs.contains_key(*org)) {
+/// Checks that the ids of a filter exist, and that its org is in the settings or has rejections.
+async fn check(ledger: &Ledger, settings: &IntakeSettings, filter: &RejectionFilter) -> anyhow::Result<()> {
+    if let Some(org) = filter.org.as_ref().filter(|org| !settings.orgs.contains_key(*org)) {
         let of_org = RejectionFilter { org: Some(org.clone()), ids: None };
-        let has_some = !ledger.rejections(&of_org, &newest).await?.items.is_empty();
-        let known = ways_in.orgs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        anyhow::ensure!(has_some, "--org: there is no org {org:?}, and nothing was rejected of it; there are: {known}");
+        let has_some = !ledger.rejections(&of_org, &newest()).await?.items.is_empty();
+        let known = settings.orgs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        anyhow::ensure!(has_some, "--org: there is no org {org:?}, and it has no rejections; the orgs are: {known}");
     }
     let missing = ledger.missing_rejections(filter).await?;
-    let told: Vec<_> = missing.iter().take(MISSING_TOLD).map(i64::to_string).collect();
-    let more = if missing.len() > told.len() { " …" } else { "" };
+    let shown: Vec<_> = missing.iter().take(MISSING_SHOWN).map(i64::to_string).collect();
+    let more = if missing.len() > shown.len() { " …" } else { "" };
     let of_org = filter.org.as_ref().map(|org| format!(" of org {org}")).unwrap_or_default();
     anyhow::ensure!(
         missing.is_empty(),
-        "nothing was rejected{of_org} with the id {}{more}: `sluice rejected list` shows what there is",
-        told.join(", ")
+        "there is no rejection{of_org} with the id {}{more}: `sluice rejected list` shows all",
+        shown.join(", ")
     );
     Ok(())
 }
 
-/// Forgets what was rejected; gives how many there were.
+/// Deletes rejections and prints their number.
 ///
 /// # Errors
-/// The database cannot be had, or has nothing that was rejected under one of the ids, or the org is unknown. Nothing is
-/// forgotten then.
+/// The database cannot be opened, or an id or the org of the filter is unknown; then nothing is deleted.
 #[expect(clippy::print_stdout, reason = "the command's output")]
-pub async fn drop_rejected(ways_in: &WaysIn, filter: &RejectionFilter) -> anyhow::Result<()> {
-    with_store(&ways_in.database, ways_in.create, "forgetting in", async |store| {
+pub async fn drop_rejected(settings: &IntakeSettings, filter: &RejectionFilter) -> anyhow::Result<()> {
+    with_store(&settings.database, settings.create, "deleting rejected records in", async |store| {
         let ledger = store.ledger();
-        check(&ledger, ways_in, filter).await?;
+        check(&ledger, settings, filter).await?;
         let mut dropped = 0;
         while let Some(page) = oldest_after(&ledger, filter, None).await? {
             dropped += ledger.drop_rejections(&page.iter().map(|one| one.id).collect::<Vec<_>>()).await?;
@@ -118,35 +115,35 @@ pub async fn drop_rejected(ways_in: &WaysIn, filter: &RejectionFilter) -> anyhow
     .await
 }
 
-/// Reads again what was rejected, the oldest first; gives whether all could be read.
+/// Retries rejections, the oldest first. Returns true if all were read.
 ///
 /// # Errors
-/// The database cannot be had: what was taken in until then is. Or it has nothing that was rejected under one of the ids, or
-/// the org is unknown.
+/// The database cannot be opened or fails; what was read before is stored. Or an id or the org of the filter is
+/// unknown.
 #[expect(clippy::print_stdout, reason = "the command's output")]
 pub async fn retry_rejected(
-    ways_in: &WaysIn,
+    settings: &IntakeSettings,
     filter: &RejectionFilter,
     stop: &CancellationToken,
 ) -> anyhow::Result<bool> {
-    let Some(opened) = OpenIntake::open(ways_in, "reading again in", stop).await? else { return Ok(false) };
+    let Some(opened) = OpenIntake::open(settings, "retrying rejected records in", stop).await? else {
+        return Ok(false);
+    };
     let ledger = opened.store.ledger();
-    if let Err(error) = check(&ledger, ways_in, filter).await {
+    if let Err(error) = check(&ledger, settings, filter).await {
         opened.close().await?;
         return Err(error);
     }
-    let newest =
-        PageRequest { direction: Direction::Forward, size: 1, bounds: PageBounds { after: None, before: None } };
-    let newest = ledger.rejections(filter, &newest).await?.items.first().map_or(0, |rejection| rejection.id);
+    let newest = ledger.rejections(filter, &newest()).await?.items.first().map_or(0, |rejection| rejection.id);
     let (mut report, mut after) = (RetryReport::default(), None);
-    // What is rejected from now on is not what was meant.
+    // Later rejections are not part of this retry.
     'all: while let Some(page) = oldest_after(&ledger, filter, after).await? {
         for rejection in page {
             after = Some(rejection.id);
             if rejection.id > newest || stop.is_cancelled() {
                 break 'all;
             }
-            let retried = if ways_in.orgs.contains_key(&rejection.org) {
+            let retried = if settings.orgs.contains_key(&rejection.org) {
                 opened.intake.retry(&rejection).await?
             } else {
                 Retried::Broken(format!("there is no org {:?} in the settings", rejection.org))
@@ -155,7 +152,7 @@ pub async fn retry_rejected(
                 Retried::Read(_) => {}
                 Retried::Broken(reason) => println!("{}: {reason}", rejection.id),
                 Retried::NotWanted(name) => {
-                    println!("{}: it can be read, but the org's event_types do not have {name}", rejection.id);
+                    println!("{}: it can be read, but the org's event_types do not include {name}", rejection.id);
                 }
             }
             report.add(&retried);
@@ -165,18 +162,23 @@ pub async fn retry_rejected(
     let RetryReport { read, left, receipt } = report;
     println!("{read} read: {} events stored, {} duplicate; {left} left", receipt.stored, receipt.duplicates);
     if receipt.rejected > 0 {
-        println!("{} events of them are still broken, and are kept by themselves", receipt.rejected);
+        println!("{} of their events are still broken, and are rejected on their own", receipt.rejected);
     }
     Ok(left == 0 && receipt.rejected == 0)
 }
 
-/// The oldest of what was rejected after one; None where there is nothing.
+/// Requests the newest rejection.
+const fn newest() -> PageRequest<i64> {
+    PageRequest { direction: Direction::Forward, size: 1, bounds: PageBounds { after: None, before: None } }
+}
+
+/// Returns the oldest rejections after an id; None if there are none.
 async fn oldest_after(
     ledger: &Ledger,
     filter: &RejectionFilter,
     after: Option<i64>,
 ) -> Result<Option<Vec<StoredRejection>>, StoreError> {
-    // The list has the newest first, so what came later is before.
+    // The list has the newest first, so later rejections come before.
     let bounds = PageBounds { after: None, before: Some(after.unwrap_or(i64::MIN)) };
     let request = PageRequest { direction: Direction::Backward, size: PAGE, bounds };
     let mut items = ledger.rejections(filter, &request).await?.items;

@@ -1,4 +1,4 @@
-//! The secrets with which an org's event hooks prove themselves.
+//! The secrets with which an org's event hooks authenticate.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,37 +10,37 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::is_secret;
 use crate::event::Timestamp;
 
-/// The shortest time between two log lines about refused requests of an org.
+/// The minimum time between two log lines about refused requests of an org.
 const LINE_INTERVAL: Duration = Duration::from_mins(1);
 
-/// An org's hook secrets: any of them is accepted, so that one can be rotated. Without any, hooks are open: `serve`
-/// allows that on a loopback address only. Clones share the secrets and what was refused.
+/// An org's hook secrets, each of which is accepted, so that secrets can be rotated. Without secrets everybody may
+/// deliver, which `serve` allows on a loopback address only. Clones share the secrets and the last refusal.
 #[derive(Clone, Debug)]
 pub struct HookSecrets {
-    /// The header that bears the secret, in lower case.
+    /// The header with the secret, in lower case.
     pub header: String,
     secrets: Arc<RwLock<Vec<SecretString>>>,
-    refused: Arc<Mutex<Refused>>,
+    refused: Arc<Mutex<RefusalLog>>,
 }
 
 /// A request that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedRequest {
-    /// Time at which it came.
+    /// The time of the request.
     pub at: Timestamp,
-    /// The fault of the request, and how to mend it.
+    /// The reason, and how to fix it.
     pub reason: String,
 }
 
 #[derive(Debug, Default)]
-struct Refused {
+struct RefusalLog {
     last: Option<RefusedRequest>,
-    /// Time of the last log line, and the number of requests that were refused since.
+    /// The time of the last log line, and the number of requests that were refused since then.
     line_at: Option<Instant>,
     since_line: u64,
 }
 
-/// A fault of a request's secret.
+/// The reason why a request's secret is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     NoHeader,
@@ -65,25 +65,25 @@ impl fmt::Display for Fault {
 }
 
 impl HookSecrets {
-    /// These secrets, in this header.
+    /// Creates the secrets that are accepted in a header.
     pub fn new(header: &str, secrets: Vec<SecretString>) -> Self {
         let secrets = Arc::new(RwLock::new(secrets));
         Self { header: header.to_ascii_lowercase(), secrets, refused: Arc::default() }
     }
 
-    /// Whether anybody may deliver.
+    /// Returns true if no secret is required.
     pub fn is_open(&self) -> bool {
         self.secrets.read().is_empty()
     }
 
-    /// Whether a header's whole value is one of the secrets.
+    /// Returns true if a header's whole value is one of the secrets.
     pub fn accept(&self, value: Option<&[u8]>) -> bool {
         let value = value.unwrap_or_default();
         let secrets = self.secrets.read();
         secrets.is_empty() || secrets.iter().fold(false, |accepted, secret| accepted | is_secret(secret, value))
     }
 
-    /// Puts other secrets into force, for all clones. Returns whether they differ.
+    /// Replaces the secrets for all clones. Returns true if the new ones differ.
     pub fn replace(&self, fresh: &Self) -> bool {
         let fresh = fresh.secrets.read().clone();
         let mut secrets = self.secrets.write();
@@ -94,7 +94,8 @@ impl HookSecrets {
         differs
     }
 
-    /// Counts and logs a request of an org that was not accepted. Returns its fault, and how to mend it. At most one log line is written in a minute: anybody may send such requests.
+    /// Counts and logs a refused request of an org. Returns the reason, and how to fix it. At most one line a minute is
+    /// logged, since anybody can send such requests.
     pub fn refuse(&self, org: &str, value: Option<&[u8]>) -> String {
         let fault = match value {
             None => Fault::NoHeader,
@@ -122,7 +123,7 @@ impl HookSecrets {
         reason
     }
 
-    /// Returns the last request that was refused.
+    /// Returns the last refused request.
     pub fn last_refused(&self) -> Option<RefusedRequest> {
         self.refused.lock().last.clone()
     }

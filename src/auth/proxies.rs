@@ -1,10 +1,10 @@
-//! Trusted proxies: those in front of the gateway whose headers name the client's address.
+//! The trusted proxies in front of the gateway, whose headers name the client's address.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// A network: all addresses that begin with the same bits.
+/// A network: all addresses with a common prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -19,8 +19,8 @@ pub struct NotANetwork;
 impl FromStr for Network {
     type Err = NotANetwork;
 
-    /// Reads `ADDRESS` or `ADDRESS/BITS`. Bits of the address beyond the prefix must be zero, as they are otherwise a
-    /// typing error more often than not.
+    /// Parses `ADDRESS` or `ADDRESS/BITS`. Bits beyond the prefix must be zero, since others are probably a typing
+    /// error.
     fn from_str(text: &str) -> Result<Self, NotANetwork> {
         let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let address: IpAddr = address.parse().map_err(|_| NotANetwork)?;
@@ -38,7 +38,7 @@ impl FromStr for Network {
 }
 
 impl Network {
-    /// Returns true if the address is in the network. An IPv4 address that came in IPv6's form is an IPv4 address.
+    /// Returns true if the network contains the address. An IPv4-mapped IPv6 address counts as an IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.address.is_ipv4() && self.first_bits(bits(address)) == bits(self.address)
@@ -49,13 +49,13 @@ impl Network {
         self.prefix == 0
     }
 
-    /// Keeps the prefix of an address's bits, which stand at the left.
+    /// Masks the bits of an address to the prefix.
     fn first_bits(&self, bits: u128) -> u128 {
         bits & 128u32.checked_sub(self.prefix).and_then(|rest| u128::MAX.checked_shl(rest)).unwrap_or(0)
     }
 }
 
-/// Returns an address's bits, the first one at the left.
+/// Returns the bits of an address, aligned to the left.
 fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => u128::from(u32::from(address)) << 96,
@@ -63,18 +63,18 @@ fn bits(address: IpAddr) -> u128 {
     }
 }
 
-/// The header in which trusted proxies name their client. The gateway believes no other, as a proxy may pass on unseen
-/// what a client wrote there.
+/// The header in which trusted proxies name the client. The gateway ignores all other headers, since a proxy may pass
+/// on what a client wrote there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientHeader {
-    /// `X-Forwarded-For` for the address, and `X-Forwarded-Host` for the host that the client asked.
+    /// `X-Forwarded-For` for the address, and `X-Forwarded-Host` for the requested host.
     #[default]
     XForwardedFor,
     /// `Forwarded` (RFC 7239), with `for` and `host`.
     Forwarded,
 }
 
-/// The proxies that may name their clients. Without any, each connection's own address is its client's.
+/// The proxies that may name their clients. Without any, each connection's own address is the client's address.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     networks: Arc<[Network]>,

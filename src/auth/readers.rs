@@ -1,4 +1,4 @@
-//! Readers: who may ask and subscribe.
+//! Readers: the clients that are authorised to query and subscribe.
 
 use std::sync::Arc;
 
@@ -9,39 +9,39 @@ use super::is_secret;
 use crate::event::Rights;
 use crate::store::Credential;
 
-/// Who is asking.
+/// The authenticated reader of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Viewer {
-    /// The reader's configured name; None where asking is open to anybody.
+    /// The reader's configured name; None if no readers are configured.
     pub name: Option<String>,
-    /// The part of the log that may be seen.
+    /// The part of the log that the reader may see.
     pub rights: Rights,
 }
 
 impl Viewer {
-    /// Makes a viewer who may see everything.
+    /// Creates a viewer who may see everything.
     const fn of_everything(name: Option<String>) -> Self {
         Self { name, rights: Rights::everything() }
     }
 
-    /// Returns the credential for which the database is read.
+    /// Returns the credential whose share of database connections the viewer uses.
     pub fn credential(&self) -> Credential {
         self.name.clone().map_or(Credential::Open, Credential::Reader)
     }
 }
 
-/// The request bears no token, or none that is known.
+/// The error for a request without the token of a known reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a reader's token is required: send it as `Authorization: Bearer …`, or in connection_init as `authorization`")]
 pub struct Denied;
 
-/// The configured readers, which clones share. Without any, asking is open: `serve` allows that on a loopback address
-/// only.
+/// The configured readers. Without any, everybody may query, which `serve` allows on a loopback address only. Clones
+/// share the readers.
 #[derive(Clone, Debug, Default)]
 pub struct Readers(Arc<RwLock<Vec<(String, SecretString)>>>);
 
 impl Readers {
-    /// These readers, each a name and a token.
+    /// Creates readers from names and tokens.
     pub fn new(readers: Vec<(String, SecretString)>) -> Self {
         Self(Arc::new(RwLock::new(readers)))
     }
@@ -50,7 +50,7 @@ impl Readers {
         self.0.read()
     }
 
-    /// Whether anybody may ask.
+    /// Returns true if no token is required.
     pub fn is_open(&self) -> bool {
         self.known().is_empty()
     }
@@ -60,7 +60,7 @@ impl Readers {
         self.known().len()
     }
 
-    /// Puts other readers into force, for all clones. Returns what has changed, by the readers' names.
+    /// Replaces the readers for all clones. Returns descriptions of the changes.
     pub fn replace(&self, fresh: &Self) -> Vec<String> {
         let fresh = fresh.known().clone();
         let mut known = self.0.write();
@@ -82,10 +82,10 @@ impl Readers {
         changed
     }
 
-    /// Finds out who bears the value of an `Authorization` header.
+    /// Returns the reader whose token an `Authorization` header has.
     ///
     /// # Errors
-    /// Nobody that is known.
+    /// No reader has this token.
     pub fn identify(&self, authorization: Option<&str>) -> Result<Viewer, Denied> {
         let readers = self.known();
         if readers.is_empty() {
@@ -96,7 +96,7 @@ impl Readers {
             return Err(Denied);
         }
         let token = token.trim().as_bytes();
-        // Every token is compared, so that time does not tell which one is near.
+        // All tokens are compared, so that the time does not reveal which one is similar.
         let known = readers.iter().filter(|(_, secret)| is_secret(secret, token)).fold(None, |_, (name, _)| Some(name));
         known.map(|name| Viewer::of_everything(Some(name.clone()))).ok_or(Denied)
     }

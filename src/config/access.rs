@@ -1,11 +1,10 @@
-//! The `[access]` table: the proxies that are trusted to name the client's address, and the header in which they do.
+//! The `[access]` table: the trusted proxies, and the header in which they name the client's address.
 
 use super::check::Checker;
 use super::file::AccessTable;
 use crate::auth::{ClientHeader, Network, TrustedProxies};
 
 impl Checker<'_> {
-    /// Reads the trusted proxies and the header in which they name their clients.
     pub(super) fn trusted_proxies(&mut self, table: &AccessTable) -> TrustedProxies {
         let mut networks: Vec<Network> = Vec::with_capacity(table.trusted_proxies.len());
         for (index, text) in table.trusted_proxies.iter().enumerate() {
@@ -15,7 +14,7 @@ impl Checker<'_> {
             }
         }
         if networks.iter().any(Network::is_everything) {
-            let warning = "access.trusted_proxies: a network of all addresses lets every client say that it is another";
+            let warning = "access.trusted_proxies: a network of all addresses lets every client claim any address";
             self.warnings.push(warning.to_owned());
         }
         let header = match table.client_header.as_deref().map(str::to_ascii_lowercase).as_deref() {

@@ -1,4 +1,4 @@
-//! How an org's APIs are to be read, checked.
+//! The `[orgs.api]` table: the credentials and options for reading an org's APIs.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::ingest::ApiOptions;
 use crate::okta::{ClientKey, Credentials};
 
 impl Checker<'_> {
-    /// The settings of `[orgs.api]`; None where they are wrong.
+    /// Checks the table; None if the credentials are wrong.
     pub(super) fn api(&mut self, place: &str, url: Option<&str>, table: ApiTable) -> Option<OrgApiSettings> {
         let place = format!("{place}.api");
         match url {
             Some(url) if url.starts_with("http://") && !is_here(url) => {
-                let warning = format!("{place}: {url} is not https, so everybody on the way can read the token");
+                let warning = format!("{place}: {url} is not https, so the token is sent unencrypted");
                 self.warnings.push(warning);
             }
             Some(_) => {}
             None => {
-                let fault = format!("{place}: the org's address is missing: give it url = \"https://acme.okta.com\"");
+                let fault = format!("{place}: the org's URL is missing: add url = \"https://acme.okta.com\"");
                 self.faults.push(fault);
             }
         }
@@ -38,7 +38,7 @@ impl Checker<'_> {
                 let key = ClientKey::read(&client_id, table.key_id, &pem);
                 if key.is_none() {
                     self.faults.push(format!(
-                        "{place}: it is not a private key in PEM, of RSA or of the curves P-256 and P-384: save it in Okta as PEM"
+                        "{place}: not a private key in PEM format (RSA, P-256 or P-384); save the key as PEM in Okta"
                     ));
                 }
                 key.map(Credentials::Key)
@@ -55,7 +55,7 @@ impl Checker<'_> {
         if let Some(share) = table.rate_share {
             if !(share > 0.0 && share <= 1.0) {
                 self.faults
-                    .push(format!("{place}.rate_share: must be above 0, at most 1: a share of Okta's rate limit"));
+                    .push(format!("{place}.rate_share: must be above 0 and at most 1: a share of Okta's rate limit"));
             }
             options.rate_share = share;
         }
@@ -81,7 +81,7 @@ impl Checker<'_> {
     }
 }
 
-/// Whether an address is of this machine.
+/// Returns true if a URL's host is this machine.
 fn is_here(url: &str) -> bool {
     let host = url.trim_start_matches("http://");
     ["127.", "localhost", "[::1]"].iter().any(|own| host.starts_with(own))

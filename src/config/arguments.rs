@@ -1,4 +1,4 @@
-//! The command line. Secrets never go there: everybody on the machine can read it.
+//! The command line. Secrets are never arguments, since every user of the machine can read those.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
@@ -17,26 +17,26 @@ pub struct Arguments {
     pub serve: Serve,
 }
 
-/// The commands of sluice.
+/// The commands.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Run the gateway.
     Serve(Serve),
     /// Print the GraphQL schema.
     Schema,
-    /// Bring the database's tables up to date, and exit; `serve` does so, too.
-    Migrate(Target),
-    /// Import events from files: the System Log's JSON, hook deliveries, cards of Workflows.
+    /// Update the database's tables, and exit; `serve` does so too.
+    Migrate(TargetLog),
+    /// Import events from files: the System Log's JSON, event hook deliveries, output of Workflows cards.
     Import(Import),
-    /// List, retry or delete what came in and could not be read.
+    /// List, retry or delete rejected records, which could not be read.
     Rejected(Rejected),
     /// Commands for the log as a whole.
-    Log(Log),
+    Log(LogArguments),
 }
 
 /// Arguments of `log`.
 #[derive(Clone, Debug, Args)]
-pub struct Log {
+pub struct LogArguments {
     /// The command.
     #[command(subcommand)]
     pub command: LogCommand,
@@ -55,7 +55,7 @@ pub enum LogCommand {
     NewEra {
         /// The log.
         #[command(flatten)]
-        target: Target,
+        target: TargetLog,
         /// The reason, in words, which the table `era` keeps.
         #[arg(long, value_name = "TEXT")]
         reason: String,
@@ -73,7 +73,7 @@ pub enum LogCommand {
 pub struct Import {
     /// The log.
     #[command(flatten)]
-    pub target: Target,
+    pub target: TargetLog,
     /// The org of the events; required if the settings have several.
     #[arg(long, value_name = "NAME")]
     pub org: Option<String>,
@@ -93,45 +93,45 @@ pub struct Rejected {
 /// Commands of `rejected`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum RejectedCommand {
-    /// List what was rejected, newest first.
+    /// List rejected records, the newest first.
     List {
         /// The rejections to list.
         #[command(flatten)]
         selection: Selection,
-        /// Largest number of rejections to list; 0 lists all.
+        /// The maximum number of records to list; 0 lists all.
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
-        /// Print all bytes of each, too.
+        /// Print all bytes of each record.
         #[arg(long)]
         raw: bool,
     },
-    /// Read what was rejected again, as after an upgrade, and store what can be read now.
+    /// Read rejected records again, for example after an upgrade, and store those that can be read now.
     #[command(
-        after_help = "Exit status: 0 everything could be read; 3 some of it cannot be read yet, and is kept; 1 an error."
+        after_help = "Exit status: 0 everything could be read; 3 some records still cannot be read, and stay; 1 an error."
     )]
     Retry(Selection),
-    /// Delete what was rejected.
+    /// Delete rejected records.
     #[command(group = clap::ArgGroup::new("which").required(true).multiple(true).args(["ids", "org", "all"]))]
     Drop {
         /// The rejections to delete.
         #[command(flatten)]
         selection: Selection,
-        /// Delete everything that was rejected.
+        /// Delete all rejected records.
         #[arg(long, conflicts_with_all = ["ids", "org"])]
         all: bool,
     },
 }
 
-/// A selection of what was rejected.
+/// A selection of rejected records.
 #[derive(Clone, Debug, Args)]
 pub struct Selection {
     /// The log.
     #[command(flatten)]
-    pub target: Target,
-    /// Only those of this org.
+    pub target: TargetLog,
+    /// Only records of this org.
     #[arg(long, value_name = "NAME")]
     pub org: Option<String>,
-    /// Only those with these ids, which `list` shows.
+    /// Only records with these ids, which `list` shows.
     #[arg(value_name = "ID")]
     pub ids: Vec<i64>,
 }
@@ -154,9 +154,9 @@ pub struct Common {
     pub log_format: Option<LogFormat>,
 }
 
-/// The log that a command uses: one that exists, unless it is told to create one.
+/// The log that a command uses. The log must exist unless the command may create it.
 #[derive(Clone, Debug, Default, Args)]
-pub struct Target {
+pub struct TargetLog {
     /// Arguments of every command.
     #[command(flatten)]
     pub common: Common,
@@ -193,7 +193,8 @@ pub struct Serve {
     pub check: bool,
 }
 
-/// Parses an address to listen on. Of a name with several addresses it takes an IPv4 one, which every machine has.
+/// Parses an address to listen on. If a name has several addresses, an IPv4 address is preferred, since every machine
+/// has IPv4.
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
     const EXPECTED: &str = "expected an address and a port, such as 127.0.0.1:8080, [::1]:8080 or localhost:8080";
     if let Ok(address) = text.parse() {
@@ -212,11 +213,11 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
     first.copied().ok_or_else(|| format!("the name has no address; {EXPECTED}"))
 }
 
-/// Formats of log lines.
+/// The formats of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For machines: one JSON object per line.
+    /// JSON for programs: one object per line.
     Json,
 }

@@ -1,4 +1,4 @@
-//! Whether the settings make sense, every one of them, before anything starts.
+//! The check of all settings, before anything starts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -10,42 +10,33 @@ use super::documents;
 use super::event_types;
 use super::file::{ApiTable, File, GraphqlTable, OrgTable, ReaderTable};
 use super::secret::Secrets;
-use super::settings::{Database, GraphqlSettings, Org, Settings, SettingsError};
+use super::settings::{DatabaseLocation, GraphqlSettings, OrgSettings, Settings, SettingsError};
 use crate::auth::{HookSecrets, Readers};
 use crate::event::EventTypePattern;
 use crate::ingest::CREDENTIAL_HEADERS;
 use crate::live::NatsServers;
 use crate::store::StoreOptions;
 
-/// The org that there is where none is configured.
+/// The name of the org if none is configured.
 const DEFAULT_ORG: &str = "default";
 
-const NO_PLACE: &str = "there is no place for data: give --data-dir or DATABASE_URL, or set HOME";
+const NO_PLACE: &str = "no data directory is known: set --data-dir, DATABASE_URL or HOME";
 
-/// Collects faults and warnings while settings are read.
+/// The faults and warnings that are collected while settings are checked.
 pub(super) struct Checker<'a> {
     pub(super) secrets: &'a Secrets<'a>,
     pub(super) faults: Vec<String>,
     pub(super) warnings: Vec<String>,
-    /// Every secret that was found, with its place.
+    /// All secrets that were found, with their places.
     found: Vec<(String, SecretString)>,
 }
 
-/// Makes settings of what was written, or tells every fault.
+/// Checks the settings file and the arguments. The error lists all faults.
 pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Result<Settings, SettingsError> {
     let mut checker = Checker::new(secrets);
-    let tables = if file.orgs.is_empty() { vec![default_org(secrets)] } else { file.orgs };
-    let mut orgs = BTreeMap::new();
-    for (index, table) in tables.into_iter().enumerate() {
-        let place = format!("orgs[{index}] ({})", table.name);
-        let name = table.name.clone();
-        let org = checker.org(&place, table);
-        if orgs.insert(name, org).is_some() {
-            checker.faults.push(format!("{place}: another org has this name"));
-        }
-    }
+    let orgs = checker.orgs(file.orgs);
     let readers = checker.readers(file.readers);
-    checker.door(arguments, &orgs, &readers);
+    checker.check_open_access(arguments, &orgs, &readers);
     checker.warnings.extend(orgs.iter().filter_map(|(name, org)| event_types::warning_of_hooks(name, org)));
     checker.faults.extend(super::log_targets(secrets.variable).err().into_iter().flat_map(|error| error.0));
     checker.faults.extend(file.limits.faults());
@@ -89,16 +80,32 @@ impl<'a> Checker<'a> {
         Self { secrets, faults: Vec::new(), warnings: Vec::new(), found: Vec::new() }
     }
 
-    fn org(&mut self, place: &str, table: OrgTable) -> Org {
+    /// Checks the orgs, whose names must differ.
+    fn orgs(&mut self, tables: Vec<OrgTable>) -> BTreeMap<String, OrgSettings> {
+        let tables = if tables.is_empty() { vec![default_org(self.secrets)] } else { tables };
+        let mut orgs = BTreeMap::new();
+        for (index, table) in tables.into_iter().enumerate() {
+            let place = format!("orgs[{index}] ({})", table.name);
+            let name = table.name.clone();
+            let org = self.org(&place, table);
+            if orgs.insert(name, org).is_some() {
+                self.faults.push(format!("{place}: another org has this name"));
+            }
+        }
+        orgs
+    }
+
+    fn org(&mut self, place: &str, table: OrgTable) -> OrgSettings {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if table.name.is_empty() || table.name.len() > 100 || !table.name.bytes().all(plain) {
-            self.faults
-                .push(format!("{place}.name: expected 1 to 100 letters, digits, `-`, `_` or `.`, as it is in a route"));
+            self.faults.push(format!(
+                "{place}.name: expected 1 to 100 letters, digits, `-`, `_` or `.`, since it is part of URLs"
+            ));
         }
         if let Some(url) = &table.url
             && !is_org_url(url)
         {
-            self.faults.push(format!("{place}.url: {url:?} is not an org's address; expected https://acme.okta.com"));
+            self.faults.push(format!("{place}.url: {url:?} is not the URL of an org; expected https://acme.okta.com"));
         }
         let header = table.hook_header.as_deref().unwrap_or("authorization");
         if !is_header_name(header) {
@@ -112,21 +119,20 @@ impl<'a> Checker<'a> {
         let api = table.api.and_then(|api| self.api(place, table.url.as_deref(), api));
         let event_types = table.event_types.unwrap_or_else(|| event_types::SYNC_FAMILY.map(str::to_owned).to_vec());
         if event_types.is_empty() {
-            self.faults
-                .push(format!("{place}.event_types: an empty list would keep no event; leave it out, or give [\"*\"]"));
+            self.faults.push(format!("{place}.event_types: an empty list keeps no events; omit it, or write [\"*\"]"));
         }
         let event_types = self.event_types(place, &event_types);
-        Org { url: table.url, hook, keep_headers: table.keep_headers, event_types, api }
+        OrgSettings { url: table.url, hook, keep_headers: table.keep_headers, event_types, api }
     }
 
-    /// Checks the names of the headers that are kept beside the usual ones.
+    /// Checks the names of the headers that are stored in addition to the default ones.
     fn keep_headers(&mut self, place: &str, names: &[String], secret: &str) {
         for (index, name) in names.iter().enumerate() {
             let place = format!("{place}.keep_headers[{index}]");
             if !is_header_name(name) {
                 self.faults.push(format!("{place}: {name:?} is not a header's name"));
             } else if name.eq_ignore_ascii_case(secret) || CREDENTIAL_HEADERS.contains(&&*name.to_ascii_lowercase()) {
-                self.faults.push(format!("{place}: {name:?} bears a secret, and is never kept: leave it out"));
+                self.faults.push(format!("{place}: {name:?} contains a secret and is never stored: remove it"));
             }
         }
     }
@@ -141,7 +147,7 @@ impl<'a> Checker<'a> {
                     patterns.push(pattern);
                 }
                 None => self.faults.push(format!(
-                    "{place}.event_types[{index}]: {text:?} is neither an event type nor a family: `*` may stand at the end only"
+                    "{place}.event_types[{index}]: {text:?} is neither an event type nor a family: `*` may only be the last character"
                 )),
             }
         }
@@ -180,7 +186,7 @@ impl<'a> Checker<'a> {
                 }
             },
             None if table.trusted_only => {
-                self.faults.push("graphql.trusted_only: there are no trusted documents: give trusted_documents".into());
+                self.faults.push("graphql.trusted_only: there are no trusted documents: set trusted_documents".into());
             }
             None => {}
         }
@@ -192,26 +198,25 @@ impl<'a> Checker<'a> {
         servers.map_err(|error| self.faults.push(format!("--nats-url (SLUICE_NATS_URL): {error}"))).ok()
     }
 
-    /// Returns a secret with which sluice proves itself to others.
+    /// Returns a secret with which sluice authenticates to others.
     pub(super) fn secret(&mut self, place: &str, named: &str) -> Option<SecretString> {
         let found = self.secrets.find(named);
         self.keep_secret(place, found)
     }
 
-    /// Returns a secret with which others prove themselves to sluice.
+    /// Returns a secret with which others authenticate to sluice.
     fn own_secret(&mut self, place: &str, named: &str) -> Option<SecretString> {
         let found = self.secrets.find_strong(named);
         self.keep_secret(place, found)
     }
 
-    /// Adds a secret to those that were found. Two that are alike are a fault: whoever knows one of them would have the
-    /// rights of both.
+    /// Records a secret. Two equal secrets are a fault, since each of them would give the rights of both.
     fn keep_secret(&mut self, place: &str, found: Result<SecretString, String>) -> Option<SecretString> {
         match found {
             Ok(secret) => {
                 let same = |known: &SecretString| known.expose_secret() == secret.expose_secret();
                 if let Some((other, _)) = self.found.iter().find(|(_, known)| same(known)) {
-                    self.faults.push(format!("{place}: {other} has the same secret: make one for each"));
+                    self.faults.push(format!("{place}: {other} has the same secret: create one for each"));
                 }
                 self.found.push((place.to_owned(), secret.clone()));
                 Some(secret)
@@ -223,23 +228,23 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// What is not configured is open, which only this machine may see.
-    fn door(&mut self, arguments: &Serve, orgs: &BTreeMap<String, Org>, readers: &Readers) {
+    /// Reports missing secrets: a fault unless sluice listens on a loopback address, otherwise a warning.
+    fn check_open_access(&mut self, arguments: &Serve, orgs: &BTreeMap<String, OrgSettings>, readers: &Readers) {
         let listen = arguments.listen;
         let open_hooks: Vec<_> = orgs.iter().filter(|(_, org)| org.hook.is_open()).map(|(name, _)| name).collect();
         if !listen.ip().is_loopback() {
             if readers.is_open() {
                 self.faults.push(format!(
-                    "{listen} is not a loopback address, and there is no reader: give [[readers]] with a name and a token"
+                    "{listen} is not a loopback address, and there are no readers: add [[readers]] with a name and a token"
                 ));
             }
             self.faults.extend(open_hooks.iter().map(|name| {
-                format!("{listen} is not a loopback address, and org {name} has no hook secret: give it hook_secrets")
+                format!("{listen} is not a loopback address, and org {name} has no hook secret: add hook_secrets")
             }));
             return;
         }
         if readers.is_open() {
-            self.warnings.push("no [[readers]]: everybody on this machine may ask and subscribe".to_owned());
+            self.warnings.push("no [[readers]]: everybody on this machine may query and subscribe".to_owned());
         }
         let open = open_hooks
             .iter()
@@ -247,42 +252,47 @@ impl<'a> Checker<'a> {
         self.warnings.extend(open);
     }
 
-    fn database(&mut self, common: &Common) -> Option<Database> {
+    fn database(&mut self, common: &Common) -> Option<DatabaseLocation> {
         database(common, self.secrets.variable).map_err(|faults| self.faults.extend(faults)).ok()
     }
 }
 
-/// The orgs without what proves who they are, for commands that read for them what is here already.
-pub(super) fn orgs_without_secrets(file: File, secrets: &Secrets<'_>) -> Result<BTreeMap<String, Org>, SettingsError> {
+/// Checks the orgs without their secrets, for commands that import or retry on their behalf.
+pub(super) fn orgs_without_secrets(
+    file: File,
+    secrets: &Secrets<'_>,
+) -> Result<BTreeMap<String, OrgSettings>, SettingsError> {
     let mut checker = Checker::new(secrets);
-    let tables = if file.orgs.is_empty() { vec![default_org(secrets)] } else { file.orgs };
-    let mut orgs = BTreeMap::new();
-    for (index, mut table) in tables.into_iter().enumerate() {
+    let mut tables = file.orgs;
+    for table in &mut tables {
         table.hook_secrets.clear();
         table.api = None;
-        let (place, name) = (format!("orgs[{index}] ({})", table.name), table.name.clone());
-        let org = checker.org(&place, table);
-        if orgs.insert(name, org).is_some() {
-            checker.faults.push(format!("{place}: another org has this name"));
-        }
+    }
+    let mut orgs = checker.orgs(tables);
+    for org in orgs.values_mut() {
+        org.api = None;
     }
     checker.faults.extend(file.limits.faults());
     if checker.faults.is_empty() { Ok(orgs) } else { Err(SettingsError(checker.faults)) }
 }
 
-/// Returns the place of the log according to the command line and the environment, or every fault found.
-pub(super) fn database(common: &Common, variable: &dyn Fn(&str) -> Option<String>) -> Result<Database, Vec<String>> {
+/// Returns the location of the log according to the command line and the environment, or all faults.
+pub(super) fn database(
+    common: &Common,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<DatabaseLocation, Vec<String>> {
     if let Some(url) = common.database_url.as_ref().filter(|url| !url.is_empty()) {
         let place = |fault| format!("--database-url (DATABASE_URL): {fault}");
         let checked = StoreOptions::new(url).check();
         checked.map_err(|faults| faults.into_iter().map(place).collect::<Vec<_>>())?;
-        return Ok(Database::Url(url.clone()));
+        return Ok(DatabaseLocation::Url(url.clone()));
     }
     let directory = common.data_dir.clone().or_else(|| default_data_directory(variable));
-    directory.map(Database::Private).ok_or_else(|| vec![NO_PLACE.to_owned()])
+    directory.map(DatabaseLocation::Private).ok_or_else(|| vec![NO_PLACE.to_owned()])
 }
 
-/// The platform's directory for data; root's home is closed to the user under which Postgres runs then.
+/// Returns the platform's data directory. As root it is not in root's home, which the user of the private PostgreSQL
+/// cannot read.
 fn default_data_directory(variable: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     if rustix::process::geteuid().is_root() {
         return Some(PathBuf::from("/var/lib/sluice"));
@@ -301,7 +311,7 @@ fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(token)
 }
 
-/// Whether a text is `https://` (or, for a stand-in, `http://`) and a host, with nothing behind it.
+/// Returns true for `https://` (or `http://`, for a simulator) and a host without a path.
 fn is_org_url(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let host = rest.map(|rest| rest.trim_end_matches('/')).unwrap_or_default();

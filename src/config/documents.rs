@@ -1,11 +1,11 @@
-//! The file of trusted documents: a JSON object of ids and documents, as Relay's compiler and others write it.
+//! The file of trusted documents: a JSON object of ids and documents, as Relay's compiler and similar tools write it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::graphql::syntax_fault;
 
-/// Reads the file. Every document must at least be GraphQL.
+/// Reads the file. Every document must be valid GraphQL syntax.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, Vec<String>> {
     let place = path.display();
     let text = std::fs::read(path).map_err(|error| vec![format!("{place}: {error}")])?;
@@ -15,7 +15,7 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, String>, Vec<String>>
     let faults = documents.iter().filter_map(|(id, document)| Some((id, syntax_fault(document)?)));
     let mut faults: Vec<_> = faults.map(|(id, fault)| format!("{place}: {id:?}: {fault}")).collect();
     if documents.is_empty() {
-        faults.push(format!("{place}: there is no document in it"));
+        faults.push(format!("{place}: the file has no documents"));
     }
     if faults.is_empty() { Ok(documents) } else { Err(faults) }
 }

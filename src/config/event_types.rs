@@ -1,10 +1,10 @@
-//! The event types that an org keeps: the default, and warnings about types that hooks never bring.
+//! The event types that an org keeps: the default, and warnings about types that event hooks never deliver.
 
-use super::settings::Org;
+use super::settings::OrgSettings;
 use crate::event::EventTypePattern;
 use crate::okta::{KNOWN_EVENT_TYPES, KnownEventType, family_meant_by};
 
-/// The event types that an org keeps by default: those of users in applications, and those that explain failures.
+/// The event types that an org keeps by default: events of users in applications, and events that explain failures.
 pub(super) const SYNC_FAMILY: [&str; 11] = [
     "application.provision.*",
     "application.user_membership.*",
@@ -19,30 +19,30 @@ pub(super) const SYNC_FAMILY: [&str; 11] = [
     "user.lifecycle.*",
 ];
 
-/// Returns a warning about an event type that is only the beginning of known ones.
+/// Returns a warning about a name that is only the beginning of documented event types.
 pub(super) fn warning_of_prefix(pattern: &EventTypePattern) -> Option<String> {
     let name = pattern.exact()?;
     let family = family_meant_by(name)?;
-    Some(format!("{name:?} is no event type that is known, but others begin so: write {family:?} for all of them"))
+    Some(format!("{name:?} is not a known event type, but the beginning of some: write {family:?} for all of them"))
 }
 
-/// The known event types that an org keeps.
+/// The documented event types that an org keeps.
 struct KeptTypes {
     number: usize,
-    /// The types that event hooks cannot bring.
+    /// The types that Okta does not offer to event hooks.
     by_system_log: Vec<KnownEventType>,
 }
 
 impl KeptTypes {
-    fn of(org: &Org) -> Self {
+    fn of(org: &OrgSettings) -> Self {
         let kept = |known: &&KnownEventType| org.event_types.iter().any(|pattern| pattern.matches(known.name));
         let kept: Vec<_> = KNOWN_EVENT_TYPES.iter().filter(kept).copied().collect();
         let by_system_log = kept.iter().filter(|known| !known.is_offered_to_hooks).copied().collect();
         Self { number: kept.len(), by_system_log }
     }
 
-    /// Returns how many of the types never come by hooks, with an example.
-    fn told(&self) -> Option<String> {
+    /// Describes the types that never come by event hooks; None if there are none.
+    fn describe(&self) -> Option<String> {
         let sync = self.by_system_log.iter().find(|known| known.name.starts_with("application.provision.user.d"));
         let example = sync.or(self.by_system_log.first())?.name;
         let (number, all) = (self.by_system_log.len(), self.number);
@@ -53,16 +53,16 @@ impl KeptTypes {
 }
 
 /// Returns a warning about an org whose System Log is not read.
-pub(super) fn warning_of_hooks(name: &str, org: &Org) -> Option<String> {
+pub(super) fn warning_of_hooks(name: &str, org: &OrgSettings) -> Option<String> {
     if org.api.is_some() {
         return None;
     }
-    let kept = KeptTypes::of(org).told().map(|told| format!("; {told}")).unwrap_or_default();
-    Some(format!("org {name} has no [orgs.api]: what its event hooks lose is not read{kept} (see docs/okta.md)"))
+    let kept = KeptTypes::of(org).describe().map(|types| format!("; {types}")).unwrap_or_default();
+    Some(format!("org {name} has no [orgs.api]: events that its hooks miss are lost{kept} (see docs/okta.md)"))
 }
 
-/// Returns what the System Log of an org brings that hooks cannot; None where it is not read.
-pub(super) fn note_of_system_log(name: &str, org: &Org) -> Option<String> {
+/// Returns a note about the types that only an org's System Log provides; None if it is not read.
+pub(super) fn note_of_system_log(name: &str, org: &OrgSettings) -> Option<String> {
     org.api.as_ref()?;
-    Some(format!("org {name}: {}; the System Log brings them", KeptTypes::of(org).told()?))
+    Some(format!("org {name}: {}; the System Log provides them", KeptTypes::of(org).describe()?))
 }

@@ -1,4 +1,4 @@
-//! `sluice.toml` as it is written.
+//! The tables of `sluice.toml`.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::Limits;
 
-/// The whole file. A key that is not known is a fault: it is a typing error, or of another version.
+/// The whole file. An unknown key is a fault, since it is a typing error or belongs to another version.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
@@ -73,15 +73,15 @@ pub(super) struct ReaderTable {
     pub(super) token: String,
 }
 
-/// What the file is called where nobody says.
+/// The default name of the file.
 const DEFAULT_NAME: &str = "sluice.toml";
 
-/// Returns the path of the file that [`read`] reads; None where it reads none.
+/// Returns the path of the file that [`read`] reads; None if it reads none.
 pub(super) fn path(named: Option<&Path>) -> Option<PathBuf> {
     named.or(Some(Path::new(DEFAULT_NAME)).filter(|path| path.exists())).map(Path::to_owned)
 }
 
-/// Reads the file, and tells the directory from which its own paths are meant. Without a name it may be missing.
+/// Reads the file. Returns also its directory, to which the paths in it are relative. The default file may be missing.
 pub(super) fn read(named: Option<&Path>) -> Result<(File, PathBuf), String> {
     let path = named.unwrap_or(Path::new(DEFAULT_NAME));
     let directory = path.parent().map_or_else(PathBuf::new, Path::to_owned);
@@ -92,12 +92,12 @@ pub(super) fn read(named: Option<&Path>) -> Result<(File, PathBuf), String> {
         }
         Err(error) => return Err(format!("{}: {error}", path.display())),
     };
-    let file = toml::from_str(&text).map_err(|error| format!("{}, {}", path.display(), told(&error, &text)))?;
+    let file = toml::from_str(&text).map_err(|error| format!("{}, {}", path.display(), describe(&error, &text)))?;
     Ok((file, directory))
 }
 
-/// Returns what is wrong, in which line and at which key; never the value there, which may be a secret.
-fn told(error: &toml::de::Error, text: &str) -> String {
+/// Describes an error with its line and key, but without the value, which may be a secret.
+fn describe(error: &toml::de::Error, text: &str) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
     let message = error.message();
@@ -112,7 +112,7 @@ fn told(error: &toml::de::Error, text: &str) -> String {
     }
 }
 
-/// Returns the key whose value begins after a text, or whose list does.
+/// Returns the key whose value or list begins after a text.
 fn key_before(text: &str) -> Option<&str> {
     let key =
         text.trim_end_matches(|letter: char| letter.is_whitespace() || letter == '[').strip_suffix('=')?.trim_end();
@@ -121,7 +121,7 @@ fn key_before(text: &str) -> Option<&str> {
     key.get(start..).filter(|key| !key.is_empty())
 }
 
-/// Returns a type of Rust's as people call it.
+/// Returns the description of a Rust type in plain words.
 fn in_words(expected: &str) -> &str {
     match expected {
         "usize" | "u64" | "u32" | "u16" => "a whole number, 0 or more, without quotes",

@@ -11,90 +11,90 @@ use crate::store::ReadLimits;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Connections for requests that clients hold open at once; more wait. WebSockets, and streams over HTTP/1.1, have
-    /// places of their own as soon as they have begun.
+    /// Maximum open connections for requests; further ones wait. WebSockets, and streams over HTTP/1.1, count
+    /// separately once they have begun.
     pub connections: usize,
-    /// The share of one client's address in `connections`; more are answered with 429. By default a quarter. For a
-    /// trusted proxy, requests under way are counted instead, for the address that it names.
+    /// Maximum of `connections` for one client address; further ones get 429. The default is a quarter. For a trusted
+    /// proxy, running requests are counted instead, by the address that it names.
     pub connections_per_address: Option<usize>,
-    /// Seconds a client may take to send a request's head, or be silent between two requests; then the connection is closed.
+    /// Seconds for a client to send a request's head, and for the silence between two requests; then the connection is
+    /// closed.
     pub head_seconds: u64,
-    /// Seconds a client may take to send a request's body, or in an import each piece of it; then the answer is 408.
+    /// Seconds for a client to send a request's body, or each piece of an import's body; then the response is 408.
     pub body_seconds: u64,
-    /// WebSockets open at once; more are answered with 503.
+    /// Maximum open WebSockets; further ones get 503.
     pub sockets: usize,
-    /// WebSockets of one client's address open at once; more are answered with 429.
+    /// Maximum open WebSockets of one client address; further ones get 429.
     pub sockets_per_client: usize,
-    /// Streams (SSE and multipart) open at once; more are answered with 503.
+    /// Maximum open streams (SSE and multipart); further ones get 503.
     pub streams: usize,
-    /// Streams of one client's address open at once; more are answered with 429.
+    /// Maximum open streams of one client address; further ones get 429.
     pub streams_per_client: usize,
-    /// Operations running at once on one WebSocket; more are refused.
+    /// Maximum running operations on one WebSocket; further ones are refused.
     pub operations_per_socket: usize,
-    /// Seconds a WebSocket has to send `connection_init`.
+    /// Seconds for a WebSocket's client to send `connection_init`.
     pub connection_init_seconds: u64,
-    /// Seconds a client may take nothing of what is sent, as an answer, on a WebSocket or on a stream; then it is cut off, and
-    /// resumes where it was.
+    /// Seconds for which a client may read nothing of a response, WebSocket or stream; then it is disconnected, and can
+    /// resume.
     pub socket_write_seconds: u64,
-    /// Seconds between the pings that find out whether a quiet WebSocket still lives, and the signs of life on streams.
+    /// Seconds between the pings by which dead WebSockets are detected, and between the keep-alive messages of streams.
     pub socket_ping_seconds: u64,
-    /// Seconds over which subscribers are sent away when the gateway stops; 0 is at once.
+    /// Seconds over which subscribers are disconnected when the gateway stops; 0 means at once.
     pub drain_seconds: u64,
-    /// Bytes of a request's body on `/graphql`, and of a WebSocket message.
+    /// Maximum size of a request's body on `/graphql` and of a WebSocket message, in bytes.
     pub query_body_bytes: usize,
-    /// Bytes of a request's body on the ways in, unpacked.
+    /// Maximum size of a decompressed request's body on the other routes, in bytes.
     pub delivery_body_bytes: usize,
-    /// Events in one delivery.
+    /// Maximum number of events in a delivery.
     pub delivery_events: usize,
-    /// Bytes of events that wait for their commit; more wait at the door.
+    /// Maximum size of the events that wait for their commit, in bytes; further requests wait (backpressure).
     pub waiting_bytes: usize,
-    /// Bytes of the newest events that are kept in memory for subscribers.
+    /// Size of the newest events that are kept in memory for subscribers, in bytes.
     pub window_bytes: usize,
-    /// Bytes of events as they are told that all feeds hold together, and as much again of what is told to subscribers
-    /// that catch up together; who is further behind reads the window or the database.
+    /// Maximum size of the rendered events of all feeds, in bytes, and of those for subscribers that catch up together.
+    /// A subscriber that is further behind reads from the window or the database.
     pub feed_bytes: usize,
-    /// Subscribers that read the database at once to catch up; more wait for their turn.
+    /// Maximum number of subscribers that read the database at the same time to catch up; further ones wait.
     pub catch_up_reads: usize,
-    /// Seconds a GraphQL query may take, in the database and out of it; then it is stopped.
+    /// Seconds for a GraphQL query, inside and outside the database; then it is cancelled.
     pub query_seconds: u64,
-    /// GraphQL requests in one body, a batch; 0 is no batches.
+    /// Maximum number of GraphQL requests in a batch; 0 turns batches off.
     pub batch: usize,
-    /// What answering a GraphQL request may cost: each field as often as its pages have room for it.
+    /// Maximum cost of a GraphQL request, in which each field counts as often as its pages have space for it.
     pub complexity: usize,
-    /// Bytes of a GraphQL document.
+    /// Maximum size of a GraphQL document, in bytes.
     pub document_bytes: usize,
-    /// Tokens of a GraphQL document.
+    /// Maximum number of tokens of a GraphQL document.
     pub document_tokens: usize,
-    /// How deep fields may be nested; GraphiQL needs 15.
+    /// Maximum depth of nested fields; GraphiQL needs 15.
     pub document_depth: usize,
-    /// Fields of a document, its fragments expanded.
+    /// Maximum number of fields of a document, with its fragments expanded.
     pub document_fields: usize,
-    /// Fields at the root of an operation.
+    /// Maximum number of fields at the root of an operation.
     pub document_root_fields: usize,
-    /// Aliases of an operation, its fragments expanded.
+    /// Maximum number of aliases of an operation, with its fragments expanded.
     pub document_aliases: usize,
-    /// Directives of an operation, its fragments expanded.
+    /// Maximum number of directives of an operation, with its fragments expanded.
     pub document_directives: usize,
-    /// Values in an operation's arguments, variables counted as often as they are used.
+    /// Maximum number of values in an operation's arguments. A variable counts once for each use.
     pub document_values: usize,
-    /// Bytes of the documents that clients may register by their hashes; 0 is none.
+    /// Size of the documents that clients may register by hash, in bytes; 0 turns that off.
     pub persisted_bytes: usize,
-    /// Seconds an append may take in the database, the wait for its turn included.
+    /// Seconds for an append in the database, including the wait for its turn.
     pub append_seconds: u64,
-    /// Seconds from the receipt of an event hook's delivery to the answer 503, if it is not stored by then. Okta waits
-    /// for 3.
+    /// Seconds until an event hook's delivery that is not stored is answered with 503. Okta waits 3 seconds.
     pub hook_seconds: u64,
-    /// Connections to the database that queries use at once. One reader uses at most three quarters of them.
+    /// Maximum number of database connections for queries. One reader uses at most three quarters of them.
     pub query_connections: u32,
-    /// Seconds that a statement of a query waits for a connection to the database, while others of its reader use that
-    /// reader's share; then the query is refused.
+    /// Seconds for which a query's statement waits for a database connection while its reader uses its whole share;
+    /// then the query is refused.
     pub query_wait_seconds: u64,
-    /// Statements of one reader that wait for a connection to the database; more are refused at once.
+    /// Maximum number of one reader's statements that wait for a database connection; further ones are refused at once.
     pub query_waiting: usize,
-    /// Statements of one reader that the database executes at once while they take 50 ms or more on average, and while
-    /// others ask, too. A database with many processors has room for more.
+    /// Maximum number of concurrent statements of one reader while they take 50 ms or more on average and other readers
+    /// wait. A database with many processors supports more.
     pub query_long_statements: usize,
-    /// Statements of one query that the database executes at once; its others wait for these.
+    /// Maximum number of concurrent statements of one query; its others wait.
     pub query_statements: usize,
 }
 
@@ -147,13 +147,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What is wrong with them: each has to be from 1 to what makes sense, or from 0 where that turns something off.
+    /// Returns the limits that are out of range: each must be between 1, or 0 where that turns something off, and a
+    /// maximum.
     pub(super) fn faults(&self) -> Vec<String> {
         const NUMBER: u64 = 1_000_000;
         const BYTES: u64 = 1 << 40;
         const SECONDS: u64 = 86_400;
         const PRICE: u64 = 1_000_000_000;
-        // As deep as the parser goes.
+        // The parser's own limit.
         const DEPTH: u64 = 64;
         let limits = [
             ("connections", self.connections as u64, NUMBER),
@@ -205,23 +206,23 @@ impl Limits {
         all.chain(self.share_fault()).collect()
     }
 
-    /// Tells that one address may have all connections, and so keep all others out.
+    /// Returns a fault if one address may have all connections, which would lock out all others.
     fn share_fault(&self) -> Option<String> {
         let (all, share) = (self.connections, self.connections_per_address.filter(|share| *share > 0)?);
         (share >= all && all > 0).then(|| {
             format!(
-                "limits.connections_per_address: must be less than limits.connections ({all}): otherwise one address keeps \
-                 all others out"
+                "limits.connections_per_address: must be less than limits.connections ({all}); otherwise one address can \
+                 lock out all others"
             )
         })
     }
 
-    /// Connections that one client's address may have open.
+    /// Returns the maximum number of connections of one client address.
     pub fn connections_per_address(&self) -> usize {
         self.connections_per_address.unwrap_or_else(|| self.connections.div_ceil(4))
     }
 
-    /// What a GraphQL request is held to.
+    /// Returns the limits of GraphQL requests.
     pub const fn documents(&self) -> DocumentLimits {
         DocumentLimits {
             bytes: self.document_bytes,
@@ -236,7 +237,7 @@ impl Limits {
         }
     }
 
-    /// Returns the limits of connections that read.
+    /// Returns the limits of connections for queries.
     pub const fn reads(&self) -> ReadLimits {
         ReadLimits {
             connections: self.query_connections,
@@ -247,12 +248,12 @@ impl Limits {
         }
     }
 
-    /// How long a query may take.
+    /// Returns the time limit of a query.
     pub const fn query_timeout(&self) -> Duration {
         Duration::from_secs(self.query_seconds)
     }
 
-    /// How long an append may take in the database.
+    /// Returns the time limit of an append in the database.
     pub const fn append_timeout(&self) -> Duration {
         Duration::from_secs(self.append_seconds)
     }

@@ -1,17 +1,17 @@
-//! The levels and targets of log lines, as `RUST_LOG` chooses them, checked.
+//! The levels and targets of log lines that `RUST_LOG` selects.
 
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
-/// The levels of each target's log lines.
+/// The level of each target's log lines.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogTargets(Targets);
 
-// Every module of sluice, which is a target of log lines: `["sluice", "sluice::app", …]`.
+// Every module of sluice, each of which is a target of log lines: `["sluice", "sluice::app", …]`.
 include!(concat!(env!("OUT_DIR"), "/modules.rs"));
 
-/// The libraries that write log lines. Their names are targets as well, with all below them.
+/// The libraries that write log lines. They are targets too, with all their modules.
 const LIBRARIES: [&str; 16] = [
     "async_graphql",
     "async_nats",
@@ -31,8 +31,7 @@ const LIBRARIES: [&str; 16] = [
     "tungstenite",
 ];
 
-/// Libraries whose lines repeat what sluice itself logs, and the level up to which they are logged all the same, unless
-/// `RUST_LOG` names them.
+/// Libraries whose lines repeat sluice's own, and the level up to which they are logged unless `RUST_LOG` names them.
 const TALKATIVE: [(&str, Level); 2] = [("async_nats", Level::ERROR), ("sqlx", Level::ERROR)];
 
 const LEVELS: &str = "off, error, warn, info, debug or trace";
@@ -44,7 +43,7 @@ impl Default for LogTargets {
 }
 
 impl LogTargets {
-    /// Quiets the talkative libraries that are not named.
+    /// Limits the talkative libraries that are not named.
     fn new(named: Targets) -> Self {
         let is_quiet = |library: &str| !named.iter().any(|(target, _)| target.starts_with(library));
         let quiet: Vec<_> = TALKATIVE.into_iter().filter(|(library, _)| is_quiet(library)).collect();
@@ -53,7 +52,7 @@ impl LogTargets {
         Self(named.with_targets(quiet))
     }
 
-    /// Parses levels, each alone or for a target: `info,sluice::log=debug`. A text without any gives the defaults.
+    /// Parses levels, each alone or for a target: `info,sluice::log=debug`. An empty text selects the defaults.
     ///
     /// # Errors
     /// Each part that names neither a level nor a target.
@@ -87,7 +86,7 @@ fn parse_part(part: &str) -> Result<(Option<&str>, LevelFilter), String> {
     }
     let (target, level) = part.split_once('=').map_or((part, None), |(target, level)| (target.trim(), Some(level)));
     let Some(level) = level else {
-        // A target alone has every line.
+        // A target alone selects all its lines.
         return match (level_of(part), is_target(part)) {
             (Some(level), _) => Ok((None, level)),
             (None, true) => Ok((Some(part), LevelFilter::TRACE)),

@@ -1,19 +1,19 @@
-//! Settings that change while a gateway runs: the readers and the secrets.
+//! The reload of readers and secrets while a gateway runs.
 
-use super::{Org, Settings};
+use super::{OrgSettings, Settings};
 
-/// The result of reading the settings again.
+/// The result of a reload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reloaded {
-    /// Changes that are in force now.
+    /// The changes that are now in force.
     pub changed: Vec<String>,
-    /// Parts that differ, and stay as they were until the gateway is started again.
+    /// The parts of the settings that differ and take effect after a restart only.
     pub needs_restart: Vec<&'static str>,
 }
 
 impl Settings {
-    /// Puts the readers and the secrets of other settings into force, for everything that shares those of `self`. The
-    /// names of readers and orgs are told, and no secret.
+    /// Puts the readers and secrets of other settings into force, for everything that shares those of `self`. The
+    /// result names readers and orgs but no secrets.
     pub fn adopt(&self, fresh: &Self) -> Reloaded {
         let mut changed = self.readers.replace(&fresh.readers);
         for (name, org) in &self.orgs {
@@ -32,16 +32,16 @@ impl Settings {
 
     fn fixed_parts_that_differ(&self, fresh: &Self) -> Vec<&'static str> {
         let orgs = |settings: &Self| {
-            let org = |(name, org): (&String, &Org)| {
+            let org = |(name, org): (&String, &OrgSettings)| {
                 format!("{name} {:?} {} {:?} {:?}", org.url, org.hook.header, org.keep_headers, org.event_types)
             };
             settings.orgs.iter().map(org).collect::<Vec<_>>()
         };
         let apis = |settings: &Self| {
-            let options = |org: &Org| org.api.as_ref().map(|api| api.options.clone());
+            let options = |org: &OrgSettings| org.api.as_ref().map(|api| api.options.clone());
             settings.orgs.iter().map(|(name, org)| (name.clone(), options(org))).collect::<Vec<_>>()
         };
-        // Debug's text of these has everything, and they hold no secret.
+        // The debug text of these parts is complete and contains no secrets.
         let parts = [
             ("[[orgs]]", orgs(self) != orgs(fresh)),
             ("[orgs.api]", apis(self) != apis(fresh)),

@@ -1,4 +1,4 @@
-//! The settings of a gateway, read and checked.
+//! The settings of a gateway.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,37 +11,37 @@ use crate::ingest::ApiOptions;
 use crate::live::NatsServers;
 use crate::okta::CurrentCredentials;
 
-/// Everything a gateway must know to run.
+/// The settings of a gateway.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// Where the log is.
-    pub database: Database,
-    /// Where NATS is, by which gateways tell each other of the log's tail.
+    /// The location of the log.
+    pub database: DatabaseLocation,
+    /// The NATS servers through which gateways share the log's newest events.
     pub nats: Option<NatsServers>,
     /// The Okta orgs, by name.
-    pub orgs: BTreeMap<String, Org>,
-    /// Who may ask.
+    pub orgs: BTreeMap<String, OrgSettings>,
+    /// The clients that may query and subscribe.
     pub readers: Readers,
-    /// Proxies that may say for whom they ask.
+    /// The proxies whose headers name the client.
     pub trusted_proxies: TrustedProxies,
-    /// What the graph answers.
+    /// The settings of GraphQL.
     pub graphql: GraphqlSettings,
-    /// What everything that grows is held to.
+    /// The limits.
     pub limits: Limits,
-    /// What is not wrong but worth a word at start.
+    /// Warnings about settings that are not wrong.
     pub warnings: Vec<String>,
 }
 
-/// What the graph answers.
+/// The settings of GraphQL.
 #[derive(Clone, Debug)]
 pub struct GraphqlSettings {
-    /// Whether clients may ask for the schema.
+    /// True if clients may request the schema.
     pub introspection: bool,
-    /// Documents that the operator trusts, by their ids.
+    /// The documents that the operator trusts, by id.
     pub trusted_documents: BTreeMap<String, String>,
-    /// Whether every other document is refused.
+    /// True if all other documents are refused.
     pub trusted_only: bool,
 }
 
@@ -51,40 +51,40 @@ impl Default for GraphqlSettings {
     }
 }
 
-/// Where the log is.
+/// The location of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Database {
-    /// In a database of the operator's.
+pub enum DatabaseLocation {
+    /// The URL of the operator's database.
     Url(String),
-    /// In a private Postgres in this directory.
+    /// The directory of a private PostgreSQL.
     Private(PathBuf),
 }
 
-/// An Okta org.
+/// The settings of an Okta org.
 #[derive(Clone, Debug)]
-pub struct Org {
-    /// Its address, for links into its admin console.
+pub struct OrgSettings {
+    /// The org's URL, for its APIs and for links into its admin console.
     pub url: Option<String>,
-    /// How its event hooks prove themselves.
+    /// The secrets of its event hooks.
     pub hook: HookSecrets,
-    /// Headers of its deliveries that are kept beside the usual ones.
+    /// Headers of deliveries that are stored in addition to the default ones.
     pub keep_headers: Vec<String>,
     /// The event types that are kept.
     pub event_types: Vec<EventTypePattern>,
-    /// How its APIs are read; None where they are not. Where there are some, there is an address.
+    /// The settings for reading its APIs, which require a URL; None if they are not read.
     pub api: Option<OrgApiSettings>,
 }
 
-/// How an org's APIs are read.
+/// The settings for reading an org's APIs.
 #[derive(Clone, Debug)]
 pub struct OrgApiSettings {
-    /// How sluice proves itself.
+    /// The credentials.
     pub credentials: CurrentCredentials,
-    /// How often, and how much.
+    /// The intervals and limits of reading.
     pub options: ApiOptions,
 }
 
-/// What is wrong with the settings: every fault, each with its place.
+/// The faults of the settings, each with its place.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the settings are wrong:\n{}", .0.iter().map(|fault| format!("  {fault}")).collect::<Vec<_>>().join("\n"))]
 pub struct SettingsError(pub Vec<String>);

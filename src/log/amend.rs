@@ -1,11 +1,11 @@
-//! What is learned of events after they were stored.
+//! Additions to stored events.
 
 use super::Log;
 use crate::store::StoreError;
 
 impl Log {
-    /// Stores the application's name in some events that lack it, where the name has become known. Returns 0 if there were
-    /// none.
+    /// Stores the names of applications in some events that lack them and whose applications are known by now. Returns
+    /// the number of events.
     ///
     /// # Errors
     /// The database's.
@@ -13,7 +13,7 @@ impl Log {
         self.0.store.name_events().await
     }
 
-    /// Stores the words of some events that lack them. Returns 0 once every event has its words.
+    /// Stores the words of some events that lack them. Returns the number of events; 0 once every event has its words.
     ///
     /// # Errors
     /// The database's.

@@ -15,35 +15,35 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{Mutex, MutexGuard, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 
-use super::append_request::{AppendError, Waiting};
+use super::append_request::{AppendError, QueuedRequest};
 
-/// Number of requests that a lane's channel holds.
+/// The number of requests that a lane's channel holds.
 const LANE_LENGTH: usize = 4096;
 
-/// Largest number of events of a small request. A delivery of a hook is small; a batch is large.
+/// The maximum number of events of a small request. A hook's delivery is small; an import's batch is large.
 const SMALL_REQUEST: usize = 64;
 
-/// The small lane's part of the bytes that may wait is one of this many.
+/// The small lane's share of the waiting bytes is one part of this many.
 const SMALL_PART: usize = 8;
 
-/// Number of waiting events of a lane from which a second writer is of use: the database prepares its append while the
-/// other one holds the log's head. Fewer events cost less in one append than in two that take turns.
+/// The number of queued events in a lane from which a second writer pays: it prepares its append while the other one
+/// holds the lock of the log's head. Fewer events cost less in one append than in two.
 const BATCH_THRESHOLD: usize = 256;
 
-/// Time after which the second writer takes small requests, because the primary is still busy.
+/// The time after which the second writer takes small requests, because the primary is still busy.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Number of times [`PATIENCE`] after which the second writer takes large requests, too, because the primary seems to be
-/// stuck, for example with a connection that does not answer.
+/// The multiple of [`PATIENCE`] after which the second writer takes large requests too, because the primary seems to be
+/// stuck, for example on a connection that does not respond.
 const STUCK_AFTER: u32 = 10;
 
-/// Time without small requests after which the second writer takes large ones.
+/// The time without small requests after which the second writer takes large ones.
 const NO_SMALL_REQUESTS: Duration = Duration::from_secs(1);
 
-/// Bytes for which one permit stands: permits are counted in 32 bits, so they are kibibytes.
+/// The number of bytes per permit. The semaphore counts permits in 32 bits, so a permit is a kibibyte.
 const PERMIT_BYTES: usize = 1024;
 
-/// Opens a queue of requests with at most `waiting_bytes` of events. The queue is closed when every sender is gone.
+/// Opens a queue for at most `waiting_bytes` of events. The queue closes when all senders are dropped.
 pub(super) fn open(waiting_bytes: usize) -> (AppendSender, AppendQueue) {
     let permits = waiting_bytes / PERMIT_BYTES;
     let (small_sender, small) = lane(permits / SMALL_PART);
@@ -60,7 +60,7 @@ fn lane(permits: usize) -> (LaneSender, Lane) {
     (LaneSender { requests, permits: Arc::new(Semaphore::new(size)), size }, Lane { receiver, returned: None })
 }
 
-/// The queue's end for those who append. Clones lead to the same queue.
+/// The sending end of the queue. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct AppendSender {
     small: LaneSender,
@@ -70,8 +70,8 @@ pub(super) struct AppendSender {
 
 #[derive(Clone, Debug)]
 struct LaneSender {
-    requests: mpsc::Sender<Waiting>,
-    /// Bounds the bytes of events that wait or are being appended.
+    requests: mpsc::Sender<QueuedRequest>,
+    /// Bounds the bytes of the events that are queued or being appended.
     permits: Arc<Semaphore>,
     size: usize,
 }
@@ -81,7 +81,8 @@ impl AppendSender {
         if events <= SMALL_REQUEST { &self.small } else { &self.large }
     }
 
-    /// Waits until that many events with so many bytes may wait. The permit is held until they are appended.
+    /// Waits for the permit to queue events of this number and size. The permit is held until they are appended
+    /// (backpressure).
     pub(super) async fn permit(&self, events: usize, bytes: usize) -> Result<OwnedSemaphorePermit, AppendError> {
         let lane = self.lane(events);
         let permits = (bytes / PERMIT_BYTES).clamp(1, lane.size);
@@ -89,12 +90,12 @@ impl AppendSender {
         Arc::clone(&lane.permits).acquire_many_owned(permits).await.map_err(|_| AppendError::Closed)
     }
 
-    /// Puts a request at the end of its lane, as soon as there is a place.
-    pub(super) async fn send(&self, waiting: Waiting) -> Result<(), AppendError> {
-        let events = waiting.request.events.len();
+    /// Adds a request to its lane, waiting while the lane is full.
+    pub(super) async fn send(&self, queued: QueuedRequest) -> Result<(), AppendError> {
+        let events = queued.request.events.len();
         let place = self.lane(events).requests.reserve().await.map_err(|_| AppendError::Closed)?;
         self.load.add(events);
-        place.send(waiting);
+        place.send(queued);
         if self.load.is_batch() {
             self.load.wake_second.notify_one();
         }
@@ -102,66 +103,65 @@ impl AppendSender {
     }
 }
 
-/// The queue's end for writers.
+/// The receiving end of the queue, for the writers.
 pub(super) struct AppendQueue {
     lanes: Mutex<Lanes>,
     load: Arc<Load>,
 }
 
-/// Requests that wait. Each lane is in the order of arrival.
+/// The queued requests. Each lane is in the order of arrival.
 struct Lanes {
     small: Lane,
     large: Lane,
-    /// True after an append of the primary that began with a small request, so that neither lane waits for more than one
-    /// append of the other.
+    /// True after the primary's append began with a small request. Neither lane then waits for more than one append of
+    /// the other.
     large_is_next: bool,
 }
 
 struct Lane {
-    receiver: mpsc::Receiver<Waiting>,
-    /// Request that a writer took and put back. It comes before those of the channel.
-    returned: Option<Waiting>,
+    receiver: mpsc::Receiver<QueuedRequest>,
+    /// A request that a writer took and put back. It precedes those of the channel.
+    returned: Option<QueuedRequest>,
 }
 
 impl Lane {
-    fn try_recv(&mut self) -> Result<Waiting, TryRecvError> {
+    fn try_recv(&mut self) -> Result<QueuedRequest, TryRecvError> {
         self.returned.take().map_or_else(|| self.receiver.try_recv(), Ok)
     }
 }
 
 impl Lanes {
-    /// Takes the next request, if there is one.
-    fn try_recv(&mut self) -> Result<Waiting, TryRecvError> {
+    fn try_recv(&mut self) -> Result<QueuedRequest, TryRecvError> {
         let Self { small, large, large_is_next } = self;
         let (first, second) = if *large_is_next { (large, small) } else { (small, large) };
         first.try_recv().or_else(|_| second.try_recv())
     }
 
-    /// Takes the next request as soon as there is one. Returns None when the queue is closed and empty.
-    async fn recv(&mut self) -> Option<Waiting> {
-        if let Ok(waiting) = self.try_recv() {
-            return Some(waiting);
+    /// Waits for the next request. Returns None when the queue is closed and empty.
+    async fn recv(&mut self) -> Option<QueuedRequest> {
+        if let Ok(queued) = self.try_recv() {
+            return Some(queued);
         }
         tokio::select! {
             biased;
-            Some(waiting) = self.small.receiver.recv() => Some(waiting),
-            Some(waiting) = self.large.receiver.recv() => Some(waiting),
+            Some(queued) = self.small.receiver.recv() => Some(queued),
+            Some(queued) = self.large.receiver.recv() => Some(queued),
             else => None,
         }
     }
 }
 
+/// The load of the queue, by which the second writer is woken.
 #[derive(Debug)]
 struct Load {
-    /// Numbers of events that wait.
     small_events: AtomicUsize,
     large_events: AtomicUsize,
     opened: Instant,
-    /// Moment at which the last small request came, in milliseconds since `opened`.
+    /// The time of the last small request, in milliseconds since `opened`.
     last_small: AtomicU64,
-    /// Number of times [`PATIENCE`] for which the primary writer has been busy since the second last looked.
+    /// The multiple of [`PATIENCE`] for which the primary writer had been busy when it last woke the second writer.
     primary_busy: AtomicU32,
-    /// Wakes the second writer, since many events wait or the primary is busy.
+    /// Wakes the second writer, because many events are queued or the primary is busy.
     wake_second: Notify,
 }
 
@@ -185,7 +185,6 @@ impl Load {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Counts a request of so many events.
     fn add(&self, events: usize) {
         self.lane(events).fetch_add(events, Ordering::Relaxed);
         if events <= SMALL_REQUEST {
@@ -193,7 +192,7 @@ impl Load {
         }
     }
 
-    /// True where so many large requests wait, and no small ones come, that the second writer takes large ones.
+    /// Returns true if enough large requests, and no small ones, are queued for the second writer.
     fn is_large_batch(&self) -> bool {
         let no_small = || {
             let quiet = self.now().saturating_sub(self.last_small.load(Ordering::Relaxed));
@@ -202,18 +201,19 @@ impl Load {
         self.large_events.load(Ordering::Relaxed) >= BATCH_THRESHOLD && no_small()
     }
 
-    /// True where enough waits for the second writer.
+    /// Returns true if enough events are queued for the second writer.
     fn is_batch(&self) -> bool {
         self.small_events.load(Ordering::Relaxed) >= BATCH_THRESHOLD || self.is_large_batch()
     }
 }
 
 impl AppendQueue {
-    /// Takes the next request as soon as it comes, with the guard to take more. Returns None when the queue is closed.
-    pub(super) async fn next(&self) -> Option<(Waiting, QueueGuard<'_>)> {
+    /// Waits for the next request, and returns it with the guard that takes more. Returns None when the queue is
+    /// closed.
+    pub(super) async fn next(&self) -> Option<(QueuedRequest, QueueGuard<'_>)> {
         let mut lanes = self.lanes.lock().await;
         let Some(first) = lanes.recv().await else {
-            // The second writer ends, too, and needs the lanes for that.
+            // The second writer ends too, and needs the lanes to notice it.
             drop(lanes);
             self.wake_second(STUCK_AFTER);
             return None;
@@ -224,8 +224,8 @@ impl AppendQueue {
         Some((first, guard))
     }
 
-    /// Runs work that keeps the primary writer from the queue. Where the work takes long, the second writer takes what
-    /// waits.
+    /// Runs the primary writer's work. While the work takes long, the second writer is woken to take the queued
+    /// requests.
     pub(super) async fn while_busy<T>(&self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         for busy_for in 1.. {
@@ -242,19 +242,19 @@ impl AppendQueue {
         self.load.wake_second.notify_one();
     }
 
-    /// Takes the next request for the second writer, as soon as many events wait or the primary is busy. Returns None when
-    /// the queue is closed.
-    pub(super) async fn next_for_second(&self) -> Option<(Waiting, QueueGuard<'_>)> {
+    /// Waits for the next request for the second writer: until many events are queued or the primary is busy. Returns
+    /// None when the queue is closed.
+    pub(super) async fn next_for_second(&self) -> Option<(QueuedRequest, QueueGuard<'_>)> {
         loop {
             let (is_batch, is_large_batch) = (self.load.is_batch(), self.load.is_large_batch());
             let busy_for = self.load.primary_busy.swap(0, Ordering::AcqRel);
             if !is_batch && busy_for == 0 {
-                // The primary may have taken the requests by the time of the call.
+                // The primary may have taken the requests in the meantime.
                 self.load.wake_second.notified().await;
                 continue;
             }
             let Ok(lanes) = self.lanes.try_lock() else {
-                // The primary is about to take what waits.
+                // The primary is about to take the requests.
                 tokio::task::yield_now().await;
                 continue;
             };
@@ -267,7 +267,7 @@ impl AppendQueue {
                     return Some((first, guard));
                 }
                 Err(TryRecvError::Disconnected) => return None,
-                // The request has been counted and is about to come.
+                // The request has been counted and is about to arrive.
                 Err(TryRecvError::Empty) => drop(guard),
             }
             tokio::task::yield_now().await;
@@ -275,7 +275,7 @@ impl AppendQueue {
     }
 }
 
-/// The writer's exclusive right to take requests for one append.
+/// A writer's exclusive access to the queue while it collects requests for one append.
 pub(super) struct QueueGuard<'a> {
     queue: &'a AppendQueue,
     lanes: MutexGuard<'a, Lanes>,
@@ -283,19 +283,19 @@ pub(super) struct QueueGuard<'a> {
 }
 
 impl QueueGuard<'_> {
-    fn count(&self, taken: &Waiting) {
+    fn count(&self, taken: &QueuedRequest) {
         let events = taken.request.events.len();
         self.queue.load.lane(events).fetch_sub(events, Ordering::Relaxed);
     }
 
-    /// Takes the next request if there is one of at most so many events that meets the condition; small ones come first.
-    pub(super) fn take(&mut self, most_events: usize, suits: impl Fn(&Waiting) -> bool) -> Option<Waiting> {
+    /// Takes the next request, small ones first, if it has at most `most_events` events and meets the condition.
+    pub(super) fn take(&mut self, most_events: usize, suits: impl Fn(&QueuedRequest) -> bool) -> Option<QueuedRequest> {
         let of_lane = |lane: &mut Lane| {
-            let waiting = lane.try_recv().ok()?;
-            if waiting.request.events.len() <= most_events && suits(&waiting) {
-                return Some(waiting);
+            let queued = lane.try_recv().ok()?;
+            if queued.request.events.len() <= most_events && suits(&queued) {
+                return Some(queued);
             }
-            lane.returned = Some(waiting);
+            lane.returned = Some(queued);
             None
         };
         let Lanes { small, large, .. } = &mut *self.lanes;

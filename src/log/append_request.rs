@@ -8,11 +8,11 @@ use crate::store::{CursorMove, DeliveryRecord, NewEvent};
 /// Events that are appended together.
 #[derive(Clone, Debug)]
 pub struct AppendRequest {
-    /// The way in by which they came.
+    /// The source of the events.
     pub source: IngestSource,
     /// The events.
     pub events: Vec<NewEvent>,
-    /// The deliveries that brought them.
+    /// The deliveries with which they came.
     pub deliveries: Vec<DeliveryRecord>,
 }
 
@@ -29,9 +29,9 @@ pub enum Outcome {
     Stored(Position),
     /// The event was stored before, at this position.
     Duplicate(Position),
-    /// The database refuses the event, and would refuse it again.
+    /// The database refuses the event, and would do so again.
     Refused {
-        /// The reason that the database gives.
+        /// The database's reason.
         reason: String,
         /// The event's JSON.
         raw: String,
@@ -44,7 +44,7 @@ pub enum AppendError {
     /// The database is unavailable.
     #[error("the database is not available; send the events again")]
     Unavailable,
-    /// Another gateway reads the System Log from which the events are.
+    /// Another gateway has taken over the System Log from which the events came.
     #[error("another gateway reads this System Log")]
     CursorMoved,
     /// The gateway is stopping.
@@ -52,10 +52,10 @@ pub enum AppendError {
     Closed,
 }
 
-/// A request that waits for its commit.
-pub(super) struct Waiting {
+/// A request in the queue, which waits for its commit.
+pub(super) struct QueuedRequest {
     pub(super) request: AppendRequest,
-    /// The move of a System Log's cursor in the same transaction. Such a request has a commit of its own.
+    /// A move of a System Log's cursor in the transaction of the events, which then is not shared with other requests.
     pub(super) cursor: Option<CursorMove>,
     pub(super) reply: oneshot::Sender<Result<Vec<Outcome>, AppendError>>,
     pub(super) _permit: OwnedSemaphorePermit,

@@ -1,5 +1,5 @@
-//! Waiting awake for an answer that is about to come: to fall asleep and wake up again takes a processor about a tenth of
-//! the time that a small commit takes.
+//! An adaptive spin wait for a response that is about to arrive. Sleeping and waking take about a tenth of the time of
+//! a small commit.
 
 use std::pin::pin;
 use std::thread::available_parallelism;
@@ -9,31 +9,30 @@ use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-/// Waits that are alike: the last one tells whether it is worth its while to stay awake for the next one, so that a disk
-/// that takes longer costs no processor time.
+/// An adaptive spin wait. It spins only if the last wait was short, so that slow disks cost no processor time.
 #[derive(Debug)]
-pub(super) struct Awake {
-    is_worth_it: bool,
-    /// For longer than this nobody stays awake.
-    moment: Duration,
+pub(super) struct AdaptiveSpin {
+    is_useful: bool,
+    /// The maximum time for which a wait spins.
+    spin_time: Duration,
     last: Duration,
 }
 
-impl Awake {
-    /// Awake where this keeps no processor from the one that is waited for, and where whoever stays awake sees the answer
-    /// himself: of several threads of the runtime, one that sleeps looks for answers and has to be woken all the same.
+impl AdaptiveSpin {
+    /// Creates a spin wait, which is active if the machine has several processors and the runtime has one thread. With
+    /// several threads, a sleeping one would poll for the response, and would have to be woken anyway.
     pub(super) fn new() -> Self {
         let has_processor = available_parallelism().is_ok_and(|processors| processors.get() > 1);
-        let is_worth_it = has_processor && Handle::current().metrics().num_workers() == 1;
-        Self { is_worth_it, moment: Duration::from_micros(500), last: Duration::MAX }
+        let is_useful = has_processor && Handle::current().metrics().num_workers() == 1;
+        Self { is_useful, spin_time: Duration::from_micros(500), last: Duration::MAX }
     }
 
-    /// Waits. Other tasks of the thread go on meanwhile.
+    /// Waits for work. Other tasks of the thread run in the meantime.
     pub(super) async fn wait<T>(&mut self, work: impl Future<Output = T>) -> T {
         let started = Instant::now();
         let mut work = pin!(work);
-        let is_quick = self.is_worth_it && self.last < self.moment;
-        while is_quick && started.elapsed() < self.moment {
+        let spins = self.is_useful && self.last < self.spin_time;
+        while spins && started.elapsed() < self.spin_time {
             tokio::select! {
                 biased;
                 value = &mut work => {
@@ -58,45 +57,46 @@ mod tests {
 
     use super::*;
 
-    /// Is there when it is looked at for the third time, and wakes nobody.
-    async fn unannounced() {
-        let mut looks = 0;
+    /// Completes when it is polled for the third time, without waking its task.
+    async fn third_poll() {
+        let mut polls = 0;
         let third = poll_fn(|_| {
-            looks += 1;
-            if looks < 3 { Poll::Pending } else { Poll::Ready(()) }
+            polls += 1;
+            if polls < 3 { Poll::Pending } else { Poll::Ready(()) }
         });
         third.await;
     }
 
-    async fn sees(awake: &mut Awake) -> bool {
-        timeout(Duration::from_millis(50), awake.wait(unannounced())).await.is_ok()
+    async fn spins(spin: &mut AdaptiveSpin) -> bool {
+        timeout(Duration::from_millis(50), spin.wait(third_poll())).await.is_ok()
     }
 
     #[tokio::test]
-    async fn after_a_short_wait_one_stays_awake_and_after_a_long_one_sleeps() {
+    async fn a_wait_spins_after_a_short_one_and_sleeps_after_a_long_one() {
         let long = Duration::from_mins(1);
-        let mut awake = Awake { is_worth_it: true, moment: long, last: Duration::MAX };
-        assert!(!sees(&mut awake).await, "nothing has told how long it takes");
-        awake.wait(async {}).await;
-        assert!(sees(&mut awake).await);
-        awake.moment = Duration::from_millis(1);
-        awake.wait(sleep(awake.moment)).await;
-        assert!(!sees(&mut awake).await);
-        let mut alone = Awake { is_worth_it: false, moment: long, last: Duration::ZERO };
-        assert!(!sees(&mut alone).await);
+        let mut spin = AdaptiveSpin { is_useful: true, spin_time: long, last: Duration::MAX };
+        assert!(!spins(&mut spin).await, "no wait was short yet");
+        spin.wait(async {}).await;
+        assert!(spins(&mut spin).await);
+        spin.spin_time = Duration::from_millis(1);
+        spin.wait(sleep(spin.spin_time)).await;
+        assert!(!spins(&mut spin).await);
+        let mut useless = AdaptiveSpin { is_useful: false, spin_time: long, last: Duration::ZERO };
+        assert!(!spins(&mut useless).await);
     }
 
     #[tokio::test]
-    async fn one_falls_asleep_in_the_end_and_others_go_on_before() {
-        let moment = Duration::from_millis(10);
-        let mut awake = Awake { is_worth_it: true, moment, last: Duration::ZERO };
-        let mut looks = 0;
+    async fn a_long_wait_stops_spinning_and_other_tasks_run_meanwhile() {
+        let spin_time = Duration::from_millis(10);
+        let mut spin = AdaptiveSpin { is_useful: true, spin_time, last: Duration::ZERO };
+        let mut polls = 0;
         let never = poll_fn(|_| {
-            looks += 1;
+            polls += 1;
             Poll::<()>::Pending
         });
-        let (waited, other) = tokio::join!(timeout(5 * moment, awake.wait(never)), timeout(moment, sleep(moment / 2)));
+        let (waited, other) =
+            tokio::join!(timeout(5 * spin_time, spin.wait(never)), timeout(spin_time, sleep(spin_time / 2)));
         assert!(waited.is_err() && other.is_ok());
-        assert!(looks > 2, "it slept at once");
+        assert!(polls > 2, "it did not spin");
     }
 }

@@ -1,4 +1,4 @@
-//! The log's end, as far as this gateway's own appends move it.
+//! The log's end as far as this gateway's appends have moved it, and the notification of other gateways.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,22 +7,22 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::sleep;
 
 use crate::event::{Position, SyncEvent};
-use crate::store::HeadTeller;
+use crate::store::HeadNotifier;
 
-/// Events of one commit, in the order of the log.
+/// The events of one commit, in the order of the log.
 pub type Commit = Arc<[Arc<SyncEvent>]>;
 
-/// How many commits are kept for a reader that is late; what it misses, it reads from the store.
+/// The number of commits that are kept for a slow receiver. The receiver reads commits that it missed from the store.
 const COMMITS: usize = 256;
 
-/// How long after an append other gateways are told that the log has grown. To tell them takes processors from this
-/// gateway's own subscribers, who are told meanwhile.
+/// The delay before other gateways are notified of an append. Notifying takes processor time, which goes to this
+/// gateway's own subscribers first.
 const NOTIFY_DELAY: Duration = Duration::from_millis(2);
 
-/// How long they are not told again after that.
+/// The pause after a notification.
 const NOTIFY_PAUSE: Duration = Duration::from_millis(8);
 
-/// Where the log ends, and what was last added to it. Clones are the same.
+/// The log's end and its newest commits. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Ends {
     head: watch::Sender<Position>,
@@ -34,11 +34,11 @@ impl Ends {
         Self { head: watch::Sender::new(head), commits: broadcast::Sender::new(COMMITS) }
     }
 
-    /// Hands on the events of a commit.
+    /// Publishes the events of a commit.
     pub(super) fn grow(&self, events: Vec<Arc<SyncEvent>>) {
         let Some(newest) = events.last().map(|event| event.position) else { return };
         self.head.send_if_modified(|head| std::mem::replace(head, newest.max(*head)) < newest);
-        // Nobody may be listening.
+        // A send fails if nobody is subscribed.
         _ = self.commits.send(events.into());
     }
 
@@ -51,13 +51,14 @@ impl Ends {
     }
 }
 
-/// Tells the other gateways about this one's appends. A hint: what gets lost, their polls find. Ends with the log.
-pub(super) async fn tell_others(mut teller: HeadTeller, mut head: watch::Receiver<Position>) {
+/// Notifies other gateways of this one's appends, until the log is dropped. Lost notifications are harmless, since every
+/// gateway polls too.
+pub(super) async fn notify_gateways(mut notifier: HeadNotifier, mut head: watch::Receiver<Position>) {
     while head.changed().await.is_ok() {
         sleep(NOTIFY_DELAY).await;
         let position = *head.borrow_and_update();
-        if let Err(error) = teller.tell(position).await {
-            tracing::debug!(%error, "could not tell other gateways that the log has grown");
+        if let Err(error) = notifier.notify(position).await {
+            tracing::debug!(%error, "could not notify other gateways of an append");
         }
         sleep(NOTIFY_PAUSE).await;
     }

@@ -1,11 +1,11 @@
-//! What gateways over one log need of each other: which log it is, who leads, and hints that it has grown.
+//! Coordination of the gateways over one log: its identity, the election of leaders, and notifications.
 
 use super::Log;
 use crate::event::Position;
 use crate::store::{HeadListener, Lead, LogIdentity, StoreError};
 
 impl Log {
-    /// Returns the identity of the log, by which gateways recognise that they have the same one.
+    /// Returns the identity of the log, by which gateways recognise that they have the same log.
     ///
     /// # Errors
     /// The database's.
@@ -13,7 +13,7 @@ impl Log {
         self.0.store.identity().await
     }
 
-    /// Waits until this gateway is the only one, of all over the database, that leads in something.
+    /// Waits until this gateway is elected the leader of a task. One gateway over the database leads at a time.
     ///
     /// # Errors
     /// The database's: try again.
@@ -21,7 +21,7 @@ impl Log {
         self.0.store.lead(what).await
     }
 
-    /// Listens to the gateways that announce that the log has grown.
+    /// Subscribes to the notifications of gateways that have appended.
     ///
     /// # Errors
     /// The database's.
@@ -29,13 +29,13 @@ impl Log {
         self.0.store.listen().await
     }
 
-    /// Notes that some gateway has read a position of the log. Returns the furthest position that is known to be read.
+    /// Records that a gateway has read a position of the log. Returns the newest position that is known to be read.
     pub fn note_read(&self, position: Position) -> Position {
         self.0.store.note_read(position).max(self.0.store.furthest())
     }
 
-    /// Begins a new era where positions cannot continue in the current one: after a restore, or where this gateway has read
-    /// further than the log goes.
+    /// Begins a new era if positions cannot continue in the current one: after a restore, or if this gateway has read
+    /// further than the log's end.
     ///
     /// # Errors
     /// The database's.

@@ -1,28 +1,29 @@
-//! Requests that share a commit.
+//! Groups of append requests that share a commit (group commit).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::append_request::{AppendError, AppendRequest, Outcome, Waiting};
+use super::append_request::{AppendError, AppendRequest, Outcome, QueuedRequest};
 use crate::event::{Details, EventColumn, IngestSource, ReceivedEvent, SyncEvent};
 use crate::store::{Appended, CursorMove, DeliveryRecord, NewEvent};
 
-/// Several requests of one way in, as one append: no event twice.
+/// Requests of one source that are appended together, with each event once (dedup).
 pub(super) struct Group {
     pub(super) source: IngestSource,
     pub(super) events: Vec<NewEvent>,
     pub(super) deliveries: Vec<DeliveryRecord>,
-    /// Moves with the events of the only request of the group.
+    /// The cursor's move, if the group consists of one request with a cursor.
     pub(super) cursor: Option<CursorMove>,
     seen: HashMap<(String, Uuid), usize>,
     members: Vec<Member>,
 }
 
 struct Member {
-    waiting: Waiting,
-    /// For each of its events the place in the group, and whether it is the one that stands there.
+    queued: QueuedRequest,
+    /// For each of the request's events, its index in the group, and true unless an earlier event of the group is the
+    /// same.
     places: Vec<(usize, bool)>,
 }
 
@@ -38,12 +39,12 @@ impl Group {
         }
     }
 
-    pub(super) fn add(&mut self, mut waiting: Waiting) {
-        let AppendRequest { events, deliveries, .. } = &mut waiting.request;
+    pub(super) fn add(&mut self, mut queued: QueuedRequest) {
+        let AppendRequest { events, deliveries, .. } = &mut queued.request;
         self.deliveries.append(deliveries);
-        self.cursor = waiting.cursor.take().or(self.cursor.take());
+        self.cursor = queued.cursor.take().or(self.cursor.take());
         let places = std::mem::take(events).into_iter().map(|new| self.place(new)).collect();
-        self.members.push(Member { waiting, places });
+        self.members.push(Member { queued, places });
     }
 
     fn place(&mut self, new: NewEvent) -> (usize, bool) {
@@ -56,15 +57,15 @@ impl Group {
         (place, place == next)
     }
 
-    /// Tells every request what became of its events, and gives those that are new, in the order of the log.
+    /// Replies to every request with the outcomes of its events. Returns the new events in the order of the log.
     pub(super) fn answer(self, written: Vec<Written>) -> Vec<Arc<SyncEvent>> {
         for member in self.members {
-            let told = member.places.iter().filter_map(|(place, first)| {
+            let outcomes = member.places.iter().filter_map(|(place, first)| {
                 let event = self.events.get(*place)?;
                 written.get(*place).map(|written| written.outcome(*first, event))
             });
-            // Who does not wait any more needs no answer.
-            _ = member.waiting.reply.send(Ok(told.collect()));
+            // A caller that has stopped waiting needs no reply.
+            _ = member.queued.reply.send(Ok(outcomes.collect()));
         }
         let new = self.events.into_iter().zip(written).filter_map(|(new, written)| match written {
             Written::Appended(appended) if appended.is_new => Some(Arc::new(in_log(new, self.source, appended))),
@@ -73,24 +74,24 @@ impl Group {
         new.collect()
     }
 
-    /// Tells every request that nothing was stored, and why.
+    /// Replies to every request with the error for which nothing was stored.
     pub(super) fn refuse(self, error: &AppendError) {
         for member in self.members {
-            _ = member.waiting.reply.send(Err(error.clone()));
+            _ = member.queued.reply.send(Err(error.clone()));
         }
     }
 }
 
-/// What the database did with an event.
+/// The result of appending an event.
 pub(super) enum Written {
-    /// It has it.
+    /// The database has the event, new or from before.
     Appended(Appended),
-    /// It refuses it, whatever is done.
+    /// The database refuses the event, and would do so again.
     Refused(String),
 }
 
 impl Written {
-    /// What is told to who brought the event; only the first of several in a group brought something new.
+    /// Returns the outcome for a request. If several events of the group are the same, only the first can be new.
     fn outcome(&self, first: bool, new: &NewEvent) -> Outcome {
         match self {
             Self::Appended(appended) if appended.is_new && first => Outcome::Stored(appended.position),
@@ -100,7 +101,7 @@ impl Written {
     }
 }
 
-/// The event as the log has it now.
+/// Returns the event as it is in the log.
 fn in_log(new: NewEvent, source: IngestSource, appended: Appended) -> SyncEvent {
     let ReceivedEvent { mut occurrence, raw } = new.event;
     occurrence.texts.set(EventColumn::ApplicationName, appended.application_name);

@@ -7,8 +7,8 @@ use crate::event::{
 };
 use crate::store::{EventPage, ReadThrough, StoreError};
 
-/// The events of a view that match a filter. The view's rights narrow the filter once, when [`View::matching`] makes this,
-/// so that every read of the same events has the same rights.
+/// The events of a view that match a filter. [`View::matching`] narrows the filter to the view's rights once, so that
+/// no read of these events goes without them.
 #[derive(Clone, Debug)]
 pub struct MatchingEvents {
     view: View,
@@ -16,7 +16,7 @@ pub struct MatchingEvents {
 }
 
 impl View {
-    /// Returns the events that match a filter, of those that the reader may see.
+    /// Returns the events that match a filter.
     pub fn matching(&self, filter: Filter) -> MatchingEvents {
         MatchingEvents { view: self.clone(), wanted: self.rights().narrow(filter) }
     }
@@ -46,7 +46,7 @@ impl MatchingEvents {
         self.view.0.store.page(&self.wanted, order, request, columns).await
     }
 
-    /// Counts the events, no further than `up_to`; the second value tells whether that is all.
+    /// Counts the events up to a limit. The second value is true if the count is exact.
     ///
     /// # Errors
     /// The database's.
@@ -54,8 +54,8 @@ impl MatchingEvents {
         self.view.0.store.count(&self.wanted, up_to).await
     }
 
-    /// Counts the events in stretches of time, the oldest first; stretches without any are left out. Returns None for
-    /// more than [`MAX_BUCKETS`](crate::event::MAX_BUCKETS).
+    /// Counts the events in time buckets, the oldest first and without empty ones. Returns None for more than
+    /// [`MAX_BUCKETS`](crate::event::MAX_BUCKETS).
     ///
     /// # Errors
     /// The database's; a time zone that it does not know is [`StoreError::Data`].
@@ -68,7 +68,7 @@ impl MatchingEvents {
         self.view.0.store.activity(&self.wanted, interval, by, time_zone).await
     }
 
-    /// Counts the events by the keys of a dimension, and returns the `first` most frequent keys, the most frequent first.
+    /// Counts the events by the keys of a dimension. Returns the `first` most frequent keys, the most frequent first.
     ///
     /// # Errors
     /// The database's.
@@ -76,7 +76,7 @@ impl MatchingEvents {
         self.view.0.store.top(&self.wanted, by, first).await
     }
 
-    /// Reads on after a position: goes through at most `window` events of the log, and returns those of them that match.
+    /// Reads up to `window` events of the log after a position, and returns those that match.
     ///
     /// # Errors
     /// The database's.

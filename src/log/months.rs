@@ -1,4 +1,4 @@
-//! Partitions, made before events need them.
+//! Monthly partitions, created before events need them.
 
 use std::collections::HashSet;
 
@@ -20,13 +20,14 @@ impl Months {
         Self { store, known: Mutex::default() }
     }
 
-    /// Makes this month's partitions and the next one's.
+    /// Creates the partitions of this month and the next one.
     pub(super) async fn make_ahead(&self) -> Result<(), StoreError> {
         let now = Timestamp::now();
         self.make([now, now.plus(Duration::days(31))].into_iter()).await
     }
 
-    /// Makes the partitions for events of these times. Outside of the append's transaction, so that nobody waits.
+    /// Creates the partitions for events of these times. This happens outside the append's transaction, so that other
+    /// appends do not wait for it.
     pub(super) async fn make(&self, times: impl Iterator<Item = Timestamp>) -> Result<(), StoreError> {
         let missing: HashSet<Date> = {
             let known = self.known.lock();
@@ -39,7 +40,7 @@ impl Months {
         Ok(())
     }
 
-    /// Forgets what is known, as after a partition was dropped.
+    /// Clears the known months, for example after a partition was dropped.
     pub(super) fn forget(&self) {
         self.known.lock().clear();
     }

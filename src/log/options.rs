@@ -5,13 +5,13 @@ use std::time::Duration;
 /// Limits of the log.
 #[derive(Clone, Debug)]
 pub struct LogOptions {
-    /// Largest number of events in one commit.
+    /// The maximum number of events in one commit.
     pub group_events: usize,
-    /// Largest number of bytes of events that wait for their commit. An eighth is kept for small requests.
+    /// The maximum number of bytes of events that wait for their commit. An eighth is reserved for small requests.
     pub waiting_bytes: usize,
-    /// Time for which an append is retried while the database is unavailable.
+    /// The time for which an append is retried while the database is unavailable.
     pub retry_for: Duration,
-    /// Time limit of one attempt, including the database's own time limit.
+    /// The timeout of one attempt, including the database's own statement timeout.
     pub append_timeout: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Whether a reader can go on from the position it kept.
+//! The check that a reader can resume from its position without missing events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,36 +10,35 @@ use crate::abort_on_drop::spawn_abort_on_drop;
 use crate::event::Position;
 use crate::store::{LogEnds, StoreError};
 
-/// Why a reader cannot go on from its position.
+/// The reason why a reader cannot resume from its position.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
-    /// The log is not there yet.
+    /// The position is newer than the log's end.
     #[error("position {after} is beyond the log's end, {head}: it is of another log, or of a gateway that is ahead")]
     Ahead {
-        /// Where the reader was.
+        /// The reader's position.
         after: Position,
-        /// Where the log ends.
+        /// The log's end.
         head: Position,
     },
-    /// A restore took it away.
+    /// The events after the position were lost in a restore.
     #[error(
         "position {after} was lost when the database was restored: the log goes on from {previous_end}; read again from \
          there"
     )]
     Lost {
-        /// Where the reader was.
+        /// The reader's position.
         after: Position,
         /// The last position before the loss.
         previous_end: Position,
     },
-    /// The log has no such era: the position is from another copy of the log, or newer than the backup that was
-    /// restored.
+    /// The log has no such era: the position is from another copy of the log, or newer than the restored backup.
     #[error(
         "position {after} is of an era that this log does not have: of another copy of it, or lost when the database was \
          restored; read again from a position that you have seen here, or from a time"
     )]
     UnknownEra {
-        /// The position of the reader.
+        /// The reader's position.
         after: Position,
     },
     /// The database failed.
@@ -47,12 +46,12 @@ pub enum ResumeError {
     Store(#[from] StoreError),
 }
 
-/// How long to wait for a log that is behind a reader, as a replica may be.
+/// The time to wait for a log that is behind the reader, as a replica may be.
 const AHEAD_PATIENCE: Duration = Duration::from_secs(5);
 
 impl View {
-    /// Checks that the log can be read on from a position without a gap, and gives the start of the era in which the log
-    /// ends. Waits where the position is just ahead.
+    /// Checks that a reader can resume from a position without a gap. Returns the start of the era in which the log
+    /// ends. Waits a while for a position that is ahead of the log.
     ///
     /// # Errors
     /// See [`ResumeError`].
@@ -78,7 +77,8 @@ impl View {
 }
 
 impl Log {
-    /// The log's end in the database. Subscribers that come back at the same time share one answer (single-flight).
+    /// Reads the log's end from the database. Subscribers that reconnect at the same time share one read
+    /// (single-flight).
     async fn stored_ends(&self) -> Result<Arc<LogEnds>, StoreError> {
         let log = self.clone();
         let ask = async move { log.0.stored_ends.ask(async { log.0.store.ends().await.map(Arc::new) }).await };
@@ -115,7 +115,7 @@ mod tests {
         for kept in [at(0), at(99), at(100), later(0), later(7)] {
             assert!(check(kept, &ends).is_ok(), "{kept}");
         }
-        // The last position is of an era of another copy of the log, which began before this log's second era.
+        // This position is of an era of another copy of the log, which began before this log's second era.
         for lost in [at(101), later(0).previous(), Position::in_era(TAG - 1, 3)] {
             assert!(matches!(check(lost, &ends), Err(ResumeError::Lost { .. })), "{lost}");
         }

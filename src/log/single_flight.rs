@@ -6,18 +6,18 @@ use tokio::sync::Mutex;
 
 use crate::store::StoreError;
 
-/// A question to the store, with its last answer.
+/// A read of the store, with its last result.
 #[derive(Debug)]
 pub(super) struct SingleFlight<T> {
-    /// Number of times that the store was asked.
+    /// The number of reads that have begun.
     asked: AtomicU64,
-    /// The last answer. The caller that asks the store holds the lock, and the others wait for it.
+    /// The last result. The caller that reads holds the lock, and the others wait for it.
     last: Mutex<Option<SharedAnswer<T>>>,
 }
 
 #[derive(Debug)]
 struct SharedAnswer<T> {
-    /// The number of the question: 1 for the first one.
+    /// The number of the read, counted from 1.
     number: u64,
     /// None if the store failed.
     answer: Option<T>,
@@ -30,7 +30,7 @@ impl<T> Default for SingleFlight<T> {
 }
 
 impl<T: Clone> SingleFlight<T> {
-    /// Returns the answer to a question that was asked after this call began, by this caller or by another one. The future
+    /// Returns the result of a read that began after this call, whether this caller or another one reads. The future
     /// must be polled to its end or dropped, since other callers wait for it.
     ///
     /// # Errors
@@ -68,13 +68,13 @@ mod tests {
             if number == 4 { Err(StoreError::CursorMoved) } else { Ok(number) }
         };
         let ten = async || join_all((0..10).map(|_| flight.ask(slow()))).await;
-        // The first question was asked before the other callers came, so its answer may be out of date for them.
+        // The first read began before the other callers came, so its result may be out of date for them.
         let answers: Vec<_> = ten().await.into_iter().map(Result::unwrap).collect();
         assert_eq!(answers, [1, 2, 2, 2, 2, 2, 2, 2, 2, 2]);
         let answers = ten().await;
         assert!(matches!(answers[..2], [Ok(3), Err(StoreError::CursorMoved)]), "{answers:?}");
         assert!(answers[2..].iter().all(|answer| matches!(answer, Err(StoreError::NoAnswer))), "{answers:?}");
-        // After a failure the store is asked again.
+        // After a failure the store is read again.
         assert!(matches!(flight.ask(slow()).await, Ok(5)));
     }
 }

@@ -1,4 +1,4 @@
-//! A view: the log as one reader may see it, and the only way to read it.
+//! A view: the log as one reader may see it, and the only way to read the log.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use crate::store::{
     RejectionFilter, Store, StoreError, StoredRejection, StretchCount,
 };
 
-/// The log as one reader may see it. Queries, loaders, feeds and catch-up read the log through a view alone, so that no
-/// read goes without the reader's rights, and each takes its connection from the share of the reader's credential.
-/// [`Log::view`] alone makes one. Clones are the same view.
+/// The log as one reader may see it. Queries, loaders, feeds and catch-up read the log through a view only, so that
+/// every read applies the reader's rights and takes its connection from the share of the reader's credential. Only
+/// [`Log::view`] creates one. Clones share the view.
 ///
-/// A view hides the store beneath it, and so does the log:
+/// Neither a view nor a log gives access to the store:
 ///
 /// ```compile_fail,E0616
 /// fn store(view: &sluice::log::View) {
@@ -32,7 +32,7 @@ use crate::store::{
 /// }
 /// ```
 ///
-/// The store takes no filter to which no rights were applied:
+/// The store does not accept a filter without rights:
 ///
 /// ```compile_fail,E0308
 /// async fn count(store: &sluice::store::Store) {
@@ -51,57 +51,57 @@ pub struct View(pub(super) Arc<ViewState>);
 #[derive(Debug)]
 pub(super) struct ViewState {
     pub(super) log: Log,
-    /// The store, as the credential uses it.
+    /// The store, limited to the credential's share of connections.
     pub(super) store: Store,
     pub(super) rights: Rights,
 }
 
 impl Log {
-    /// Makes the view of a reader with these rights, for whom the database is read on behalf of a credential.
+    /// Creates the view of a reader with these rights. The credential decides which share of the connections it uses.
     pub fn view(&self, rights: Rights, credential: &Credential) -> View {
         View(Arc::new(ViewState { log: self.clone(), store: self.0.store.for_credential(credential), rights }))
     }
 }
 
 impl View {
-    /// Makes a view of a log whose database is not there, for tests that read nothing.
+    /// Creates a view without a database, for tests that read nothing.
     #[cfg(test)]
     pub(crate) fn without_database() -> Self {
         Log::without_database().view(Rights::everything(), &Credential::Gateway)
     }
 
-    /// Returns the same view, for which the database is read on behalf of another credential, not within a request.
+    /// Returns a view with another credential, for reads that do not belong to a request.
     #[must_use]
     pub fn for_credential(&self, credential: &Credential) -> Self {
         let ViewState { log, rights, .. } = &*self.0;
         log.view(rights.clone(), credential)
     }
 
-    /// Returns the same view for one request, a limited number of whose statements are executed at once.
+    /// Returns a view for one request, which limits the number of the request's concurrent statements.
     #[must_use]
     pub fn for_request(&self) -> Self {
         let ViewState { log, store, rights } = &*self.0;
         Self(Arc::new(ViewState { log: log.clone(), store: store.for_request(), rights: rights.clone() }))
     }
 
-    /// Returns the rights with which the log is read.
+    /// Returns the rights of the reader.
     pub fn rights(&self) -> &Rights {
         &self.0.rights
     }
 
-    /// Returns the store for a read that no filter narrows. The pattern covers all rights while there is one kind of
-    /// [`Rows`]. Another kind fails to compile here, until each of these reads heeds it.
+    /// Returns the store for a read without a filter. The pattern covers all rights while [`Rows`] has one variant; a
+    /// second variant does not compile here until each of these reads respects it.
     fn whole_log(&self) -> &Store {
         let Rows::All = self.rights().rows();
         &self.0.store
     }
 
-    /// Returns the ledger of the ways in, all of whose reads are of the whole log.
+    /// Returns the ledger, for reads of the whole log.
     fn ledger(&self) -> Ledger {
         self.whole_log().ledger()
     }
 
-    /// Returns the newest position. A position tells how many events there are, and not which, so it needs no rights.
+    /// Returns the newest position. It needs no rights, since it reveals only the number of events.
     ///
     /// # Errors
     /// The database's.
@@ -117,7 +117,7 @@ impl View {
         self.0.store.knows_time_zone(name).await
     }
 
-    /// Returns the events with a uuid: one, or one for each of several orgs.
+    /// Returns the events with a uuid: at most one for each org.
     ///
     /// # Errors
     /// The database's.
@@ -125,7 +125,7 @@ impl View {
         self.whole_log().events_by_uuid(uuid, org).await
     }
 
-    /// Returns the events at these positions, in any order; those that are not there are left out.
+    /// Returns the events at these positions, in any order; positions without an event are left out.
     ///
     /// # Errors
     /// The database's.
@@ -133,7 +133,7 @@ impl View {
         self.whole_log().events_at(positions).await
     }
 
-    /// Returns the JSON of events as Okta sent them.
+    /// Returns the original JSON of events.
     ///
     /// # Errors
     /// The database's.
@@ -141,7 +141,7 @@ impl View {
         self.whole_log().details_at(positions).await
     }
 
-    /// Returns the arrivals of events, in any order; those that are not there are left out.
+    /// Returns the arrivals of events, in any order; positions without an event are left out.
     ///
     /// # Errors
     /// The database's.
@@ -173,7 +173,7 @@ impl View {
         self.whole_log().application_instances(wanted, request).await
     }
 
-    /// Returns the applications with these orgs and keys, in any order; those that are not there are left out.
+    /// Returns the applications with these orgs and keys, in any order; unknown ones are left out.
     ///
     /// # Errors
     /// The database's.
@@ -181,7 +181,7 @@ impl View {
         self.whole_log().applications_at(keys).await
     }
 
-    /// Returns the application instances with these orgs and ids, in any order; those that are not there are left out.
+    /// Returns the application instances with these orgs and ids, in any order; unknown ones are left out.
     ///
     /// # Errors
     /// The database's.
@@ -192,7 +192,7 @@ impl View {
         self.whole_log().application_instances_at(keys).await
     }
 
-    /// Returns how far each org's System Log is read.
+    /// Returns the cursor of each org's System Log.
     ///
     /// # Errors
     /// The database's.
@@ -200,7 +200,7 @@ impl View {
         self.ledger().poll_cursors().await
     }
 
-    /// Returns how much has come by every way, by org and way.
+    /// Returns the numbers of events by org and source.
     ///
     /// # Errors
     /// The database's.
@@ -216,7 +216,7 @@ impl View {
         self.ledger().hook_refusals().await
     }
 
-    /// Returns the stretches of a range that were read whole from an org's System Log, in the order of begins.
+    /// Returns the periods of a range that were read completely from an org's System Log, ordered by start.
     ///
     /// # Errors
     /// The database's.
@@ -229,8 +229,8 @@ impl View {
         self.ledger().read_windows(org, from, until).await
     }
 
-    /// Counts the events of an org in stretches of time that do not overlap. `offered` are the event types that hooks
-    /// can bring.
+    /// Counts the events of an org in parts of a time range that do not overlap. `offered` lists the event types that
+    /// Okta offers to event hooks.
     ///
     /// # Errors
     /// The database's.
@@ -243,8 +243,7 @@ impl View {
         self.whole_log().count_stretches(org, stretches, offered).await
     }
 
-    /// Returns a page of what was rejected, the newest first. A page has fewer items than it has room for where they are
-    /// large.
+    /// Returns a page of rejections, the newest first. A page of large rejections has fewer items than requested.
     ///
     /// # Errors
     /// The database's.
@@ -252,7 +251,7 @@ impl View {
         self.ledger().rejections(&RejectionFilter::default(), request).await
     }
 
-    /// Returns what was rejected under these ids; None for what no longer fits into one answer.
+    /// Returns the rejections with these ids; None for one that no longer fits into the response.
     ///
     /// # Errors
     /// The database's.

@@ -1,4 +1,4 @@
-//! The writer: takes what waits, commits it as one, answers.
+//! The writer, which takes requests from the queue, appends them in one commit, and replies.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::append_queue::{AppendQueue, QueueGuard};
-use super::append_request::{AppendError, Waiting};
-use super::awake::Awake;
+use super::append_request::{AppendError, QueuedRequest};
+use super::awake::AdaptiveSpin;
 use super::ends::Ends;
 use super::group::{Group, Written};
 use super::months::Months;
@@ -16,12 +16,12 @@ use super::options::LogOptions;
 use crate::backoff::Backoff;
 use crate::store::{Appended, Appender, CursorMove, NewEvent, StoreError};
 
-/// Part that a writer plays.
+/// The role of a writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WriterRole {
-    /// The writer that takes whatever comes.
+    /// The writer that takes all requests.
     Primary,
-    /// The writer that takes what is too much for the primary.
+    /// The writer that takes requests while the primary has too many.
     Second,
 }
 
@@ -30,12 +30,12 @@ pub(super) struct Writer {
     months: Arc<Months>,
     ends: Ends,
     options: LogOptions,
-    lone: Awake,
+    spin: AdaptiveSpin,
 }
 
 impl Writer {
     pub(super) fn new(appender: Appender, months: Arc<Months>, ends: Ends, options: LogOptions) -> Self {
-        Self { appender, months, ends, options, lone: Awake::new() }
+        Self { appender, months, ends, options, spin: AdaptiveSpin::new() }
     }
 
     /// Appends until the queue is closed.
@@ -54,18 +54,18 @@ impl Writer {
         }
     }
 
-    /// Groups the requests that wait, as far as they can share a commit.
-    fn group(&self, first: Waiting, mut guard: QueueGuard<'_>) -> Group {
+    /// Collects the queued requests that can share a commit with the first one.
+    fn group(&self, first: QueuedRequest, mut guard: QueueGuard<'_>) -> Group {
         let source = first.request.source;
-        let suits = |waiting: &Waiting| waiting.cursor.is_none() && waiting.request.source == source;
+        let suits = |queued: &QueuedRequest| queued.cursor.is_none() && queued.request.source == source;
         let mut group = Group::new(source);
         group.add(first);
         while group.cursor.is_none()
             && let places = self.options.group_events.saturating_sub(group.events.len())
             && places > 0
-            && let Some(waiting) = guard.take(places, suits)
+            && let Some(queued) = guard.take(places, suits)
         {
-            group.add(waiting);
+            group.add(queued);
         }
         group
     }
@@ -74,7 +74,7 @@ impl Writer {
         metrics::histogram!("sluice_commit_events").record(u32::try_from(group.events.len()).unwrap_or(u32::MAX));
         let written = match self.append(&group, &group.events, group.cursor.as_ref()).await {
             Err(StoreError::Data(error)) => {
-                tracing::warn!(%error, "the database refuses an event; appending one by one");
+                tracing::warn!(%error, "the database refuses an event; appending the events one by one");
                 self.append_one_by_one(&group).await
             }
             other => other,
@@ -111,7 +111,7 @@ impl Writer {
         Ok(written)
     }
 
-    /// Appends, and tries again while the database is away: to append twice stores once.
+    /// Appends events, with retries while the database is unavailable. A retry cannot store an event twice.
     async fn append(
         &mut self,
         group: &Group,
@@ -151,7 +151,7 @@ impl Writer {
         cursor: Option<&CursorMove>,
     ) -> Result<Vec<Appended>, StoreError> {
         self.months.make(events.iter().map(|new| new.event.occurrence.published)).await?;
-        // A network that swallows everything must not hold the writers for ever.
+        // A network that drops all packets must not block the writers.
         let append = async {
             match cursor {
                 Some(cursor) => self.appender.append_page(group.source, events, cursor).await,
@@ -159,7 +159,7 @@ impl Writer {
             }
         };
         let append = pin!(timeout(self.options.append_timeout, append));
-        let appended = if events.len() == 1 { self.lone.wait(append).await } else { append.await };
+        let appended = if events.len() == 1 { self.spin.wait(append).await } else { append.await };
         match appended {
             Ok(appended) => appended,
             Err(_) => Err(StoreError::NoAnswer),

@@ -1,4 +1,4 @@
-//! Telling that the log has grown, and being told. A hint: what it does not tell, a poll finds.
+//! Notifications that the log has grown. They are only hints: gateways poll too, so a lost notification is harmless.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use crate::postgres::connect::Connector;
 use crate::postgres::connections::ACQUIRE_TIMEOUT;
 use crate::postgres::kept::KeptConnection;
 
-/// Tells every gateway that the log has grown.
+/// Notifies every gateway that the log has grown.
 #[derive(Debug)]
-pub struct HeadTeller(KeptConnection);
+pub struct HeadNotifier(KeptConnection);
 
-impl HeadTeller {
-    /// Tells through where.
+impl HeadNotifier {
+    /// Announces the log's new end.
     ///
     /// # Errors
     /// The database's.
-    pub async fn tell(&mut self, head: Position) -> Result<(), StoreError> {
-        timeout(TELL_TIMEOUT, self.notify(head)).await.unwrap_or(Err(StoreError::NoAnswer))
+    pub async fn notify(&mut self, head: Position) -> Result<(), StoreError> {
+        timeout(NOTIFY_TIMEOUT, self.send(head)).await.unwrap_or(Err(StoreError::NoAnswer))
     }
 
-    async fn notify(&mut self, head: Position) -> Result<(), StoreError> {
+    async fn send(&mut self, head: Position) -> Result<(), StoreError> {
         let mut connection = self.0.take().await?;
         // A hint that is lost in a crash costs nothing, and waiting for the disk would keep appends from it.
         sqlx::query("SELECT set_config('synchronous_commit', 'off', true), pg_notify('sluice_log', $1)")
@@ -47,15 +47,15 @@ pub struct HeadListener {
 }
 
 /// Time limit for sending a notification.
-const TELL_TIMEOUT: Duration = Duration::from_secs(5);
+const NOTIFY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the connection may be silent before it is asked whether it still lives.
 const SILENCE: Duration = Duration::from_secs(15);
 
 impl Store {
-    /// A connection that tells.
-    pub fn head_teller(&self) -> HeadTeller {
-        HeadTeller(KeptConnection::of(self.writes.clone()))
+    /// Returns a sender of notifications, which keeps a connection.
+    pub fn head_notifier(&self) -> HeadNotifier {
+        HeadNotifier(KeptConnection::of(self.writes.clone()))
     }
 
     /// Starts to listen.

@@ -1,4 +1,4 @@
-//! How far an import is: a bar on a terminal, else a line now and then.
+//! The progress display of an import: a bar on a terminal, otherwise a line at intervals.
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;
@@ -10,31 +10,31 @@ use tokio::time::{Instant, interval};
 
 use crate::ingest::ImportProgress;
 
-/// How often a bar moves.
+/// The interval at which the bar is updated.
 const FRAME: Duration = Duration::from_millis(200);
 
-/// How often a line is written where there is no terminal.
+/// The interval at which a line is written without a terminal.
 const LINE: Duration = Duration::from_secs(10);
 
-/// What is shown while an import runs.
-pub(super) struct Show {
+/// The display of a running import's progress.
+pub(super) struct ProgressDisplay {
     bar: Option<ProgressBar>,
     task: JoinHandle<()>,
 }
 
-impl Show {
-    /// Begins; `total` is how many bytes there are, where that is known.
+impl ProgressDisplay {
+    /// Starts the display. `total` is the number of bytes, if it is known.
     pub(super) fn start(progress: Arc<ImportProgress>, total: Option<u64>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| bar(total));
         let task = tokio::spawn(show(bar.clone(), progress, total));
         Self { bar, task }
     }
 
-    /// Does something that writes, with no bar in its way.
-    pub(super) fn around(&self, write: impl FnOnce()) {
+    /// Hides the bar while something else is printed.
+    pub(super) fn suspend(&self, print: impl FnOnce()) {
         match &self.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
+            Some(bar) => bar.suspend(print),
+            None => print(),
         }
     }
 
@@ -64,26 +64,26 @@ async fn show(bar: Option<ProgressBar>, progress: Arc<ImportProgress>, total: Op
         let (bytes, events) = (progress.bytes(), progress.events());
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let rate = events as f64 / started.elapsed().as_secs_f64();
-        let told = format!("{events} events, {rate:.0}/s");
+        let events = format!("{events} events, {rate:.0}/s");
         match &bar {
             Some(bar) => {
                 bar.set_position(bytes);
-                bar.set_message(told);
+                bar.set_message(events);
             }
-            None => tell(&told, bytes, total, started.elapsed()),
+            None => print_line(&events, bytes, total, started.elapsed()),
         }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the command tells how far it is")]
-fn tell(told: &str, bytes: u64, total: Option<u64>, elapsed: Duration) {
+#[expect(clippy::print_stderr, reason = "the command shows its progress")]
+fn print_line(events: &str, bytes: u64, total: Option<u64>, elapsed: Duration) {
     match total.filter(|total| *total > 0 && bytes > 0) {
         Some(total) => {
             let percent = (bytes * 100 / total).min(100);
             #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]
             let left = elapsed.mul_f64(total.saturating_sub(bytes) as f64 / bytes as f64);
-            eprintln!("{told}; {percent}% read, about {} left", HumanDuration(left));
+            eprintln!("{events}; {percent}% read, about {} left", HumanDuration(left));
         }
-        None => eprintln!("{told}"),
+        None => eprintln!("{events}"),
     }
 }

@@ -8,7 +8,9 @@ use super::nodes::{ApplicationInstanceNode, ApplicationNode};
 use super::order::SyncEventOrder;
 use super::page::{PageArguments, PageInfo};
 use super::scalars::LogPosition;
-use crate::event::{Cursor, PageBounds, Direction, EventColumns, EventFields as _, EventOrder, Filter, Page, PageRequest};
+use crate::event::{
+    Cursor, Direction, EventColumns, EventFields as _, EventOrder, Filter, Page, PageBounds, PageRequest,
+};
 use crate::graphql::answer::error::{bad_input, from_store};
 use crate::graphql::answer::ids::{decode_cursor, encode_event_cursor};
 use crate::log::{MatchingEvents, View};
@@ -97,7 +99,9 @@ impl SyncEventConnection {
         {
             info.has_previous_page = *self.has_previous.get_or_try_init(|| self.goes_on(Direction::Backward)).await?;
         }
-        if bounds.before.is_some() && (*direction == Direction::Backward || !info.has_next_page) && is_asked("hasNextPage")
+        if bounds.before.is_some()
+            && (*direction == Direction::Backward || !info.has_next_page)
+            && is_asked("hasNextPage")
         {
             info.has_next_page = *self.has_next.get_or_try_init(|| self.goes_on(Direction::Forward)).await?;
         }

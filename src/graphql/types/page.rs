@@ -2,7 +2,7 @@
 
 use async_graphql::{Result, SimpleObject};
 
-use crate::event::{PageBounds, Direction, Page, PageRequest};
+use crate::event::{Direction, Page, PageBounds, PageRequest};
 use crate::graphql::answer::error::bad_input;
 
 /// Where a page stands in its list.

@@ -27,11 +27,11 @@ impl AppendSender {
         let events: Vec<_> = (0..events).map(|_| event()).collect();
         let permit = self.permit(events.len(), 1).await.unwrap();
         let request = AppendRequest { source: IngestSource::Import, events, deliveries: Vec::new() };
-        self.send(Waiting { request, cursor: None, reply: oneshot::channel().0, _permit: permit }).await.unwrap();
+        self.send(QueuedRequest { request, cursor: None, reply: oneshot::channel().0, _permit: permit }).await.unwrap();
     }
 }
 
-/// Takes an append of at most so many events, and returns the number of events of each of its requests.
+/// Takes an append of at most so many events. Returns the number of events of each of its requests.
 async fn append_of(queue: &AppendQueue, most_events: usize) -> Vec<usize> {
     let (first, mut guard) = queue.next().await.unwrap();
     let mut sizes = vec![first.request.events.len()];
@@ -41,7 +41,7 @@ async fn append_of(queue: &AppendQueue, most_events: usize) -> Vec<usize> {
     sizes
 }
 
-/// Counts how often a future is polled until a time has passed; the future must still be pending then.
+/// Counts the polls of a future in a period, after which the future must still be pending.
 async fn polls_of(work: impl Future, time: Duration) -> usize {
     let (mut polls, mut work) = (0, pin!(work));
     let counted = poll_fn(|context| {
@@ -62,7 +62,7 @@ async fn a_small_request_waits_for_one_append_of_large_ones_and_a_large_one_for_
     for _ in 0..40 {
         sender.send_events(SMALL_REQUEST).await;
     }
-    // The small ones come first, and leave no place for a large one. Then it is the large one's turn.
+    // The small ones come first and leave no space for a large one. Then it is the large one's turn.
     assert_eq!(append_of(&queue, 1024).await, [SMALL_REQUEST; 16]);
     assert_eq!(append_of(&queue, 1024).await, [1000]);
     assert_eq!(append_of(&queue, 1024).await, [SMALL_REQUEST; 16]);
@@ -111,7 +111,7 @@ async fn the_second_writer_sleeps_once_many_events_have_been_taken() {
     let (_, mut guard) = queue.next_for_second().now_or_never().expect("many events wait").unwrap();
     while guard.take(usize::MAX, |_| true).is_some() {}
     drop(guard);
-    // A notification may still be stored, so the writer may look once more.
+    // A notification may still be stored, which causes one more poll.
     assert!(polls_of(queue.next_for_second(), PATIENCE / 2).await < 5);
     for _ in 1..BATCH_THRESHOLD / SMALL_REQUEST {
         sender.send_events(SMALL_REQUEST).await;
@@ -182,11 +182,11 @@ async fn the_second_writer_is_called_after_a_while_and_both_end_with_the_sender(
         next = queue.next_for_second() => assert!(next.is_some()),
     }
     assert!(started.elapsed() >= PATIENCE * STUCK_AFTER);
-    // Nobody wakes where nothing comes.
+    // The second writer is not woken by short work.
     let (other, ()) =
         tokio::join!(timeout(PATIENCE * 3, queue.next_for_second()), queue.while_busy(sleep(PATIENCE / 2)),);
     assert!(other.is_err());
-    // The second writer sleeps on when the busy one is back before it.
+    // The second writer sleeps on if the primary finishes in time.
     queue.wake_second(1);
     let (back, polls) =
         tokio::join!(timeout(PATIENCE / 2, queue.next()), polls_of(queue.next_for_second(), PATIENCE / 2));
