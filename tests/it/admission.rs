@@ -3,7 +3,7 @@
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use sluice::auth::{HookSecrets, Readers};
-use sluice::config::{Database, Settings};
+use sluice::config::{DatabaseLocation, Settings};
 
 use crate::database::TestDatabase;
 use crate::events::{delivery, sync_event};
@@ -95,7 +95,7 @@ async fn no_route_answers_a_foreign_page_or_a_foreign_name() {
 async fn a_gateway_that_is_starting_does_not_answer_them_either() {
     let database = TestDatabase::new().await;
     let mut settings = settings(&database);
-    settings.database = Database::Url("postgres://nobody@127.0.0.1:1/none".to_owned());
+    settings.database = DatabaseLocation::Url("postgres://nobody@127.0.0.1:1/none".to_owned());
     let gateway = Gateway::start_unready(database, settings).await;
     for (method, path) in ROUTES {
         let request = gateway.simple(method, path).header("origin", "https://evil.example");

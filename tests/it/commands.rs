@@ -87,14 +87,11 @@ async fn an_unknown_org_or_id_is_an_error_and_changes_nothing() {
     fs::write(&file, format!("{}\nbroken\n", lines(&sync_events("one", 2)).trim_end())).unwrap();
     assert_eq!(run(&gateway, &["import", file.to_str().unwrap()]).await.0, Some(3));
     for (words, says) in [
-        (&["list", "9999"][..], "nothing was rejected with the id 9999: `sluice rejected list` shows what there is"),
+        (&["list", "9999"][..], "there is no rejection with the id 9999: `sluice rejected list` shows all"),
         (&["list", "1", "9999"], "with the id 9999: "),
         (&["retry", "9999"], "with the id 9999: "),
         (&["drop", "1", "9999", "10000"], "with the id 9999, 10000: "),
-        (
-            &["list", "--org", "nope"],
-            "--org: there is no org \"nope\", and nothing was rejected of it; there are: acme",
-        ),
+        (&["list", "--org", "nope"], "--org: there is no org \"nope\", and it has no rejections; the orgs are: acme"),
         (&["retry", "--org", "nope"], "--org: there is no org \"nope\""),
         (&["drop", "--org", "nope"], "--org: there is no org \"nope\""),
     ] {

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use reqwest::{Body, Client, Response, StatusCode};
 use serde_json::{Value, json};
 use sluice::auth::{HookSecrets, Readers, TrustedProxies};
-use sluice::config::{Database, GraphqlSettings, Limits, Org, Settings};
+use sluice::config::{DatabaseLocation, GraphqlSettings, Limits, OrgSettings, Settings};
 use sluice::event::EventTypePattern;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -37,7 +37,7 @@ pub(crate) struct Gateway {
 /// Settings over a database: the org `acme`, which keeps the sync family; open to readers.
 pub(crate) fn settings(database: &TestDatabase) -> Settings {
     let event_types = ["application.*", "system.import.*", "group.application_assignment.*", "app.user_management*"];
-    let org = Org {
+    let org = OrgSettings {
         url: Some("https://acme.okta.example".to_owned()),
         hook: HookSecrets::new("authorization", vec![HOOK_SECRET.into()]),
         keep_headers: Vec::new(),
@@ -46,7 +46,7 @@ pub(crate) fn settings(database: &TestDatabase) -> Settings {
     };
     Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        database: Database::Url(database.url.clone()),
+        database: DatabaseLocation::Url(database.url.clone()),
         nats: None,
         orgs: BTreeMap::from([(ORG.to_owned(), org)]),
         readers: Readers::default(),

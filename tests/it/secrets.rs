@@ -5,20 +5,20 @@ use crate::started_with::{OTHER, Place, SECRET, STRONG};
 
 /// Texts that name no secret, and what is said of them.
 const UNNAMED: [(&str, &str); 20] = [
-    ("$DASHBOARD_TOKEN", "a variable of a shell or a placeholder"),
-    ("${DASHBOARD_TOKEN}", "a variable of a shell or a placeholder"),
-    ("$(cat hunter2)", "a variable of a shell or a placeholder"),
-    ("%DASHBOARD_TOKEN%", "a variable of a shell or a placeholder"),
-    ("{{ hunter2 }}", "a variable of a shell or a placeholder"),
-    ("<the hunter2 of the reader>", "a variable of a shell or a placeholder"),
-    ("ENV:DASHBOARD_TOKEN", "begins with none of env:, file: and literal:"),
-    ("Env:DASHBOARD_TOKEN", "begins with none of env:"),
-    ("evn:DASHBOARD_TOKEN", "begins with none of env:"),
-    ("env :DASHBOARD_TOKEN", "begins with none of env:"),
-    (" env:DASHBOARD_TOKEN", "begins with none of env:"),
-    ("fiel:/run/secrets/hunter2", "begins with none of env:"),
-    ("FILE:/run/secrets/hunter2", "begins with none of env:"),
-    ("Literal:hunter2 hunter2 hunter2", "begins with none of env:"),
+    ("$DASHBOARD_TOKEN", "a shell variable or a placeholder"),
+    ("${DASHBOARD_TOKEN}", "a shell variable or a placeholder"),
+    ("$(cat hunter2)", "a shell variable or a placeholder"),
+    ("%DASHBOARD_TOKEN%", "a shell variable or a placeholder"),
+    ("{{ hunter2 }}", "a shell variable or a placeholder"),
+    ("<the hunter2 of the reader>", "a shell variable or a placeholder"),
+    ("ENV:DASHBOARD_TOKEN", "does not begin with env:, file: or literal:"),
+    ("Env:DASHBOARD_TOKEN", "does not begin with env:"),
+    ("evn:DASHBOARD_TOKEN", "does not begin with env:"),
+    ("env :DASHBOARD_TOKEN", "does not begin with env:"),
+    (" env:DASHBOARD_TOKEN", "does not begin with env:"),
+    ("fiel:/run/secrets/hunter2", "does not begin with env:"),
+    ("FILE:/run/secrets/hunter2", "does not begin with env:"),
+    ("Literal:hunter2 hunter2 hunter2", "does not begin with env:"),
     ("Bearer hunter2", "begins with `Bearer `, which belongs to the header"),
     ("bearer hunter2 hunter2 hunter2", "begins with `Bearer `"),
     ("a", "is neither env:NAME, nor file:PATH, nor literal:SECRET"),
@@ -29,14 +29,17 @@ const UNNAMED: [(&str, &str); 20] = [
 
 /// Contents of variables and files that are no secrets, and what is said of them.
 const NO_SECRETS: [(&str, &str); 8] = [
-    ("$DASHBOARD_TOKEN", "is a variable or a placeholder that nobody has filled in"),
+    ("$DASHBOARD_TOKEN", "is a variable or placeholder that was not replaced"),
     ("${HUNTER:-hunter2 hunter2}", "is a variable or a placeholder"),
     ("Bearer hunter2 hunter2", "begins with `Bearer `, which belongs to the header"),
     ("SSWS hunter2 hunter2 hunter2", "begins with `SSWS `, which belongs to the header"),
-    ("env:DASHBOARD_TOKEN_OF_HUNTER2", "holds the name of a secret"),
-    ("file:/run/secrets/hunter2", "holds the name of a secret"),
-    ("hunter2 hunter2", "has fewer than 16 characters: make a long random one, as `openssl rand -hex 32` does"),
-    ("hunter2\thunter2 hunter2", "holds characters that a header cannot carry: use printable ASCII"),
+    ("env:DASHBOARD_TOKEN_OF_HUNTER2", "contains the name of a secret"),
+    ("file:/run/secrets/hunter2", "contains the name of a secret"),
+    (
+        "hunter2 hunter2",
+        "has fewer than 16 characters: create a long random one, for example with `openssl rand -hex 32`",
+    ),
+    ("hunter2\thunter2 hunter2", "contains characters that a header cannot carry: use printable ASCII"),
 ];
 
 /// The settings that hold secrets, with a text in the place of one, and where the fault is.
@@ -102,7 +105,7 @@ fn no_two_secrets_are_alike() {
     };
     let check =
         |one: &str, other: &str| Place::new(settings(one, other)).check(&[("FIRST", STRONG), ("SECOND", OTHER)]);
-    let alike = |place: &str| format!("{place} has the same secret: make one for each");
+    let alike = |place: &str| format!("{place} has the same secret: create one for each");
     check("env:FIRST", "env:SECOND")
         .assert_fault("orgs[0] (one).hook_secrets[1]: ", &alike("orgs[0] (one).hook_secrets[0]"));
     let literal = format!("literal:{STRONG}");
@@ -137,7 +140,7 @@ fn what_is_logged_is_checked_too() {
 #[test]
 fn what_hooks_cannot_bring_is_told() {
     let said = Place::new("orgs = [{name = 'one'}]").check(&[]);
-    let told = "org one has no [orgs.api]: what its event hooks lose is not read; of the ";
+    let told = "org one has no [orgs.api]: events that its hooks miss are lost; of the ";
     assert!(said.output.contains(told) && said.output.contains(" never come by event hooks, such as "), "{said:?}");
     let only_lifecycle = Place::new("orgs = [{name = 'one', event_types = ['application.lifecycle.*']}]").check(&[]);
     assert!(
@@ -147,11 +150,11 @@ fn what_hooks_cannot_bring_is_told() {
     let api = "orgs = [{name = 'one', url = 'https://acme.okta.com', api = {token = 'literal:hunter2'}}]";
     let said = Place::new(api).check(&[]);
     assert!(
-        said.output.contains("note: org one: of the ") && said.output.contains("the System Log brings them"),
+        said.output.contains("note: org one: of the ") && said.output.contains("the System Log provides them"),
         "{said:?}"
     );
     let beginning = Place::new("orgs = [{name = 'one', event_types = ['application.provision']}]").check(&[]);
-    let told = "warning: orgs[0] (one).event_types[0]: \"application.provision\" is no event type that is known";
+    let told = "warning: orgs[0] (one).event_types[0]: \"application.provision\" is not a known event type";
     assert!(
         beginning.output.contains(told) && beginning.output.contains("write \"application.provision.*\""),
         "{beginning:?}"

@@ -15,7 +15,8 @@ macro_rules! org_api {
 }
 
 /// The warnings where nothing is configured.
-const OPEN: [&str; 3] = ["everybody on this machine may ask", "everybody on this machine may deliver", "no [orgs.api]"];
+const OPEN: [&str; 3] =
+    ["everybody on this machine may query", "everybody on this machine may deliver", "no [orgs.api]"];
 
 /// What is wrong, where, and what to do about it.
 const FAULTS: [(&str, &str, &str); 43] = [
@@ -44,8 +45,12 @@ const FAULTS: [(&str, &str, &str); 43] = [
         "orgs[0] (one).hook_secrets[0]: env:EMPTY",
         "is empty",
     ),
-    (r#"orgs = [{name = "one", event_types = []}]"#, "orgs[0] (one).event_types: ", r#"leave it out, or give ["*"]"#),
-    (r#"orgs = [{name = "one", event_types = ["a", "*.b"]}]"#, "orgs[0] (one).event_types[1]: ", "at the end only"),
+    (r#"orgs = [{name = "one", event_types = []}]"#, "orgs[0] (one).event_types: ", r#"omit it, or write ["*"]"#),
+    (
+        r#"orgs = [{name = "one", event_types = ["a", "*.b"]}]"#,
+        "orgs[0] (one).event_types[1]: ",
+        "may only be the last character",
+    ),
     (r#"orgs = [{name = "one", event_types = [""]}]"#, "orgs[0] (one).event_types[0]: ", "neither an event type nor"),
     (
         r#"orgs = [{name = "one", api = {token = "literal:hunter2"}}]"#,
@@ -64,9 +69,13 @@ const FAULTS: [(&str, &str, &str); 43] = [
     (
         org_api!("client_id = 'a', private_key = 'literal:hunter2'"),
         "orgs[0] (one).api.private_key: ",
-        "save it in Okta as PEM",
+        "save the key as PEM in Okta",
     ),
-    (org_api!("token = 'literal:hunter2', rate_share = 1.5"), "orgs[0] (one).api.rate_share: ", "above 0, at most 1"),
+    (
+        org_api!("token = 'literal:hunter2', rate_share = 1.5"),
+        "orgs[0] (one).api.rate_share: ",
+        "above 0 and at most 1",
+    ),
     (org_api!("token = 'literal:hunter2', poll_seconds = 0"), "orgs[0] (one).api.poll_seconds: ", "from 1 to 3600"),
     (
         org_api!("token = 'literal:hunter2', catalogue_seconds = 1"),
@@ -102,8 +111,8 @@ const FAULTS: [(&str, &str, &str); 43] = [
     (r#"readers = [{name = "a", token = "literal:hunter2é"}]"#, "readers[0] (a).token: ", "use printable ASCII"),
     (r#"readers = [{name = "a", token = "env:NONE"}]"#, "readers[0] (a).token: ", "variable NONE is not set"),
     (r#"readers = [{name = "a", token = "file:none"}]"#, "readers[0] (a).token: none: ", "No such file"),
-    (r#"readers = [{name = "a", token = "env:"}]"#, "readers[0] (a).token: env: ", "give it as env:NAME"),
-    (r#"readers = [{name = "a", token = "file:"}]"#, "readers[0] (a).token: file: ", "give it as file:NAME"),
+    (r#"readers = [{name = "a", token = "env:"}]"#, "readers[0] (a).token: env: ", "write env:NAME"),
+    (r#"readers = [{name = "a", token = "file:"}]"#, "readers[0] (a).token: file: ", "write file:NAME"),
     (r#"readers = [{name = "a", token = "file:empty"}]"#, "readers[0] (a).token: file:empty", "is empty"),
     (
         r#"readers = [{name = "a", token = "file:two-lines"}]"#,
@@ -190,7 +199,7 @@ fn who_trusts_everybody_is_warned() {
     let proxies = Place::new(r#"access = {trusted_proxies = ["127.0.0.1", "fd00::/8"], client_header = "Forwarded"}"#);
     proxies.check(&[]).assert_right(&OPEN);
     let everybody = Place::new(r#"access = {trusted_proxies = ["0.0.0.0/0"]}"#);
-    everybody.check(&[]).assert_right(&[OPEN[0], OPEN[1], OPEN[2], "lets every client say that it is another"]);
+    everybody.check(&[]).assert_right(&[OPEN[0], OPEN[1], OPEN[2], "lets every client claim any address"]);
 }
 
 #[test]
@@ -245,8 +254,8 @@ fn what_others_can_reach_is_open_to_nobody() {
     for address in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "[2001:db8::1]:80"] {
         let check = |settings: &str| Place::new(settings).run(&["serve", "--check", "--listen", address], &[]);
         let place = format!("{address} is not a loopback address, and ");
-        check(ORG).assert_fault(&place, "there is no reader: give [[readers]] with a name and a token");
-        check(READER).assert_fault(&place, "org default has no hook secret: give it hook_secrets");
+        check(ORG).assert_fault(&place, "there are no readers: add [[readers]] with a name and a token");
+        check(READER).assert_fault(&place, "org default has no hook secret: add hook_secrets");
         let two = "orgs = [{name = 'one', hook_secrets = ['literal:hunter2 hunter2 hunter2']}, {name = 'two'}]";
         check(&format!("{two}\n{READER}")).assert_fault(&place, "org two has no hook secret");
         check(&format!("{ORG}\n{READER}")).assert_right(&["org one has no [orgs.api]"]);
@@ -331,7 +340,7 @@ fn an_org_is_read_with_a_token_or_a_key() {
     Place::new("").check(&variables).assert_right(&quiet);
     let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
     assert!(Place::new("").read(&value).orgs["default"].api.is_some());
-    Place::new("").check(&variables[1..]).assert_fault("orgs[0] (default).api: ", "the org's address is missing");
+    Place::new("").check(&variables[1..]).assert_fault("orgs[0] (default).api: ", "the org's URL is missing");
     let plain = Place::new("orgs = [{name = 'one', url = 'http://okta-sim:80', api = {token = 'literal:hunter2'}}]");
     plain.check(&[]).assert_right(&["(one).api: http://okta-sim:80 is not https", quiet[0], quiet[1]]);
 }
@@ -344,7 +353,7 @@ fn trusted_documents_are_read_beside_the_settings() {
         ("", "expected a JSON object of ids and documents"),
         ("[]", "expected a JSON object"),
         (r#"{"a": 7}"#, "expected a string"),
-        ("{}", "there is no document in it"),
+        ("{}", "the file has no documents"),
         (r#"{"a": "{ a }", "b": "{"}"#, "\"b\": the document cannot be read at line 1, column 2"),
     ] {
         place.write("trusted.json", text);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use sluice::config::Database;
+use sluice::config::DatabaseLocation;
 use sluice::store::{Store, StoreError, StoreOptions};
 use sqlx::PgPool;
 use tokio::time::{sleep, timeout};
@@ -33,7 +33,7 @@ const HEAD: &str = "{ syncEvents { head } }";
 async fn gateway_over(url: &str, pool: PgPool) -> Gateway {
     let database = TestDatabase { url: url.to_owned(), pool };
     let mut settings = settings(&database);
-    settings.database = Database::Url(url.to_owned());
+    settings.database = DatabaseLocation::Url(url.to_owned());
     let gateway = Gateway::start_over(database, settings).await;
     gateway.until_ready().await;
     gateway
