@@ -34,7 +34,7 @@ use crate::ingest::{self, Intake, IntakeLimits, KeptHeaders, OrgApi, OrgIntake};
 use crate::live::{Live, LiveOptions};
 use crate::log::{Log, LogOptions};
 use crate::okta::OktaClient;
-use crate::serve::{self, Parts, RenderMetrics, ServeOptions, ServedRoutes, Status, Subscribers};
+use crate::serve::{self, GatewayParts, RenderMetrics, ServeOptions, ServedRoutes, Status, Subscribers};
 use crate::store::{Ledger, LockShortage, Store, StoreError};
 use crate::telemetry;
 use database::OpenDatabase;
@@ -261,7 +261,7 @@ async fn warn_of_few_locks(store: &Store, query_connections: u32) {
     }
 }
 
-fn parts(settings: &Settings, log: Log, ledger: Ledger, live: Live, status: Status) -> Parts {
+fn parts(settings: &Settings, log: Log, ledger: Ledger, live: Live, status: Status) -> GatewayParts {
     let urls = settings.orgs.iter().filter_map(|(name, org)| Some((name.clone(), org.url.clone()?))).collect();
     let options = GraphOptions {
         limits: settings.limits.documents(),
@@ -275,7 +275,7 @@ fn parts(settings: &Settings, log: Log, ledger: Ledger, live: Live, status: Stat
         orgs: settings.orgs.keys().cloned().collect(),
     };
     let graph = Graph::new(log.clone(), live, OrgUrls(urls), options);
-    Parts {
+    GatewayParts {
         graph,
         intake: intake((log, ledger), &settings.orgs, &settings.limits, Duration::ZERO),
         readers: settings.readers.clone(),

@@ -15,7 +15,7 @@ mod single_flight;
 mod view;
 mod writer;
 
-pub use append_request::{AppendError, AppendRequest, Outcome};
+pub use append_request::{AppendError, AppendOutcome, AppendRequest};
 pub use ends::Commit;
 pub use matching::MatchingEvents;
 pub use options::LogOptions;
@@ -60,7 +60,7 @@ impl Log {
         // The check comes before the first read: a restored log returns nothing until it has begun a new era.
         store.check_era().await?;
         let ends = Ends::new(store.head().await?);
-        let months = Arc::new(months::Months::new(store.clone()));
+        let months = Arc::new(months::MonthlyPartitions::new(store.clone()));
         months.make_ahead().await?;
         let writer = || Writer::new(store.appender(), Arc::clone(&months), ends.clone(), options.clone());
         tokio::spawn(writer().run(WriterRole::Primary, Arc::clone(&queue)));
@@ -74,7 +74,7 @@ impl Log {
     /// # Errors
     /// The database is unavailable. The events were not stored, or perhaps all were if the connection failed; the
     /// caller must retry.
-    pub async fn append(&self, request: AppendRequest) -> Result<Vec<Outcome>, AppendError> {
+    pub async fn append(&self, request: AppendRequest) -> Result<Vec<AppendOutcome>, AppendError> {
         if request.events.is_empty() {
             return Ok(Vec::new());
         }
@@ -85,7 +85,11 @@ impl Log {
     ///
     /// # Errors
     /// The database is unavailable, or another gateway has moved the cursor; the caller must read the cursor again.
-    pub async fn append_page(&self, request: AppendRequest, cursor: CursorMove) -> Result<Vec<Outcome>, AppendError> {
+    pub async fn append_page(
+        &self,
+        request: AppendRequest,
+        cursor: CursorMove,
+    ) -> Result<Vec<AppendOutcome>, AppendError> {
         if request.events.is_empty() {
             return match self.0.store.ledger().move_cursor(&cursor).await {
                 Ok(()) => Ok(Vec::new()),
@@ -101,7 +105,11 @@ impl Log {
         self.enqueue(request, Some(cursor)).await
     }
 
-    async fn enqueue(&self, request: AppendRequest, cursor: Option<CursorMove>) -> Result<Vec<Outcome>, AppendError> {
+    async fn enqueue(
+        &self,
+        request: AppendRequest,
+        cursor: Option<CursorMove>,
+    ) -> Result<Vec<AppendOutcome>, AppendError> {
         let permit = self.0.queue.permit(request.events.len(), request.size()).await?;
         let (reply, outcomes) = oneshot::channel();
         let queued = QueuedRequest { request, cursor, reply, _permit: permit };

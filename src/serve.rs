@@ -1,4 +1,4 @@
-//! HTTP: the routes by which events come in and answers go out.
+//! HTTP: the routes for events, GraphQL and status.
 
 mod accept;
 mod admission;
@@ -42,24 +42,24 @@ use crate::auth::{HookSecrets, Readers};
 use crate::graphql::Graph;
 use crate::ingest::Intake;
 
-/// The parts of the gateway that the routes lead to.
+/// The parts of the gateway that the routes use.
 #[derive(Clone)]
-pub struct Parts {
-    /// The graph.
+pub struct GatewayParts {
+    /// The GraphQL schema and its execution.
     pub graph: Graph,
-    /// The door to the log.
+    /// The intake for events.
     pub intake: Intake,
-    /// Who may ask.
+    /// The clients that may query and subscribe.
     pub readers: Readers,
-    /// How what comes from each org proves itself.
+    /// The hook secrets of each org.
     pub hooks: BTreeMap<String, HookSecrets>,
-    /// What machines want to know of the gateway.
+    /// The readiness and the metrics.
     pub status: Status,
 }
 
-/// All routes.
-pub fn router(parts: Parts, options: &ServeOptions, subscribers: Subscribers) -> Router {
-    let Parts { graph, intake, readers, hooks, status } = parts;
+/// Creates all routes.
+pub fn router(parts: GatewayParts, options: &ServeOptions, subscribers: Subscribers) -> Router {
+    let GatewayParts { graph, intake, readers, hooks, status } = parts;
     let streams = stream::Streams {
         subscribers: subscribers.clone(),
         write_timeout: options.write_timeout,
@@ -67,42 +67,42 @@ pub fn router(parts: Parts, options: &ServeOptions, subscribers: Subscribers) ->
     };
     let hooks = Arc::new(hooks);
     let admission = admission::Admission::new(readers.clone(), Arc::clone(&hooks));
-    let asking = graphql_http::Asking {
+    let graphql_state = graphql_http::GraphqlState {
         graph: graph.clone(),
         readers: readers.clone(),
         batch: options.batch,
         body: body::BodyLimits { bytes: options.query_body_bytes, timeout: options.body_timeout },
         streams,
     };
-    let options_of_sockets = Arc::new(options.clone());
-    let socket = websocket::Context { graph, readers: readers.clone(), subscribers, options: options_of_sockets };
+    let socket_options = Arc::new(options.clone());
+    let socket = websocket::SocketContext { graph, readers: readers.clone(), subscribers, options: socket_options };
     let graphql = Router::new()
-        .route("/graphql", post(graphql_http::post).get(graphql_http::get).with_state(asking))
+        .route("/graphql", post(graphql_http::post).get(graphql_http::get).with_state(graphql_state))
         .layer(axum::middleware::from_fn_with_state(socket, websocket::upgrade));
-    let ways_in = Router::new()
+    let ingestion = Router::new()
         .route("/okta/{org}/hooks", get(ways_in::hook::challenge).post(ways_in::hook::deliver))
         .route("/okta/{org}/log-stream", post(ways_in::log_stream::stream))
         .route("/okta/{org}/workflows", post(ways_in::workflows::relay))
         .route("/okta/{org}/import", post(ways_in::import::import))
-        .with_state(ways_in::WaysIn {
+        .with_state(ways_in::IngestState {
             intake,
             orgs: ways_in::OrgSecrets(hooks),
             body: body::BodyLimits { bytes: options.delivery_body_bytes, timeout: options.body_timeout },
             hook_patience: options.hook_patience,
         });
-    let machines = Router::new()
+    let monitoring = Router::new()
         .route("/livez", get(status::livez))
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(status::metrics))
-        .with_state(status::Watched { status, readers });
+        .with_state(status::StatusState { status, readers });
     Router::new()
         .route("/", get(page::page))
         .route("/graphiql", get(graphiql::page))
         .route("/graphiql/", get(graphiql::without_slash))
         .route("/graphiql/{file}", get(graphiql::file))
         .merge(graphql)
-        .merge(ways_in)
-        .merge(machines)
+        .merge(ingestion)
+        .merge(monitoring)
         .fallback(any(problem::no_route))
         .method_not_allowed_fallback(problem::no_method)
         .layer(axum::middleware::from_fn_with_state(admission, request::observe))

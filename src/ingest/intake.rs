@@ -11,7 +11,7 @@ use super::org_intake::OrgIntake;
 use super::sorted::{EventPlaces, RecordReader, SortedRecords};
 use crate::backoff::Backoff;
 use crate::event::{EventTypePattern, IngestSource, Timestamp};
-use crate::log::{AppendError, AppendRequest, Log, Outcome};
+use crate::log::{AppendError, AppendOutcome, AppendRequest, Log};
 use crate::store::{CursorMove, DeliveryRecord, Ledger, NewEvent, Rejection, StoreError};
 
 /// The number of events in one append, small enough that other appends do not wait long.
@@ -183,16 +183,16 @@ impl Intake {
         org: &str,
         source: IngestSource,
         (first, places): (usize, &EventPlaces),
-        outcomes: Vec<Outcome>,
+        outcomes: Vec<AppendOutcome>,
         result: &mut IntakeResult,
     ) -> Result<(), IntakeError> {
         let mut receipt = Receipt::default();
         let mut refused = Vec::new();
         for (index, outcome) in outcomes.into_iter().enumerate() {
             match outcome {
-                Outcome::Stored(_) => receipt.stored += 1,
-                Outcome::Duplicate(_) => receipt.duplicates += 1,
-                Outcome::Refused { reason, raw } => {
+                AppendOutcome::Stored(_) => receipt.stored += 1,
+                AppendOutcome::Duplicate(_) => receipt.duplicates += 1,
+                AppendOutcome::Refused { reason, raw } => {
                     receipt.rejected += 1;
                     let place = first + index;
                     result.refused.push((place, reason.clone()));

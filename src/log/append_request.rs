@@ -24,7 +24,7 @@ impl AppendRequest {
 
 /// The outcome of an append for one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AppendOutcome {
     /// The event was stored at this position.
     Stored(Position),
     /// The event was stored before, at this position.
@@ -57,6 +57,6 @@ pub(super) struct QueuedRequest {
     pub(super) request: AppendRequest,
     /// A move of a System Log's cursor in the transaction of the events, which then is not shared with other requests.
     pub(super) cursor: Option<CursorMove>,
-    pub(super) reply: oneshot::Sender<Result<Vec<Outcome>, AppendError>>,
+    pub(super) reply: oneshot::Sender<Result<Vec<AppendOutcome>, AppendError>>,
     pub(super) _permit: OwnedSemaphorePermit,
 }

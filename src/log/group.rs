@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::append_request::{AppendError, AppendRequest, Outcome, QueuedRequest};
+use super::append_request::{AppendError, AppendOutcome, AppendRequest, QueuedRequest};
 use crate::event::{Details, EventColumn, IngestSource, ReceivedEvent, SyncEvent};
 use crate::store::{Appended, CursorMove, DeliveryRecord, NewEvent};
 
@@ -58,7 +58,7 @@ impl Group {
     }
 
     /// Replies to every request with the outcomes of its events. Returns the new events in the order of the log.
-    pub(super) fn answer(self, written: Vec<Written>) -> Vec<Arc<SyncEvent>> {
+    pub(super) fn answer(self, written: Vec<AppendResult>) -> Vec<Arc<SyncEvent>> {
         for member in self.members {
             let outcomes = member.places.iter().filter_map(|(place, first)| {
                 let event = self.events.get(*place)?;
@@ -68,7 +68,7 @@ impl Group {
             _ = member.queued.reply.send(Ok(outcomes.collect()));
         }
         let new = self.events.into_iter().zip(written).filter_map(|(new, written)| match written {
-            Written::Appended(appended) if appended.is_new => Some(Arc::new(in_log(new, self.source, appended))),
+            AppendResult::Appended(appended) if appended.is_new => Some(Arc::new(in_log(new, self.source, appended))),
             _ => None,
         });
         new.collect()
@@ -83,20 +83,20 @@ impl Group {
 }
 
 /// The result of appending an event.
-pub(super) enum Written {
+pub(super) enum AppendResult {
     /// The database has the event, new or from before.
     Appended(Appended),
     /// The database refuses the event, and would do so again.
     Refused(String),
 }
 
-impl Written {
+impl AppendResult {
     /// Returns the outcome for a request. If several events of the group are the same, only the first can be new.
-    fn outcome(&self, first: bool, new: &NewEvent) -> Outcome {
+    fn outcome(&self, first: bool, new: &NewEvent) -> AppendOutcome {
         match self {
-            Self::Appended(appended) if appended.is_new && first => Outcome::Stored(appended.position),
-            Self::Appended(appended) => Outcome::Duplicate(appended.position),
-            Self::Refused(reason) => Outcome::Refused { reason: reason.clone(), raw: new.event.raw.clone() },
+            Self::Appended(appended) if appended.is_new && first => AppendOutcome::Stored(appended.position),
+            Self::Appended(appended) => AppendOutcome::Duplicate(appended.position),
+            Self::Refused(reason) => AppendOutcome::Refused { reason: reason.clone(), raw: new.event.raw.clone() },
         }
     }
 }

@@ -10,12 +10,12 @@ use crate::store::{Store, StoreError};
 
 /// The months whose partitions are known to exist.
 #[derive(Debug)]
-pub(super) struct Months {
+pub(super) struct MonthlyPartitions {
     store: Store,
     known: Mutex<HashSet<Date>>,
 }
 
-impl Months {
+impl MonthlyPartitions {
     pub(super) fn new(store: Store) -> Self {
         Self { store, known: Mutex::default() }
     }

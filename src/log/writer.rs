@@ -10,8 +10,8 @@ use super::append_queue::{AppendQueue, QueueGuard};
 use super::append_request::{AppendError, QueuedRequest};
 use super::awake::AdaptiveSpin;
 use super::ends::Ends;
-use super::group::{Group, Written};
-use super::months::Months;
+use super::group::{AppendResult, Group};
+use super::months::MonthlyPartitions;
 use super::options::LogOptions;
 use crate::backoff::Backoff;
 use crate::store::{Appended, Appender, CursorMove, NewEvent, StoreError};
@@ -27,14 +27,14 @@ pub(super) enum WriterRole {
 
 pub(super) struct Writer {
     appender: Appender,
-    months: Arc<Months>,
+    months: Arc<MonthlyPartitions>,
     ends: Ends,
     options: LogOptions,
     spin: AdaptiveSpin,
 }
 
 impl Writer {
-    pub(super) fn new(appender: Appender, months: Arc<Months>, ends: Ends, options: LogOptions) -> Self {
+    pub(super) fn new(appender: Appender, months: Arc<MonthlyPartitions>, ends: Ends, options: LogOptions) -> Self {
         Self { appender, months, ends, options, spin: AdaptiveSpin::new() }
     }
 
@@ -94,13 +94,13 @@ impl Writer {
         }
     }
 
-    async fn append_one_by_one(&mut self, group: &Group) -> Result<Vec<Written>, StoreError> {
+    async fn append_one_by_one(&mut self, group: &Group) -> Result<Vec<AppendResult>, StoreError> {
         let mut written = Vec::with_capacity(group.events.len());
         for event in &group.events {
             match self.append(group, std::slice::from_ref(event), None).await {
                 Ok(one) => written.extend(one),
                 Err(StoreError::Data(error)) => {
-                    written.push(Written::Refused(format!("the database refuses it: {error}")));
+                    written.push(AppendResult::Refused(format!("the database refuses it: {error}")));
                 }
                 Err(error) => return Err(error),
             }
@@ -117,12 +117,12 @@ impl Writer {
         group: &Group,
         events: &[NewEvent],
         cursor: Option<&CursorMove>,
-    ) -> Result<Vec<Written>, StoreError> {
+    ) -> Result<Vec<AppendResult>, StoreError> {
         let deadline = Instant::now() + self.options.retry_for;
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(250)).with_jitter();
         loop {
             let error = match self.append_once(group, events, cursor).await {
-                Ok(appended) => return Ok(appended.into_iter().map(Written::Appended).collect()),
+                Ok(appended) => return Ok(appended.into_iter().map(AppendResult::Appended).collect()),
                 Err(error) => error,
             };
             match error {

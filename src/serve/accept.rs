@@ -1,20 +1,20 @@
-//! What a client wants: which of the two JSON types of GraphQL over HTTP, or answers one after the other.
+//! Content negotiation: one of the two JSON types of GraphQL over HTTP, or a stream of responses.
 
 use axum::http::{HeaderMap, header};
 
 use super::stream::StreamType;
 
-/// A media type of single answers.
+/// The media type of a single response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MediaType {
-    /// `application/json`: a request that was understood is answered with 200, whatever came of it.
+    /// `application/json`: an understood request gets status 200, even if its execution failed.
     Json,
-    /// `application/graphql-response+json`: the status tells a request that could not be executed.
+    /// `application/graphql-response+json`: the status shows that a request could not be executed.
     GraphqlResponse,
 }
 
 impl MediaType {
-    /// The value of the `Content-Type` header.
+    /// Returns the value of the `Content-Type` header.
     pub(super) const fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/json; charset=utf-8",
@@ -30,17 +30,17 @@ impl MediaType {
     }
 }
 
-/// The form of an answer.
+/// The form of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     Single(MediaType),
     Stream(StreamType),
 }
 
-/// How much a client wants a type: by quality in thousandths, then by how exactly it says so, then by who comes first.
-type Wish = (u16, Exactness, std::cmp::Reverse<usize>);
+/// A client's preference for a type: by quality in thousandths, then by exactness, then by order in the header.
+type Preference = (u16, Exactness, std::cmp::Reverse<usize>);
 
-/// How exactly a media range names a type.
+/// The exactness with which a media range names a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Exactness {
     /// `*/*`
@@ -51,18 +51,18 @@ enum Exactness {
     Exact,
 }
 
-/// What a client takes.
+/// The types that a client accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Accepted {
-    /// The JSON type that suits it best.
-    single: Option<(Wish, MediaType)>,
-    event_stream: Option<Wish>,
-    multipart: Option<Wish>,
+    /// The JSON type that the client prefers.
+    single: Option<(Preference, MediaType)>,
+    event_stream: Option<Preference>,
+    multipart: Option<Preference>,
 }
 
 impl Accepted {
-    /// Reads `Accept`; None where the client takes nothing of what there is. Without it, and for `*/*`, it is JSON, as
-    /// older clients expect. Streams have to be asked for by name.
+    /// Parses `Accept`; None if the client accepts no available type. Without the header and for `*/*` the type is
+    /// JSON, as older clients expect. Streams must be requested by name.
     pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
         let accepted: Vec<_> = headers.get_all(header::ACCEPT).iter().collect();
         let text = |value: &'_ axum::http::HeaderValue| value.to_str().map(str::to_owned).ok();
@@ -70,34 +70,35 @@ impl Accepted {
             if accepted.is_empty() { vec!["*/*".to_owned()] } else { accepted.into_iter().filter_map(text).collect() };
         let ranges: Vec<_> = lines.iter().flat_map(|line| line.split(',')).filter_map(Range::parse).collect();
         let [json, newer] = [MediaType::Json, MediaType::GraphqlResponse]
-            .map(|media_type| Some((wish(&ranges, |range| range.holds(media_type))?, media_type)));
+            .map(|media_type| Some((preference(&ranges, |range| range.holds(media_type))?, media_type)));
         let exact = |is: bool| is.then_some(Exactness::Exact);
         let single = match (json, newer) {
-            (Some((json, _)), Some((wish, _))) if wish > json => newer,
+            (Some((json, _)), Some((preference, _))) if preference > json => newer,
             _ => json.or(newer),
         };
-        let event_stream = wish(&ranges, |range| exact(range.is("text/event-stream")));
-        let multipart = wish(&ranges, |range| exact(range.is("multipart/mixed") && range.subscribes));
+        let event_stream = preference(&ranges, |range| exact(range.is("text/event-stream")));
+        let multipart = preference(&ranges, |range| exact(range.is("multipart/mixed") && range.subscribes));
         let accepted = Self { single, event_stream, multipart };
         (single.is_some() || event_stream.is_some() || multipart.is_some()).then_some(accepted)
     }
 
-    /// The type of a single answer, whatever the client takes: refusals by HTTP itself are told in JSON.
+    /// Returns the type of a single response, or JSON if the client accepts none: errors of HTTP itself are sent as
+    /// JSON.
     pub(super) fn single_or_json(&self) -> MediaType {
         self.single.map_or(MediaType::Json, |(_, media_type)| media_type)
     }
 
-    /// The form of an answer to what has one answer.
+    /// Returns the form of the response to an operation with a single answer.
     pub(super) fn for_one_answer(&self) -> Form {
         match (self.single, self.event_stream) {
-            (Some((wish, _)), Some(streamed)) if streamed > wish => Form::Stream(StreamType::EventStream),
+            (Some((preference, _)), Some(streamed)) if streamed > preference => Form::Stream(StreamType::EventStream),
             (Some((_, media_type)), _) => Form::Single(media_type),
             (None, Some(_)) => Form::Stream(StreamType::EventStream),
             (None, None) => Form::Stream(StreamType::Multipart),
         }
     }
 
-    /// The form of the answers to what has many; None where the client takes single answers only.
+    /// Returns the stream type for an operation with many answers; None if the client accepts single responses only.
     pub(super) fn for_many_answers(&self) -> Option<StreamType> {
         match (self.event_stream, self.multipart) {
             (Some(events), Some(parts)) if parts > events => Some(StreamType::Multipart),
@@ -107,25 +108,25 @@ impl Accepted {
     }
 }
 
-/// What the most exact range says that holds a type.
-fn wish(ranges: &[Range<'_>], holds: impl Fn(&Range<'_>) -> Option<Exactness>) -> Option<Wish> {
+/// Returns the preference that the most exact matching range gives a type.
+fn preference(ranges: &[Range<'_>], holds: impl Fn(&Range<'_>) -> Option<Exactness>) -> Option<Preference> {
     let places = ranges.iter().enumerate();
     let holding = places.filter_map(|(place, range)| Some((holds(range)?, std::cmp::Reverse(place), range)));
     let (exactness, place, range) = holding.max_by_key(|(exactness, place, _)| (*exactness, *place))?;
     (range.quality > 0).then_some((range.quality, exactness, place))
 }
 
-/// A media range of `Accept`.
+/// A media range in `Accept`.
 struct Range<'h> {
     name: &'h str,
-    /// In thousandths.
+    /// The quality in thousandths.
     quality: u16,
-    /// Whether it asks for the version of Apollo's subscriptions that is spoken here.
+    /// True if the range requests the supported version of Apollo's subscription protocol.
     subscribes: bool,
 }
 
 impl<'h> Range<'h> {
-    /// Reads a range; None where it cannot be read, or wants another charset than UTF-8.
+    /// Parses a range; None if it is malformed or requires another charset than UTF-8.
     fn parse(text: &'h str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
         let name = parts.next()?;
@@ -155,7 +156,7 @@ impl<'h> Range<'h> {
     }
 }
 
-/// "0.8" is 800; None where it is no quality.
+/// Parses a quality: "0.8" is 800; None if it is malformed.
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = format!("{fraction:0<3}");

@@ -1,5 +1,5 @@
-//! Admission: the checks of every request's head before its route sees the request. A request names one host,
-//! comes from no foreign page, and its client's address has no more requests under way than it may.
+//! Admission: the checks of every request's head before its route is called. A request must name one host and must not
+//! come from a foreign page, and its client's address must not exceed its limit of concurrent requests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,23 +9,23 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::percent_decode_str;
 
-use super::client::Client;
+use super::client::RequestClient;
 use super::graphql_http;
-use super::origin::{Asked, Missing};
-use super::per_address::Held;
+use super::origin::{MissingSetting, RequestOrigin};
+use super::per_address::AddressPermit;
 use super::problem::Problem;
 use super::{authority, forwarded};
 use crate::auth::{HookSecrets, Readers};
 
-/// The settings that tell which routes are open to everybody on this machine.
+/// The settings that decide which routes are open to everybody on this machine.
 #[derive(Clone)]
 pub(super) struct Admission {
     readers: Readers,
     hooks: Arc<BTreeMap<String, HookSecrets>>,
 }
 
-/// A request that no route gets to see.
-pub(super) struct Refused {
+/// A refused request, which no route handles.
+pub(super) struct AdmissionRefusal {
     status: StatusCode,
     code: &'static str,
     message: String,
@@ -36,67 +36,67 @@ impl Admission {
         Self { readers, hooks }
     }
 
-    /// Admits a request. What is returned counts the request of a proxy's client until its drop.
+    /// Admits a request. The returned permit counts the request of a proxy's client until it is dropped.
     ///
     /// # Errors
     /// The request is refused.
-    pub(super) fn admit(&self, request: &mut Request) -> Result<Option<Arc<Held>>, Refused> {
+    pub(super) fn admit(&self, request: &mut Request) -> Result<Option<Arc<AddressPermit>>, AdmissionRefusal> {
         let admitted = self.check_place(request).and_then(|()| count_request(request));
         if let Err(refused) = &admitted {
             metrics::counter!("sluice_requests_refused_total", "code" => refused.code).increment(1);
-            let Refused { code, message, .. } = refused;
-            tracing::debug!(code, message, "refused a request by its head");
+            let AdmissionRefusal { code, message, .. } = refused;
+            tracing::debug!(code, message, "refused a request because of its head");
         }
         admitted
     }
 
-    /// Refuses a request that does not name one host, or comes from a foreign page.
-    fn check_place(&self, request: &Request) -> Result<(), Refused> {
+    /// Refuses a request that does not name exactly one host, or that comes from a foreign page.
+    fn check_place(&self, request: &Request) -> Result<(), AdmissionRefusal> {
         let (headers, uri) = (request.headers(), request.uri());
-        let host = authority::of(request.version(), uri, headers).map_err(|error| Refused {
+        let host = authority::of(request.version(), uri, headers).map_err(|error| AdmissionRefusal {
             status: StatusCode::BAD_REQUEST,
             code: "BAD_REQUEST",
             message: error.to_string(),
         })?;
-        let proxies = Client::trusted_proxies(request.extensions());
+        let proxies = RequestClient::trusted_proxies(request.extensions());
         let forwarded_hosts = proxies.map(|proxies| forwarded::hosts(proxies.header, headers)).unwrap_or_default();
         let path = uri.path();
-        let asked = Asked { method: request.method(), path, host, forwarded_hosts: &forwarded_hosts, headers };
-        asked.check(self.missing(path)).map_err(|foreign| Refused {
+        let origin = RequestOrigin { method: request.method(), path, host, forwarded_hosts: &forwarded_hosts, headers };
+        origin.check(self.missing(path)).map_err(|foreign| AdmissionRefusal {
             status: StatusCode::FORBIDDEN,
             code: foreign.code(),
             message: foreign.to_string(),
         })
     }
 
-    /// Returns the setting without which a path is open to everybody on this machine; None where it is there.
-    fn missing(&self, path: &str) -> Option<Missing> {
+    /// Returns the missing setting because of which a path is open to everybody on this machine; None if it is set.
+    fn missing(&self, path: &str) -> Option<MissingSetting> {
         let org = path.strip_prefix("/okta/").and_then(|rest| rest.split('/').next());
         let org = org.map(|org| percent_decode_str(org).decode_utf8_lossy());
         match org.as_deref().and_then(|org| Some((org, self.hooks.get(org)?))) {
-            Some((org, secrets)) => secrets.is_open().then(|| Missing::HookSecrets(org.to_owned())),
-            None => self.readers.is_open().then_some(Missing::Readers),
+            Some((org, secrets)) => secrets.is_open().then(|| MissingSetting::HookSecrets(org.to_owned())),
+            None => self.readers.is_open().then_some(MissingSetting::Readers),
         }
     }
 }
 
-/// Finds out for whom a trusted proxy asks, and counts the request for that address. Other connections are counted when
-/// they are accepted.
-fn count_request(request: &mut Request) -> Result<Option<Arc<Held>>, Refused> {
-    let Some(proxies) = Client::trusted_proxies(request.extensions()).cloned() else { return Ok(None) };
-    let Some(peer) = request.extensions().get::<Client>().map(|client| client.address) else { return Ok(None) };
+/// Counts the request of a trusted proxy for the client that the proxy names. Other connections are counted when they
+/// are accepted.
+fn count_request(request: &mut Request) -> Result<Option<Arc<AddressPermit>>, AdmissionRefusal> {
+    let Some(proxies) = RequestClient::trusted_proxies(request.extensions()).cloned() else { return Ok(None) };
+    let Some(peer) = request.extensions().get::<RequestClient>().map(|client| client.address) else { return Ok(None) };
     let address = forwarded::client(&proxies, peer, request.headers());
-    let Some(client) = request.extensions_mut().get_mut::<Client>() else { return Ok(None) };
-    let held = client.count(address).map_err(|limit| Refused {
+    let Some(client) = request.extensions_mut().get_mut::<RequestClient>() else { return Ok(None) };
+    let held = client.count(address).map_err(|limit| AdmissionRefusal {
         status: StatusCode::TOO_MANY_REQUESTS,
         code: "TOO_MANY_CONNECTIONS",
-        message: format!("{address} has {limit} requests under way already (limits.connections_per_address)"),
+        message: format!("{address} has {limit} running requests already (limits.connections_per_address)"),
     })?;
     Ok(Some(held))
 }
 
-impl Refused {
-    /// Answers the request in the form of its route.
+impl AdmissionRefusal {
+    /// Responds in the format of the request's route.
     pub(super) fn respond(self, request: &Request) -> Response {
         let Self { status, code, message } = self;
         let mut response = if request.uri().path() == "/graphql" {

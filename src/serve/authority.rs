@@ -1,22 +1,22 @@
-//! The host that a request asks: from its `Host` header, or from its target.
+//! The host that a request names, in its `Host` header or its target.
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, Version, header};
 
-/// A request that does not say which host it asks, or says it in several ways (RFC 9112, section 3.2).
+/// The error for a request that names no host, or contradictory ones (RFC 9112, section 3.2).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadHost {
-    #[error("the request has no Host header: send the gateway's host in it")]
+    #[error("the request has no Host header")]
     Missing,
-    #[error("the request has {0} Host headers: send one")]
+    #[error("the request has {0} Host headers; it must have one")]
     Several(usize),
     #[error("the Host header {0:?} is not a host with an optional port")]
     Malformed(String),
-    #[error("the request's target names the host {target:?}, and its Host header {header:?}: send the same in both")]
+    #[error("the request's target names the host {target:?}, but its Host header names {header:?}")]
     Contradictory { target: String, header: String },
 }
 
-/// Returns the host that a request asks, with its port where it names one; None where HTTP/1.0 leaves it out.
+/// Returns the host that a request names, with its port if it has one; None if an HTTP/1.0 request omits it.
 pub(super) fn of<'r>(version: Version, uri: &'r Uri, headers: &'r HeaderMap) -> Result<Option<&'r str>, BadHost> {
     let target = uri.authority().map(Authority::as_str);
     let mut lines = headers.get_all(header::HOST).iter();
@@ -38,12 +38,12 @@ pub(super) fn of<'r>(version: Version, uri: &'r Uri, headers: &'r HeaderMap) -> 
     }
 }
 
-/// Returns true if a text has only the characters of a host and a port. User information (`name@host`) is not among them.
+/// Returns true if a text consists of the characters of a host and a port, without user information (`name@host`).
 fn is_host(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%[]:".contains(&byte))
 }
 
-/// Returns a host in lower case, without the port that its scheme has anyway.
+/// Returns a host in lower case, without its scheme's default port.
 pub(super) fn without_port(scheme: Option<&str>, host: &str) -> String {
     let port = if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https")) { ":443" } else { ":80" };
     host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase()

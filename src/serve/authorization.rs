@@ -1,10 +1,10 @@
-//! Who is asking, by the request's header.
+//! The authentication of readers by a request's header.
 
 use axum::http::{HeaderMap, header};
 
 use crate::auth::{Denied, Readers, Viewer};
 
-/// Finds out who bears the request's `Authorization`.
+/// Returns the viewer whose token the request's `Authorization` header has.
 pub(super) fn viewer(readers: &Readers, headers: &HeaderMap) -> Result<Viewer, Denied> {
     readers.identify(headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()))
 }

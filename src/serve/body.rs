@@ -1,4 +1,4 @@
-//! Reading a request's body, whole: within its limits of bytes and time.
+//! Reading a request's whole body within limits of size and time.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use tokio::time::timeout;
 /// The limits of a body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BodyLimits {
-    /// Its bytes, as they come.
+    /// The maximum size in bytes, as received.
     pub(super) bytes: usize,
-    /// The time in which it must have come.
+    /// The time limit for its arrival.
     pub(super) timeout: Duration,
 }
 
-/// A body that cannot be had.
+/// The reason why a body could not be read.
 #[derive(Debug)]
 pub(super) enum BodyFault {
     /// The body is larger than its limit.
@@ -32,7 +32,7 @@ impl BodyLimits {
     /// Reads a body.
     pub(super) async fn read(self, body: Body) -> Result<Bytes, BodyFault> {
         let mut read = pin!(axum::body::to_bytes(body, self.bytes));
-        // Most bodies come with their heads, and need no timer.
+        // Most bodies arrive with their heads and need no timer.
         let read = match poll_immediate(&mut read).await {
             Some(read) => read,
             None => timeout(self.timeout, read).await.map_err(|_| too_slow())?,
@@ -45,12 +45,12 @@ impl BodyLimits {
     }
 }
 
-/// Counts a body that did not come in time.
+/// Counts a body that exceeded its time limit.
 pub(super) fn too_slow() -> BodyFault {
     metrics::counter!("sluice_bodies_timed_out_total").increment(1);
-    tracing::debug!("a request's body did not come in time");
+    tracing::debug!("a request's body did not arrive in time");
     BodyFault::TooSlow
 }
 
-/// The message to a client whose body did not come in time.
-pub(super) const TOO_SLOW: &str = "the body took too long to come in (limits.body_seconds): send it again";
+/// The message to a client whose body did not arrive in time.
+pub(super) const TOO_SLOW: &str = "the body took too long to arrive (limits.body_seconds): send it again";

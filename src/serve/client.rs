@@ -1,4 +1,4 @@
-//! The client of a request, as its connection knows it.
+//! The client of a request.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -6,33 +6,33 @@ use std::sync::Arc;
 use axum::http::Extensions;
 use tokio_util::sync::CancellationToken;
 
-use super::per_address::{Held, PerAddress};
+use super::per_address::{AddressPermit, PerAddress};
 use super::wire::Wire;
 use crate::auth::TrustedProxies;
 
 /// The client at the other end of a connection.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
-    /// The client's address: the connection's, or the one that a trusted proxy names.
+pub(super) struct RequestClient {
+    /// The address of the connection, or the one that a trusted proxy names.
     pub(super) address: IpAddr,
-    /// Cuts the connection off.
-    pub(super) cut: CancellationToken,
+    /// Closes the connection.
+    pub(super) close: CancellationToken,
     /// The connection itself; None for a request that came without one, as in tests.
     pub(super) wire: Option<Wire>,
-    /// The place of the connection, or of a proxy's request, in the count of its address; None if neither is counted.
-    pub(super) held: Option<Arc<Held>>,
+    /// The permit of the connection, or of a proxy's request, for its address; None if neither is counted.
+    pub(super) held: Option<Arc<AddressPermit>>,
     /// The counts of all addresses.
     pub(super) counts: PerAddress,
     /// The trusted proxies, if this connection may be one of theirs.
     pub(super) proxies: Option<TrustedProxies>,
 }
 
-impl Client {
-    /// The client of a request.
+impl RequestClient {
+    /// Returns the client of a request.
     pub(super) fn of(extensions: &Extensions) -> Self {
         let nobody = || Self {
             address: Ipv4Addr::UNSPECIFIED.into(),
-            cut: CancellationToken::new(),
+            close: CancellationToken::new(),
             wire: None,
             held: None,
             counts: PerAddress::new(usize::MAX),
@@ -46,11 +46,11 @@ impl Client {
         extensions.get::<Self>()?.proxies.as_ref()
     }
 
-    /// Counts a request for the address for which a proxy asks.
+    /// Counts a request for the client that a proxy names.
     ///
     /// # Errors
     /// The limit, which the address has reached.
-    pub(super) fn count(&mut self, address: IpAddr) -> Result<Arc<Held>, usize> {
+    pub(super) fn count(&mut self, address: IpAddr) -> Result<Arc<AddressPermit>, usize> {
         self.address = address;
         let held = Arc::new(self.counts.take(address).ok_or(self.counts.limit())?);
         self.held = Some(Arc::clone(&held));

@@ -1,4 +1,4 @@
-//! The client's address and host as a trusted proxy reports them, in `X-Forwarded-For` and `X-Forwarded-Host`, or in
+//! The client's address and host as a trusted proxy reports them, in `X-Forwarded-For` and `X-Forwarded-Host` or in
 //! `Forwarded` (RFC 7239).
 
 use std::net::IpAddr;
@@ -10,11 +10,11 @@ use crate::auth::{ClientHeader, TrustedProxies};
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Returns the address of the client for whom the proxy at `peer` asks.
+/// Returns the address of the client whose request the proxy at `peer` forwards.
 ///
-/// Each proxy appends the address from which it was asked. Read from the end, the first address that is no trusted
-/// proxy's is the client's: what stands before it, the client may have written itself. Where the list ends early, or
-/// holds no address, the last trusted proxy counts as the client.
+/// Each proxy appends the address from which it received the request. Read from the end, the first address that is not
+/// a trusted proxy's is the client's, since the client may have written those before it. If the list ends early or has
+/// no valid address, the last trusted proxy counts as the client.
 pub(super) fn client(proxies: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
     let mut client = peer;
     let mut named = named_clients(proxies.header, headers).into_iter().rev();
@@ -25,7 +25,7 @@ pub(super) fn client(proxies: &TrustedProxies, peer: IpAddr, headers: &HeaderMap
     client
 }
 
-/// Returns the hosts that a trusted proxy says were asked.
+/// Returns the requested hosts as a trusted proxy reports them.
 pub(super) fn hosts(header: ClientHeader, headers: &HeaderMap) -> Vec<String> {
     match header {
         ClientHeader::XForwardedFor => list(headers, &X_FORWARDED_HOST),
@@ -40,13 +40,13 @@ fn named_clients(header: ClientHeader, headers: &HeaderMap) -> Vec<String> {
     }
 }
 
-/// Returns the values of a header that is a list, over all its lines.
+/// Returns the values of a list header in all its lines.
 fn list(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default());
     lines.flat_map(|line| line.split(',')).map(|value| value.trim().to_owned()).collect()
 }
 
-/// Returns a parameter of each element of `Forwarded`: empty where an element does not have it.
+/// Returns a parameter of each element of `Forwarded`, or an empty text if an element lacks it.
 fn forwarded(headers: &HeaderMap, parameter: &str) -> Vec<String> {
     let lines = headers.get_all(header::FORWARDED).iter().map(|line| line.to_str().unwrap_or_default());
     let elements = lines.flat_map(|line| split_unquoted(line, ','));
@@ -60,7 +60,7 @@ fn parameter_of(element: &str, wanted: &str) -> Option<String> {
     })
 }
 
-/// Splits a text at a separator that does not stand between quotation marks.
+/// Splits a text at a separator outside of quotation marks.
 fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
     let (mut parts, mut start, mut is_quoted, mut is_escaped) = (Vec::new(), 0, false, false);
     for (at, letter) in text.char_indices() {
@@ -91,7 +91,7 @@ fn unquoted(value: &str) -> String {
     text
 }
 
-/// Reads an address, with a port or without: `192.0.2.7`, `192.0.2.7:80`, `2001:db8::7`, `[2001:db8::7]:80`.
+/// Parses an address with or without a port: `192.0.2.7`, `192.0.2.7:80`, `2001:db8::7`, `[2001:db8::7]:80`.
 fn address(text: &str) -> Option<IpAddr> {
     if let Some(rest) = text.strip_prefix('[') {
         let (address, _) = rest.split_once(']')?;

@@ -1,4 +1,4 @@
-//! GraphiQL at `/graphiql`: built from `console/`, and held in the binary.
+//! GraphiQL at `/graphiql`, built from `console/` and embedded in the binary.
 
 use std::borrow::Cow;
 use std::io::{self, Cursor, Read as _};
@@ -13,26 +13,26 @@ use rust_embed::Embed;
 
 use super::problem;
 
-/// What `make console` has built, each file gzipped. Nothing where it was not built.
+/// The gzipped files that `make console` has built; none if it was not run.
 #[derive(Embed)]
 #[folder = "console/dist"]
 #[allow_missing = true]
 struct Built;
 
-/// Nothing comes from another host, nor goes there. The editor writes its styles into the page, which has fonts in its
-/// style sheet.
+/// The policy forbids all traffic with other hosts. The editor writes its styles into the page, and the page's style
+/// sheet contains its fonts.
 const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline'; \
                       font-src 'self' data:; img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
-/// The page names the other files, whose names change with what is in them.
+/// The page names the other files, whose names change with their content.
 const CACHE_PAGE: &str = "no-cache";
-/// Bytes that are unpacked at once: a client that reads slowly, or not at all, holds no more of a file in memory.
+/// The number of bytes that are decompressed at once, so that a slow client keeps little of a file in memory.
 const CHUNK: usize = 32 << 10;
 
 const CACHE_FILE: &str = "public, max-age=31536000, immutable";
 
-/// The page, or why there is none.
+/// Serves the page, or a note if it was not built.
 pub(super) async fn page(headers: HeaderMap) -> Response {
     match Built::get("index.html.gz") {
         Some(file) => respond("index.html", file.data, CACHE_PAGE, &headers),
@@ -40,7 +40,7 @@ pub(super) async fn page(headers: HeaderMap) -> Response {
     }
 }
 
-/// One of the page's files.
+/// Serves one of the page's files.
 pub(super) async fn file(Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Response {
     match Built::get(&format!("graphiql/{name}.gz")) {
         Some(file) => respond(&name, file.data, CACHE_FILE, &headers),
@@ -48,12 +48,12 @@ pub(super) async fn file(Path(name): Path<String>, uri: Uri, headers: HeaderMap)
     }
 }
 
-/// The page names its files as from the place without the slash.
+/// Redirects to the path without a slash, to which the page's links are relative.
 pub(super) async fn without_slash() -> Redirect {
     Redirect::permanent("../graphiql")
 }
 
-/// Says that GraphiQL was not built, and how to build it.
+/// Explains that GraphiQL was not built, and how to build it.
 fn absent() -> Response {
     let headers = [
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
@@ -62,7 +62,7 @@ fn absent() -> Response {
     (StatusCode::NOT_FOUND, headers, Html(include_str!("graphiql.html"))).into_response()
 }
 
-/// Answers with a file, gzipped as it is held where the client can read that.
+/// Responds with a file, gzipped if the client accepts that.
 fn respond(name: &str, gzipped: Cow<'static, [u8]>, cache: &'static str, asked: &HeaderMap) -> Response {
     let mut headers = HeaderMap::new();
     for (name, value) in [
@@ -80,10 +80,10 @@ fn respond(name: &str, gzipped: Cow<'static, [u8]>, cache: &'static str, asked: 
         return (headers, gzipped).into_response();
     }
     let name = name.to_owned();
-    let mut unpacker = GzDecoder::new(Cursor::new(gzipped));
+    let mut decoder = GzDecoder::new(Cursor::new(gzipped));
     let chunks = std::iter::from_fn(move || {
         let mut chunk = vec![0; CHUNK];
-        let read = unpacker.read(&mut chunk);
+        let read = decoder.read(&mut chunk);
         if let Err(error) = &read {
             tracing::error!(%error, name, "a file in the binary is broken");
         }
@@ -105,7 +105,7 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-/// Whether the client named gzip among the encodings that it reads, and not to refuse it.
+/// Returns true if the client accepts gzip.
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let encodings = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     encodings.flat_map(|value| value.split(',')).any(|encoding| {

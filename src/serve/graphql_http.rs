@@ -1,5 +1,5 @@
-//! GraphQL over HTTP: POST and GET, by the specification (<https://graphql.github.io/graphql-over-http/draft/>), and
-//! answers one after the other where a client asks for a stream.
+//! GraphQL over HTTP by POST and GET, according to the specification
+//! (<https://graphql.github.io/graphql-over-http/draft/>), with streams of responses if the client requests them.
 
 mod body;
 mod refusal;
@@ -18,70 +18,70 @@ use super::body::BodyLimits;
 use super::stream::Streams;
 use crate::auth::{Readers, Viewer};
 use crate::graphql::{Answer, Graph, GraphBody, GraphRequest, Operation, OperationKind};
-use refusal::Refusal;
+use refusal::HttpRefusal;
 use response::respond;
 
-/// What asking needs.
+/// The state of the route.
 #[derive(Clone)]
-pub(super) struct Asking {
+pub(super) struct GraphqlState {
     pub(super) graph: Graph,
     pub(super) readers: Readers,
-    /// At most how many requests a batch has; 0 is no batches.
+    /// The maximum number of requests in a batch; 0 turns batches off.
     pub(super) batch: usize,
-    /// Limits of the body of a POST.
+    /// The limits of a POST request's body.
     pub(super) body: BodyLimits,
     pub(super) streams: Streams,
 }
 
-/// How a request came.
+/// The HTTP method of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum RequestMethod {
     Get,
     Post,
 }
 
-/// A request in a body, or a batch of them. The body is read once it is known who asks.
-pub(super) async fn post(State(asking): State<Asking>, request: Request) -> Response {
+/// Answers a request in a body, or a batch of requests. The body is read once the client is authenticated.
+pub(super) async fn post(State(state): State<GraphqlState>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let read = body::read(&parts.headers, body, asking.body, asking.batch);
-    asking.answer(&parts, Way::Post, read).await
+    let read = body::read(&parts.headers, body, state.body, state.batch);
+    state.answer(&parts, RequestMethod::Post, read).await
 }
 
-/// A request in the address.
+/// Answers a request in the URL.
 pub(super) async fn get(
-    State(asking): State<Asking>,
+    State(state): State<GraphqlState>,
     parameters: Result<Query<Vec<(String, String)>>, QueryRejection>,
     parts: Parts,
 ) -> Response {
     let read = async {
-        let Query(parameters) = parameters.map_err(|_| Refusal::bad_request("the address's query cannot be read"))?;
-        GraphRequest::from_parameters(parameters).map(GraphBody::One).map_err(Refusal::bad_request)
+        let Query(parameters) = parameters.map_err(|_| HttpRefusal::bad_request("the URL's query cannot be parsed"))?;
+        GraphRequest::from_parameters(parameters).map(GraphBody::One).map_err(HttpRefusal::bad_request)
     };
-    asking.answer(&parts, Way::Get, read).await
+    state.answer(&parts, RequestMethod::Get, read).await
 }
 
-impl Asking {
-    /// Negotiates, lets in, reads, executes, answers.
+impl GraphqlState {
+    /// Negotiates the content type, authenticates the client, reads and executes the request, and responds.
     async fn answer(
         &self,
         parts: &Parts,
-        way: Way,
-        read: impl Future<Output = Result<GraphBody, Refusal>>,
+        method: RequestMethod,
+        read: impl Future<Output = Result<GraphBody, HttpRefusal>>,
     ) -> Response {
         let Some(accepted) = Accepted::read(&parts.headers) else {
-            let message = "answers are application/graphql-response+json or application/json, and of subscriptions \
+            let message = "responses are application/graphql-response+json or application/json, and for subscriptions \
                            text/event-stream or multipart/mixed with subscriptionSpec=1.0";
-            return Refusal::new(StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message).respond(MediaType::Json);
+            return HttpRefusal::new(StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message).respond(MediaType::Json);
         };
-        // The token is checked before the body is read, so that an unknown client takes no memory.
-        let read = match self.let_in(parts) {
+        // The token is checked before the body is read, so that an unknown client uses no memory.
+        let read = match self.authenticate(parts) {
             Ok(viewer) => read.await.map(|body| (viewer, body)),
             Err(refusal) => Err(refusal),
         };
         let answered = match read {
-            Ok((viewer, GraphBody::One(request))) => self.answer_one(parts, accepted, request, viewer, way).await,
+            Ok((viewer, GraphBody::One(request))) => self.answer_one(parts, accepted, request, viewer, method).await,
             Ok((viewer, GraphBody::Batch(requests))) => {
-                let answers = self.execute_batch(requests, &viewer, way).await;
+                let answers = self.execute_batch(requests, &viewer, method).await;
                 Ok(respond(StatusCode::OK, accepted.single_or_json(), answers))
             }
             Err(refusal) => Err(refusal),
@@ -89,9 +89,9 @@ impl Asking {
         answered.unwrap_or_else(|refusal| refusal.respond(accepted.single_or_json()))
     }
 
-    fn let_in(&self, parts: &Parts) -> Result<Viewer, Refusal> {
+    fn authenticate(&self, parts: &Parts) -> Result<Viewer, HttpRefusal> {
         authorization::viewer(&self.readers, &parts.headers)
-            .map_err(|denied| Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", denied.to_string()))
+            .map_err(|denied| HttpRefusal::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", denied.to_string()))
     }
 
     async fn answer_one(
@@ -100,8 +100,8 @@ impl Asking {
         accepted: Accepted,
         request: GraphRequest,
         viewer: Viewer,
-        way: Way,
-    ) -> Result<Response, Refusal> {
+        method: RequestMethod,
+    ) -> Result<Response, HttpRefusal> {
         let operation = match self.graph.operation(request, viewer) {
             Ok(operation) => operation,
             Err(error) => return self.respond_once(parts, accepted.for_one_answer(), error.0),
@@ -111,17 +111,17 @@ impl Asking {
         {
             return self.subscribe(parts, accepted, stream_type, operation).await;
         }
-        let answer = self.execute(operation, way, &mut 0).await?;
+        let answer = self.execute(operation, method, &mut 0).await?;
         self.respond_once(parts, accepted.for_one_answer(), answer)
     }
 
-    /// Executes the requests of a batch one after the other: together they may cost what one may, and take as long.
-    async fn execute_batch(&self, requests: Vec<GraphRequest>, viewer: &Viewer, way: Way) -> String {
+    /// Executes the requests of a batch one after the other. A batch has the cost limit and time limit of one request.
+    async fn execute_batch(&self, requests: Vec<GraphRequest>, viewer: &Viewer, method: RequestMethod) -> String {
         let mut answers = Vec::with_capacity(requests.len());
         let mut spent = 0;
         for request in requests {
             let answer = match self.graph.operation(request, viewer.clone()) {
-                Ok(operation) => self.execute(operation, way, &mut spent).await.unwrap_or_else(Refusal::answer),
+                Ok(operation) => self.execute(operation, method, &mut spent).await.unwrap_or_else(HttpRefusal::answer),
                 Err(error) => error.0,
             };
             answers.push(answer.json);
@@ -129,18 +129,25 @@ impl Asking {
         format!("[{}]", answers.iter().map(|answer| &**answer).collect::<Vec<_>>().join(","))
     }
 
-    /// Executes an operation. What it costs is added to what was spent before.
-    async fn execute(&self, operation: Operation, way: Way, spent: &mut u64) -> Result<Answer, Refusal> {
+    /// Executes an operation, unless its cost and the cost `spent` before exceed the limit.
+    async fn execute(
+        &self,
+        operation: Operation,
+        method: RequestMethod,
+        spent: &mut u64,
+    ) -> Result<Answer, HttpRefusal> {
         const STREAMS: &str = "subscriptions go over a WebSocket, or are accepted as text/event-stream or as \
                                multipart/mixed with subscriptionSpec=1.0";
         match operation.kind {
             OperationKind::Query => {}
-            OperationKind::Mutation if way == Way::Post => {}
+            OperationKind::Mutation if method == RequestMethod::Post => {}
             OperationKind::Mutation => {
-                return Err(Refusal::only_by_post("GET is for queries: send a mutation by POST"));
+                return Err(HttpRefusal::only_by_post("GET is for queries: send a mutation by POST"));
             }
-            OperationKind::Subscription if way == Way::Get => return Err(Refusal::only_by_post(STREAMS)),
-            OperationKind::Subscription => return Err(Refusal::bad_request(STREAMS)),
+            OperationKind::Subscription if method == RequestMethod::Get => {
+                return Err(HttpRefusal::only_by_post(STREAMS));
+            }
+            OperationKind::Subscription => return Err(HttpRefusal::bad_request(STREAMS)),
         }
         *spent = spent.saturating_add(operation.complexity);
         let most = self.graph.limits().complexity;
@@ -152,8 +159,8 @@ impl Asking {
     }
 }
 
-/// Refuses a request before it is read.
+/// Refuses a request before its body is read.
 pub(super) fn refuse(headers: &HeaderMap, status: StatusCode, code: &'static str, message: String) -> Response {
     let media_type = Accepted::read(headers).map_or(MediaType::Json, |accepted| accepted.single_or_json());
-    Refusal::new(status, code, message).respond(media_type)
+    HttpRefusal::new(status, code, message).respond(media_type)
 }

@@ -1,7 +1,8 @@
-//! Bodies of requests: the rest of a body that its route leaves unread is still read for a moment, and discarded.
+//! Request bodies whose unread rest is still read for a moment, and discarded.
 //!
-//! A route that refuses a request by its head leaves the body unread. If the connection were closed at once, the client's
-//! system would discard the answer as soon as the rest of the body came to a closed connection (RFC 9112, section 9.6).
+//! A route that refuses a request because of its head leaves the body unread. If the connection were closed at once,
+//! the client's operating system would discard the response when more of the body arrived at the closed connection (RFC
+//! 9112, section 9.6).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,22 +14,22 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::time::timeout;
 
-/// Time for which an unread body is discarded.
+/// The time for which an unread body is discarded.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Number of bytes of an unread body that are discarded.
-const MOST: usize = 1 << 20;
+/// The number of bytes of an unread body that are discarded.
+const MAX_DISCARDED: usize = 1 << 20;
 
-/// A request's body. Its drop discards the rest in the background, piece by piece, within bounds.
+/// A request's body. When it is dropped, the rest is discarded in the background, within bounds.
 pub(super) struct LingeringBody {
-    /// None once it has ended.
+    /// None after the end.
     inner: Option<Incoming>,
     lingers: bool,
 }
 
 impl LingeringBody {
-    /// Wraps the body of a request. In HTTP/2 a body can be refused by itself, and a client that wants a `100 Continue`
-    /// first sends nothing of a body that is refused.
+    /// Wraps the body of a request. An HTTP/2 body can be rejected on its own, and a client that waits for `100
+    /// Continue` does not send a rejected body.
     pub(super) fn new(inner: Incoming, version: Version, headers: &HeaderMap) -> Self {
         let lingers = version <= Version::HTTP_11 && !headers.contains_key(header::EXPECT);
         Self { inner: Some(inner), lingers }
@@ -74,7 +75,7 @@ impl Drop for LingeringBody {
 
 async fn discard(mut body: Incoming) {
     let mut discarded = 0;
-    while discarded < MOST
+    while discarded < MAX_DISCARDED
         && let Some(Ok(frame)) = body.frame().await
     {
         discarded += frame.data_ref().map_or(0, Bytes::len);

@@ -1,4 +1,5 @@
-//! Connections: accepted, bounded in all and for each address, cut off when they are silent, and ended in peace.
+//! The connections of a listener: accepting, limits in total and for each address, closing of silent ones, and graceful
+//! shutdown.
 
 mod refuse;
 
@@ -19,44 +20,44 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::client::Client;
+use super::client::RequestClient;
 use super::lingering::LingeringBody;
 use super::options::ServeOptions;
-use super::per_address::{Held, PerAddress};
+use super::per_address::{AddressPermit, PerAddress};
 use super::starting::ServedRoutes;
-use super::wire::{InTime, Wire};
-use refuse::{Seldom, refuse};
+use super::wire::{Wire, WriteTimeout};
+use refuse::{RateLimitedLog, refuse};
 
-/// Interval between two pings of an HTTP/2 connection.
+/// The interval between two pings of an HTTP/2 connection.
 const PING_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Largest number of bytes of a connection that are read and not parsed yet: a request's head must fit in. A body that is
-/// refused takes twice as much until it is discarded.
+/// The size of a connection's read buffer, which must hold a request's head. A refused body takes twice as much until
+/// it is discarded.
 const READ_BUFFER: usize = 64 << 10;
 
-/// How long requests that are under way at a shutdown may take to their end.
+/// The time for running requests to finish at a shutdown.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long to wait when the system has no connection to give, as when files run out.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The pause after the system could not accept a connection, for example because files ran out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stop`, then lets requests that are under way finish; streams have so long to leave.
+/// Serves until `stop`, then lets running requests finish. Streams have the time to drain in addition.
 pub async fn run(listener: TcpListener, routes: ServedRoutes, options: ServeOptions, stop: CancellationToken) {
     let drain = options.drain;
     let server = Server::new(routes, options);
     _ = stop.run_until_cancelled(server.accept(&listener)).await;
     drop(listener);
     if tokio::time::timeout(GRACE + drain, server.graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests were not done in time; ending without them");
+        tracing::warn!("some requests did not finish in time; ending without them");
     }
 }
 
-/// State that all connections of a listener share.
+/// The state that all connections of a listener share.
 struct Server {
     builder: Builder<TokioExecutor>,
     routes: ServedRoutes,
     options: ServeOptions,
-    /// One permit for each connection that may be open.
+    /// The permits, one for each connection that may be open.
     permits: Arc<Semaphore>,
     counts: PerAddress,
     graceful: GracefulShutdown,
@@ -77,83 +78,85 @@ impl Server {
         }
     }
 
-    /// Accepts connections for ever.
+    /// Accepts connections in an endless loop.
     async fn accept(&self, listener: &TcpListener) {
-        let (mut full_line, mut refused_line) = (Seldom::default(), Seldom::default());
+        let (mut full_log, mut refused_log) = (RateLimitedLog::default(), RateLimitedLog::default());
         loop {
-            let Some(permit) = self.permit(&mut full_line).await else { return };
+            let Some(permit) = self.permit(&mut full_log).await else { return };
             let (stream, address, held) = loop {
                 let (stream, address) = match listener.accept().await {
                     Ok(accepted) => accepted,
                     Err(error) => {
                         tracing::warn!(%error, "could not accept a connection");
-                        sleep(PAUSE).await;
+                        sleep(ACCEPT_PAUSE).await;
                         continue;
                     }
                 };
-                // A trusted proxy's connections are shared: its requests are counted, each for its client.
+                // A trusted proxy's connections are not counted: its requests are, each for its client.
                 if self.options.trusted_proxies.contains(address.ip()) {
                     break (stream, address, None);
                 }
                 match self.counts.take(address.ip()) {
                     Some(held) => break (stream, address, Some(Arc::new(held))),
-                    None => refuse(&stream, address.ip(), self.counts.limit(), &mut refused_line),
+                    None => refuse(&stream, address.ip(), self.counts.limit(), &mut refused_log),
                 }
             };
             self.serve(stream, address, held, permit);
         }
     }
 
-    /// Waits for room for one more connection.
-    async fn permit(&self, line: &mut Seldom) -> Option<OwnedSemaphorePermit> {
+    /// Waits for the permit of one more connection.
+    async fn permit(&self, log: &mut RateLimitedLog) -> Option<OwnedSemaphorePermit> {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Some(permit);
         }
         metrics::counter!("sluice_connections_full_total").increment(1);
-        if let Some(times) = line.due() {
+        if let Some(times) = log.due() {
             let limit = self.options.connections;
-            tracing::warn!(
-                limit,
-                times,
-                "as many connections are open as there may be (limits.connections): others wait"
-            );
+            tracing::warn!(limit, times, "the limit of open connections is reached (limits.connections): others wait");
         }
         Arc::clone(&self.permits).acquire_owned().await.ok()
     }
 
-    fn serve(&self, stream: TcpStream, address: SocketAddr, held: Option<Arc<Held>>, permit: OwnedSemaphorePermit) {
-        // Answers are small and awaited: none of them waits for another to fill its packet.
+    fn serve(
+        &self,
+        stream: TcpStream,
+        address: SocketAddr,
+        held: Option<Arc<AddressPermit>>,
+        permit: OwnedSemaphorePermit,
+    ) {
+        // Responses are small, so they are sent at once and not collected into larger packets.
         _ = stream.set_nodelay(true);
         let wire = Wire::new(stream);
-        let client = Client {
+        let client = RequestClient {
             address: address.ip(),
-            cut: CancellationToken::new(),
+            close: CancellationToken::new(),
             wire: Some(wire.clone()),
             proxies: held.is_none().then(|| self.options.trusted_proxies.clone()),
             held: held.clone(),
             counts: self.counts.clone(),
         };
-        let (left, cut) = (wire.clone(), client.cut.clone());
-        let has_asked = Arc::new(AtomicBool::new(false));
-        let (routes, asked) = (self.routes.clone(), Arc::clone(&has_asked));
+        let (left, close) = (wire.clone(), client.close.clone());
+        let has_requests = Arc::new(AtomicBool::new(false));
+        let (routes, requested) = (self.routes.clone(), Arc::clone(&has_requests));
         let service = service_fn(move |request: Request<Incoming>| {
-            asked.store(true, Ordering::Relaxed);
+            requested.store(true, Ordering::Relaxed);
             let (mut parts, body) = request.into_parts();
             let body = LingeringBody::new(body, parts.version, &parts.headers);
             parts.extensions.insert(client.clone());
             routes.now().call(Request::from_parts(parts, body))
         });
-        let wire = TokioIo::new(InTime::new(wire, self.options.write_timeout));
+        let wire = TokioIo::new(WriteTimeout::new(wire, self.options.write_timeout));
         let connection = self.builder.serve_connection_with_upgrades(wire, service).into_owned();
         let connection = self.graceful.watch(connection);
-        let silent = silent(self.options.head_timeout, has_asked);
+        let silent = silent(self.options.head_timeout, has_requests);
         metrics::gauge!("sluice_connections").increment(1);
         tokio::spawn(async move {
             tokio::select! {
                 biased;
-                // Its buffers go, and it goes on without them.
+                // A stream has taken over the connection, so HTTP's buffers are freed.
                 () = left.left() => {}
-                () = cut.cancelled() => tracing::debug!("a connection was cut off"),
+                () = close.cancelled() => tracing::debug!("a connection was closed early"),
                 ended = connection => {
                     if let Err(error) = ended {
                         tracing::debug!(error, "a connection ended early");
@@ -161,21 +164,21 @@ impl Server {
                 }
                 () = silent => {
                     metrics::counter!("sluice_connections_cut_total", "reason" => "silent").increment(1);
-                    tracing::debug!("cut off a connection on which no request came in time");
+                    tracing::debug!("closed a connection on which no request arrived in time");
                 }
             }
             metrics::gauge!("sluice_connections").decrement(1);
-            // Sockets, and streams that have the connection for themselves, have their places among their own.
+            // WebSockets, and streams that have taken over their connections, have permits of their own.
             drop((permit, held));
         });
     }
 }
 
-/// Waits until the time for the first request's head is over and none has come; otherwise for ever. Until the first bytes
-/// have told the version of HTTP, no other time limit holds.
-async fn silent(limit: Duration, has_asked: Arc<AtomicBool>) {
+/// Waits until the time limit for the first request's head is over without a request; otherwise for ever. No other time
+/// limit holds before the first bytes have shown the version of HTTP.
+async fn silent(limit: Duration, has_requests: Arc<AtomicBool>) {
     sleep(limit).await;
-    if has_asked.load(Ordering::Relaxed) {
+    if has_requests.load(Ordering::Relaxed) {
         pending::<()>().await;
     }
 }

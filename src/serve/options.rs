@@ -4,43 +4,43 @@ use std::time::Duration;
 
 use crate::auth::TrustedProxies;
 
-/// Limits and times of the HTTP server.
+/// The limits and timeouts of the HTTP server.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// Largest number of open connections for requests. Further ones wait.
+    /// The maximum number of open connections for requests; further ones wait.
     pub connections: usize,
-    /// Largest number of connections of one client's address. Further ones are refused.
+    /// The maximum number of connections of one client address; further ones are refused.
     pub connections_per_address: usize,
-    /// Proxies whose headers with the client's address are trusted.
+    /// The proxies whose headers name the client.
     pub trusted_proxies: TrustedProxies,
-    /// Time limit for a request's head, and for the silence between two requests.
+    /// The time limit for a request's head, and for the silence between two requests.
     pub head_timeout: Duration,
-    /// Time limit for a request's body.
+    /// The time limit for a request's body.
     pub body_timeout: Duration,
-    /// Largest number of open WebSockets. Further ones are refused.
+    /// The maximum number of open WebSockets; further ones are refused.
     pub sockets: usize,
-    /// Largest number of open WebSockets of one client's address.
+    /// The maximum number of open WebSockets of one client address.
     pub sockets_per_client: usize,
-    /// Largest number of open streams (SSE and multipart). Further ones are refused.
+    /// The maximum number of open streams (SSE and multipart); further ones are refused.
     pub streams: usize,
-    /// Largest number of open streams of one client's address.
+    /// The maximum number of open streams of one client address.
     pub streams_per_client: usize,
-    /// Largest number of operations that run on one WebSocket. Further ones are refused.
+    /// The maximum number of running operations on one WebSocket; further ones are refused.
     pub operations_per_socket: usize,
-    /// Time limit for `connection_init` on a WebSocket.
+    /// The time limit for `connection_init` on a WebSocket.
     pub init_timeout: Duration,
-    /// Longest time that the client of a WebSocket or stream may take nothing of what is sent.
+    /// The time after which a WebSocket or stream is closed if its client reads nothing.
     pub write_timeout: Duration,
-    /// Time between two pings of a WebSocket, and between two heartbeats of a stream.
+    /// The interval between two pings of a WebSocket, and between two heartbeats of a stream.
     pub ping_interval: Duration,
-    /// Time over which subscribers are dismissed when the gateway stops.
+    /// The time over which subscribers are disconnected when the gateway stops.
     pub drain: Duration,
-    /// Largest size of a GraphQL request's body and of a WebSocket message, in bytes.
+    /// The maximum size of a GraphQL request's body and of a WebSocket message, in bytes.
     pub query_body_bytes: usize,
-    /// Largest number of GraphQL requests in one body; 0 if there are no batches.
+    /// The maximum number of GraphQL requests in a batch; 0 turns batches off.
     pub batch: usize,
-    /// Largest size of a body with events, decompressed, in bytes.
+    /// The maximum size of a decompressed body with events, in bytes.
     pub delivery_body_bytes: usize,
-    /// Time limit of an event hook's delivery, from the end of its body to the answer.
+    /// The time limit of an event hook's delivery, from the end of its body to the response.
     pub hook_patience: Duration,
 }

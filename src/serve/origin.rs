@@ -1,6 +1,6 @@
-//! The pages that may ask. A browser sends a page's simple requests, and opens its WebSockets, without asking the gateway
-//! first. Therefore only pages of the gateway's own host may ask. What is open to everybody on this machine is in addition
-//! asked by this machine's names only: a foreign name that was made to lead to this machine is not one of them.
+//! Protection against foreign web pages. A browser sends a page's simple requests, and opens its WebSockets, without
+//! asking the gateway first, so only pages of the gateway's own host are allowed. Routes that are open to everybody on
+//! this machine accept its own names only, which prevents DNS rebinding.
 
 use std::net::IpAddr;
 
@@ -12,62 +12,60 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
-/// The longest value of a header that an error repeats, in characters.
+/// The maximum length of a header's value in an error, in characters.
 const LONGEST_VALUE: usize = 200;
 
-/// Headers of a request that name the host it is sent to, and the page that sent it.
-pub(super) struct Asked<'r> {
+/// The parts of a request that name the requested host and the page that sent it.
+pub(super) struct RequestOrigin<'r> {
     pub(super) method: &'r Method,
     pub(super) path: &'r str,
     /// The host with its port.
     pub(super) host: Option<&'r str>,
-    /// The hosts that trusted proxies say were asked.
+    /// The requested hosts that trusted proxies report.
     pub(super) forwarded_hosts: &'r [String],
     pub(super) headers: &'r HeaderMap,
 }
 
-/// The setting without which a route is open to everybody on this machine.
+/// The missing setting because of which a route is open to everybody on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Missing {
+pub(super) enum MissingSetting {
     /// `[[readers]]`
     Readers,
     /// The `hook_secrets` of this org.
     HookSecrets(String),
 }
 
-/// The reason why a request is refused for the place from which it comes.
+/// The reason why a request is refused because of its origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Foreign {
-    /// A page of another origin sent it.
+pub(super) enum ForeignRequest {
+    /// The request comes from a page of another origin.
     #[error(
-        "a page of {page} may not ask here, where the host is {host}: only pages of the same host may. If a proxy put that \
-         host there, let it pass on the Host header that it got, or let it send that as X-Forwarded-Host and list the \
+        "a page of {page} may not send requests to the host {host}: only pages of the same host may. If a proxy has set \
+         that host, configure it to keep the Host header, or to send the original one as X-Forwarded-Host, and list the \
          proxy's address in access.trusted_proxies (docs/proxies.md)"
     )]
     Origin { page: String, host: String },
     /// The request names a host that is not this machine, on a route that is open to this machine only.
-    #[error("{host} is no name of this machine{page}. {}", mend(.missing))]
-    Host { host: String, page: String, missing: Missing },
+    #[error("{host} is not a name of this machine{page}. {}", fix(.missing))]
+    Host { host: String, page: String, missing: MissingSetting },
 }
 
-fn mend(missing: &Missing) -> String {
+fn fix(missing: &MissingSetting) -> String {
     match missing {
-        Missing::Readers => {
-            "Without readers, only localhost and addresses are answered: configure [[readers]], or ask by \
-                             one of these"
+        MissingSetting::Readers => {
+            "Without readers, only localhost and IP addresses are accepted: configure [[readers]], or use one of these"
                 .to_owned()
         }
-        Missing::HookSecrets(org) => {
+        MissingSetting::HookSecrets(org) => {
             format!(
-                "The org {org} has no hook secret, so that only localhost and addresses are answered: give it \
-                 hook_secrets, or ask by one of these"
+                "The org {org} has no hook secret, so only localhost and IP addresses are accepted: configure its \
+                 hook_secrets, or use one of these"
             )
         }
     }
 }
 
-impl Foreign {
-    /// Returns the error's code.
+impl ForeignRequest {
     pub(super) const fn code(&self) -> &'static str {
         match self {
             Self::Origin { .. } => "FOREIGN_ORIGIN",
@@ -76,55 +74,55 @@ impl Foreign {
     }
 }
 
-impl Asked<'_> {
-    /// Refuses the request of a foreign page. Where a setting is missing, so that the route is open to this machine, it
-    /// also refuses a foreign name.
-    pub(super) fn check(&self, missing: Option<Missing>) -> Result<(), Foreign> {
+impl RequestOrigin<'_> {
+    /// Refuses the request of a foreign page. If a setting is missing, so that the route is open to this machine, a request
+    /// to a foreign name is refused too.
+    pub(super) fn check(&self, missing: Option<MissingSetting>) -> Result<(), ForeignRequest> {
         let mut names = self.host.into_iter().chain(self.forwarded_hosts.iter().map(String::as_str));
         if let Some(missing) = missing
             && let Some(foreign) = names.find(|name| !name.is_empty() && !is_of_machine(name))
         {
-            let page = self.value(&header::ORIGIN).map(|origin| format!(" (asked by a page of {origin})"));
+            let page = self.value(&header::ORIGIN).map(|origin| format!(" (requested by a page of {origin})"));
             let host = shortened(foreign);
-            return Err(Foreign::Host { host, page: page.unwrap_or_default(), missing });
+            return Err(ForeignRequest::Host { host, page: page.unwrap_or_default(), missing });
         }
         let page = match self.value(&header::ORIGIN) {
             Some(origin) if !self.is_own(&origin) => shortened(&origin),
             _ if self.is_cross_site() => "another site".to_owned(),
             _ => return Ok(()),
         };
-        let host = self.host.map_or_else(|| "not told".to_owned(), shortened);
-        Err(Foreign::Origin { page, host })
+        let host = self.host.map_or_else(|| "unknown".to_owned(), shortened);
+        Err(ForeignRequest::Origin { page, host })
     }
 
     fn value(&self, name: &HeaderName) -> Option<String> {
         self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
     }
 
-    /// Returns true for the origin of a host that the request asks.
+    /// Returns true if an origin has one of the requested hosts.
     fn is_own(&self, origin: &str) -> bool {
         let Some((scheme, origin_host)) = origin.split_once("://") else { return false };
         let plain = |host: &str| without_port(Some(scheme), host);
-        let asked = self.host.into_iter().chain(self.forwarded_hosts.iter().map(String::as_str));
-        !origin_host.is_empty() && asked.map(plain).any(|host| host == plain(origin_host))
+        let requested = self.host.into_iter().chain(self.forwarded_hosts.iter().map(String::as_str));
+        !origin_host.is_empty() && requested.map(plain).any(|host| host == plain(origin_host))
     }
 
-    /// Returns true if the browser says that a page of another site sent the request. A link to a page is none of these:
-    /// the other site does not see what comes. On `/graphql`, however, a link would execute a query.
+    /// Returns true if the browser reports that a page of another site sent the request. Links to pages are allowed,
+    /// since the other site cannot read the response; on `/graphql`, however, a link would execute a query.
     fn is_cross_site(&self) -> bool {
         let is = |name: HeaderName, values: &[&[u8]]| {
             self.headers.get(name).is_some_and(|value| values.contains(&value.as_bytes()))
         };
-        let is_told = self.headers.contains_key(FETCH_SITE);
+        let is_reported = self.headers.contains_key(FETCH_SITE);
         let is_link = matches!(*self.method, Method::GET | Method::HEAD)
             && self.path != "/graphql"
             && is(FETCH_MODE, &[b"navigate"])
             && is(FETCH_DEST, &[b"document"]);
-        is_told && !is(FETCH_SITE, &[b"same-origin", b"none"]) && !is_link
+        is_reported && !is(FETCH_SITE, &[b"same-origin", b"none"]) && !is_link
     }
 }
 
-/// Returns a header's value as an error repeats it.
+/// Shortens a header's value for an error.
 fn shortened(value: &str) -> String {
     match value.char_indices().nth(LONGEST_VALUE) {
         Some((end, _)) => format!("{}…", &value[..end]),
@@ -132,7 +130,8 @@ fn shortened(value: &str) -> String {
     }
 }
 
-/// Returns true if a host, with or without a port, is an address or a name of localhost: no foreign name can be that.
+/// Returns true if a host, with or without a port, is an IP address or a name of localhost, which no foreign site can
+/// use.
 fn is_of_machine(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -149,7 +148,12 @@ mod tests {
     const LINK: [(HeaderName, &str); 3] =
         [(FETCH_SITE, "cross-site"), (FETCH_MODE, "navigate"), (FETCH_DEST, "document")];
 
-    fn checked(host: &str, forwarded: &[&str], lines: &[(HeaderName, &str)], is_open: bool) -> Result<(), Foreign> {
+    fn checked(
+        host: &str,
+        forwarded: &[&str],
+        lines: &[(HeaderName, &str)],
+        is_open: bool,
+    ) -> Result<(), ForeignRequest> {
         checked_at(&Method::POST, "/graphql", host, forwarded, lines, is_open)
     }
 
@@ -160,11 +164,12 @@ mod tests {
         forwarded: &[&str],
         lines: &[(HeaderName, &str)],
         is_open: bool,
-    ) -> Result<(), Foreign> {
+    ) -> Result<(), ForeignRequest> {
         let headers = lines.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
         let forwarded_hosts: Vec<_> = forwarded.iter().map(|host| (*host).to_owned()).collect();
-        let asked = Asked { method, path, host: Some(host), forwarded_hosts: &forwarded_hosts, headers: &headers };
-        asked.check(is_open.then_some(Missing::Readers))
+        let origin =
+            RequestOrigin { method, path, host: Some(host), forwarded_hosts: &forwarded_hosts, headers: &headers };
+        origin.check(is_open.then_some(MissingSetting::Readers))
     }
 
     #[test]
@@ -190,14 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_proxy_names_the_host_that_was_asked() {
+    fn a_trusted_proxy_names_the_requested_host() {
         let origin = [(header::ORIGIN, "https://sluice.example")];
         assert_eq!(checked("127.0.0.1:8080", &["sluice.example"], &origin, false), Ok(()));
         assert!(checked("127.0.0.1:8080", &["other.example"], &origin, false).is_err());
-        // While asking is open, neither name may be foreign.
+        // Without readers, neither name may be foreign.
         for (host, forwarded) in [("127.0.0.1:8080", "evil.example"), ("evil.example", "127.0.0.1:8080")] {
             let refused = checked(host, &[forwarded], &[], true);
-            assert!(matches!(refused, Err(Foreign::Host { .. })), "{refused:?}");
+            assert!(matches!(refused, Err(ForeignRequest::Host { .. })), "{refused:?}");
         }
     }
 
@@ -211,19 +216,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_is_asked_by_names_of_this_machine() {
+    fn open_routes_accept_names_of_this_machine_only() {
         for host in ["localhost", "LOCALHOST:8080", "a.localhost", "127.0.0.1:8080", "[::1]:8080", "[::1]", "10.0.0.7"]
         {
             assert_eq!(checked(host, &[], &[], true), Ok(()), "{host}");
         }
         for host in ["evil.example", "evil.example:8080", "localhost.evil.example", "[evil"] {
-            assert!(matches!(checked(host, &[], &[], true), Err(Foreign::Host { .. })), "{host}");
+            assert!(matches!(checked(host, &[], &[], true), Err(ForeignRequest::Host { .. })), "{host}");
             assert_eq!(checked(host, &[], &[], false), Ok(()), "{host}");
         }
     }
 
     #[test]
-    fn a_refusal_names_both_values_and_the_mend() {
+    fn a_refusal_names_both_values_and_the_fix() {
         let text = checked("127.0.0.1:8080", &[], &[(header::ORIGIN, "https://sluice.example")], true).unwrap_err();
         let text = text.to_string();
         for part in ["https://sluice.example", "127.0.0.1:8080", "access.trusted_proxies", "Host header"] {
@@ -231,7 +236,7 @@ mod tests {
         }
         let text = checked("evil.example", &[], &[(header::ORIGIN, "http://evil.example")], true).unwrap_err();
         let text = text.to_string();
-        for part in ["evil.example is no name of this machine", "http://evil.example", "[[readers]]"] {
+        for part in ["evil.example is not a name of this machine", "http://evil.example", "[[readers]]"] {
             assert!(text.contains(part), "{text}");
         }
         let long = format!("https://{}.example", "a".repeat(1_000));

@@ -1,4 +1,4 @@
-//! Counts of what each client's address holds open.
+//! Limits for each client address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// A limit on what one address holds. Clones share the counts.
+/// A limit on what one address may hold open. Clones share the counts.
 #[derive(Clone, Debug)]
 pub(super) struct PerAddress {
     limit: usize,
     held: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
 
-/// One of the things that an address holds. The drop releases it.
+/// A permit of an address, released on drop.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct AddressPermit {
     network: IpAddr,
     held: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
@@ -25,8 +25,8 @@ impl PerAddress {
         Self { limit, held: Arc::default() }
     }
 
-    /// Counts one more for the address; None if the address holds as many as it may.
-    pub(super) fn take(&self, address: IpAddr) -> Option<Held> {
+    /// Takes a permit for an address; None if the address is at its limit.
+    pub(super) fn take(&self, address: IpAddr) -> Option<AddressPermit> {
         let network = network(address);
         let mut all = self.held.lock();
         let held = all.entry(network).or_default();
@@ -34,16 +34,15 @@ impl PerAddress {
             return None;
         }
         *held += 1;
-        Some(Held { network, held: Arc::clone(&self.held) })
+        Some(AddressPermit { network, held: Arc::clone(&self.held) })
     }
 
-    /// Returns the limit.
     pub(super) const fn limit(&self) -> usize {
         self.limit
     }
 }
 
-impl Drop for Held {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
         let mut all = self.held.lock();
         if let Some(held) = all.get_mut(&self.network) {
@@ -55,8 +54,8 @@ impl Drop for Held {
     }
 }
 
-/// Returns what counts as one client: an IPv4 address, or the /64 network of an IPv6 address, as a client has all
-/// addresses of such a network.
+/// Returns the network that counts as one client: an IPv4 address, or the /64 network of an IPv6 address, since one
+/// client may use all addresses of such a network.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & (u128::MAX << 64)).into(),

@@ -1,11 +1,11 @@
-//! What is told to those who came to the wrong place, or brought the wrong thing: a code and a sentence.
+//! Error responses of all routes but `/graphql`: a code and a sentence.
 
 use axum::Json;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// A refusal on the ways in and for machines: `{"error": {"code", "message"}}`.
+/// An error response: `{"error": {"code", "message"}}`.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
@@ -18,12 +18,13 @@ impl Problem {
         Self { status, code, message: message.into() }
     }
 
-    /// The body did not come in time. The answer closes the connection, on which the rest of the body may still come.
+    /// Creates the response for a body that did not arrive in time. It closes the connection, on which the rest of the
+    /// body may still arrive.
     pub(super) fn too_slow(message: impl Into<String>) -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", message)
     }
 
-    /// The database is away: whoever sent it sends it again.
+    /// Creates the response for an unavailable database, after which the sender must retry.
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message)
     }
@@ -47,13 +48,13 @@ impl IntoResponse for Problem {
     }
 }
 
-/// There is nothing at this address.
+/// Responds to a path without a route.
 pub(super) async fn no_route(uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("there is nothing at {}", uri.path()))
+    Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("there is no route {}", uri.path()))
 }
 
-/// There is something, but not by this method.
+/// Responds to a method that a route does not support.
 pub(super) async fn no_method(method: Method, uri: Uri) -> Problem {
-    let message = format!("{} does not take {method}", uri.path());
+    let message = format!("{} does not support {method}", uri.path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message)
 }

@@ -1,4 +1,4 @@
-//! The middleware of every request: an id, a span in the log, metrics, and admission.
+//! The middleware of every request: request id, log span, metrics and admission.
 
 use std::time::Instant;
 
@@ -13,10 +13,10 @@ use super::admission::Admission;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest id that is taken over from a client or a proxy.
+/// The maximum length of a request id from a client or proxy.
 const LONGEST_ID: usize = 128;
 
-/// Gives the request an id, or keeps the one it came with; has it admitted; and tells log and metrics how it ended.
+/// Handles a request: sets or keeps its id, admits it, and records its result in log and metrics.
 pub(super) async fn observe(State(admission): State<Admission>, mut request: Request, next: Next) -> Response {
     let usable = |id: &&HeaderValue| (1..=LONGEST_ID).contains(&id.len()) && id.to_str().is_ok();
     let given = request.headers().get(&REQUEST_ID).filter(usable).cloned();
@@ -35,7 +35,7 @@ pub(super) async fn observe(State(admission): State<Admission>, mut request: Req
             Err(refused) => refused.respond(&request),
         };
         let status = response.status().as_u16();
-        // A probe's 503 is its answer; what is wrong stands in the log where the gateway finds it.
+        // A probe's 503 is expected; the cause is logged where it is detected.
         if response.status().is_server_error() && route != "/readyz" {
             tracing::warn!(status, "answered");
         } else {
@@ -55,7 +55,7 @@ pub(super) async fn observe(State(admission): State<Admission>, mut request: Req
     response
 }
 
-/// The method as a label of metrics, of which there must not be as many as clients can think of.
+/// Returns the method as a label of metrics. Unknown methods share one label, since clients may invent any number.
 fn method_label(method: &Method) -> &'static str {
     static KNOWN: [Method; 7] =
         [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS, Method::PUT, Method::PATCH, Method::DELETE];

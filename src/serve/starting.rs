@@ -1,4 +1,4 @@
-//! The routes of a gateway that is starting, and the switch to all routes once its database can be used.
+//! The routes of a starting gateway, and the switch to all routes once its database can be used.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -13,12 +13,13 @@ use serde_json::json;
 
 use super::admission::Admission;
 use super::problem::Problem;
-use super::status::{self, Watched};
-use super::ways_in::{Org, OrgSecrets, hook};
+use super::status::{self, StatusState};
+use super::ways_in::{OrgPath, OrgSecrets, hook};
 use super::{Status, graphiql, page, problem, request};
 use crate::auth::{HookSecrets, Readers};
 
-/// The routes that a gateway serves: a few while it starts, all of them after [`open`](Self::open). Clones share the state.
+/// The routes that a gateway serves: a few during its start, and all after [`open`](Self::open). Clones share the
+/// state.
 #[derive(Clone)]
 pub struct ServedRoutes {
     starting: TowerToHyperService<Router>,
@@ -26,17 +27,17 @@ pub struct ServedRoutes {
 }
 
 impl ServedRoutes {
-    /// Serves the routes of a starting gateway: status, metrics, the challenge of event hooks, and pages. Deliveries and
-    /// GraphQL requests are answered with 503, so that their senders retry.
+    /// Creates the routes of a starting gateway: status, metrics, the challenge of event hooks, and pages. Deliveries
+    /// and GraphQL requests get 503, so that their senders retry.
     pub fn starting(status: Status, readers: Readers, hooks: BTreeMap<String, HookSecrets>) -> Self {
         let hooks = Arc::new(hooks);
         let admission = Admission::new(readers.clone(), Arc::clone(&hooks));
-        let machines = Router::new()
+        let monitoring = Router::new()
             .route("/livez", get(status::livez))
             .route("/readyz", get(status::readyz))
             .route("/metrics", get(status::metrics))
-            .with_state(Watched { status, readers });
-        let ways_in = Router::new()
+            .with_state(StatusState { status, readers });
+        let ingestion = Router::new()
             .route("/okta/{org}/hooks", get(hook::challenge).post(later))
             .route("/okta/{org}/log-stream", axum::routing::post(later))
             .route("/okta/{org}/workflows", axum::routing::post(later))
@@ -48,8 +49,8 @@ impl ServedRoutes {
             .route("/graphiql/", get(graphiql::without_slash))
             .route("/graphiql/{file}", get(graphiql::file))
             .route("/graphql", any(not_yet))
-            .merge(ways_in)
-            .merge(machines)
+            .merge(ingestion)
+            .merge(monitoring)
             .fallback(any(problem::no_route))
             .method_not_allowed_fallback(problem::no_method)
             .layer(axum::middleware::from_fn_with_state(admission, request::observe));
@@ -68,16 +69,16 @@ impl ServedRoutes {
     }
 }
 
-const STARTING: &str = "the gateway is starting: its database cannot be used yet; send it again";
+const STARTING: &str = "the gateway is starting and its database cannot be used yet; send the request again";
 
-/// Answers a delivery before the database can be used: 503, or 401 without the org's secret.
-async fn later(State(orgs): State<OrgSecrets>, org: Org, headers: HeaderMap) -> Result<Response, Problem> {
+/// Responds to a delivery before the database can be used: 503, or 401 without the org's secret.
+async fn later(State(orgs): State<OrgSecrets>, org: OrgPath, headers: HeaderMap) -> Result<Response, Problem> {
     orgs.authenticated(org, &headers)?;
     metrics::counter!("sluice_starting_refused_total").increment(1);
     Err(Problem::unavailable(STARTING))
 }
 
-/// Answers a GraphQL request before the database can be used: 503 with a GraphQL error.
+/// Responds to a GraphQL request before the database can be used: 503 with a GraphQL error.
 async fn not_yet() -> Response {
     metrics::counter!("sluice_starting_refused_total").increment(1);
     let body = json!({"errors": [{"message": STARTING, "extensions": {"code": "UNAVAILABLE"}}]});

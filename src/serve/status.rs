@@ -1,4 +1,4 @@
-//! For machines: does it live, can it serve, how is it doing.
+//! The routes for monitoring: liveness, readiness and metrics.
 
 use std::sync::Arc;
 
@@ -11,45 +11,45 @@ use super::authorization;
 use super::problem::Problem;
 use crate::auth::Readers;
 
-/// Tells whether the gateway can serve now: None, or what is missing.
+/// A function that checks readiness: None if the gateway is ready, otherwise the reason.
 pub type Ready = Arc<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>;
 
-/// Prints the metrics in Prometheus's text format.
+/// A function that renders the metrics in Prometheus's text format.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// What machines may know of the gateway.
+/// The functions behind the routes for monitoring.
 #[derive(Clone)]
 pub struct Status {
-    /// Whether it can serve.
+    /// Checks readiness.
     pub ready: Ready,
-    /// Its metrics.
+    /// Renders the metrics.
     pub metrics: RenderMetrics,
 }
 
-/// The status, and who may see more of it than that it is there.
+/// The state of the routes for monitoring.
 #[derive(Clone)]
-pub(super) struct Watched {
+pub(super) struct StatusState {
     pub(super) status: Status,
     pub(super) readers: Readers,
 }
 
-/// The process runs.
+/// Responds while the process runs.
 pub(super) async fn livez() -> &'static str {
     "alive\n"
 }
 
-/// It can answer, and take events in.
-pub(super) async fn readyz(State(watched): State<Watched>) -> Response {
-    match (watched.status.ready)().await {
+/// Responds with 200 if the gateway can answer queries and take in events.
+pub(super) async fn readyz(State(state): State<StatusState>) -> Response {
+    match (state.status.ready)().await {
         None => "ready\n".into_response(),
-        Some(missing) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {missing}\n")).into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")).into_response(),
     }
 }
 
-/// Prometheus's text format. Its labels name orgs and routes: for readers, where there are some.
-pub(super) async fn metrics(State(watched): State<Watched>, headers: HeaderMap) -> Result<Response, Problem> {
-    authorization::viewer(&watched.readers, &headers)
+/// Responds with the metrics. Their labels name orgs and routes, so they need a reader's token if readers are configured.
+pub(super) async fn metrics(State(state): State<StatusState>, headers: HeaderMap) -> Result<Response, Problem> {
+    authorization::viewer(&state.readers, &headers)
         .map_err(|denied| Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", denied.to_string()))?;
-    let text = (watched.status.metrics)();
+    let text = (state.status.metrics)();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

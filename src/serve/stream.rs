@@ -1,4 +1,4 @@
-//! An operation's answers as one HTTP response that lasts as long as there are answers.
+//! Streams: one HTTP response with all answers of an operation.
 
 mod event_stream;
 mod multipart;
@@ -25,20 +25,20 @@ use crate::graphql::Answer;
 use crate::live::Progress;
 use sink::{ClientGone, StreamSink};
 
-/// Keeps nginx and similar proxies from buffering answers.
+/// Keeps nginx and similar proxies from buffering the response.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// The settings that all streams have in common.
+/// The settings of all streams.
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     pub(super) subscribers: Subscribers,
-    /// Longest time that a client may take nothing of what is sent.
+    /// The time after which a stream is closed if its client reads nothing.
     pub(super) write_timeout: Duration,
-    /// Time between two heartbeats, by which clients and proxies see that the stream is alive.
+    /// The interval between two heartbeats, by which clients and proxies see that the stream is alive.
     pub(super) heartbeat_interval: Duration,
 }
 
-/// The formats of a stream.
+/// The format of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StreamType {
     /// `text/event-stream`
@@ -55,7 +55,7 @@ impl StreamType {
         }
     }
 
-    /// The text before the first answer.
+    /// Returns the text before the first answer.
     const fn opening(self) -> &'static str {
         match self {
             Self::EventStream => "",
@@ -70,7 +70,7 @@ impl StreamType {
         }
     }
 
-    /// True if a heartbeat can report a position.
+    /// Returns true if a heartbeat can report a position.
     fn reports_progress(self) -> bool {
         self == Self::EventStream
     }
@@ -106,16 +106,16 @@ pub(super) struct NewStream {
     pub(super) stream_type: StreamType,
     pub(super) events: BoxStream<'static, OperationEvent>,
     pub(super) permit: SubscriberPermit,
-    /// Cuts off the connection of a client that takes nothing; None if other requests may use the connection, too.
-    pub(super) cut: Option<CancellationToken>,
-    /// The connection, if the stream may have it for itself.
+    /// Closes the connection of a client that reads nothing; None if other requests may share the connection.
+    pub(super) close: Option<CancellationToken>,
+    /// The connection, if the stream may take it over.
     pub(super) wire: Option<Wire>,
 }
 
 impl Streams {
-    /// Answers with a stream of an operation's events, of which the first one is known.
+    /// Responds with a stream of an operation's events, the first of which is given.
     pub(super) fn respond(&self, new: NewStream, first: OperationEvent) -> Response {
-        let NewStream { stream_type, events, permit, cut, wire } = new;
+        let NewStream { stream_type, events, permit, close, wire } = new;
         // A stream that ends at once leaves the connection to the client's next request.
         let (sink, body) = StreamSink::new(wire.filter(|_| matches!(first, OperationEvent::Started(_))));
         let now = Instant::now();
@@ -134,9 +134,9 @@ impl Streams {
             metrics::gauge!("sluice_streams").increment(1);
             if let StreamEnd::TooSlow = writer.run(first, subscribers).await {
                 metrics::counter!("sluice_streams_cut_total").increment(1);
-                tracing::debug!("cutting off a stream whose client reads too slowly");
-                if let Some(cut) = cut {
-                    cut.cancel();
+                tracing::debug!("closing a stream whose client reads too slowly");
+                if let Some(close) = close {
+                    close.cancel();
                 }
             }
             metrics::gauge!("sluice_streams").decrement(1);
@@ -148,22 +148,22 @@ impl Streams {
             (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (ACCEL_BUFFERING, HeaderValue::from_static("no")),
         ];
-        // `Connection: close` is left out, though the connection ends with the stream: with this header, some clients
-        // (undici) take a stream that breaks for one that ends.
+        // `Connection: close` is left out, although the connection ends with the stream: with this header, some clients
+        // (undici) cannot distinguish a broken stream from a complete one.
         (StatusCode::OK, headers, body).into_response()
     }
 }
 
-/// Why a stream has ended.
+/// The reason why a stream has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StreamEnd {
-    /// The stream was sent to its end, or the client is gone.
+    /// The stream was sent completely, or the client is gone.
     Done,
-    /// The client has taken nothing for longer than the write timeout (backpressure).
+    /// The client has read nothing for longer than the write timeout (backpressure).
     TooSlow,
 }
 
-/// Writes the events of one operation to one client.
+/// A writer of one operation's events to one client.
 struct StreamWriter {
     stream_type: StreamType,
     events: BoxStream<'static, OperationEvent>,
@@ -171,7 +171,7 @@ struct StreamWriter {
     /// The last position that was sent.
     reported: Option<Position>,
     heartbeat: Interval,
-    /// Text that is still to be sent.
+    /// The text that is not sent yet.
     out: String,
     sink: StreamSink,
     write_timeout: Duration,
@@ -188,7 +188,7 @@ impl StreamWriter {
         }
         let mut goes_on = self.write(first);
         loop {
-            // Everything is sent before the next event is awaited, since an outlet may send that event.
+            // All text is sent before the next event is awaited, since an outlet may send that event.
             if let Err(end) = self.send(!goes_on).await {
                 return end;
             }
@@ -213,7 +213,7 @@ impl StreamWriter {
         match event {
             OperationEvent::Started(progress) => {
                 self.progress = Some(progress);
-                // A client that is cut off before its first event resumes from this position.
+                // A client that is disconnected before its first event resumes from this position.
                 self.write_heartbeat();
                 return true;
             }
@@ -233,7 +233,7 @@ impl StreamWriter {
 
     fn write_heartbeat(&mut self) {
         let progress = self.progress.as_ref().filter(|_| self.stream_type.reports_progress());
-        // A client resumes from the last position that it was sent, so only a later one is worth sending.
+        // A client resumes from the last position that it received, so only a later one is worth sending.
         let is_later = |position: &Position| self.reported.is_none_or(|reported| reported < *position);
         let position = progress.and_then(Progress::hold).filter(is_later);
         self.reported = position.or(self.reported);

@@ -1,5 +1,5 @@
-//! Permits for connected subscribers, WebSockets and streams: limited in all and for each client. When the gateway stops,
-//! subscribers are dismissed one after the other.
+//! The permits of subscribers, WebSockets and streams, which are limited in total and for each client. When the gateway
+//! stops, subscribers are disconnected one after the other.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::options::ServeOptions;
-use super::per_address::{Held, PerAddress};
+use super::per_address::{AddressPermit, PerAddress};
 
 /// The subscribers of a gateway. All clones share them.
 #[derive(Clone, Debug)]
@@ -22,36 +22,36 @@ pub struct Subscribers {
     sockets: SubscriberPermits,
     streams: SubscriberPermits,
     tracker: TaskTracker,
-    /// The runtime on which events are delivered.
+    /// The runtime of live delivery.
     delivery: Handle,
     stop: CancellationToken,
     departure: Arc<Departure>,
 }
 
-/// The dismissal of all subscribers when the gateway stops.
+/// The disconnection of all subscribers when the gateway stops.
 #[derive(Debug)]
 struct Departure {
-    /// The time over which dismissals are spread.
+    /// The time over which disconnections are spread.
     spread: Duration,
-    /// Number of subscribers when the first one was dismissed.
+    /// The number of subscribers at the first disconnection.
     all: OnceLock<u32>,
-    /// Number of subscribers that have been given their time.
+    /// The number of subscribers whose time is set.
     scheduled: AtomicU32,
 }
 
-/// Why a subscriber gets no permit.
+/// The reason why a subscriber gets no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoSubscriberPermit {
     #[error("the gateway is stopping")]
     Stopping,
-    #[error("there are as many {0} as there may be (limits.{0})")]
+    #[error("the limit of open {0} is reached (limits.{0})")]
     InAll(&'static str),
-    #[error("there are as many {0} of this client's address as there may be (limits.{0}_per_client)")]
+    #[error("the limit of open {0} of this client's address is reached (limits.{0}_per_client)")]
     OfClient(&'static str),
 }
 
 impl NoSubscriberPermit {
-    /// The HTTP status and the error code of the refusal.
+    /// Returns the HTTP status and error code of the refusal.
     pub(super) const fn status(self) -> (StatusCode, &'static str) {
         match self {
             Self::Stopping | Self::InAll(_) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
@@ -61,8 +61,7 @@ impl NoSubscriberPermit {
 }
 
 impl Subscribers {
-    /// Permits for as many subscribers as the options say, until `stop`. Events are delivered on a runtime that may be
-    /// another one than that of requests.
+    /// Creates permits according to the options. Subscribers' tasks run on the runtime of live delivery.
     pub fn new(options: &ServeOptions, delivery: Handle, stop: CancellationToken) -> Self {
         Self {
             sockets: SubscriberPermits::new("sockets", options.sockets, options.sockets_per_client),
@@ -78,12 +77,12 @@ impl Subscribers {
         }
     }
 
-    /// Spawns a subscriber's task on the runtime of deliveries.
+    /// Spawns a subscriber's task on the runtime of live delivery.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(self.delivery.spawn(task));
     }
 
-    /// Waits until all have left.
+    /// Waits until all subscribers have left.
     pub async fn gone(&self) {
         self.tracker.close();
         self.tracker.wait().await;
@@ -106,8 +105,8 @@ impl Subscribers {
         permits.take(client, self.tracker.token())
     }
 
-    /// Waits until the gateway stops and this subscriber is dismissed. Dismissals are spread over some time, so that the
-    /// subscribers do not all connect to the other gateways at once.
+    /// Waits until this subscriber must be disconnected because the gateway stops. Disconnections are spread over some
+    /// time, so that the subscribers do not all reconnect to the other gateways at once.
     pub(super) async fn dismissed(&self) {
         self.stop.cancelled().await;
         let Departure { spread, all, scheduled } = &*self.departure;
@@ -128,7 +127,7 @@ struct SubscriberPermits {
 /// A subscriber's permit, given back on drop.
 #[derive(Debug)]
 pub(super) struct SubscriberPermit {
-    _held: Held,
+    _held: AddressPermit,
     _permit: OwnedSemaphorePermit,
     _token: TaskTrackerToken,
 }

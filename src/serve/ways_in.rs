@@ -1,4 +1,4 @@
-//! The ways in from outside: which org, with which secret, and the body.
+//! The routes for events: the org and its secret, the body, and the response.
 
 pub(super) mod hook;
 pub(super) mod import;
@@ -24,14 +24,14 @@ use crate::auth::HookSecrets;
 use crate::event::IngestSource;
 use crate::ingest::{BodyEncoding, Intake, IntakeError, PostError, PostedBody, Receipt};
 
-/// What the ways in need.
+/// The state of the routes for events.
 #[derive(Clone)]
-pub(super) struct WaysIn {
+pub(super) struct IngestState {
     pub(super) intake: Intake,
     pub(super) orgs: OrgSecrets,
     pub(super) body: BodyLimits,
-    /// Time limit of a delivery of an event hook or of Log Streaming, see [`take_in_time`](Self::take_in_time). Okta retries
-    /// a hook's delivery at most once, so a 503 must arrive in time.
+    /// The time limit of a delivery of an event hook or of Log Streaming, see [`take_in_time`](Self::take_in_time).
+    /// Okta retries a hook's delivery at most once, so a 503 must arrive in time.
     pub(super) hook_patience: Duration,
 }
 
@@ -39,27 +39,27 @@ pub(super) struct WaysIn {
 #[derive(Clone)]
 pub(super) struct OrgSecrets(pub(super) Arc<BTreeMap<String, HookSecrets>>);
 
-impl FromRef<WaysIn> for OrgSecrets {
-    fn from_ref(ways_in: &WaysIn) -> Self {
-        ways_in.orgs.clone()
+impl FromRef<IngestState> for OrgSecrets {
+    fn from_ref(state: &IngestState) -> Self {
+        state.orgs.clone()
     }
 }
 
-/// The org that a request's path names.
-pub(super) type Org = Result<Path<String>, PathRejection>;
+/// The org in a request's path.
+pub(super) type OrgPath = Result<Path<String>, PathRejection>;
 
 impl OrgSecrets {
-    fn org(&self, path: Org) -> Result<(String, &HookSecrets), Problem> {
+    fn org(&self, path: OrgPath) -> Result<(String, &HookSecrets), Problem> {
         let unknown = |text: String| Problem::new(StatusCode::NOT_FOUND, "UNKNOWN_ORG", text);
-        let Path(name) = path.map_err(|error| unknown(format!("there is no such org here: {error}")))?;
+        let Path(name) = path.map_err(|error| unknown(format!("the org's name is not valid: {error}")))?;
         match self.0.get(&name) {
             Some(secrets) => Ok((name, secrets)),
-            None => Err(unknown(format!("there is no org {name:?} here"))),
+            None => Err(unknown(format!("there is no org {name:?}"))),
         }
     }
 
-    /// The org of a request, which must bear one of its secrets.
-    pub(super) fn authenticated(&self, path: Org, headers: &HeaderMap) -> Result<(String, &HookSecrets), Problem> {
+    /// Returns the org of a request, which must have one of the org's secrets.
+    pub(super) fn authenticated(&self, path: OrgPath, headers: &HeaderMap) -> Result<(String, &HookSecrets), Problem> {
         let (org, secrets) = self.org(path)?;
         let value = headers.get(&secrets.header).map(header::HeaderValue::as_bytes);
         if secrets.accept(value) {
@@ -69,8 +69,8 @@ impl OrgSecrets {
     }
 }
 
-impl WaysIn {
-    /// Reads a request's body as a whole, with those of its headers that are kept.
+impl IngestState {
+    /// Reads a request's whole body, with the headers that are stored.
     async fn received(&self, org: &str, headers: &HeaderMap, body: Body) -> Result<PostedBody, Problem> {
         let encoding = BodyEncoding::named(headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes));
         let encoding = encoding.ok_or_else(unknown_encoding)?;
@@ -79,8 +79,8 @@ impl WaysIn {
         Ok(PostedBody { bytes, encoding, headers: self.intake.kept_headers(org, headers) })
     }
 
-    /// Takes in a body whose sender does not wait for long, and answers 503 before it gives up: Okta's event hooks wait
-    /// for 3 seconds, Amazon EventBridge for 5.
+    /// Takes in a body, and responds with 503 before its sender times out: Okta's event hooks wait for 3 seconds,
+    /// Amazon EventBridge for 5.
     async fn take_in_time(
         self,
         org: String,
@@ -88,14 +88,14 @@ impl WaysIn {
         posted: PostedBody,
         refusal: &'static str,
     ) -> Result<Json<Receipt>, Problem> {
-        // A task of its own: a sender that hangs up does not stop half-way what has been read.
+        // A separate task, which a sender that disconnects does not interrupt.
         let (intake, name) = (self.intake, org.clone());
         let mut taken = tokio::spawn(async move { intake.take_posted(&name, source, posted).await }.in_current_span());
         if let Ok(taken) = timeout(self.hook_patience, &mut taken).await {
-            return answered(taken, refusal);
+            return respond(taken, refusal);
         }
-        // The abort starts no further append. Events that already wait for their commit may still be stored; the retry
-        // then finds them as duplicates.
+        // The abort starts no further append. Events that are queued already may still be stored; the retry then finds
+        // them as duplicates.
         taken.abort();
         tracing::warn!(
             org,
@@ -104,18 +104,18 @@ impl WaysIn {
             "the database took too long for a delivery; answering 503"
         );
         metrics::counter!("sluice_deliveries_timed_out_total", "org" => org).increment(1);
-        Err(Problem::unavailable("the database takes too long; send it again"))
+        Err(Problem::unavailable("the database is too slow; send it again"))
     }
 }
 
-/// The body is packed in a way that is not known.
+/// Creates the response for an unknown compression.
 fn unknown_encoding() -> Problem {
-    let message = "the body's content-encoding is not known: send it plain, with gzip or with zstd";
+    let message = "unknown content-encoding: send the body uncompressed, or with gzip or zstd";
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_ENCODING", message)
 }
 
-/// What is answered to who brought something.
-fn answered(
+/// Returns the response for the result of an intake.
+fn respond(
     taken: Result<Result<Receipt, PostError>, JoinError>,
     refusal: &'static str,
 ) -> Result<Json<Receipt>, Problem> {
@@ -126,19 +126,19 @@ fn answered(
         Ok(Err(PostError::Intake(IntakeError::Append(error)))) => Err(Problem::unavailable(error.to_string())),
         Ok(Err(PostError::Intake(IntakeError::Store(error)))) => {
             if !error.is_logged() {
-                tracing::error!(%error, "could not keep what was rejected");
+                tracing::error!(%error, "could not store rejected records");
             }
-            Err(Problem::unavailable("the database is not available; send it again"))
+            Err(Problem::unavailable("the database is unavailable; send it again"))
         }
         Err(error) => {
-            tracing::error!(%error, "what came in was not taken in");
-            Err(Problem::unavailable("the gateway failed; its log says why"))
+            tracing::error!(%error, "taking in a body failed");
+            Err(Problem::unavailable("the gateway failed; see its log"))
         }
     }
 }
 
-/// The whole body, as it came. What breaks off may be sent again: Okta does that after a 5xx, and never after a 4xx. When
-/// a body is too slow, Okta has given up already.
+/// Reads a body. If the connection breaks off, the response is a 5xx, after which Okta retries; it never does after a
+/// 4xx. If a body is too slow, Okta has given up already.
 async fn read_body(body: Body, limits: BodyLimits) -> Result<Bytes, Problem> {
     limits.read(body).await.map_err(|fault| match fault {
         BodyFault::TooLarge => {
@@ -146,6 +146,6 @@ async fn read_body(body: Body, limits: BodyLimits) -> Result<Bytes, Problem> {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message)
         }
         BodyFault::TooSlow => Problem::too_slow(TOO_SLOW),
-        BodyFault::BrokenOff(error) => Problem::unavailable(format!("the body breaks off ({error}); send it again")),
+        BodyFault::BrokenOff(error) => Problem::unavailable(format!("the body is incomplete ({error}); send it again")),
     })
 }

@@ -12,7 +12,7 @@ mod protocol;
 mod transport;
 mod wake_flag;
 
-pub(super) use context::Context;
+pub(super) use context::SocketContext;
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts as _, Request, State};
@@ -23,18 +23,18 @@ use axum::response::{IntoResponse as _, Response};
 use tracing::Instrument as _;
 
 use super::authorization;
-use super::client::Client;
+use super::client::RequestClient;
 use super::problem::Problem;
 use close::Close;
 use connection::{Connection, NewConnection};
 use context::UNKNOWN_BYTES;
 use protocol::Protocol;
 
-/// Size of a socket's read buffer, in bytes: requests are small, and there are many sockets.
+/// The size of a socket's read buffer in bytes: requests are small, and there are many sockets.
 const READ_BUFFER: usize = 4 << 10;
 
-/// Answers a request for a WebSocket, and passes on every other one.
-pub(super) async fn upgrade(State(context): State<Context>, request: Request, next: Next) -> Response {
+/// Accepts a WebSocket handshake, and passes on every other request.
+pub(super) async fn upgrade(State(context): State<SocketContext>, request: Request, next: Next) -> Response {
     if let Some(refusal) = lost_upgrade::refuse(&request) {
         return refusal;
     }
@@ -49,16 +49,16 @@ pub(super) async fn upgrade(State(context): State<Context>, request: Request, ne
     }
 }
 
-fn accept(context: Context, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Result<Response, Problem> {
+fn accept(context: SocketContext, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Result<Response, Problem> {
     let headers = &parts.headers;
-    let Client { address, wire, held, .. } = Client::of(&parts.extensions);
+    let RequestClient { address, wire, held, .. } = RequestClient::of(&parts.extensions);
     let permit = context.subscribers.socket(address).map_err(|refused| {
         let (status, code) = refused.status();
         Problem::new(status, code, refused.to_string())
     })?;
-    // A client that is known by a header needs no `authorization` in connection_init, which only browsers must use.
+    // A client that a header authenticates needs no `authorization` in connection_init, which only browsers must use.
     let known = authorization::viewer(&context.readers, headers).ok();
-    // An unknown client's socket is still one of its address's connections, and may say little.
+    // An unauthenticated client's socket still counts as a connection of its address, and may send little.
     let held = held.filter(|_| known.is_none());
     let span = tracing::Span::current();
     let protocol = Protocol::chosen(headers);

@@ -1,8 +1,8 @@
-//! A client's connection as bytes. Several tasks may send on it, each a whole message at a time.
+//! A client's connection as a stream of bytes. Several tasks may send on it, each a whole message at a time.
 
 mod in_time;
 
-pub(super) use in_time::InTime;
+pub(super) use in_time::WriteTimeout;
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -19,35 +19,35 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::live::Sent;
 
-/// A connection. All clones share it.
+/// A connection. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Wire(Arc<SharedWire>);
 
 #[derive(Debug)]
 struct SharedWire {
     stream: TcpStream,
-    /// Number of bytes that may still be read of a client that is not known yet; `usize::MAX` is no limit.
+    /// The number of bytes that may still be read from an unauthenticated client; `usize::MAX` means no limit.
     readable: AtomicUsize,
     /// True if each write is a whole message, between which other tasks may send.
     is_shared: AtomicBool,
-    /// The rest of a message of which a part was sent.
+    /// The rest of a message that was sent partly.
     rest: Mutex<BytesMut>,
     handing_over: Mutex<HandingOver>,
-    /// Notifies the task that serves HTTP on the connection that it was handed over.
+    /// Notifies the task that serves HTTP that a stream has taken over the connection.
     left: Notify,
 }
 
-/// How far the hand-over of a connection from HTTP to a stream is.
+/// The progress of a connection's hand-over from HTTP to a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HandingOver {
     Not,
-    /// The connection is handed over as soon as everything is sent that was written.
+    /// The connection is handed over once everything written is sent.
     Begun,
     Done,
 }
 
-/// Hands a connection over to a stream, from the body of its response on. HTTP drops this when it lets go of the
-/// connection.
+/// The hand-over of a connection from HTTP to a stream, beginning with the body of its response. HTTP drops this when
+/// it releases the connection.
 #[derive(Debug)]
 pub(super) struct HandOver {
     wire: Wire,
@@ -55,7 +55,7 @@ pub(super) struct HandOver {
 }
 
 impl HandOver {
-    /// Begins the hand-over, since the response's head is written. The hand-over ends as soon as the head is sent.
+    /// Begins the hand-over after the response's head is written. It ends once the head is sent.
     pub(super) fn begin(&self) {
         let mut state = self.wire.handing_over();
         if *state == HandingOver::Not {
@@ -93,7 +93,7 @@ impl Wire {
         self.0.readable.store(bytes, Ordering::Relaxed);
     }
 
-    /// Lifts the limit on what is read.
+    /// Removes the limit on reads.
     pub(super) fn lift_limit(&self) {
         self.limit_reads(usize::MAX);
     }
@@ -103,7 +103,7 @@ impl Wire {
         self.0.readable.load(Ordering::Relaxed) == 0
     }
 
-    /// Counts bytes that were read, where there is a limit.
+    /// Counts bytes against the limit on reads.
     fn count_read(&self, bytes: usize) -> io::Result<()> {
         let readable = self.0.readable.load(Ordering::Relaxed);
         if readable == usize::MAX {
@@ -114,14 +114,14 @@ impl Wire {
         if rest > 0 { Ok(()) } else { Err(io::ErrorKind::QuotaExceeded.into()) }
     }
 
-    /// Prepares to hand the connection over when a response's body is polled. The receiver gets a message as soon as HTTP no
-    /// longer uses the connection, and fails if the client was gone before.
+    /// Prepares the hand-over of the connection, which begins when the response's body is polled. The receiver gets a
+    /// message once HTTP has released the connection, and fails if the client disconnects before.
     pub(super) fn hand_over(&self) -> (HandOver, oneshot::Receiver<()>) {
         let (sender, receiver) = oneshot::channel();
         (HandOver { wire: self.clone(), taken: Some(sender) }, receiver)
     }
 
-    /// Waits until the connection is handed over and [shared](Self::share), so that HTTP must let go of it.
+    /// Waits until the connection is handed over and [shared](Self::share), so that HTTP must release it.
     pub(super) async fn left(&self) {
         self.0.left.notified().await;
     }
@@ -135,7 +135,7 @@ impl Wire {
         self.0.handing_over.lock()
     }
 
-    /// Makes each write from now on a whole message, so that other tasks may send in between.
+    /// Makes each later write a whole message, so that other tasks may send in between.
     pub(super) fn share(&self) {
         self.0.is_shared.store(true, Ordering::Release);
     }
@@ -144,8 +144,8 @@ impl Wire {
         self.0.rest.lock()
     }
 
-    /// Sends a message on a [shared](Self::share) connection without waiting. If only a part can be sent, the rest goes out
-    /// with the next write or flush. While such a rest waits, nothing is sent: this is where backpressure begins.
+    /// Sends a message on a [shared](Self::share) connection without waiting. If only a part can be sent, the rest is
+    /// sent with the next write or flush. While a rest is pending, nothing is sent: this is where backpressure begins.
     pub(super) fn send(&self, bytes: &[u8]) -> Sent {
         let mut rest = self.rest();
         if !rest.is_empty() {
@@ -157,12 +157,12 @@ impl Wire {
                 rest.extend_from_slice(&bytes[sent..]);
                 Sent::Part
             }
-            // The task that reads and writes finds every other error.
+            // The task that reads and writes handles all other errors.
             Err(_) => Sent::Nothing,
         }
     }
 
-    /// Writes as soon as the system takes bytes.
+    /// Writes once the operating system accepts bytes.
     fn poll_write_with<T>(&self, context: &mut Context<'_>, write: impl Fn() -> io::Result<T>) -> Poll<io::Result<T>> {
         loop {
             ready!(self.0.stream.poll_write_ready(context))?;
@@ -184,7 +184,8 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes a whole message, once the rest of the message before it is sent. What the system does not take is kept.
+    /// Accepts a whole message, once the rest of the last message is sent. Bytes that the operating system does not
+    /// accept are buffered.
     fn poll_write_whole(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut rest = self.rest();
         ready!(self.poll_rest(context, &mut rest))?;
@@ -249,7 +250,7 @@ impl AsyncWrite for Wire {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_rest(context, &mut self.rest()))?;
         Poll::Ready(match shutdown(&self.0.stream, Shutdown::Write) {
-            // The client has closed the connection first.
+            // The client has closed the connection already.
             Ok(()) | Err(rustix::io::Errno::NOTCONN) => Ok(()),
             Err(error) => Err(error.into()),
         })
@@ -276,7 +277,7 @@ mod tests {
         wire.share();
         let sender = wire.clone();
         let (piece, written) = (vec![b'a'; 100_000], vec![b'b'; 100_000]);
-        // This goes on until the system takes no more.
+        // This goes on until the operating system accepts no more.
         let mut sent = 0;
         let last = loop {
             match sender.send(&piece) {

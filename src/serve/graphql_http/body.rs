@@ -1,44 +1,44 @@
-//! What a POST brings: JSON, and nothing that a page can send without the browser asking first.
+//! The body of a POST request: JSON, which a foreign page cannot send without the browser's preflight request.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::super::body::{BodyFault, BodyLimits, TOO_SLOW};
-use super::refusal::Refusal;
+use super::refusal::HttpRefusal;
 use crate::graphql::{BodyError, GraphBody};
 
-/// Reads a request, or a batch of at most so many.
+/// Reads a request, or a batch of at most `most` requests.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,
     limits: BodyLimits,
     most: usize,
-) -> Result<GraphBody, Refusal> {
-    let unsupported = |message| Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message);
+) -> Result<GraphBody, HttpRefusal> {
+    let unsupported = |message| HttpRefusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message);
     if !is_json(headers) {
         return Err(unsupported("the body's content-type must be application/json, in UTF-8"));
     }
     if !text(headers, &header::CONTENT_ENCODING).is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity")) {
-        return Err(unsupported("the body must not be packed: there must be no content-encoding"));
+        return Err(unsupported("the body must not be compressed: remove its content-encoding"));
     }
-    let too_large = |message| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message);
+    let too_large = |message| HttpRefusal::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message);
     let body = limits.read(body).await.map_err(|fault| match fault {
         BodyFault::TooLarge => too_large("the body is too large (limits.query_body_bytes)".to_owned()),
-        BodyFault::TooSlow => Refusal::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", TOO_SLOW),
-        BodyFault::BrokenOff(_) => Refusal::bad_request("the body breaks off"),
+        BodyFault::TooSlow => HttpRefusal::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", TOO_SLOW),
+        BodyFault::BrokenOff(_) => HttpRefusal::bad_request("the body is incomplete"),
     })?;
     GraphBody::from_json(&body, most).map_err(|error| match error {
-        BodyError::Malformed(message) => Refusal::bad_request(message),
+        BodyError::Malformed(message) => HttpRefusal::bad_request(message),
         BodyError::BatchTooLarge(message) => too_large(message),
     })
 }
 
-/// A header's text; empty where it is none.
+/// Returns a header's text; an empty text if it is not valid.
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name).map(|value| value.to_str().unwrap_or_default())
 }
 
-/// Whether the body is JSON in UTF-8. Any other type could be sent by a foreign page without the browser asking first.
+/// Returns true for JSON in UTF-8. A foreign page could send any other type without a preflight request.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut parts = text(headers, &header::CONTENT_TYPE).unwrap_or_default().split(';').map(str::trim);
     let is_json = parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json"));

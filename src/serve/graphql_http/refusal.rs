@@ -1,4 +1,4 @@
-//! Requests that HTTP itself refuses: with a status of their own, whatever the media type of the answer.
+//! Requests that are refused with an HTTP status of their own, whatever the media type of the response.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -7,14 +7,14 @@ use super::super::accept::MediaType;
 use super::response::respond;
 use crate::graphql::Answer;
 
-/// Why a request is not executed.
-pub(super) struct Refusal {
+/// The reason why a request is not executed.
+pub(super) struct HttpRefusal {
     status: StatusCode,
     code: &'static str,
     message: String,
 }
 
-impl Refusal {
+impl HttpRefusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into() }
     }
@@ -36,7 +36,7 @@ impl Refusal {
         let mut response = respond(status, media_type, self.answer().json.into_bytes());
         let more = match status {
             StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
-            // The methods of the route as a whole: GET is for queries, and for subscriptions as a stream.
+            // The methods of the route: GET is for queries, and for subscriptions as a stream.
             StatusCode::METHOD_NOT_ALLOWED => Some((header::ALLOW, "GET, HEAD, POST")),
             StatusCode::REQUEST_TIMEOUT => Some((header::CONNECTION, "close")),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Some((header::ACCEPT, "application/json")),

@@ -1,4 +1,4 @@
-//! Operations whose answers are sent as a stream, each as soon as it is there.
+//! Operations whose answers are streamed.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
 
 use super::super::accept::{Accepted, Form};
-use super::super::client::Client;
+use super::super::client::RequestClient;
 use super::super::operation_events::{self, OperationEvent};
 use super::super::stream::{NewStream, StreamOutlet, StreamType};
-use super::Asking;
-use super::refusal::Refusal;
+use super::GraphqlState;
+use super::refusal::HttpRefusal;
 use super::response::{respond, status};
 use crate::event::Position;
 use crate::graphql::{Answer, Operation};
 
-/// The header with which a browser connects again: the id of the last event that it has received.
+/// The header with which a browser reconnects: the id of the last event that it received.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-impl Asking {
-    /// Responds with the only answer of an operation.
-    pub(super) fn respond_once(&self, parts: &Parts, form: Form, answer: Answer) -> Result<Response, Refusal> {
+impl GraphqlState {
+    /// Responds with an operation's only answer.
+    pub(super) fn respond_once(&self, parts: &Parts, form: Form, answer: Answer) -> Result<Response, HttpRefusal> {
         match form {
             Form::Single(media_type) => {
                 Ok(respond(status(answer.verdict, media_type), media_type, answer.json.into_bytes()))
@@ -34,14 +34,14 @@ impl Asking {
         }
     }
 
-    /// Starts a subscription, and responds with its answers.
+    /// Starts a subscription and responds with its answers.
     pub(super) async fn subscribe(
         &self,
         parts: &Parts,
         accepted: Accepted,
         stream_type: StreamType,
         mut operation: Operation,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, HttpRefusal> {
         if stream_type == StreamType::EventStream
             && let Some(position) = last_event_id(parts)?
         {
@@ -54,7 +54,8 @@ impl Asking {
         let mut events = operation_events::run(&self.graph, operation);
         let first = events.next().await.unwrap_or(OperationEvent::Complete);
         match (first, accepted.for_one_answer()) {
-            // Apollo's clients expect an error before the start as a single answer; those of graphql-sse expect it in the stream.
+            // Apollo's clients expect an error before the start as a single response; those of graphql-sse expect it in
+            // the stream.
             (OperationEvent::Error(answer), form @ Form::Single(_)) if stream_type == StreamType::Multipart => {
                 self.respond_once(parts, form, answer)
             }
@@ -62,22 +63,22 @@ impl Asking {
         }
     }
 
-    fn new_stream(&self, parts: &Parts, stream_type: StreamType) -> Result<NewStream, Refusal> {
-        let client = Client::of(&parts.extensions);
+    fn new_stream(&self, parts: &Parts, stream_type: StreamType) -> Result<NewStream, HttpRefusal> {
+        let client = RequestClient::of(&parts.extensions);
         let permit = self.streams.subscribers.stream(client.address).map_err(|refused| {
             let (status, code) = refused.status();
-            Refusal::new(status, code, refused.to_string())
+            HttpRefusal::new(status, code, refused.to_string())
         })?;
-        // In HTTP/2, other requests may use the connection, too; before HTTP/1.1, there are no chunks.
-        let cut = (parts.version <= Version::HTTP_11).then_some(client.cut);
+        // Other requests may share an HTTP/2 connection, and HTTP/1.0 has no chunks.
+        let close = (parts.version <= Version::HTTP_11).then_some(client.close);
         let wire = client.wire.filter(|_| parts.version == Version::HTTP_11 && parts.method != Method::HEAD);
-        Ok(NewStream { stream_type, events: stream::empty().boxed(), permit, cut, wire })
+        Ok(NewStream { stream_type, events: stream::empty().boxed(), permit, close, wire })
     }
 }
 
-/// The position from which a browser resumes.
-fn last_event_id(parts: &Parts) -> Result<Option<Position>, Refusal> {
+/// Returns the position from which a browser resumes.
+fn last_event_id(parts: &Parts) -> Result<Option<Position>, HttpRefusal> {
     let Some(value) = parts.headers.get(LAST_EVENT_ID).filter(|value| !value.is_empty()) else { return Ok(None) };
     let position = value.to_str().ok().and_then(|text| text.parse().ok());
-    position.map(Some).ok_or_else(|| Refusal::bad_request("last-event-id is not a position"))
+    position.map(Some).ok_or_else(|| HttpRefusal::bad_request("last-event-id is not a position"))
 }

@@ -1,8 +1,8 @@
 //! Server-sent events, in the distinct connections mode of graphql-sse: see
 //! <https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>.
 //!
-//! Each event's id is its position, so that `Last-Event-ID` resumes. An id without an event reports progress to a client
-//! for which nothing happens: browsers keep the id, and dispatch nothing.
+//! Each event's id is its position, so that `Last-Event-ID` resumes. An id without an event reports progress to a
+//! client whose filter rarely matches: browsers store the id and dispatch nothing.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::graphql::Answer;
 
 pub(super) const CONTENT_TYPE: &str = "text/event-stream; charset=utf-8";
 
-/// Writes an answer. Each line of its text becomes a line of data, and the client joins them again.
+/// Writes an answer. Each line of its text becomes a line of data; the client joins the lines again.
 pub(super) fn write_next(out: &mut String, answer: &Answer) {
     out.push_str("event: next\n");
     if let Some(position) = answer.position {
@@ -25,7 +25,7 @@ pub(super) fn write_next(out: &mut String, answer: &Answer) {
     out.push('\n');
 }
 
-/// Writes the end. The event has data, since browsers dispatch no event without.
+/// Writes the end. The event has empty data, since browsers ignore events without data.
 pub(super) fn write_complete(out: &mut String) {
     out.push_str("event: complete\ndata:\n\n");
 }
@@ -43,7 +43,7 @@ fn write_id(out: &mut String, position: Position) {
     _ = writeln!(out, "id: {position}");
 }
 
-/// The lines of a text; a line ends with `\n`, `\r` or both.
+/// Splits a text into lines, which end with `\n`, `\r` or both.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {

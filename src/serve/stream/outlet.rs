@@ -6,7 +6,7 @@ use crate::graphql::Answer;
 use crate::live::{Outlet, RenderedEvent, Sent};
 use crate::serve::wire::Wire;
 
-/// An outlet to a stream that has its connection for itself.
+/// An outlet to a stream that has taken over its connection.
 pub(in crate::serve) struct StreamOutlet {
     wire: Wire,
     stream_type: StreamType,

@@ -1,4 +1,5 @@
-//! The sink of a stream: its chunks go into a response's body, or onto a connection that the stream has for itself.
+//! The sink of a stream: chunks go into a response's body, or directly onto a connection that the stream has taken
+//! over.
 
 use axum::body::{Body, Bytes};
 use futures_util::stream;
@@ -11,28 +12,27 @@ use crate::serve::wire::Wire;
 
 /// The destination of a stream's chunks.
 pub(super) enum StreamSink {
-    /// Into a response's body. None is the stream's end.
+    /// The response's body. None is the end of the stream.
     Body(mpsc::Sender<Option<Bytes>>),
-    /// Onto a connection of HTTP/1.1. No further request can come on it, since the response has no end before the
-    /// connection's.
+    /// An HTTP/1.1 connection. No further request can arrive on it, since the response lasts until the connection ends.
     Wire {
         wire: Wire,
-        /// Receives a message when HTTP has let go of the connection.
+        /// Receives a message when HTTP has released the connection.
         taken: oneshot::Receiver<()>,
     },
 }
 
-/// The client has closed the connection.
+/// The error of a client that has disconnected.
 #[derive(Debug)]
 pub(super) struct ClientGone;
 
-/// The stream broke off before its end.
+/// The error of a stream that was ended early.
 #[derive(Debug, thiserror::Error)]
 #[error("the client reads too slowly")]
 struct CutOff;
 
 impl StreamSink {
-    /// A sink, and the body of the response with which the stream begins.
+    /// Creates a sink, and the body of the stream's response.
     pub(super) fn new(wire: Option<Wire>) -> (Self, Body) {
         let Some(wire) = wire else {
             let (sender, receiver) = mpsc::channel(1);
@@ -46,7 +46,7 @@ impl StreamSink {
         (Self::Wire { wire, taken }, Body::from_stream(body))
     }
 
-    /// Waits until chunks can be sent. Must be called once, before everything else.
+    /// Waits until chunks can be sent. This must be called once before all other methods.
     pub(super) async fn ready(&mut self) -> Result<(), ClientGone> {
         match self {
             Self::Body(_) => Ok(()),
@@ -54,7 +54,7 @@ impl StreamSink {
         }
     }
 
-    /// Sends a text, unless it is empty, and the stream's end, if this is it.
+    /// Sends a text unless it is empty, and then the stream's end if `is_end` is true.
     pub(super) async fn send(&mut self, text: String, is_end: bool) -> Result<(), ClientGone> {
         match self {
             Self::Body(sender) => {
@@ -84,7 +84,7 @@ impl StreamSink {
         match self {
             Self::Body(sender) => sender.closed().await,
             Self::Wire { wire, .. } => {
-                // What the client sends is ignored.
+                // The client's data is ignored.
                 let mut ignored = [0; 64];
                 while matches!(wire.read(&mut ignored).await, Ok(1..)) {}
             }
@@ -92,7 +92,7 @@ impl StreamSink {
     }
 }
 
-/// The end of a body that is sent in chunks.
+/// The end of a chunked body.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Writes a chunk of a body (RFC 9112, section 7.1). An empty text writes nothing, since an empty chunk is the end.
@@ -102,8 +102,8 @@ pub(super) fn write_chunk(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// The response's body. A channel that closes without the stream's end makes the body fail, so that the client sees a
-/// broken connection.
+/// Creates the response's body. If the channel closes before the stream's end, the body fails, so that the client sees
+/// a broken connection.
 fn body(receiver: mpsc::Receiver<Option<Bytes>>) -> Body {
     let chunks = ReceiverStream::new(receiver).map(Ok).chain(tokio_stream::once(Err(CutOff)));
     Body::from_stream(chunks.map_while(Result::transpose))

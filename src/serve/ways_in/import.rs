@@ -1,4 +1,4 @@
-//! Import over HTTP: a body of any of the forms that `sluice import` reads, taken in while it comes.
+//! Import over HTTP: a body in any format that `sluice import` reads, taken in while it arrives.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -14,25 +14,25 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{Org, WaysIn, unknown_encoding};
+use super::{IngestState, OrgPath, unknown_encoding};
 use crate::ingest::{
     BodyEncoding, ImportEnd, ImportError, ImportOptions, ImportProgress, ImportReport, IntakeError, Receipt,
 };
 use crate::serve::body::{TOO_SLOW, too_slow};
 use crate::serve::problem::Problem;
 
-/// Takes in a stream. 200 means that all of it was read, and is durable.
+/// Takes in a stream. Status 200 means that all of it was read and is durable.
 pub(in crate::serve) async fn import(
-    State(ways_in): State<WaysIn>,
-    org: Org,
+    State(state): State<IngestState>,
+    org: OrgPath,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ImportReport>, Problem> {
-    let (org, _) = ways_in.orgs.authenticated(org, &headers)?;
-    // Which one it is, its first bytes tell.
+    let (org, _) = state.orgs.authenticated(org, &headers)?;
+    // The header must name a known encoding; the first bytes decide which one it is.
     let encoding = headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes);
     BodyEncoding::named(encoding).ok_or_else(unknown_encoding)?;
-    let limit = ways_in.body.bytes as u64;
+    let limit = state.body.bytes as u64;
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit) {
         return Err(failed(&ImportError::TooLarge(limit), None));
@@ -44,11 +44,11 @@ pub(in crate::serve) async fn import(
         stop: CancellationToken::new(),
         progress: Arc::new(ImportProgress::default()),
     };
-    // A task of its own: a client that hangs up does not stop half-way what has been read.
-    let intake = ways_in.intake;
+    // A separate task, which a client that disconnects does not interrupt.
+    let intake = state.intake;
     let source = BodyReader { parts: source, part: Bytes::new(), has_ended: false };
     let taken = tokio::spawn(async move { intake.import(&org, source, options).await }.in_current_span());
-    let is_in_time = hand_on(body, &parts, ways_in.body.timeout).await;
+    let is_in_time = forward(body, &parts, state.body.timeout).await;
     drop(parts);
     match taken.await {
         Ok((report, ImportEnd::Complete | ImportEnd::Stopped)) => {
@@ -62,13 +62,13 @@ pub(in crate::serve) async fn import(
         Ok((report, ImportEnd::Failed(error))) => Err(failed(&error, Some(&report))),
         Err(error) => {
             tracing::error!(%error, "an import failed");
-            Err(Problem::unavailable("the gateway failed; its log says why"))
+            Err(Problem::unavailable("the gateway failed; see its log"))
         }
     }
 }
 
-/// Hands on a body, and its end, or what breaks it off. Returns false where a part did not come in time.
-async fn hand_on(body: Body, parts: &mpsc::Sender<Part>, patience: Duration) -> bool {
+/// Forwards a body, with its end or its error. Returns false if a part did not arrive in time.
+async fn forward(body: Body, parts: &mpsc::Sender<Part>, patience: Duration) -> bool {
     let mut stream = body.into_data_stream();
     loop {
         let mut is_in_time = true;
@@ -79,7 +79,7 @@ async fn hand_on(body: Body, parts: &mpsc::Sender<Part>, patience: Duration) -> 
             Err(_) => {
                 is_in_time = false;
                 too_slow();
-                Part::Broken("it took too long to come in".to_owned())
+                Part::Broken("it took too long to arrive".to_owned())
             }
         };
         let is_last = !matches!(part, Part::Bytes(_));
@@ -89,11 +89,11 @@ async fn hand_on(body: Body, parts: &mpsc::Sender<Part>, patience: Duration) -> 
     }
 }
 
-/// Tells what became of the events before the fault.
+/// Describes the results of the events before the error.
 fn before_that(report: Option<&ImportReport>) -> String {
     let stored = report.map(|report| {
         let receipt = &report.receipt;
-        format!("; before that, {} events were stored, and {} were known", receipt.stored, receipt.duplicates)
+        format!("; before that, {} events were stored, and {} were duplicates", receipt.stored, receipt.duplicates)
     });
     stored.unwrap_or_default()
 }
@@ -104,8 +104,8 @@ fn failed(error: &ImportError, report: Option<&ImportReport>) -> Problem {
         ImportError::TooLarge(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", message),
         ImportError::Intake(IntakeError::Append(_)) => Problem::unavailable(message),
         ImportError::Intake(IntakeError::Store(error)) | ImportError::Store(error) => {
-            tracing::error!(%error, "could not go on with an import");
-            Problem::unavailable("the database is not available; send it again")
+            tracing::error!(%error, "an import failed because of the database");
+            Problem::unavailable("the database is unavailable; send it again")
         }
         ImportError::Read(_) | ImportError::CutOff | ImportError::Csv | ImportError::Utf16 => {
             Problem::new(StatusCode::BAD_REQUEST, "NOT_IMPORTABLE", message)
@@ -113,14 +113,14 @@ fn failed(error: &ImportError, report: Option<&ImportReport>) -> Problem {
     }
 }
 
-/// What comes of a body.
+/// A part of a body.
 enum Part {
     Bytes(Bytes),
     Broken(String),
     End,
 }
 
-/// A body as the importing thread reads it.
+/// A reader of a body for the import's thread.
 struct BodyReader {
     parts: mpsc::Receiver<Part>,
     part: Bytes,
@@ -134,7 +134,7 @@ impl Read for BodyReader {
                 Some(Part::Bytes(bytes)) => self.part = bytes,
                 Some(Part::End) => self.has_ended = true,
                 Some(Part::Broken(error)) => return Err(io::Error::other(error)),
-                // Whoever reads on is at the end again.
+                // A read after the end returns the end again.
                 None if self.has_ended => return Ok(0),
                 None => return Err(io::ErrorKind::UnexpectedEof.into()),
             }

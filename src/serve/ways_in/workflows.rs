@@ -1,4 +1,4 @@
-//! Okta Workflows: flows that relay their card's output.
+//! Okta Workflows: flows that post the output of their cards.
 
 use axum::Json;
 use axum::body::Body;
@@ -6,22 +6,22 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use tracing::Instrument as _;
 
-use super::{Org, WaysIn, answered};
+use super::{IngestState, OrgPath, respond};
 use crate::event::IngestSource;
 use crate::ingest::Receipt;
 use crate::serve::problem::Problem;
 
-/// Takes in a card's output, or a list of them. 200 means that it is durable.
+/// Takes in the output of a card, or a list of outputs. Status 200 means that it is durable.
 pub(in crate::serve) async fn relay(
-    State(ways_in): State<WaysIn>,
-    org: Org,
+    State(state): State<IngestState>,
+    org: OrgPath,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Receipt>, Problem> {
-    let (org, _) = ways_in.orgs.authenticated(org, &headers)?;
-    let cards = ways_in.received(&org, &headers, body).await?;
-    // A task of its own, as a delivery has.
-    let intake = ways_in.intake;
+    let (org, _) = state.orgs.authenticated(org, &headers)?;
+    let cards = state.received(&org, &headers, body).await?;
+    // A separate task, which a flow that disconnects does not interrupt.
+    let intake = state.intake;
     let take = async move { intake.take_posted(&org, IngestSource::Workflows, cards).await };
-    answered(tokio::spawn(take.in_current_span()).await, "NOT_A_CARD")
+    respond(tokio::spawn(take.in_current_span()).await, "NOT_A_CARD")
 }

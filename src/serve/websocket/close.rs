@@ -11,7 +11,7 @@ pub(super) struct Close {
     reason: Cow<'static, str>,
 }
 
-/// The longest reason that fits into a close frame.
+/// The maximum length of a reason in a close frame, in bytes.
 const LONGEST_REASON: usize = 123;
 
 impl Close {
@@ -21,21 +21,21 @@ impl Close {
 
     /// The client has ended the connection.
     pub(super) const TERMINATED: Self = Self::new(1000, "Terminated");
-    /// The client does not answer.
+    /// The client does not respond to pings.
     pub(super) const SILENT: Self = Self::new(1011, "No answer to a ping");
-    /// The gateway stops; clients connect again, and resume.
+    /// The gateway stops; clients reconnect and resume.
     pub(super) const RESTARTING: Self = Self::new(1012, "The gateway is stopping: resume from the last position");
-    /// The client reads too slowly (backpressure); clients connect again, and resume.
+    /// The client reads too slowly (backpressure); clients reconnect and resume.
     pub(super) const TOO_SLOW: Self = Self::new(1013, "Too slow: resume from the last position");
-    /// A `subscribe` before the acknowledgement.
+    /// The client has subscribed before its connection was acknowledged.
     pub(super) const UNAUTHORIZED: Self = Self::new(4401, "Unauthorized");
-    /// `connection_init` was refused.
+    /// The client's `connection_init` was refused.
     pub(super) const FORBIDDEN: Self = Self::new(4403, "Forbidden");
-    /// None of the client's sub-protocols is spoken here.
+    /// The client offers no supported sub-protocol.
     pub(super) const PROTOCOL: Self = Self::new(4406, "Subprotocol not acceptable");
-    /// `connection_init` did not come.
+    /// The client has not sent `connection_init` in time.
     pub(super) const INIT_TIMEOUT: Self = Self::new(4408, "Connection initialisation timeout");
-    /// `connection_init` came twice.
+    /// The client has sent `connection_init` twice.
     pub(super) const TOO_MANY_INITS: Self = Self::new(4429, "Too many initialisation requests");
 
     /// The client has sent an invalid message.
@@ -43,17 +43,17 @@ impl Close {
         Self { code: 4400, reason: Cow::Owned(reason.into()) }
     }
 
-    /// The client has sent more than is read before a client is known.
+    /// The client has sent more than the limit before it was authenticated.
     pub(super) fn too_much_before_init(limit: usize) -> Self {
         Self::invalid(format!("More than {limit} bytes before connection_init was acknowledged"))
     }
 
-    /// An operation with the id of one that runs.
+    /// The client has started an operation with the id of a running one.
     pub(super) fn duplicate(id: &str) -> Self {
         Self { code: 4409, reason: Cow::Owned(format!("Subscriber for {id} already exists")) }
     }
 
-    /// The reason, in words.
+    /// Returns the reason in words.
     pub(super) fn reason(&self) -> &str {
         &self.reason
     }

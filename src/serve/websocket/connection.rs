@@ -1,4 +1,4 @@
-//! One socket, from `connection_init` to its close.
+//! The connection of one socket, from `connection_init` to its close.
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -15,10 +15,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
 use super::super::operation_events::OperationEvent;
-use super::super::per_address::Held;
+use super::super::per_address::AddressPermit;
 use super::super::wire::Wire;
 use super::close::Close;
-use super::context::{Context, UNKNOWN_BYTES};
+use super::context::{SocketContext, UNKNOWN_BYTES};
 use super::message::ClientMessage;
 use super::operations::Operations;
 use super::outlet::SocketOutlet;
@@ -27,16 +27,17 @@ use super::wake_flag::WakeFlag;
 use crate::auth::Viewer;
 use crate::graphql::{Answer, GraphRequest};
 
-/// Longest wait for the client's answer to a close.
+/// The maximum wait for the client's response to a close.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The same for a client that reads too slowly, and must read all that was sent before it sees the close.
+/// The maximum wait for a client that reads too slowly, which must read everything sent before it sees the close.
 const SLOW_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Number of bytes that are still read from a client that sent too much, so that it sees why its socket is closed.
+/// The number of bytes that are still read from a client that sent too much, so that it receives the reason for the
+/// close.
 const DISCARDED: u64 = 1 << 20;
 
-/// The next thing that happens on a socket.
+/// The next event on a socket.
 enum SocketInput {
     Received(Option<Result<Message, axum::Error>>),
     Event(Arc<str>, OperationEvent),
@@ -45,17 +46,17 @@ enum SocketInput {
     Dismissed,
 }
 
-/// One client's socket.
+/// The connection of one client's socket.
 pub(super) struct Connection {
     socket: WebSocket,
-    /// The connection under it, if workers can send events there without waking this task.
+    /// The underlying connection, if workers can send events on it without waking this task.
     wire: Option<Wire>,
     protocol: Protocol,
-    context: Context,
-    /// The viewer, if a header of the request proved it.
+    context: SocketContext,
+    /// The viewer, if a header of the request authenticated the client.
     known: Option<Viewer>,
-    /// Counts the socket among its address's connections until it is known who asks.
-    held: Option<Arc<Held>>,
+    /// The permit of the client's address, until the client is authenticated.
+    held: Option<Arc<AddressPermit>>,
     /// The viewer, once the connection is acknowledged.
     viewer: Option<Viewer>,
     operations: Operations,
@@ -63,19 +64,19 @@ pub(super) struct Connection {
     has_spoken: bool,
 }
 
-/// Continues, or ends the socket: with a close, or without one if the client is gone.
+/// The decision to continue or to end the socket: with a close, or without one if the client is gone.
 type Flow = ControlFlow<Option<Close>>;
 
-/// A socket whose handshake is done, with all that its connection needs.
+/// The parts of a new connection.
 pub(super) struct NewConnection {
     pub(super) socket: WebSocket,
     pub(super) wire: Option<Wire>,
     pub(super) protocol: Protocol,
-    pub(super) context: Context,
-    /// The viewer, if a header of the request proved it.
+    pub(super) context: SocketContext,
+    /// The viewer, if a header of the request authenticated the client.
     pub(super) known: Option<Viewer>,
-    /// Counts the socket among its address's connections; None where it is known who asks.
-    pub(super) held: Option<Arc<Held>>,
+    /// The permit of the client's address; None if the client is authenticated.
+    pub(super) held: Option<Arc<AddressPermit>>,
 }
 
 impl Connection {
@@ -85,10 +86,10 @@ impl Connection {
         Self { socket, wire, protocol, context, known, held, viewer: None, operations, has_spoken: true }
     }
 
-    /// Talks to the client until one of the two ends the connection.
+    /// Runs the protocol until the client or the gateway ends the connection.
     pub(super) async fn run(mut self) {
         if let Some(reason) = self.converse().await {
-            // The operations end first, so that none sends anything while the socket is closed.
+            // The operations end first, so that none of them sends anything while the socket is closed.
             drop(self.operations);
             close(self.socket, &reason).await;
             if let Some(wire) = self.wire.filter(Wire::is_over_limit) {
@@ -150,7 +151,7 @@ impl Connection {
             }
             Some(Ok(Message::Binary(_))) => return Flow::Break(Some(Close::invalid("Messages are text"))),
             Some(Ok(Message::Close(_))) => {
-                // The operations end first, so that nothing is sent after the answer, which is written already.
+                // The operations end first, so that nothing is sent after the response, which is written already.
                 self.operations = Operations::default();
                 let answered = async {
                     _ = self.socket.flush().await;
@@ -250,7 +251,8 @@ impl Connection {
         }
     }
 
-    /// Sends an operation's event. Everything is sent before the next event is awaited, since an outlet may send that event.
+    /// Sends an operation's event. Everything is sent before the next event is awaited, since an outlet may send that
+    /// event.
     async fn send_event(&mut self, id: &str, event: OperationEvent) -> Flow {
         match self.write_event(id, event).await {
             Flow::Continue(()) => self.write(Write::Flush).await,
@@ -293,7 +295,7 @@ impl Connection {
         self.write(Write::Send(Message::Text(text.into()))).await
     }
 
-    /// Writes within the write timeout. A client that takes nothing for so long is disconnected (backpressure).
+    /// Writes within the write timeout. A client that reads nothing for that long is disconnected (backpressure).
     async fn write(&mut self, what: Write) -> Flow {
         let written = async {
             match what {
@@ -303,7 +305,7 @@ impl Connection {
             }
         };
         tokio::pin!(written);
-        // Mostly the write is done at once, and needs no timer.
+        // Most writes complete at once and need no timer.
         let done = match poll_immediate(&mut written).await {
             Some(done) => Ok(done),
             None => timeout(self.context.options.write_timeout, written).await,
@@ -333,7 +335,7 @@ impl Connection {
     }
 }
 
-/// Closes a socket, and waits a moment for the client's answer.
+/// Closes a socket, and waits a moment for the client's response.
 pub(super) async fn close(mut socket: WebSocket, reason: &Close) {
     tracing::debug!(code = reason.code, "closing a socket");
     metrics::counter!("sluice_sockets_closed_total", "code" => reason.code.to_string()).increment(1);

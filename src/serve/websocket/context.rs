@@ -1,4 +1,4 @@
-//! The parts of the gateway that WebSockets need.
+//! The context of WebSockets.
 
 use std::sync::Arc;
 
@@ -7,12 +7,13 @@ use crate::graphql::Graph;
 use crate::serve::options::ServeOptions;
 use crate::serve::subscribers::Subscribers;
 
-/// Number of bytes that are read from a socket before its client is known: enough for `connection_init` with a long token.
+/// The number of bytes that are read from a socket before its client is authenticated, enough for `connection_init`
+/// with a long token.
 pub(super) const UNKNOWN_BYTES: usize = 16 << 10;
 
-/// The parts that all sockets share.
+/// The context that all sockets share.
 #[derive(Clone)]
-pub(in crate::serve) struct Context {
+pub(in crate::serve) struct SocketContext {
     pub(in crate::serve) graph: Graph,
     pub(in crate::serve) readers: Readers,
     pub(in crate::serve) subscribers: Subscribers,

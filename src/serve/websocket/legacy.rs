@@ -7,16 +7,16 @@ use serde_json::value::RawValue;
 use super::close::Close;
 use super::message::{ClientMessage, RawMessage, around_payload, of_operation, with_payload};
 
-/// The connection is accepted.
+/// The message that accepts the connection.
 pub(super) const ACK: &str = r#"{"type":"connection_ack"}"#;
 
-/// The heartbeat. Clients expect it after the acknowledgement, and again and again from then on.
+/// The heartbeat, which clients expect after the acknowledgement and at intervals from then on.
 pub(super) const KEEP_ALIVE: &str = r#"{"type":"ka"}"#;
 
-/// Reads a message.
+/// Parses a message.
 ///
 /// # Errors
-/// What is wrong with the message. This protocol reports that, and the connection goes on.
+/// The fault of the message. This protocol reports it, and the connection goes on.
 pub(super) fn read(text: &str) -> Result<ClientMessage, Close> {
     let message = RawMessage::read(text)?;
     match message.kind.as_str() {
@@ -28,28 +28,29 @@ pub(super) fn read(text: &str) -> Result<ClientMessage, Close> {
     }
 }
 
-/// The message that the connection was refused, or that a message is invalid.
+/// Returns the message that refuses the connection, or reports an invalid message.
 pub(super) fn connection_error(close: &Close) -> String {
     json!({ "type": "connection_error", "payload": { "message": close.reason() } }).to_string()
 }
 
-/// The message with an operation's answer, which is JSON.
+/// Returns the message with an operation's answer, which is JSON.
 pub(super) fn data(id: &str, answer: &str) -> String {
     with_payload("data", id, answer)
 }
 
-/// The text before the answer in that message, and the text after it.
+/// Returns the text before and after the answer in that message.
 pub(super) fn around_data(id: &str) -> (String, &'static str) {
     around_payload("data", id)
 }
 
-/// The message that an operation was refused or ends with errors, which are a JSON list. This protocol reports one of them.
+/// Returns the message that refuses an operation or ends it with errors, which are a JSON list. This protocol reports
+/// one of them.
 pub(super) fn error(id: &str, errors: &str) -> String {
     let errors: Vec<&RawValue> = serde_json::from_str(errors).unwrap_or_default();
     with_payload("error", id, errors.first().map_or("{}", |error| error.get()))
 }
 
-/// The message that an operation is complete.
+/// Returns the message that an operation is complete.
 pub(super) fn complete(id: &str) -> String {
     of_operation("complete", id)
 }

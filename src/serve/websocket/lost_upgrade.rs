@@ -1,4 +1,4 @@
-//! Handshakes of WebSockets that a proxy did not pass on as such.
+//! WebSocket handshakes whose headers a proxy did not forward.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
@@ -6,8 +6,8 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::super::problem::Problem;
 
-/// Refuses a request of a client that evidently wants a WebSocket where a proxy left out the headers that ask for one; None
-/// for every other request. Otherwise the client would get the answer to an HTTP request that it did not make.
+/// Refuses a WebSocket handshake whose upgrade headers a proxy has removed; None for every other request. Otherwise the
+/// client would get a response to an HTTP request that it did not send.
 pub(super) fn refuse(request: &Request) -> Option<Response> {
     let headers = request.headers();
     if request.method() != Method::GET || !headers.contains_key(header::SEC_WEBSOCKET_KEY) {
@@ -28,7 +28,7 @@ pub(super) fn refuse(request: &Request) -> Option<Response> {
     Some(response)
 }
 
-/// Tells what a handshake lacks; None where nothing is missing.
+/// Describes the missing headers of a handshake; None if it is complete.
 fn missing(version: Version, headers: &HeaderMap) -> Option<&'static str> {
     let names = |name, wanted: &str| {
         let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());

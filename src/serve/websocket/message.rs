@@ -1,4 +1,4 @@
-//! The messages of clients in both sub-protocols, and the form that both have in common.
+//! The messages of clients in both sub-protocols, and the format that both have in common.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::close::Close;
 use crate::graphql::GraphRequest;
 
-/// Largest size of an operation's id, in bytes: the gateway keeps it.
+/// The maximum length of an operation's id in bytes, since the gateway keeps it.
 const LONGEST_ID: usize = 256;
 
 /// A message of a client.
@@ -14,9 +14,9 @@ const LONGEST_ID: usize = 256;
 pub(super) enum ClientMessage {
     /// Opens the connection.
     ConnectionInit(Map<String, Value>),
-    /// Asks for a pong.
+    /// Requests a pong.
     Ping,
-    /// Answers a ping.
+    /// Responds to a ping.
     Pong,
     /// Starts an operation.
     Subscribe(String, GraphRequest),
@@ -26,7 +26,7 @@ pub(super) enum ClientMessage {
     Terminate,
 }
 
-/// A message in the form of both sub-protocols.
+/// A message in the format of both sub-protocols.
 #[derive(Deserialize)]
 pub(super) struct RawMessage {
     #[serde(rename = "type")]
@@ -40,7 +40,7 @@ impl RawMessage {
         serde_json::from_str(text).map_err(|error| Close::invalid(format!("Invalid message: {error}")))
     }
 
-    /// The operation's id, which must be there.
+    /// Returns the operation's id, which is required.
     pub(super) fn id(&self) -> Result<String, Close> {
         match &self.id {
             Some(id) if (1..=LONGEST_ID).contains(&id.len()) => Ok(id.clone()),
@@ -48,7 +48,7 @@ impl RawMessage {
         }
     }
 
-    /// The payload, which must be an object, or left out.
+    /// Returns the payload, which must be an object or omitted.
     pub(super) fn object(self) -> Result<Map<String, Value>, Close> {
         match self.payload {
             None | Some(Value::Null) => Ok(Map::new()),
@@ -57,7 +57,7 @@ impl RawMessage {
         }
     }
 
-    /// The message that starts an operation.
+    /// Returns the message that starts an operation.
     pub(super) fn subscribe(self) -> Result<ClientMessage, Close> {
         let id = self.id()?;
         let request = serde_json::from_value(self.payload.unwrap_or_default())
@@ -70,18 +70,18 @@ impl RawMessage {
     }
 }
 
-/// A message with an operation's id.
+/// Returns a message with an operation's id.
 pub(super) fn of_operation(kind: &str, id: &str) -> String {
     [r#"{"type":""#, kind, r#"","id":"#, &quoted(id), "}"].concat()
 }
 
-/// A message with an operation's id and a payload, which is JSON.
+/// Returns a message with an operation's id and a payload, which is JSON.
 pub(super) fn with_payload(kind: &str, id: &str, payload: &str) -> String {
     let (before, after) = around_payload(kind, id);
     before + payload + after
 }
 
-/// The text before the payload in that message, and the text after it.
+/// Returns the text before and after the payload in that message.
 pub(super) fn around_payload(kind: &str, id: &str) -> (String, &'static str) {
     ([r#"{"type":""#, kind, r#"","id":"#, &quoted(id), r#","payload":"#].concat(), "}")
 }

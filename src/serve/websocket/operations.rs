@@ -1,4 +1,4 @@
-//! The operations that run on one socket, polled round-robin.
+//! The running operations of one socket, polled round-robin.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,7 +12,7 @@ use crate::event::Position;
 use crate::graphql::{Graph, Operation};
 use crate::live::Progress;
 
-/// Running operations. An operation with many events waits after each one until the others have had their turn.
+/// Running operations. An operation with many events waits after each of them until the others have had their turn.
 #[derive(Default)]
 pub(super) struct Operations {
     running: Vec<RunningOperation>,
@@ -24,12 +24,12 @@ struct RunningOperation {
     id: Arc<str>,
     events: BoxStream<'static, OperationEvent>,
     flag: WakeFlag,
-    /// How far the subscription is; None for a query or a mutation, and before the subscription has started.
+    /// The progress of a subscription; None for a query or mutation, and before the subscription has started.
     progress: Option<Progress>,
 }
 
 impl RunningOperation {
-    /// Polls for the next event; there is none after the end.
+    /// Polls for the next event; None after the end.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<OperationEvent> {
         let Self { flag, events, .. } = self;
         flag.poll(context, |context| match events.poll_next_unpin(context) {
@@ -40,31 +40,30 @@ impl RunningOperation {
 }
 
 impl Operations {
-    /// The number of running operations.
+    /// Returns the number of running operations.
     pub(super) fn len(&self) -> usize {
         self.running.len()
     }
 
-    /// True if an operation with this id runs.
+    /// Returns true if an operation with this id runs.
     pub(super) fn contains(&self, id: &str) -> bool {
         self.running.iter().any(|running| &*running.id == id)
     }
 
-    /// Starts an operation.
     pub(super) fn start(&mut self, id: &str, graph: &Graph, operation: Operation) {
         let events = operation_events::run(graph, operation).fuse().boxed();
         self.running.push(RunningOperation { id: id.into(), events, flag: WakeFlag::default(), progress: None });
         metrics::gauge!("sluice_operations").increment(1);
     }
 
-    /// Keeps the progress of a subscription that has started.
+    /// Stores the progress of a subscription that has started.
     pub(super) fn started(&mut self, id: &str, progress: Progress) {
         if let Some(running) = self.running.iter_mut().find(|running| &*running.id == id) {
             running.progress = Some(progress);
         }
     }
 
-    /// Ends an operation. Returns false if none with this id runs.
+    /// Ends an operation. Returns false if no operation with this id runs.
     pub(super) fn end(&mut self, id: &str) -> bool {
         let Some(at) = self.running.iter().position(|running| &*running.id == id) else { return false };
         self.running.remove(at);
@@ -85,7 +84,8 @@ impl Operations {
         Some((least?, ids))
     }
 
-    /// Polls the operations for the next event. While none runs, nothing wakes the caller, who alone can start one.
+    /// Polls the operations for the next event. Without operations the poll is pending and nothing wakes the caller,
+    /// who starts them.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<(Arc<str>, OperationEvent)> {
         let next = self.next.min(self.running.len());
         let (before, after) = self.running.split_at_mut(next);

@@ -1,4 +1,4 @@
-//! The two sub-protocols: which one a client wants, and how each reads and writes messages.
+//! The two sub-protocols: their negotiation, and the parsing and formatting of their messages.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
@@ -17,7 +17,7 @@ pub(super) enum Protocol {
 }
 
 impl Protocol {
-    /// The name in the handshake.
+    /// Returns the name in the handshake.
     pub(super) const fn name(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Transport => "graphql-transport-ws",
@@ -25,17 +25,17 @@ impl Protocol {
         })
     }
 
-    /// The first supported one of those that a client offers.
+    /// Returns the first supported sub-protocol that a client offers.
     pub(super) fn chosen(headers: &HeaderMap) -> Option<Self> {
         let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
         let mut offers = offers.flat_map(|value| value.split(',')).map(str::trim);
         offers.find_map(|offer| [Self::Transport, Self::Legacy].into_iter().find(|known| known.name() == offer))
     }
 
-    /// Reads a message.
+    /// Parses a message.
     ///
     /// # Errors
-    /// The close with which the socket must end, unless [`Self::complaint`] reports it.
+    /// The close that ends the socket, unless [`Self::complaint`] reports the fault.
     pub(super) fn read(self, text: &str) -> Result<ClientMessage, Close> {
         match self {
             Self::Transport => transport::read(text),
@@ -43,17 +43,17 @@ impl Protocol {
         }
     }
 
-    /// The message that reports an invalid one, if the protocol does not close the connection for it.
+    /// Returns the message that reports an invalid message, if the protocol does not close the connection for it.
     pub(super) fn complaint(self, fault: &Close) -> Option<String> {
         (self == Self::Legacy).then(|| legacy::connection_error(fault))
     }
 
-    /// The message that refuses the connection, if the protocol has one before the close.
+    /// Returns the message that refuses the connection, if the protocol has one before the close.
     pub(super) fn denied(self) -> Option<String> {
         (self == Self::Legacy).then(|| legacy::connection_error(&Close::FORBIDDEN))
     }
 
-    /// The messages that accept the connection.
+    /// Returns the messages that accept the connection.
     pub(super) const fn acknowledged(self) -> &'static [&'static str] {
         match self {
             Self::Transport => &[transport::ACK],
@@ -61,7 +61,7 @@ impl Protocol {
         }
     }
 
-    /// A heartbeat; it reports the progress of the subscriptions if the protocol has a place for that.
+    /// Returns a heartbeat, which reports the progress of the subscriptions if the protocol supports that.
     pub(super) fn heartbeat(self, operations: &Operations) -> String {
         match self {
             Self::Transport => transport::ping(operations.hold()),
@@ -69,17 +69,17 @@ impl Protocol {
         }
     }
 
-    /// True if clients answer a heartbeat. If not, WebSocket's own ping asks them for an answer.
+    /// Returns true if clients respond to a heartbeat. Otherwise WebSocket's own ping requests a response.
     pub(super) fn is_heartbeat_answered(self) -> bool {
         self == Self::Transport
     }
 
-    /// The answer to a ping.
+    /// Returns the response to a ping.
     pub(super) fn pong() -> String {
         transport::PONG.to_owned()
     }
 
-    /// The message with an operation's answer, which is JSON.
+    /// Returns the message with an operation's answer, which is JSON.
     pub(super) fn next(self, id: &str, answer: &str) -> String {
         match self {
             Self::Transport => transport::next(id, answer),
@@ -87,7 +87,7 @@ impl Protocol {
         }
     }
 
-    /// The text before the answer in that message, and the text after it.
+    /// Returns the text before and after the answer in that message.
     pub(super) fn around_next(self, id: &str) -> (String, &'static str) {
         match self {
             Self::Transport => transport::around_next(id),
@@ -95,7 +95,7 @@ impl Protocol {
         }
     }
 
-    /// The message that an operation was refused or ends with errors, which are a JSON list.
+    /// Returns the message that refuses an operation or ends it with errors, which are a JSON list.
     pub(super) fn error(self, id: &str, errors: &str) -> String {
         match self {
             Self::Transport => transport::error(id, errors),
@@ -103,7 +103,7 @@ impl Protocol {
         }
     }
 
-    /// The message that an operation is complete.
+    /// Returns the message that an operation is complete.
     pub(super) fn complete(self, id: &str) -> String {
         match self {
             Self::Transport => transport::complete(id),
@@ -111,7 +111,8 @@ impl Protocol {
         }
     }
 
-    /// The message that confirms the end of an operation to the client that has ended it, if the protocol has one.
+    /// Returns the message that confirms to a client the end of an operation that the client has ended, if the protocol
+    /// has one.
     pub(super) fn stopped(self, id: &str) -> Option<String> {
         (self == Self::Legacy).then(|| legacy::complete(id))
     }

@@ -6,16 +6,16 @@ use super::close::Close;
 use super::message::{ClientMessage, RawMessage, around_payload, of_operation, with_payload};
 use crate::event::Position;
 
-/// The connection is accepted.
+/// The message that accepts the connection.
 pub(super) const ACK: &str = r#"{"type":"connection_ack"}"#;
 
-/// The answer to a ping. The protocol asks for no payload in it, and the ping's payload may be a secret.
+/// The response to a ping. The protocol requires no payload in it, and the ping's payload may be a secret.
 pub(super) const PONG: &str = r#"{"type":"pong"}"#;
 
-/// Reads a message.
+/// Parses a message.
 ///
 /// # Errors
-/// The close with which the socket must end.
+/// The close that ends the socket.
 pub(super) fn read(text: &str) -> Result<ClientMessage, Close> {
     let message = RawMessage::read(text)?;
     match message.kind.as_str() {
@@ -28,29 +28,29 @@ pub(super) fn read(text: &str) -> Result<ClientMessage, Close> {
     }
 }
 
-/// A ping, which also reports the progress of the client's subscriptions.
+/// Returns a ping, which also reports the progress of the client's subscriptions.
 pub(super) fn ping(progress: Option<(Position, Vec<&str>)>) -> String {
     let Some((position, mut ids)) = progress else { return r#"{"type":"ping"}"#.to_owned() };
     ids.sort_unstable();
     json!({ "type": "ping", "payload": { "position": position.to_string(), "operations": ids } }).to_string()
 }
 
-/// The message with an operation's answer, which is JSON.
+/// Returns the message with an operation's answer, which is JSON.
 pub(super) fn next(id: &str, answer: &str) -> String {
     with_payload("next", id, answer)
 }
 
-/// The text before the answer in that message, and the text after it.
+/// Returns the text before and after the answer in that message.
 pub(super) fn around_next(id: &str) -> (String, &'static str) {
     around_payload("next", id)
 }
 
-/// The message that an operation was refused or ends with errors, which are a JSON list.
+/// Returns the message that refuses an operation or ends it with errors, which are a JSON list.
 pub(super) fn error(id: &str, errors: &str) -> String {
     with_payload("error", id, errors)
 }
 
-/// The message that an operation is complete.
+/// Returns the message that an operation is complete.
 pub(super) fn complete(id: &str) -> String {
     of_operation("complete", id)
 }

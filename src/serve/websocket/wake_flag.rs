@@ -1,5 +1,5 @@
-//! Polls only what was woken. A socket waits for many things of which mostly one is ready, and to poll all the others each
-//! time would take longer than to send an answer.
+//! Polling of woken futures only. A socket waits for many futures of which usually one is ready, and polling all of
+//! them each time would take longer than sending an answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 
-/// Remembers whether something that a task waits for was woken.
+/// A flag that is set when a future of a task is woken.
 pub(super) struct WakeFlag {
     state: Arc<WakeState>,
     waker: Waker,
@@ -15,7 +15,7 @@ pub(super) struct WakeFlag {
 
 struct WakeState {
     is_woken: AtomicBool,
-    /// The task that waits, which is woken, too.
+    /// The task that waits, which is woken too.
     task: AtomicWaker,
 }
 
@@ -31,7 +31,7 @@ impl Wake for WakeState {
 }
 
 impl Default for WakeFlag {
-    /// A flag that is set, since what was never polled must be polled once.
+    /// Creates a flag that is set, since a future must be polled once before it can wake.
     fn default() -> Self {
         let state = Arc::new(WakeState { is_woken: AtomicBool::new(true), task: AtomicWaker::new() });
         Self { waker: Arc::clone(&state).into(), state }
@@ -41,7 +41,7 @@ impl Default for WakeFlag {
 impl WakeFlag {
     /// Polls if the flag is set. A ready result sets the flag again, since more may be ready.
     pub(super) fn poll<T>(&self, context: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-        // The task is registered first: from here on, whatever sets the flag wakes it.
+        // The task is registered first, so that whatever sets the flag from now on wakes it.
         self.state.task.register(context.waker());
         if !self.state.is_woken.swap(false, Ordering::AcqRel) {
             return Poll::Pending;

@@ -1,4 +1,4 @@
-//! A connection of a client that must take its answers in time.
+//! A timeout for writes to a client that reads nothing.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,22 +10,22 @@ use tokio::time::{Sleep, sleep};
 
 use super::Wire;
 
-/// A connection on which HTTP is spoken. A write fails when the client has taken nothing for too long.
+/// A connection whose writes fail if the client reads nothing for too long.
 #[derive(Debug)]
-pub(in super::super) struct InTime {
+pub(in super::super) struct WriteTimeout {
     wire: Wire,
     limit: Duration,
-    /// Runs while the client takes nothing.
+    /// Runs while the client reads nothing.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
-impl InTime {
+impl WriteTimeout {
     pub(in super::super) const fn new(wire: Wire, limit: Duration) -> Self {
         Self { wire, limit, stall: None }
     }
 
-    /// Returns how far a write or a flush got, or that its time is over. Others who send on the connection have time limits
-    /// of their own.
+    /// Returns the result of a write or flush, or an error after the timeout. Other tasks that send on the connection
+    /// have timeouts of their own.
     fn in_time<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() || self.wire.is_shared() {
             self.stall = None;
@@ -39,7 +39,7 @@ impl InTime {
     }
 }
 
-impl AsyncRead for InTime {
+impl AsyncRead for WriteTimeout {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -49,7 +49,7 @@ impl AsyncRead for InTime {
     }
 }
 
-impl AsyncWrite for InTime {
+impl AsyncWrite for WriteTimeout {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.wire).poll_write(context, bytes);
         self.in_time(context, written)
