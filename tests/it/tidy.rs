@@ -1,6 +1,7 @@
 //! The house rules, held: layers, confined libraries, files one can read, documents that say what is there.
 
 mod circles;
+mod plain_words;
 mod readers;
 
 use std::fmt;
