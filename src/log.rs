@@ -1,14 +1,14 @@
 //! The log on top of the store: appends in order, reads through a [`View`], and the log's end.
 
+mod adaptive_spin;
 mod amend;
 mod append_queue;
 mod append_request;
-mod awake;
 mod ends;
 mod gateways;
 mod group;
 mod matching;
-mod months;
+mod monthly_partitions;
 mod options;
 mod resume;
 mod single_flight;
@@ -60,7 +60,7 @@ impl Log {
         // The check comes before the first read: a restored log returns nothing until it has begun a new era.
         store.check_era().await?;
         let ends = Ends::new(store.head().await?);
-        let months = Arc::new(months::MonthlyPartitions::new(store.clone()));
+        let months = Arc::new(monthly_partitions::MonthlyPartitions::new(store.clone()));
         months.make_ahead().await?;
         let writer = || Writer::new(store.appender(), Arc::clone(&months), ends.clone(), options.clone());
         tokio::spawn(writer().run(WriterRole::Primary, Arc::clone(&queue)));

@@ -1,6 +1,6 @@
-//! The org's APIs over HTTP: the System Log, the applications and OAuth 2, as Okta answers and as it refuses.
+//! The org's APIs over HTTP: the System Log, the applications and OAuth 2, with Okta's responses and errors.
 //!
-//! It checks the client: what Okta would refuse is refused here, and the refusal names the rule.
+//! The APIs check the client: a request that Okta would reject is rejected here, and the error names the violated rule.
 
 mod access;
 mod apps;
@@ -27,28 +27,29 @@ pub use oauth::{ServiceApp, ServiceAppError};
 pub use rate::RateLimit;
 pub use server::{OktaApi, SeenRequest};
 
-/// How the APIs behave. The defaults are Okta's.
+/// The behaviour of the APIs. The defaults are Okta's.
 #[derive(Clone, Debug)]
 pub struct ApiOptions {
-    /// The API tokens that are good.
+    /// The valid API tokens.
     pub tokens: Vec<ApiToken>,
-    /// The OAuth 2 service apps that are known.
+    /// The known OAuth 2 service apps.
     pub service_apps: Vec<ServiceApp>,
-    /// How many requests of each kind are answered in a stretch of time.
+    /// The rate limit of each kind of request.
     pub rate: RateLimit,
-    /// Whether `Link` headers come as one, joined by commas, or each by itself.
+    /// True if all links are in one `Link` header, separated by commas; false for one header for each link.
     pub joined_links: bool,
-    /// Where links lead instead of to the org itself: `http://elsewhere.example`. None as it should be.
+    /// The origin to which links lead instead of the org itself, such as `http://elsewhere.example`. None for correct
+    /// links.
     pub link_origin: Option<String>,
-    /// How long a link to the next page is good; for ever where there is none.
+    /// The lifetime of a link to the next page; None if links do not expire.
     pub link_lifetime: Option<Duration>,
-    /// How much later than it was persisted an event shows in bounded requests.
+    /// The delay after which a persisted event appears in bounded requests.
     pub bounded_delay: Duration,
-    /// How far the org's clock is ahead of this machine's; negative where it is behind.
+    /// The difference between the org's clock and the local clock; negative if the org's is behind.
     pub clock_ahead: time::Duration,
-    /// The share of requests that are answered with 500, from 0 to 1.
+    /// The share of requests that get 500, between 0 and 1.
     pub errors: f64,
-    /// How long an OAuth 2 access token is good; an hour at Okta.
+    /// The lifetime of an OAuth 2 access token; an hour at Okta.
     pub token_lifetime: Duration,
 }
 
@@ -69,7 +70,7 @@ impl Default for ApiOptions {
     }
 }
 
-/// What requests look at.
+/// The state that requests use.
 #[derive(Debug)]
 struct Org {
     options: ApiOptions,
@@ -89,7 +90,7 @@ impl Org {
     }
 }
 
-/// A lock that is good even where its holder panicked: what is in it is changed in one step.
+/// Locks a mutex even after its holder panicked, since every change of its content is a single step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! One event of the System Log, in Okta's two forms: the log's own, and that of an event hook.
+//! An event of the System Log, in Okta's two formats: that of the log, and that of event hooks.
 
 mod hook_form;
 mod parts;
@@ -19,52 +19,52 @@ pub use parts::{
     Geolocation, IpAddress, Label, Outcome, Request, SecurityContext, Transaction, TransactionDetail, UserAgent,
 };
 
-/// A LogEvent, with its fields in the order in which Okta prints them.
+/// An Okta `LogEvent`, with its fields in Okta's order.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LogEvent {
-    /// Who did it: in a job, for whom it runs.
+    /// The admin or program that caused the event, or for whom a job runs.
     pub actor: Entity,
-    /// From where; all null in a job.
+    /// The client; all fields are null in a job.
     pub client: Client,
-    /// Always null here, as it mostly is.
+    /// Always null here, as in most of Okta's events.
     pub device: Option<&'static str>,
-    /// The session in which it was done.
+    /// The session of the actor.
     pub authentication_context: AuthenticationContext,
-    /// What happened, in words.
+    /// The description of the event.
     pub display_message: &'static str,
-    /// What happened, such as `application.provision.user.sync`.
+    /// The type of the event, such as `application.provision.user.sync`.
     pub event_type: &'static str,
-    /// How it ended.
+    /// The result.
     pub outcome: Outcome,
-    /// When, to the millisecond.
+    /// The time of the event, to the millisecond.
     #[serde(serialize_with = "as_okta_prints_it")]
     pub published: OffsetDateTime,
-    /// What is known of the network it came from.
+    /// The client's network.
     pub security_context: SecurityContext,
     /// `INFO`, `WARN` or `ERROR`.
     pub severity: &'static str,
     /// Okta's free-form details.
     pub debug_context: DebugContext,
-    /// The type's name before 2016, where it had one.
+    /// The name of the type before 2016, if it had one.
     pub legacy_event_type: Option<&'static str>,
-    /// The job or web request in which it happened.
+    /// The job or web request in which the event happened.
     pub transaction: Transaction,
-    /// Its identity: version 1.
+    /// The id, a version 1 UUID.
     pub uuid: Uuid,
     /// Always `0`.
     pub version: &'static str,
-    /// The way of the web request; empty in a job.
+    /// The addresses of the web request; empty in a job.
     pub request: Request,
-    /// To whom and to what it happened, in no fixed order; sometimes null, or without one that should be there.
+    /// The targets, in no fixed order; sometimes null or incomplete.
     pub target: Option<Vec<Entity>>,
-    /// The hook that tells of it.
+    /// The hook that delivers the event.
     #[serde(skip)]
     pub hook: Arc<EventHook>,
 }
 
 impl LogEvent {
-    /// That a hook's delivery failed.
+    /// Creates the event that reports a hook's failed delivery.
     pub(crate) fn delivery_failure(hook: EventHook, delivery: Uuid, at: OffsetDateTime) -> Self {
         let entity = |id: &str, kind, alternate_id: &str, display_name: &str| Entity {
             id: id.to_owned(),
@@ -98,41 +98,41 @@ impl LogEvent {
         }
     }
 
-    /// The application instance that the event names, if it does.
+    /// Returns the id of the event's application instance, if it has one.
     pub fn instance_id(&self) -> Option<&str> {
         self.target("AppInstance").map(|target| target.id.as_str())
     }
 
-    /// The application's name (`office365`) that the event tells in its debug data, if it does.
+    /// Returns the application's name (`office365`) in the event's debug data, if it has one.
     pub fn application_name(&self) -> Option<&str> {
         let debug_data = self.debug_context.debug_data.as_ref()?;
         debug_data.0.iter().find(|(key, _)| key.eq_ignore_ascii_case("appname")).map(|(_, name)| name.as_str())
     }
 
-    /// The first target of a type, such as `User`.
+    /// Returns the first target of a type, such as `User`.
     pub fn target(&self, kind: &str) -> Option<&Entity> {
         self.target.iter().flatten().find(|target| target.kind == kind)
     }
 
-    /// As the System Log API prints it: a missing value is null.
+    /// Formats the event as the System Log API does, with null for missing values.
     pub fn log_json(&self) -> String {
         json(self)
     }
 
-    /// As it stands in an event hook's delivery: what is null is left out, `ipChain` is the client's, and the debug
-    /// data name the hook.
+    /// Formats the event as in an event hook's delivery: null values are omitted, `ipChain` belongs to the client, and
+    /// the debug data name the hook.
     pub fn hook_json(&self) -> String {
         without_nulls(&json(&HookForm::from(self)))
     }
 }
 
-/// Prints a value of ours as JSON.
+/// Formats one of the simulator's values as JSON.
 #[expect(clippy::expect_used, reason = "only maps without text keys and years past 9999 fail, and there are none")]
 pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("our values are JSON")
 }
 
-/// Prints a moment of UTC to the millisecond.
+/// Formats a UTC time with milliseconds.
 pub(crate) fn as_okta_prints_it<S: Serializer>(moment: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
     const FORMAT: StaticFormatDescription =
         format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");

@@ -1,4 +1,4 @@
-//! The event hook: its deliveries, what happens to them on the way, and who delivers them.
+//! The event hook: its deliveries, their faults, and their sender.
 
 mod courier;
 mod delivery;

@@ -1,16 +1,16 @@
-//! A stand-in Okta organisation: people, applications, what happens among them, and the event hook that tells of it.
+//! A simulated Okta organisation: people, applications, events, and the event hook that delivers them.
 //!
 //! # Layout
 //!
-//! * [`organisation`]: an org made from a seed; it yields what happens in it, one event after the other.
-//! * [`event`]: such an event, as the System Log prints it and as an event hook does.
-//! * [`hook`]: deliveries, what goes wrong with them on the way (a plan of duplicates, late and overtaken ones), and
-//!   the sender that delivers them by Okta's rules.
-//! * [`log_stream`]: Log Streaming, by way of Amazon EventBridge.
+//! * [`organisation`]: an org generated from a seed, which yields one event after the other.
+//! * [`event`]: such an event, in the formats of the System Log and of event hooks.
+//! * [`hook`]: deliveries, a plan of their faults (duplicates, late and reordered ones), and the sender, which follows
+//!   Okta's rules.
+//! * [`log_stream`]: Log Streaming through Amazon EventBridge.
 //! * [`system_log`]: the System Log, in the order in which events were persisted.
-//! * [`api`]: the System Log, the applications and OAuth 2 over HTTP, with Okta's rules and its limits.
+//! * [`api`]: the System Log, the applications and OAuth 2 over HTTP, with Okta's rules and limits.
 //!
-//! Everything but the sending and the APIs is a function of the seed and of the times that the caller gives.
+//! Everything except the sender and the APIs is a function of the seed and of the times that the caller passes.
 
 pub mod api;
 pub mod event;

@@ -1,4 +1,4 @@
-//! Log Streaming: every event in an envelope of Amazon EventBridge, posted by an API destination that tries again.
+//! Log Streaming: each event in an envelope of Amazon EventBridge, posted by an API destination with retries.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use uuid::Uuid;
 
 use crate::{Fate, HookSender, LogEvent};
 
-/// The number of events that may wait; the source of more waits.
+/// The maximum number of queued events.
 const WAITING: usize = 1000;
 
-/// The pause before an event that was refused is posted again.
+/// The pause before a rejected event is posted again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A stream to one endpoint, which posts events in their order. It ends when it is dropped and all was posted.
+/// A stream to one endpoint, which posts events in order. The stream ends when it is dropped and its queue is empty.
 #[derive(Clone, Debug)]
 pub struct LogStream {
     waiting: mpsc::Sender<String>,
@@ -27,7 +27,7 @@ impl LogStream {
         let (waiting, mut events) = mpsc::channel::<String>(WAITING);
         tokio::spawn(async move {
             while let Some(envelope) = events.recv().await {
-                // EventBridge goes on for a day, but gives up after a 4xx.
+                // EventBridge retries for a day, but gives up after a 4xx.
                 loop {
                     let report = sender.send_body(&envelope).await;
                     if report.fate != Fate::Lost || report.status.is_some_and(|status| status < 500) {
@@ -40,13 +40,13 @@ impl LogStream {
         Self { waiting }
     }
 
-    /// Streams an event; true where there was room for it.
+    /// Queues an event. Returns false if the queue is full.
     pub fn tell(&self, event: &LogEvent) -> bool {
         self.waiting.try_send(envelope(event)).is_ok()
     }
 }
 
-/// Puts an event into the envelope that EventBridge makes of it.
+/// Wraps an event in an EventBridge envelope.
 pub fn envelope(event: &LogEvent) -> String {
     let time = event.published.replace_nanosecond(0).unwrap_or(event.published);
     format!(

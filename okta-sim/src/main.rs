@@ -1,4 +1,4 @@
-//! The command: an organisation that tells its event hook what happens in it, and that can be asked for it.
+//! The command: an organisation that delivers events to its event hook, and serves its APIs.
 
 mod options;
 
@@ -20,16 +20,16 @@ use tokio::time::{Instant, interval, sleep, sleep_until};
 
 use options::Options;
 
-/// How many events of history a delivery tells, at most.
+/// The maximum number of events in a delivery of history.
 const HISTORY_BATCH: usize = 50;
 
-/// How long to wait before an endpoint is asked again whether it is there.
+/// The pause before an unavailable endpoint is verified again.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Interval between two questions whether an address is ready.
+/// The interval between two readiness checks.
 const READY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How often to say how it goes.
+/// The interval between two status lines.
 const STATUS: Duration = Duration::from_secs(10);
 
 #[tokio::main]
@@ -84,7 +84,7 @@ fn api_options(options: &Options) -> anyhow::Result<ApiOptions> {
     })
 }
 
-/// Tells history, then what happens from now on. Without a hook only the System Log has it.
+/// Delivers history, then new events. Without a hook, only the System Log has them.
 async fn run(
     options: &Options,
     mut organisation: Organisation,
@@ -112,7 +112,7 @@ async fn run(
         for _ in happening {
             tick.tick().await;
         }
-        // The APIs are still to be asked.
+        // The APIs continue to be served.
         std::future::pending::<()>().await;
         return Ok(());
     };
@@ -124,7 +124,7 @@ async fn run(
     }
     say("the hook is verified; delivering");
     let mut courier = Courier::counting(sender, tally).losing(options.lose, rand::random()).recording(log.clone());
-    // The plans are not of the seed: no delivery has the id of another one, not even of an earlier run.
+    // The plans do not use the seed, so that the ids of deliveries differ even from those of an earlier run.
     let batches = Behaviour { batch: HISTORY_BATCH, ..Behaviour::default() };
     if options.history_by_hook || options.listen.is_none() {
         for delivery in DeliveryPlan::new(Arc::clone(&hook), history, batches, rand::random()) {
@@ -139,7 +139,7 @@ async fn run(
     Ok(())
 }
 
-/// Makes what posts to an endpoint with the hook's header and secret.
+/// Creates a sender to an endpoint with the hook's header and secret.
 fn sender(options: &Options, url: Url) -> Result<HookSender, HookSenderError> {
     HookSender::new(HookSenderOptions {
         header: options.hook_header.clone(),
@@ -148,7 +148,7 @@ fn sender(options: &Options, url: Url) -> Result<HookSender, HookSenderError> {
     })
 }
 
-/// Delivers what happens, so many events a second.
+/// Delivers new events at a rate of events per second.
 async fn tell<E>(mut plan: DeliveryPlan<E>, rate: f64, courier: &mut Courier)
 where
     E: Iterator<Item = LogEvent>,
@@ -164,7 +164,7 @@ where
     }
 }
 
-/// Verifies the endpoint, and waits for it as long as it is not there or not ready.
+/// Verifies the endpoint, and retries while it is unavailable or not ready.
 async fn verify(sender: &HookSender) -> Result<(), VerifyError> {
     loop {
         match sender.verify().await {
@@ -175,7 +175,7 @@ async fn verify(sender: &HookSender) -> Result<(), VerifyError> {
     }
 }
 
-/// Waits until an address answers with success.
+/// Waits until a URL responds with success.
 async fn wait_until_ready(url: &Url) -> anyhow::Result<()> {
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
     while !client.get(url.clone()).send().await.is_ok_and(|answer| answer.status().is_success()) {
@@ -184,7 +184,7 @@ async fn wait_until_ready(url: &Url) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says how it goes, for ever.
+/// Prints the status at intervals, in an endless loop.
 async fn status(tally: &Tally, log: &SystemLog) {
     let mut tick = interval(STATUS);
     tick.tick().await;

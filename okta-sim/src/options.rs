@@ -9,16 +9,16 @@ use clap::Parser;
 use okta_sim::{ApiToken, RateLimit, Scope, ServiceApp};
 use reqwest::Url;
 
-/// A stand-in Okta organisation: its event hook, its System Log and Apps APIs, and what goes wrong with them
+/// A simulated Okta organisation: its event hook, its System Log and Apps APIs, and their faults
 #[derive(Parser)]
 #[command(name = "okta-sim", version)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Options {
-    /// Where to deliver; without it nothing is delivered
+    /// The URL of the event hook's endpoint; without it nothing is delivered
     #[arg(long, value_name = "URL")]
     pub(crate) hook: Option<Url>,
-    /// Deliver only once this address answers with success, such as a gateway's /readyz; without it as soon as the hook
-    /// is verified, as Okta does
+    /// Deliver only once this URL responds with success, such as a gateway's /readyz; by default as soon as the hook is
+    /// verified, as Okta does
     #[arg(long, value_name = "URL")]
     pub(crate) ready: Option<Url>,
     /// The secret that the hook expects, as its header's whole value
@@ -27,82 +27,82 @@ pub(crate) struct Options {
     /// The header that carries the secret
     #[arg(long, value_name = "NAME", default_value = "authorization")]
     pub(crate) hook_header: String,
-    /// Stream what happens to this address in envelopes of Amazon EventBridge, with the hook's header and secret
+    /// Stream new events to this URL in envelopes of Amazon EventBridge, with the hook's header and secret
     #[arg(long, value_name = "URL")]
     pub(crate) log_stream: Option<Url>,
-    /// Where to serve the APIs; without it they are not served
+    /// The address for the APIs; without it they are not served
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
-    /// An API token that is good for both APIs
+    /// An API token that is valid for both APIs
     #[arg(long, value_name = "TOKEN", env = "OKTA_SIM_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
     /// The id of a service app that gets access tokens by OAuth 2
     #[arg(long, value_name = "ID", requires = "client_key")]
     pub(crate) client_id: Option<String>,
-    /// Its public key, in PEM
+    /// The service app's public key, in PEM format
     #[arg(long, value_name = "FILE")]
     pub(crate) client_key: Option<PathBuf>,
-    /// Bind its access tokens to a key (DPoP)
+    /// Bind the service app's access tokens to a key (DPoP)
     #[arg(long)]
     pub(crate) dpop: bool,
-    /// Do not let anybody read applications
+    /// Do not allow any client to read applications
     #[arg(long)]
     pub(crate) no_apps: bool,
-    /// How many events happen a second
+    /// Events per second
     #[arg(long, value_name = "EVENTS_PER_S", default_value = "5", value_parser = positive)]
     pub(crate) rate: f64,
-    /// How many applications the organisation uses
+    /// The number of applications
     #[arg(long, value_name = "N", default_value = "12")]
     pub(crate) apps: u32,
-    /// How many instances of them it has
+    /// The number of application instances
     #[arg(long, value_name = "N", default_value = "40")]
     pub(crate) instances: u32,
-    /// Makes the same organisation again
+    /// The seed; the same seed generates the same organisation
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) seed: u64,
-    /// How many events happened before it starts; the System Log has them
+    /// The number of events before the start, which the System Log has
     #[arg(long, value_name = "N", default_value = "500")]
     pub(crate) history: usize,
-    /// In how many hours before that
+    /// The hours before the start in which they happened
     #[arg(long, value_name = "HOURS", default_value = "6")]
     pub(crate) history_hours: u16,
-    /// Tell the hook of history, too, as is done where the APIs are not served
+    /// Deliver history to the hook too; the default if the APIs are not served
     #[arg(long)]
     pub(crate) history_by_hook: bool,
-    /// Stop after so many events beyond history
+    /// Stop after this number of events, not counting history
     #[arg(long, value_name = "N")]
     pub(crate) events: Option<usize>,
-    /// The share of deliveries that are lost, of which the System Log then tells
+    /// The share of deliveries that are lost, which the System Log then reports
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
     pub(crate) lose: f64,
-    /// The share of events that the System Log has late
+    /// The share of events that the System Log receives late
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
     pub(crate) late: f64,
-    /// By how many seconds
+    /// The delay of late events in seconds
     #[arg(long, value_name = "SECONDS", default_value = "1200")]
     pub(crate) late_by: i64,
-    /// How many requests of a kind are answered in a window
+    /// The number of requests of a kind that are allowed in a window
     #[arg(long, value_name = "N", default_value = "60")]
     pub(crate) rate_limit: u32,
-    /// How long that window is
+    /// The length of the rate limit's window in seconds
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rate_window: u64,
-    /// How long links to a next page are good; for ever without it
+    /// The lifetime of links to the next page; by default they do not expire
     #[arg(long, value_name = "SECONDS")]
     pub(crate) link_lifetime: Option<u64>,
     /// Send both links in one header
     #[arg(long)]
     pub(crate) joined_links: bool,
-    /// The share of API requests that are answered with 500
+    /// The share of API requests that get 500
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
     pub(crate) errors: f64,
-    /// How far its clock is ahead; negative is behind
+    /// The seconds by which the org's clock is ahead; negative if it is behind
     #[arg(long, value_name = "SECONDS", default_value = "0", allow_hyphen_values = true)]
     pub(crate) clock_ahead: i64,
 }
 
 impl Options {
-    /// How long before the start history begins.
+    /// Returns the time between the beginning of history and the start.
     pub(crate) fn history_span(&self) -> time::Duration {
         time::Duration::hours(i64::from(self.history_hours))
     }
@@ -111,7 +111,7 @@ impl Options {
         self.token.iter().map(|token| ApiToken { token: token.clone(), scopes: self.scopes() }).collect()
     }
 
-    /// The service app, where there is one.
+    /// Returns the service app, if one is configured.
     ///
     /// # Errors
     /// Its key cannot be read.

@@ -1,4 +1,4 @@
-//! An organisation made from a seed, in which things happen.
+//! An organisation generated from a seed, and its events.
 
 mod applications;
 mod circumstances;
@@ -21,23 +21,23 @@ use event_types::{EventType, OUTSIDERS, SYNC_FAMILY, Subject};
 pub use people::Person;
 use people::{Group, people};
 
-/// What an organisation is made from. The same options make the same organisation, in which the same happens.
+/// The options of an organisation. Equal options generate the same organisation with the same events.
 #[derive(Clone, Debug)]
 pub struct OrganisationOptions {
-    /// Decides everything that is not said here.
+    /// The seed for everything that the other options leave open.
     pub seed: u64,
-    /// The org's address at Okta.
+    /// The org's URL at Okta.
     pub url: String,
-    /// How many applications it uses; at least 1.
+    /// The number of applications; at least 1.
     pub applications: u32,
-    /// How many instances of them it has; at least 1. Each application has one as long as there are enough.
+    /// The number of instances; at least 1. Each application has an instance if there are enough.
     pub instances: u32,
-    /// How many people work there; at least 1.
+    /// The number of people; at least 1.
     pub users: u32,
-    /// The share of events outside the sync family, such as `user.session.start`: from 0 to 1.
+    /// The share of events outside the sync family, such as `user.session.start`, between 0 and 1.
     pub outsiders: f64,
-    /// Whether only what Okta offers to event hooks happens. It keeps some types of the sync family to the System Log,
-    /// such as `application.provision.user.deactivate`.
+    /// True if only events happen that Okta offers to event hooks. Okta provides some types of the sync family through
+    /// the System Log only, such as `application.provision.user.deactivate`.
     pub only_for_hooks: bool,
 }
 
@@ -74,11 +74,11 @@ pub struct Organisation {
     events: u64,
 }
 
-/// So many of the first people are administrators.
+/// The number of administrators, who are the first of the people.
 const ADMINS: usize = 5;
 
 impl Organisation {
-    /// Founds the organisation.
+    /// Generates the organisation.
     pub fn new(options: OrganisationOptions) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
         let applications = applications::applications(options.applications.max(1));
@@ -103,37 +103,37 @@ impl Organisation {
         }
     }
 
-    /// The org's address at Okta.
+    /// Returns the org's URL at Okta.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The event hook by which it tells what happens.
+    /// Returns the org's event hook.
     pub fn hook(&self) -> &Arc<EventHook> {
         &self.hook
     }
 
-    /// The applications it uses.
+    /// Returns the applications.
     pub fn applications(&self) -> &[Arc<Application>] {
         &self.applications
     }
 
-    /// Their instances, the one in which most happens first.
+    /// Returns the instances, the one with the most events first.
     pub fn instances(&self) -> &[Instance] {
         &self.instances
     }
 
-    /// The instance of an id.
+    /// Returns the instance with an id.
     pub fn instance(&self, id: &str) -> Option<&Instance> {
         self.instances.iter().find(|instance| instance.id == id)
     }
 
-    /// Who works there.
+    /// Returns the people.
     pub fn people(&self) -> &[Person] {
         &self.people
     }
 
-    /// So many events, spread at random from one moment (inclusive) to another (exclusive), in order of time.
+    /// Generates events at random times between `from` (inclusive) and `until` (exclusive), in order of time.
     pub fn history(&mut self, events: usize, from: OffsetDateTime, until: OffsetDateTime) -> Vec<LogEvent> {
         let span = (until - from).whole_milliseconds().max(1);
         let mut moments: Vec<_> = (0..events).map(|_| self.random.random_range(0..span)).collect();
@@ -142,7 +142,7 @@ impl Organisation {
         moments.into_iter().map(|millis| self.event_at(moment(millis))).collect()
     }
 
-    /// The next thing that happens, and when: to the millisecond.
+    /// Generates the next event, at a time with milliseconds.
     pub fn event_at(&mut self, published: OffsetDateTime) -> LogEvent {
         let published = published.to_offset(time::UtcOffset::UTC);
         let kind = self.event_type();
@@ -185,7 +185,7 @@ impl Organisation {
         }
     }
 
-    /// In what something happens in an instance.
+    /// Generates the circumstances of an event in an instance.
     fn circumstances(&mut self, kind: &EventType, at: usize, user: &Person) -> Circumstances {
         let random = &mut self.random;
         if kind.subject == Subject::SignIn {
@@ -200,7 +200,7 @@ impl Organisation {
         }
     }
 
-    /// Gives an instance another label, which later events carry.
+    /// Changes the label of an instance, which later events have.
     fn rename(&mut self, at: usize) -> ChangeDetails {
         let number = self.random.next_u32() % 1000;
         let instance = &mut self.instances[at];

@@ -1,4 +1,4 @@
-//! What chance decides: ids as Okta makes them, tokens, picks by weight.
+//! Random values: ids in Okta's format, tokens, and weighted choices.
 
 use rand::RngExt;
 use rand::distr::Alphanumeric;
@@ -8,10 +8,11 @@ use uuid::{Builder, Uuid};
 
 const BASE_62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The last characters of every id of one Okta cell.
+/// The last characters of the ids of one Okta cell.
 const CELL: &str = "5d7";
 
-/// An Okta id of 20 characters: the prefix of its kind (`0oa` is an application instance), a number, the cell.
+/// Creates an Okta id of 20 characters: the prefix of its kind (`0oa` for an application instance), a number, and the
+/// cell.
 pub(crate) fn okta_id(prefix: &str, mut number: u128) -> String {
     let mut id = String::with_capacity(20);
     id.push_str(prefix);
@@ -23,20 +24,20 @@ pub(crate) fn okta_id(prefix: &str, mut number: u128) -> String {
     id + CELL
 }
 
-/// A token of so many letters and digits.
+/// Creates a token of letters and digits.
 pub(crate) fn token(random: &mut ChaCha8Rng, length: usize) -> String {
     random.sample_iter(Alphanumeric).take(length).map(char::from).collect()
 }
 
-/// One of a list that is not empty.
+/// Returns a random element of a list, which must not be empty.
 pub(crate) fn one_of<'a, T>(random: &mut ChaCha8Rng, list: &'a [T]) -> &'a T {
     &list[random.random_range(0..list.len())]
 }
 
-/// A version 1 UUID: of a time, a node, and a number that no other event of the node has. A node may make 163,840,000
-/// of them a millisecond.
+/// Creates a version 1 UUID from a time, a node, and a number that no other event of the node has. A node can create
+/// 163,840,000 UUIDs in a millisecond.
 pub(crate) fn uuid_v1(at: OffsetDateTime, number: u64, node: [u8; 6]) -> Uuid {
-    /// From 15 October 1582, where such a UUID begins to count, to 1970.
+    /// The time from 15 October 1582, at which version 1 UUIDs begin, to 1970.
     const TICKS_TO_1970: i128 = 0x01B2_1DD2_1381_4000;
     const TICKS_A_MILLISECOND: u64 = 10_000;
     let millis = at.unix_timestamp_nanos().div_euclid(1_000_000);
@@ -45,12 +46,12 @@ pub(crate) fn uuid_v1(at: OffsetDateTime, number: u64, node: [u8; 6]) -> Uuid {
     Builder::from_gregorian_timestamp(u64::try_from(ticks).unwrap_or_default(), clock, &node).into_uuid()
 }
 
-/// How often each of several things is picked: the sums of the first weights, up to each.
+/// The weights of a random choice, as cumulative sums.
 #[derive(Debug)]
 pub(crate) struct Weights(Vec<f64>);
 
 impl Weights {
-    /// Of the weights, which are positive; there is at least one.
+    /// Creates weights, which must be positive and not empty.
     pub(crate) fn new(weights: impl IntoIterator<Item = f64>) -> Self {
         let sums = weights.into_iter().scan(0.0, |sum, weight| {
             *sum += weight;
@@ -59,12 +60,12 @@ impl Weights {
         Self(sums.collect())
     }
 
-    /// Of so many things, the n-th picked 1/n times as often as the first: Zipf's law.
+    /// Creates weights by Zipf's law: the n-th element is chosen 1/n times as often as the first.
     pub(crate) fn zipf(things: u32) -> Self {
         Self::new((1..=things).map(|rank| 1.0 / f64::from(rank)))
     }
 
-    /// The index of one.
+    /// Chooses a random index.
     pub(crate) fn pick(&self, random: &mut ChaCha8Rng) -> usize {
         let all = self.0.last().copied().unwrap_or_default();
         let point = random.random::<f64>() * all;

@@ -1,4 +1,4 @@
-//! The System Log as it is kept: in the order in which events were persisted, which is not that in which they happened.
+//! The System Log in the order in which events were persisted, which differs from the order in which they happened.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,36 +10,36 @@ use crate::event::LogEvent;
 /// An event of the System Log.
 #[derive(Clone, Debug)]
 pub struct LogEntry {
-    /// Its identity.
+    /// The id of the event.
     pub uuid: Uuid,
-    /// What happened.
+    /// The type of the event.
     pub event_type: String,
-    /// When it happened.
+    /// The time at which the event happened.
     pub published: OffsetDateTime,
-    /// When the log had it: at once, or, if it is late, some time after it happened.
+    /// The time at which the log received the event: at once, or later for a late event.
     pub persisted: OffsetDateTime,
-    /// The ids of its targets.
+    /// The ids of the event's targets.
     pub targets: Vec<String>,
-    /// The event as the System Log API prints it.
+    /// The event in the System Log API's format.
     pub json: Arc<str>,
 }
 
-/// The System Log. Its order is that in which events were persisted. Clones are the same log.
+/// The System Log, ordered by the time at which events were persisted. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct SystemLog(Arc<Mutex<Vec<LogEntry>>>);
 
 impl SystemLog {
-    /// An empty log.
+    /// Creates an empty log.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Persists an event now, whenever it happened.
+    /// Persists an event now.
     pub fn record(&self, event: &LogEvent) {
         self.record_at(event, OffsetDateTime::now_utc());
     }
 
-    /// Persists an event at a moment; where others were persisted later already, at the same moment as the last one.
+    /// Persists an event at a given time, but not before the last persisted event.
     pub fn record_at(&self, event: &LogEvent, persisted: OffsetDateTime) {
         let mut entries = self.lock();
         let persisted = entries.last().map_or(persisted, |last| last.persisted.max(persisted));
@@ -53,22 +53,22 @@ impl SystemLog {
         });
     }
 
-    /// Every event, in the order of the log.
+    /// Returns all events in the order of the log.
     pub fn entries(&self) -> Vec<LogEntry> {
         self.lock().clone()
     }
 
-    /// How many events there are.
+    /// Returns the number of events.
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there are no events.
     pub fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
-    /// Looks at the entries.
+    /// Passes the entries to a function.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&[LogEntry]) -> T) -> T {
         look(&self.lock())
     }

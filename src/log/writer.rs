@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use super::adaptive_spin::AdaptiveSpin;
 use super::append_queue::{AppendQueue, QueueGuard};
 use super::append_request::{AppendError, QueuedRequest};
-use super::awake::AdaptiveSpin;
 use super::ends::Ends;
 use super::group::{AppendResult, Group};
-use super::months::MonthlyPartitions;
+use super::monthly_partitions::MonthlyPartitions;
 use super::options::LogOptions;
 use crate::backoff::Backoff;
 use crate::store::{Appended, Appender, CursorMove, NewEvent, StoreError};

@@ -1,4 +1,4 @@
-//! Who asks: API tokens (`SSWS`), and access tokens of OAuth 2, bound to a key or not.
+//! Authentication and authorisation: API tokens (`SSWS`) and OAuth 2 access tokens, which may be bound to a key.
 
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use super::refusal::Refusal;
 use super::{Org, dpop};
 
-/// What one may be allowed to do.
+/// A permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// `okta.logs.read`.
@@ -16,7 +16,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Okta's name for it.
+    /// Returns Okta's name of the scope.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ReadLogs => "okta.logs.read",
@@ -29,17 +29,17 @@ impl Scope {
     }
 }
 
-/// An API token, which may do what the admin may who made it.
+/// An API token, which has the permissions of the admin who created it.
 #[derive(Clone)]
 pub struct ApiToken {
     /// The token.
     pub token: String,
-    /// What its admin may do.
+    /// The permissions of the admin.
     pub scopes: Vec<Scope>,
 }
 
 impl ApiToken {
-    /// One that may do everything.
+    /// Creates a token with all permissions.
     pub fn new(token: impl Into<String>) -> Self {
         Self { token: token.into(), scopes: vec![Scope::ReadLogs, Scope::ReadApps] }
     }
@@ -51,7 +51,7 @@ impl std::fmt::Debug for ApiToken {
     }
 }
 
-/// Whether a request may do what needs a scope; `url` is its address without the query.
+/// Checks that a request has the scope; `url` is its URL without the query.
 pub(super) fn check(org: &Org, request: &Parts, url: &str, scope: Scope) -> Result<(), Refusal> {
     let authorization = request.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let (scheme, token) = authorization

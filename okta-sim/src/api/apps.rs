@@ -1,4 +1,4 @@
-//! `GET /api/v1/apps`, and the application instances that it lists.
+//! `GET /api/v1/apps` and the application instances in its list.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,42 +10,42 @@ use super::refusal::Refusal;
 use super::{Org, link, lock};
 use crate::organisation::Organisation;
 
-/// The most instances of a page.
+/// The maximum number of instances on a page.
 const MAX_LIMIT: usize = 200;
 
-/// How many it has where nobody says, which Okta leaves open.
+/// The default number, which Okta's documentation leaves open.
 const DEFAULT_LIMIT: usize = 20;
 
-/// Whether an application instance is in use. One that is deleted is not listed.
+/// The status of an application instance. Deleted instances are not listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppStatus {
-    /// It is.
+    /// The instance is in use.
     Active,
-    /// It is switched off.
+    /// The instance is deactivated.
     Inactive,
 }
 
-/// An application instance, as the Apps API knows it.
+/// An application instance in the Apps API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppRecord {
     /// Okta's id, `0oa…`.
     pub id: String,
     /// The application's name, such as `office365`.
     pub name: String,
-    /// What people call the instance.
+    /// The label of the instance.
     pub label: String,
-    /// How people sign in to it.
+    /// The sign-on mode.
     pub sign_on_mode: String,
-    /// Whether it is in use.
+    /// The status.
     pub status: AppStatus,
 }
 
-/// The application instances of the org. Clones are the same ones.
+/// The application instances of the org. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct AppDirectory(Arc<Mutex<Vec<AppRecord>>>);
 
 impl AppDirectory {
-    /// Those of an organisation, all in use.
+    /// Creates the list of an organisation's instances, all of them active.
     pub fn of(organisation: &Organisation) -> Self {
         let records = organisation.instances().iter().map(|instance| AppRecord {
             id: instance.id.clone(),
@@ -57,25 +57,25 @@ impl AppDirectory {
         Self(Arc::new(Mutex::new(records.collect())))
     }
 
-    /// Every instance, as it is now.
+    /// Returns the current list.
     pub fn records(&self) -> Vec<AppRecord> {
         lock(&self.0).clone()
     }
 
-    /// Changes an instance, where there is one with this id.
+    /// Changes the instance with an id, if it exists.
     pub fn change(&self, id: &str, change: impl FnOnce(&mut AppRecord)) {
         if let Some(record) = lock(&self.0).iter_mut().find(|record| record.id == id) {
             change(record);
         }
     }
 
-    /// Deletes an instance: it is no longer listed.
+    /// Deletes an instance, which is no longer listed.
     pub fn delete(&self, id: &str) {
         lock(&self.0).retain(|record| record.id != id);
     }
 }
 
-/// Answers with a page of instances; its links go into the headers.
+/// Responds with a page of instances, with its links in the headers.
 pub(super) fn list(
     org: &Org,
     url: &str,
@@ -117,7 +117,7 @@ pub(super) fn list(
     Ok(Value::Array(page).to_string())
 }
 
-/// An instance in Okta's form, as far as it is the same for all.
+/// Formats an instance as Okta does; the parts that do not depend on the instance are constant.
 fn print(record: &AppRecord, url: &str) -> Value {
     let AppRecord { id, name, label, sign_on_mode, status } = record;
     json!({

@@ -1,4 +1,4 @@
-//! Proofs of possession: DPoP (RFC 9449) as Okta wants it.
+//! Proofs of possession: DPoP (RFC 9449) with Okta's rules.
 
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 use super::lock;
 
-/// How far the time of a proof may be from the org's, in seconds.
+/// The maximum difference between the time of a proof and the org's time, in seconds.
 const LEEWAY: i64 = 300;
 
-/// The nonce that the org wants just now, and the proofs that were used.
+/// The nonce that the org currently requires, and the ids of used proofs.
 #[derive(Debug)]
 pub(super) struct Nonces {
     current: Mutex<String>,
@@ -35,12 +35,12 @@ impl Nonces {
         lock(&self.current).clone()
     }
 
-    /// Makes the org want another one.
+    /// Makes the org require a new nonce.
     pub(super) fn renew(&self) {
         *lock(&self.current) = Uuid::new_v4().to_string();
     }
 
-    /// Whether an identity is used for the first time.
+    /// Returns true if an id is used for the first time.
     pub(super) fn is_new(&self, identity: String) -> bool {
         lock(&self.used).insert(identity)
     }
@@ -56,28 +56,28 @@ struct Claims {
     nonce: Option<String>,
 }
 
-/// What a proof is for.
+/// The request to which a proof belongs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
     pub(super) method: &'a str,
-    /// The address, without its query.
+    /// The URL without its query.
     pub(super) url: &'a str,
-    /// The access token that comes with it, where one does.
+    /// The access token of the request, if it has one.
     pub(super) token: Option<&'a str>,
 }
 
-/// What a good proof tells.
+/// The content of a valid proof.
 #[derive(Debug)]
 pub(super) struct Proof {
-    /// The thumbprint of its key.
+    /// The thumbprint of the key.
     pub(super) thumbprint: String,
-    /// The nonce in it.
+    /// The nonce.
     pub(super) nonce: Option<String>,
-    /// Its identity.
+    /// The id.
     pub(super) id: Option<String>,
 }
 
-/// Checks a proof; the error is the rule that it breaks.
+/// Checks a proof. The error is the violated rule.
 pub(super) fn check(proof: &str, request: Request<'_>, now: OffsetDateTime) -> Result<Proof, String> {
     let header = decode_header(proof).map_err(|_| "the DPoP proof is not a JWT")?;
     if header.typ.as_deref() != Some("dpop+jwt") {

@@ -1,26 +1,26 @@
-//! What goes wrong on demand.
+//! Faults that tests inject.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use super::lock;
 
-/// Something that goes wrong with a request.
+/// A fault of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is answered with this status: 401, 403, 500, …
+    /// The response has this status: 401, 403, 500, …
     Status(u16),
-    /// It is answered with 429, though the limit was not reached.
+    /// The response is 429, although the limit was not reached.
     TooManyRequests,
-    /// It is answered with 429, as too many run at once: the headers tell a limit of 0.
+    /// The response is 429 because too many requests run at the same time: the headers report a limit of 0.
     TooManyAtOnce,
-    /// It is never answered.
+    /// The request gets no response.
     NoAnswer,
-    /// The connection breaks in the middle of the answer's body.
+    /// The connection breaks in the middle of the response's body.
     BrokenAnswer,
 }
 
-/// The faults that wait for their requests.
+/// The faults of future requests.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Mutex<VecDeque<(&'static str, Fault)>>);
 
@@ -29,7 +29,7 @@ impl Faults {
         lock(&self.0).extend(std::iter::repeat_n((kind, fault), times));
     }
 
-    /// The next fault for a kind of request.
+    /// Returns the next fault of a kind of request.
     pub(super) fn next(&self, kind: &str) -> Option<Fault> {
         let mut faults = lock(&self.0);
         let at = faults.iter().position(|(of, _)| *of == kind)?;

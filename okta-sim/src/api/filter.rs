@@ -1,8 +1,8 @@
-//! Filters of the System Log: the part of SCIM's language (RFC 7644) that is of use there.
+//! Filters of the System Log: the useful part of SCIM's filter language (RFC 7644).
 
 use crate::system_log::LogEntry;
 
-/// A filter that can be evaluated.
+/// A parsed filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Filter {
     /// `eventType eq "…"`.
@@ -20,7 +20,7 @@ pub(super) enum Filter {
 }
 
 impl Filter {
-    /// Reads a filter; the error names the rule that it breaks.
+    /// Parses a filter. The error names the violated rule.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut parser = Parser { tokens: tokens(text)?, at: 0 };
         let filter = parser.any()?;

@@ -1,4 +1,4 @@
-//! `Link` headers, and the opaque tokens in them.
+//! `Link` headers and the opaque tokens in their links.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,35 +8,35 @@ use axum::http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-/// Which links are good.
+/// The validity of links.
 #[derive(Debug, Default)]
 pub(super) struct Links {
     generation: AtomicU64,
 }
 
-/// What a token stands for.
+/// The position that a token encodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// A number that the API understands.
+    /// A number that the API interprets.
     pub(super) at: i128,
-    /// A second one.
+    /// A second number.
     pub(super) then: u64,
 }
 
 impl Links {
-    /// Makes every link that was given out bad.
+    /// Makes all existing links invalid.
     pub(super) fn expire(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A token for a place in the answers to a query.
+    /// Creates a token for a position in the results of a query.
     pub(super) fn token(&self, place: Place, query: &str, now: OffsetDateTime) -> String {
         let generation = self.generation.load(Ordering::Relaxed);
         let issued = now.unix_timestamp_nanos() / 1_000_000;
         format!("{}_{}_{generation}_{issued}_{}", place.at, place.then, digest(query))
     }
 
-    /// The place that a token stands for, or the rule that it breaks.
+    /// Returns the position of a token. The error is the violated rule.
     pub(super) fn read(
         &self,
         token: &str,
@@ -69,7 +69,7 @@ fn digest(query: &str) -> String {
     Sha256::digest(query).iter().take(6).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// Tells links, by their relations: as one header, or each in its own.
+/// Adds links by their relations, in one header or one header for each.
 pub(super) fn tell(headers: &mut HeaderMap, links: &[(&str, String)], joined: bool) {
     let texts = links.iter().map(|(relation, url)| format!("<{url}>; rel=\"{relation}\""));
     let texts: Vec<_> = if joined { vec![texts.collect::<Vec<_>>().join(", ")] } else { texts.collect() };

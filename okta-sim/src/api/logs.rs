@@ -1,8 +1,8 @@
 //! `GET /api/v1/logs`.
 //!
-//! A request without `until`, in ascending order, is a polling request: it is answered in the order in which events
-//! were persisted, and there is always a link to go on with. Any other is bounded: it is answered in the order in which
-//! events happened, without those that have not come yet, and ends.
+//! A request without `until` in ascending order is a polling request: events come in the order in which they were
+//! persisted, and there is always a next link. Every other request is bounded: events come in the order in which they
+//! happened, without those that have not arrived yet, and the list ends.
 
 use axum::http::HeaderMap;
 use time::format_description::well_known::Rfc3339;
@@ -14,17 +14,18 @@ use super::refusal::Refusal;
 use super::{Org, link};
 use crate::system_log::LogEntry;
 
-/// The most events of a page, and how many it has where nobody says.
+/// The maximum number of events on a page.
 const MAX_LIMIT: usize = 1000;
+/// The default number of events on a page.
 const DEFAULT_LIMIT: usize = 100;
 
-/// How old `since` may be.
+/// The maximum age of `since`.
 const OLDEST: Duration = Duration::days(180);
 
-/// How far back `since` is where nobody says.
+/// The default age of `since`.
 const DEFAULT_SINCE: Duration = Duration::days(7);
 
-/// How long events are kept.
+/// The time for which events are kept.
 const RETENTION: Duration = Duration::days(90);
 
 #[derive(Debug)]
@@ -35,7 +36,7 @@ struct Query {
     limit: usize,
     filter: Option<Filter>,
     after: Option<String>,
-    /// All parameters but `after`, as they came.
+    /// All parameters except `after`, unchanged.
     rest: String,
 }
 
@@ -85,7 +86,7 @@ impl Query {
     }
 }
 
-/// Answers with a page of events; its links go into the headers.
+/// Responds with a page of events, with its links in the headers.
 pub(super) fn list(
     org: &Org,
     url: &str,
@@ -108,7 +109,7 @@ pub(super) fn list(
     Ok(page)
 }
 
-/// In the order of the log.
+/// Returns a page in the order of the log.
 fn polled(query: &Query, place: Option<Place>, entries: &[LogEntry], now: OffsetDateTime) -> (String, Option<Place>) {
     let start = place.map_or_else(
         || entries.partition_point(|entry| entry.persisted < query.since),
@@ -125,7 +126,7 @@ fn polled(query: &Query, place: Option<Place>, entries: &[LogEntry], now: Offset
     (page.json(), Some(Place { at: i128::try_from(at).unwrap_or(i128::MAX), then: 0 }))
 }
 
-/// In the order in which events happened, or the other way round.
+/// Returns a page in the order in which events happened, or in reverse.
 fn bounded(
     org: &Org,
     query: &Query,

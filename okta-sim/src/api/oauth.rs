@@ -1,4 +1,4 @@
-//! OAuth 2: client credentials of service apps, which prove themselves with a key of their own (`private_key_jwt`).
+//! OAuth 2 client credentials of service apps, which authenticate with their own key (`private_key_jwt`).
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -19,21 +19,21 @@ use super::access::Scope;
 use super::refusal::Refusal;
 use super::{Org, dpop, lock};
 
-/// How long before its end a client assertion may be made, in seconds.
+/// The maximum lifetime of a client assertion, in seconds.
 const LONGEST_ASSERTION: i64 = 3600;
 
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
-/// A service app: a program that comes with a key of its own.
+/// A service app: a program with its own key.
 #[derive(Clone)]
 pub struct ServiceApp {
-    /// Its id, `0oa…`.
+    /// The id, `0oa…`.
     pub client_id: String,
-    /// Its public key, in PEM.
+    /// The public key, in PEM format.
     pub public_key: String,
-    /// The scopes that an admin has granted to it.
+    /// The scopes that an admin has granted.
     pub scopes: Vec<Scope>,
-    /// Whether its tokens are bound to a key (DPoP), as Okta has it for new apps.
+    /// True if its tokens are bound to a key (DPoP), Okta's default for new apps.
     pub dpop: bool,
 }
 
@@ -43,16 +43,16 @@ impl std::fmt::Debug for ServiceApp {
     }
 }
 
-/// Why there is no key for a service app.
+/// The error of a key that could not be generated.
 #[derive(Debug, thiserror::Error)]
 #[error("a key could not be made")]
 pub struct ServiceAppError;
 
 impl ServiceApp {
-    /// One with a new RSA key, all scopes and DPoP; beside it its private key, in PEM.
+    /// Creates an app with a new RSA key, all scopes and DPoP. Returns also the private key, in PEM format.
     ///
     /// # Errors
-    /// The machine makes no key.
+    /// The key cannot be generated.
     pub fn with_new_key(client_id: &str) -> Result<(Self, String), ServiceAppError> {
         let key = KeyPair::generate(KeySize::Rsa2048).map_err(|_| ServiceAppError)?;
         let private: aws_lc_rs::encoding::Pkcs8V1Der<'_> = key.as_der().map_err(|_| ServiceAppError)?;
@@ -74,16 +74,16 @@ fn pem(kind: &str, der: &[u8]) -> String {
     format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", lines.join("\n"))
 }
 
-/// An access token that was given out.
+/// An issued access token.
 #[derive(Clone, Debug)]
 pub(super) struct Issued {
     pub(super) scopes: Vec<Scope>,
-    /// The thumbprint of the key to which it is bound.
+    /// The thumbprint of the key to which the token is bound.
     pub(super) key: Option<String>,
     pub(super) expires: OffsetDateTime,
 }
 
-/// The access tokens that were given out.
+/// The issued access tokens.
 #[derive(Debug, Default)]
 pub(super) struct IssuedTokens(Mutex<HashMap<String, Issued>>);
 
@@ -92,7 +92,7 @@ impl IssuedTokens {
         lock(&self.0).get(token).cloned()
     }
 
-    /// Makes every token bad.
+    /// Makes all tokens invalid.
     pub(super) fn revoke(&self) {
         lock(&self.0).clear();
     }
@@ -108,7 +108,7 @@ struct Assertion {
     jti: Option<String>,
 }
 
-/// Answers `POST /oauth2/v1/token`.
+/// Responds to `POST /oauth2/v1/token`.
 pub(super) fn token(org: &Org, url: &str, headers: &HeaderMap, body: &str) -> Result<String, Refusal> {
     let form =
         reqwest::Url::parse(&format!("http://form/?{body}")).map_err(|_| invalid_request("the body is no form"))?;

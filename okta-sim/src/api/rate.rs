@@ -1,4 +1,4 @@
-//! Rate limits: so many requests of a kind in a stretch of time, told in headers.
+//! Rate limits: a number of requests of each kind in a window, reported in headers.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -9,17 +9,17 @@ use time::OffsetDateTime;
 
 use super::lock;
 
-/// So many requests of a kind in a stretch of time.
+/// A limit on the requests of a kind.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
-    /// How many.
+    /// The number of requests in a window.
     pub requests: u32,
-    /// In how long, in whole seconds; a minute at Okta.
+    /// The length of the window in whole seconds; a minute at Okta.
     pub window: Duration,
 }
 
 impl Default for RateLimit {
-    /// Half of 120 a minute: what Okta leaves to one token of an org.
+    /// Half of 120 requests a minute, which is Okta's limit for one token of an org.
     fn default() -> Self {
         Self { requests: 60, window: Duration::from_mins(1) }
     }
@@ -29,7 +29,7 @@ const LIMIT: HeaderName = HeaderName::from_static("x-rate-limit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-rate-limit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-rate-limit-reset");
 
-/// What has been used up, by kind of request.
+/// The used requests, by kind.
 #[derive(Debug)]
 pub(super) struct Rates {
     limit: Mutex<RateLimit>,
@@ -38,18 +38,18 @@ pub(super) struct Rates {
 
 #[derive(Clone, Copy, Debug)]
 struct Window {
-    /// When it ends, in seconds since 1970.
+    /// The end of the window, in seconds since 1970.
     reset: i64,
     used: u32,
 }
 
-/// What is left of a limit after a request.
+/// The state of a limit after a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Standing {
     limit: u32,
     remaining: u32,
     reset: i64,
-    /// Whether the request is one too many.
+    /// True if the request exceeds the limit.
     pub(super) exceeded: bool,
 }
 
@@ -63,7 +63,7 @@ impl Rates {
         *lock(&self.limit) = limit;
     }
 
-    /// Uses up so many requests of a kind.
+    /// Uses up requests of a kind.
     pub(super) fn take(&self, kind: &'static str, requests: u32, now: OffsetDateTime) -> Standing {
         let limit = *lock(&self.limit);
         let second = now.unix_timestamp();
@@ -84,7 +84,7 @@ impl Rates {
 }
 
 impl Standing {
-    /// That too many requests run at once: Okta tells 0 for both numbers.
+    /// Returns the state that Okta reports while too many requests run at the same time: 0 for both numbers.
     pub(super) const fn concurrent(self) -> Self {
         Self { limit: 0, remaining: 0, ..self }
     }

@@ -1,11 +1,11 @@
-//! Refusals, in the forms in which Okta tells them.
+//! Error responses in Okta's formats.
 
 use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// Why a request is refused.
+/// An error response.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: StatusCode,
@@ -14,7 +14,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// An error of the management API. `rule` is what the request broke; it is told as the error's cause.
+    /// Creates an error of the management API. `rule` is the violated rule, which becomes the error's cause.
     pub(super) fn api(status: StatusCode, code: &str, summary: &str, rule: &str) -> Self {
         let causes = if rule.is_empty() { json!([]) } else { json!([{"errorSummary": rule}]) };
         let body = json!({
@@ -23,46 +23,46 @@ impl Refusal {
         Self { status, body: body.to_string(), headers: Vec::new() }
     }
 
-    /// A request that cannot be understood.
+    /// Creates the error of an invalid request.
     pub(super) fn validation(rule: &str) -> Self {
         Self::api(StatusCode::BAD_REQUEST, "E0000001", "Api validation failed", rule)
     }
 
-    /// A token that is none.
+    /// Creates the error of an invalid token.
     pub(super) fn invalid_token(rule: &str) -> Self {
         Self::api(StatusCode::UNAUTHORIZED, "E0000011", "Invalid token provided", rule)
     }
 
-    /// Rights that are missing.
+    /// Creates the error of missing permissions.
     pub(super) fn forbidden(rule: &str) -> Self {
         let summary = "You do not have permission to perform the requested action";
         Self::api(StatusCode::FORBIDDEN, "E0000006", summary, rule)
     }
 
-    /// More than the limit.
+    /// Creates the error of an exceeded rate limit.
     pub(super) fn too_many() -> Self {
         let summary = "API call exceeded rate limit due to too many requests.";
         Self::api(StatusCode::TOO_MANY_REQUESTS, "E0000047", summary, "")
     }
 
-    /// Something that is Okta's fault.
+    /// Creates an error on Okta's side.
     pub(super) fn internal(status: StatusCode) -> Self {
         Self::api(status, "E0000009", "Internal Server Error", "")
     }
 
-    /// An error of OAuth 2 (RFC 6749).
+    /// Creates an error of OAuth 2 (RFC 6749).
     pub(super) fn oauth(status: StatusCode, error: &str, description: &str) -> Self {
         let body = json!({"error": error, "error_description": description});
         Self { status, body: body.to_string(), headers: Vec::new() }
     }
 
-    /// A proof of possession that is none, told as RFC 9449 wants it.
+    /// Creates the error of an invalid proof of possession, in the format of RFC 9449.
     pub(super) fn proof(description: &str) -> Self {
         let challenge = format!("DPoP error=\"invalid_dpop_proof\", error_description=\"{description}\"");
         Self::oauth(StatusCode::UNAUTHORIZED, "invalid_dpop_proof", description).with(WWW_AUTHENTICATE, &challenge)
     }
 
-    /// The same with a header.
+    /// Adds a header.
     pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
         self.headers.extend(HeaderValue::from_str(value).ok().map(|value| (name, value)));
         self

@@ -1,4 +1,4 @@
-//! The server of the APIs.
+//! The HTTP server of the APIs.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -26,35 +26,35 @@ use super::refusal::Refusal;
 use super::{ApiOptions, AppDirectory, Org, apps, lock, logs, oauth};
 use crate::system_log::SystemLog;
 
-/// How many of the last requests are remembered.
+/// The number of recent requests that are remembered.
 const REMEMBERED: usize = 100_000;
 
-/// How large a request's body may be.
+/// The maximum size of a request's body.
 const BODY: usize = 64 << 10;
 
-/// The kinds of requests: each has its own rate limit and its own faults.
+/// The kinds of requests, each with its own rate limit and faults.
 const LOGS: &str = "/api/v1/logs";
 const APPS: &str = "/api/v1/apps";
 const TOKEN: &str = "/oauth2/v1/token";
 
-/// A request that came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct SeenRequest {
-    /// When.
+    /// The time.
     pub at: OffsetDateTime,
-    /// Its path.
+    /// The path.
     pub path: String,
-    /// Its query.
+    /// The query.
     pub query: String,
-    /// The status of the answer.
+    /// The status of the response.
     pub status: u16,
 }
 
-/// The requests that came.
+/// The received requests.
 #[derive(Debug, Default)]
 pub(super) struct Seen(Mutex<VecDeque<SeenRequest>>);
 
-/// The running APIs of an org. They end when the last clone is gone.
+/// The running APIs of an org. They end when all clones are dropped.
 #[derive(Clone, Debug)]
 pub struct OktaApi {
     org: Arc<Org>,
@@ -63,7 +63,7 @@ pub struct OktaApi {
 }
 
 impl OktaApi {
-    /// Starts them on a listener.
+    /// Starts the APIs on a listener.
     ///
     /// # Errors
     /// The listener has no address.
@@ -90,7 +90,7 @@ impl OktaApi {
         let ended = end.clone();
         tokio::spawn(async move {
             tokio::select! {
-                // A server that cannot accept any more has ended, too.
+                // The server also ends if it can no longer accept connections.
                 _ = async { axum::serve(listener, router).await } => {}
                 () = ended.cancelled() => {}
             }
@@ -98,47 +98,47 @@ impl OktaApi {
         Ok(Self { org, address, _end: Arc::new(end.drop_guard()) })
     }
 
-    /// Where they are: `http://127.0.0.1:…`.
+    /// Returns the URL: `http://127.0.0.1:…`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The System Log behind them.
+    /// Returns the System Log.
     pub fn log(&self) -> &SystemLog {
         &self.org.log
     }
 
-    /// The application instances behind them.
+    /// Returns the application instances.
     pub fn apps(&self) -> &AppDirectory {
         &self.org.apps
     }
 
-    /// Lets something go wrong with the next requests for the System Log, one after the other.
+    /// Injects a fault into the next requests for the System Log.
     pub fn fail_logs(&self, fault: Fault, times: usize) {
         self.org.faults.add(LOGS, fault, times);
     }
 
-    /// Lets something go wrong with the next requests for applications.
+    /// Injects a fault into the next requests for applications.
     pub fn fail_apps(&self, fault: Fault, times: usize) {
         self.org.faults.add(APPS, fault, times);
     }
 
-    /// Lets something go wrong with the next requests for access tokens.
+    /// Injects a fault into the next requests for access tokens.
     pub fn fail_tokens(&self, fault: Fault, times: usize) {
         self.org.faults.add(TOKEN, fault, times);
     }
 
-    /// Makes every link that was given out bad: following one is answered with 400.
+    /// Makes all existing links invalid; following one returns 400.
     pub fn expire_links(&self) {
         self.org.links.expire();
     }
 
-    /// Makes every access token that was given out bad.
+    /// Makes all existing access tokens invalid.
     pub fn revoke_tokens(&self) {
         self.org.tokens.revoke();
     }
 
-    /// Makes the org want another nonce in proofs of possession.
+    /// Makes the org require a new nonce in proofs of possession.
     pub fn renew_nonce(&self) {
         self.org.nonces.renew();
     }
@@ -148,12 +148,12 @@ impl OktaApi {
         self.org.rates.set(limit);
     }
 
-    /// Uses up so many requests for the System Log, as somebody else with the same token would.
+    /// Uses up requests for the System Log, as another client with the same token would.
     pub fn use_up_logs(&self, requests: u32) {
         self.org.rates.take(LOGS, requests, self.org.now());
     }
 
-    /// The requests that came, oldest first: the last 100,000.
+    /// Returns the last 100,000 requests, the oldest first.
     pub fn requests(&self) -> Vec<SeenRequest> {
         lock(&self.org.seen.0).iter().cloned().collect()
     }
@@ -254,7 +254,7 @@ async fn answer_request(org: &Org, request: &Parts, body: Body, headers: &mut He
     Ok(Answer::Page(page))
 }
 
-/// A body that breaks off.
+/// Creates a body that breaks off.
 fn broken_body() -> Body {
     let pieces = futures_util::stream::unfold(0, |sent| async move {
         match sent {
@@ -269,7 +269,7 @@ fn broken_body() -> Body {
     Body::from_stream(pieces)
 }
 
-/// A moment as HTTP prints it.
+/// Formats a time for HTTP headers.
 fn http_date(moment: OffsetDateTime) -> Option<HeaderValue> {
     let format =
         format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");

@@ -1,4 +1,4 @@
-//! The APIs over real sockets: what they answer, and what they refuse by which rule.
+//! Tests of the APIs over real sockets: their responses, and the rules by which they reject requests.
 
 mod access;
 mod lists;
@@ -13,14 +13,14 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::organisation::{Organisation, OrganisationOptions};
 
-/// The APIs, and somebody who asks them.
+/// The APIs and a client.
 struct Sim {
     api: OktaApi,
     organisation: Organisation,
     client: Client,
 }
 
-/// What was answered.
+/// A response.
 #[derive(Debug)]
 struct Told {
     status: u16,
@@ -37,7 +37,7 @@ impl Sim {
         Self { api, organisation, client: Client::builder().no_proxy().build().unwrap() }
     }
 
-    /// Persists so many events that have just happened.
+    /// Persists events that have just happened.
     fn happen(&mut self, events: usize) {
         for _ in 0..events {
             let event = self.organisation.event_at(OffsetDateTime::now_utc());
@@ -74,7 +74,7 @@ impl Told {
         Self { status, headers, body: response.json().await.unwrap() }
     }
 
-    /// The link with a relation.
+    /// Returns the link with a relation.
     fn link(&self, relation: &str) -> Option<Url> {
         let values = self.headers.get_all("link").iter().flat_map(|value| value.to_str().unwrap().split(", "));
         let mut links = values.filter_map(|link| link.strip_suffix(&format!("; rel=\"{relation}\"")));
@@ -85,7 +85,7 @@ impl Told {
         self.body.as_array().unwrap().iter().map(|event| event["uuid"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// It is refused with this status, and the refusal names a rule with these words.
+    /// Asserts that the response is an error with this status, which names a rule with these words.
     #[track_caller]
     fn assert_refused(&self, status: u16, rule: &str) {
         assert!(self.status == status && self.body.to_string().contains(rule), "{rule}: {self:?}");

@@ -1,4 +1,4 @@
-//! An event as an event hook's delivery has it.
+//! The format of an event in an event hook's delivery.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -10,7 +10,7 @@ use super::{
     SecurityContext, Transaction, UserAgent, as_okta_prints_it,
 };
 
-/// The event with its keys where a delivery has them, nulls still in it.
+/// The event with the keys of a delivery, including null values.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct HookForm<'a> {
@@ -104,7 +104,7 @@ impl<'a> From<&'a LogEvent> for HookForm<'a> {
     }
 }
 
-/// Leaves the members out that are null, at every depth. Takes JSON as serde_json prints it, without white space.
+/// Removes null members at every depth. The input must be JSON without white space, as serde_json prints it.
 pub(crate) fn without_nulls(json: &str) -> String {
     let mut kept = String::with_capacity(json.len());
     let mut comma = false;
@@ -116,7 +116,7 @@ pub(crate) fn without_nulls(json: &str) -> String {
             ('"', Some(after_null)) => rest = after_null,
             (',', _) => comma = true,
             _ => {
-                // A comma is owed only between two members that were both kept.
+                // A comma is needed only between two members that were both kept.
                 if std::mem::take(&mut comma) && !matches!(first, '}' | ']') && !kept.ends_with(['{', '[']) {
                     kept.push(',');
                 }
@@ -127,7 +127,7 @@ pub(crate) fn without_nulls(json: &str) -> String {
     kept
 }
 
-/// The length of the JSON text that `json` begins with, in bytes, quotes and all.
+/// Returns the length of the JSON string at the beginning of `json`, in bytes with its quotes.
 fn text_length(json: &str) -> usize {
     let mut escaped = false;
     let closing = json.bytes().skip(1).position(|byte| {

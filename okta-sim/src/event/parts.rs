@@ -1,9 +1,9 @@
-//! The parts of an event. A field that is None is null in the System Log, and missing in a hook's delivery.
+//! The parts of an event. A field that is None is null in the System Log, and omitted in a hook's delivery.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-/// Somebody or something: an actor or a target.
+/// An entity: an actor or a target.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entity {
@@ -12,18 +12,18 @@ pub struct Entity {
     /// `User`, `AppUser`, `AppInstance`, `UserGroup`, `SystemPrincipal`, `PublicClientApp`, …
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// A login, the user's name in the application, or an instance's label; `unknown` where Okta knows none.
+    /// A login, the user's name in the application, or an instance's label; `unknown` if Okta knows none.
     pub alternate_id: String,
-    /// A person's name, or the application's in Okta's catalogue.
+    /// The name of a person, or of an application in Okta's catalogue.
     pub display_name: String,
-    /// More of an application instance.
+    /// More about an application instance.
     pub detail_entry: Option<DetailEntry>,
-    /// What an update changed; the key is there only then.
+    /// The changes of an update; omitted otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change_details: Option<ChangeDetails>,
 }
 
-/// How people sign in to an application instance.
+/// The sign-on mode of an application instance.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DetailEntry {
@@ -34,16 +34,16 @@ pub struct DetailEntry {
 /// An application instance before and after an update.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChangeDetails {
-    /// Before.
+    /// The label before the update.
     pub from: Label,
-    /// After.
+    /// The label after the update.
     pub to: Label,
 }
 
-/// What of an application instance changes: its label.
+/// The part of an application instance that an update changes.
 #[derive(Clone, Debug, Serialize)]
 pub struct Label {
-    /// The name by which people know the instance.
+    /// The label of the instance.
     pub label: String,
 }
 
@@ -53,15 +53,15 @@ pub struct Label {
 pub struct Client {
     /// The browser.
     pub user_agent: Option<UserAgent>,
-    /// The network zone; Okta prints the text `null` where there is none.
+    /// The network zone; Okta prints the text `null` without one.
     pub zone: Option<&'static str>,
     /// `Computer` or `Mobile`.
     pub device: Option<&'static str>,
-    /// An OAuth client's id.
+    /// The id of an OAuth client.
     pub id: Option<String>,
-    /// IPv4.
+    /// The IPv4 address.
     pub ip_address: Option<String>,
-    /// Where that is.
+    /// The location of the address.
     pub geographical_context: Option<GeographicalContext>,
 }
 
@@ -69,87 +69,87 @@ pub struct Client {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserAgent {
-    /// As it calls itself.
+    /// The user agent header.
     pub raw_user_agent: &'static str,
-    /// Its operating system.
+    /// The operating system.
     pub os: &'static str,
     /// `CHROME`, `FIREFOX`, …
     pub browser: &'static str,
 }
 
-/// A place.
+/// A location.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GeographicalContext {
     /// The city.
     pub city: &'static str,
-    /// The state or province, where there is one.
+    /// The state or province, if there is one.
     pub state: Option<&'static str>,
     /// The country.
     pub country: &'static str,
-    /// The postal code, where it is known.
+    /// The postal code, if it is known.
     pub postal_code: Option<&'static str>,
-    /// Its coordinates.
+    /// The coordinates.
     pub geolocation: Geolocation,
 }
 
 /// Coordinates in degrees.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Geolocation {
-    /// North of the equator.
+    /// The latitude, north of the equator.
     pub lat: f64,
-    /// East of Greenwich.
+    /// The longitude, east of Greenwich.
     pub lon: f64,
 }
 
-/// The session in which something was done.
+/// The session of the actor.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthenticationContext {
-    /// Null here.
+    /// Always null here.
     pub authentication_provider: Option<&'static str>,
-    /// Null here.
+    /// Always null here.
     pub credential_provider: Option<&'static str>,
-    /// Null here.
+    /// Always null here.
     pub credential_type: Option<&'static str>,
-    /// Null here.
+    /// Always null here.
     pub issuer: Option<&'static str>,
-    /// Null here.
+    /// Always null here.
     pub interface: Option<&'static str>,
-    /// 0 here.
+    /// Always 0 here.
     pub authentication_step: u8,
-    /// The session's id.
+    /// The id of the session.
     pub external_session_id: String,
-    /// The id of the session from which it came.
+    /// The id of the session from which this one was derived.
     pub root_session_id: String,
 }
 
-/// How it ended.
+/// The result of an event.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
     /// `SUCCESS` or `FAILURE`.
     pub result: &'static str,
-    /// Why it failed; often null then, too.
+    /// The reason of a failure; often null.
     pub reason: Option<String>,
 }
 
-/// A network; all null in a job.
+/// A network; all fields are null in a job.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecurityContext {
-    /// Its autonomous system.
+    /// The number of the autonomous system.
     pub as_number: Option<u32>,
-    /// Whose that is.
+    /// The owner of the autonomous system.
     pub as_org: Option<&'static str>,
     /// The provider.
     pub isp: Option<&'static str>,
     /// The provider's domain.
     pub domain: Option<&'static str>,
-    /// Whether it is a proxy.
+    /// True for a proxy.
     pub is_proxy: Option<bool>,
 }
 
-/// What Okta notes for debugging.
+/// Okta's notes for debugging.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DebugContext {
@@ -157,7 +157,7 @@ pub struct DebugContext {
     pub debug_data: Option<DebugData>,
 }
 
-/// Keys, whose case varies with the release that wrote them, and texts.
+/// Keys, whose case varies between Okta's releases, and texts.
 #[derive(Clone, Debug)]
 pub struct DebugData(pub Vec<(&'static str, String)>);
 
@@ -177,34 +177,34 @@ pub struct Transaction {
     /// `JOB` or `WEB`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// Its id, which several events may share.
+    /// The id, which several events may share.
     pub id: String,
-    /// Empty here.
+    /// Always empty here.
     pub detail: TransactionDetail,
 }
 
-/// More of a transaction: `{}`.
+/// More about a transaction: `{}`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct TransactionDetail {}
 
-/// A web request's way.
+/// The route of a web request.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
-    /// The addresses it came by; empty in a job.
+    /// The addresses that forwarded the request; empty in a job.
     pub ip_chain: Vec<IpAddress>,
 }
 
-/// One address on a request's way.
+/// An address on a request's route.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IpAddress {
-    /// IPv4.
+    /// The IPv4 address.
     pub ip: String,
-    /// Where that is.
+    /// The location of the address.
     pub geographical_context: GeographicalContext,
     /// `V4`.
     pub version: &'static str,
-    /// Null here.
+    /// Always null here.
     pub source: Option<&'static str>,
 }

@@ -1,4 +1,4 @@
-//! Several deliveries under way at once, and a tally of what became of them.
+//! Concurrent sending of deliveries, and a tally of the results.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use super::{Delivery, Fate, HookSender};
 use crate::system_log::SystemLog;
 
-/// So many deliveries are under way at once, at most.
+/// The maximum number of concurrent deliveries.
 const AT_ONCE: usize = 16;
 
-/// Hands deliveries to a sender.
+/// A courier, which passes deliveries to a sender.
 #[derive(Debug)]
 pub struct Courier {
     sender: HookSender,
@@ -26,46 +26,46 @@ pub struct Courier {
     log: Option<SystemLog>,
 }
 
-/// What became of deliveries so far. Counting goes on while it is read.
+/// The results of the deliveries so far, which may change while they are read.
 #[derive(Debug, Default)]
 pub struct Tally {
     delivered: AtomicU64,
     retried: AtomicU64,
     lost: AtomicU64,
     events: AtomicU64,
-    /// The status with which the endpoint answered the last delivery that it did not acknowledge; 0 where there was none.
+    /// The status of the endpoint's last response that was not an acknowledgement; 0 if there was none.
     refusal: AtomicU16,
 }
 
 impl Courier {
-    /// A courier with nothing to do yet.
+    /// Creates a courier.
     pub fn new(sender: HookSender) -> Self {
         Self::counting(sender, Arc::default())
     }
 
-    /// One that counts in a tally that is there already.
+    /// Creates a courier with an existing tally.
     pub fn counting(sender: HookSender, tally: Arc<Tally>) -> Self {
         Self { sender, tally, under_way: JoinSet::new(), losses: 0.0, random: ChaCha8Rng::seed_from_u64(0), log: None }
     }
 
-    /// Loses a share of the deliveries, from 0 to 1, which are never sent: by a seed, always the same ones.
+    /// Loses a share of the deliveries, between 0 and 1, which are never sent. The seed decides which ones.
     #[must_use]
     pub fn losing(self, losses: f64, seed: u64) -> Self {
         Self { losses: losses.clamp(0.0, 1.0), random: ChaCha8Rng::seed_from_u64(seed), ..self }
     }
 
-    /// Tells the System Log of each delivery that is lost, as Okta does.
+    /// Records each lost delivery in the System Log, as Okta does.
     #[must_use]
     pub fn recording(self, log: SystemLog) -> Self {
         Self { log: Some(log), ..self }
     }
 
-    /// What became of its deliveries.
+    /// Returns the tally.
     pub fn tally(&self) -> Arc<Tally> {
         Arc::clone(&self.tally)
     }
 
-    /// Takes a delivery on its way; waits while 16 are under way.
+    /// Sends a delivery concurrently; waits while 16 deliveries are being sent.
     pub async fn take(&mut self, delivery: Delivery) {
         while self.under_way.try_join_next().is_some() {}
         if self.under_way.len() >= AT_ONCE {
@@ -92,29 +92,29 @@ impl Courier {
         });
     }
 
-    /// Waits for what is under way: at most two time-outs.
+    /// Waits for all deliveries that are being sent, at most for two timeouts.
     pub async fn finish(&mut self) {
         while self.under_way.join_next().await.is_some() {}
     }
 }
 
 impl Tally {
-    /// Deliveries that were acknowledged at once.
+    /// Returns the number of deliveries that were acknowledged at the first attempt.
     pub fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
     }
 
-    /// Deliveries that were acknowledged the second time.
+    /// Returns the number of deliveries that were acknowledged at the second attempt.
     pub fn retried(&self) -> u64 {
         self.retried.load(Ordering::Relaxed)
     }
 
-    /// Deliveries that were not acknowledged.
+    /// Returns the number of deliveries that were not acknowledged.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Events in acknowledged deliveries, each as often as it was told.
+    /// Returns the number of events in acknowledged deliveries, including repetitions.
     pub fn events(&self) -> u64 {
         self.events.load(Ordering::Relaxed)
     }

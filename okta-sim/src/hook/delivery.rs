@@ -8,37 +8,37 @@ use uuid::Uuid;
 
 use crate::event::{HookForm, LogEvent, as_okta_prints_it, json, without_nulls};
 
-/// An event hook as the organisation has it.
+/// An event hook of the organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventHook {
-    /// Okta's id of it, `who…`.
+    /// The hook's id, `who…`.
     pub id: String,
-    /// Its address at Okta: the `source` of its deliveries.
+    /// The address of the hook in the Okta API: the `source` of its deliveries.
     pub source: String,
 }
 
 impl EventHook {
-    /// The hook of an id in the organisation at `url`.
+    /// Creates the hook with an id in the organisation at `url`.
     pub fn new(url: &str, id: String) -> Self {
         Self { source: format!("{url}/api/v1/eventHooks/{id}"), id }
     }
 
-    /// A delivery of these events. `event_id` identifies the delivery, not an event.
+    /// Creates a delivery of events. `event_id` identifies the delivery, not an event.
     pub fn delivery(&self, event_id: Uuid, event_time: OffsetDateTime, events: Vec<Arc<LogEvent>>) -> Delivery {
         Delivery { source: self.source.clone(), event_id, event_time, events }
     }
 }
 
-/// One notification of an event hook.
+/// A delivery of an event hook.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// The hook's address at Okta.
+    /// The address of the hook in the Okta API.
     pub source: String,
-    /// The delivery's id.
+    /// The id of the delivery.
     pub event_id: Uuid,
-    /// When Okta made it.
+    /// The time at which Okta sent the delivery.
     pub event_time: OffsetDateTime,
-    /// What it tells, in no certain order.
+    /// The events, in no particular order.
     pub events: Vec<Arc<LogEvent>>,
 }
 
@@ -62,14 +62,14 @@ struct Events<'a> {
 }
 
 impl Delivery {
-    /// What the System Log tells of a delivery that failed: an event `event_hook.delivery`. Okta does not say what stands
-    /// in its targets and debug data; here they name the hook and the delivery.
+    /// Returns the System Log's event about the failed delivery, `event_hook.delivery`. Okta does not document its
+    /// targets and debug data; here they name the hook and the delivery.
     pub fn failure(&self, at: OffsetDateTime) -> LogEvent {
         let id = self.source.rsplit('/').next().unwrap_or_default().to_owned();
         LogEvent::delivery_failure(EventHook { id, source: self.source.clone() }, self.event_id, at)
     }
 
-    /// The body: the envelope around the events, each as [`LogEvent::hook_json`] prints it.
+    /// Formats the body: the envelope around the events, each formatted by [`LogEvent::hook_json`].
     pub fn json(&self) -> String {
         without_nulls(&json(&Envelope {
             event_type: "com.okta.event_hook",

@@ -1,4 +1,4 @@
-//! What becomes of events on their way out of Okta: batches, repetitions, delays.
+//! The plan of deliveries: batches, duplicates and delays of events.
 
 use std::sync::Arc;
 
@@ -10,54 +10,54 @@ use uuid::Builder;
 use super::{Delivery, EventHook};
 use crate::event::LogEvent;
 
-/// How deliveries go. The rates are shares from 0 to 1.
+/// The behaviour of deliveries. The rates are shares between 0 and 1.
 #[derive(Clone, Copy, Debug)]
 pub struct Behaviour {
-    /// A delivery tells from 1 to so many new events.
+    /// The maximum number of new events in a delivery.
     pub batch: usize,
-    /// Of the events: those told once more, in another delivery.
+    /// The share of events that are delivered again, in another delivery.
     pub duplicates: f64,
-    /// Of the deliveries: those that come once more as they are.
+    /// The share of deliveries that are sent again unchanged.
     pub repeated: f64,
-    /// Of the events: those told only some deliveries later.
+    /// The share of events that are delayed by some deliveries.
     pub late: f64,
-    /// Of the deliveries: those overtaken by others.
+    /// The share of deliveries that later ones overtake.
     pub reordered: f64,
 }
 
 impl Behaviour {
-    /// Each event once, in order, in batches from 1 to so many.
+    /// Delivers each event once and in order, in batches of up to `batch` events.
     pub const fn orderly(batch: usize) -> Self {
         Self { batch, duplicates: 0.0, repeated: 0.0, late: 0.0, reordered: 0.0 }
     }
 }
 
 impl Default for Behaviour {
-    /// An org on an ordinary day.
+    /// The behaviour of an org on an ordinary day.
     fn default() -> Self {
         Self { batch: 4, duplicates: 0.01, repeated: 0.01, late: 0.02, reordered: 0.03 }
     }
 }
 
-/// What a plan has done so far.
+/// The counts of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlanCounts {
-    /// Events taken in.
+    /// The number of events.
     pub events: u64,
-    /// Deliveries given out, repeated ones among them.
+    /// The number of deliveries, including repeated ones.
     pub deliveries: u64,
-    /// Events told a second time, in another delivery.
+    /// The number of events that were delivered again in another delivery.
     pub duplicates: u64,
-    /// Deliveries given out a second time.
+    /// The number of deliveries that were sent again.
     pub repeated: u64,
-    /// Events held back.
+    /// The number of delayed events.
     pub late: u64,
-    /// Deliveries held back.
+    /// The number of delayed deliveries.
     pub reordered: u64,
 }
 
-/// Makes deliveries of events, by a seed: the same events and the same seed make the same deliveries. Every event is
-/// told in the end.
+/// A plan that turns events into deliveries. Equal events and seeds give equal deliveries, and every event is delivered
+/// in the end.
 #[derive(Debug)]
 pub struct DeliveryPlan<E> {
     events: E,
@@ -72,7 +72,7 @@ pub struct DeliveryPlan<E> {
 }
 
 impl<E: Iterator<Item: Into<Arc<LogEvent>>>> DeliveryPlan<E> {
-    /// A plan for these events, which it takes only as it needs them.
+    /// Creates a plan for events, which are consumed as they are needed.
     pub fn new(hook: Arc<EventHook>, events: impl IntoIterator<IntoIter = E>, behaviour: Behaviour, seed: u64) -> Self {
         Self {
             events: events.into_iter(),
@@ -87,12 +87,12 @@ impl<E: Iterator<Item: Into<Arc<LogEvent>>>> DeliveryPlan<E> {
         }
     }
 
-    /// What it has done so far.
+    /// Returns the counts so far.
     pub fn counts(&self) -> PlanCounts {
         self.counts
     }
 
-    /// The events of the next delivery: new ones, and those whose time has come.
+    /// Returns the events of the next delivery: new ones, and delayed ones that are due.
     fn batch(&mut self) -> Vec<Arc<LogEvent>> {
         let mut batch = self.later_events.due(self.round);
         for _ in 0..self.random.random_range(1..=self.behaviour.batch.max(1)) {
@@ -114,7 +114,7 @@ impl<E: Iterator<Item: Into<Arc<LogEvent>>>> DeliveryPlan<E> {
         batch
     }
 
-    /// A delivery of these events, unless it is held back.
+    /// Creates a delivery of events, unless it is delayed.
     fn deliver(&mut self, events: Vec<Arc<LogEvent>>) -> Option<Delivery> {
         let event_id = Builder::from_random_bytes(self.random.random()).into_uuid();
         let event_time = self.newest + Duration::milliseconds(self.random.random_range(200..900));
@@ -145,7 +145,7 @@ impl<E: Iterator<Item: Into<Arc<LogEvent>>>> Iterator for DeliveryPlan<E> {
             let before = self.counts.events;
             let batch = self.batch();
             if batch.is_empty() {
-                // Nothing happens any more, and nothing is held back: told all.
+                // There are no more events, and nothing is delayed.
                 let ended = self.counts.events == before;
                 if ended && self.later_events.0.is_empty() && self.later_deliveries.0.is_empty() {
                     return None;
@@ -158,7 +158,7 @@ impl<E: Iterator<Item: Into<Arc<LogEvent>>>> Iterator for DeliveryPlan<E> {
     }
 }
 
-/// Things whose time comes in some later round.
+/// Items that are due in a later round.
 #[derive(Debug)]
 struct Later<T>(Vec<(u64, T)>);
 

@@ -1,4 +1,4 @@
-//! The sender of a hook's deliveries, by Okta's rules.
+//! The sender of a hook's deliveries, which follows Okta's rules.
 
 use std::time::Duration;
 
@@ -11,79 +11,79 @@ use serde_json::Value;
 
 use super::Delivery;
 
-/// How long Okta waits for an answer.
+/// The time for which Okta waits for a response.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Where a hook's deliveries go, and with which secret.
+/// The endpoint of a hook, and its secret.
 #[derive(Clone)]
 pub struct HookSenderOptions {
-    /// The endpoint.
+    /// The URL of the endpoint.
     pub url: Url,
-    /// The header that carries the secret; `authorization` as Okta's default.
+    /// The header with the secret; `authorization` by default, as at Okta.
     pub header: String,
-    /// The header's whole value; not sent where there is none.
+    /// The header's whole value; None to send no header.
     pub secret: Option<String>,
-    /// How long an answer may take; 3 s as Okta's default.
+    /// The timeout of a response; 3 s by default, as at Okta.
     pub timeout: Duration,
 }
 
 impl HookSenderOptions {
-    /// Okta's defaults for an endpoint.
+    /// Returns Okta's defaults for an endpoint.
     pub fn new(url: Url) -> Self {
         Self { url, header: "authorization".to_owned(), secret: None, timeout: TIMEOUT }
     }
 }
 
-/// Why there can be no sender.
+/// The reason why a sender cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum HookSenderError {
-    /// HTTP has no such header.
+    /// The header's name is invalid.
     #[error("the hook's header is none: its name has a character that HTTP does not allow")]
     HeaderName,
-    /// HTTP cannot carry the secret.
+    /// The secret cannot be sent in a header.
     #[error("the hook's secret has a character that an HTTP header does not allow")]
     Secret,
-    /// No client.
+    /// The HTTP client cannot be created.
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
 }
 
-/// Why an endpoint is not verified.
+/// The reason why an endpoint is not verified.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// Nobody answers, or not in time.
+    /// No response, or not in time.
     #[error("no answer to the challenge: {0}")]
     NoAnswer(#[from] reqwest::Error),
-    /// An answer other than 200.
+    /// A response with a status other than 200.
     #[error("the challenge is answered with {0}")]
     Status(StatusCode),
-    /// An answer without the challenge's value.
+    /// A response without the challenge's value.
     #[error("the challenge's answer is not its value under `verification`")]
     WrongAnswer,
 }
 
-/// What became of a delivery.
+/// The result of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Acknowledged at once.
+    /// Acknowledged at the first attempt.
     Delivered,
-    /// Acknowledged the second time.
+    /// Acknowledged at the second attempt.
     Retried,
-    /// Not acknowledged: Okta does not try again.
+    /// Not acknowledged: Okta does not retry again.
     Lost,
 }
 
-/// What became of a delivery, and what was answered last.
+/// The result of a delivery, and the last response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeliveryReport {
-    /// What became of it.
+    /// The result.
     pub fate: Fate,
-    /// The last answer's status; None where there was none in time.
+    /// The status of the last response; None if there was none in time.
     pub status: Option<u16>,
 }
 
-/// Delivers to one endpoint: what is not answered with 2xx in time is sent once more, but never after a 4xx or a
-/// redirection. Clones share their connections.
+/// A sender to one endpoint. A delivery that does not get 2xx in time is sent once more, but never after a 4xx or a
+/// redirect. Clones share the connections.
 #[derive(Clone, Debug)]
 pub struct HookSender {
     client: Client,
@@ -91,7 +91,7 @@ pub struct HookSender {
 }
 
 impl HookSender {
-    /// A sender.
+    /// Creates a sender.
     ///
     /// # Errors
     /// See [`HookSenderError`].
@@ -110,7 +110,7 @@ impl HookSender {
         Ok(Self { client, url: options.url })
     }
 
-    /// Verifies the endpoint: whether it answers a challenge.
+    /// Verifies the endpoint with a challenge.
     ///
     /// # Errors
     /// See [`VerifyError`].
@@ -125,12 +125,12 @@ impl HookSender {
         if answer["verification"] == *challenge { Ok(()) } else { Err(VerifyError::WrongAnswer) }
     }
 
-    /// Delivers.
+    /// Sends a delivery.
     pub async fn send(&self, delivery: &Delivery) -> DeliveryReport {
         self.send_body(&delivery.json()).await
     }
 
-    /// Delivers a body, whatever it is.
+    /// Sends a body of any content.
     pub async fn send_body(&self, body: &str) -> DeliveryReport {
         let first = self.post(body).await;
         if acknowledges(first) {
@@ -143,12 +143,12 @@ impl HookSender {
         DeliveryReport { fate: if acknowledges(second) { Fate::Retried } else { Fate::Lost }, status: second }
     }
 
-    /// The status of the answer, if one comes.
+    /// Returns the status of the response, if one arrives.
     async fn post(&self, body: &str) -> Option<u16> {
         let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
         let response: Response = request.body(body.to_owned()).send().await.ok()?;
         let status = response.status().as_u16();
-        // Read to its end, so that the connection can be used again. The status counts, however that goes.
+        // The body is read to its end, so that the connection can be reused. Only the status matters.
         _ = response.bytes().await;
         Some(status)
     }

@@ -1,4 +1,4 @@
-//! The applications that an organisation uses, and their instances.
+//! The applications of an organisation, and their instances.
 
 use std::sync::Arc;
 
@@ -7,25 +7,25 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::random::{Weights, okta_id};
 
-/// An application of Okta's catalogue, or one of the org's own.
+/// An application of Okta's catalogue, or a custom one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Application {
-    /// Its name, such as `office365`: the Apps API's `name`.
+    /// The name, such as `office365`: the Apps API's `name`.
     pub name: String,
-    /// Its display name in the catalogue.
+    /// The display name in the catalogue.
     pub display_name: String,
-    /// How people sign in to it.
+    /// The sign-on mode.
     pub sign_on_mode: &'static str,
 }
 
-/// An application as it is set up in the organisation, once or several times.
+/// An application instance of the organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
-    /// Okta's id of it, `0oa…`.
+    /// The id, `0oa…`.
     pub id: String,
-    /// The name by which people know it; may change.
+    /// The label, which may change.
     pub label: String,
-    /// Of which application it is an instance.
+    /// The application of the instance.
     pub application: Arc<Application>,
 }
 
@@ -52,11 +52,11 @@ const CATALOGUE: [(&str, &str, &str); 20] = [
     ("figma", "Figma", "SAML_2_0"),
 ];
 
-/// What the second and further instances of an application are for.
+/// The purposes of an application's second and further instances.
 const PURPOSES: [&str; 8] =
     ["Sandbox", "EMEA", "Contractors", "Americas", "Staging", "APAC", "Finance", "Migration 2026"];
 
-/// So many applications: of the catalogue, then of the org's own.
+/// Returns applications, first those of the catalogue, then custom ones.
 pub(super) fn applications(count: u32) -> Vec<Arc<Application>> {
     let of_catalogue = CATALOGUE.iter().map(|(name, display_name, sign_on_mode)| Application {
         name: (*name).to_owned(),
@@ -71,7 +71,7 @@ pub(super) fn applications(count: u32) -> Vec<Arc<Application>> {
     (0..count).zip(of_catalogue.chain(own)).map(|(_, application)| Arc::new(application)).collect()
 }
 
-/// So many instances of them, the most used first: one of each, then more of those that come first.
+/// Generates instances, the most used first: one of each application, then more of the first applications.
 pub(super) fn instances(random: &mut ChaCha8Rng, applications: &[Arc<Application>], count: u32) -> Vec<Instance> {
     let favour = Weights::zipf(u32::try_from(applications.len()).unwrap_or(u32::MAX));
     let mut instances_of = vec![0; applications.len()];
@@ -87,7 +87,7 @@ pub(super) fn instances(random: &mut ChaCha8Rng, applications: &[Arc<Application
         .collect()
 }
 
-/// The label of the n-th instance of an application.
+/// Returns the label of an application's n-th instance.
 fn label(application: &Application, number: usize) -> String {
     match number.checked_sub(1) {
         None => application.display_name.clone(),

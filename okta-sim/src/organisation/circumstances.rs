@@ -1,4 +1,4 @@
-//! In what something happens: a job of Okta's, or a web request of somebody's browser.
+//! The circumstances of an event: a job of Okta's, or a web request of a browser.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -12,7 +12,7 @@ use crate::event::{
 };
 use crate::random::{okta_id, one_of, token};
 
-/// By whom, from where and in what something is done.
+/// The actor, client and transaction of an event.
 pub(super) struct Circumstances {
     pub(super) actor: Entity,
     pub(super) client: Client,
@@ -38,12 +38,12 @@ const BROWSERS: [UserAgent; 3] = [
     UserAgent { raw_user_agent: "python-requests/2.32.5", os: "Unknown", browser: "UNKNOWN" },
 ];
 
-/// What a job pushes of a user. Okta says nowhere what it notes beside the application's name: the key is ours, and
-/// brings events to the size that they usually have.
+/// The attributes that a job pushes. Okta documents only the application's name in these notes; the key is made up, and
+/// gives events their usual size.
 const ATTRIBUTES: &str = "userName,givenName,familyName,displayName,email,title,department,division,costCenter,\
                           organization,employeeNumber,manager,locale,timezone,preferredLanguage";
 
-/// Networks reserved for documentation, and where they are said to be.
+/// Networks that are reserved for documentation, and their fictional locations.
 const NETWORKS: [(&str, GeographicalContext, SecurityContext); 3] = [
     ("192.0.2.", place("Oslo", None, "Norway", Some("0150"), (59.9139, 10.7522)), network(64_496, "fjord net as")),
     ("198.51.100.", place("Lisbon", None, "Portugal", None, (38.7223, -9.1393)), network(64_497, "tagus telecom")),
@@ -75,7 +75,7 @@ const fn network(number: u32, name: &'static str) -> SecurityContext {
 }
 
 impl Circumstances {
-    /// A job that runs for an admin, for Okta itself (`system`), or for a program.
+    /// Creates a job that runs for an admin, for Okta itself (`system`), or for a program.
     pub(super) fn job(
         random: &mut ChaCha8Rng,
         kind: &EventType,
@@ -117,7 +117,7 @@ impl Circumstances {
         }
     }
 
-    /// A request of somebody's browser.
+    /// Creates a request of a browser.
     pub(super) fn web(random: &mut ChaCha8Rng, actor: &Person, path: &str) -> Self {
         let (prefix, place, network) = one_of(random, &NETWORKS);
         let ip = format!("{prefix}{}", random.random_range(1..255));

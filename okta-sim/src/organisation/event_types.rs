@@ -1,31 +1,31 @@
-//! What happens in an organisation, and how often.
+//! The event types of an organisation, and their frequencies.
 
 use Subject::{AppUser, Group, Instance, Label, SignIn};
 
 /// A type of event.
 #[derive(Debug)]
 pub(super) struct EventType {
-    /// Okta's name for it.
+    /// Okta's name of the type.
     pub(super) name: &'static str,
-    /// What it is in words: the display message.
+    /// The display message.
     pub(super) message: &'static str,
-    /// To whom or what it happens.
+    /// The subject of the event.
     pub(super) subject: Subject,
-    /// Its name before 2016.
+    /// The name before 2016.
     pub(super) legacy: Option<&'static str>,
-    /// The same for a failure, where that differs.
+    /// The name of a failure before 2016, if it differs.
     pub(super) legacy_of_failure: Option<&'static str>,
-    /// Of 1,000 events, so many.
+    /// The number of such events among 1,000.
     pub(super) weight: f64,
-    /// The share done by an admin in a browser; the rest are jobs.
+    /// The share that an admin causes in a browser; the others are jobs.
     pub(super) web: f64,
-    /// The share that fails.
+    /// The share of failures.
     pub(super) failures: f64,
-    /// Whether Okta offers it to event hooks.
+    /// True if Okta offers the type to event hooks.
     pub(super) offered_to_hooks: bool,
 }
 
-/// To whom or what something happens.
+/// The subject of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     /// A user of an application instance.
@@ -36,12 +36,12 @@ pub(super) enum Subject {
     Instance,
     /// An application instance, whose label may change.
     Label,
-    /// Somebody signing in.
+    /// A person who signs in.
     SignIn,
 }
 
 impl EventType {
-    /// The last part of the path of the request that does it.
+    /// Returns the last part of the URL path of the request that causes the event.
     pub(super) fn path(&self) -> &'static str {
         match self.subject {
             AppUser => "users",
@@ -65,7 +65,7 @@ const fn of(name: &'static str, message: &'static str, subject: Subject) -> Even
     }
 }
 
-/// The sync family.
+/// The event types of the sync family.
 pub(super) const SYNC_FAMILY: &[EventType] = &[
     EventType {
         legacy: Some("app.user_management.provision_user"),
@@ -173,7 +173,7 @@ pub(super) const SYNC_FAMILY: &[EventType] = &[
     },
 ];
 
-/// What happens beside it.
+/// Event types outside the sync family.
 pub(super) const OUTSIDERS: &[EventType] = &[
     EventType {
         legacy: Some("core.user_auth.login_success"),

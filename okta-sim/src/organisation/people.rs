@@ -1,4 +1,4 @@
-//! Who works in an organisation. Nobody of them exists.
+//! The people of an organisation, who are fictional.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -6,10 +6,10 @@ use rand_chacha::ChaCha8Rng;
 use crate::event::Entity;
 use crate::random::okta_id;
 
-/// Somebody who works in the organisation.
+/// A person of the organisation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
-    /// Okta's id of the user, `00u…`.
+    /// The id of the Okta user, `00u…`.
     pub id: String,
     /// The Okta login: an address at a `.example` domain.
     pub login: String,
@@ -20,12 +20,12 @@ pub struct Person {
 }
 
 impl Person {
-    /// The whole name.
+    /// Returns the whole name.
     pub fn name(&self) -> String {
         format!("{} {}", self.first_name, self.last_name)
     }
 
-    /// The person as an actor or target.
+    /// Returns the person as an actor or target.
     pub(super) fn entity(&self) -> Entity {
         Entity {
             id: self.id.clone(),
@@ -59,12 +59,12 @@ const LAST_NAMES: [&str; 26] = [
 const DEPARTMENTS: [&str; 8] =
     ["Everyone", "Engineering", "Sales EMEA", "Sales Americas", "Finance", "Support", "Contractors", "IT Operations"];
 
-/// So many people, no two with the same login.
+/// Generates people with different logins.
 pub(super) fn people(random: &mut ChaCha8Rng, count: u32) -> Vec<Person> {
     let names = FIRST_NAMES.len() * LAST_NAMES.len();
     (0..count as usize)
         .map(|number| {
-            // Both lists at once, so that neighbours share neither name: their lengths differ.
+            // Both lists advance at once. Their lengths differ, so neighbours have neither name in common.
             let round = number / names;
             let first_name = FIRST_NAMES[number % FIRST_NAMES.len()];
             let last_name = LAST_NAMES[(number + number / FIRST_NAMES.len()) % LAST_NAMES.len()];
@@ -75,12 +75,12 @@ pub(super) fn people(random: &mut ChaCha8Rng, count: u32) -> Vec<Person> {
         .collect()
 }
 
-/// The departments' groups.
+/// Generates the groups of the departments.
 pub(super) fn groups(random: &mut ChaCha8Rng) -> Vec<Group> {
     DEPARTMENTS.iter().map(|name| Group { id: okta_id("00g", random.random()), name }).collect()
 }
 
-/// A name as it stands in an address.
+/// Returns the ASCII form of a name, for e-mail addresses.
 fn in_ascii(name: &str) -> String {
     let letter = |letter: char| match letter {
         'ö' => Some('o'),

@@ -1,4 +1,4 @@
-//! To whom and to what something happens.
+//! The targets of events.
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -11,7 +11,7 @@ use super::{Instance, Person};
 use crate::event::{ChangeDetails, DetailEntry, Entity};
 use crate::random::{okta_id, one_of};
 
-/// The targets of an event. Mostly all that should be there, in Okta's usual order.
+/// Generates the targets of an event, in Okta's usual order; some are left out, as Okta does.
 pub(super) fn targets(
     random: &mut ChaCha8Rng,
     subject: Subject,
@@ -47,7 +47,7 @@ fn app_instance(instance: &Instance, change_details: Option<ChangeDetails>) -> E
     }
 }
 
-/// A person's account in an application instance: always the same one.
+/// Returns a person's account in an application instance, which is always the same.
 fn app_user(instance: &Instance, user: &Person) -> Entity {
     let account = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{}/{}", instance.id, user.id).as_bytes()).as_u128();
     let alternate_id = match account % 20 {

@@ -1,4 +1,4 @@
-//! An organisation is a function of its options, and its events are Okta's.
+//! Tests of the organisation, which must be a function of its options, and of the format of its events.
 
 use std::collections::HashSet;
 
@@ -33,7 +33,7 @@ fn the_first_instance_is_clearly_the_most_popular() {
     let first = happened_in(&organisation.instances()[0]);
     let last = happened_in(&organisation.instances()[39]);
     assert!(last > 0 && first > 10 * last, "{first} and {last}");
-    // Nearly all events name an instance, and it is one of the organisation's.
+    // Nearly all events name an instance, which is one of the organisation's.
     let told = events.iter().filter_map(LogEvent::instance_id);
     assert!(told.filter(|id| organisation.instance(id).is_some()).count() > 3800);
 }
@@ -48,7 +48,7 @@ fn an_event_says_the_same_in_both_forms() {
         assert_eq!(hook["client"]["ipChain"], without_nulls(log["request"]["ipChain"].take()));
         assert_eq!(hook["debugContext"]["debugData"]["targetEventHookIds"], *event.hook.id);
         assert_eq!(hook.get("request"), None);
-        // What differs is made the same: then nothing else does.
+        // The parts that may differ are made equal; nothing else may differ.
         let chain = hook["client"]["ipChain"].clone();
         log["client"]["ipChain"] = chain;
         log.as_object_mut().unwrap().remove("request");

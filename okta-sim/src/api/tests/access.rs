@@ -1,4 +1,4 @@
-//! Who may ask, how often, and what goes wrong on demand.
+//! Tests of tokens, rate limits and injected faults.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn the_rate_limit_is_told_and_kept() {
     }
     let told = sim.logs(&[]).await;
     told.assert_refused(429, "E0000047");
-    // Each kind of request has a limit of its own.
+    // Each kind of request has its own limit.
     assert_eq!(sim.get(sim.url("/api/v1/apps", &[])).await.status, 200);
     let reset = told.number("x-rate-limit-reset");
     while OffsetDateTime::now_utc().unix_timestamp() < reset {

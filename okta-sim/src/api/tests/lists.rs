@@ -1,4 +1,4 @@
-//! The System Log and the applications, page by page.
+//! Tests of the pages of the System Log and of the applications.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ fn text(moment: OffsetDateTime) -> String {
     moment.format(&Rfc3339).unwrap()
 }
 
-/// The uuids of the log, in its order.
+/// Returns the uuids in the order of the log.
 fn persisted(sim: &Sim) -> Vec<String> {
     sim.api.log().entries().iter().map(|entry| entry.uuid.to_string()).collect()
 }
@@ -29,7 +29,7 @@ async fn polling_goes_through_the_log_in_the_order_of_persistence_and_its_link_i
             assert_eq!(told.uuids().len(), size);
             read.extend(told.uuids());
         }
-        // Late: it happened long before the others and is persisted after them.
+        // This event is late: it happened long before the others and is persisted after them.
         let late = sim.organisation.event_at(OffsetDateTime::now_utc() - time::Duration::minutes(20));
         sim.api.log().record(&late);
         told = sim.get(told.link("next").unwrap()).await;
@@ -136,7 +136,7 @@ async fn a_question_that_breaks_a_rule_is_refused_with_the_rule() {
         }
         sim.logs(&parameters).await.assert_refused(400, rule);
     }
-    // A link's token is for its own question only, and only as long as it is good.
+    // The token of a link is valid for its own query only, and for a limited time.
     let link = sim.logs(&[("limit", "1")]).await.link("next").unwrap();
     let token = link.query_pairs().find(|(name, _)| name == "after").unwrap().1.into_owned();
     sim.logs(&[("limit", "2"), ("after", &token)]).await.assert_refused(400, "followed as it is");

@@ -1,4 +1,4 @@
-//! OAuth 2 and proofs of possession: each rule, broken.
+//! Tests of OAuth 2 and proofs of possession that violate each rule.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::*;
 
-/// A service app that asks.
+/// A service app.
 struct App {
     sim: Sim,
     key: EncodingKey,
@@ -36,7 +36,7 @@ impl App {
         format!("{}/oauth2/v1/token", self.sim.api.url())
     }
 
-    /// The claims of a good assertion.
+    /// Returns the claims of a valid assertion.
     fn claims(&self) -> Value {
         let now = OffsetDateTime::now_utc().unix_timestamp();
         json!({"iss": "0oaclient", "sub": "0oaclient", "aud": self.token_url(), "iat": now, "exp": now + 300,
@@ -47,7 +47,7 @@ impl App {
         encode(&Header::new(Algorithm::RS256), claims, &self.key).unwrap()
     }
 
-    /// The claims of a good proof.
+    /// Returns the claims of a valid proof.
     fn proof_claims(method: &str, url: &str) -> Value {
         json!({"htm": method, "htu": url, "iat": OffsetDateTime::now_utc().unix_timestamp(), "jti": Uuid::new_v4()})
     }
@@ -59,7 +59,7 @@ impl App {
         encode(&header, claims, &self.proof_key).unwrap()
     }
 
-    /// Asks for a token.
+    /// Requests an access token.
     async fn ask(&self, assertion: &str, scope: &str, proof: Option<String>) -> Told {
         let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
         let mut form = Url::parse("http://form/").unwrap();
@@ -74,7 +74,7 @@ impl App {
         Told::read(request.send().await.unwrap()).await
     }
 
-    /// A token, got as it should be.
+    /// Returns a valid access token.
     async fn token(&self) -> String {
         let assertion = self.assertion(&self.claims());
         let first = self

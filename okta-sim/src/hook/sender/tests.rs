@@ -1,4 +1,4 @@
-//! The sender against an endpoint of a few lines, over real sockets.
+//! Tests of the sender with a small endpoint over real sockets.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
-/// What the endpoint does with a request.
+/// The endpoint's reaction to a request.
 #[derive(Clone, Copy)]
 enum Answer {
     Status(u16),
@@ -18,7 +18,7 @@ enum Answer {
     WrongChallenge,
 }
 
-/// Starts an endpoint that answers request after request as told (then no more), and keeps what it was sent.
+/// Starts an endpoint that answers one request after the other as given, and records what it receives.
 async fn endpoint(answers: impl IntoIterator<Item = Answer>) -> (HookSender, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/okta/acme/hooks", listener.local_addr().unwrap());
