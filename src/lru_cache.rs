@@ -3,10 +3,10 @@
 use std::borrow::Borrow;
 use std::hash::{Hash, RandomState};
 
-/// Bytes that an entry takes beside its value: its key, its links and its place in the table.
+/// The bytes of an entry in addition to its value: its key, its links and its place in the table.
 const OVERHEAD: usize = 256;
 
-/// Values by keys. When there is no room for a new one, those go whose last use is longest ago.
+/// A cache that is bounded in bytes and evicts the least recently used entries first.
 #[derive(Debug)]
 pub(crate) struct LruCache<K: Eq + Hash, V> {
     max_bytes: usize,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRef, Path};
+use axum::extract::{FromRef, FromRequest, FromRequestParts as _, Path, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use tokio::task::JoinError;
 use tokio::time::timeout;
@@ -69,23 +69,35 @@ impl OrgSecrets {
     }
 }
 
-impl IngestState {
-    /// Reads a request's whole body, with the headers that are stored.
-    async fn received(&self, org: &str, headers: &HeaderMap, body: Body) -> Result<PostedBody, Problem> {
-        let encoding = BodyEncoding::named(headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes));
-        let encoding = encoding.ok_or_else(unknown_encoding)?;
-        let bytes = read_body(body, self.body).await?;
-        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        Ok(PostedBody { bytes, encoding, headers: self.intake.kept_headers(org, headers) })
-    }
+/// A body for an org, from a sender with one of the org's secrets. The secret is checked before the body is read.
+pub(super) struct OrgPost {
+    org: String,
+    posted: PostedBody,
+}
 
+impl FromRequest<IngestState> for OrgPost {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &IngestState) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let path = Path::from_request_parts(&mut parts, state).await;
+        let headers = &parts.headers;
+        let (org, _) = state.orgs.authenticated(path, headers)?;
+        let encoding = encoding_of(headers)?;
+        let bytes = read_body(body, state.body).await?;
+        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let headers = state.intake.kept_headers(&org, headers);
+        Ok(Self { org, posted: PostedBody { bytes, encoding, headers } })
+    }
+}
+
+impl IngestState {
     /// Takes in a body, and responds with 503 before its sender times out: Okta's event hooks wait for 3 seconds,
     /// Amazon EventBridge for 5.
     async fn take_in_time(
         self,
-        org: String,
         source: IngestSource,
-        posted: PostedBody,
+        OrgPost { org, posted }: OrgPost,
         refusal: &'static str,
     ) -> Result<Json<Receipt>, Problem> {
         // A separate task, which a sender that disconnects does not interrupt.
@@ -108,10 +120,11 @@ impl IngestState {
     }
 }
 
-/// Creates the response for an unknown compression.
-fn unknown_encoding() -> Problem {
+/// Returns the encoding of a body; the error is the response for an unknown one.
+fn encoding_of(headers: &HeaderMap) -> Result<BodyEncoding, Problem> {
+    let encoding = BodyEncoding::named(headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes));
     let message = "unknown content-encoding: send the body uncompressed, or with gzip or zstd";
-    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_ENCODING", message)
+    encoding.ok_or_else(|| Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_ENCODING", message))
 }
 
 /// Returns the response for the result of an intake.

@@ -1,12 +1,11 @@
 //! Okta's event hooks: the challenge and the deliveries.
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::{IngestState, OrgPath, OrgSecrets};
+use super::{IngestState, OrgPath, OrgPost, OrgSecrets};
 use crate::event::IngestSource;
 use crate::ingest::Receipt;
 use crate::serve::problem::Problem;
@@ -29,11 +28,7 @@ pub(in crate::serve) async fn challenge(
 /// Takes in a delivery. Status 200 means that it is durable.
 pub(in crate::serve) async fn deliver(
     State(state): State<IngestState>,
-    org: OrgPath,
-    headers: HeaderMap,
-    body: Body,
+    delivery: OrgPost,
 ) -> Result<Json<Receipt>, Problem> {
-    let (org, _) = state.orgs.authenticated(org, &headers)?;
-    let delivery = state.received(&org, &headers, body).await?;
-    state.take_in_time(org, IngestSource::EventHook, delivery, "NOT_A_DELIVERY").await
+    state.take_in_time(IngestSource::EventHook, delivery, "NOT_A_DELIVERY").await
 }

@@ -14,10 +14,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{IngestState, OrgPath, unknown_encoding};
-use crate::ingest::{
-    BodyEncoding, ImportEnd, ImportError, ImportOptions, ImportProgress, ImportReport, IntakeError, Receipt,
-};
+use super::{IngestState, OrgPath, encoding_of};
+use crate::ingest::{ImportEnd, ImportError, ImportOptions, ImportProgress, ImportReport, IntakeError, Receipt};
 use crate::serve::body::{TOO_SLOW, too_slow};
 use crate::serve::problem::Problem;
 
@@ -30,8 +28,7 @@ pub(in crate::serve) async fn import(
 ) -> Result<Json<ImportReport>, Problem> {
     let (org, _) = state.orgs.authenticated(org, &headers)?;
     // The header must name a known encoding; the first bytes decide which one it is.
-    let encoding = headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes);
-    BodyEncoding::named(encoding).ok_or_else(unknown_encoding)?;
+    encoding_of(&headers)?;
     let limit = state.body.bytes as u64;
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit) {
