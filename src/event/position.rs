@@ -94,6 +94,8 @@ impl FromStr for Position {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -121,5 +123,29 @@ mod tests {
         assert!(Position::in_era(0, 9_999_999_999_999) < position);
         assert_eq!(Position::in_era(0, 7), Position(7));
         assert_eq!(Position::in_era(0, -7), Position::START);
+    }
+    proptest! {
+        #[test]
+        fn positions_have_the_order_of_eras_and_of_numbers_and_come_back_from_their_texts(
+            one in place(),
+            other in place(),
+        ) {
+            let [first, second] = [one, other].map(|(tag, number)| Position::in_era(tag, number));
+            prop_assert_eq!(first.cmp(&second), one.cmp(&other));
+            prop_assert_eq!(first.era_start().cmp(&second.era_start()), one.0.cmp(&other.0));
+            prop_assert_eq!((first.era_tag(), first.number_in_era()), one);
+            prop_assert_eq!(first.to_string().parse(), Ok(first));
+            prop_assert_eq!(first.era_start(), Position::in_era(one.0, 0));
+            prop_assert_eq!(first.next().previous(), first);
+            prop_assert_eq!(first.next().get(), first.get() + 1);
+        }
+    }
+
+    /// An era's tag and a number in the era: often an edge, else anything.
+    fn place() -> impl Strategy<Value = (i64, i64)> {
+        let last = i64::try_from(Position::ERA).unwrap() - 1;
+        let tag = prop_oneof![Just(0), Just(1), Just(i64::MAX), 0..3_i64, 0..=i64::MAX];
+        let number = prop_oneof![Just(0), Just(1), Just(last), 0..3_i64, 0..=last];
+        (tag, number)
     }
 }

@@ -98,6 +98,30 @@ mod tests {
     }
 
     #[test]
+    fn no_header_that_bears_a_secret_is_kept_whatever_the_settings_say() {
+        let mut names: Vec<String> = CREDENTIAL_HEADERS.map(str::to_owned).to_vec();
+        names.push("x-hook".to_owned());
+        let keeper = KeptHeaders::new(&names, "X-Hook");
+        let of_okta =
+            SECRET_PARTS.iter().flat_map(|part| [format!("{OKTA_PREFIX}{part}"), format!("{OKTA_PREFIX}a-{part}-b")]);
+        names.extend(of_okta);
+        for secret in ["x-api-key", "x-amz-security-token", "proxy-authenticate", "x-hook-2", "x-csrf", "token"] {
+            names.push(secret.to_owned());
+        }
+        for name in names {
+            for name in [name.clone(), name.to_ascii_uppercase()] {
+                assert_eq!(keeper.filter([(name.as_str(), &b"s3cr3t"[..])].into_iter()), "{}", "{name}");
+                let stored = serde_json::json!({&name: "s3cr3t", "date": "today"}).to_string();
+                assert_eq!(keeper.filter_stored(&stored).as_deref(), Some(r#"{"date":"today"}"#), "{name}");
+            }
+        }
+        for kept in KEPT {
+            let expected = serde_json::json!({kept: "1"}).to_string();
+            assert_eq!(keeper.filter([(kept.to_ascii_uppercase().as_str(), &b"1"[..])].into_iter()), expected);
+        }
+    }
+
+    #[test]
     fn headers_that_were_stored_are_reduced_once() {
         let keeper = KeptHeaders::new(&[], "x-hook");
         let stored = r#"{"authorization":"[redacted]","user-agent":"Okta","x-vault-token":"s"}"#;

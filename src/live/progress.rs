@@ -64,3 +64,81 @@ impl Progress {
         _ = self.0.joined.set((Arc::downgrade(feed), Arc::downgrade(parked)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::event::Filter;
+    use crate::live::feed::router::Router;
+    use crate::live::feed::router::tests::{event, request, router};
+    use crate::live::push::parked::WakeReason;
+
+    /// Returns the progress of a subscriber that has joined a feed of the events of org `acme`, with the feed.
+    fn joined(router: &Router) -> (Progress, Arc<Feed>, Arc<ParkedSubscriber>) {
+        let filter = Filter { orgs: Some(vec!["acme".to_owned()]), ..Filter::default() };
+        let feed = router.join(request("k", filter, &Arc::default()));
+        let progress = Progress::default();
+        let parked = Arc::new(ParkedSubscriber::new(None, progress.position()));
+        progress.join(&feed, &parked);
+        (progress, feed, parked)
+    }
+
+    fn route(router: &Router, position: u128) {
+        router.route(&[event(position, "0oa1", None, "a")], Position::new(position));
+    }
+
+    fn held(progress: &Progress) -> Option<u128> {
+        progress.hold().map(Position::get)
+    }
+
+    #[test]
+    fn a_subscriber_is_as_far_as_the_router_while_its_feed_has_nothing_for_it() {
+        let router = router(Position::new(3), 1 << 20);
+        let (progress, _feed, _parked) = joined(&router);
+        assert_eq!(held(&progress), None, "the subscriber has not started");
+        progress.set(Position::new(3));
+        router.route(&[], Position::new(9));
+        assert_eq!(held(&progress), Some(9));
+        route(&router, 10);
+        assert_eq!(held(&progress), Some(3), "an event waits that was not handed out");
+        progress.set(Position::new(10));
+        assert_eq!(held(&progress), Some(10));
+        router.route(&[], Position::new(12));
+        assert_eq!(held(&progress), Some(12));
+        progress.set(Position::new(20));
+        assert_eq!(held(&progress), Some(20), "the subscriber has read ahead of the router");
+    }
+
+    #[test]
+    fn a_subscriber_whose_feed_has_dropped_events_is_where_it_was() {
+        let router = router(Position::START, 2);
+        let (progress, feed, _parked) = joined(&router);
+        progress.set(Position::new(3));
+        for position in 1..=9 {
+            route(&router, position);
+        }
+        assert_eq!(held(&progress), Some(3), "events that it still needs are gone from the feed");
+        progress.set(Position::new(9));
+        router.reset(Position::new(1000));
+        assert_eq!(held(&progress), Some(9), "events may have been lost between");
+        progress.set(Position::new(1000));
+        router.route(&[], Position::new(1005));
+        assert_eq!(held(&progress), Some(1005));
+        router.leave(&feed);
+        drop(feed);
+        assert_eq!(held(&progress), Some(1000), "there is no feed any more");
+    }
+
+    #[test]
+    fn a_parked_subscriber_is_woken_and_sent_nothing_after_the_position() {
+        let router = router(Position::new(3), 1 << 20);
+        let (progress, _feed, parked) = joined(&router);
+        progress.set(Position::new(3));
+        parked.park(Position::new(3));
+        assert_eq!(held(&progress), Some(3));
+        assert!(std::future::poll_fn(|context| parked.poll_woken(context)).now_or_never().is_some());
+        assert_eq!(parked.unpark(), Some((Position::new(3), WakeReason::ReadOn)));
+    }
+}

@@ -63,3 +63,40 @@ pub(super) async fn notify_gateways(mut notifier: HeadNotifier, mut head: watch:
         sleep(NOTIFY_PAUSE).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Details, IngestSource, Occurrence, Timestamp};
+
+    fn commit(positions: std::ops::RangeInclusive<u128>) -> Vec<Arc<SyncEvent>> {
+        let event = |position| SyncEvent {
+            position: Position::new(position),
+            org: "acme".into(),
+            occurrence: Occurrence::of_type("a.b"),
+            received_at: Timestamp::now(),
+            first_source: IngestSource::EventHook,
+            details: Details::NotRead,
+        };
+        positions.map(|position| Arc::new(event(position))).collect()
+    }
+
+    #[test]
+    fn the_head_grows_and_each_commit_is_handed_on() {
+        let ends = Ends::new(Position::new(4));
+        let (mut head, mut commits) = (ends.head(), ends.commits());
+        let mut grow = |positions| {
+            ends.grow(commit(positions));
+            let has_changed = head.has_changed().unwrap();
+            let commit = commits.try_recv().ok().map(|commit| commit.len());
+            (head.borrow_and_update().get(), has_changed, commit)
+        };
+        assert_eq!(grow(5..=7), (7, true, Some(3)));
+        // Of two writers, the one that committed first may be the second to tell.
+        assert_eq!(grow(9..=9), (9, true, Some(1)));
+        assert_eq!(grow(8..=8), (9, false, Some(1)));
+        #[expect(clippy::reversed_empty_ranges, reason = "a commit without new events")]
+        let nothing = grow(1..=0);
+        assert_eq!(nothing, (9, false, None));
+    }
+}

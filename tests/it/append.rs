@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sluice::event::{IngestSource, Position, ReceivedEvent, Rights, Timestamp};
-use sluice::log::{AppendRequest, Log, LogOptions, ResumeError};
+use sluice::log::{AppendRequest, Log, LogOptions, Outcome, ResumeError};
 use sluice::okta::read_event;
 use sluice::store::{Appended, Credential, DeliveryRecord, NewEvent, Store};
 use sqlx::AssertSqlSafe;
@@ -86,6 +86,50 @@ async fn a_position_of_an_earlier_era_resumes_in_the_era_of_the_head() {
         assert!(era > Position::new(2), "{era}");
     }
     assert!(matches!(view.check_resume(Position::new(3)).await, Err(ResumeError::Lost { .. })));
+}
+
+#[tokio::test]
+async fn each_request_of_a_shared_commit_is_told_of_its_own_events() {
+    let database = TestDatabase::new().await;
+    let rule = "ALTER TABLE sync_event ADD CHECK (message IS DISTINCT FROM 'refuse me')";
+    sqlx::query(rule).execute(&database.pool).await.unwrap();
+    let log = Log::open(database.store(), &LogOptions::default()).await.unwrap();
+    let shared = sync_event("shared");
+    let refused =
+        |number: usize| odd_event("refused", &[("/displayMessage", json!("refuse me")), ("/version", json!(number))]);
+    let deliveries: [Vec<Value>; 4] = [
+        vec![sync_event("a"), refused(0), shared.clone()],
+        vec![shared.clone(), sync_event("b"), shared],
+        vec![refused(1), refused(2)],
+        vec![sync_event("c")],
+    ];
+    let requests = deliveries.each_ref().map(|events| {
+        let first = by_hook("acme", &events[0]);
+        let rest = events[1..].iter().map(|event| new_event("acme", event, first.event.delivery));
+        let events = std::iter::once(first.event.clone()).chain(rest).collect();
+        AppendRequest { source: IngestSource::EventHook, events, deliveries: first.delivery.into_iter().collect() }
+    });
+    // All of them wait before a writer looks, and are one commit, which the database refuses.
+    let told = futures_util::future::try_join_all(requests.map(|request| log.append(request))).await.unwrap();
+    let at = Position::new;
+    let refusal = |event: &Value| match event {
+        event if event["displayMessage"] == "refuse me" => Some(event.to_string()),
+        _ => None,
+    };
+    for (events, outcomes) in deliveries.iter().zip(&told) {
+        for (event, outcome) in events.iter().zip(outcomes) {
+            let kept = if let Outcome::Refused { raw, .. } = outcome { Some(raw.clone()) } else { None };
+            assert_eq!(kept, refusal(event));
+        }
+    }
+    assert_eq!((&told[0][0], &told[0][2]), (&Outcome::Stored(at(1)), &Outcome::Stored(at(2))));
+    let again = Outcome::Duplicate(at(2));
+    assert_eq!(told[1], [again.clone(), Outcome::Stored(at(3)), again]);
+    assert_eq!(told[3], [Outcome::Stored(at(4))]);
+    assert_eq!(told.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 2, 1]);
+    assert_eq!(rows(&database, "arrival").await.len(), 4);
+    // The delivery whose events were all refused brought nothing.
+    assert_eq!(rows(&database, "delivery").await.len(), 3);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ const LARGE: &str = "subscription ($after: Position) { \
 
 impl Gateway {
     /// A WebSocket of a client for which the system holds little, so that it soon has to read or is waited for.
-    async fn slow_socket(&self) -> Socket {
+    pub(crate) async fn slow_socket(&self) -> Socket {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(16 << 10).unwrap();
         let stream = MaybeTlsStream::Plain(socket.connect(self.address).await.unwrap());

@@ -45,6 +45,7 @@ mod directory_identity;
 mod document_commands;
 mod documents;
 mod drain;
+mod eras;
 mod error_codes;
 mod evolution;
 mod failed_starts;

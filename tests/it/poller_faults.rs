@@ -70,6 +70,22 @@ async fn a_link_that_leads_elsewhere_is_not_followed() {
     assert_eq!(ledger.poll_cursor("acme").await.unwrap().unwrap().next_link, None);
 }
 
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_takes_no_token_elsewhere() {
+    let mut org = OktaOrg::start().await;
+    let elsewhere = OktaOrg::start().await;
+    org.happen(3);
+    org.api.fail_logs(Fault::RedirectTo(elsewhere.api.address()), 2);
+    let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
+    let ledger = gateway.database.store().ledger();
+    let error = async || ledger.poll_cursor("acme").await.unwrap().and_then(|cursor| cursor.last_error);
+    wait_until("the refusal", async || error().await.is_some_and(|error| error.contains("it redirects (302 Found)")))
+        .await;
+    org.wait_for(&gateway.database.pool, 3).await;
+    org.assert_stored(&gateway.database.pool).await;
+    assert_eq!(elsewhere.api.requests().len(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_breaks_between_a_page_and_its_commit_costs_nothing() {
     let seed = seed();

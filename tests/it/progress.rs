@@ -102,3 +102,42 @@ async fn a_ping_never_tells_more_than_the_client_was_told() {
     }
     assert!(pings > 0, "nothing was told");
 }
+
+#[tokio::test]
+async fn a_ping_among_history_never_tells_more_than_the_client_was_told() {
+    const EVENTS: usize = 160;
+    let gateway = start().await;
+    let mut events = sync_events("rare", EVENTS);
+    for event in &mut events {
+        event["displayMessage"] = "x".repeat(100_000).into();
+    }
+    gateway.deliver(&events).await;
+    let number = |text: &Value| text.as_str().unwrap().parse::<usize>().unwrap();
+    // One is rendered at once, the other for the first subscriber that asks.
+    for query in [
+        "subscription { syncEvents(after: \"0\") { position message } }",
+        "subscription { syncEvents(after: \"0\") { position message applicationInstance { label } } }",
+    ] {
+        let mut socket = gateway.slow_socket().await;
+        socket.subscribe("1", query, json!({})).await;
+        let (mut last, mut pings) = (0, 0);
+        while last < EVENTS {
+            let message = socket.any().await;
+            if message["type"] == "ping" {
+                if let Some(told) = message["payload"].get("position") {
+                    assert!(number(told) <= last, "{} after {last}", message["payload"]);
+                    pings += 1;
+                }
+                continue;
+            }
+            assert_eq!(number(&message["payload"]["data"]["syncEvents"]["position"]), last + 1);
+            last += 1;
+            // The history is longer than what the system takes for the client, which reads it so slowly that pings come
+            // before its end.
+            if pings < 2 {
+                tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+            }
+        }
+        assert!(pings >= 2, "{pings} pings came before the history was over");
+    }
+}

@@ -92,6 +92,39 @@ async fn an_import_names_the_line_of_the_refused_event() {
 }
 
 #[tokio::test]
+async fn an_import_with_known_lines_names_the_line_of_the_refused_event() {
+    let gateway = Gateway::start_for_every_event_type().await;
+    let mut events = sync_events("imported", 6);
+    let known: Vec<_> = [0, 1, 4].map(|line: usize| events[line].clone()).to_vec();
+    let (_, report) = gateway.post("import", lines(&known)).await;
+    assert_eq!(report["stored"], 3, "{report}");
+    events.insert(3, refused_event());
+    let (status, report) = gateway.post("import", lines(&events)).await;
+    let counts = ["stored", "duplicates", "rejected"].map(|count| report[count].as_u64().unwrap());
+    assert_eq!((status.as_u16(), counts), (200, [3, 3, 1]), "{report}");
+    let told: Vec<_> = report["rejections"].as_array().unwrap().iter().map(|one| &one["line"]).collect();
+    assert_eq!(told, [4], "{report}");
+    assert!(gateway.database.newest_rejected().await.raw == events[3].to_string().as_bytes());
+    let kept = "SELECT count(*) FROM rejected WHERE line = 4";
+    assert_eq!(gateway.database.number(kept).await, 1);
+    assert_eq!(gateway.head().await, "6");
+}
+
+#[tokio::test]
+async fn a_refused_event_alone_is_rejected_and_the_next_one_stored() {
+    let gateway = Gateway::start_for_every_event_type().await;
+    // The first event makes its instance known, after which a lone event takes a statement of its own.
+    gateway.deliver(&[sync_event("refused")]).await;
+    for times in 1..=2 {
+        let receipt = gateway.deliver(&[refused_event()]).await;
+        assert_eq!(receipt, json!({"stored": 0, "duplicates": 0, "rejected": 1, "dropped": 0}));
+        assert_eq!(gateway.database.number("SELECT count(*) FROM rejected").await, times);
+        gateway.deliver(&[sync_event("refused")]).await;
+        assert_eq!(gateway.head().await, (times + 1).to_string());
+    }
+}
+
+#[tokio::test]
 async fn a_refused_event_stays_rejected_when_it_is_retried() {
     let gateway = GatewayProcess::start().await;
     let pool = gateway.pool();
@@ -104,4 +137,19 @@ async fn a_refused_event_stays_rejected_when_it_is_retried() {
     assert!(said.contains(REASON) && said.contains("1 left"), "{said}");
     let left: Vec<Vec<u8>> = sqlx::query_scalar("SELECT raw FROM rejected").fetch_all(&pool).await.unwrap();
     assert!(left == [raw.into_bytes()], "{} rejections are left", left.len());
+}
+
+#[tokio::test]
+async fn of_a_delivery_that_is_retried_the_refused_event_stands_by_itself() {
+    let gateway = GatewayProcess::start().await;
+    let pool = gateway.pool();
+    let (good, refused) = (sync_event("good"), refused_event());
+    let raw = delivery(&[good, refused.clone()]).to_string();
+    let insert = "INSERT INTO rejected (org, source, reason, raw, digest) VALUES ('acme', 0, 'old', $1, sha256($1))";
+    sqlx::query(insert).bind(raw.as_bytes()).execute(&pool).await.unwrap();
+    let output = gateway.command_of(&["rejected", "retry"]).stdout(Stdio::piped()).output().await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("1 read: 1 events stored"), "{said}");
+    let left: Vec<Vec<u8>> = sqlx::query_scalar("SELECT raw FROM rejected").fetch_all(&pool).await.unwrap();
+    assert!(left == [refused.to_string().into_bytes()], "{} rejections are left", left.len());
 }

@@ -1,6 +1,7 @@
 //! Faults that tests inject.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use super::lock;
@@ -18,6 +19,8 @@ pub enum Fault {
     NoAnswer,
     /// The connection breaks in the middle of the response's body.
     BrokenAnswer,
+    /// It is sent on to the same path of another server.
+    RedirectTo(SocketAddr),
 }
 
 /// The faults of future requests.

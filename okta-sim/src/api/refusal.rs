@@ -1,6 +1,6 @@
 //! Error responses in Okta's formats.
 
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -48,6 +48,12 @@ impl Refusal {
     /// Creates an error on Okta's side.
     pub(super) fn internal(status: StatusCode) -> Self {
         Self::api(status, "E0000009", "Internal Server Error", "")
+    }
+
+    /// Creates a redirect to another URL.
+    pub(super) fn redirect(url: &str) -> Self {
+        let location = HeaderValue::from_str(url).ok().map(|url| (LOCATION, url));
+        Self { status: StatusCode::FOUND, body: String::new(), headers: location.into_iter().collect() }
     }
 
     /// Creates an error of OAuth 2 (RFC 6749).

@@ -103,6 +103,11 @@ impl OktaApi {
         format!("http://{}", self.address)
     }
 
+    /// Returns the address of the APIs.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Returns the System Log.
     pub fn log(&self) -> &SystemLog {
         &self.org.log
@@ -218,6 +223,7 @@ async fn answer_request(org: &Org, request: &Parts, body: Body, headers: &mut He
             standing.concurrent().tell(headers);
             return Err(Refusal::too_many());
         }
+        Some(Fault::RedirectTo(address)) => return Err(Refusal::redirect(&format!("http://{address}{kind}"))),
         Some(Fault::Status(401)) => return Err(Refusal::invalid_token("")),
         Some(Fault::Status(403)) => return Err(Refusal::forbidden("")),
         Some(Fault::Status(status)) => {

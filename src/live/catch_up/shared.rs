@@ -91,6 +91,8 @@ impl SharedHistory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Timestamp;
+    use crate::live::feed::renderer::RenderedEvent;
 
     #[test]
     fn ranges_are_aligned_and_contain_the_next_position() {
@@ -103,5 +105,58 @@ mod tests {
         for size in [256, 1024] {
             assert_eq!(LogRange::around(era, size).start, era);
         }
+    }
+    /// Entries at some positions, as large as the texts together.
+    fn entries(positions: std::ops::Range<u128>, size: usize) -> Vec<FeedEntry> {
+        let entry = |position| {
+            let (position, text) = (Position::new(position), "x".repeat(size).into());
+            FeedEntry::Rendered(RenderedEvent { position, stored_at: Timestamp::now(), text, errors: None })
+        };
+        positions.map(entry).collect()
+    }
+
+    #[tokio::test]
+    async fn a_range_is_read_once_for_each_feed_until_the_cache_is_invalid() {
+        let shared = SharedHistory::new(1 << 20);
+        let (first, second) = (LogRange::around(Position::START, 256), LogRange::around(Position::new(256), 256));
+        let reads = AtomicU64::new(0);
+        let read = async |feed, range| {
+            let read = async {
+                reads.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                Ok::<_, &str>(entries(1..4, 1))
+            };
+            shared.get_or_read(feed, range, read).await.unwrap().len()
+        };
+        assert!(shared.get(1, first).is_none());
+        let (one, other) = tokio::join!(read(1, first), read(1, first));
+        assert_eq!((one, other, reads.load(Ordering::Relaxed)), (3, 3, 1), "the second caller waits for the first");
+        assert_eq!(shared.get(1, first).map(|entries| entries.len()), Some(3));
+        assert!(shared.get(1, second).is_none() && shared.get(2, first).is_none());
+        read(2, first).await;
+        read(1, second).await;
+        read(1, first).await;
+        assert_eq!(reads.load(Ordering::Relaxed), 3);
+        shared.invalidate();
+        assert!(shared.get(1, first).is_none());
+        read(1, first).await;
+        assert_eq!(reads.load(Ordering::Relaxed), 4);
+    }
+
+    #[tokio::test]
+    async fn a_read_that_fails_is_not_kept_and_what_is_kept_is_bounded() {
+        let shared = SharedHistory::new(4000);
+        let range = |number: u128| LogRange::around(Position::new(number * 256), 256);
+        let failed = shared.get_or_read(1, range(0), std::future::ready(Err("away"))).await;
+        assert_eq!(failed.err(), Some("away"));
+        for number in 0..3 {
+            let read = std::future::ready(Ok::<_, &str>(entries(0..10, 100)));
+            assert_eq!(shared.get_or_read(1, range(number), read).await.map(|entries| entries.len()), Ok(10));
+        }
+        // Each of the three takes 1,000 bytes and its place in the table.
+        let kept = [0, 1, 2].map(|number| shared.get(1, range(number)).is_some());
+        assert_eq!(kept, [true, true, true]);
+        _ = shared.get_or_read(1, range(3), std::future::ready(Ok::<_, &str>(entries(0..10, 100)))).await;
+        assert!(shared.get(1, range(0)).is_none() && shared.get(1, range(3)).is_some());
     }
 }

@@ -119,3 +119,33 @@ impl FeedEntry {
         all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Timestamp;
+
+    /// Returns how many of entries with these sizes make up the first batch.
+    fn first_batch(sizes: &[usize]) -> usize {
+        let entry = |size: &usize| {
+            let text = "x".repeat(*size).into();
+            FeedEntry::Rendered(RenderedEvent {
+                position: Position::START,
+                stored_at: Timestamp::now(),
+                text,
+                errors: None,
+            })
+        };
+        FeedEntry::first_batch(sizes.iter().map(entry).collect::<Vec<_>>().iter())
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_events_and_in_bytes_and_never_empty() {
+        assert_eq!(first_batch(&[1; BATCH + 1]), BATCH);
+        assert_eq!(first_batch(&[1; 3]), 3);
+        assert_eq!(first_batch(&[BATCH_BYTES / 2; 4]), 2, "they just fit");
+        assert_eq!(first_batch(&[BATCH_BYTES / 2, BATCH_BYTES / 2 + 1, 1]), 1);
+        assert_eq!(first_batch(&[BATCH_BYTES + 1, 1]), 1, "a single event may be larger");
+        assert_eq!(first_batch(&[1, BATCH_BYTES, 1]), 1);
+    }
+}

@@ -142,3 +142,6 @@ impl<'p> DeliveryPass<'p> {
         self.has_more
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,3 +94,68 @@ impl Window {
         Some(WindowPart { events, through })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::feed::router::tests::event;
+
+    fn events(positions: std::ops::RangeInclusive<u128>) -> Vec<Arc<SyncEvent>> {
+        positions.map(|position| event(position, "0oa1", None, "a")).collect()
+    }
+
+    /// Returns the positions of a part of the window, and the position through which it goes.
+    fn part(window: &Window, after: u128, limit: usize) -> Option<(Vec<u128>, u128)> {
+        let part = window.after(Position::new(after), limit)?;
+        Some((part.events.iter().map(|event| event.position.get()).collect(), part.through.get()))
+    }
+
+    #[test]
+    fn a_part_begins_after_its_position_and_tells_how_far_it_goes() {
+        let window = Window::new(Position::new(2), 1 << 20);
+        assert_eq!(part(&window, 2, 10), Some((vec![], 2)));
+        window.push(events(3..=5), Position::new(5));
+        for (after, limit, expected) in [
+            (1, 10, None),
+            (2, 10, Some((vec![3, 4, 5], 5))),
+            (2, 2, Some((vec![3, 4], 4))),
+            (4, 1, Some((vec![5], 5))),
+            (5, 10, Some((vec![], 5))),
+            (6, 10, None),
+        ] {
+            assert_eq!(part(&window, after, limit), expected, "{limit} after {after}");
+        }
+        // The log may go on without an event, as at the end of a read that finds none that is new.
+        window.push(Vec::new(), Position::new(9));
+        for (after, limit, expected) in
+            [(2, 3, (vec![3, 4, 5], 9)), (2, 2, (vec![3, 4], 4)), (7, 10, (vec![], 9)), (9, 10, (vec![], 9))]
+        {
+            assert_eq!(part(&window, after, limit), Some(expected), "{limit} after {after}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_events_are_dropped_beyond_the_bytes_and_a_reset_drops_all() {
+        let size = events(1..=1)[0].size();
+        let window = Window::new(Position::START, 3 * size);
+        let through = window.through();
+        window.push(events(1..=2), Position::new(2));
+        window.push(events(3..=3), Position::new(3));
+        assert_eq!((part(&window, 0, 10), window.bytes()), (Some((vec![1, 2, 3], 3)), 3 * size), "they just fit");
+        window.push(events(4..=5), Position::new(5));
+        assert_eq!((part(&window, 1, 10), window.bytes()), (None, 3 * size));
+        assert_eq!(part(&window, 2, 10), Some((vec![3, 4, 5], 5)));
+        assert_eq!(*through.borrow(), Position::new(5));
+        window.reset(Position::new(1000));
+        assert_eq!((window.bytes(), *through.borrow()), (0, Position::new(1000)));
+        assert_eq!((part(&window, 5, 10), part(&window, 1000, 10)), (None, Some((vec![], 1000))));
+    }
+
+    #[test]
+    fn an_event_larger_than_the_window_is_left_to_the_store() {
+        let window = Window::new(Position::START, 1);
+        window.push(events(1..=2), Position::new(3));
+        assert_eq!((window.bytes(), part(&window, 1, 10)), (0, None));
+        assert_eq!(part(&window, 2, 10), Some((vec![], 3)));
+    }
+}

@@ -32,7 +32,7 @@ pub(in crate::live) fn event(
 }
 
 /// A request whose events are rendered as their positions. Counts how many are rendered.
-fn request(key: &str, filter: Filter, rendered: &Arc<AtomicUsize>) -> FeedRequest {
+pub(in crate::live) fn request(key: &str, filter: Filter, rendered: &Arc<AtomicUsize>) -> FeedRequest {
     let rendered = Arc::clone(rendered);
     let render = Arc::new(move |event: &SyncEvent| {
         rendered.fetch_add(1, Ordering::Relaxed);
@@ -50,7 +50,7 @@ fn positions(entries: Option<Vec<FeedEntry>>) -> Option<Vec<u128>> {
     entries.map(|entries| entries.iter().map(|entry| entry.position().get()).collect())
 }
 
-fn router(start: Position, max_bytes: usize) -> Router {
+pub(in crate::live) fn router(start: Position, max_bytes: usize) -> Router {
     Router::new(start, max_bytes, Arc::default(), Arc::new(LiveMetrics::new()))
 }
 
