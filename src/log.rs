@@ -130,7 +130,7 @@ impl Log {
 
     /// Creates a log without a database, for tests that neither append nor read.
     #[cfg(test)]
-    fn without_database() -> Self {
+    pub(crate) fn without_database() -> Self {
         let store = Store::new(&StoreOptions::new("postgres://nobody@127.0.0.1:1/nothing")).unwrap();
         let (queue, _) = append_queue::open(1);
         Self(Arc::new(LogState {

@@ -197,4 +197,12 @@ mod tests {
         assert!(matches!(at("\"2008-12-31T23:59:59Z\""), BrokenEvent::PublishedOutOfRange(_)));
         assert!(matches!(at("\"2999-01-01T00:00:00Z\""), BrokenEvent::PublishedOutOfRange(_)));
     }
+    #[test]
+    fn of_several_targets_of_a_type_the_first_counts() {
+        let targets = r#""target":[{"id":"u1","type":"User"},{"id":"i1","type":"AppInstance"},{"id":"u2","type":"User"},
+            {"id":"i2","type":"AppInstance"},{"id":"a1","type":"AppUser"},{"id":"a2","type":"AppUser"}]"#;
+        let event = read(&format!("{{{LEAST},{targets}}}")).unwrap();
+        let columns = [EventColumn::UserId, EventColumn::InstanceId, EventColumn::ApplicationUserId];
+        assert_eq!(columns.map(|column| event.text(column)), [Some("u1"), Some("i1"), Some("a1")]);
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sluice::event::{IngestSource, Position, ReceivedEvent, Rights, Timestamp};
-use sluice::log::{AppendRequest, Log, LogOptions, Outcome, ResumeError};
+use sluice::log::{AppendError, AppendOutcome, AppendRequest, Log, LogOptions, ResumeError};
 use sluice::okta::read_event;
 use sluice::store::{Appended, Credential, DeliveryRecord, NewEvent, Store};
 use sqlx::AssertSqlSafe;
@@ -70,6 +70,9 @@ async fn what_comes_by_different_ways_at_once_waits_for_nothing_else() {
         let all = timeout(Duration::from_secs(10), futures_util::future::try_join_all(appends)).await;
         assert_eq!(all.unwrap_or_else(|_| panic!("round {round} hangs")).unwrap().len(), 3);
     }
+    let ways = "SELECT array_agg(n ORDER BY n) FROM (SELECT count(*) AS n FROM sync_event GROUP BY first_source) ways";
+    let of_ways: Vec<i64> = sqlx::query_scalar(ways).fetch_one(&database.pool).await.unwrap();
+    assert_eq!(of_ways, [20, 20, 20], "each came by its own way");
 }
 
 #[tokio::test]
@@ -118,18 +121,47 @@ async fn each_request_of_a_shared_commit_is_told_of_its_own_events() {
     };
     for (events, outcomes) in deliveries.iter().zip(&told) {
         for (event, outcome) in events.iter().zip(outcomes) {
-            let kept = if let Outcome::Refused { raw, .. } = outcome { Some(raw.clone()) } else { None };
+            let kept = if let AppendOutcome::Refused { raw, .. } = outcome { Some(raw.clone()) } else { None };
             assert_eq!(kept, refusal(event));
         }
     }
-    assert_eq!((&told[0][0], &told[0][2]), (&Outcome::Stored(at(1)), &Outcome::Stored(at(2))));
-    let again = Outcome::Duplicate(at(2));
-    assert_eq!(told[1], [again.clone(), Outcome::Stored(at(3)), again]);
-    assert_eq!(told[3], [Outcome::Stored(at(4))]);
+    assert_eq!((&told[0][0], &told[0][2]), (&AppendOutcome::Stored(at(1)), &AppendOutcome::Stored(at(2))));
+    let again = AppendOutcome::Duplicate(at(2));
+    assert_eq!(told[1], [again.clone(), AppendOutcome::Stored(at(3)), again]);
+    assert_eq!(told[3], [AppendOutcome::Stored(at(4))]);
     assert_eq!(told.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 2, 1]);
     assert_eq!(rows(&database, "arrival").await.len(), 4);
     // The delivery whose events were all refused brought nothing.
     assert_eq!(rows(&database, "delivery").await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_position_that_is_just_ahead_is_waited_for() {
+    let database = TestDatabase::new().await;
+    let log = Log::open(database.store(), &LogOptions::default()).await.unwrap();
+    let view = log.view(Rights::everything(), &Credential::Open);
+    let append = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let events = vec![new_event("acme", &sync_event("one"), None)];
+        log.append(AppendRequest { source: IngestSource::Import, events, deliveries: Vec::new() }).await
+    };
+    let (resumed, appended) = tokio::join!(view.check_resume(Position::new(1)), append);
+    assert_eq!((resumed.unwrap(), appended.unwrap()), (Position::START, vec![AppendOutcome::Stored(Position::new(1))]));
+}
+
+#[tokio::test]
+async fn all_requests_of_a_commit_that_fails_are_told_that_the_database_is_away() {
+    let database = TestDatabase::new().await;
+    let options = LogOptions { retry_for: Duration::from_millis(50), ..LogOptions::default() };
+    let log = Log::open(database.store(), &options).await.unwrap();
+    database.close().await;
+    let requests = (0..4).map(|_| {
+        let events = vec![new_event("acme", &sync_event("one"), None)];
+        log.append(AppendRequest { source: IngestSource::EventHook, events, deliveries: Vec::new() })
+    });
+    let told = futures_util::future::join_all(requests).await;
+    assert_eq!(told, vec![Err(AppendError::Unavailable); 4]);
+    database.open().await;
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::events::sync_event;
-use crate::gateway::Gateway;
+use crate::events::{delivery, sync_event};
+use crate::gateway::{Gateway, HOOK_SECRET};
 
 /// The labels of the instances, in their order, and the key of the application of each.
 const INSTANCES: [(&str, &str); 7] = [
@@ -126,4 +126,31 @@ async fn global_ids_lead_back_to_what_they_are_of() {
     }
     let mixed = json!({"ids": ["garbage", first]});
     assert_eq!(gateway.query_with(nodes, mixed).await["nodes"], json!([null, {"id": first}]));
+}
+
+#[tokio::test]
+async fn an_instance_lists_events_of_its_own_org_only() {
+    let gateway = Gateway::start_with(|settings| {
+        let mut other = settings.orgs["acme"].clone();
+        other.url = Some("https://other.okta.example/".to_owned());
+        settings.orgs.insert("other".to_owned(), other);
+    })
+    .await;
+    gateway.deliver(&[sync_event("shared")]).await;
+    let body = delivery(&[sync_event("shared"), sync_event("shared")]).to_string();
+    let request = gateway.client.post(gateway.url("/okta/other/hooks")).header("authorization", HOOK_SECRET);
+    assert_eq!(request.body(body).send().await.unwrap().status(), 200);
+    let query = "query ($org: String!) { applicationInstance(instanceId: \"0oashared\", org: $org) { adminUrl eventCount \
+                 syncEvents { nodes { org } } application { syncEvents(filter: {orgs: [\"acme\"]}) { nodes { org } } } } }";
+    for (org, events, host) in [("acme", 1, "acme"), ("other", 2, "other")] {
+        let found = gateway.query_with(query, json!({"org": org})).await["applicationInstance"].take();
+        let of_acme = usize::from(org == "acme");
+        let expected = json!({
+            "adminUrl": format!("https://{host}.okta.example/admin/app/office365/instance/0oashared/"),
+            "eventCount": events,
+            "syncEvents": {"nodes": vec![json!({"org": org}); events]},
+            "application": {"syncEvents": {"nodes": vec![json!({"org": org}); of_acme]}},
+        });
+        assert_eq!(found, expected);
+    }
 }

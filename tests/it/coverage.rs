@@ -123,3 +123,45 @@ async fn sources_tell_how_they_are_doing() {
     wait_until("an error", async || sources().await[1]["state"] == "FAILING").await;
     assert!(sources().await[1]["lastError"].as_str().unwrap().contains("500"));
 }
+
+#[tokio::test]
+async fn each_count_of_a_stretch_is_told_also_alone() {
+    let mut org = OktaOrg::start().await;
+    let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
+    let from = OffsetDateTime::now_utc();
+    gateway.deliver(&sync_events("first", 1)).await;
+    let happened = org.happen(40);
+    org.wait_for(&gateway.database.pool, 41).await;
+    let missed = happened.iter().filter(|event| OFFERED_TO_HOOKS.contains(&event.event_type)).count();
+    assert!(missed > 0);
+    let until = OffsetDateTime::now_utc() + time::Duration::MINUTE;
+    for (field, expected) in [("events", 40), ("missedByHooks", missed)] {
+        let query = format!(
+            "query ($from: DateTime!, $until: DateTime!) {{ ingestion {{ \
+             coverage(published: {{from: $from, until: $until}}) {{ {field} }} }} }}"
+        );
+        let found = gateway.query_with(&query, json!({"from": text(from), "until": text(until)})).await;
+        let stretches = found["ingestion"]["coverage"].as_array().unwrap();
+        let sum: u64 = stretches.iter().map(|stretch| stretch[field].as_u64().unwrap()).sum();
+        assert_eq!(sum, expected as u64, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn a_system_log_that_is_read_no_more_is_still_listed_with_what_it_brought() {
+    let mut org = OktaOrg::start().await;
+    org.happen(20);
+    let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
+    org.wait_for(&gateway.database.pool, 20).await;
+    let (database, settings) = (gateway.database.clone(), crate::gateway::settings(&gateway.database));
+    gateway.stop().await;
+    sqlx::query("DELETE FROM poll_cursor").execute(&database.pool).await.unwrap();
+    let gateway = Gateway::start_over(database, settings).await;
+    let sources =
+        gateway.query("{ ingestion { sources { source state arrived } } }").await["ingestion"]["sources"].take();
+    let expected = json!([
+        {"source": "EVENT_HOOK", "state": "WAITING", "arrived": 0},
+        {"source": "SYSTEM_LOG", "state": "RECEIVING", "arrived": 20},
+    ]);
+    assert_eq!(sources, expected);
+}

@@ -206,3 +206,17 @@ async fn while_the_database_is_away_the_answer_is_503_and_the_same_body_is_store
     assert_eq!(gateway.post("import", body.clone()).await, (StatusCode::OK, report(5, 0)));
     assert_eq!(gateway.post("import", body).await, (StatusCode::OK, report(0, 5)));
 }
+
+#[tokio::test]
+async fn a_record_of_too_many_events_is_rejected_as_one() {
+    let gateway = Gateway::start_with(|settings| settings.limits.delivery_events = 3).await;
+    let mut events = sync_events("one", 4);
+    events[0]["uuid"] = json!("none");
+    let record = json!({"events": events}).to_string();
+    let (_, report) = gateway.post("import", format!("{record}\n{}", sync_event("two"))).await;
+    let counts = ["stored", "duplicates", "rejected", "dropped"].map(|count| report[count].as_u64().unwrap());
+    assert_eq!(counts, [1, 0, 1, 0], "{report}");
+    let rejected = gateway.database.newest_rejected().await;
+    assert!(rejected.raw == record.as_bytes() && rejected.reason.contains("has 4 events, at most 3"), "{rejected:?}");
+    assert_eq!(gateway.database.number("SELECT count(*) FROM rejected").await, 1);
+}

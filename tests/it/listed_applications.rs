@@ -114,3 +114,22 @@ async fn without_the_scope_events_tell_of_applications() {
     assert!(nodes.len() > 5 && nodes.iter().all(|node| node["status"].is_null()), "{nodes:?}");
     assert_eq!(gateway.database.store().ledger().poll_cursor("acme").await.unwrap().unwrap().last_error, None);
 }
+
+#[tokio::test]
+async fn a_list_of_several_pages_is_read_to_its_end() {
+    let org = OktaOrg::start_with_instances(450).await;
+    let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
+    wait_until("the list", async || count(&gateway, "ACTIVE").await == 450).await;
+    let last = org.api.apps().records()[449].clone();
+    org.api.apps().delete(&last.id);
+    // Those of later pages are not taken for deleted.
+    let lists = || org.api.requests().iter().filter(|request| request.path == "/api/v1/apps").count();
+    assert_eq!(lists(), 3);
+    let mut org = org;
+    change_something(&mut org);
+    wait_until("the deletion", async || count(&gateway, "DELETED").await == 1).await;
+    assert_eq!(
+        (count(&gateway, "ACTIVE").await, instance(&gateway, &last.id).await["status"].clone()),
+        (449, json!("DELETED"))
+    );
+}

@@ -1,11 +1,18 @@
 //! Subscriptions: history and live in one stream, without a seam.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use sluice::event::{Filter, IngestSource, Position, Rights, SyncEvent};
+use sluice::live::{FeedRequest, Live, LiveOptions, Progress, Renderer, Rendering};
+use sluice::log::{AppendRequest, Log, LogOptions};
+use sluice::store::Credential;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-use sluice::event::Position;
-
+use crate::append::new_event;
+use crate::database::TestDatabase;
 use crate::events::{sync_event, sync_events, uuid};
 use crate::gateway::Gateway;
 
@@ -145,4 +152,28 @@ async fn a_position_that_a_restore_took_away_is_refused() {
     let event = socket.event("stands").await;
     let position: Position = event["position"].as_str().unwrap().parse().unwrap();
     assert_eq!((position.era_start(), position.number_in_era()), (era, 1));
+}
+
+#[tokio::test]
+async fn a_gateway_hands_on_its_own_commits_without_a_poll() {
+    let database = TestDatabase::new().await;
+    let log = Log::open(database.store(), &LogOptions::default()).await.unwrap();
+    // No poll comes while this test runs.
+    let options = LiveOptions { poll_interval: Duration::from_hours(1), ..LiveOptions::default() };
+    let stop = CancellationToken::new();
+    let live = Live::start(log.clone(), &options, stop.clone());
+    let view = log.view(Rights::everything(), &Credential::Open);
+    let renderer = Renderer::Immediate(Arc::new(|event: &SyncEvent| event.position.to_string().into()));
+    let rendering = Rendering { key: "position".to_owned(), renderer, with_details: false };
+    let request = FeedRequest::new(&view, Filter::default(), rendering);
+    let mut subscriber = live.join(request, None, Progress::default(), None).await.unwrap();
+    for position in 1..=3 {
+        let events = vec![new_event("acme", &sync_event("one"), None)];
+        let request = AppendRequest { source: IngestSource::EventHook, events, deliveries: Vec::new() };
+        let (told, appended) = tokio::join!(timeout(Duration::from_secs(20), subscriber.next()), log.append(request));
+        appended.unwrap();
+        let told = told.expect("it is pushed in time").unwrap();
+        assert_eq!(told.iter().map(|event| event.position).collect::<Vec<_>>(), [Position::new(position)]);
+    }
+    stop.cancel();
 }

@@ -34,12 +34,27 @@ impl OktaOrg {
 
     /// Starts one whose APIs are changed first.
     pub(crate) async fn start_with(change: impl FnOnce(&mut ApiOptions)) -> Self {
-        let organisation = Organisation::new(OrganisationOptions { outsiders: 0.1, ..OrganisationOptions::default() });
+        Self::start_of(OrganisationOptions::default(), SystemLog::new(), change).await
+    }
+
+    /// Starts one that has this System Log already.
+    pub(crate) async fn start_over(log: SystemLog) -> Self {
+        Self::start_of(OrganisationOptions::default(), log, |_| ()).await
+    }
+
+    /// Starts one with so many application instances.
+    pub(crate) async fn start_with_instances(instances: u32) -> Self {
+        let options = OrganisationOptions { instances, ..OrganisationOptions::default() };
+        Self::start_of(options, SystemLog::new(), |_| ()).await
+    }
+
+    async fn start_of(of: OrganisationOptions, log: SystemLog, change: impl FnOnce(&mut ApiOptions)) -> Self {
+        let organisation = Organisation::new(OrganisationOptions { outsiders: 0.1, ..of });
         let mut options = ApiOptions { tokens: vec![ApiToken::new(TOKEN)], ..ApiOptions::default() };
         options.rate.requests = 10_000;
         change(&mut options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let api = OktaApi::start(listener, SystemLog::new(), AppDirectory::of(&organisation), options).unwrap();
+        let api = OktaApi::start(listener, log, AppDirectory::of(&organisation), options).unwrap();
         Self { api, organisation }
     }
 

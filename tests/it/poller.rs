@@ -117,11 +117,6 @@ async fn a_refused_link_costs_no_more_than_the_overlap() {
     let starts: Vec<_> = org.polls().filter(|request| !request.query.contains("after=")).collect();
     assert!((2..=4).contains(&starts.len()), "{starts:?}");
     // Each start but the first is close to the end: what is read again happened in the last minutes.
-    let since = |query: &str| {
-        let url = reqwest::Url::parse(&format!("http://x/?{query}")).unwrap();
-        let text = url.query_pairs().find(|(name, _)| name == "since").unwrap().1.into_owned();
-        OffsetDateTime::parse(&text, &time::format_description::well_known::Rfc3339).unwrap()
-    };
     let oldest = before[0].published;
     assert!(since(&starts[0].query) < oldest);
     for start in &starts[1..] {
@@ -242,4 +237,37 @@ async fn requests_stay_within_the_share_of_the_limit() {
         most = most.max(in_window);
     }
     assert!((5..=6).contains(&most), "{most} of 6 in a window: {requests:?}");
+}
+
+#[tokio::test]
+async fn an_org_that_has_moved_is_read_on_from_a_little_before_and_not_from_its_beginning() {
+    let mut org = OktaOrg::start().await;
+    org.have_history(30, 48);
+    let database = TestDatabase::new().await;
+    let with = |org: &OktaOrg| {
+        let mut settings = settings(&database);
+        org.read_by(&mut settings);
+        settings
+    };
+    let gateway = Gateway::start_over(database.clone(), with(&org)).await;
+    org.wait_for(&database.pool, 30).await;
+    wait_until("a second request", async || org.polls().count() > 1).await;
+    gateway.stop().await;
+    // The same System Log at another address: the link that was kept is of no use.
+    let moved = OktaOrg::start_over(org.api.log().clone()).await;
+    org.happen(5);
+    let gateway = Gateway::start_over(database.clone(), with(&moved)).await;
+    moved.wait_for(&database.pool, 35).await;
+    moved.assert_stored(&database.pool).await;
+    let first = moved.requests().find(|request| !request.query.contains("until=")).unwrap();
+    let back = first.at - since(&first.query);
+    assert!((time::Duration::minutes(5)..time::Duration::minutes(7)).contains(&back), "{back}");
+    gateway.stop().await;
+}
+
+/// The time from which a request asks for events.
+fn since(query: &str) -> OffsetDateTime {
+    let url = reqwest::Url::parse(&format!("http://x/?{query}")).unwrap();
+    let text = url.query_pairs().find(|(name, _)| name == "since").unwrap().1.into_owned();
+    OffsetDateTime::parse(&text, &time::format_description::well_known::Rfc3339).unwrap()
 }

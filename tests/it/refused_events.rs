@@ -153,3 +153,17 @@ async fn of_a_delivery_that_is_retried_the_refused_event_stands_by_itself() {
     let left: Vec<Vec<u8>> = sqlx::query_scalar("SELECT raw FROM rejected").fetch_all(&pool).await.unwrap();
     assert!(left == [refused.to_string().into_bytes()], "{} rejections are left", left.len());
 }
+
+#[tokio::test]
+async fn an_import_of_several_commits_names_the_line_of_the_refused_event() {
+    let gateway = Gateway::start_for_every_event_type().await;
+    // One line has so many events that its batch is appended in two commits.
+    let mut crowd = sync_events("crowd", 900);
+    crowd.insert(800, refused_event());
+    let body = format!("{}{}\n", lines(&sync_events("first", 500)), json!(crowd));
+    let (status, report) = gateway.post("import", format!("{body}{}", delivery(&crowd))).await;
+    assert_eq!((status.as_u16(), &report["stored"]), (200, &json!(1400)), "{report}");
+    let told: Vec<_> =
+        report["rejections"].as_array().unwrap().iter().map(|one| one["line"].as_u64().unwrap()).collect();
+    assert_eq!(told, [501, 502], "{report}");
+}

@@ -161,3 +161,16 @@ async fn activity_that_cannot_be_told_is_refused() {
     assert!(told.contains("10000 buckets"), "{told}");
     assert_eq!(gateway.activity(json!({"interval": "DAY"})).await.iter().map(|bucket| bucket.2).sum::<i64>(), 10_200);
 }
+
+#[tokio::test]
+async fn the_largest_number_of_keys_may_be_asked_for() {
+    let gateway = Gateway::start().await;
+    gateway.deliver(&[sync_event("one"), sync_event("two"), sync_event("two")]).await;
+    let query = "query ($first: Int) { top(by: APPLICATION_INSTANCE, first: $first) { key count } }";
+    let whole = json!([{"key": "0oatwo", "count": 2}, {"key": "0oaone", "count": 1}]);
+    for (first, expected) in [(1000, whole), (1, json!([{"key": "0oatwo", "count": 2}])), (0, json!([]))] {
+        assert_eq!(gateway.query_with(query, json!({"first": first})).await["top"], expected, "{first}");
+    }
+    let refused = gateway.ask(query, json!({"first": 1001})).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{refused}");
+}

@@ -369,3 +369,6 @@ async fn read_once(
     }
     Ok(if head.era_start() > through { TailRead::EmptyEra(head.era_start()) } else { TailRead::AtEnd })
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,3 +130,38 @@ impl fmt::Display for ApiProblem {
         formatter.write_str(&shown.collect::<String>())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oktas_words_are_those_that_it_gives() {
+        for (body, expected) in [
+            (
+                r#"{"errorCode":"E1","errorSummary":"Not so","errorCauses":[{"errorSummary":"why"},{}]}"#,
+                "E1: Not so: why",
+            ),
+            (r#"{"errorSummary":"Not so"}"#, "Not so"),
+            (r#"{"error":"invalid_client","error_description":"no\nkey"}"#, "invalid_client: no key"),
+            ("{}", "no reason given"),
+            ("<html>", "no reason given"),
+        ] {
+            assert_eq!(problem(body.as_bytes()).to_string(), expected, "{body}");
+        }
+        let long = format!(r#"{{"errorSummary":"{}"}}"#, "ä".repeat(2 * SHOWN));
+        assert_eq!(problem(long.as_bytes()).to_string().chars().count(), SHOWN);
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again() {
+        for passing in
+            [OktaError::NoAnswer(String::new()), OktaError::Status(500, String::new()), OktaError::TooManyRequests]
+        {
+            assert!(!passing.is_lasting(), "{passing}");
+        }
+        for lasting in [OktaError::Token(String::new()), OktaError::NotOkta(String::new()), OktaError::Clock(3)] {
+            assert!(lasting.is_lasting(), "{lasting}");
+        }
+    }
+}

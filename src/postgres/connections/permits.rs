@@ -239,3 +239,41 @@ impl Measures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn permits(size: usize) -> Permits {
+        let limits = QueueLimits { division: Division::None, size, most_waiters: usize::MAX, most_long: size };
+        Permits::new(limits, Duration::from_millis(20))
+    }
+
+    #[tokio::test]
+    async fn a_permit_is_lent_again_and_a_wait_for_one_ends() {
+        let permits = permits(1);
+        let account = permits.account(&Credential::Gateway);
+        let first = permits.acquire(&account).await.unwrap();
+        assert_eq!(permits.acquire(&account).await.unwrap_err(), NoPermit::TimedOut(Duration::from_millis(20)));
+        let mut waiting = Box::pin(permits.acquire(&account));
+        assert!((&mut waiting).now_or_never().is_none());
+        drop(first);
+        assert!(waiting.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_closed_pool_lends_nothing_and_sends_its_waiters_away() {
+        let permits = permits(1);
+        let account = permits.account(&Credential::Gateway);
+        let held = permits.acquire(&account).await.unwrap();
+        let mut waiting = Box::pin(permits.acquire(&account));
+        assert!((&mut waiting).now_or_never().is_none());
+        permits.close();
+        assert!(permits.is_closed());
+        assert_eq!(waiting.await.unwrap_err(), NoPermit::Closed);
+        drop(held);
+        assert_eq!(permits.acquire(&account).await.unwrap_err(), NoPermit::Closed);
+    }
+}

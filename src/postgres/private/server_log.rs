@@ -163,4 +163,18 @@ mod tests {
         fs::write(logs.join("monday"), "LOG:  before\nFATAL:  because\n").unwrap();
         assert_eq!(log.told(), "LOG:  starting; FATAL:  because");
     }
+    #[test]
+    fn what_was_written_to_several_files_is_told_in_the_order_of_their_times() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = ServerLog::from_now_on(directory.path().join("start.log"), directory.path().to_owned());
+        for (name, text, seconds) in
+            [("b", "LOG:  first\n", 10), ("a", "LOG:  second\n", 20), ("c", "LOG:  last\n", 30)]
+        {
+            let path = directory.path().join(name);
+            fs::write(&path, text).unwrap();
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
+        }
+        assert_eq!(log.told(), "LOG:  first; LOG:  second; LOG:  last");
+    }
 }

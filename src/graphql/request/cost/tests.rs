@@ -162,3 +162,32 @@ fragment FullType on __Type { kind name description specifiedByURL isOneOf
 fragment InputValue on __InputValue { name description type { ...TypeRef } defaultValue isDeprecated deprecationReason }
 fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name
   ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } } }";
+
+#[test]
+fn the_limits_themselves_are_allowed() {
+    let query = "{ a: syncEvents(first: 7) { nodes { id uuid @include(if: true) } } ingestion { head } }";
+    let price = usize::try_from(price(query, &json!({}))).unwrap();
+    let none = DocumentLimits {
+        complexity: price,
+        fields: 6,
+        depth: 3,
+        root_fields: 2,
+        aliases: 1,
+        directives: 1,
+        values: 2,
+        ..DocumentLimits::default()
+    };
+    assert!(weighed(query, &json!({}), &none).is_ok(), "{:?}", weighed(query, &json!({}), &none).err());
+    for (limits, said) in [
+        (DocumentLimits { complexity: price - 1, ..none }, "limits.complexity"),
+        (DocumentLimits { fields: 5, ..none }, "limits.document_fields"),
+        (DocumentLimits { depth: 2, ..none }, "limits.document_depth"),
+        (DocumentLimits { root_fields: 1, ..none }, "limits.document_root_fields"),
+        (DocumentLimits { aliases: 0, ..none }, "limits.document_aliases"),
+        (DocumentLimits { directives: 0, ..none }, "limits.document_directives"),
+        (DocumentLimits { values: 1, ..none }, "limits.document_values"),
+    ] {
+        let message = weighed(query, &json!({}), &limits).unwrap_err().message;
+        assert!(message.contains(said), "{said}: {message}");
+    }
+}
