@@ -81,7 +81,9 @@ impl Log {
         self.enqueue(request, None).await
     }
 
-    /// Appends the events of a page of a System Log and moves the log's cursor in the same transaction.
+    /// Appends the events of a page of a System Log and moves the log's cursor in the same transaction. If the database
+    /// refuses an event of the page, the cursor stays; the caller rejects that event, then moves the cursor by appending no
+    /// events.
     ///
     /// # Errors
     /// The database is unavailable, or another gateway has moved the cursor; the caller must read the cursor again.

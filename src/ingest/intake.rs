@@ -167,12 +167,18 @@ impl Intake {
                 if is_last { std::mem::take(&mut deliveries) } else { deliveries_of(&deliveries, &chunk) };
             let number = chunk.len();
             let request = AppendRequest { source, events: chunk, deliveries: chunk_deliveries };
-            let outcomes = match cursor.take_if(|_| is_last) {
+            let page_end = cursor.take_if(|_| is_last);
+            let outcomes = match page_end.clone() {
                 Some(cursor) => self.log.append_page(request, cursor).await?,
                 None => self.log.append(request).await?,
             };
+            let is_refused = outcomes.iter().any(|outcome| matches!(outcome, AppendOutcome::Refused { .. }));
             self.settle(org, source, (first, &places), outcomes, &mut result).await?;
             first += number;
+            if let Some(cursor) = page_end.filter(|_| is_refused) {
+                let nothing = AppendRequest { source, events: Vec::new(), deliveries: Vec::new() };
+                self.log.append_page(nothing, cursor).await?;
+            }
         }
         Ok(result)
     }

@@ -105,7 +105,8 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
-        if group.cursor.is_some() {
+        // What is refused of a page must be kept before the cursor moves past it.
+        if group.cursor.is_some() && !written.iter().any(|written| matches!(written, AppendResult::Refused(_))) {
             self.append(group, &[], group.cursor.as_ref()).await?;
         }
         Ok(written)

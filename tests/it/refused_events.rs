@@ -7,8 +7,9 @@ use okta_sim::LogEvent;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use crate::database::TestDatabase;
 use crate::events::{delivery, lines, sync_event, sync_events};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, ORG, settings};
 use crate::okta_org::{OktaOrg, wait_until};
 use crate::process::GatewayProcess;
 
@@ -55,6 +56,30 @@ async fn a_page_of_the_system_log_is_stored_without_the_refused_event_and_not_re
     wait_until("another poll", async || org.polls().count() > asked).await;
     let links: Vec<_> = org.polls().map(|request| request.query).collect();
     assert_ne!(links.last(), links.first(), "the poller does not move past the page");
+}
+
+#[tokio::test]
+async fn the_cursor_moves_past_a_refused_event_only_once_that_is_kept() {
+    let mut org = OktaOrg::start().await;
+    org.happen(2);
+    let refused = refused_log_event(&mut org);
+    org.api.log().record(&refused);
+    let database = TestDatabase::new().await;
+    // Nothing can be kept in `rejected` for now.
+    sqlx::query("ALTER TABLE rejected ADD CONSTRAINT is_full CHECK (false)").execute(&database.pool).await.unwrap();
+    let mut settings = settings(&database);
+    org.read_by(&mut settings);
+    let gateway = Gateway::start_over(database.clone(), settings).await;
+    org.wait_for(&database.pool, 2).await;
+    wait_until("another attempt", async || org.polls().count() > 1).await;
+    let cursor = database.store().ledger().poll_cursor(ORG).await.unwrap().unwrap();
+    assert_eq!((cursor.next_link, org.starts()), (None, org.polls().count()), "the page is read again and again");
+    sqlx::query("ALTER TABLE rejected DROP CONSTRAINT is_full").execute(&database.pool).await.unwrap();
+    wait_until("the rejection", async || database.number("SELECT count(*) FROM rejected").await > 0).await;
+    assert!(database.newest_rejected().await.raw == refused.log_json().as_bytes());
+    org.happen(3);
+    org.wait_for(&database.pool, 5).await;
+    gateway.stop().await;
 }
 
 #[tokio::test]
