@@ -34,11 +34,12 @@ pub static OFFERED_TO_HOOKS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
 /// for `application.provision`. None for a documented type, and for a text with which no documented type begins.
 pub fn family_meant_by(text: &str) -> Option<String> {
     let text = text.trim_end_matches('.');
-    if text.is_empty() || KNOWN_EVENT_TYPES.iter().any(|known| known.name == text) {
+    let first = KNOWN_EVENT_TYPES.partition_point(|known| known.name < text);
+    let rests = KNOWN_EVENT_TYPES.iter().skip(first).map_while(|known| known.name.strip_prefix(text));
+    let mut rests = rests.peekable();
+    if text.is_empty() || rests.peek()?.is_empty() {
         return None;
     }
-    let mut rests = KNOWN_EVENT_TYPES.iter().filter_map(|known| known.name.strip_prefix(text)).peekable();
-    rests.peek()?;
     Some(if rests.all(|rest| rest.starts_with('.')) { format!("{text}.*") } else { format!("{text}*") })
 }
 
