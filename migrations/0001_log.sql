@@ -90,24 +90,30 @@ CREATE TABLE sync_event (
     words tsvector,
     PRIMARY KEY (published, position)
 ) PARTITION BY RANGE (published);
--- Each filter that people use is a range of an index in the order of pages. The events of an org are a range, too: each
--- event of the newest org goes to the end of that index, which is the cheapest of all places to insert it.
+-- Each list in a filter is ranges of an index in the order of pages, one for each value. Events of the newest org, of the
+-- same way in and of the same type of admin go to the end of a range, which is the cheapest of all places to insert them.
 CREATE INDEX sync_event_org ON sync_event (org, published, position);
+CREATE INDEX sync_event_source ON sync_event (first_source, published, position);
+CREATE INDEX sync_event_admin_type ON sync_event (admin_type, published, position);
 CREATE INDEX sync_event_instance ON sync_event (instance_id, published, position);
 CREATE INDEX sync_event_application ON sync_event (application_name, published, position);
 CREATE INDEX sync_event_type ON sync_event (event_type, published, position);
--- An order by lower case serves e-mail addresses, which compare without regard to case; in the collation "C" that is
--- ASCII's. A partial index leaves out what nobody filters by: missing values, and the success that most events are.
-CREATE INDEX sync_event_user ON sync_event (user_id, published, position) WHERE user_id IS NOT NULL;
+-- An order by lower case serves e-mail addresses, which compare without regard to case, be they ids or alternate ids; in the
+-- collation "C" that is ASCII's. A partial index leaves out what nobody filters by: missing values, the success that most
+-- events are, and the severity that most events have.
+CREATE INDEX sync_event_user ON sync_event (lower(user_id), published, position) WHERE user_id IS NOT NULL;
 CREATE INDEX sync_event_user_alternate ON sync_event (lower(user_alternate_id), published, position)
     WHERE user_alternate_id IS NOT NULL;
-CREATE INDEX sync_event_admin ON sync_event (admin_id, published, position) WHERE admin_id IS NOT NULL;
+CREATE INDEX sync_event_admin ON sync_event (lower(admin_id), published, position) WHERE admin_id IS NOT NULL;
 CREATE INDEX sync_event_admin_alternate ON sync_event (lower(admin_alternate_id), published, position)
     WHERE admin_alternate_id IS NOT NULL;
+CREATE INDEX sync_event_application_user ON sync_event (lower(application_user_id), published, position)
+    WHERE application_user_id IS NOT NULL;
 CREATE INDEX sync_event_application_user_alternate
     ON sync_event (lower(application_user_alternate_id), published, position)
     WHERE application_user_alternate_id IS NOT NULL;
 CREATE INDEX sync_event_outcome ON sync_event (outcome_result, published, position) WHERE outcome_result <> 'SUCCESS';
+CREATE INDEX sync_event_severity ON sync_event (severity, published, position) WHERE severity <> 'INFO';
 CREATE INDEX sync_event_words ON sync_event USING gin (words);
 CREATE INDEX sync_event_without_words ON sync_event (published, position) WHERE words IS NULL;
 COMMENT ON TABLE sync_event IS 'Events, in monthly partitions by published. A row does not change, except that an application name may be added later.';

@@ -4,6 +4,7 @@ mod about;
 mod append;
 mod arrival;
 mod catalogue;
+mod count;
 mod coverage;
 mod delivery_headers;
 mod era_check;

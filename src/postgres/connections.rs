@@ -111,7 +111,7 @@ impl ConnectionPool {
     /// Creates a pool of connections that read, which are divided between credentials. Each is opened when it is needed.
     pub(crate) fn reading(connector: &Connector, limits: &ReadLimits, query_timeout: Duration) -> Self {
         // To plan a page over several partitions takes longer than to read it.
-        let setup = connector.setup(query_timeout, &[("plan_cache_mode", "force_generic_plan")]);
+        let setup = connector.setup(query_timeout, &Planning::ONCE);
         let pool = PoolState::new(connector, setup, limits.connections, query_timeout + CLIENT_TIMEOUT_GRACE);
         let queue = QueueLimits {
             division: Division::ByAccount,

@@ -1,5 +1,7 @@
 //! A filter as SQL: the same meaning as `Filter::matches`.
 
+use std::collections::BTreeSet;
+
 use sqlx::{Postgres, QueryBuilder};
 
 use crate::event::{EntityFilter, EventTypePattern, Filter, Narrowed, Place, TimeRange, is_address};
@@ -40,6 +42,13 @@ impl Conditions<'_> {
         self.push_part(query, filter);
     }
 
+    /// Returns true if nothing is left of a filter, so that every event that is found matches it.
+    pub(super) fn are_none(&self, filter: &Narrowed) -> bool {
+        let mut query = Query::new("");
+        self.push(&mut query, filter);
+        query.sql().as_str().is_empty()
+    }
+
     fn push_part(&self, query: &mut Query, filter: &Filter) {
         self.push_list(query, filter, "e.org", filter.orgs.as_deref());
         self.push_list(query, filter, "e.application_name", filter.applications.as_deref());
@@ -50,13 +59,16 @@ impl Conditions<'_> {
         }
         push_range(query, "e.published", filter.published);
         push_range(query, "e.received_at", filter.received);
+        // The second conditions follow from the lists; the planner needs them to use the partial index of all other values.
         self.push_list(query, filter, "e.outcome_result", filter.outcomes.as_deref());
         if filter.outcomes.as_ref().is_some_and(|outcomes| !outcomes.iter().any(|outcome| outcome == SUCCESS)) {
-            // This condition follows from the list; the planner needs it to use the partial index of all other outcomes.
-            query.push(" AND e.outcome_result <> 'SUCCESS'");
+            query.push(UNUSUAL_OUTCOME);
         }
         self.push_list(query, filter, "e.severity", filter.severities.as_deref());
-        if let Some(sources) = &filter.first_sources {
+        if filter.severities.as_ref().is_some_and(|severities| !severities.iter().any(|severity| severity == INFO)) {
+            query.push(UNUSUAL_SEVERITY);
+        }
+        if let Some(sources) = filter.first_sources.as_ref().filter(|_| !self.leaves_out(filter, "e.first_source")) {
             let codes: Vec<i16> = sources.iter().map(|source| source.code()).collect();
             query.push(" AND e.first_source = ANY(").push_bind(codes).push(")");
         }
@@ -119,27 +131,25 @@ impl Conditions<'_> {
 
     fn push_patterns(&self, query: &mut Query, patterns: &[EventTypePattern]) {
         query.push(" AND ");
-        let has_families = patterns.iter().any(|pattern| pattern.exact().is_none());
-        if patterns.len() > MOST_COMPARED && (has_families || self.hashes_lists) {
-            // The log has few types: each is compared with the patterns once, and not each event.
-            query.push("e.event_type IN (SELECT t.name FROM event_type t WHERE ");
-            push_types(query, "t.name", patterns);
-            query.push(if self.hashes_lists { ") IS TRUE" } else { ")" });
-        } else {
-            push_types(query, "e.event_type", patterns);
+        let names: Option<Vec<_>> = patterns.iter().map(|pattern| pattern.exact().map(str::to_owned)).collect();
+        match names {
+            Some(names) if names.len() > 1 => self.push_membership(query, "e.event_type", names),
+            None if patterns.len() > MOST_COMPARED => {
+                // The log has few types: each is compared with the patterns once, and not each event.
+                query.push("e.event_type IN (SELECT t.name FROM event_type t WHERE ");
+                push_types(query, "t.name", patterns);
+                query.push(if self.hashes_lists { ") IS TRUE" } else { ")" });
+            }
+            _ => push_types(query, "e.event_type", patterns),
         }
     }
 
     fn push_person(&self, query: &mut Query, part: &Filter, person: &EntityFilter, columns: PersonColumns) {
         if let Some(ids) = &person.ids {
-            self.push_ids(query, part, columns.id, ids);
+            self.push_ids(query, part, (columns.id, columns.folded_id), ids);
         }
         if let Some(ids) = &person.alternate_ids {
-            let folded: Vec<_> = ids.iter().map(|id| id.to_ascii_lowercase()).collect();
-            self.push_list(query, part, columns.folded_alternate_id, Some(&folded));
-            if ids.iter().any(|id| !is_address(id)) {
-                self.push_ids(query, part, columns.alternate_id, ids);
-            }
+            self.push_ids(query, part, (columns.alternate_id, columns.folded_alternate_id), ids);
         }
         match (&person.types, columns.kind) {
             (None, _) => {}
@@ -156,15 +166,28 @@ impl Conditions<'_> {
         }
     }
 
-    /// Ids compare without regard to case where they are e-mail addresses.
-    fn push_ids(&self, query: &mut Query, part: &Filter, column: &'static str, ids: &[String]) {
+    /// Adds the condition on the ids, or alternate ids, of a person. E-mail addresses compare without regard to case, so the
+    /// index has all ids in lower case.
+    fn push_ids(
+        &self,
+        query: &mut Query,
+        part: &Filter,
+        (column, folded_column): (&'static str, &'static str),
+        ids: &[String],
+    ) {
         let (addresses, others): (Vec<_>, Vec<_>) = ids.iter().cloned().partition(|id| is_address(id));
+        let fold = |ids: &[String]| ids.iter().map(|id| id.to_ascii_lowercase()).collect::<Vec<_>>();
+        if others.is_empty() || !self.hashes_lists {
+            self.push_list(query, part, folded_column, Some(&fold(ids)));
+        }
+        if others.is_empty() {
+            return;
+        }
         if addresses.is_empty() {
             return self.push_list(query, part, column, Some(&others));
         }
-        let addresses: Vec<_> = addresses.iter().map(|id| id.to_ascii_lowercase()).collect();
         query.push(" AND (");
-        self.push_membership(query, &format!("lower({column})"), addresses);
+        self.push_membership(query, folded_column, fold(&addresses));
         query.push(" OR ");
         self.push_membership(query, column, others);
         query.push(")");
@@ -174,10 +197,21 @@ impl Conditions<'_> {
 /// The outcome that most events have.
 pub(super) const SUCCESS: &str = "SUCCESS";
 
+/// The severity that most events have.
+pub(super) const INFO: &str = "INFO";
+
+/// The condition of the partial index of outcomes.
+pub(super) const UNUSUAL_OUTCOME: &str = " AND e.outcome_result <> 'SUCCESS'";
+
+/// The condition of the partial index of severities.
+pub(super) const UNUSUAL_SEVERITY: &str = " AND e.severity <> 'INFO'";
+
 /// What an event tells of a person.
 pub(super) struct PersonColumns {
-    pub(super) id: &'static str,
-    pub(super) alternate_id: &'static str,
+    id: &'static str,
+    /// The id as the index has it.
+    pub(super) folded_id: &'static str,
+    alternate_id: &'static str,
     /// The alternate id as the index has it.
     pub(super) folded_alternate_id: &'static str,
     kind: Kind,
@@ -194,6 +228,7 @@ enum Kind {
 pub(super) fn people(filter: &Filter) -> impl Iterator<Item = (&EntityFilter, PersonColumns)> {
     let user = PersonColumns {
         id: "e.user_id",
+        folded_id: "lower(e.user_id)",
         alternate_id: "e.user_alternate_id",
         folded_alternate_id: "lower(e.user_alternate_id)",
         kind: Kind::Always("User"),
@@ -201,6 +236,7 @@ pub(super) fn people(filter: &Filter) -> impl Iterator<Item = (&EntityFilter, Pe
     };
     let application_user = PersonColumns {
         id: "e.application_user_id",
+        folded_id: "lower(e.application_user_id)",
         alternate_id: "e.application_user_alternate_id",
         folded_alternate_id: "lower(e.application_user_alternate_id)",
         kind: Kind::Always("AppUser"),
@@ -208,6 +244,7 @@ pub(super) fn people(filter: &Filter) -> impl Iterator<Item = (&EntityFilter, Pe
     };
     let admin = PersonColumns {
         id: "e.admin_id",
+        folded_id: "lower(e.admin_id)",
         alternate_id: "e.admin_alternate_id",
         folded_alternate_id: "lower(e.admin_alternate_id)",
         kind: Kind::Column("e.admin_type"),
@@ -239,9 +276,12 @@ pub(super) fn push_types(query: &mut Query, column: &str, patterns: &[EventTypeP
     });
     let families: Vec<_> = families.collect();
     if families.len() > MOST_COMPARED {
-        // A parameter for each would make another statement for each number of them.
-        query.push(" OR EXISTS (SELECT FROM unnest(").push_bind(families);
-        query.push("::text[]) AS family (prefix) WHERE starts_with(").push(column).push(", family.prefix))");
+        // Each beginning of the type is looked up in a hash table of the families: a comparison with each would take long.
+        let lengths = families.iter().filter_map(|family| i32::try_from(family.chars().count()).ok());
+        let lengths: Vec<_> = lengths.collect::<BTreeSet<_>>().into_iter().collect();
+        query.push(" OR EXISTS (SELECT FROM unnest(").push_bind(lengths);
+        query.push("::integer[]) AS family (length) WHERE left(").push(column);
+        query.push(", family.length) IN (SELECT unnest(").push_bind(families).push("::text[])) IS TRUE)");
     } else {
         for prefix in families {
             query.push(" OR starts_with(").push(column).push(", ").push_bind(prefix).push(")");

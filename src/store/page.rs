@@ -4,10 +4,14 @@
 //! months, which usually fill the page: planning for every partition would take longer than reading the page. If the
 //! page is not full, the other months follow, without the events that were appended after the first statement. One
 //! statement reads them if the log has few months; otherwise one statement reads each window, the nearest first, until
-//! the page is full. `walk.rs` reads pages in the order of the log, and `page/adaptive.rs` those of filters with long lists.
+//! the page is full. `walk.rs` reads pages in the order of the log, and `page/adaptive.rs` those of filters with lists.
 
 mod adaptive;
+mod collect;
 mod ranges;
+
+pub(super) use collect::MOST_COLLECTED;
+pub(super) use ranges::push_event_at;
 
 use std::sync::Arc;
 
@@ -35,8 +39,8 @@ pub struct EventPage {
     pub head: Position,
 }
 
-/// How many months are asked by themselves.
-const NEAREST: usize = 2;
+/// How many months are asked by themselves, and how many where a list is looked up in the index of each.
+const NEAREST: (usize, usize) = (2, 5);
 
 /// A cursor in the form that the database compares.
 #[derive(Clone, Copy)]
@@ -157,6 +161,14 @@ pub(super) struct PageRows {
     pub(super) era: i64,
 }
 
+impl PageRows {
+    /// Adds the rows of a later statement.
+    pub(super) fn with(mut self, more: Self) -> Self {
+        self.rows.extend(more.rows);
+        Self { era: more.era, ..self }
+    }
+}
+
 impl<'a> Scan<'a> {
     fn new(
         wanted: &'a Narrowed,
@@ -169,7 +181,7 @@ impl<'a> Scan<'a> {
         Self {
             layout,
             wanted,
-            access: Access::of(wanted),
+            access: Access::of(wanted, order.field),
             field: order.field,
             is_descending: order.is_descending == (request.direction == Direction::Forward),
             above,
@@ -186,7 +198,7 @@ impl<'a> Scan<'a> {
             return self.walk(store, months).await;
         }
         let within = self.months(months);
-        let middle = NEAREST.min(within.len());
+        let middle = if self.is_adaptive() { NEAREST.1 } else { NEAREST.0 }.min(within.len());
         let (nearest, others) = if self.is_descending {
             let (others, nearest) = within.split_at(within.len() - middle);
             (nearest, others)
@@ -204,8 +216,7 @@ impl<'a> Scan<'a> {
         let Some(last) = last.filter(|_| self.limit > 0 && !others.is_empty()) else { return Ok(answer) };
         if months.are_few() {
             let head = answer.head;
-            self.read_more(store, &Source::Beyond(last, head), true, &mut answer).await?;
-            return Ok(answer);
+            return self.read_more(store, &Source::Beyond(last, head), true, answer).await;
         }
         let mut windows = Months::windows(others);
         if self.is_descending {
@@ -213,7 +224,7 @@ impl<'a> Scan<'a> {
         }
         for (nth, window) in windows.into_iter().enumerate() {
             let window = window.through(answer.head);
-            self.read_more(store, &Source::MonthWindow(&window), nth < PREPARED_WINDOWS, &mut answer).await?;
+            answer = self.read_more(store, &Source::MonthWindow(&window), nth < PREPARED_WINDOWS, answer).await?;
             if self.limit <= 0 {
                 break;
             }
@@ -227,8 +238,8 @@ impl<'a> Scan<'a> {
         store: &Store,
         source: &Source<'_>,
         is_persistent: bool,
-        answer: &mut PageRows,
-    ) -> Result<(), StoreError> {
+        answer: PageRows,
+    ) -> Result<PageRows, StoreError> {
         let more = if self.is_adaptive() {
             self.read_adaptively(store, source, is_persistent).await?
         } else {
@@ -237,9 +248,7 @@ impl<'a> Scan<'a> {
             self.limit -= found(&more.rows);
             more
         };
-        answer.rows.extend(more.rows);
-        answer.era = more.era;
-        Ok(())
+        Ok(answer.with(more))
     }
 
     /// Returns the connections whose plans suit the filter.

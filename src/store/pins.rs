@@ -1,15 +1,15 @@
-//! Pins: the lists of a filter whose values an index has before the order of pages.
+//! Pins: the lists of a filter whose column leads an index, before the order of pages.
 //!
 //! Each value is a range of such an index, and the first events of each range, merged, are the first of all. The database
 //! could take them from elsewhere: where statistics know a single value of a column, they make the order of time look as
-//! cheap as the index, and a value that is not there costs the whole log. `push_equal` leaves only the index.
+//! cheap as the index, and a value that is not there costs the whole log. `push_equal` and `push_single` prevent that.
 
 use std::collections::BTreeSet;
 
 use sqlx::{Postgres, QueryBuilder};
 
-use super::filter::{self, Compared, SUCCESS};
-use crate::event::{EventTypePattern, Filter};
+use super::filter::{self, Compared, INFO, SUCCESS};
+use crate::event::{EventOrderField, EventTypePattern, Filter};
 
 /// Largest number of values in a list that is read value by value at once. A look at the newest events costs about as
 /// much as 64 pages of single values.
@@ -22,16 +22,20 @@ const MOST_CANDIDATES: usize = 4;
 const MOST_ALTERNATIVES: usize = 8;
 
 /// A column that an index has before `published` and `position`, and the values that a filter wants of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pin<'f> {
     /// The condition that the pin stands for.
     pub(super) compared: Compared<'f>,
     values: Values<'f>,
+    /// The place of the pin's kind among the kinds, the rarest of which comes first.
+    rarity: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Values<'f> {
     Listed(Vec<String>),
+    /// Codes of the ways in.
+    Codes(Vec<i16>),
     /// The event types that are there and match.
     Types(&'f [EventTypePattern]),
 }
@@ -43,7 +47,7 @@ pub(super) enum Access<'f> {
     Any,
     /// The statement reads the index of a pin, value by value.
     Pinned(Pin<'f>),
-    /// Statements try one index after the other until one finds few events: the filter has long lists, or several.
+    /// A statement looks at the first events of the order; further statements try one index after the other.
     Adaptive(Vec<Candidate<'f>>),
 }
 
@@ -54,21 +58,24 @@ pub(super) struct Candidate<'f>(pub(super) Vec<Pin<'f>>);
 
 impl<'f> Access<'f> {
     /// Chooses the way for a filter.
-    pub(super) fn of(wanted: &'f Filter) -> Self {
+    pub(super) fn of(wanted: &'f Filter, field: EventOrderField) -> Self {
         let parts = wanted.conjuncts();
-        let narrowest = Pin::narrowest(&parts);
         let pins = Pin::all(&parts);
+        let narrowest = Pin::narrowest(&pins);
         let has_several = pins.iter().filter(|pin| pin.is_list()).count() > 1;
-        if has_long_list(wanted) || (has_several && narrowest.as_ref().is_some_and(|pin| pin.breadth() > 1)) {
-            let pins = pins.into_iter().map(|pin| Candidate(vec![pin]));
-            let candidates = pins.chain(parts.iter().copied().filter_map(Candidate::of_alternatives));
-            return Self::Adaptive(candidates.take(MOST_CANDIDATES).collect());
+        let has_lists = has_long_list(wanted) || (has_several && narrowest.is_some_and(|pin| pin.breadth() > 1));
+        // No index has the order of the log. The database would choose between going through the log and sorting all events
+        // of a list, and knows too little for either.
+        if has_lists || (field == EventOrderField::Position && *wanted != Filter::default()) {
+            return Self::Adaptive(Candidate::all(pins, &parts));
         }
         let Some(pin) = narrowest else { return Self::Any };
-        // The database sees the index of a single value by itself, but not that of an org: most logs have one org, in
-        // which case the order of time looks as good. Words, or alternatives, may have a better index than the org.
-        let is_alone = !seeks_words(wanted) && parts.iter().all(|part| part.or.is_none());
-        if pin.breadth() > 1 || (pin.is_org() && is_alone) { Self::Pinned(pin) } else { Self::Any }
+        // Words, or alternatives, may have a better index than a single value, and so may another single value. Of these the
+        // database knows how many events they have.
+        let is_alone = !seeks_words(wanted)
+            && parts.iter().all(|part| part.or.is_none())
+            && pins.iter().filter(|pin| !pin.is_common()).count() <= 1;
+        if pin.breadth() > 1 || is_alone { Self::Pinned(pin.clone()) } else { Self::Any }
     }
 
     /// Returns the candidates for pages that are read adaptively.
@@ -90,12 +97,40 @@ impl<'f> Access<'f> {
 }
 
 impl<'f> Candidate<'f> {
+    /// Returns the candidates of a filter's parts, given their pins: the narrowest first, and of equally narrow ones the rarer
+    /// kind first.
+    fn all(mut pins: Vec<Pin<'f>>, parts: &[&'f Filter]) -> Vec<Self> {
+        pins.sort_by_key(Pin::counted_breadth);
+        let (common, rare): (Vec<_>, Vec<_>) = pins.into_iter().partition(Pin::is_common);
+        let single = |pins: Vec<Pin<'f>>| pins.into_iter().map(|pin| Self(vec![pin]));
+        let alternatives = parts.iter().copied().filter_map(Self::of_alternatives);
+        single(rare).chain(alternatives).chain(single(common)).take(MOST_CANDIDATES).collect()
+    }
+
     /// Returns the pins of the alternatives of a filter's `or`; None where one of them has none, or where they are too many
     /// for one statement.
     fn of_alternatives(part: &'f Filter) -> Option<Self> {
         let alternatives = part.or.as_ref().filter(|parts| (1..=MOST_ALTERNATIVES).contains(&parts.len()))?;
-        let pins = alternatives.iter().map(|part| Pin::narrowest(&part.conjuncts()));
+        let pins = alternatives.iter().map(|part| Pin::narrowest(&Pin::all(&part.conjuncts())).cloned());
         pins.collect::<Option<_>>().map(Self)
+    }
+
+    /// Adds a query for the places of the first `most` events of these pins, and of one more where there are more. Each pin
+    /// is read in the order of its index, so that the query ends early.
+    pub(super) fn push_places(
+        &self,
+        query: &mut QueryBuilder<Postgres>,
+        most: i64,
+        push_place: impl Fn(&mut QueryBuilder<Postgres>),
+    ) {
+        for (nth, pin) in self.0.iter().enumerate() {
+            query.push(if nth == 0 { "" } else { " UNION ALL " });
+            query.push("(SELECT e.published, e.position FROM sync_event e WHERE ");
+            pin.push_any(query);
+            push_place(query);
+            query.push(" ORDER BY ").push(pin.compared.column).push(", e.published, e.position LIMIT ");
+            query.push_bind(most.saturating_add(1)).push(")");
+        }
     }
 
     /// Returns the only pin; None for alternatives.
@@ -117,77 +152,103 @@ fn has_long_list(wanted: &Filter) -> bool {
 }
 
 impl<'f> Pin<'f> {
-    /// Returns the pins of a filter's parts, the narrowest first, and of equally narrow ones the rarer kind first.
+    /// Returns the pins of a filter's parts, the rarest kind first.
     fn all(parts: &[&'f Filter]) -> Vec<Self> {
-        let of_kind = |kind: Kind| parts.iter().copied().flat_map(kind);
-        let mut pins: Vec<_> = KINDS.into_iter().flat_map(of_kind).collect();
-        pins.sort_by_key(Self::breadth);
-        pins
+        let of_kind =
+            |(rarity, kind): (usize, Kind)| parts.iter().copied().flat_map(kind).map(move |pin| Self { rarity, ..pin });
+        KINDS.into_iter().enumerate().flat_map(of_kind).collect()
     }
 
     /// Returns the narrowest pin of the rarest kind.
-    fn narrowest(parts: &[&'f Filter]) -> Option<Self> {
-        let of_kind = |kind: Kind| parts.iter().copied().flat_map(kind).min_by_key(Self::breadth);
-        KINDS.into_iter().find_map(of_kind)
+    fn narrowest(pins: &[Self]) -> Option<&Self> {
+        pins.iter().min_by_key(|pin| (pin.rarity, pin.breadth()))
     }
 
     /// Returns the number of values, without those of families, whose number only the database knows.
-    fn breadth(&self) -> usize {
+    pub(super) fn breadth(&self) -> usize {
         match &self.values {
             Values::Listed(values) => values.len(),
+            Values::Codes(codes) => codes.len(),
             Values::Types(_) => usize::MAX,
         }
     }
 
-    const fn is_listed(&self) -> bool {
-        matches!(self.values, Values::Listed(_))
+    /// Returns the number of values as far as it is known: types that come are few.
+    pub(super) fn counted_breadth(&self) -> usize {
+        if self.compared.column == TYPE { 1 } else { self.breadth() }
     }
 
-    fn is_org(&self) -> bool {
-        self.compared.column == ORG
+    /// Returns true for a column whose single values may be those of most events.
+    pub(super) fn is_common(&self) -> bool {
+        [ORG, SOURCE, ADMIN_TYPE].contains(&self.compared.column)
     }
 
-    /// Returns true for several values that may be rare together. Orgs are not: all their events are most of a log.
+    /// Returns true for several values that may be rare together.
     fn is_list(&self) -> bool {
-        self.is_listed() && self.breadth() > 1 && !self.is_org()
+        matches!(self.values, Values::Listed(_)) && self.breadth() > 1 && !self.is_common()
     }
 
     /// Returns true if the pin has more values than a page has events.
     pub(super) fn is_broader_than(&self, limit: i64) -> bool {
-        self.is_listed() && i64::try_from(self.breadth()).is_ok_and(|breadth| breadth > limit)
+        let is_counted = !matches!(self.values, Values::Types(_));
+        is_counted && i64::try_from(self.breadth()).is_ok_and(|breadth| breadth > limit)
+    }
+
+    const fn of(compared: Compared<'f>, values: Values<'f>) -> Self {
+        Self { compared, values, rarity: 0 }
     }
 
     fn listed(compared: Compared<'f>, values: &[String], fold: fn(&str) -> String) -> Self {
-        let distinct: BTreeSet<String> = values.iter().map(|value| fold(value)).collect();
-        Self { compared, values: Values::Listed(distinct.into_iter().collect()) }
+        let mut distinct: Vec<String> = values.iter().map(|value| fold(value)).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        Self::of(compared, Values::Listed(distinct))
     }
 
-    /// Adds the values as rows of a table.
-    pub(super) fn push_values(&self, query: &mut QueryBuilder<Postgres>) {
+    /// Adds the values as an array. Of event types, only those that are there: the catalogue has every type that has come.
+    fn push_array(&self, query: &mut QueryBuilder<Postgres>) {
         match &self.values {
+            Values::Listed(values) if self.compared.column == TYPE && values.len() > 1 => {
+                query.push("ARRAY(SELECT t.name FROM event_type t WHERE (t.name IN (SELECT unnest(");
+                query.push_bind(values).push("::text[]))) IS TRUE)");
+            }
             Values::Listed(values) => {
-                query.push("unnest(").push_bind(values.clone()).push("::text[])");
+                query.push_bind(values).push("::text[]");
+            }
+            Values::Codes(codes) => {
+                query.push_bind(codes).push("::smallint[]");
             }
             Values::Types(patterns) => {
-                query.push("(SELECT t.name FROM event_type t WHERE ");
+                query.push("ARRAY(SELECT t.name FROM event_type t WHERE ");
                 filter::push_types(query, "t.name", patterns);
                 query.push(")");
             }
         }
     }
 
-    /// Returns the value of a pin that has only one.
-    pub(super) fn single(&self) -> Option<&str> {
+    /// Adds the values as rows of a table.
+    pub(super) fn push_values(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push("unnest(");
+        self.push_array(query);
+        query.push(")");
+    }
+
+    /// Adds every `step`th of the values as rows of a table.
+    pub(super) fn push_sample(&self, query: &mut QueryBuilder<Postgres>, step: usize) {
         match &self.values {
-            Values::Listed(values) => {
-                if let [value] = &**values {
-                    Some(value)
-                } else {
-                    None
-                }
+            Values::Listed(values) if self.compared.column != TYPE => {
+                let some: Vec<_> = values.iter().step_by(step).collect();
+                query.push("unnest(").push_bind(some).push("::text[])");
             }
-            Values::Types(_) => None,
+            Values::Listed(_) | Values::Codes(_) | Values::Types(_) => self.push_values(query),
         }
+    }
+
+    /// Adds the condition that an event `e` has one of the values, which is a range of the index for each.
+    pub(super) fn push_any(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push(self.compared.column).push(" = ANY(");
+        self.push_array(query);
+        query.push(")").push(self.predicate());
     }
 
     /// Adds the condition that an event `e` has a value. An array of one value keeps the column in the order of the rows,
@@ -199,18 +260,37 @@ impl<'f> Pin<'f> {
     ) {
         query.push(self.compared.column).push(" = ANY(ARRAY[");
         push_value(query);
-        query.push("])");
-        if self.compared.column == OUTCOME {
-            // The planner uses the partial index, which leaves this outcome out, only with this condition.
-            query.push(" AND e.outcome_result <> 'SUCCESS'");
+        query.push("])").push(self.predicate());
+    }
+
+    /// Returns the condition without which the planner does not use the index, where that leaves the usual value out.
+    fn predicate(&self) -> &'static str {
+        match self.compared.column {
+            OUTCOME => filter::UNUSUAL_OUTCOME,
+            SEVERITY => filter::UNUSUAL_SEVERITY,
+            _ => "",
         }
+    }
+
+    /// Adds the condition that an event `e` has the value of a pin that has only one. Two of the comparisons are redundant:
+    /// with them the database expects so few events that it reads them by no other index.
+    pub(super) fn push_single(&self, query: &mut QueryBuilder<Postgres>) {
+        for (nth, comparison) in [" = ", " >= ", " <= "].into_iter().enumerate() {
+            query.push(if nth == 0 { "" } else { " AND " }).push(self.compared.column).push(comparison);
+            match &self.values {
+                Values::Listed(values) => query.push_bind(values.first()),
+                Values::Codes(codes) => query.push_bind(codes.first()),
+                Values::Types(_) => query.push("NULL"),
+            };
+        }
+        query.push(self.predicate());
     }
 }
 
-/// Returns true if an index finds all matching events: the index of a pin, even of a single value, or that of words. The
-/// events of an org are too many to count.
+/// Returns true if an index finds all matching events: the index of a pin, even of a single value, or that of words. A
+/// common value, such as an org, has too many events.
 pub(super) fn is_pinned(wanted: &Filter) -> bool {
-    seeks_words(wanted) || Pin::narrowest(&wanted.conjuncts()).is_some_and(|pin| !pin.is_org())
+    seeks_words(wanted) || Pin::narrowest(&Pin::all(&wanted.conjuncts())).is_some_and(|pin| !pin.is_common())
 }
 
 /// Returns true if a filter, or one of its `and` parts, looks for words.
@@ -224,22 +304,26 @@ pub(super) fn seeks_words(wanted: &Filter) -> bool {
 type Kind = for<'f> fn(&'f Filter) -> Vec<Pin<'f>>;
 
 /// The leading columns of indexes, those with the rarest values first.
-const KINDS: [Kind; 7] = [transactions, people, instances, applications, outcomes, types, orgs];
+const KINDS: [Kind; 10] =
+    [transactions, people, instances, applications, outcomes, severities, types, admin_types, sources, orgs];
 
 const ORG: &str = "e.org";
 
+const TYPE: &str = "e.event_type";
+
 const OUTCOME: &str = "e.outcome_result";
+
+const SEVERITY: &str = "e.severity";
+
+const SOURCE: &str = "e.first_source";
+
+const ADMIN_TYPE: &str = "e.admin_type";
 
 fn people(part: &Filter) -> Vec<Pin<'_>> {
     let pins = filter::people(part).flat_map(|(person, columns)| {
-        let compared = |column| Compared { part, column };
-        // Ids that are addresses compare without regard to case, which their index does not.
-        let ids = person.ids.as_ref().filter(|ids| !ids.iter().any(|id| crate::event::is_address(id)));
-        let by_id = ids.filter(|_| columns.id != "e.application_user_id");
-        let by_id = by_id.map(|ids| Pin::listed(compared(columns.id), ids, str::to_owned));
-        let by_alternate = person.alternate_ids.as_ref();
-        let by_alternate =
-            by_alternate.map(|ids| Pin::listed(compared(columns.folded_alternate_id), ids, str::to_ascii_lowercase));
+        let pin = |column, ids| Pin::listed(Compared { part, column }, ids, str::to_ascii_lowercase);
+        let by_id = person.ids.as_ref().map(|ids| pin(columns.folded_id, ids));
+        let by_alternate = person.alternate_ids.as_ref().map(|ids| pin(columns.folded_alternate_id, ids));
         by_id.into_iter().chain(by_alternate)
     });
     pins.collect()
@@ -262,8 +346,28 @@ fn orgs(part: &Filter) -> Vec<Pin<'_>> {
 }
 
 fn outcomes(part: &Filter) -> Vec<Pin<'_>> {
-    let is_rare = |outcomes: &&[String]| !outcomes.iter().any(|outcome| outcome == SUCCESS);
-    listed(part, OUTCOME, part.outcomes.as_deref().filter(is_rare))
+    listed(part, OUTCOME, without(part.outcomes.as_deref(), SUCCESS))
+}
+
+fn severities(part: &Filter) -> Vec<Pin<'_>> {
+    listed(part, SEVERITY, without(part.severities.as_deref(), INFO))
+}
+
+fn admin_types(part: &Filter) -> Vec<Pin<'_>> {
+    listed(part, ADMIN_TYPE, part.admin.as_ref().and_then(|admin| admin.types.as_deref()))
+}
+
+fn sources(part: &Filter) -> Vec<Pin<'_>> {
+    let codes = part.first_sources.iter().map(|sources| {
+        let codes: BTreeSet<_> = sources.iter().map(|source| source.code()).collect();
+        Pin::of(Compared { part, column: SOURCE }, Values::Codes(codes.into_iter().collect()))
+    });
+    codes.collect()
+}
+
+/// Returns the values of a list that lacks the usual value; that value's events are not in the index.
+fn without<'f>(values: Option<&'f [String]>, usual: &str) -> Option<&'f [String]> {
+    values.filter(|values| !values.iter().any(|value| value == usual))
 }
 
 fn listed<'f>(part: &'f Filter, column: &'static str, values: Option<&[String]>) -> Vec<Pin<'f>> {
@@ -278,10 +382,10 @@ fn types(part: &Filter) -> Vec<Pin<'_>> {
     if patterns.iter().any(is_every) {
         return Vec::new();
     }
-    let compared = Compared { part, column: "e.event_type" };
+    let compared = Compared { part, column: TYPE };
     let exact: Option<Vec<_>> = patterns.iter().map(|pattern| pattern.exact().map(str::to_owned)).collect();
     vec![match exact {
         Some(names) => Pin::listed(compared, &names, str::to_owned),
-        None => Pin { compared, values: Values::Types(patterns) },
+        None => Pin::of(compared, Values::Types(patterns)),
     }]
 }

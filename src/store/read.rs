@@ -13,7 +13,7 @@ use super::partitions::Months;
 use super::row::{self, Layout, StoredEvent};
 use super::walk::PositionSpan;
 use super::windows::MonthWindow;
-use super::{Store, StoreError, filter};
+use super::{Store, StoreError};
 use crate::event::{EventColumn, EventColumns, Narrowed, Position, SyncEvent};
 
 /// Maximum number of orgs whose events with the same uuid are returned.
@@ -270,30 +270,6 @@ impl Store {
             }
         }
         Err(StoreError::Changing)
-    }
-
-    /// How many events match, counting no further than `up_to`; the second tells whether that is all.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn count(&self, wanted: &Narrowed, up_to: i64) -> Result<(i64, bool), StoreError> {
-        let (mut found, most) = (0, up_to.saturating_add(1));
-        let windows = self.windows(wanted.published).await?;
-        let is_one = windows.len() == 1;
-        // The newest window comes first, since most of its pages are in the database's memory.
-        for window in windows.iter().rev() {
-            let mut query: QueryBuilder<Postgres> =
-                QueryBuilder::new("SELECT count(*) FROM (SELECT FROM sync_event e WHERE true");
-            filter::push(&mut query, wanted);
-            window.push(&mut query, "e");
-            query.push(" LIMIT ").push_bind(most - found).push(") AS found");
-            let query = query.build_query_scalar::<i64>().persistent(is_one);
-            found += query.fetch_one(&self.reads.planned_for_values()).await?;
-            if found >= most {
-                break;
-            }
-        }
-        Ok((found.min(up_to), found <= up_to))
     }
 }
 

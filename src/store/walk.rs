@@ -111,16 +111,14 @@ impl Scan<'_> {
         }
     }
 
-    /// Reads a page of a filter with long lists.
+    /// Reads a page of a filter: at first by looking, then by an index if there is one.
     async fn walk_adaptively(&mut self, store: &Store, window: &MonthWindow) -> Result<PageRows, StoreError> {
-        let (mut answer, is_partial) = self.look(store, &Source::Log(window, Way::Walked)).await?;
-        if is_partial {
-            let way = if self.is_pinned() { Way::Gathered } else { Way::Walked };
-            let more = self.read_pinned(store, &Source::Log(window, way), true).await?;
-            answer.rows.extend(more.rows);
-            answer.era = more.era;
+        let (answer, is_partial) = self.look(store, &Source::Log(window, Way::Walked)).await?;
+        if !is_partial {
+            return Ok(answer);
         }
-        Ok(answer)
+        let way = if self.is_pinned() { Way::Gathered } else { Way::Walked };
+        Ok(answer.with(self.read_pinned(store, &Source::Log(window, way), true).await?))
     }
 
     /// Returns true if the indexes of the months find all matching events.
@@ -141,7 +139,11 @@ impl Scan<'_> {
             let window = window.through(answer.head);
             let source = Source::Log(&window, way);
             let more = if way == Way::Gathered && self.is_adaptive() {
-                self.read_pinned(store, &source, is_one).await?
+                // Each window may have the first events of all.
+                let (limit, stretch) = (self.limit, self.stretch);
+                let more = self.read_pinned(store, &source, is_one).await?;
+                (self.limit, self.stretch) = (limit, stretch);
+                more
             } else {
                 let mut query = self.query(&source);
                 let query = query.build().persistent(is_one);

@@ -15,18 +15,17 @@ use super::partitions::{Months, Partition};
 use super::{Store, StoreError};
 use crate::event::TimeRange;
 
-/// Number of tables and indexes of a month: 14 of `sync_event`, 2 of `sync_event_raw`, and 2 of the TOAST table of the
+/// Number of tables and indexes of a month: 19 of `sync_event`, 2 of `sync_event_raw`, and 2 of the TOAST table of the
 /// latter, which holds large values.
-pub(super) const RELATIONS_OF_MONTH: u32 = 18;
+pub(super) const RELATIONS_OF_MONTH: u32 = 23;
 
 /// Maximum number of months that one statement reads: as many as a period of one year may touch. With its other tables,
-/// such a statement takes at most 235 locks. PostgreSQL's default settings allow 15,616 (64 for each of 122 processes,
-/// each held by two on average). So four gateways may read on all of their 64 connections at once; for more gateways,
-/// the default of 100 connections does not suffice.
+/// such a statement takes at most 300 locks. PostgreSQL's default settings allow 15,616 (64 for each of 122 processes,
+/// each held by two on average). So three gateways may read on all of their 48 connections at once.
 pub(super) const MONTHS_AT_ONCE: usize = 13;
 
 /// Maximum number of locks that one statement takes.
-pub(super) const LOCKS_AT_ONCE: u32 = 235;
+pub(super) const LOCKS_AT_ONCE: u32 = 300;
 
 /// Months that one statement reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,8 +56,8 @@ impl MonthWindow {
 
     /// Returns true if the window covers this moment.
     pub(super) fn contains(&self, moment: OffsetDateTime) -> bool {
-        let has_same_eras = |(start, end): &(OffsetDateTime, OffsetDateTime)| *start <= moment && moment < *end;
-        self.ranges.as_ref().is_none_or(|ranges| ranges.iter().any(has_same_eras))
+        let covers = |(start, end): &(OffsetDateTime, OffsetDateTime)| *start <= moment && moment < *end;
+        self.ranges.as_ref().is_none_or(|ranges| ranges.iter().any(covers))
     }
 
     /// Adds the window's conditions on the rows of a table alias.

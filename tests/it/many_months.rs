@@ -30,7 +30,7 @@ const SOME: i32 = 40;
 const PER_MONTH: i32 = 6;
 
 /// Largest number of locks that a statement may take.
-const MOST_LOCKS: i64 = 235;
+const MOST_LOCKS: i64 = 300;
 
 const PAGE: &str = "query ($orderBy: SyncEventOrder, $filter: SyncEventFilter, $first: Int, $after: String, $last: Int, \
                     $before: String) { syncEvents(orderBy: $orderBy, filter: $filter, first: $first, after: $after, \
@@ -370,10 +370,8 @@ async fn no_statement_locks_more_than_a_bounded_number_of_tables_and_indexes() {
     record();
     use_everything(&store, &database).await;
     let mut statements = recorded();
-    assert_eq!(
-        database.number("SELECT count(*) FROM sync_event WHERE application_name IS NULL OR words IS NULL").await,
-        0
-    );
+    let unfinished = "SELECT count(*) FROM sync_event WHERE application_name IS NULL OR words IS NULL";
+    assert_eq!(database.number(unfinished).await, 0);
     statements.sort_unstable();
     statements.dedup();
     statements.retain(|statement| statement.contains("sync_event") && !statement.contains(';'));

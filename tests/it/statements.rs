@@ -153,7 +153,9 @@ impl TestDatabase {
         let values = (1..).take_while(|number| statement.contains(&format!("${number}"))).map(|_| "NULL");
         let values = values.collect::<Vec<_>>().join(", ");
         let mut run = async |sql: String| sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-        run(format!("SET plan_cache_mode = force_generic_plan; SET jit = off; PREPARE page AS {statement}")).await;
+        // As the gateway's own connections have it.
+        let settings = "SET plan_cache_mode = force_generic_plan; SET enable_sort = off; SET enable_bitmapscan = off";
+        run(format!("{settings}; SET jit = off; PREPARE page AS {statement}")).await;
         let values = if values.is_empty() { values } else { format!("({values})") };
         let explain = format!("EXPLAIN (FORMAT JSON) EXECUTE page{values}");
         let plan: Value = sqlx::query_scalar(AssertSqlSafe(explain)).fetch_one(&mut connection).await.unwrap();

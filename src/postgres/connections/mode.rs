@@ -9,7 +9,8 @@ use crate::postgres::connect::Session;
 /// Way in which the database plans statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Planning {
-    /// One plan for a connection, whatever the values.
+    /// One plan for a connection, whatever the values. The plan follows the order of an index where there is one: the
+    /// database, which does not know the values, would often sort all events of a list instead of reading the first.
     Once,
     /// A plan for the values, where the database finds that worthwhile.
     ForValues,
@@ -24,10 +25,16 @@ pub(super) struct Mode {
 }
 
 impl Planning {
+    /// Settings of a connection whose statements have one plan each.
+    pub(super) const ONCE: [(&str, &str); 3] =
+        [("plan_cache_mode", "force_generic_plan"), ("enable_sort", "off"), ("enable_bitmapscan", "off")];
+
     const fn setting(self) -> &'static str {
         match self {
-            Self::Once => "SET plan_cache_mode = force_generic_plan",
-            Self::ForValues => "SET plan_cache_mode = auto",
+            Self::Once => {
+                "SET plan_cache_mode = force_generic_plan; SET enable_sort = off; SET enable_bitmapscan = off"
+            }
+            Self::ForValues => "SET plan_cache_mode = auto; RESET enable_sort; RESET enable_bitmapscan",
         }
     }
 }
@@ -66,7 +73,10 @@ mod tests {
         let mode = |planning, is_parallel| Mode { planning, is_parallel };
         assert_eq!(mode(once, true).changes_from(mode(once, true)), None);
         let changes = mode(values, false).changes_from(mode(once, true)).unwrap();
-        assert_eq!(changes, "SET plan_cache_mode = auto; SET max_parallel_workers = 0");
+        assert_eq!(
+            changes,
+            "SET plan_cache_mode = auto; RESET enable_sort; RESET enable_bitmapscan; SET max_parallel_workers = 0"
+        );
         let changes = mode(once, true).changes_from(mode(once, false)).unwrap();
         assert_eq!(changes, "RESET max_parallel_workers");
     }

@@ -1,13 +1,9 @@
-//! Pages of filters with long lists, or with several lists.
+//! Pages of filters with lists, which no single statement suits.
 //!
-//! No single statement is good for all of them. If many of the newest events match, the page is full after some of them,
-//! while an index would be asked once for each value. If few events match, the index finds them, while the order of time
-//! would lead through the whole log. So a first statement looks at a bounded number of events in the order of the page.
-//! Only if they do not fill the page, further statements read on behind them by an index.
-//!
-//! Each list has its own index, and the database cannot know which list has the fewest events. A statement for each list
-//! therefore collects the places of its events, and gives up where they are too many. A list in each alternative of an `or`
-//! does as well as a list of its own.
+//! If many of the first events match, the page is full after some of them, while an index would be asked once for each
+//! value. If few events match, the index finds them, while the order of the page would lead through the whole log. So a
+//! first statement looks at a bounded number of events in the order of the page. Only if they do not fill the page, further
+//! statements read on behind them by an index, as `collect.rs` describes.
 
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row as _};
@@ -17,21 +13,20 @@ use super::ranges::push_event_at;
 use super::{Bound, PageRows, Scan, Source, Way, found, told};
 use crate::event::Timestamp;
 use crate::store::filter::{self, Conditions};
-use crate::store::pins::Candidate;
 use crate::store::{Store, StoreError};
 
-/// Number of events that the first statement looks at in the order of time, and in the order of the log, where each costs
-/// more. A larger page has four times its size looked at.
-const LOOKED_AT: (i64, i64) = (2000, 600);
+/// Number of events that a first statement looks at. A larger page has four times its size looked at.
+const FIRST_LOOK: i64 = 200;
 
-/// Maximum number of statements that look at the first events of a source.
-const MAX_LOOKS: usize = 2;
+/// Largest numbers of events that a second statement looks at in the order of time, and in the order of the log, where each
+/// costs more. By then the number of matches is known to be large enough.
+const SECOND_LOOK: (i64, i64) = (4000, 1200);
+
+/// Largest number of events that a statement looks at where no index has the filter's events.
+const LONGEST_LOOK: i64 = 65_536;
 
 /// Maximum number of sources that are looked at: the nearest months may have few events, or none yet.
 pub(super) const MAX_LOOKED_SOURCES: usize = 3;
-
-/// Maximum number of events of a list that are read, whatever else the filter asks of them.
-const MOST_COLLECTED: i64 = 500;
 
 impl Scan<'_> {
     /// Reads the first events of a source that match: at first by looking, then by an index.
@@ -51,11 +46,10 @@ impl Scan<'_> {
             looked = Some(answer);
         }
         let more = self.read_pinned(store, source, is_persistent).await?;
-        self.limit -= found(&more.rows);
-        let Some(mut answer) = looked else { return Ok(more) };
-        answer.rows.extend(more.rows);
-        answer.era = more.era;
-        Ok(answer)
+        Ok(match looked {
+            Some(answer) => answer.with(more),
+            None => more,
+        })
     }
 
     /// Looks at the first events of a source, and takes those that match. Returns true if the page is not full and the
@@ -65,37 +59,48 @@ impl Scan<'_> {
         store: &Store,
         source: &Source<'_>,
     ) -> Result<(PageRows, bool), StoreError> {
-        let least = if self.is_by_time() { LOOKED_AT.0 } else { LOOKED_AT.1 };
-        let mut size = least.max(self.limit.saturating_mul(4));
-        let most = size.saturating_mul(2);
-        let (mut answer, mut is_partial): (Option<PageRows>, bool) = (None, false);
-        for _ in 0..MAX_LOOKS {
-            let more = told(self.look_query(source, size).build().fetch_all(&store.reads).await?)?;
-            self.head.get_or_insert(more.head);
-            let (edge, hits) = (edge(&more.rows)?, found(&more.rows));
-            self.limit -= hits;
-            match &mut answer {
-                None => answer = Some(more),
-                Some(answer) => {
-                    answer.rows.extend(more.rows);
-                    answer.era = more.era;
-                }
-            }
-            is_partial = self.limit > 0 && edge.is_some();
-            let Some(edge) = edge.filter(|_| is_partial) else { break };
-            self.pass(edge);
+        let second = if self.is_by_time() { SECOND_LOOK.0 } else { SECOND_LOOK.1 };
+        let size = FIRST_LOOK.max(self.limit.saturating_mul(4));
+        let (mut answer, mut is_partial) = self.look_at(store, source, size).await?;
+        let hits = found(&answer.rows);
+        if is_partial && hits > 0 {
             // As many of the next events should match. Half as many again are looked at.
-            let needed = size.saturating_mul(self.limit) / hits.max(1) * 3 / 2;
-            if hits == 0 || needed > most {
-                break;
+            let needed = size.saturating_mul(self.limit) / hits * 3 / 2;
+            if needed <= second.max(size.saturating_mul(2)) {
+                let (more, is_partial_still) = self.look_at(store, source, needed.max(FIRST_LOOK / 2)).await?;
+                answer = answer.with(more);
+                is_partial = is_partial_still;
             }
-            size = needed.max(least / 4);
         }
-        Ok((answer.ok_or(StoreError::Restored)?, is_partial))
+        Ok((answer, is_partial))
+    }
+
+    /// Looks at ever more events, until the page is full or the source is read.
+    async fn look_on(&mut self, store: &Store, source: &Source<'_>) -> Result<PageRows, StoreError> {
+        let mut size = SECOND_LOOK.1;
+        let (mut answer, mut is_partial) = self.look_at(store, source, size).await?;
+        while is_partial {
+            size = (size * 4).min(LONGEST_LOOK);
+            let (more, is_partial_still) = self.look_at(store, source, size).await?;
+            answer = answer.with(more);
+            is_partial = is_partial_still;
+        }
+        Ok(answer)
+    }
+
+    async fn look_at(&mut self, store: &Store, source: &Source<'_>, size: i64) -> Result<(PageRows, bool), StoreError> {
+        let answer = told(self.look_query(source, size).build().fetch_all(&store.reads).await?)?;
+        self.head.get_or_insert(answer.head);
+        self.limit -= found(&answer.rows);
+        let edge = edge(&answer.rows)?.filter(|_| self.limit > 0);
+        if let Some(edge) = edge {
+            self.pass(edge);
+        }
+        Ok((answer, edge.is_some()))
     }
 
     /// Lets the scan begin behind an event.
-    fn pass(&mut self, edge: Bound) {
+    pub(super) fn pass(&mut self, edge: Bound) {
         if !self.is_by_time() {
             self.stretch.0 = Some(edge.number);
         } else if self.is_descending {
@@ -148,7 +153,7 @@ impl Scan<'_> {
     }
 
     /// Adds the bounds of time that the filter has, which the index of each pin has, too.
-    fn push_published(&self, query: &mut QueryBuilder<Postgres>) {
+    pub(super) fn push_published(&self, query: &mut QueryBuilder<Postgres>) {
         for part in self.wanted.conjuncts() {
             filter::push_range(query, "e.published", part.published);
         }
@@ -161,65 +166,30 @@ impl Scan<'_> {
         source: &Source<'_>,
         is_persistent: bool,
     ) -> Result<PageRows, StoreError> {
-        // The index of a single list has its events in the order of time, whatever their number.
-        let is_chosen = matches!(self.access.candidates(), [only] if only.pin().is_some());
-        let is_ordered = is_chosen && self.is_by_time() && !self.seeks_words();
-        let tries = if is_ordered { 0 } else { self.access.candidates().len() };
-        for nth in 0..tries {
-            let Some(candidate) = self.access.candidates().get(nth) else { break };
-            let mut query = self.collect_query(source, candidate);
-            let rows = query.build().persistent(is_persistent).fetch_all(&store.reads).await?;
-            let first = rows.first().ok_or(StoreError::Restored)?;
-            if first.try_get::<i64, _>("collected")? <= MOST_COLLECTED {
-                self.access.prefer(nth);
-                return told(rows);
+        let (collected, is_done) = self.read_collected(store, source, is_persistent).await?;
+        let more = match (is_done, source) {
+            (true, _) => None,
+            (false, Source::Log(_, Way::Walked)) => Some(self.look_on(store, source).await?),
+            (false, _) => {
+                let by_index = self.pin().is_some() || !matches!(source, Source::Log(..)) && self.is_range();
+                let reads = if by_index { store.reads.clone() } else { store.reads.planned_for_values() };
+                let more = told(self.query(source).build().persistent(is_persistent).fetch_all(&reads).await?)?;
+                self.limit -= found(&more.rows);
+                Some(more)
             }
-        }
-        let reads = match (self.pin(), source) {
-            (_, Source::Log(_, Way::Walked)) | (None, Source::Log(..)) => store.reads.planned_for_values(),
-            (Some(_), _) => store.reads.clone(),
-            (None, _) => self.reads(store),
         };
-        told(self.query(source).build().persistent(is_persistent).fetch_all(&reads).await?)
-    }
-
-    /// Returns the statement that collects the places of a candidate's events, and reads these events if they are not too
-    /// many.
-    fn collect_query(&self, source: &Source<'_>, candidate: &Candidate<'_>) -> QueryBuilder<Postgres> {
-        let mut query = QueryBuilder::new("WITH collected AS MATERIALIZED (");
-        for (nth, pin) in candidate.0.iter().enumerate() {
-            query.push(if nth == 0 { "(SELECT k.* FROM " } else { " UNION ALL (SELECT k.* FROM " });
-            pin.push_values(&mut query);
-            query.push(" AS pin (value) CROSS JOIN LATERAL (SELECT e.published, e.position FROM sync_event e WHERE ");
-            pin.push_equal(&mut query, |query| {
-                query.push("pin.value");
-            });
-            self.push_place(&mut query, source);
-            self.push_published(&mut query);
-            query.push(self.order_of(pin)).push(" LIMIT ").push_bind(MOST_COLLECTED + 1);
-            query.push(") k LIMIT ").push_bind(MOST_COLLECTED + 1).push(")");
-        }
-        query.push(") SELECT ").push(&self.layout.all);
-        query.push(
-            ", h.position AS head, h.era, p.number, (SELECT count(*) FROM collected) AS collected \
-             FROM log_head h CROSS JOIN partition_change p LEFT JOIN LATERAL (SELECT ",
-        );
-        // An event may have come by several alternatives.
-        query.push(&self.layout.of_event).push(" FROM (SELECT DISTINCT * FROM collected) k");
-        push_event_at(&mut query, "sync_event", "k", source);
-        query.push(" WHERE (SELECT count(*) FROM collected) <= ").push_bind(MOST_COLLECTED);
-        let without = candidate.pin().map(|pin| pin.compared);
-        Conditions { without, hashes_lists: true }.push(&mut query, self.wanted);
-        query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit).push(") e ON true");
-        self.push_end(&mut query, source);
-        query
+        let all = [collected, more].into_iter().flatten().reduce(PageRows::with);
+        all.ok_or(StoreError::Restored)
     }
 }
 
 /// Returns the last of the events that were looked at; None if there were fewer, or if the page is full.
 fn edge(rows: &[PgRow]) -> Result<Option<Bound>, StoreError> {
     let row = rows.first().ok_or(StoreError::Restored)?;
-    let published: Option<OffsetDateTime> = row.try_get("edge_published")?;
-    let number: Option<i64> = row.try_get("edge_position")?;
-    Ok(published.zip(number).map(|(published, number)| Bound { published: Timestamp::from(published), number }))
+    Ok(bound(row.try_get("edge_published")?, row.try_get("edge_position")?))
+}
+
+/// Returns the bound at an event; None where there is no event.
+pub(super) fn bound(published: Option<OffsetDateTime>, number: Option<i64>) -> Option<Bound> {
+    published.zip(number).map(|(published, number)| Bound { published: Timestamp::from(published), number })
 }

@@ -30,27 +30,23 @@ impl Scan<'_> {
 
     /// Returns true if the database does not know the lists while it plans, or need not.
     fn hashes_lists(&self) -> bool {
-        self.pin().is_some() || (self.is_by_time() && self.is_range())
+        self.pin().is_some() || (self.is_by_time() && (self.is_range() || self.is_adaptive()))
     }
 
     /// Adds the query for the matching events of a table: a range of an index, or one range for each value of a pin.
     pub(super) fn push_range(&self, query: &mut QueryBuilder<Postgres>, table: &str, source: &Source<'_>) {
         query.push("SELECT ").push(&self.layout.of_event).push(" FROM ");
-        match self.pin().map(|pin| (pin, pin.single().filter(|_| self.is_by_time()))) {
+        match self.pin() {
             None => {
                 query.push(table).push(" e WHERE true");
                 self.push_conditions(query, source, None);
             }
-            Some((pin, Some(value))) => {
+            Some(pin) if pin.breadth() == 1 && self.is_by_time() => {
                 query.push(table).push(" e WHERE ");
-                pin.push_equal(query, |query| {
-                    query.push_bind(value.to_owned());
-                });
+                pin.push_single(query);
                 self.push_conditions(query, source, Some(pin));
-                query.push(self.order_of(pin)).push(" LIMIT ").push_bind(self.limit);
-                return;
             }
-            Some((pin, None)) => {
+            Some(pin) => {
                 query.push("(");
                 self.push_keys(query, table, pin, source);
                 query.push(") k");
@@ -188,7 +184,12 @@ impl Scan<'_> {
 
 /// Adds the event `e` at the place that a row of another alias names. The limit keeps the database from reading all events
 /// in order to join them, which it holds for cheaper where it does not know how few rows there are.
-pub(super) fn push_event_at(query: &mut QueryBuilder<Postgres>, table: &str, alias: &str, source: &Source<'_>) {
+pub(in crate::store) fn push_event_at(
+    query: &mut QueryBuilder<Postgres>,
+    table: &str,
+    alias: &str,
+    source: &Source<'_>,
+) {
     query.push(" CROSS JOIN LATERAL (SELECT e.* FROM ").push(table).push(" e WHERE e.published = ").push(alias);
     query.push(".published AND e.position = ").push(alias).push(".position");
     source.push_months(query, "e");

@@ -1,0 +1,201 @@
+//! Reading by the indexes of lists.
+//!
+//! Each list has its own index, and the database cannot know which list has the fewest events. A statement for each list
+//! therefore collects the places of its events, and gives up where they are too many. A list in each alternative of an `or`
+//! does as well as a list of its own.
+//!
+//! Of a list with many events, the page needs only the first. The same statement takes the first events of some values as a
+//! sample, which tells about how far the list must be read to fill the page, and collects the events so far.
+
+use sqlx::{Postgres, QueryBuilder, Row as _};
+
+use super::adaptive::bound;
+use super::ranges::push_event_at;
+use super::{Bound, PageRows, Scan, Source, found, told};
+use crate::store::filter::Conditions;
+use crate::store::pins::{Candidate, Pin};
+use crate::store::{Store, StoreError};
+
+/// Maximum number of events of a list that are read, whatever else the filter asks of them. A larger page has three times
+/// its size read.
+pub(in crate::store) const MOST_COLLECTED: i64 = 500;
+
+/// Number of values whose first events are the sample of a long list.
+const SAMPLED_VALUES: usize = 24;
+
+/// Least number of events that are sampled of each of these values.
+const SAMPLED_EVENTS: i64 = 12;
+
+/// Maximum number of further attempts to collect the first events of a list.
+const MAX_ATTEMPTS: usize = 5;
+
+/// Result of an attempt to collect the first events of a list.
+enum Collected {
+    /// The matching events of the whole list, or enough for the page.
+    Done(PageRows),
+    /// The matching events of the list's first stretch.
+    Stretch(PageRows),
+    /// Nothing, since the stretch had too many events; true if no sample can tell of a shorter one.
+    TooMany(bool),
+}
+
+impl Scan<'_> {
+    /// Reads the first events of a source that match, by the index of the first list that has few of them. Returns the
+    /// events, and true if these are all that the page needs of the source.
+    pub(super) async fn read_collected(
+        &mut self,
+        store: &Store,
+        source: &Source<'_>,
+        is_persistent: bool,
+    ) -> Result<(Option<PageRows>, bool), StoreError> {
+        let mut answer: Option<PageRows> = None;
+        let add = |answer: Option<PageRows>, more| answer.into_iter().chain([more]).reduce(PageRows::with);
+        let candidates = self.access.candidates().len();
+        let attempts = if candidates == 0 || self.seeks_words() { 0 } else { MAX_ATTEMPTS };
+        let mut aim = self.most_collected() / 2;
+        for attempt in 0..candidates + attempts {
+            let nth = if attempt < candidates { attempt } else { 0 };
+            match self.collect(store, source, (nth, aim), is_persistent).await? {
+                Collected::Done(more) => {
+                    self.access.prefer(nth);
+                    return Ok((add(answer, more), true));
+                }
+                Collected::Stretch(more) => answer = add(answer, more),
+                Collected::TooMany(true) if attempt + 1 >= candidates => break,
+                Collected::TooMany(_) if attempt >= candidates || candidates == 1 => aim /= 8,
+                Collected::TooMany(_) => {}
+            }
+        }
+        Ok((answer, false))
+    }
+
+    /// Collects about `aim` events of a candidate, and reads those that match.
+    async fn collect(
+        &mut self,
+        store: &Store,
+        source: &Source<'_>,
+        (nth, aim): (usize, i64),
+        is_persistent: bool,
+    ) -> Result<Collected, StoreError> {
+        let Some(candidate) = self.access.candidates().get(nth) else { return Ok(Collected::TooMany(true)) };
+        let sample = Sample::of(candidate, aim);
+        let mut query = self.collect_query(source, candidate, &sample);
+        let rows = query.build().persistent(is_persistent).fetch_all(&store.reads).await?;
+        let first = rows.first().ok_or(StoreError::Restored)?;
+        let collected: i64 = first.try_get("collected")?;
+        let end = bound(first.try_get("end_published")?, first.try_get("end_position")?);
+        let answer = told(rows)?;
+        self.head.get_or_insert(answer.head);
+        if collected > self.most_collected() {
+            return Ok(Collected::TooMany(sample.rank == 0));
+        }
+        self.limit -= found(&answer.rows);
+        Ok(match end.filter(|_| self.limit > 0) {
+            Some(end) => {
+                self.pass_all(end);
+                Collected::Stretch(answer)
+            }
+            None => Collected::Done(answer),
+        })
+    }
+
+    /// Lets the scan begin behind all events of a moment in the order of time, and behind an event in the order of the log.
+    fn pass_all(&mut self, end: Bound) {
+        let number = if self.is_descending { i64::MIN } else { i64::MAX };
+        self.pass(if self.is_by_time() { Bound { number, ..end } } else { end });
+    }
+
+    fn most_collected(&self) -> i64 {
+        MOST_COLLECTED.max(self.limit.saturating_mul(3))
+    }
+
+    /// Returns the statement that collects the places of a candidate's first events, and reads these events if they are not
+    /// too many.
+    fn collect_query(&self, source: &Source<'_>, candidate: &Candidate<'_>, sample: &Sample) -> QueryBuilder<Postgres> {
+        let most = self.most_collected();
+        let mut query = QueryBuilder::new("WITH ends AS MATERIALIZED (SELECT k.published, k.position FROM (");
+        self.push_sample(&mut query, source, candidate, sample);
+        query.push("), collected AS MATERIALIZED (");
+        candidate.push_places(&mut query, most, |query| {
+            self.push_indexed(query, source);
+            // An end that is not there is no condition.
+            match (self.is_by_time(), self.is_descending) {
+                (true, true) => query.push(" AND e.published >= coalesce((SELECT published FROM ends), '-infinity')"),
+                (true, false) => query.push(" AND e.published <= coalesce((SELECT published FROM ends), 'infinity')"),
+                (false, true) => query.push(" AND e.position >= coalesce((SELECT position FROM ends), 0)"),
+                (false, false) => {
+                    query.push(" AND e.position <= coalesce((SELECT position FROM ends), 9223372036854775807)")
+                }
+            };
+        });
+        query.push(") SELECT ").push(&self.layout.all).push(
+            ", h.position AS head, h.era, p.number, (SELECT count(*) FROM collected) AS collected, \
+             (SELECT published FROM ends) AS end_published, (SELECT position FROM ends) AS end_position \
+             FROM log_head h CROSS JOIN partition_change p LEFT JOIN LATERAL (SELECT ",
+        );
+        let conditions = Conditions { without: candidate.pin().map(|pin| pin.compared), hashes_lists: true };
+        // An event may have come by several alternatives.
+        query.push(&self.layout.of_event).push(" FROM (SELECT DISTINCT * FROM collected");
+        if conditions.are_none(self.wanted) {
+            query.push(self.order("collected")).push(" LIMIT ").push_bind(self.limit);
+        }
+        query.push(") k");
+        push_event_at(&mut query, "sync_event", "k", source);
+        query.push(" WHERE (SELECT count(*) FROM collected) <= ").push_bind(most);
+        conditions.push(&mut query, self.wanted);
+        query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit).push(") e ON true");
+        self.push_end(&mut query, source);
+        query
+    }
+
+    /// Adds the query for the event at which the first stretch of a candidate ends, as far as the sample tells; it has no row
+    /// where the sample has too few events.
+    fn push_sample(
+        &self,
+        query: &mut QueryBuilder<Postgres>,
+        source: &Source<'_>,
+        candidate: &Candidate<'_>,
+        sample: &Sample,
+    ) {
+        for (nth, pin) in candidate.0.iter().enumerate() {
+            query.push(if nth == 0 { "SELECT k.* FROM " } else { " UNION ALL SELECT k.* FROM " });
+            pin.push_sample(query, sample.step);
+            query.push(" AS pin (value) CROSS JOIN LATERAL (SELECT e.published, e.position FROM sync_event e WHERE ");
+            pin.push_equal(query, |query| {
+                query.push("pin.value");
+            });
+            self.push_indexed(query, source);
+            query.push(self.order_of(pin)).push(" LIMIT ").push_bind(sample.events).push(") k");
+        }
+        query.push(") k").push(self.order("k")).push(" OFFSET ").push_bind(sample.rank).push(" LIMIT 1");
+    }
+
+    /// Adds the conditions on an event `e` that the index of a pin has.
+    fn push_indexed(&self, query: &mut QueryBuilder<Postgres>, source: &Source<'_>) {
+        self.push_place(query, source);
+        self.push_published(query);
+    }
+}
+
+/// First events of some values of a candidate.
+struct Sample {
+    /// Every value with this distance from the one before is in the sample.
+    step: usize,
+    /// Number of events of each value.
+    events: i64,
+    /// Number of the sample's events in a stretch in which the whole list has as many events as the attempt aims at.
+    rank: i64,
+}
+
+impl Sample {
+    fn of(candidate: &Candidate<'_>, aim: i64) -> Self {
+        let number = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+        let breadth: usize = candidate.0.iter().map(Pin::counted_breadth).sum::<usize>().max(1);
+        let step = breadth.div_ceil(SAMPLED_VALUES);
+        let values = breadth.div_ceil(step);
+        let rank = aim.saturating_mul(number(values)) / number(breadth);
+        // A value may have several times its share of these events, but not more than all.
+        let events = (rank.saturating_mul(4) / number(values)).max(SAMPLED_EVENTS).min(rank.saturating_add(1));
+        Self { step, events, rank }
+    }
+}
