@@ -25,7 +25,7 @@ use crate::setup::Setup;
 
 /// The cases, and the targets that they have. All 2,000 instances are asked for as two lists in an `or`, since a list may
 /// have 1,000 values.
-pub(super) const CASES: [(&str, &str); 9] = [
+pub(super) const CASES: [(&str, &str); 17] = [
     ("list-2000", "list-2000, mean latency of all 2,000 instances in ms"),
     ("list-1000", "list-1000, mean latency of 1,000 of 2,000 in ms"),
     ("list-400", "list-400, mean latency of 400 of 2,000 in ms"),
@@ -35,19 +35,31 @@ pub(super) const CASES: [(&str, &str); 9] = [
     ("list-two", "list-two, mean latency of 1,000 instances, 1,000 types in ms"),
     ("list-both", "list-both, mean latency of 1,000 instances, 1,000 users in ms"),
     ("list-org", "list-org, mean latency of an org with 300 events in ms"),
+    ("list-severity", "list-severity, mean latency of severities with 300 events in ms"),
+    ("list-source", "list-source, mean latency of a way in without events in ms"),
+    ("list-admin", "list-admin, mean latency of a type of admins, 300 events in ms"),
+    ("list-address", "list-address, mean latency of 1,000 absent addresses in ms"),
+    ("list-person", "list-person, mean latency of 1,000 absent application users in ms"),
+    ("list-old", "list-old, mean latency of 1,000 users of the older half in ms"),
+    ("list-transactions", "list-transactions, mean latency of 1,000 transactions in ms"),
+    ("list-transaction", "list-transaction, mean latency of 1,000 absent transactions in ms"),
 ];
 
-/// 300,000 events of 2,000 instances, 5,000 users, 8 types and two orgs, in the three months before this one.
+/// 300,000 events of 2,000 instances, 5,000 users, 8 types and two orgs, in the three months before this one. Those of one org
+/// also differ in severity and type of admin. The application users of the older half have no events in the newer one.
 const FILL: &str = "
     SET timezone = 'UTC';
     SELECT log_add_month((date_trunc('month', now(), 'UTC') - n * interval '1 month')::date) FROM generate_series(1, 3) n;
     INSERT INTO sync_event (position, published, org, uuid, event_type, message, outcome_result, severity, admin_id,
-        admin_alternate_id, user_id, user_alternate_id, instance_id, instance_label, application_name, received_at,
-        first_source, words)
+        admin_alternate_id, admin_type, transaction_id, user_id, user_alternate_id, application_user_id, instance_id, instance_label,
+        application_name, received_at, first_source, words)
     SELECT n, date_trunc('month', now(), 'UTC') - interval '3 months' + n * interval '25 seconds',
         CASE WHEN n % 1000 = 7 THEN 'default' ELSE 'other' END, gen_random_uuid(), 'type.' || n % 8,
-        'Sync user in external application', 'SUCCESS', 'INFO', 'admin' || n % 10, 'admin' || n % 10 || '@acme.example',
+        'Sync user in external application', 'SUCCESS', CASE WHEN n % 1000 = 7 THEN 'WARN' ELSE 'INFO' END,
+        'admin' || n % 10, 'admin' || n % 10 || '@acme.example',
+        CASE WHEN n % 1000 = 7 THEN 'SystemPrincipal' ELSE 'User' END, 'transaction' || n / 4,
         'user' || n::bigint * 7907 % 5000, 'user' || n::bigint * 7907 % 5000 || '@acme.example',
+        CASE WHEN n <= 150000 THEN 'old' ELSE 'new' END || n::bigint * 7907 % 2000,
         'instance' || n::bigint * 7919 % 2000, 'Instance', 'app' || n % 40, now(), 3, array_to_tsvector(ARRAY['sync'])
     FROM generate_series(1, 300000) n;
     INSERT INTO arrival (org, uuid, position, published, import_at)
@@ -98,13 +110,39 @@ impl Case {
                 let filter = json!({ "applicationInstances": half, "user": { "ids": users } });
                 Self { filter, pinned: ("e.user_id", users), other: Some(("e.instance_id", half)) }
             }
-            // A filter for an org, which the build before had no index for.
-            _ => Self {
-                filter: json!({ "orgs": ["default"] }),
-                other: Some(("e.org || ''", vec!["default".to_owned()])),
-                ..Self::default()
-            },
+            _ => Self::without_index(name, &list),
         }
+    }
+
+    /// A filter for which the build before had no index.
+    fn without_index(name: &str, list: &impl Fn(&str, Range<usize>) -> Vec<String>) -> Self {
+        let absent = list("absent", 0..1000);
+        let (filter, column, values) = match name {
+            "list-severity" => {
+                (json!({ "severities": ["WARN", "ERROR"] }), "e.severity || ''", vec!["WARN".to_owned()])
+            }
+            "list-source" => (json!({ "receivedVia": ["LOG_STREAM"] }), "e.first_source::text", vec!["4".to_owned()]),
+            "list-admin" => {
+                let types = vec!["SystemPrincipal".to_owned()];
+                (json!({ "admin": { "types": types } }), "e.admin_type || ''", types)
+            }
+            "list-address" => {
+                let ids: Vec<_> = absent.iter().map(|name| format!("{name}@acme.example")).collect();
+                (json!({ "user": { "ids": ids } }), "e.user_id", ids)
+            }
+            "list-transactions" => {
+                let ids = list("transaction", 30_000..31_000);
+                (json!({ "transactions": ids }), "e.transaction_id || ''", ids)
+            }
+            "list-transaction" => (json!({ "transactions": absent }), "e.transaction_id || ''", absent),
+            "list-person" => (json!({ "applicationUser": { "ids": absent } }), "e.application_user_id", absent),
+            "list-old" => {
+                let ids = list("old", 0..1000);
+                (json!({ "applicationUser": { "ids": ids } }), "e.application_user_id", ids)
+            }
+            _ => (json!({ "orgs": ["default"] }), "e.org || ''", vec!["default".to_owned()]),
+        };
+        Self { filter, other: Some((column, values)), ..Self::default() }
     }
 
     /// The statement that sluice sent before it knew of long lists, without its division into months.
