@@ -30,7 +30,7 @@ const RIDDLES: [&str; 16] = [
 const UNCHECKED_MODULES: [&str; 2] = ["graphql", "store"];
 
 /// Names that several types still have. A name must be removed from this list when one type alone has it.
-const SHARED_NAMES: [&str; 7] = ["Account", "Kind", "Query", "Shape", "State", "Subscription", "Values"];
+const SHARED_NAMES: [&str; 4] = ["Account", "Kind", "Query", "State"];
 
 /// The text of a line's doc comment; None without one.
 fn doc_text(line: &str) -> Option<&str> {
