@@ -27,7 +27,7 @@ pub enum PrivateError {
          PG_BIN_DIR, or give a database with DATABASE_URL"
     )]
     NoPrograms,
-    /// They are of another version than the data.
+    /// The installed programs are of another version than the data.
     #[error(
         "the data in {directory} was written by PostgreSQL {written_by}, and only other versions are installed: install \
          version {written_by} (or name its directory in PG_BIN_DIR), or move to it with pg_upgrade"
@@ -41,7 +41,7 @@ pub enum PrivateError {
     /// Another process uses the data directory.
     #[error("the data directory {0} is in use by another sluice; stop that one, or give --data-dir another directory")]
     InUse(PathBuf),
-    /// Postgres does not run as root, and there is nobody else.
+    /// PostgreSQL does not run as root, and there is no other account.
     #[error("PostgreSQL refuses to run as root, and there is neither a user postgres nor a user nobody here")]
     NoAccount,
     /// The unprivileged user cannot reach the directory.
@@ -52,12 +52,12 @@ pub enum PrivateError {
     /// A program failed.
     #[error("{program} failed: {output}")]
     Failed {
-        /// Which.
+        /// The program's name.
         program: String,
-        /// What it said.
+        /// The program's output.
         output: String,
     },
-    /// It did not come up.
+    /// PostgreSQL did not start in time.
     #[error("the private PostgreSQL did not start in time; see {log}. It said: {said}")]
     NotReady {
         /// File to which PostgreSQL writes its log.
@@ -93,12 +93,12 @@ pub enum PrivateError {
     /// The gateway was stopped before its PostgreSQL had started.
     #[error("the private PostgreSQL was told to stop while it was starting")]
     Cancelled,
-    /// The file system.
+    /// An error of the file system.
     #[error("{path}: {source}")]
     Io {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What.
+        /// The error.
         source: io::Error,
     },
 }

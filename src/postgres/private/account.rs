@@ -50,7 +50,10 @@ impl Account {
         chown(path, Some(self.uid), Some(self.gid)).map_err(PrivateError::io(path))
     }
 
-    /// Whether the account can get into the directory.
+    /// Checks that the account can enter a directory.
+    ///
+    /// # Errors
+    /// The directory above it that the account cannot enter.
     pub(super) fn reaches(self, directory: &Path) -> Result<(), PrivateError> {
         for ancestor in directory.ancestors().skip(1) {
             let metadata = fs::metadata(ancestor).map_err(PrivateError::io(ancestor))?;

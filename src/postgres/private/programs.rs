@@ -49,7 +49,7 @@ fn is_complete(directory: &Path) -> bool {
     ["initdb", "postgres"].iter().all(|program| directory.join(program).is_file())
 }
 
-/// Where to look, best first.
+/// Returns the directories in which the programs may be, the preferred ones first.
 fn candidates() -> Vec<PathBuf> {
     let mut directories: Vec<PathBuf> = env::var_os("PG_BIN_DIR").map(PathBuf::from).into_iter().collect();
     if let Some(told) = Command::new("pg_config").arg("--bindir").output().ok().filter(|output| output.status.success())
