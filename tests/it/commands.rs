@@ -115,7 +115,7 @@ async fn an_import_without_the_gateways_settings_does_not_go_into_another_org() 
     let (code, said, errors) = run(&gateway, &["import", file.to_str().unwrap()]).await;
     assert_eq!((code, said.as_str()), (Some(1), ""), "{errors}");
     let says =
-        "the log has no events of org default, but of acme: give the gateway's settings (--config or SLUICE_CONFIG)";
+        "the log has no events of org default, but of acme: use the gateway's settings (--config or SLUICE_CONFIG)";
     assert!(errors.contains(says), "{errors}");
     let (code, said, errors) = run(&gateway, &["import", "--org", "default", file.to_str().unwrap()]).await;
     assert!(code == Some(0) && said.contains("stored     2"), "{said}{errors}");

@@ -48,7 +48,7 @@ async fn an_address_that_opens_every_connection_and_says_nothing_keeps_nobody_ou
     // The gateway refuses connections beyond a quarter with the reason.
     let answer = open[ALL - 1].answer().await;
     assert_eq!(answer.status, 429, "{answer:?}");
-    for part in ["TOO_MANY_CONNECTIONS", "127.0.0.2", "10 connections", "limits.connections_per_address"] {
+    for part in ["TOO_MANY_CONNECTIONS", "127.0.0.2", "10 open connections", "limits.connections_per_address"] {
         assert!(answer.body.contains(part), "{answer:?}");
     }
     assert!(answer.head.contains("retry-after: 1\r\n") && answer.head.contains("connection: close\r\n"), "{answer:?}");

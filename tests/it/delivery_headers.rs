@@ -87,8 +87,8 @@ fn settings_do_not_keep_what_bears_a_secret() {
     for (names, more, says) in [
         ("'x y'", "", "orgs[0] (one).keep_headers[0]: \"x y\" is not a header's name"),
         ("'x-a', ''", "", "orgs[0] (one).keep_headers[1]: \"\" is not a header's name"),
-        ("'Cookie'", "", "orgs[0] (one).keep_headers[0]: \"Cookie\" bears a secret"),
-        ("'X-Key'", ", hook_header = 'x-key'", "orgs[0] (one).keep_headers[0]: \"X-Key\" bears a secret"),
+        ("'Cookie'", "", "orgs[0] (one).keep_headers[0]: \"Cookie\" contains a secret"),
+        ("'X-Key'", ", hook_header = 'x-key'", "orgs[0] (one).keep_headers[0]: \"X-Key\" contains a secret"),
     ] {
         let said = Place::new(org(names, more)).check(&[]);
         assert!(said.code == Some(1) && said.errors.contains(says), "{says}: {said:?}");

@@ -217,6 +217,9 @@ async fn a_record_of_too_many_events_is_rejected_as_one() {
     let counts = ["stored", "duplicates", "rejected", "dropped"].map(|count| report[count].as_u64().unwrap());
     assert_eq!(counts, [1, 0, 1, 0], "{report}");
     let rejected = gateway.database.newest_rejected().await;
-    assert!(rejected.raw == record.as_bytes() && rejected.reason.contains("has 4 events; the limit is 3"), "{rejected:?}");
+    assert!(
+        rejected.raw == record.as_bytes() && rejected.reason.contains("has 4 events; the limit is 3"),
+        "{rejected:?}"
+    );
     assert_eq!(gateway.database.number("SELECT count(*) FROM rejected").await, 1);
 }

@@ -213,7 +213,7 @@ async fn a_snapshot_or_a_base_backup_without_recovery_while_no_gateway_runs() {
     let mut command = process.command_of(&["log", "new-era", "--reason", "restored from last night's backup"]);
     let output = command.stdout(std::process::Stdio::piped()).output().await.unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success() && said.contains("those through 10 stand"), "{said} {}", process.output());
+    assert!(output.status.success() && said.contains("those through 10 remain valid"), "{said} {}", process.output());
     let reason = restored.value("SELECT reason FROM era ORDER BY start DESC LIMIT 1").await;
     assert_eq!(reason.as_deref(), Some("restored from last night's backup"));
     let gateway = gateway_over(&restored.url()).await;

@@ -30,7 +30,7 @@ const UNNAMED: [(&str, &str); 20] = [
 /// Contents of variables and files that are no secrets, and what is said of them.
 const NO_SECRETS: [(&str, &str); 8] = [
     ("$DASHBOARD_TOKEN", "is a variable or placeholder that was not replaced"),
-    ("${HUNTER:-hunter2 hunter2}", "is a variable or a placeholder"),
+    ("${HUNTER:-hunter2 hunter2}", "is a variable or placeholder"),
     ("Bearer hunter2 hunter2", "begins with `Bearer `, which belongs to the header"),
     ("SSWS hunter2 hunter2 hunter2", "begins with `SSWS `, which belongs to the header"),
     ("env:DASHBOARD_TOKEN_OF_HUNTER2", "contains the name of a secret"),
@@ -61,10 +61,7 @@ fn a_text_that_names_no_secret_is_told_with_the_forms() {
         for (settings, place) in places(text) {
             let said = Place::new(settings).check(&[("DASHBOARD_TOKEN", STRONG)]);
             said.assert_fault(place, says);
-            said.assert_fault(
-                place,
-                "write env:NAME, file:PATH or, for a secret that stands in the settings, literal:",
-            );
+            said.assert_fault(place, "write env:NAME, file:PATH or, for a secret in the settings themselves, literal:");
         }
     }
 }
@@ -144,7 +141,7 @@ fn what_hooks_cannot_bring_is_told() {
     assert!(said.output.contains(told) && said.output.contains(" never come by event hooks, such as "), "{said:?}");
     let only_lifecycle = Place::new("orgs = [{name = 'one', event_types = ['application.lifecycle.*']}]").check(&[]);
     assert!(
-        only_lifecycle.output.contains("is not read (see docs/okta.md)"),
+        only_lifecycle.output.contains("events that its hooks miss are lost (see docs/okta.md)"),
         "all of them come by hooks: {only_lifecycle:?}"
     );
     let api = "orgs = [{name = 'one', url = 'https://acme.okta.com', api = {token = 'literal:hunter2'}}]";
