@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
 use sluice::event::EventColumn;
+use tokio::time::timeout;
 
 use super::crowd::Crowd;
 use super::results::Resumed;
@@ -31,15 +32,18 @@ const BEFORE: Duration = Duration::from_secs(10);
 /// Number of connections that are opened at once.
 const AT_ONCE: usize = 200;
 
+/// Longest time that all subscribers together may take.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 /// The fields of an event, and the columns that they are read from.
-const RESUMED: &str = "subscription ($after: Position, $instances: [String!]) { syncEvents(after: $after, filter: \
-    {applicationInstances: $instances}) { position uuid eventType published message receivedAt } }";
+const RESUMED: &str = "subscription ($after: Position, $users: [String!]) { syncEvents(after: $after, filter: \
+    {user: {ids: $users}}) { position uuid eventType published message receivedAt } }";
 const COLUMNS: &str = "position, uuid, event_type, published, message, received_at";
 
-/// A filter by some instances, and the number of events that it matches.
+/// A filter by some users, and the number of events that it matches.
 #[derive(Debug)]
 struct Filter {
-    instances: Vec<String>,
+    users: Vec<String>,
     matches: usize,
 }
 
@@ -70,7 +74,8 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
     let resumed = async {
         let numbers = stream::iter(0..subscribers);
         let reading = numbers.map(|number| read(address, after, &filters[number % FILTERS]));
-        reading.buffer_unordered(AT_ONCE.max(subscribers)).try_for_each(|()| async { Ok(()) }).await?;
+        let reading = reading.buffer_unordered(AT_ONCE.max(subscribers)).try_for_each(|()| async { Ok(()) });
+        timeout(PATIENCE, reading).await.with_context(|| format!("not all have resumed after {PATIENCE:?}"))??;
         anyhow::Ok(started.elapsed())
     };
     let flush = bench.cluster.watch_flushes(duration);
@@ -84,18 +89,18 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Divides the instances among filters, so that each matches about as many events as any other.
+/// Divides the users among filters, so that each matches about as many events as any other.
 fn filters(events: &[sluice::event::ReceivedEvent]) -> Vec<Filter> {
     let mut weights = std::collections::BTreeMap::<&str, usize>::new();
-    for instance in events.iter().filter_map(|event| event.occurrence.text(EventColumn::InstanceId)) {
-        *weights.entry(instance).or_default() += 1;
+    for user in events.iter().filter_map(|event| event.occurrence.text(EventColumn::UserId)) {
+        *weights.entry(user).or_default() += 1;
     }
     let mut weights: Vec<_> = weights.into_iter().collect();
-    weights.sort_by_key(|(instance, weight)| (std::cmp::Reverse(*weight), *instance));
-    let mut filters: Vec<_> = (0..FILTERS).map(|_| Filter { instances: Vec::new(), matches: 0 }).collect();
-    for (instance, weight) in weights {
+    weights.sort_by_key(|(user, weight)| (std::cmp::Reverse(*weight), *user));
+    let mut filters: Vec<_> = (0..FILTERS).map(|_| Filter { users: Vec::new(), matches: 0 }).collect();
+    for (user, weight) in weights {
         if let Some(lightest) = filters.iter_mut().min_by_key(|filter| filter.matches) {
-            lightest.instances.push(instance.to_owned());
+            lightest.users.push(user.to_owned());
             lightest.matches += weight;
         }
     }
@@ -107,9 +112,9 @@ async fn copy(bench: &mut Bench<'_>, after: u64, filters: &mut [Filter]) -> Resu
     let started = Instant::now();
     let mut copied = 0;
     for filter in filters {
-        let instances = filter.instances.iter().map(|one| format!("'{one}'")).collect::<Vec<_>>().join(", ");
+        let users = filter.users.iter().map(|one| format!("'{one}'")).collect::<Vec<_>>().join(", ");
         let statement = format!(
-            "COPY (SELECT {COLUMNS} FROM sync_event WHERE position > {after} AND instance_id IN ({instances})) TO STDOUT"
+            "COPY (SELECT {COLUMNS} FROM sync_event WHERE position > {after} AND user_id IN ({users})) TO STDOUT"
         );
         let rows = bench.cluster.connection().copy_out_raw(&statement).await?;
         // A row is a line: a line break in a value is escaped.
@@ -122,7 +127,7 @@ async fn copy(bench: &mut Bench<'_>, after: u64, filters: &mut [Filter]) -> Resu
 
 /// Resumes, and reads until there are as many events as the filter matches.
 async fn read(address: SocketAddr, after: u64, filter: &Filter) -> Result<()> {
-    let variables = json!({"after": after.to_string(), "instances": filter.instances});
+    let variables = json!({"after": after.to_string(), "users": filter.users});
     let mut socket = Socket::subscribe(address, RESUMED, &variables).await?;
     let mut seen = 0;
     while seen < filter.matches {
