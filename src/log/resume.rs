@@ -115,7 +115,7 @@ mod tests {
         for kept in [at(0), at(99), at(100), later(0), later(7)] {
             assert!(check(kept, &ends).is_ok(), "{kept}");
         }
-        // This position is of an era of another copy of the log, which began before this log's second era.
+        // The last position is of an era of another copy of the log, which began before this log's second era.
         for lost in [at(101), later(0).previous(), Position::in_era(TAG - 1, 3)] {
             assert!(matches!(check(lost, &ends), Err(ResumeError::Lost { .. })), "{lost}");
         }

@@ -105,7 +105,7 @@ impl Writer {
                 Err(error) => return Err(error),
             }
         }
-        // What is refused of a page must be kept before the cursor moves past it.
+        // Refused events of a page must be rejected durably before the cursor moves past the page.
         if group.cursor.is_some() && !written.iter().any(|written| matches!(written, AppendResult::Refused(_))) {
             self.append(group, &[], group.cursor.as_ref()).await?;
         }

@@ -277,7 +277,7 @@ mod tests {
         wire.share();
         let sender = wire.clone();
         let (piece, written) = (vec![b'a'; 100_000], vec![b'b'; 100_000]);
-        // This goes on until the operating system accepts no more.
+        // Pieces are sent until the operating system accepts no more.
         let mut sent = 0;
         let last = loop {
             match sender.send(&piece) {

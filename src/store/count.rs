@@ -33,7 +33,7 @@ impl Store {
     }
 }
 
-/// What is counted.
+/// A count of the events that match a filter, window by window.
 struct Counting<'a> {
     wanted: &'a Narrowed,
     access: Access<'a>,

@@ -39,7 +39,7 @@ pub struct EventPage {
     pub head: Position,
 }
 
-/// How many months are asked by themselves, and how many where a list is looked up in the index of each.
+/// Number of months that are read before all others: of an ordinary page, and of one that looks up a list in each index.
 const NEAREST: (usize, usize) = (2, 5);
 
 /// A cursor in the form that the database compares.

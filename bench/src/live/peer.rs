@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::gateway::free_address;
 
-/// How long one may take to start.
+/// Longest time that a server may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server. Killed when this is dropped.

@@ -1,16 +1,17 @@
 //! Subscribers with different filters that resume at once, beside what COPY takes to read the same events.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
 use sluice::event::EventColumn;
 use tokio::time::timeout;
 
-use super::crowd::Crowd;
+use super::crowd::{Crowd, Heard};
 use super::results::Resumed;
 use super::{Bench, PACE, SUBSCRIPTION};
 use crate::load::{Load, Pace};
@@ -31,6 +32,9 @@ const BEFORE: Duration = Duration::from_secs(10);
 
 /// Number of connections that are opened at once.
 const AT_ONCE: usize = 200;
+
+/// Duration of each stretch for which the subscribers that were never behind are listened to.
+const LISTENED: Duration = Duration::from_secs(1);
 
 /// Longest time that all subscribers together may take.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -65,24 +69,37 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
     let load = |duration| Load::send_at(address, events, &identities, Pace::of_single(PACE), duration);
     let (heard, sent, flush) = tokio::join!(live.hear(BEFORE, 1), load(BEFORE), bench.cluster.watch_flushes(BEFORE));
     sent?;
-    let before = bench.latencies(&heard?, flush?).await?;
+    let flush = flush?;
+    let before = bench.latencies(&heard?, flush).await?;
 
-    // As long as COPY's speed allows; the measurement ends when all have resumed.
     let total: usize = (0..subscribers).map(|number| filters[number % FILTERS].matches).sum();
-    let duration = Duration::from_secs_f64((count(total) / copied * 2.0).max(BEFORE.as_secs_f64()));
     let started = Instant::now();
+    let is_over = Cell::new(false);
     let resumed = async {
         let numbers = stream::iter(0..subscribers);
-        let reading = numbers.map(|number| read(address, after, &filters[number % FILTERS]));
-        let reading = reading.buffer_unordered(AT_ONCE.max(subscribers)).try_for_each(|()| async { Ok(()) });
-        timeout(PATIENCE, reading).await.with_context(|| format!("not all have resumed after {PATIENCE:?}"))??;
+        let connected = numbers.map(|number| resume(address, after, &filters[number % FILTERS]));
+        let reading = connected.buffer_unordered(AT_ONCE).map(async |resumed| read(resumed?).await);
+        let reading = reading.buffer_unordered(subscribers).try_for_each(|()| async { Ok(()) });
+        let done = timeout(PATIENCE, reading).await;
+        is_over.set(true);
+        done.with_context(|| format!("not all have resumed after {PATIENCE:?}"))??;
         anyhow::Ok(started.elapsed())
     };
-    let flush = bench.cluster.watch_flushes(duration);
-    let (heard, sent, flush, elapsed) = tokio::join!(live.hear(duration, 1), load(duration), flush, resumed);
-    let elapsed = elapsed.context("a subscriber that resumes")?;
-    sent?;
-    let meanwhile = bench.latencies(&heard?, flush?).await?;
+    let listening = async {
+        let mut receipts = Vec::new();
+        while !is_over.get() {
+            receipts.extend(live.hear(LISTENED, 1).await?.receipts);
+        }
+        anyhow::Ok(Heard { receipts, ..Heard::default() })
+    };
+    let both = async { tokio::join!(resumed, listening) };
+    let (elapsed, heard) = tokio::select! {
+        both = both => both,
+        sent = load(PATIENCE * 2) => bail!("the load ended before the subscribers had resumed: {sent:?}"),
+    };
+    let elapsed = elapsed?;
+    // A commit waits for the disk as long as before.
+    let meanwhile = bench.latencies(&heard?, flush).await?;
     let p99 = |latencies: &[Duration]| millis(percentile(latencies, 99));
     bench.results.resumed =
         Some(Resumed { subscribers, events: total, elapsed, copied, p99: (p99(&before), p99(&meanwhile)) });
@@ -107,7 +124,7 @@ fn filters(events: &[sluice::event::ReceivedEvent]) -> Vec<Filter> {
     filters
 }
 
-/// Has COPY read the events of each filter, and notes their number. Returns the events a second.
+/// Reads the events of each filter by COPY, and records their number. Returns the number of events read in a second.
 async fn copy(bench: &mut Bench<'_>, after: u64, filters: &mut [Filter]) -> Result<f64> {
     let started = Instant::now();
     let mut copied = 0;
@@ -125,12 +142,16 @@ async fn copy(bench: &mut Bench<'_>, after: u64, filters: &mut [Filter]) -> Resu
     Ok(count(copied) / started.elapsed().as_secs_f64())
 }
 
-/// Resumes, and reads until there are as many events as the filter matches.
-async fn read(address: SocketAddr, after: u64, filter: &Filter) -> Result<()> {
+/// Resumes with a filter. Returns the subscriber and the number of events that the filter matches.
+async fn resume(address: SocketAddr, after: u64, filter: &Filter) -> Result<(Socket, usize)> {
     let variables = json!({"after": after.to_string(), "users": filter.users});
-    let mut socket = Socket::subscribe(address, RESUMED, &variables).await?;
+    Ok((Socket::subscribe(address, RESUMED, &variables).await?, filter.matches))
+}
+
+/// Reads until all events have come.
+async fn read((mut socket, matches): (Socket, usize)) -> Result<()> {
     let mut seen = 0;
-    while seen < filter.matches {
+    while seen < matches {
         socket.count(&mut |_| seen += 1).await?;
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! What a good team would write instead: servers over the same database, by mercurius and by async-graphql with
-//! async-graphql-axum, each a child of the bench.
+//! Servers that a good team would write instead of sluice, over the same database: one with mercurius, and one with
+//! async-graphql and async-graphql-axum. Each is a child process of the bench.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::gateway::free_address;
 use crate::live::peer;
 use crate::load::Connection;
 
-/// How long one may take to start.
+/// Longest time that a server may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server. Killed when this is dropped.
@@ -72,7 +72,7 @@ impl HandWritten {
         Ok(server)
     }
 
-    /// Where and what it is, over a PostgreSQL with this main process.
+    /// Returns the server as the measurement asks it, over a PostgreSQL with this main process.
     pub(super) fn server(&self, postmaster: u32) -> Result<Server> {
         let process = self.child.id().with_context(|| format!("{} ended by itself", self.name))?;
         Ok(Server { name: self.name, address: self.address, process, postmaster })

@@ -19,7 +19,7 @@ pub enum Fault {
     NoAnswer,
     /// The connection breaks in the middle of the response's body.
     BrokenAnswer,
-    /// It is sent on to the same path of another server.
+    /// The response redirects the client to the same path of another server.
     RedirectTo(SocketAddr),
 }
 

@@ -5,12 +5,12 @@ use async_graphql::{Result, SimpleObject};
 use crate::event::{Direction, Page, PageBounds, PageRequest};
 use crate::graphql::answer::error::bad_input;
 
-/// Where a page stands in its list.
+/// The place of a page in its list.
 #[derive(SimpleObject)]
 pub(super) struct PageInfo {
-    /// Whether the list goes on after this page.
+    /// True if the list goes on after this page.
     pub(super) has_next_page: bool,
-    /// Whether the list goes on before this page.
+    /// True if the list goes on before this page.
     pub(super) has_previous_page: bool,
     /// The cursor of the first item.
     start_cursor: Option<String>,

@@ -86,7 +86,7 @@ impl<'a> Poller<'a> {
             tracing::warn!(org = self.api.org, "could not read the System Log: org {}, {text}", self.api.org);
         }
         if !is_ours {
-            // This fails while the database is unavailable; then only the log line reports the failure.
+            // While the database is unavailable, the failure cannot be recorded, and only the log line reports it.
             _ = self.intake.ledger().poll_failed(&self.api.org, &text).await;
         }
         *last_error = Some(text);

@@ -72,7 +72,7 @@ named_row! {
 }
 
 impl AppendedRow {
-    /// What it tells of so many events, if it tells of each.
+    /// Returns the reply for `number` events; None if the row does not have a result for each.
     pub(super) fn of_events(self, number: usize) -> Option<AppendReply> {
         let events = self.known.into_iter().zip(self.turns).zip(self.names);
         let events = events.map(|((known, turn), name)| {

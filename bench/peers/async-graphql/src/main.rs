@@ -1,4 +1,4 @@
-//! What a Rust team would write instead of sluice's page of events and its subscription: async-graphql with
+//! A server that a Rust team would write instead of sluice: pages of events and a subscription with async-graphql and
 //! async-graphql-axum, as their documents show them, and sqlx over sluice's tables. A subscription has no way to resume.
 //! `DATABASE_URL` names the database, `PORT` the port on the loopback address.
 

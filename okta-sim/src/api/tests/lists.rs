@@ -29,7 +29,7 @@ async fn polling_goes_through_the_log_in_the_order_of_persistence_and_its_link_i
             assert_eq!(told.uuids().len(), size);
             read.extend(told.uuids());
         }
-        // This event is late: it happened long before the others and is persisted after them.
+        // A late event happened long before the others and is persisted after them.
         let late = sim.organisation.event_at(OffsetDateTime::now_utc() - time::Duration::minutes(20));
         sim.api.log().record(&late);
         told = sim.get(told.link("next").unwrap()).await;
