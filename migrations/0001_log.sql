@@ -146,18 +146,19 @@ COMMENT ON COLUMN sync_event.received_at IS 'The time of the append, by the data
 COMMENT ON COLUMN sync_event.first_source IS 'The way by which the event came first: 0 event hook, 1 System Log, 2 Workflows, 3 import, 4 Log Streaming.';
 COMMENT ON COLUMN sync_event.words IS 'The words of the message, the names and the alternate ids, for search. A gateway cuts them, not the database. The weight is the place: A the admin, B the user, C the application user, D the rest.';
 
--- text and not json: Okta's bytes come back as they came, U+0000 escapes included, and nothing is parsed twice. Not
--- bytea: it is text, and psql shows it. 1.5 kB stays inline; larger ones are compressed by TOAST.
+-- bytea and not json: Okta's bytes come back as they came, U+0000 escapes included, and nothing is parsed twice. sluice
+-- compresses each event with a dictionary of what events have in common. PostgreSQL's own compression has none, and leaves
+-- values of less than 2 kB as they are.
 CREATE TABLE sync_event_raw (
     position bigint NOT NULL,
     published timestamptz NOT NULL,
-    raw text COLLATE "C" NOT NULL,
+    raw bytea NOT NULL,
     PRIMARY KEY (published, position)
 ) PARTITION BY RANGE (published);
 COMMENT ON TABLE sync_event_raw IS 'Events as Okta sent them, apart from sync_event so that lists of events need not read them.';
 COMMENT ON COLUMN sync_event_raw.position IS 'The event''s position.';
 COMMENT ON COLUMN sync_event_raw.published IS 'The event''s published, by which both tables are partitioned.';
-COMMENT ON COLUMN sync_event_raw.raw IS 'The event''s JSON, byte for byte.';
+COMMENT ON COLUMN sync_event_raw.raw IS 'The event''s JSON, byte for byte. It is a frame of zstd with one of the dictionaries in src/store/raw_json, whose id is in the frame, or JSON as it is.';
 
 CREATE TABLE arrival (
     org text COLLATE "C" NOT NULL,

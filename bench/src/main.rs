@@ -17,6 +17,7 @@ mod report;
 mod rows;
 mod setup;
 mod socket;
+mod storage;
 mod target;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +50,11 @@ enum Benchmark {
     /// tables and indexes by UNNEST in batches of 256 and of 1,024 from one connection, without numbering and
     /// deduplication. Ratios are taken within a round; the median of the rounds is told.
     Import(import::Options),
+    /// Bytes on disk for each event, by table, by group of columns and by index.
+    ///
+    /// A log of 200,000 events over two months, imported by the gateway's program. The reference is the JSON as Okta sent
+    /// it; the total has a target.
+    Storage(storage::Options),
     /// Pages of events a second, beside the same SQL alone and beside what a team would write by hand in Node.
     ///
     /// A million events of 200 instances (Zipf) over a year. Pages of 50 events with 12 scalars and the four entities:
@@ -94,6 +100,7 @@ async fn main() -> anyhow::Result<()> {
         Benchmark::Ingest(options) => ingest::run(&options).await,
         Benchmark::Indexes(options) => indexes::run(&options).await,
         Benchmark::Import(options) => import::run(&options).await,
+        Benchmark::Storage(options) => storage::run(&options).await,
         Benchmark::Read(options) => read::run(&options).await,
         Benchmark::Live(options) => live::run(&options).await,
         Benchmark::Gateways(options) => gateways::run(&options).await,

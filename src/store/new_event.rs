@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::raw_json;
 use super::search_vector::SearchVector;
 use crate::event::{ReceivedEvent, Timestamp};
 
@@ -16,20 +17,23 @@ pub struct NewEvent {
     pub delivery: Option<Uuid>,
     /// The event's, by which `search` finds it.
     pub(super) words: SearchVector,
+    /// The event's JSON as it is stored.
+    pub(super) compressed: Vec<u8>,
     /// The number of times that it came, for the tally.
     comings: usize,
 }
 
 impl NewEvent {
-    /// An event. Its words are cut here and not by who appends it, as all others wait for that.
+    /// An event. Its words are cut and its JSON is compressed here and not by who appends it, as all others wait for that.
     pub fn new(org: String, event: ReceivedEvent, delivery: Option<Uuid>) -> Self {
         let words = SearchVector::of(&event.occurrence);
-        Self { org, event, delivery, words, comings: 1 }
+        let compressed = raw_json::compress(&event.raw);
+        Self { org, event, delivery, words, compressed, comings: 1 }
     }
 
     /// Returns about how many bytes it takes: all that was read out of the event is no longer than the event.
     pub(crate) const fn size(&self) -> usize {
-        size_of::<Self>() + 2 * self.event.raw.len() + self.words.len()
+        size_of::<Self>() + 2 * self.event.raw.len() + self.words.len() + self.compressed.len()
     }
 
     /// Counts so many more events of the same org and way, which are known to be in the log, as duplicates.

@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::eras::{Era, Eras, MAX_ATTEMPTS};
 use super::filter::Conditions;
 use super::partitions::Months;
-use super::row::{self, Layout, StoredEvent};
+use super::raw_json::{self, DamagedJson};
+use super::row::{self, Layout, RowError, StoredEvent};
 use super::walk::PositionSpan;
 use super::windows::MonthWindow;
 use super::{Store, StoreError};
@@ -186,8 +187,16 @@ impl Store {
     pub async fn details_at(&self, positions: &[Position]) -> Result<Vec<(Position, String)>, StoreError> {
         let (rows, eras) = self.rows_of("e.position, e.raw", "sync_event_raw e", at(positions)).await?;
         let detail = |row: PgRow| {
-            let position = eras.position(row.try_get(0)?).ok_or(StoreError::DamagedEras)?;
-            Ok((position, row.try_get(1)?))
+            let number = row.try_get(0)?;
+            let position = eras.position(number).ok_or(StoreError::DamagedEras)?;
+            let json = raw_json::decompress(row.try_get(1)?);
+            let damaged = |error: DamagedJson| RowError {
+                table: "sync_event_raw",
+                column: "raw",
+                number,
+                fault: error.to_string(),
+            };
+            Ok((position, json.map_err(damaged)?))
         };
         rows.into_iter().map(detail).collect()
     }

@@ -7,8 +7,8 @@ use sqlx::{Row as _, ValueRef as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::StoreError;
 use super::eras::Eras;
+use super::{StoreError, raw_json};
 use crate::event::{
     COLUMNS, ColumnSpec, Details, EventColumn, EventColumns, EventFields, EventTexts, IngestSource, Occurrence,
     Position, Stored, SyncEvent, Timestamp,
@@ -70,6 +70,8 @@ pub struct StoredEvent {
     uuid: Uuid,
     received_at: Timestamp,
     first_source: IngestSource,
+    /// The event's JSON, if the row has it.
+    details: Option<String>,
 }
 
 /// A column of a row that cannot be decoded.
@@ -106,7 +108,9 @@ impl StoredEvent {
                 let unknown = || unread.error(EventColumn::FirstSource, format!("is {code}, which names no way in"));
                 IngestSource::from_code(code).ok_or_else(unknown)
             })?;
-        Ok(Some(Self { row, layout, position, published, uuid, received_at, first_source }))
+        let raw = unread.value::<&[u8]>(EventColumn::Details)?.map(raw_json::decompress).transpose();
+        let details = raw.map_err(|error| unread.error(EventColumn::Details, error.to_string()))?;
+        Ok(Some(Self { row, layout, position, published, uuid, received_at, first_source, details }))
     }
 
     /// A column as the database sent it, which for a text are its bytes: to read that through sqlx's types costs more than
@@ -155,6 +159,9 @@ impl EventFields for StoredEvent {
     }
 
     fn text(&self, column: EventColumn) -> Option<&str> {
+        if column == EventColumn::Details {
+            return self.details.as_deref();
+        }
         match self.bytes(column) {
             // The bytes of other columns are no text.
             Some(bytes) if column.is_text() => std::str::from_utf8(bytes).ok(),

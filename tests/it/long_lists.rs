@@ -34,7 +34,7 @@ async fn fill(pool: &PgPool) {
         FROM generate_series(1, {EVENTS}) n;
         INSERT INTO arrival (org, uuid, position, published, event_hook_at)
         SELECT org, uuid, position, published, received_at FROM sync_event;
-        INSERT INTO sync_event_raw SELECT position, published, '{{\"n\":' || position || '}}' FROM sync_event;
+        INSERT INTO sync_event_raw SELECT position, published, convert_to('{{\"n\":' || position || '}}', 'UTF8') FROM sync_event;
         INSERT INTO event_type SELECT DISTINCT event_type FROM sync_event;
         UPDATE log_head SET position = {EVENTS};
         CREATE TABLE truth AS TABLE sync_event;

@@ -57,7 +57,7 @@ async fn fill(pool: &PgPool, months: i32) {
         SELECT org, uuid, position, published, CASE WHEN position % 2 = 0 THEN received_at END, received_at FROM sync_event;
         INSERT INTO ingest_tally (org, source, first_arrival_at, last_arrival_at)
         SELECT DISTINCT org, 0, '2000-01-01Z'::timestamptz, now() FROM sync_event;
-        INSERT INTO sync_event_raw SELECT position, published, '{{\"n\":' || position || '}}' FROM sync_event;
+        INSERT INTO sync_event_raw SELECT position, published, convert_to('{{\"n\":' || position || '}}', 'UTF8') FROM sync_event;
         INSERT INTO event_type SELECT DISTINCT event_type FROM sync_event;
         UPDATE log_head SET position = {events};
         CREATE TABLE truth AS TABLE sync_event;

@@ -7,6 +7,7 @@ use okta_sim::{ApiOptions, ApiToken, AppDirectory, LogEvent, OktaApi, Organisati
 use sluice::config::{OrgApiSettings, Settings};
 use sluice::ingest;
 use sluice::okta::Credentials;
+use sluice::store::decompress_json;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
@@ -105,7 +106,7 @@ impl OktaOrg {
 
     /// What is stored is what the System Log has, each event once, byte for byte, and it came this way.
     pub(crate) async fn assert_stored(&self, pool: &PgPool) {
-        let rows: Vec<(String, String, bool)> = sqlx::query_as(
+        let rows: Vec<(String, Vec<u8>, bool)> = sqlx::query_as(
             "SELECT a.uuid::text, r.raw, a.system_log_at IS NOT NULL FROM arrival a \
              JOIN sync_event_raw r USING (published, position) ORDER BY a.position",
         )
@@ -114,7 +115,7 @@ impl OktaOrg {
         .unwrap();
         assert!(rows.iter().all(|(_, _, polled)| *polled), "not all came by the System Log");
         assert_eq!(rows.len(), self.api.log().len());
-        let stored: BTreeMap<_, _> = rows.into_iter().map(|(uuid, raw, _)| (uuid, raw)).collect();
+        let stored: BTreeMap<_, _> = rows.into_iter().map(|(uuid, raw, _)| (uuid, decompress_json(&raw).unwrap())).collect();
         let entries = self.api.log().entries();
         let happened: BTreeMap<_, _> =
             entries.iter().map(|entry| (entry.uuid.to_string(), entry.json.to_string())).collect();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use sluice::event::{EventColumn, ReceivedEvent, Timestamp};
-use sluice::store::SearchVector;
+use sluice::store::{SearchVector, compress_json};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ pub(crate) async fn insert(
             .bind(vec!["default"; rows])
             .bind(&uuids)
             .bind(Timestamp::now().date_time())
-            .bind(batch.iter().map(|event| event.raw.as_str()).collect::<Vec<_>>())
+            .bind(batch.iter().map(|event| compress_json(&event.raw)).collect::<Vec<_>>())
             .bind(vec![Uuid::new_v4(); rows]);
         for column in EventColumn::texts() {
             query = query.bind(batch.iter().map(|event| event.occurrence.text(column)).collect::<Vec<_>>());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use sluice::event::{EventColumn, ReceivedEvent};
-use sluice::store::SearchVector;
+use sluice::store::{SearchVector, compress_json};
 
 use super::results::Measurement;
 use crate::pgbench::Pgbench;
@@ -27,7 +27,7 @@ impl SingleRow {
         // The row's values are sent with every statement, as a real client would.
         let texts = EventColumn::texts()
             .filter_map(|column| Some(format!("{}={}", column.spec().sql_name()?, event.occurrence.text(column)?)))
-            .chain([format!("published={}", event.occurrence.published), format!("raw={}", event.raw)])
+            .chain([format!("published={}", event.occurrence.published), format!("raw={}", compressed(event))])
             .chain([format!("words={}", words(reference, event).await?)]);
         let mut arguments = vec!["-f".into(), script.into_os_string()];
         arguments.extend(texts.flat_map(|text| [OsString::from("-D"), text.into()]));
@@ -39,6 +39,12 @@ impl SingleRow {
         let told = self.0.run(clients, duration).await?;
         Ok((Measurement { rate: told.rate, mean: told.mean, percentiles: None }, told.transactions))
     }
+}
+
+/// The event's JSON as the gateway stores it, as a text that PostgreSQL reads.
+fn compressed(event: &ReceivedEvent) -> String {
+    let digits = compress_json(&event.raw).into_iter().map(|byte| format!("{byte:02x}"));
+    format!("\\x{}", digits.collect::<String>())
 }
 
 /// The event's words as a text that PostgreSQL reads: pgbench has no other form.
@@ -63,7 +69,7 @@ fn statement(event: &ReceivedEvent) -> String {
              INSERT INTO sync_event (position, published, org, uuid, {names}, words, received_at, first_source)
              SELECT position, published, 'default', uuid, {texts}, :words::tsvector, now(), 0 FROM fresh
          ), details AS (
-             INSERT INTO sync_event_raw (position, published, raw) SELECT position, published, :raw::text FROM fresh
+             INSERT INTO sync_event_raw (position, published, raw) SELECT position, published, :raw::bytea FROM fresh
          )
          INSERT INTO arrival (org, uuid, position, published, event_hook_at, delivery)
          SELECT 'default', uuid, position, published, now(), uuid FROM fresh;\n",

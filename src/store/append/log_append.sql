@@ -11,7 +11,7 @@
 
 CREATE FUNCTION {function}(
     orgs text[], uuids uuid[], publisheds timestamptz[], {parameters},
-    raws text[], words tsvector[], deliveries uuid[], way smallint,
+    raws bytea[], words tsvector[], deliveries uuid[], way smallint,
     delivery_ids uuid[], delivery_orgs text[], delivery_event_ids text[], delivery_event_times timestamptz[],
     delivery_sources text[], delivery_headers text[],
     comings bigint[], -- how many times each event came, for the tally

@@ -112,7 +112,7 @@ pub(super) fn group_query<'q>(
     for column in EventColumn::texts() {
         query = bind_columns!(query, events, |new| new.event.occurrence.text(column));
     }
-    let query = bind_columns!(query, events, |new| new.event.raw.as_str(), |new| &new.words, |new| new.delivery);
+    let query = bind_columns!(query, events, |new| new.compressed.as_slice(), |new| &new.words, |new| new.delivery);
     let named: HashSet<Uuid> = events.iter().filter_map(|new| new.delivery).collect();
     let deliveries: Vec<_> = deliveries.iter().filter(|delivery| named.contains(&delivery.id)).collect();
     bind_columns!(
@@ -144,7 +144,7 @@ pub(super) fn lone_query<'q>(
         query = query.bind(occurrence.text(column));
     }
     query
-        .bind(new.event.raw.as_str())
+        .bind(new.compressed.as_slice())
         .bind(&new.words)
         .bind(new.delivery)
         .bind(source.code())
