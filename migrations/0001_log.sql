@@ -59,6 +59,9 @@ COMMENT ON COLUMN write_probe.singleton IS 'Constant true, which limits the tabl
 COMMENT ON COLUMN write_probe.written_at IS 'The time of the last test.';
 INSERT INTO write_probe (written_at) VALUES (now());
 
+-- raw is bytea and not json: Okta's bytes come back as they came, U+0000 escapes included, and nothing is parsed twice.
+-- sluice compresses each event with a dictionary of what events have in common. PostgreSQL's own compression has none, and
+-- leaves rows of less than 2 kB as they are.
 CREATE TABLE sync_event (
     position bigint NOT NULL,
     published timestamptz NOT NULL,
@@ -88,6 +91,7 @@ CREATE TABLE sync_event (
     received_at timestamptz NOT NULL,
     first_source smallint NOT NULL,
     words tsvector,
+    raw bytea NOT NULL,
     PRIMARY KEY (published, position)
 ) PARTITION BY RANGE (published);
 -- Each list in a filter is ranges of an index in the order of pages, one for each value. Events of the newest org, of the
@@ -145,20 +149,7 @@ COMMENT ON COLUMN sync_event.debug_data IS 'Okta''s debugContext.debugData, the 
 COMMENT ON COLUMN sync_event.received_at IS 'The time of the append, by the database''s clock, to the millisecond.';
 COMMENT ON COLUMN sync_event.first_source IS 'The way by which the event came first: 0 event hook, 1 System Log, 2 Workflows, 3 import, 4 Log Streaming.';
 COMMENT ON COLUMN sync_event.words IS 'The words of the message, the names and the alternate ids, for search. A gateway cuts them, not the database. The weight is the place: A the admin, B the user, C the application user, D the rest.';
-
--- bytea and not json: Okta's bytes come back as they came, U+0000 escapes included, and nothing is parsed twice. sluice
--- compresses each event with a dictionary of what events have in common. PostgreSQL's own compression has none, and leaves
--- values of less than 2 kB as they are.
-CREATE TABLE sync_event_raw (
-    position bigint NOT NULL,
-    published timestamptz NOT NULL,
-    raw bytea NOT NULL,
-    PRIMARY KEY (published, position)
-) PARTITION BY RANGE (published);
-COMMENT ON TABLE sync_event_raw IS 'Events as Okta sent them, apart from sync_event so that lists of events need not read them.';
-COMMENT ON COLUMN sync_event_raw.position IS 'The event''s position.';
-COMMENT ON COLUMN sync_event_raw.published IS 'The event''s published, by which both tables are partitioned.';
-COMMENT ON COLUMN sync_event_raw.raw IS 'The event''s JSON, byte for byte. It is a frame of zstd with one of the dictionaries in src/store/raw_json, whose id is in the frame, or JSON as it is.';
+COMMENT ON COLUMN sync_event.raw IS 'The event''s JSON, byte for byte: a frame of zstd with a dictionary of src/store/raw_json, whose id is in the frame; or JSON as it is.';
 
 CREATE TABLE arrival (
     org text COLLATE "C" NOT NULL,
@@ -438,9 +429,9 @@ BEGIN
             to_regclass('application_pkey'), to_regclass('application_instance_pkey'), to_regclass('arrival_pkey'),
             to_regclass('arrival_position'), to_regclass('delivery_pkey'), to_regclass('era_pkey'),
             to_regclass('event_type_pkey'), to_regclass('ingest_tally_pkey'), to_regclass('poll_cursor_pkey'),
-            to_regclass('sync_event_pkey'), to_regclass('sync_event_raw_pkey')
+            to_regclass('sync_event_pkey')
         )
-    ) < 11 THEN
+    ) < 10 THEN
         RAISE EXCEPTION 'the log is being restored: some of its indexes are not there yet' USING ERRCODE = '57P03';
     END IF;
     SELECT h.* INTO STRICT head FROM log_head h FOR UPDATE;
@@ -460,20 +451,16 @@ COMMENT ON FUNCTION log_check_era IS 'Begins an era if positions cannot continue
 
 CREATE FUNCTION log_add_month(month date) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    parent text;
-    child text;
+    partition text := 'sync_event' || to_char(month, '_YYYY_MM');
     first timestamptz := month::timestamp AT TIME ZONE 'UTC';
     next timestamptz := (month + interval '1 month') AT TIME ZONE 'UTC';
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('sluice: partitions'));
-    IF to_regclass('sync_event_raw' || to_char(month, '_YYYY_MM')) IS NOT NULL THEN
+    IF to_regclass(partition) IS NOT NULL THEN
         RETURN;
     END IF;
-    FOREACH parent IN ARRAY ARRAY['sync_event', 'sync_event_raw'] LOOP
-        child := parent || to_char(month, '_YYYY_MM');
-        EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', child, parent);
-        EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', parent, child, first, next);
-    END LOOP;
+    EXECUTE format('CREATE TABLE %I (LIKE sync_event INCLUDING ALL)', partition);
+    EXECUTE format('ALTER TABLE sync_event ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', partition, first, next);
     UPDATE partition_change SET number = number + 1;
 END $$;
-COMMENT ON FUNCTION log_add_month IS 'Creates the partitions of the month that starts on this day, unless they exist. A gateway calls it outside of any append; the partitions are first created and then attached, so that no append waits for it.';
+COMMENT ON FUNCTION log_add_month IS 'Creates the partition of the month that starts on this day, unless it exists. A gateway calls it outside of any append; the partition is first created and then attached, so that no append waits for it.';

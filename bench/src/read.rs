@@ -49,8 +49,7 @@ pub(crate) struct Options {
     /// Events in the log.
     #[arg(long, value_name = "N", default_value_t = FULL_EVENTS, value_parser = events)]
     events: usize,
-    /// Months until now over which the events are spread. Each month is one partition of `sync_event` and
-    /// one of `sync_event_raw`.
+    /// Months until now over which the events are spread. Each month is one partition of `sync_event`.
     #[arg(long, value_name = "N", default_value_t = MONTHS, value_parser = clap::value_parser!(i64).range(1..=240))]
     months: i64,
     /// Rounds; each of them measures every case once.

@@ -63,8 +63,6 @@ pub struct ColumnSpec {
 pub enum Stored {
     /// A column of the table `sync_event`: its name and its type.
     Event(&'static str, SqlType),
-    /// A column of the table `sync_event_raw`: its name.
-    Raw(&'static str),
     /// No place: an event that has the other column has this text.
     Constant(&'static str, EventColumn),
 }
@@ -72,6 +70,8 @@ pub enum Stored {
 /// The SQL type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SqlType {
+    /// `bytea`.
+    Bytea,
     /// `bigint`.
     Bigint,
     /// `smallint`.
@@ -195,7 +195,7 @@ pub const COLUMNS: [ColumnSpec; EventColumn::COUNT] = {
         text(C::ClientCountry, "client_country").shown(In::Client, "country", Kind::Text),
         column(C::ReceivedAt, "received_at", SqlType::Timestamp).shown(In::Event, "receivedAt", Kind::Time),
         column(C::FirstSource, "first_source", SqlType::Smallint),
-        of(C::Details, Stored::Raw("raw")).shown(In::Event, "eventDetails", Kind::Json),
+        column(C::Details, "raw", SqlType::Bytea).shown(In::Event, "eventDetails", Kind::Json),
         of(C::UserType, Stored::Constant("User", C::UserId)).shown(In::User, "type", Kind::NonNullText),
         of(C::ApplicationUserType, Stored::Constant("AppUser", C::ApplicationUserId)).shown(
             In::ApplicationUser,
@@ -259,7 +259,7 @@ impl ColumnSpec {
     /// Returns the column's name in its table; None for a constant.
     pub const fn sql_name(&self) -> Option<&'static str> {
         match self.stored {
-            Stored::Event(name, _) | Stored::Raw(name) => Some(name),
+            Stored::Event(name, _) => Some(name),
             Stored::Constant(..) => None,
         }
     }
@@ -269,6 +269,7 @@ impl SqlType {
     /// Returns the type's name in SQL.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Bytea => "bytea",
             Self::Bigint => "bigint",
             Self::Smallint => "smallint",
             Self::Text => "text",
@@ -306,7 +307,7 @@ impl EventColumn {
 
     /// Returns true if the database has the column as text.
     pub const fn is_text(self) -> bool {
-        matches!(self.spec().stored, Stored::Event(_, SqlType::Text) | Stored::Raw(_))
+        matches!(self.spec().stored, Stored::Event(_, SqlType::Text))
     }
 
     /// Returns the texts, in their order.
@@ -318,7 +319,7 @@ impl EventColumn {
     pub const fn constant(self) -> Option<(&'static str, Self)> {
         match self.spec().stored {
             Stored::Constant(text, other) => Some((text, other)),
-            Stored::Event(..) | Stored::Raw(_) => None,
+            Stored::Event(..) => None,
         }
     }
 }

@@ -282,7 +282,7 @@ impl<'a> Scan<'a> {
 
     pub(super) fn query(&self, source: &Source<'_>) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new("SELECT ");
-        query.push(&self.layout.all).push(
+        query.push(&self.layout.list).push(
             ", h.position AS head, h.era, p.number FROM log_head h CROSS JOIN partition_change p LEFT JOIN LATERAL (",
         );
         match source {
@@ -304,22 +304,13 @@ impl<'a> Scan<'a> {
             Source::Log(window, Way::Walked) => self.push_walk(&mut query, window),
         }
         query.push(") e ON true");
-        self.push_end(&mut query, source);
+        query.push(IN_AN_ERA);
         query
     }
-
-    /// Adds the details of the events `e`, and the condition that the log is not a restored one without an era.
-    fn push_end(&self, query: &mut QueryBuilder<Postgres>, source: &Source<'_>) {
-        if self.layout.has_details() {
-            query.push(" LEFT JOIN sync_event_raw r ON r.published = e.published AND r.position = e.position");
-            match source {
-                Source::Months(months) => MonthWindow::of(*months).push_months(query, "r"),
-                _ => source.push_months(query, "r"),
-            }
-        }
-        query.push(" WHERE h.tableoid = h.home");
-    }
 }
+
+/// Condition that the log is not a restored one in which no era has begun.
+const IN_AN_ERA: &str = " WHERE h.tableoid = h.home";
 
 /// Returns the number of rows that hold an event.
 pub(super) fn found(rows: &[PgRow]) -> i64 {

@@ -1,6 +1,6 @@
-//! Okta's JSON of an event in the form in which `sync_event_raw` has it.
+//! Okta's JSON of an event in the form in which `sync_event` has it.
 //!
-//! It is compressed with zstd and a dictionary of what most events have in common, which takes an eighth of the space. A
+//! It is compressed with zstd and a dictionary of what most events have in common, which takes a sixth of the space. A
 //! text that zstd cannot make smaller is stored as it is. It cannot be taken for compressed data: a frame of zstd begins
 //! with bytes with which no UTF-8 text begins.
 
@@ -41,7 +41,7 @@ thread_local! {
     static DECOMPRESSOR: RefCell<io::Result<Decompressor<'static>>> = RefCell::new(Decompressor::new());
 }
 
-/// A value of `sync_event_raw` that cannot be decompressed.
+/// An event's JSON that cannot be decompressed.
 #[derive(Debug, thiserror::Error)]
 pub enum DamagedJson {
     /// A later version wrote the value.

@@ -157,7 +157,7 @@ impl Store {
     pub async fn events_by_uuid(&self, uuid: Uuid, org: Option<&str>) -> Result<Vec<SyncEvent>, StoreError> {
         let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
         let (rows, eras) = self
-            .rows_of(&layout.all, "sync_event e", |query, _| {
+            .rows_of(&layout.list, |query, _| {
                 query.push("a.uuid = ").push_bind(uuid);
                 if let Some(org) = org {
                     query.push(" AND a.org = ").push_bind(org.to_owned());
@@ -176,7 +176,7 @@ impl Store {
     /// The database's.
     pub async fn events_at(&self, positions: &[Position]) -> Result<Vec<SyncEvent>, StoreError> {
         let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
-        let (rows, eras) = self.rows_of(&layout.all, "sync_event e", at(positions)).await?;
+        let (rows, eras) = self.rows_of(&layout.list, at(positions)).await?;
         Ok(row::events(rows, &layout, &eras)?.iter().map(StoredEvent::to_event).collect())
     }
 
@@ -185,28 +185,22 @@ impl Store {
     /// # Errors
     /// The database's.
     pub async fn details_at(&self, positions: &[Position]) -> Result<Vec<(Position, String)>, StoreError> {
-        let (rows, eras) = self.rows_of("e.position, e.raw", "sync_event_raw e", at(positions)).await?;
+        let (rows, eras) = self.rows_of("e.position, e.raw", at(positions)).await?;
         let detail = |row: PgRow| {
             let number = row.try_get(0)?;
             let position = eras.position(number).ok_or(StoreError::DamagedEras)?;
             let json = raw_json::decompress(row.try_get(1)?);
-            let damaged = |error: DamagedJson| RowError {
-                table: "sync_event_raw",
-                column: "raw",
-                number,
-                fault: error.to_string(),
-            };
+            let damaged = |error: DamagedJson| RowError { column: "raw", number, fault: error.to_string() };
             Ok((position, json.map_err(damaged)?))
         };
         rows.into_iter().map(detail).collect()
     }
 
-    /// Returns the rows of a table `e` that belong to certain rows of `arrival a`, in any order, with the eras that
+    /// Returns these columns of the events `e` that belong to certain rows of `arrival a`, in any order, with the eras that
     /// their numbers belong to. A log of many months is first asked for the months of the rows.
     async fn rows_of(
         &self,
         columns: &str,
-        table: &str,
         push_which: impl Fn(&mut QueryBuilder<Postgres>, &Eras),
     ) -> Result<(Vec<PgRow>, Arc<Eras>), StoreError> {
         for _ in 0..MAX_ATTEMPTS {
@@ -228,7 +222,7 @@ impl Store {
             let (mut rows, is_usual) = (Vec::new(), windows.len() == 1);
             for window in windows {
                 let mut query = QueryBuilder::new("SELECT ");
-                query.push(columns).push(", h.era FROM log_head h CROSS JOIN arrival a JOIN ").push(table);
+                query.push(columns).push(", h.era FROM log_head h CROSS JOIN arrival a JOIN sync_event e");
                 query.push(" ON e.published = a.published AND e.position = a.position WHERE ");
                 push_which(&mut query, &known);
                 window.push(&mut query, "e");
@@ -315,16 +309,12 @@ fn read_after_query(reading: &LogRead<'_>, months: &MonthWindow) -> QueryBuilder
         "), ends AS (SELECT (SELECT max(position) FROM span) AS through, (SELECT count(*) FROM span) AS size, p.number, \
          h.era FROM partition_change p CROSS JOIN log_head h WHERE h.tableoid = h.home) SELECT ",
     );
-    query.push(&layout.all);
+    query.push(&layout.list);
     query.push(", ends.through, ends.size, ends.number, ends.era FROM ends LEFT JOIN (span a JOIN sync_event e ");
     query.push("ON e.published = a.published AND e.position = a.position");
     // The events are found by their places, not by the lists.
     Conditions { without: None, hashes_lists: true }.push(&mut query, wanted);
     months.push(&mut query, "e");
-    if layout.has_details() {
-        query.push(" JOIN sync_event_raw r ON r.published = a.published AND r.position = a.position");
-        months.push_months(&mut query, "r");
-    }
     query.push(") ON true ORDER BY e.position");
     query
 }

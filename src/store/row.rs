@@ -11,7 +11,7 @@ use super::eras::Eras;
 use super::{StoreError, raw_json};
 use crate::event::{
     COLUMNS, ColumnSpec, Details, EventColumn, EventColumns, EventFields, EventTexts, IngestSource, Occurrence,
-    Position, Stored, SyncEvent, Timestamp,
+    Position, SyncEvent, Timestamp,
 };
 
 /// The columns of a row, and their places there.
@@ -19,9 +19,7 @@ use crate::event::{
 pub(super) struct Layout {
     places: [Option<u8>; EventColumn::COUNT],
     /// The columns of the alias `e`, as a list in SQL.
-    pub(super) of_event: String,
-    /// All columns, as a list in SQL; the raw event is that of an alias `r`.
-    pub(super) all: String,
+    pub(super) list: String,
 }
 
 impl Layout {
@@ -30,33 +28,18 @@ impl Layout {
         let columns = columns.union(EventColumns::KEYS);
         let wanted = |spec: &&ColumnSpec| columns.has(spec.column);
         let mut places = [None; EventColumn::COUNT];
-        let (mut of_event, mut of_raw) = (Vec::new(), Vec::new());
+        let mut names = Vec::new();
         for spec in COLUMNS.iter().filter(wanted) {
-            match spec.stored {
-                Stored::Event(name, _) => of_event.push((spec.column, format!("e.{name}"))),
-                Stored::Raw(name) => of_raw.push((spec.column, format!("r.{name}"))),
-                Stored::Constant(..) => {}
+            if let (Some(name), Some(place)) = (spec.sql_name(), places.get_mut(spec.column.index())) {
+                *place = u8::try_from(names.len()).ok();
+                names.push(format!("e.{name}"));
             }
         }
-        for (place, (column, _)) in of_event.iter().chain(&of_raw).enumerate() {
-            if let Some(known) = places.get_mut(column.index()) {
-                *known = u8::try_from(place).ok();
-            }
-        }
-        let list = |columns: &[(EventColumn, String)]| {
-            columns.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ")
-        };
-        let all = list(&[&of_event[..], &of_raw].concat());
-        Arc::new(Self { places, of_event: list(&of_event), all })
+        Arc::new(Self { places, list: names.join(", ") })
     }
 
     fn place(&self, column: EventColumn) -> Option<usize> {
         self.places.get(column.index()).copied().flatten().map(usize::from)
-    }
-
-    /// Returns true if the raw event is in the rows.
-    pub(super) const fn has_details(&self) -> bool {
-        self.places[EventColumn::Details.index()].is_some()
     }
 }
 
@@ -76,10 +59,8 @@ pub struct StoredEvent {
 
 /// A column of a row that cannot be decoded.
 #[derive(Debug, thiserror::Error)]
-#[error("the row of the event with the number {number} cannot be decoded: {table}.{column} {fault}")]
+#[error("the row of the event with the number {number} cannot be decoded: sync_event.{column} {fault}")]
 pub struct RowError {
-    /// Name of the table.
-    pub table: &'static str,
     /// Name of the column.
     pub column: &'static str,
     /// The database's number for the event's position.
@@ -184,12 +165,8 @@ struct RowDecoder<'r> {
 
 impl<'r> RowDecoder<'r> {
     fn error(&self, column: EventColumn, fault: impl Into<String>) -> StoreError {
-        let (table, column) = match column.spec().stored {
-            Stored::Event(name, _) => ("sync_event", name),
-            Stored::Raw(name) => ("sync_event_raw", name),
-            Stored::Constant(text, _) => ("sync_event", text),
-        };
-        RowError { table, column, number: self.number, fault: fault.into() }.into()
+        let column = column.spec().sql_name().unwrap_or_default();
+        RowError { column, number: self.number, fault: fault.into() }.into()
     }
 
     /// Returns the value of a column that is never null, or None if the layout does not have the column.

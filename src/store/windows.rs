@@ -15,9 +15,8 @@ use super::partitions::{Months, Partition};
 use super::{Store, StoreError};
 use crate::event::TimeRange;
 
-/// Number of tables and indexes of a month: 19 of `sync_event`, 2 of `sync_event_raw`, and 2 of the TOAST table of the
-/// latter, which holds large values.
-pub(super) const RELATIONS_OF_MONTH: u32 = 23;
+/// Number of tables and indexes of a month: 19 of `sync_event`, and 2 of its TOAST table, which holds large values.
+pub(super) const RELATIONS_OF_MONTH: u32 = 21;
 
 /// Maximum number of months that one statement reads: as many as a period of one year may touch. With its other tables,
 /// such a statement takes at most 300 locks. PostgreSQL's default settings allow 15,616 (64 for each of 122 processes,

@@ -38,7 +38,7 @@ impl Store {
         let eras = self.keep_eras(sqlx::query_as(ERAS).fetch_all(&mut *transaction).await?)?;
         let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
         let mut query = QueryBuilder::new("SELECT ");
-        query.push(&layout.all).push(" FROM sync_event e WHERE e.words IS NULL");
+        query.push(&layout.list).push(" FROM sync_event e WHERE e.words IS NULL");
         window.push(&mut query, "e");
         query.push(format!(" ORDER BY e.published, e.position LIMIT {CHUNK} FOR UPDATE SKIP LOCKED"));
         let rows = query.build().persistent(false).fetch_all(&mut *transaction).await?;

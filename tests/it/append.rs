@@ -40,7 +40,6 @@ async fn an_event_leaves_the_same_rows_alone_and_together_with_another() {
     }
     let tables = [
         "sync_event",
-        "sync_event_raw",
         "arrival",
         "delivery",
         "application",

@@ -23,7 +23,7 @@ use crate::process::GatewayProcess;
 use crate::traffic::Traffic;
 
 /// The blocks of commands that are not run: page, first line, and why. In the pages they are ```` ```console ````.
-const NOT_RUN: [(&str, &str, &str); 9] = [
+const NOT_RUN: [(&str, &str, &str); 10] = [
     (
         "README.md",
         "make run     # the gateway on 127.0.0.1:8080, and a stand-in Okta org that sends events to it; Ctrl-C stops both",
@@ -47,6 +47,11 @@ const NOT_RUN: [(&str, &str, &str); 9] = [
         "docs/okta.md",
         "okta-sim --hook http://127.0.0.1:8080/okta/acme/hooks --hook-secret \"$ACME_HOOK_SECRET\" \\",
         "it does not end",
+    ),
+    (
+        "docs/operations.md",
+        r#"psql "$DATABASE_URL" -At -c "SELECT r.raw FROM sync_event_raw r JOIN arrival a USING (position) WHERE a.org = 'acme' ORDER BY r.position" > acme.ndjson"#,
+        "it reads a table that only logs made before 0.1.0 have",
     ),
     ("docs/proxies.md", "curl https://sluice.example.com/readyz", "there is no such host"),
 ];

@@ -22,7 +22,7 @@ const PAGE: &str = "query ($field: SyncEventOrderField!, $direction: OrderDirect
 
 /// Restores the log to a state in which it ended at a position: the rest is gone, and a new era begins.
 async fn restore(database: &TestDatabase, through: i64) -> Position {
-    for table in ["sync_event", "sync_event_raw", "arrival"] {
+    for table in ["sync_event", "arrival"] {
         let sql = format!("DELETE FROM {table} WHERE position > {through}");
         sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&database.pool).await.unwrap();
     }

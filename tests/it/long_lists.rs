@@ -24,17 +24,17 @@ async fn fill(pool: &PgPool) {
     let sql = format!(
         "SELECT log_add_month(('2025-01-01'::date + n * interval '1 month')::date) FROM generate_series(0, 3) n;
         INSERT INTO sync_event (position, published, org, uuid, event_type, message, outcome_result, severity, user_id,
-            user_alternate_id, instance_id, application_name, received_at, first_source, words)
+            user_alternate_id, instance_id, application_name, received_at, first_source, words, raw)
         SELECT n, '2025-01-01Z'::timestamptz + n::bigint * 7919 % {EVENTS} / 2 * interval '3400 seconds',
             CASE WHEN n % 50 = 0 THEN 'rare' ELSE 'acme' END, md5('event ' || n)::uuid, 'type.' || n % 12, 'A message',
             CASE WHEN n % 25 = 0 THEN 'FAILURE' WHEN n % 40 = 0 THEN 'SKIPPED' ELSE 'SUCCESS' END, 'INFO',
             nullif('user' || n % 97, 'user0'), 'User' || n % 97 || '@x.example',
             '0oa' || CASE WHEN n % 3 = 0 THEN n % 7 ELSE n % 300 END, 'app' || n % 20, now(), 0,
-            array_to_tsvector(ARRAY['message', CASE WHEN n % 61 = 0 THEN 'seldom' ELSE 'usual' END])
+            array_to_tsvector(ARRAY['message', CASE WHEN n % 61 = 0 THEN 'seldom' ELSE 'usual' END]),
+            convert_to('{{\"n\":' || n || '}}', 'UTF8')
         FROM generate_series(1, {EVENTS}) n;
         INSERT INTO arrival (org, uuid, position, published, event_hook_at)
         SELECT org, uuid, position, published, received_at FROM sync_event;
-        INSERT INTO sync_event_raw SELECT position, published, convert_to('{{\"n\":' || position || '}}', 'UTF8') FROM sync_event;
         INSERT INTO event_type SELECT DISTINCT event_type FROM sync_event;
         UPDATE log_head SET position = {EVENTS};
         CREATE TABLE truth AS TABLE sync_event;
@@ -206,7 +206,7 @@ async fn explaining_server() -> PostgresServer {
     let sql = format!(
         "SELECT log_add_month(('2025-01-01'::date + n * interval '1 month')::date) FROM generate_series(0, 2) n;
         INSERT INTO sync_event (position, published, org, uuid, event_type, outcome_result, severity, admin_id, admin_type,
-            transaction_id, user_id, application_user_id, instance_id, application_name, received_at, first_source, words)
+            transaction_id, user_id, application_user_id, instance_id, application_name, received_at, first_source, words, raw)
         SELECT n, '2025-01-01Z'::timestamptz + n * interval '190 seconds',
             CASE WHEN seldom THEN 'rare' ELSE 'acme' END, md5('event ' || n)::uuid, 'type.one',
             CASE WHEN seldom THEN 'DENY' ELSE 'SUCCESS' END, CASE WHEN seldom THEN 'WARN' ELSE 'INFO' END,

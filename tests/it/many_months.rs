@@ -45,19 +45,20 @@ async fn fill(pool: &PgPool, months: i32) {
     let sql = format!(
         "SELECT log_add_month(('2009-01-01'::date + n * interval '1 month')::date) FROM generate_series(0, {months} - 1) n;
         INSERT INTO sync_event (position, published, org, uuid, event_type, message, outcome_result, severity, admin_id,
-            admin_display_name, user_id, user_display_name, instance_id, application_name, received_at, first_source, words)
+            admin_display_name, user_id, user_display_name, instance_id, application_name, received_at, first_source, words,
+            raw)
         SELECT n, ('2009-01-01'::timestamp + month * interval '1 month' + n % 3 * interval '10 days') AT TIME ZONE 'UTC',
             'acme', md5('event ' || n)::uuid, 'type.' || n % 8, 'A message',
             CASE WHEN n % 25 = 0 THEN 'FAILURE' ELSE 'SUCCESS' END, CASE WHEN n % 37 = 0 THEN 'WARN' ELSE 'INFO' END,
             'admin' || n % 10, 'Admin ' || month || n % 3, nullif('user' || n % 50, 'user0'), 'User ' || month || n % 3, '0oa' || n % 20,
-            'app' || n % 5, now(), 0, array_to_tsvector(ARRAY['message', CASE WHEN n % 61 = 0 THEN 'rare' ELSE 'usual' END])
+            'app' || n % 5, now(), 0, array_to_tsvector(ARRAY['message', CASE WHEN n % 61 = 0 THEN 'rare' ELSE 'usual' END]),
+            convert_to('{{\"n\":' || n || '}}', 'UTF8')
         FROM (SELECT n, CASE WHEN n <= {events} * 2 / 3 THEN (n - 1) * 3 / ({PER_MONTH} * 2) ELSE n * 7919 % {months} END
             AS month FROM generate_series(1, {events}) n) e;
         INSERT INTO arrival (org, uuid, position, published, event_hook_at, system_log_at)
         SELECT org, uuid, position, published, CASE WHEN position % 2 = 0 THEN received_at END, received_at FROM sync_event;
         INSERT INTO ingest_tally (org, source, first_arrival_at, last_arrival_at)
         SELECT DISTINCT org, 0, '2000-01-01Z'::timestamptz, now() FROM sync_event;
-        INSERT INTO sync_event_raw SELECT position, published, convert_to('{{\"n\":' || position || '}}', 'UTF8') FROM sync_event;
         INSERT INTO event_type SELECT DISTINCT event_type FROM sync_event;
         UPDATE log_head SET position = {events};
         CREATE TABLE truth AS TABLE sync_event;

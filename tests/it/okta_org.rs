@@ -107,15 +107,16 @@ impl OktaOrg {
     /// What is stored is what the System Log has, each event once, byte for byte, and it came this way.
     pub(crate) async fn assert_stored(&self, pool: &PgPool) {
         let rows: Vec<(String, Vec<u8>, bool)> = sqlx::query_as(
-            "SELECT a.uuid::text, r.raw, a.system_log_at IS NOT NULL FROM arrival a \
-             JOIN sync_event_raw r USING (published, position) ORDER BY a.position",
+            "SELECT a.uuid::text, e.raw, a.system_log_at IS NOT NULL FROM arrival a \
+             JOIN sync_event e USING (published, position) ORDER BY a.position",
         )
         .fetch_all(pool)
         .await
         .unwrap();
         assert!(rows.iter().all(|(_, _, polled)| *polled), "not all came by the System Log");
         assert_eq!(rows.len(), self.api.log().len());
-        let stored: BTreeMap<_, _> = rows.into_iter().map(|(uuid, raw, _)| (uuid, decompress_json(&raw).unwrap())).collect();
+        let stored: BTreeMap<_, _> =
+            rows.into_iter().map(|(uuid, raw, _)| (uuid, decompress_json(&raw).unwrap())).collect();
         let entries = self.api.log().entries();
         let happened: BTreeMap<_, _> =
             entries.iter().map(|entry| (entry.uuid.to_string(), entry.json.to_string())).collect();

@@ -82,11 +82,9 @@ fn statement() -> String {
     }
     format!(
         "WITH events AS (
-             INSERT INTO sync_event (position, published, org, uuid, {names}, words, received_at, first_source)
-             SELECT position, published, org, uuid, {names}, words, $5, 0
-             FROM unnest($1, $2, $3, $4{texts}) AS rows (position, published, org, uuid, {names}, words)
-         ), details AS (
-             INSERT INTO sync_event_raw (position, published, raw) SELECT * FROM unnest($1, $2, $6)
+             INSERT INTO sync_event (position, published, org, uuid, {names}, words, raw, received_at, first_source)
+             SELECT position, published, org, uuid, {names}, words, raw, $5, 0
+             FROM unnest($1, $2, $3, $4, $6{texts}) AS rows (position, published, org, uuid, raw, {names}, words)
          )
          INSERT INTO arrival (org, uuid, position, published, event_hook_at, delivery)
          SELECT rows.org, rows.uuid, rows.position, rows.published, $5, rows.delivery

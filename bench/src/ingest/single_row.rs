@@ -66,10 +66,8 @@ fn statement(event: &ReceivedEvent) -> String {
              SELECT next AS position, lpad(to_hex(next), 32, '0')::uuid AS uuid, :published::timestamptz AS published
              FROM nextval('single_row') AS next
          ), events AS (
-             INSERT INTO sync_event (position, published, org, uuid, {names}, words, received_at, first_source)
-             SELECT position, published, 'default', uuid, {texts}, :words::tsvector, now(), 0 FROM fresh
-         ), details AS (
-             INSERT INTO sync_event_raw (position, published, raw) SELECT position, published, :raw::bytea FROM fresh
+             INSERT INTO sync_event (position, published, org, uuid, {names}, words, raw, received_at, first_source)
+             SELECT position, published, 'default', uuid, {texts}, :words::tsvector, :raw::bytea, now(), 0 FROM fresh
          )
          INSERT INTO arrival (org, uuid, position, published, event_hook_at, delivery)
          SELECT 'default', uuid, position, published, now(), uuid FROM fresh;\n",

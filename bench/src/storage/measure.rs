@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use crate::report::count;
 
 /// Tables that grow with every event. The others hold applications, tallies and the like.
-const TABLES: [&str; 4] = ["sync_event", "sync_event_raw", "arrival", "delivery"];
+const TABLES: [&str; 3] = ["sync_event", "arrival", "delivery"];
 
 /// Number of events whose JSON is decompressed to learn its size.
 const SAMPLE: usize = 1_000;
@@ -50,8 +50,8 @@ pub(super) struct TableSize {
 impl Storage {
     /// Measures a database.
     pub(super) async fn measure(connection: &mut PgConnection) -> Result<Self> {
-        let events: i64 = sqlx::query_scalar("SELECT count(*) FROM sync_event_raw").fetch_one(&mut *connection).await?;
-        let sample = format!("SELECT raw FROM sync_event_raw ORDER BY position LIMIT {SAMPLE}");
+        let events: i64 = sqlx::query_scalar("SELECT count(*) FROM sync_event").fetch_one(&mut *connection).await?;
+        let sample = format!("SELECT raw FROM sync_event ORDER BY position LIMIT {SAMPLE}");
         let sample: Vec<Vec<u8>> = sqlx::query_scalar(AssertSqlSafe(sample)).fetch_all(&mut *connection).await?;
         let texts = sample.iter().map(|raw| decompress_json(raw)).collect::<Result<Vec<_>, _>>()?;
         let json = count(texts.iter().map(String::len).sum()) / count(texts.len().max(1));

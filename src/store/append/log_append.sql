@@ -11,7 +11,7 @@
 
 CREATE FUNCTION {function}(
     orgs text[], uuids uuid[], publisheds timestamptz[], {parameters},
-    raws bytea[], words tsvector[], deliveries uuid[], way smallint,
+    words tsvector[], raws bytea[], deliveries uuid[], way smallint,
     delivery_ids uuid[], delivery_orgs text[], delivery_event_ids text[], delivery_event_times timestamptz[],
     delivery_sources text[], delivery_headers text[],
     comings bigint[], -- how many times each event came, for the tally
@@ -149,11 +149,7 @@ BEGIN
         duplicates = t.duplicates + excluded.duplicates,
         last_arrival_at = greatest(t.last_arrival_at, excluded.last_arrival_at);
     -- Each column is unnested where it is needed: a common table expression would copy every event, raw included.
-    WITH details AS (
-        INSERT INTO sync_event_raw
-        SELECT head + f.turn, f.published, f.raw
-        FROM unnest(turns, publisheds, raws) AS f (turn, published, raw) WHERE f.turn IS NOT NULL
-    ), arrivals AS (
+    WITH arrivals AS (
         INSERT INTO arrival
         SELECT f.org, f.uuid, head + f.turn, f.published, CASE way WHEN 0 THEN moment END,
             CASE way WHEN 1 THEN moment END, CASE way WHEN 2 THEN moment END, CASE way WHEN 3 THEN moment END,
@@ -183,10 +179,10 @@ BEGIN
         ) f
         WHERE c.org = f.org AND c.instance_id = f.instance_id
     )
-    INSERT INTO sync_event (position, published, org, uuid, received_at, first_source, words, application_name, {columns})
-    SELECT head + f.turn, f.published, f.org, f.uuid, moment, way, f.words, f.name, {values}
-    FROM unnest(turns, publisheds, orgs, uuids, words, names, {arrays})
-        AS f (turn, published, org, uuid, words, name, {columns})
+    INSERT INTO sync_event (position, published, org, uuid, received_at, first_source, words, raw, application_name, {columns})
+    SELECT head + f.turn, f.published, f.org, f.uuid, moment, way, f.words, f.raw, f.name, {values}
+    FROM unnest(turns, publisheds, orgs, uuids, words, raws, names, {arrays})
+        AS f (turn, published, org, uuid, words, raw, name, {columns})
     WHERE f.turn IS NOT NULL;
 END $$;
 COMMENT ON FUNCTION {function} IS 'Appends events, each of them once, and counts them for the way by which all of them came. An event must not stand twice among them. Columns of events come as arrays, and so do those of their deliveries. Returns the position of each event that the log had already, and for each of the others its turn, to be added to the head; also the name of each event''s application, and the time at which all this was stored. A unique violation says that another append has just stored one of the events: try again.';

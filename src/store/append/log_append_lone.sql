@@ -30,8 +30,6 @@ WITH head AS (
     INSERT INTO delivery
     SELECT {delivery}, {org}, {delivery_event_id}, {delivery_event_time}, {delivery_source}, {delivery_headers}, h.moment
     FROM head h WHERE {delivery} IS NOT NULL
-), details AS (
-    INSERT INTO sync_event_raw SELECT h.position, {published}, {raw} FROM head h
 ), instances AS (
     UPDATE application_instance c SET
         label = CASE WHEN {instance_label} IS NULL OR {published} < c.label_at THEN c.label ELSE {instance_label} END,
@@ -48,7 +46,7 @@ WITH head AS (
     FROM head h
     WHERE t.org = {org} AND t.source = {way}
 )
-INSERT INTO sync_event (position, published, org, uuid, received_at, first_source, words, application_name, {columns})
-SELECT h.position, {published}, {org}, {uuid}, h.moment, {way}, {words}, h.application, {values}
+INSERT INTO sync_event (position, published, org, uuid, received_at, first_source, words, raw, application_name, {columns})
+SELECT h.position, {published}, {org}, {uuid}, h.moment, {way}, {words}, {raw}, h.application, {values}
 FROM head h
 RETURNING position, application_name, received_at, (SELECT h.era FROM head h)

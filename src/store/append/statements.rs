@@ -29,8 +29,8 @@ static LONE: LazyLock<String> = LazyLock::new(|| {
 
 /// The last parameters for a lone event, after those for its columns.
 const LONE_PARAMETERS: [&str; 9] = [
-    "raw",
     "words",
+    "raw",
     "delivery",
     "way",
     "delivery_event_id",
@@ -112,7 +112,7 @@ pub(super) fn group_query<'q>(
     for column in EventColumn::texts() {
         query = bind_columns!(query, events, |new| new.event.occurrence.text(column));
     }
-    let query = bind_columns!(query, events, |new| new.compressed.as_slice(), |new| &new.words, |new| new.delivery);
+    let query = bind_columns!(query, events, |new| &new.words, |new| new.compressed.as_slice(), |new| new.delivery);
     let named: HashSet<Uuid> = events.iter().filter_map(|new| new.delivery).collect();
     let deliveries: Vec<_> = deliveries.iter().filter(|delivery| named.contains(&delivery.id)).collect();
     bind_columns!(
@@ -144,8 +144,8 @@ pub(super) fn lone_query<'q>(
         query = query.bind(occurrence.text(column));
     }
     query
-        .bind(new.compressed.as_slice())
         .bind(&new.words)
+        .bind(new.compressed.as_slice())
         .bind(new.delivery)
         .bind(source.code())
         .bind(delivery.and_then(|delivery| delivery.event_id.as_deref()))

@@ -10,7 +10,7 @@ use sqlx::{Postgres, QueryBuilder, Row as _};
 use time::OffsetDateTime;
 
 use super::ranges::push_event_at;
-use super::{Bound, PageRows, Scan, Source, Way, found, told};
+use super::{Bound, IN_AN_ERA, PageRows, Scan, Source, Way, found, told};
 use crate::event::Timestamp;
 use crate::store::filter::{self, Conditions};
 use crate::store::{Store, StoreError};
@@ -114,7 +114,7 @@ impl Scan<'_> {
     /// so that the database reads no other events, whatever it expects to match.
     fn look_query(&self, source: &Source<'_>, size: i64) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new("WITH hits AS MATERIALIZED (SELECT ");
-        query.push(&self.layout.of_event).push(" FROM (SELECT ");
+        query.push(&self.layout.list).push(" FROM (SELECT ");
         let alias = if self.is_by_time() { "e" } else { "a" };
         if self.is_by_time() {
             query.push("e.* FROM sync_event e WHERE true");
@@ -134,11 +134,11 @@ impl Scan<'_> {
         query.push(" WHERE (SELECT count(*) FROM hits) < ").push_bind(self.limit);
         self.push_looked_at(&mut query, source);
         query.push(self.order(alias)).push(" OFFSET ").push_bind(size - 1).push(" LIMIT 1) SELECT ");
-        query.push(&self.layout.all).push(
+        query.push(&self.layout.list).push(
             ", h.position AS head, h.era, p.number, x.published AS edge_published, x.position AS edge_position \
              FROM log_head h CROSS JOIN partition_change p LEFT JOIN edge x ON true LEFT JOIN hits e ON true",
         );
-        self.push_end(&mut query, source);
+        query.push(IN_AN_ERA);
         query
     }
 

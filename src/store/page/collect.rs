@@ -11,7 +11,7 @@ use sqlx::{Postgres, QueryBuilder, Row as _};
 
 use super::adaptive::bound;
 use super::ranges::push_event_at;
-use super::{Bound, PageRows, Scan, Source, found, told};
+use super::{Bound, IN_AN_ERA, PageRows, Scan, Source, found, told};
 use crate::store::filter::Conditions;
 use crate::store::pins::{Candidate, Pin};
 use crate::store::{Store, StoreError};
@@ -128,14 +128,14 @@ impl Scan<'_> {
                 }
             };
         });
-        query.push(") SELECT ").push(&self.layout.all).push(
+        query.push(") SELECT ").push(&self.layout.list).push(
             ", h.position AS head, h.era, p.number, (SELECT count(*) FROM collected) AS collected, \
              (SELECT published FROM ends) AS end_published, (SELECT position FROM ends) AS end_position \
              FROM log_head h CROSS JOIN partition_change p LEFT JOIN LATERAL (SELECT ",
         );
         let conditions = Conditions { without: candidate.pin().map(|pin| pin.compared), hashes_lists: true };
         // An event may have come by several alternatives.
-        query.push(&self.layout.of_event).push(" FROM (SELECT DISTINCT * FROM collected");
+        query.push(&self.layout.list).push(" FROM (SELECT DISTINCT * FROM collected");
         if conditions.are_none(self.wanted) {
             query.push(self.order("collected")).push(" LIMIT ").push_bind(self.limit);
         }
@@ -144,7 +144,7 @@ impl Scan<'_> {
         query.push(" WHERE (SELECT count(*) FROM collected) <= ").push_bind(most);
         conditions.push(&mut query, self.wanted);
         query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit).push(") e ON true");
-        self.push_end(&mut query, source);
+        query.push(IN_AN_ERA);
         query
     }
 

@@ -35,7 +35,7 @@ impl Scan<'_> {
 
     /// Adds the query for the matching events of a table: a range of an index, or one range for each value of a pin.
     pub(super) fn push_range(&self, query: &mut QueryBuilder<Postgres>, table: &str, source: &Source<'_>) {
-        query.push("SELECT ").push(&self.layout.of_event).push(" FROM ");
+        query.push("SELECT ").push(&self.layout.list).push(" FROM ");
         match self.pin() {
             None => {
                 query.push(table).push(" e WHERE true");
@@ -141,7 +141,7 @@ impl Scan<'_> {
     /// Adds the query for the matching events in the order of the log, through `arrival`, which has that order over all
     /// months.
     pub(super) fn push_walk(&self, query: &mut QueryBuilder<Postgres>, window: &MonthWindow) {
-        query.push("SELECT ").push(&self.layout.of_event).push(" FROM arrival a JOIN sync_event e ");
+        query.push("SELECT ").push(&self.layout.list).push(" FROM arrival a JOIN sync_event e ");
         query.push("ON e.published = a.published AND e.position = a.position WHERE true");
         Conditions { without: None, hashes_lists: self.hashes_lists() }.push(query, self.wanted);
         self.push_bounds(query, "a");
