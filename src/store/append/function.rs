@@ -36,9 +36,9 @@ impl AppendFunction {
             text,
             &[
                 ("parameters", names_of(EventColumn::texts(), "s text[]")),
-                ("arrays", names_of(copied_columns(), "s")),
                 ("columns", names_of(copied_columns(), "")),
-                ("values", values()),
+                ("values", of_copied_columns(|name| format!("f.{name}"))),
+                ("unnested", of_copied_columns(|name| format!("unnest({name}s) AS {name}"))),
             ],
         );
         let digest = Sha256::digest(&text).iter().take(DIGEST_BYTES).fold(String::new(), |mut digest, byte| {
@@ -54,10 +54,10 @@ impl AppendFunction {
     }
 }
 
-/// Returns a list in SQL of the texts of an event `f`.
-fn values() -> String {
-    let names = copied_columns().filter_map(|column| Some(format!("f.{}", column.spec().sql_name()?)));
-    names.collect::<Vec<_>>().join(", ")
+/// Returns a list in SQL of an expression for each text of an event.
+fn of_copied_columns(expression: impl Fn(&str) -> String) -> String {
+    let list = copied_columns().filter_map(|column| Some(expression(column.spec().sql_name()?)));
+    list.collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the statement that calls the function.
