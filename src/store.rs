@@ -1,4 +1,4 @@
-//! The only place that knows SQL.
+//! The log in PostgreSQL: its tables, and the SQL that appends to them and reads them.
 
 mod about;
 mod append;
@@ -78,25 +78,24 @@ use era_check::{Furthest, LogMemory, checks_era};
 use eras::KnownEras;
 use partitions::Partitions;
 
-/// How to reach the database, and how long anything there may take.
+/// Address of the database, and the limits of its use.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// The database's URL.
     pub url: String,
-    /// Identity of the data directory of the gateway's own PostgreSQL, which no copy has; None for any other
-    /// PostgreSQL.
+    /// Identity of the private PostgreSQL's data directory, which no copy of it has; None for any other PostgreSQL.
     pub directory: Option<String>,
     /// Limits of connections that read.
     pub reads: ReadLimits,
-    /// How long an append may take, waiting for the log's head included. Also the longest that a gateway which stops in
-    /// the middle of a transaction can hold up the others.
+    /// Time limit of an append, including the wait for the log's head. Also the longest time for which a gateway that
+    /// stops within a transaction delays the others.
     pub append_timeout: Duration,
-    /// How long a query may take.
+    /// Time limit of a query.
     pub query_timeout: Duration,
 }
 
 impl StoreOptions {
-    /// The defaults for a database.
+    /// Returns the default limits for the database with this URL.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -110,38 +109,37 @@ impl StoreOptions {
     /// Checks the URL.
     ///
     /// # Errors
-    /// Every fault of the URL, without any of its values.
+    /// All faults of the URL; none shows a value of it.
     pub fn check(&self) -> Result<(), Vec<String>> {
         DatabaseUrl::parse(&self.url).map(drop)
     }
 }
 
-/// The database: a few connections append and others read, so that readers never delay a writer. All connections lead
-/// to the one server that takes writes.
+/// The log's database. Separate connections append and read, so that readers never delay a writer. All of them lead to
+/// the one server that accepts writes. Clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     connector: Connector,
     writes: ConnectionPool,
     reads: ConnectionPool,
-    /// For what takes its time or a connection of its own.
+    /// Setup of connections outside of the pools: for migrations, notifications, leases and health checks.
     direct: Arc<Setup>,
     partitions: Partitions,
     eras: KnownEras,
     memory: LogMemory,
-    /// The names of time zones that the database knows, in lower case.
+    /// Names of the time zones that the database knows, in lower case; empty until they are first needed.
     time_zones: Arc<OnceCell<HashSet<String>>>,
 }
 
-/// How many connections append: one whose batch is being committed, one whose batch comes next, one to tell other
-/// gateways, all of which are kept; one to make partitions, one to keep what is rejected. Who asks which log it is
-/// takes one of them for a moment.
+/// Number of connections that write. Three are kept by their owners: two writers, of which one prepares its batch while
+/// the other commits, and the notifier of other gateways. Two remain for partitions, rejections and other short writes.
 const WRITE_CONNECTIONS: u32 = 5;
 
 impl Store {
-    /// Prepares to use a database; connects when there is something to do.
+    /// Creates a store without connecting: each connection is opened when it is first needed.
     ///
     /// # Errors
-    /// The URL cannot be read.
+    /// The URL has faults.
     pub fn new(options: &StoreOptions) -> Result<Self, StoreError> {
         let url = DatabaseUrl::parse(&options.url).map_err(|faults| StoreError::Url(faults.join("; ")))?;
         let connector = Connector::new(url);
@@ -159,13 +157,13 @@ impl Store {
         })
     }
 
-    /// Returns the same store, which reads on behalf of a credential: in its share of the connections, when its turn comes.
+    /// Returns the same store for reads on behalf of a credential, which are limited to its share of the connections.
     #[must_use]
     pub fn for_credential(&self, credential: &Credential) -> Self {
         Self { reads: self.reads.for_credential(credential), ..self.clone() }
     }
 
-    /// Returns the same store for one request, a limited number of whose statements are executed at once.
+    /// Returns the same store for one request, which executes a limited number of statements at once.
     #[must_use]
     pub fn for_request(&self) -> Self {
         Self { reads: self.reads.for_request(), ..self.clone() }

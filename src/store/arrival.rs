@@ -1,4 +1,4 @@
-//! By which ways events have arrived, and with which delivery.
+//! The arrivals of events: the ways in that brought each event, and the delivery that brought it first.
 
 use std::collections::HashSet;
 
@@ -11,20 +11,20 @@ use super::named_row::named_row;
 use super::{Ledger, Store, StoreError};
 use crate::event::{IngestSource, Position, Timestamp};
 
-/// How an event arrived.
+/// The arrivals of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArrivalRecord {
-    /// The event.
+    /// The event's position.
     pub position: Position,
-    /// Every way by which it has come, first one first.
+    /// The ways in that have brought the event, in the order of their first arrivals.
     pub received_via: Vec<IngestSource>,
-    /// The id of the event hook delivery that brought it first.
+    /// `eventId` of the event hook delivery that first brought the event; None without a delivery.
     pub event_id: Option<String>,
-    /// The time of that delivery, as it says.
+    /// `eventTime` of that delivery.
     pub event_time: Option<Timestamp>,
-    /// Its source, as it says.
+    /// `source` of that delivery.
     pub source: Option<String>,
-    /// The kept headers of its request, as JSON.
+    /// The stored headers of that delivery's request, as JSON.
     pub headers: Option<String>,
 }
 
@@ -45,7 +45,7 @@ named_row! {
 }
 
 impl Store {
-    /// How the events at these positions arrived, in any order.
+    /// Returns the arrivals of the events at these positions, in any order.
     ///
     /// # Errors
     /// The database's.

@@ -1,4 +1,4 @@
-//! What of each System Log was read whole, and what of it hooks missed.
+//! Coverage of each org's System Log: the stretches of time that were read completely, and the events that hooks missed.
 
 use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
@@ -6,37 +6,37 @@ use time::OffsetDateTime;
 use super::{Ledger, Store, StoreError, filter};
 use crate::event::{IngestSource, Stretch, TimeRange, Timestamp};
 
-/// A stretch of time whose events were read whole.
+/// A stretch of time of which every event in the System Log was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadWindow {
     /// The configured name of the Okta org.
     pub org: String,
-    /// What tells the filter from another one.
+    /// Digest of the System Log filter.
     pub filter: String,
-    /// Its begin, which is in it.
+    /// The start, inclusive.
     pub from: Timestamp,
-    /// Its end, which is not.
+    /// The end, exclusive.
     pub until: Timestamp,
-    /// When it was read.
+    /// Time at which the stretch was read.
     pub read_at: Timestamp,
-    /// How many events were read.
+    /// Number of events that were read.
     pub events: i64,
-    /// How many of them had not come before.
+    /// Number of these events that the log did not have before.
     pub found: i64,
 }
 
-/// How many events of a stretch there are.
+/// Numbers of events in a stretch of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StretchCount {
-    /// All of them.
+    /// All events.
     pub events: i64,
-    /// Events since the first hook delivery that hooks could have brought, and did not. Events that only an import
-    /// brought do not count.
+    /// Events that hooks could have delivered since their first delivery, but did not. Events that came only by an import
+    /// do not count.
     pub missed_by_hooks: i64,
 }
 
 impl Ledger {
-    /// Keeps that a stretch was read whole.
+    /// Records that a stretch was read completely.
     ///
     /// # Errors
     /// The database's.
@@ -59,7 +59,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Through when an org's System Log was read whole with a filter.
+    /// Returns the end of the newest stretch of an org that was read completely with a filter; None without a stretch.
     ///
     /// # Errors
     /// The database's.
@@ -69,7 +69,8 @@ impl Ledger {
         Ok(through.map(Timestamp::from))
     }
 
-    /// What of a range was read whole with the filter that is in use, in the order of begins.
+    /// Returns the stretches that were read completely with the org's current filter and overlap a range, as pairs of
+    /// start and end, in the order of their starts.
     ///
     /// # Errors
     /// The database's.
@@ -94,7 +95,7 @@ impl Ledger {
 
 impl Store {
     /// Counts the events of an org in stretches of time that do not overlap. `offered` are the event types that hooks
-    /// can bring.
+    /// can deliver.
     ///
     /// # Errors
     /// The database's.
