@@ -15,7 +15,7 @@ use super::{Store, StoreError};
 use crate::event::Position;
 use crate::postgres::connections::FirstUse;
 
-/// The furthest position known to have been read from a server that takes writes. Clones share it.
+/// The furthest position known to have been read from a server that accepts writes. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Furthest(Arc<AtomicU128>);
 
@@ -35,13 +35,12 @@ impl Furthest {
 /// Facts by which a gateway distinguishes its log from an older state of the log and from a copy.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LogMemory {
-    /// The identity of the private PostgreSQL's data directory, where the gateway has one.
+    /// The identity of the private PostgreSQL's data directory; None for any other PostgreSQL.
     pub(super) directory: Option<Arc<str>>,
     pub(super) furthest: Furthest,
 }
 
-/// Begins a new era if positions cannot continue in the current one. Each connection that appends needs this check
-/// first.
+/// Begins a new era if positions cannot continue in the current one.
 ///
 /// # Errors
 /// The database's.
@@ -60,7 +59,7 @@ async fn check_era(connection: &mut PgConnection, memory: &LogMemory) -> Result<
     Ok(())
 }
 
-/// Returns the check of the era as the first use of a connection that appends.
+/// Returns the check of the era in the form in which each connection that writes executes it before its first use.
 pub(super) fn checks_era(memory: &LogMemory) -> FirstUse {
     let memory = memory.clone();
     FirstUse::new(move |connection| {
@@ -70,13 +69,13 @@ pub(super) fn checks_era(memory: &LogMemory) -> FirstUse {
 }
 
 impl Store {
-    /// The furthest position that this gateway knows to have been read, by any gateway, from a server that takes
-    /// writes.
+    /// Returns the furthest position that this gateway knows to have been read, by any gateway, from a server that
+    /// accepts writes.
     pub fn furthest(&self) -> Position {
         self.memory.furthest.get()
     }
 
-    /// Remembers that any gateway has read a position from a server that takes writes; returns the position.
+    /// Remembers that some gateway has read a position from a server that accepts writes; returns the position.
     pub fn note_read(&self, position: Position) -> Position {
         self.memory.furthest.raise(position);
         position

@@ -58,7 +58,7 @@ impl Eras {
         eras.filter(|eras| !eras.is_empty()).map(Self)
     }
 
-    /// The tag of the last era.
+    /// Returns the tag of the last era.
     pub(super) fn tag(&self) -> i64 {
         self.0.last().map_or(0, |era| era.start.era_tag())
     }
@@ -68,7 +68,7 @@ impl Eras {
         self.0.binary_search_by_key(&tag, |era| era.start.era_tag()).is_ok()
     }
 
-    /// All eras, the oldest first.
+    /// Returns all eras, the oldest first.
     pub(super) fn all(&self) -> &[Era] {
         &self.0
     }
@@ -103,10 +103,10 @@ impl KnownEras {
         self.get().filter(|eras| eras.tag() == tag)
     }
 
-    /// Puts eras that were read into the cache.
+    /// Stores eras in the cache.
     fn keep(&self, rows: Vec<EraRow>) -> Result<Arc<Eras>, StoreError> {
         if rows.is_empty() {
-            // The table is being restored.
+            // A restore fills the table later.
             return Err(StoreError::Restored);
         }
         let eras = Arc::new(Eras::of(rows).ok_or(StoreError::DamagedEras)?);
@@ -124,8 +124,8 @@ impl Store {
         }
     }
 
-    /// Puts eras that were read into the cache. If the last era has changed, another log may have replaced this one, so
-    /// the known partitions are forgotten.
+    /// Stores eras in the cache. If the last era has changed, another log may have replaced this one, so the known
+    /// partitions are forgotten.
     pub(super) fn keep_eras(&self, rows: Vec<EraRow>) -> Result<Arc<Eras>, StoreError> {
         let tag = self.eras.get().map(|eras| eras.tag());
         let eras = self.eras.keep(rows)?;

@@ -1,9 +1,9 @@
-//! The monthly partitions, as far as this gateway knows them, and reads that see every one.
+//! The cache of the monthly partitions, and the check that a statement has read all of them.
 //!
-//! The database plans a query before it takes the snapshot that the query reads. A partition that is attached in between
-//! is missing from the plan while its events, and a log's end that counts them, are in the snapshot. So such reads bring
-//! along the number of the last change of partitions: where it is another one than was known before the query was
-//! sent, the query is asked again. The same number tells whether the months known here are all there are.
+//! PostgreSQL plans a statement before it takes the snapshot that the statement reads. A partition that is attached in
+//! between is missing from the plan, although the snapshot has its events and a log's end that counts them. So each
+//! statement over partitions also returns the number of the last change of partitions. If this number differs from the
+//! cached one, the cache is read again and the statement is repeated.
 
 use std::sync::Arc;
 
@@ -13,20 +13,21 @@ use time::{Date, Month, OffsetDateTime, Time};
 use super::{Store, StoreError};
 use crate::event::Timestamp;
 
-/// The months that are known to have partitions.
+/// A cache of the months that have partitions. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Partitions(Arc<RwLock<Arc<Months>>>);
 
 /// The months that have partitions, the oldest first.
 #[derive(Debug)]
 pub(super) struct Months {
+    /// Number of the last change of partitions.
     number: i64,
     pub(super) months: Vec<Partition>,
 }
 
 impl Default for Months {
     fn default() -> Self {
-        // No change has this number: the first read finds that it knows nothing.
+        // No change has this number, so the first statement finds the cache outdated.
         Self { number: -1, months: Vec::new() }
     }
 }
@@ -34,16 +35,16 @@ impl Default for Months {
 /// A month that has a partition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Partition {
-    /// Its first moment.
+    /// The first moment of the month.
     pub(super) start: OffsetDateTime,
-    /// The first moment after it.
+    /// The first moment after the month.
     pub(super) end: OffsetDateTime,
-    /// The table that holds its events.
+    /// The table with the month's events.
     pub(super) table: String,
 }
 
 impl Partition {
-    /// Reads a table's name, such as `sync_event_2026_01`.
+    /// Returns the month of a table's name, such as `sync_event_2026_01`; None for other names.
     pub(super) fn named(table: String) -> Option<Self> {
         let (year, month) = table.strip_prefix("sync_event_")?.split_once('_')?;
         let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
@@ -56,7 +57,7 @@ impl Partition {
 }
 
 impl Months {
-    /// Those in which something from a moment on, and up to another one, may have happened.
+    /// Returns the months that overlap the time between two moments, both inclusive. None is no bound.
     pub(super) fn between(&self, from: Option<Timestamp>, through: Option<Timestamp>) -> &[Partition] {
         let first = from.map_or(0, |from| self.months.partition_point(|month| month.end <= from.date_time()));
         let after_last = through.map_or(self.months.len(), |through| {
@@ -67,14 +68,14 @@ impl Months {
 }
 
 impl Partitions {
-    /// Forgets the months, for example when another log has replaced this one.
+    /// Empties the cache, for example when another log has replaced this one.
     pub(super) fn forget(&self) {
         *self.0.write() = Arc::default();
     }
 }
 
 impl Store {
-    /// Returns the known months. The first call reads them, since a statement made without them would lock every month.
+    /// Returns the known months. The first call reads them, since a statement without their bounds locks every month.
     pub(super) async fn months(&self) -> Result<Arc<Months>, StoreError> {
         let known = self.known_months();
         if known.number != Months::default().number {
@@ -88,8 +89,8 @@ impl Store {
         Arc::clone(&self.partitions.0.read())
     }
 
-    /// Whether a query that was made when `months` were known, and that found `number` in its snapshot, saw every
-    /// partition of its snapshot. Where it did not, the months are read anew: ask again.
+    /// Returns true if a statement that was built for these months, and that returned this number of the last change, has
+    /// read every partition of its snapshot. Otherwise reads the months again, and the caller must repeat the statement.
     pub(super) async fn saw_all(&self, months: &Months, number: i64) -> Result<bool, StoreError> {
         if months.number == number {
             return Ok(true);
