@@ -1,11 +1,13 @@
 //! The log in PostgreSQL: its tables, and the SQL that appends to them and reads them.
 
-mod about;
 mod append;
 mod arrival;
+mod backfill_names;
+mod backfill_words;
 mod catalogue;
 mod count;
 mod coverage;
+mod database_facts;
 mod delivery_headers;
 mod era_check;
 mod eras;
@@ -13,14 +15,16 @@ mod error;
 mod filter;
 mod hook_refusal;
 mod identity;
+mod known_eras;
 mod lead;
 mod ledger;
 mod listed;
 mod listen;
-mod lock_room;
+mod lock_shortage;
+mod log_memory;
 mod migrations;
+mod months;
 mod named_row;
-mod naming;
 mod new_event;
 mod page;
 mod partitions;
@@ -36,13 +40,12 @@ mod tally;
 mod top;
 mod walk;
 mod windows;
-mod words;
 
-pub use about::DatabaseFacts;
 pub use append::{Appended, Appender};
 pub use arrival::ArrivalRecord;
 pub use catalogue::{ApplicationFilter, InstanceFilter};
 pub use coverage::{ReadWindow, StretchCount};
+pub use database_facts::DatabaseFacts;
 pub use delivery_headers::StoredHeaders;
 pub use eras::Era;
 pub use error::StoreError;
@@ -52,7 +55,7 @@ pub use lead::Lead;
 pub use ledger::{Catalogue, Ledger};
 pub use listed::InstanceListing;
 pub use listen::{HeadListener, HeadNotifier};
-pub use lock_room::LockShortage;
+pub use lock_shortage::LockShortage;
 pub use new_event::{DeliveryRecord, NewEvent};
 pub use page::EventPage;
 pub use poll::{CursorMove, PollCursor};
@@ -74,9 +77,9 @@ pub use crate::postgres::{ConnectError, ConnectFailure, Credential, ReadLimits, 
 use crate::postgres::connect::{Connector, DatabaseUrl, Setup};
 use crate::postgres::connections::ConnectionPool;
 
-use era_check::{Furthest, LogMemory, checks_era};
 use eras::KnownEras;
-use partitions::Partitions;
+use log_memory::{Furthest, LogMemory};
+use months::KnownMonths;
 
 /// Address of the database, and the limits of its use.
 #[derive(Clone, Debug)]
@@ -124,7 +127,7 @@ pub struct Store {
     reads: ConnectionPool,
     /// Setup of connections outside of the pools: for migrations, notifications, leases and health checks.
     direct: Arc<Setup>,
-    partitions: Partitions,
+    months: KnownMonths,
     eras: KnownEras,
     memory: LogMemory,
     /// Names of the time zones that the database knows, in lower case; empty until they are first needed.
@@ -146,11 +149,11 @@ impl Store {
         let memory =
             LogMemory { directory: options.directory.as_deref().map(Arc::from), furthest: Furthest::default() };
         Ok(Self {
-            writes: ConnectionPool::writing(&connector, WRITE_CONNECTIONS, options.append_timeout, checks_era(&memory)),
+            writes: ConnectionPool::writing(&connector, WRITE_CONNECTIONS, options.append_timeout, memory.first_use()),
             reads: ConnectionPool::reading(&connector, &options.reads, options.query_timeout),
             direct: Arc::new(connector.setup(Duration::ZERO, &[])),
             connector,
-            partitions: Partitions::default(),
+            months: KnownMonths::default(),
             eras: KnownEras::default(),
             memory,
             time_zones: Arc::default(),

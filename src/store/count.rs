@@ -68,7 +68,7 @@ impl Counting<'_> {
     /// [`MOST_COLLECTED`] events.
     fn collect_query(&self, candidate: &Candidate<'_>, window: &MonthWindow, most: i64) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new("WITH collected AS MATERIALIZED (");
-        candidate.push_places(&mut query, MOST_COLLECTED, |query| {
+        candidate.push_keys(&mut query, MOST_COLLECTED, |query| {
             for part in self.wanted.conjuncts() {
                 filter::push_range(query, "e.published", part.published);
             }

@@ -118,7 +118,7 @@ impl<'f> Candidate<'f> {
 
     /// Adds a query for the keys of at most `most + 1` events of each pin. The query follows the order of the pin's index,
     /// so that PostgreSQL stops reading at the limit.
-    pub(super) fn push_places(
+    pub(super) fn push_keys(
         &self,
         query: &mut QueryBuilder<Postgres>,
         most: i64,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::eras::{Era, Eras, MAX_ATTEMPTS};
 use super::filter::Conditions;
-use super::partitions::Months;
+use super::months::Months;
 use super::row::{self, Layout, StoredEvent};
 use super::walk::PositionSpan;
 use super::windows::MonthWindow;

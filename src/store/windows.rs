@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::eras::MAX_ATTEMPTS;
-use super::partitions::{Months, Partition};
+use super::months::{Months, Partition};
 use super::{Store, StoreError};
 use crate::event::TimeRange;
 

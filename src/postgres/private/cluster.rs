@@ -13,12 +13,12 @@ use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
 use super::PrivateError;
-use super::account::Account;
 use super::identity;
 use super::occupant::{self, ClusterLock, Occupant, PidFileState};
 use super::process::{end_with_parent, stop};
 use super::programs::Programs;
 use super::server_log::{ServerLog, lack_of_space, summary};
+use super::server_user::ServerUser;
 use super::socket::SocketDirectory;
 
 /// Time limit for the end of a PostgreSQL that a killed gateway left behind.
@@ -37,7 +37,7 @@ const NEW_DATA_PREFIX: &str = "data.new";
 #[derive(Clone, Debug)]
 pub(super) struct Cluster {
     programs: Programs,
-    account: Option<Account>,
+    user: Option<ServerUser>,
     home: PathBuf,
     data: PathBuf,
     sockets: SocketDirectory,
@@ -60,7 +60,7 @@ impl Cluster {
         let data = home.join("data");
         let cluster = Self {
             programs: Programs::find(&data)?,
-            account: Account::needed()?,
+            user: ServerUser::needed()?,
             sockets: SocketDirectory::of(&home),
             home,
             data,
@@ -69,12 +69,12 @@ impl Cluster {
         make_directory(&cluster.home)?;
         make_directory(cluster.sockets.path())?;
         if !cluster.sockets.path().starts_with(&cluster.home) {
-            cluster.sockets.check_owner(cluster.account.map(Account::ids))?;
+            cluster.sockets.check_owner(cluster.user.map(ServerUser::ids))?;
         }
-        if let Some(account) = cluster.account {
-            account.give(&cluster.home)?;
-            account.give(cluster.sockets.path())?;
-            account.reaches(&cluster.home)?;
+        if let Some(user) = cluster.user {
+            user.give(&cluster.home)?;
+            user.give(cluster.sockets.path())?;
+            user.reaches(&cluster.home)?;
         }
         let _lock = cluster.vacate(cancelled)?;
         if !cluster.data.join("PG_VERSION").exists() {
@@ -97,7 +97,7 @@ impl Cluster {
     /// Starts it and waits until it takes connections. The process ends with the thread that calls this.
     pub(super) fn start(&self, cancelled: &CancellationToken) -> Result<Started, PrivateError> {
         let mut lock = self.vacate(cancelled)?;
-        let identity = identity::of(&self.data, self.account)?;
+        let identity = identity::of(&self.data, self.user)?;
         let log = ServerLog::from_now_on(self.start_log(), self.data.join("log"));
         let before = PidFileState::of(&self.data);
         let mut child = self.spawn(&lock)?;
@@ -260,8 +260,8 @@ impl Cluster {
         let mut command = Command::new(self.programs.path(program));
         // A user who may not read the caller's directory could not start at all.
         command.current_dir("/").env("LC_ALL", "C").env_remove("PGDATA").env_remove("PGOPTIONS");
-        if let Some(account) = self.account {
-            account.apply(&mut command);
+        if let Some(user) = self.user {
+            user.apply(&mut command);
         }
         command
     }
@@ -305,5 +305,5 @@ pub(super) fn exists(directory: &Path) -> bool {
 
 /// Returns the identity of the cluster in a data directory.
 pub(super) fn identity_of(directory: &Path) -> Result<String, PrivateError> {
-    identity::of(&directory.join("postgres/data"), Account::needed()?)
+    identity::of(&directory.join("postgres/data"), ServerUser::needed()?)
 }

@@ -24,14 +24,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct PrivatePostgres {
     url: String,
-    state: Arc<State>,
+    state: Arc<SupervisorState>,
     keeper: Option<JoinHandle<()>>,
     /// Nobody else has the data directory while it runs.
     _lock: DataDirLock,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct SupervisorState {
     /// Token that is cancelled when the `PrivatePostgres` is dropped.
     stopping: CancellationToken,
     running: Mutex<RunningPostgres>,
@@ -63,7 +63,7 @@ impl PrivatePostgres {
     pub fn start_unless(lock: DataDirLock, durable: bool, cancelled: CancellationToken) -> Result<Self, PrivateError> {
         let cluster = Cluster::open(lock.directory(), durable, &cancelled)?;
         let url = cluster.url();
-        let state = Arc::new(State::default());
+        let state = Arc::new(SupervisorState::default());
         let (started, wait_for_start) = mpsc::channel();
         // A thread of its own, as the kernel ties Postgres's life to the thread that started it.
         let keeper = thread::Builder::new()
@@ -114,7 +114,7 @@ impl PrivatePostgres {
     }
 }
 
-impl State {
+impl SupervisorState {
     fn running(&self) -> MutexGuard<'_, RunningPostgres> {
         self.running.lock()
     }
@@ -156,7 +156,7 @@ impl Drop for PrivatePostgres {
 
 fn keep(
     cluster: &Cluster,
-    state: &State,
+    state: &SupervisorState,
     mut cancelled: CancellationToken,
     started: &mpsc::Sender<Result<(), PrivateError>>,
 ) {
