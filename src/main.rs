@@ -10,7 +10,8 @@ use sluice::config::{
     self, Arguments, Command, Common, Import, IntakeSettings, LogArguments, LogCommand, LogFormat, Rejected,
     RejectedCommand, Serve, Settings, SettingsError, TargetLog,
 };
-use sluice::store::{RejectionFilter, StoreError};
+use sluice::ledger::RejectionFilter;
+use sluice::store::StoreError;
 use sluice::{app, graphql, telemetry};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};

@@ -4,67 +4,53 @@ mod append;
 mod arrival;
 mod backfill_names;
 mod backfill_words;
-mod catalogue;
 mod count;
-mod coverage;
+mod cursor_move;
 mod database_facts;
-mod delivery_headers;
 mod era_check;
 mod eras;
 mod error;
 mod filter;
-mod hook_refusal;
 mod identity;
 mod known_eras;
 mod lead;
-mod ledger;
-mod listed;
 mod listen;
 mod lock_shortage;
 mod log_memory;
 mod migrations;
 mod months;
-mod named_row;
 mod new_event;
 mod page;
 mod partitions;
 mod pins;
-mod poll;
 mod probe;
 mod read;
-mod rejected;
 mod row;
 mod search_vector;
 mod statistics;
-mod tally;
+mod stretch_counts;
 mod top;
 mod walk;
 mod windows;
 
 pub use append::{Appended, Appender};
 pub use arrival::ArrivalRecord;
-pub use catalogue::{ApplicationFilter, InstanceFilter};
-pub use coverage::{ReadWindow, StretchCount};
+pub use cursor_move::CursorMove;
+pub(crate) use cursor_move::move_cursor;
 pub use database_facts::DatabaseFacts;
-pub use delivery_headers::StoredHeaders;
 pub use eras::Era;
 pub use error::StoreError;
-pub use hook_refusal::HookRefusal;
 pub use identity::LogIdentity;
 pub use lead::Lead;
-pub use ledger::{Catalogue, Ledger};
-pub use listed::InstanceListing;
 pub use listen::{HeadListener, HeadNotifier};
 pub use lock_shortage::LockShortage;
 pub use new_event::{DeliveryRecord, NewEvent};
 pub use page::EventPage;
-pub use poll::{CursorMove, PollCursor};
 pub use probe::Probe;
 pub use read::{LogEnds, ReadThrough};
-pub use rejected::{RecordPlace, Rejection, RejectionFilter, StoredRejection};
 pub use row::{RowError, StoredEvent};
 pub use search_vector::SearchVector;
-pub use tally::IngestTally;
+pub use stretch_counts::StretchCount;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -123,8 +109,8 @@ impl StoreOptions {
 #[derive(Clone, Debug)]
 pub struct Store {
     connector: Connector,
-    writes: ConnectionPool,
-    reads: ConnectionPool,
+    pub(crate) writes: ConnectionPool,
+    pub(crate) reads: ConnectionPool,
     /// Setup of connections outside of the pools: for migrations, notifications, leases and health checks.
     direct: Arc<Setup>,
     months: KnownMonths,

@@ -10,9 +10,9 @@ use sqlx::error::DatabaseError;
 use sqlx::{Connection as _, PgConnection};
 use time::Date;
 
+use super::cursor_move::{CursorMove, move_cursor};
 use super::eras::ERAS;
 use super::new_event::{DeliveryRecord, NewEvent};
-use super::poll::{CursorMove, move_cursor};
 use super::{Store, StoreError};
 use crate::event::{EventColumn, IngestSource, Position, Timestamp};
 use crate::postgres::kept::KeptConnection;

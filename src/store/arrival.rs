@@ -1,15 +1,12 @@
 //! The arrivals of events: the ways in that brought each event, and the delivery that brought it first.
 
-use std::collections::HashSet;
-
 use sqlx::FromRow as _;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::eras::Eras;
-use super::named_row::named_row;
-use super::{Ledger, Store, StoreError};
+use super::{Store, StoreError};
 use crate::event::{IngestSource, Position, Timestamp};
+use crate::postgres::named_row::named_row;
 
 /// The arrivals of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,19 +53,6 @@ impl Store {
                    WHERE a.position = ANY($1) AND h.tableoid = h.home";
         let (rows, eras) = self.rows_at(positions, sql).await?;
         rows.iter().map(|row| Row::from_row(row)?.into_record(&eras)).collect()
-    }
-}
-
-impl Ledger {
-    /// Returns the uuids of those events of an org that an import has brought before.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn imported(&self, org: &str, uuids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
-        // Connections that write have plans that suit tables of any size, and the import makes the table grow.
-        let statement = "SELECT uuid FROM arrival WHERE org = $1 AND uuid = ANY($2) AND import_at IS NOT NULL";
-        let found = sqlx::query_scalar(statement).bind(org).bind(uuids).fetch_all(&self.writes).await?;
-        Ok(found.into_iter().collect())
     }
 }
 

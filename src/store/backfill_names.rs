@@ -2,9 +2,9 @@
 
 use sqlx::{Connection as _, QueryBuilder};
 
-use super::named_row::named_row;
 use super::windows::MonthWindow;
 use super::{Store, StoreError};
+use crate::postgres::named_row::named_row;
 
 /// Number of events that one transaction changes, so that it is short and delays no append for long.
 const CHUNK: i64 = 1000;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::function;
 use super::template::{copied_columns, fill, names_of};
 use crate::event::{EventColumn, IngestSource, Timestamp};
-use crate::store::named_row::named_row;
+use crate::postgres::named_row::named_row;
 use crate::store::{DeliveryRecord, NewEvent};
 
 /// The statement that appends a lone event.

@@ -2,8 +2,9 @@
 
 use time::OffsetDateTime;
 
-use super::{Ledger, StoreError};
+use super::Ledger;
 use crate::event::Timestamp;
+use crate::store::StoreError;
 
 /// A request that was refused because it lacked a valid secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

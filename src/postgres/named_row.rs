@@ -20,4 +20,4 @@ macro_rules! named_row {
     };
 }
 
-pub(super) use named_row;
+pub(crate) use named_row;

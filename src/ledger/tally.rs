@@ -2,8 +2,9 @@
 
 use time::OffsetDateTime;
 
-use super::{Ledger, StoreError};
+use super::Ledger;
 use crate::event::{IngestSource, Timestamp};
+use crate::store::StoreError;
 
 /// The numbers of events that came by one way in.
 #[derive(Clone, Debug, PartialEq, Eq)]

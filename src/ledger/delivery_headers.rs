@@ -3,8 +3,9 @@
 use time::{Duration, OffsetDateTime};
 use uuid::{NoContext, Timestamp as UuidTime, Uuid};
 
-use super::named_row::named_row;
-use super::{Ledger, StoreError};
+use super::Ledger;
+use crate::postgres::named_row::named_row;
+use crate::store::StoreError;
 
 /// Age below which deliveries are checked again at the next start, since a gateway of an earlier version may still be
 /// storing some.

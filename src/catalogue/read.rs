@@ -3,9 +3,10 @@
 use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use super::named_row::named_row;
-use super::{Store, StoreError};
+use super::Catalogue;
 use crate::event::{Application, ApplicationInstance, CatalogueKey, Direction, Page, PageRequest, Timestamp};
+use crate::postgres::named_row::named_row;
+use crate::store::StoreError;
 
 /// A filter of applications, all of whose conditions must hold. None is no condition.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +54,7 @@ named_row! {
     }
 }
 
-impl Store {
+impl Catalogue {
     /// Returns a page of applications, ordered by key.
     ///
     /// # Errors
@@ -98,7 +99,7 @@ impl Store {
     }
 }
 
-impl Store {
+impl Catalogue {
     /// Returns the applications with these pairs of org and key, in any order, without unknown ones.
     ///
     /// # Errors

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use sqlx::Connection as _;
 
-use super::{Catalogue, StoreError};
+use super::Catalogue;
 use crate::event::Timestamp;
+use crate::store::StoreError;
 
 /// An application instance in a list of the Apps API.
 #[derive(Clone, Debug, PartialEq, Eq)]

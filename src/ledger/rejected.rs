@@ -3,9 +3,10 @@
 use sqlx::QueryBuilder;
 use time::OffsetDateTime;
 
-use super::named_row::named_row;
-use super::{Ledger, StoreError};
+use super::Ledger;
 use crate::event::{Direction, IngestSource, Page, PageRequest, Timestamp};
+use crate::postgres::named_row::named_row;
+use crate::store::StoreError;
 
 /// A rejection to be stored.
 #[derive(Clone, Debug)]
