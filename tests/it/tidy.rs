@@ -3,6 +3,7 @@
 mod circles;
 mod plain_words;
 mod readers;
+mod sizes;
 
 use std::fmt;
 use std::fs;

@@ -56,7 +56,7 @@ impl SocketDirectory {
         Err(PrivateError::ForeignSocketDirectory(self.0.clone()))
     }
 
-    /// True when a process listens on the socket. No process listens on a copied socket.
+    /// Returns true if a process listens on the socket. No process listens on a copied socket.
     pub(super) fn is_answered(&self) -> bool {
         let answered = || {
             let client = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
