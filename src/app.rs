@@ -224,7 +224,7 @@ async fn open_log(
             }
             Err(
                 error @ (StoreError::Migration(_)
-                | StoreError::MadeBefore
+                | StoreError::TooOld
                 | StoreError::NoPrivilege { .. }
                 | StoreError::NoLog),
             ) => return Err(error.into()),

@@ -32,7 +32,7 @@ impl Catalogue {
     /// # Errors
     /// The database's.
     pub async fn keep_listed(&self, org: &str, listed: &[InstanceListing], at: Timestamp) -> Result<(), StoreError> {
-        self.writes.in_time(self.write_listed(org, listed, at)).await
+        self.writes.with_time_limit(self.write_listed(org, listed, at)).await
     }
 
     async fn write_listed(&self, org: &str, listed: &[InstanceListing], at: Timestamp) -> Result<(), StoreError> {
@@ -91,7 +91,7 @@ impl Catalogue {
     /// # Errors
     /// The database's.
     pub async fn mark_deleted(&self, org: &str, instance_ids: &[String]) -> Result<(), StoreError> {
-        self.writes.in_time(self.write_deleted(org, instance_ids)).await
+        self.writes.with_time_limit(self.write_deleted(org, instance_ids)).await
     }
 
     async fn write_deleted(&self, org: &str, instance_ids: &[String]) -> Result<(), StoreError> {

@@ -98,7 +98,7 @@ impl Ledger {
     /// The database's; [`StoreError::CursorMoved`] if another gateway has moved the cursor.
     pub async fn move_cursor(&self, to: &CursorMove) -> Result<(), StoreError> {
         let mut connection = self.writes.acquire().await?;
-        let moved = self.writes.in_time(move_cursor(&mut connection, to)).await;
+        let moved = self.writes.with_time_limit(move_cursor(&mut connection, to)).await;
         if matches!(moved, Ok(()) | Err(StoreError::CursorMoved)) {
             connection.release();
         }

@@ -166,7 +166,10 @@ impl ConnectionPool {
     }
 
     /// Waits for work on a connection of this pool, at most for the time limit of a statement.
-    pub(crate) async fn in_time<T, E: From<NoAnswer>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub(crate) async fn with_time_limit<T, E: From<NoAnswer>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         timeout(self.limit(), work).await.unwrap_or_else(|_| Err(NoAnswer.into()))
     }
 

@@ -110,7 +110,7 @@ impl Appender {
         let mut connection = self.store.writes.acquire().await?;
         self.store
             .writes
-            .in_time(async { install_append_function(&mut connection).await.map_err(StoreError::from) })
+            .with_time_limit(async { install_append_function(&mut connection).await.map_err(StoreError::from) })
             .await?;
         connection.release();
         Ok(())

@@ -38,7 +38,7 @@ impl Store {
         let (mut total, is_one) = (0, windows.len() == 1);
         for window in &windows {
             loop {
-                let Some(named) = self.writes.in_time(self.name_chunk(&instance, window, is_one)).await? else {
+                let Some(named) = self.writes.with_time_limit(self.name_chunk(&instance, window, is_one)).await? else {
                     return Ok(total);
                 };
                 total += named;

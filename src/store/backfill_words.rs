@@ -22,7 +22,7 @@ impl Store {
         let mut total = 0;
         for window in &windows {
             loop {
-                let changed = self.writes.in_time(self.add_words_within(window)).await?;
+                let changed = self.writes.with_time_limit(self.add_words_within(window)).await?;
                 total += changed;
                 if changed == 0 || windows.len() == 1 {
                     break;

@@ -22,7 +22,7 @@ pub enum StoreError {
     Busy(Refused),
     /// The connection was lost, or leads to a server that is no longer the primary. The caller must connect again.
     #[error("the connection to the database was lost")]
-    Moved,
+    ConnectionLost,
     /// The database did not answer within the client's time limit.
     #[error("the database does not answer")]
     NoAnswer,
@@ -77,7 +77,7 @@ pub enum StoreError {
          export its events with `psql -At -c 'SELECT raw FROM sync_event_raw ORDER BY position'` and import them with \
          `sluice import` (docs/operations.md, A log made before 0.1.0)"
     )]
-    MadeBefore,
+    TooOld,
     /// The schema could not be brought up to date.
     #[error("the database's schema could not be brought up to date: {0}")]
     Migration(String),
@@ -91,9 +91,12 @@ impl StoreError {
     pub const fn is_unavailable(&self) -> bool {
         match self {
             Self::Connect(error) => error.may_pass(),
-            Self::Unavailable(_) | Self::Busy(_) | Self::Moved | Self::NoAnswer | Self::Restored | Self::Changing => {
-                true
-            }
+            Self::Unavailable(_)
+            | Self::Busy(_)
+            | Self::ConnectionLost
+            | Self::NoAnswer
+            | Self::Restored
+            | Self::Changing => true,
             _ => false,
         }
     }

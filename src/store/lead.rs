@@ -39,7 +39,7 @@ impl Store {
             }
             sleep(POLL_INTERVAL).await;
             if session.generation != self.connector.generation() {
-                return Err(StoreError::Moved);
+                return Err(StoreError::ConnectionLost);
             }
         }
     }

@@ -67,7 +67,7 @@ impl Store {
         let session = self.connector.connect(&self.direct).await?;
         let (generation, options) = (session.generation, self.connector.options_of(&session));
         session.close().await;
-        let options = options.ok_or(StoreError::Moved)?;
+        let options = options.ok_or(StoreError::ConnectionLost)?;
         // sqlx's listener needs a pool. The pool connects with the options that have just led to the primary, and makes
         // the same checks as other connections.
         let (connector, direct) = (self.connector.clone(), Arc::clone(&self.direct));
@@ -96,10 +96,10 @@ impl HeadListener {
     pub async fn wait(&mut self) -> Result<Option<Position>, StoreError> {
         loop {
             if let Ok(received) = timeout(CHECK_INTERVAL, self.listener.try_recv()).await {
-                return Ok(received?.ok_or(StoreError::Moved)?.payload().parse().ok());
+                return Ok(received?.ok_or(StoreError::ConnectionLost)?.payload().parse().ok());
             }
             if self.generation != self.connector.generation() {
-                return Err(StoreError::Moved);
+                return Err(StoreError::ConnectionLost);
             }
             let alive = sqlx::query("SELECT 1").execute(&mut self.listener);
             timeout(ACQUIRE_TIMEOUT, alive).await.map_err(|_| StoreError::NoAnswer)??;

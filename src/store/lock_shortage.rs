@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shortage_is_told_before_locks_run_out() {
+    fn a_shortage_is_reported_before_locks_run_out() {
         let shortage = |months, setting| LockShortage::of(months, 16, setting, 100);
         assert_eq!(
             (shortage(24, 64), shortage(168, 64)),

@@ -60,8 +60,8 @@ async fn migration_error(connection: &mut PgConnection, error: MigrateError) -> 
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             privilege_error(connection, error).await
         }
-        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => match is_made_before(connection).await {
-            Ok(true) => StoreError::MadeBefore,
+        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => match is_too_old(connection).await {
+            Ok(true) => StoreError::TooOld,
             Ok(false) => StoreError::Migration(error.to_string()),
             Err(error) => error.into(),
         },
@@ -70,7 +70,7 @@ async fn migration_error(connection: &mut PgConnection, error: MigrateError) -> 
 }
 
 /// Returns true if the database's first migration is not this program's: versions before 0.1.0 had other migrations.
-async fn is_made_before(connection: &mut PgConnection) -> sqlx::Result<bool> {
+async fn is_too_old(connection: &mut PgConnection) -> sqlx::Result<bool> {
     let first = MIGRATIONS.iter().next().map(|first| (first.version, &*first.checksum));
     let Some((version, checksum)) = first else { return Ok(false) };
     sqlx::query_scalar("SELECT EXISTS (SELECT FROM _sqlx_migrations WHERE version = $1 AND checksum <> $2)")
