@@ -1,4 +1,4 @@
-//! Rows of `sync_event` as events.
+//! Decoding of events from the rows of `sync_event`.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use crate::event::{
     Position, Stored, SyncEvent, Timestamp,
 };
 
-/// The columns of a row, and their places there.
+/// The columns of a row, and the index of each.
 #[derive(Debug)]
 pub(super) struct Layout {
     places: [Option<u8>; EventColumn::COUNT],
     /// The columns of the alias `e`, as a list in SQL.
     pub(super) of_event: String,
-    /// All columns, as a list in SQL; the raw event is that of an alias `r`.
+    /// All columns as a list in SQL, with the raw event from the alias `r`.
     pub(super) all: String,
 }
 
 impl Layout {
-    /// Returns the layout of a row with these columns and with the event's place in every order.
+    /// Returns the layout of a row with these columns and with the columns by which pages are ordered.
     pub(super) fn of(columns: EventColumns) -> Arc<Self> {
         let columns = columns.union(EventColumns::KEYS);
         let wanted = |spec: &&ColumnSpec| columns.has(spec.column);
@@ -54,13 +54,13 @@ impl Layout {
         self.places.get(column.index()).copied().flatten().map(usize::from)
     }
 
-    /// Returns true if the raw event is in the rows.
+    /// Returns true if the rows have the raw event.
     pub(super) const fn has_details(&self) -> bool {
         self.places[EventColumn::Details.index()].is_some()
     }
 }
 
-/// An event in a row as the database sent it, of which those columns were read that were wanted.
+/// An event in the row that the database sent. The row has only the columns that the reader wants.
 #[derive(Debug)]
 pub struct StoredEvent {
     row: PgRow,
@@ -109,14 +109,14 @@ impl StoredEvent {
         Ok(Some(Self { row, layout, position, published, uuid, received_at, first_source }))
     }
 
-    /// A column as the database sent it, which for a text are its bytes: to read that through sqlx's types costs more than
-    /// to print it.
+    /// Returns the bytes of a column as the database sent them; None for null. Decoding a text by sqlx would cost more than
+    /// printing it.
     fn bytes(&self, column: EventColumn) -> Option<&[u8]> {
         let value = self.row.try_get_raw(self.layout.place(column)?).ok()?;
         if value.is_null() { None } else { value.as_bytes().ok() }
     }
 
-    /// The event, taken out of its row.
+    /// Returns the event with copies of its texts, independent of the row.
     pub fn to_event(&self) -> SyncEvent {
         let mut texts = EventTexts::default();
         for column in EventColumn::texts() {
@@ -156,7 +156,7 @@ impl EventFields for StoredEvent {
 
     fn text(&self, column: EventColumn) -> Option<&str> {
         match self.bytes(column) {
-            // The bytes of other columns are no text.
+            // Other columns have a binary form.
             Some(bytes) if column.is_text() => std::str::from_utf8(bytes).ok(),
             Some(_) => None,
             None => column.constant().map(|(text, _)| text),
@@ -200,7 +200,7 @@ impl<'r> RowDecoder<'r> {
     }
 }
 
-/// The events in rows, without those rows in which an outer join found none.
+/// Returns the events in rows, without the rows in which an outer join found none.
 pub(super) fn events(rows: Vec<PgRow>, layout: &Arc<Layout>, eras: &Eras) -> Result<Vec<StoredEvent>, StoreError> {
     rows.into_iter().filter_map(|row| StoredEvent::new(row, Arc::clone(layout), eras).transpose()).collect()
 }
