@@ -26,6 +26,7 @@ mod pins;
 mod probe;
 mod read;
 mod row;
+mod row_error;
 mod search_vector;
 mod statistics;
 mod stretch_counts;
@@ -48,7 +49,8 @@ pub use new_event::{DeliveryRecord, NewEvent};
 pub use page::EventPage;
 pub use probe::Probe;
 pub use read::{LogEnds, ReadThrough};
-pub use row::{RowError, StoredEvent};
+pub use row::StoredEvent;
+pub use row_error::RowError;
 pub use search_vector::SearchVector;
 pub use stretch_counts::StretchCount;
 

@@ -60,7 +60,7 @@ impl Ledger {
     }
 
     /// Returns a page of rejections, the newest first. The page is shorter than requested if its records would exceed
-    /// [`ANSWER_BYTES`].
+    /// 32 MiB.
     ///
     /// # Errors
     /// The database's.
@@ -101,7 +101,7 @@ impl Ledger {
         Ok(page)
     }
 
-    /// Returns the rejections with these ids, in any order, with None for those that exceed [`ANSWER_BYTES`].
+    /// Returns the rejections with these ids, in any order, with None for those beyond 32 MiB.
     ///
     /// # Errors
     /// The database's.

@@ -2,7 +2,7 @@
 
 use sqlx::postgres::PgDatabaseError;
 
-use super::row::RowError;
+use super::row_error::RowError;
 use crate::event::Position;
 use crate::postgres::connect::{ConnectError, ConnectFailure, Refused};
 use crate::postgres::connections::NoAnswer;

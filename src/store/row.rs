@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::eras::Eras;
+use super::row_error::RowError;
 use crate::event::{
     COLUMNS, ColumnSpec, Details, EventColumn, EventColumns, EventFields, EventTexts, IngestSource, Occurrence,
     Position, Stored, SyncEvent, Timestamp,
@@ -70,20 +71,6 @@ pub struct StoredEvent {
     uuid: Uuid,
     received_at: Timestamp,
     first_source: IngestSource,
-}
-
-/// A column of a row that cannot be decoded.
-#[derive(Debug, thiserror::Error)]
-#[error("the row of the event with the number {number} cannot be decoded: {table}.{column} {fault}")]
-pub struct RowError {
-    /// Name of the table.
-    pub table: &'static str,
-    /// Name of the column.
-    pub column: &'static str,
-    /// The database's number for the event's position.
-    pub number: i64,
-    /// Fault of the value, such as `is null`.
-    pub fault: String,
 }
 
 impl StoredEvent {
