@@ -31,11 +31,12 @@ use crate::backoff::Backoff;
 use crate::config::{Limits, OrgSettings, Settings};
 use crate::graphql::{DocumentOptions, Graph, GraphOptions, OrgUrls};
 use crate::ingest::{self, Intake, IntakeLimits, KeptHeaders, OrgApi, OrgIntake};
+use crate::ledger::Ledger;
 use crate::live::{Live, LiveOptions};
 use crate::log::{Log, LogOptions};
 use crate::okta::OktaClient;
 use crate::serve::{self, GatewayParts, RenderMetrics, ServeOptions, ServedRoutes, Status, Subscribers};
-use crate::store::{Ledger, LockShortage, Store, StoreError};
+use crate::store::{LockShortage, Store, StoreError};
 use crate::telemetry;
 use database::OpenDatabase;
 use delivery::DeliveryRuntime;
@@ -223,7 +224,7 @@ async fn open_log(
             }
             Err(
                 error @ (StoreError::Migration(_)
-                | StoreError::MadeBefore
+                | StoreError::TooOld
                 | StoreError::NoPrivilege { .. }
                 | StoreError::NoLog),
             ) => return Err(error.into()),

@@ -8,7 +8,8 @@
 //! * [`event`]: events, positions, filters and rights: plain data without I/O
 //! * [`okta`]: Okta's wire formats, and a client of its APIs
 //! * [`postgres`]: PostgreSQL as a server: the private one, the one of a URL, and connections
-//! * [`store`]: the tables, and all the SQL
+//! * [`store`]: the log's tables: appends and reads in SQL
+//! * [`ledger`], [`catalogue`]: the record of what came by which way in; the applications of each org
 //! * [`log`]: the log on top of the store: appends in order, reads with a reader's rights
 //! * [`ingest`]: the sources of events, and the intake
 //! * [`live`]: live delivery of new events to every subscriber that wants them
@@ -21,10 +22,12 @@ mod abort_on_drop;
 pub mod app;
 pub mod auth;
 mod backoff;
+pub mod catalogue;
 pub mod config;
 pub mod event;
 pub mod graphql;
 pub mod ingest;
+pub mod ledger;
 pub mod live;
 pub mod log;
 mod lru_cache;

@@ -10,7 +10,8 @@ use sluice::config::{
     self, Arguments, Command, Common, Import, IntakeSettings, LogArguments, LogCommand, LogFormat, Rejected,
     RejectedCommand, Serve, Settings, SettingsError, TargetLog,
 };
-use sluice::store::{RejectionFilter, StoreError};
+use sluice::ledger::RejectionFilter;
+use sluice::store::StoreError;
 use sluice::{app, graphql, telemetry};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -25,7 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SOME_REJECTED: u8 = 3;
 
 /// The exit status for a log from before 0.1.0, which `scripts/run` moves aside.
-const MADE_BEFORE: u8 = 4;
+const LOG_TOO_OLD: u8 = 4;
 
 /// The exit status of a program that was interrupted, as shells use it.
 const INTERRUPTED: u8 = 130;
@@ -44,8 +45,8 @@ fn main() -> ExitCode {
     // Reported before the runtime ends, which waits for blocking work such as a DNS look-up.
     let failed = |error: anyhow::Error| {
         report(&error, format);
-        let made_before = matches!(error.downcast_ref(), Some(StoreError::MadeBefore));
-        if made_before { MADE_BEFORE.into() } else { ExitCode::FAILURE }
+        let is_too_old = matches!(error.downcast_ref(), Some(StoreError::TooOld));
+        if is_too_old { LOG_TOO_OLD.into() } else { ExitCode::FAILURE }
     };
     match runtime(&command) {
         Ok(runtime) => {

@@ -4,6 +4,7 @@ pub(crate) mod connect;
 pub(crate) mod connections;
 mod credential;
 pub(crate) mod kept;
+pub(crate) mod named_row;
 pub mod private;
 
 pub use connect::{ConnectError, ConnectFailure, Refused};

@@ -1,69 +1,60 @@
-//! The only place that knows SQL.
+//! The log in PostgreSQL: its tables, and the SQL that appends to them and reads them.
 
-mod about;
 mod append;
 mod arrival;
-mod catalogue;
+mod backfill_names;
+mod backfill_words;
 mod count;
-mod coverage;
-mod delivery_headers;
+mod cursor_move;
+mod database_facts;
 mod era_check;
 mod eras;
 mod error;
 mod filter;
-mod hook_refusal;
 mod identity;
+mod known_eras;
 mod lead;
-mod ledger;
-mod listed;
 mod listen;
-mod lock_room;
+mod lock_shortage;
+mod log_memory;
 mod migrations;
-mod named_row;
-mod naming;
+mod months;
 mod new_event;
 mod page;
 mod partitions;
 mod pins;
-mod poll;
 mod probe;
 mod raw_json;
 mod read;
-mod rejected;
 mod row;
+mod row_error;
 mod search_vector;
 mod statistics;
-mod tally;
+mod stretch_counts;
 mod top;
 mod walk;
 mod windows;
-mod words;
 
-pub use about::DatabaseFacts;
 pub use append::{Appended, Appender};
 pub use arrival::ArrivalRecord;
-pub use catalogue::{ApplicationFilter, InstanceFilter};
-pub use coverage::{ReadWindow, StretchCount};
-pub use delivery_headers::StoredHeaders;
+pub use cursor_move::CursorMove;
+pub(crate) use cursor_move::move_cursor;
+pub use database_facts::DatabaseFacts;
 pub use eras::Era;
 pub use error::StoreError;
-pub use hook_refusal::HookRefusal;
 pub use identity::LogIdentity;
 pub use lead::Lead;
-pub use ledger::{Catalogue, Ledger};
-pub use listed::InstanceListing;
 pub use listen::{HeadListener, HeadNotifier};
-pub use lock_room::LockShortage;
+pub use lock_shortage::LockShortage;
 pub use new_event::{DeliveryRecord, NewEvent};
 pub use page::EventPage;
-pub use poll::{CursorMove, PollCursor};
 pub use probe::Probe;
 pub use raw_json::{compress as compress_json, decompress as decompress_json};
 pub use read::{LogEnds, ReadThrough};
-pub use rejected::{RecordPlace, Rejection, RejectionFilter, StoredRejection};
-pub use row::{RowError, StoredEvent};
+pub use row::StoredEvent;
+pub use row_error::RowError;
 pub use search_vector::SearchVector;
-pub use tally::IngestTally;
+pub use stretch_counts::StretchCount;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -76,29 +67,28 @@ pub use crate::postgres::{ConnectError, ConnectFailure, Credential, ReadLimits, 
 use crate::postgres::connect::{Connector, DatabaseUrl, Setup};
 use crate::postgres::connections::ConnectionPool;
 
-use era_check::{Furthest, LogMemory, checks_era};
 use eras::KnownEras;
-use partitions::Partitions;
+use log_memory::{Furthest, LogMemory};
+use months::KnownMonths;
 
-/// How to reach the database, and how long anything there may take.
+/// Address of the database, and the limits of its use.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// The database's URL.
     pub url: String,
-    /// Identity of the data directory of the gateway's own PostgreSQL, which no copy has; None for any other
-    /// PostgreSQL.
+    /// Identity of the private PostgreSQL's data directory, which no copy of it has; None for any other PostgreSQL.
     pub directory: Option<String>,
     /// Limits of connections that read.
     pub reads: ReadLimits,
-    /// How long an append may take, waiting for the log's head included. Also the longest that a gateway which stops in
-    /// the middle of a transaction can hold up the others.
+    /// Time limit of an append, including the wait for the log's head. Also the longest time for which a gateway that
+    /// stops within a transaction delays the others.
     pub append_timeout: Duration,
-    /// How long a query may take.
+    /// Time limit of a query.
     pub query_timeout: Duration,
 }
 
 impl StoreOptions {
-    /// The defaults for a database.
+    /// Returns the default limits for the database with this URL.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -112,62 +102,61 @@ impl StoreOptions {
     /// Checks the URL.
     ///
     /// # Errors
-    /// Every fault of the URL, without any of its values.
+    /// All faults of the URL; none shows a value of it.
     pub fn check(&self) -> Result<(), Vec<String>> {
         DatabaseUrl::parse(&self.url).map(drop)
     }
 }
 
-/// The database: a few connections append and others read, so that readers never delay a writer. All connections lead
-/// to the one server that takes writes.
+/// The log's database. Separate connections append and read, so that readers never delay a writer. All of them lead to
+/// the one server that accepts writes. Clones share the connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     connector: Connector,
-    writes: ConnectionPool,
-    reads: ConnectionPool,
-    /// For what takes its time or a connection of its own.
+    pub(crate) writes: ConnectionPool,
+    pub(crate) reads: ConnectionPool,
+    /// Setup of connections outside of the pools: for migrations, notifications, leases and health checks.
     direct: Arc<Setup>,
-    partitions: Partitions,
+    months: KnownMonths,
     eras: KnownEras,
     memory: LogMemory,
-    /// The names of time zones that the database knows, in lower case.
+    /// Names of the time zones that the database knows, in lower case; empty until they are first needed.
     time_zones: Arc<OnceCell<HashSet<String>>>,
 }
 
-/// How many connections append: one whose batch is being committed, one whose batch comes next, one to tell other
-/// gateways, all of which are kept; one to make partitions, one to keep what is rejected. Who asks which log it is
-/// takes one of them for a moment.
+/// Number of connections that write. Three are kept by their owners: two writers, of which one prepares its batch while
+/// the other commits, and the notifier of other gateways. Two remain for partitions, rejections and other short writes.
 const WRITE_CONNECTIONS: u32 = 5;
 
 impl Store {
-    /// Prepares to use a database; connects when there is something to do.
+    /// Creates a store without connecting: each connection is opened when it is first needed.
     ///
     /// # Errors
-    /// The URL cannot be read.
+    /// The URL has faults.
     pub fn new(options: &StoreOptions) -> Result<Self, StoreError> {
         let url = DatabaseUrl::parse(&options.url).map_err(|faults| StoreError::Url(faults.join("; ")))?;
         let connector = Connector::new(url);
         let memory =
             LogMemory { directory: options.directory.as_deref().map(Arc::from), furthest: Furthest::default() };
         Ok(Self {
-            writes: ConnectionPool::writing(&connector, WRITE_CONNECTIONS, options.append_timeout, checks_era(&memory)),
+            writes: ConnectionPool::writing(&connector, WRITE_CONNECTIONS, options.append_timeout, memory.first_use()),
             reads: ConnectionPool::reading(&connector, &options.reads, options.query_timeout),
             direct: Arc::new(connector.setup(Duration::ZERO, &[])),
             connector,
-            partitions: Partitions::default(),
+            months: KnownMonths::default(),
             eras: KnownEras::default(),
             memory,
             time_zones: Arc::default(),
         })
     }
 
-    /// Returns the same store, which reads on behalf of a credential: in its share of the connections, when its turn comes.
+    /// Returns the same store for reads on behalf of a credential, which are limited to its share of the connections.
     #[must_use]
     pub fn for_credential(&self, credential: &Credential) -> Self {
         Self { reads: self.reads.for_credential(credential), ..self.clone() }
     }
 
-    /// Returns the same store for one request, a limited number of whose statements are executed at once.
+    /// Returns the same store for one request, which executes a limited number of statements at once.
     #[must_use]
     pub fn for_request(&self) -> Self {
         Self { reads: self.reads.for_request(), ..self.clone() }

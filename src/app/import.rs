@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::open::OpenIntake;
 use crate::config::{ChosenOrg, IntakeSettings};
 use crate::ingest::{ImportEnd, ImportOptions, ImportProgress, ImportReport, RejectedLine};
-use crate::store::Ledger;
+use crate::ledger::Ledger;
 use show::ProgressDisplay;
 
 /// The end of an import that did not fail.

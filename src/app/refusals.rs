@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::auth::{HookSecrets, RefusedRequest};
-use crate::store::{HookRefusal, Ledger};
+use crate::ledger::{HookRefusal, Ledger};
 
 /// The pause between two checks. Anybody can send such requests, so this also limits how often they cause a write.
 const INTERVAL: Duration = Duration::from_secs(1);

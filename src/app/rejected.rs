@@ -9,7 +9,8 @@ use super::open::OpenIntake;
 use crate::config::IntakeSettings;
 use crate::event::{Direction, PageBounds, PageRequest};
 use crate::ingest::{Retried, RetryReport};
-use crate::store::{Ledger, RejectionFilter, StoreError, StoredRejection};
+use crate::ledger::{Ledger, RejectionFilter, StoredRejection};
+use crate::store::StoreError;
 
 /// The number of rejections that are read at once.
 const PAGE: usize = 100;

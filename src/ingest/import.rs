@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::intake::{Intake, Receipt};
 use super::sorted::EventPlaces;
 use crate::event::IngestSource;
-use crate::store::RecordPlace;
+use crate::ledger::RecordPlace;
 use batch::{Batch, Message};
 
 /// The number of batches that are appended at the same time: while one is committed, the next is sent.

@@ -11,8 +11,9 @@ use super::org_intake::OrgIntake;
 use super::sorted::{EventPlaces, RecordReader, SortedRecords};
 use crate::backoff::Backoff;
 use crate::event::{EventTypePattern, IngestSource, Timestamp};
+use crate::ledger::{Ledger, Rejection};
 use crate::log::{AppendError, AppendOutcome, AppendRequest, Log};
-use crate::store::{CursorMove, DeliveryRecord, Ledger, NewEvent, Rejection, StoreError};
+use crate::store::{CursorMove, DeliveryRecord, NewEvent, StoreError};
 
 /// The number of events in one append, small enough that other appends do not wait long.
 pub(super) const APPEND_EVENTS: usize = 1000;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::Intake;
-use crate::store::Catalogue;
+use crate::catalogue::Catalogue;
 use org_api::SystemLogHints;
 use poller::Poller;
 

@@ -8,8 +8,8 @@ use super::intake::{Intake, IntakeError, Receipt};
 use super::large_bodies::LARGE_BODY;
 use super::sorted::{RecordReader, SortedRecords};
 use crate::event::{IngestSource, Timestamp};
+use crate::ledger::Rejection;
 use crate::okta::{JsonBody, MalformedBody, RawJson, Shape, is_event_bridge, read_delivery, read_records, read_shapes};
-use crate::store::Rejection;
 
 /// The body of a request.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use super::body::BodyEncoding;
 use super::import::RECORD_BYTES;
 use super::intake::{Intake, IntakeError, Receipt};
 use super::sorted::SortedRecords;
+use crate::ledger::StoredRejection;
 use crate::okta::read_records;
-use crate::store::StoredRejection;
 
 /// The result of retrying a rejected record.
 #[derive(Clone, Debug, PartialEq, Eq)]

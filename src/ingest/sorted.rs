@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use super::org_intake::OrgIntake;
 use crate::event::{IngestSource, Occurrence, ReceivedEvent, Timestamp};
+use crate::ledger::{RecordPlace, Rejection};
 use crate::okta::{BrokenEvent, Card, Delivery, MalformedBody, RawJson, Record, Shape, read_event, read_shapes};
-use crate::store::{DeliveryRecord, NewEvent, RecordPlace, Rejection};
+use crate::store::{DeliveryRecord, NewEvent};
 
 /// The places of an import's events in its file.
 #[derive(Debug, Default)]

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::Log;
+use crate::catalogue::{ApplicationFilter, InstanceFilter};
 use crate::event::{
     Application, ApplicationInstance, CatalogueKey, Page, PageRequest, Position, Rights, Rows, Stretch, SyncEvent,
     Timestamp,
 };
-use crate::store::{
-    ApplicationFilter, ArrivalRecord, Credential, HookRefusal, IngestTally, InstanceFilter, Ledger, PollCursor,
-    RejectionFilter, Store, StoreError, StoredRejection, StretchCount,
-};
+use crate::ledger::{HookRefusal, IngestTally, Ledger, PollCursor, RejectionFilter, StoredRejection};
+use crate::store::{ArrivalRecord, Credential, Store, StoreError, StretchCount};
 
 /// The log as one reader may see it. Queries, loaders, feeds and catch-up read the log through a view only, so that
 /// every read applies the reader's rights and takes its connection from the share of the reader's credential. Only
@@ -158,7 +157,7 @@ impl View {
         wanted: &ApplicationFilter,
         request: &PageRequest<CatalogueKey>,
     ) -> Result<Page<Application>, StoreError> {
-        self.whole_log().applications(wanted, request).await
+        self.whole_log().catalogue().applications(wanted, request).await
     }
 
     /// Returns a page of application instances, by label.
@@ -170,7 +169,7 @@ impl View {
         wanted: &InstanceFilter,
         request: &PageRequest<CatalogueKey>,
     ) -> Result<Page<ApplicationInstance>, StoreError> {
-        self.whole_log().application_instances(wanted, request).await
+        self.whole_log().catalogue().application_instances(wanted, request).await
     }
 
     /// Returns the applications with these orgs and keys, in any order; unknown ones are left out.
@@ -178,7 +177,7 @@ impl View {
     /// # Errors
     /// The database's.
     pub async fn applications_at(&self, keys: &[(&str, &str)]) -> Result<Vec<Application>, StoreError> {
-        self.whole_log().applications_at(keys).await
+        self.whole_log().catalogue().applications_at(keys).await
     }
 
     /// Returns the application instances with these orgs and ids, in any order; unknown ones are left out.
@@ -189,7 +188,7 @@ impl View {
         &self,
         keys: &[(&str, &str)],
     ) -> Result<Vec<ApplicationInstance>, StoreError> {
-        self.whole_log().application_instances_at(keys).await
+        self.whole_log().catalogue().application_instances_at(keys).await
     }
 
     /// Returns the cursor of each org's System Log.

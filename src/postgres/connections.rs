@@ -24,8 +24,8 @@ pub use limits::ReadLimits;
 use super::Credential;
 use super::connect::{ConnectError, Connector, Refused, Session, Setup, TAKES_NO_WRITES};
 use fair_queue::{Division, QueueLimits};
-use mode::{Mode, Planning};
-use permits::{Account, NoPermit, Permit, Permits};
+use mode::{Mode, PING_TIMEOUT, Planning};
+use permits::{CredentialAccount, NoPermit, Permit, Permits};
 
 /// Pause between two attempts to connect to a server that may be starting.
 const CONNECT_RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -40,9 +40,6 @@ const MAX_UNCHECKED_IDLE: Duration = Duration::from_millis(500);
 /// Time that a statement may take beyond the database's own timeout, which does not fire while the database hangs.
 const CLIENT_TIMEOUT_GRACE: Duration = Duration::from_secs(5);
 
-/// Time limit of the check of an idle connection, and of a change of its mode.
-const PING_TIMEOUT: Duration = Duration::from_millis(700);
-
 /// The error of work that takes longer than the time limit of a statement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoAnswer;
@@ -52,7 +49,7 @@ pub(crate) struct NoAnswer;
 pub(crate) struct ConnectionPool {
     pool: Arc<PoolState>,
     planning: Planning,
-    account: Arc<Account>,
+    account: Arc<CredentialAccount>,
     /// Turns of one request's statements; None where any number of them may run at once.
     turns: Option<Arc<Turns>>,
 }
@@ -169,7 +166,10 @@ impl ConnectionPool {
     }
 
     /// Waits for work on a connection of this pool, at most for the time limit of a statement.
-    pub(crate) async fn in_time<T, E: From<NoAnswer>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub(crate) async fn with_time_limit<T, E: From<NoAnswer>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         timeout(self.limit(), work).await.unwrap_or_else(|_| Err(NoAnswer.into()))
     }
 
@@ -231,7 +231,7 @@ impl Turns {
 }
 
 impl PooledConnection {
-    /// True while no later connection has found the database at another server.
+    /// Returns true while no later connection has found the database at another server.
     pub(crate) fn is_current(&self) -> bool {
         self.session.generation == self.pool.connector.generation()
     }
@@ -314,8 +314,8 @@ impl PoolState {
         Some(idle.remove(alike.unwrap_or(last)))
     }
 
-    /// True where a connection is alive and its server accepts writes. When the server does not answer in time, all
-    /// idle connections are closed, so that the wait is not repeated for each of them.
+    /// Returns true if a connection is alive and its server accepts writes. If the server does not answer in time, all idle
+    /// connections are closed, so that the wait is not repeated for each of them.
     async fn is_usable(&self, connection: &mut PgConnection) -> bool {
         let asked = sqlx::raw_sql(TAKES_NO_WRITES).fetch_all(connection);
         match timeout(PING_TIMEOUT, asked).await {

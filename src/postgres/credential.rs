@@ -6,11 +6,11 @@ use std::fmt;
 /// which it uses them is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Credential {
-    /// The gateway itself, which reads for everybody: the log's tail and its end, among others.
+    /// The gateway itself, for reads that serve all clients, such as the log's tail and its end.
     Gateway,
-    /// All subscriptions together, where they catch up or complete the events that they push.
+    /// All subscriptions together, for catching up and for fields of events that only the database has.
     Subscriptions,
-    /// Everybody who queries a gateway without readers.
+    /// All clients that query a gateway without configured readers.
     Open,
     /// A reader, by its configured name.
     Reader(String),

@@ -16,8 +16,8 @@ impl KeptConnection {
         Self { connections, connection: None }
     }
 
-    /// The connection, to be given back by [`keep`](Self::keep). After an error, or when nobody waits any more, nobody
-    /// knows what it is about: it is not given back and thereby closed.
+    /// Returns the connection, which the caller gives back by [`keep`](Self::keep). After an error or a cancellation the state
+    /// of the connection is unknown, so the caller drops it, which closes it.
     pub(crate) async fn take(&mut self) -> sqlx::Result<PooledConnection> {
         match self.connection.take() {
             Some(connection) if connection.is_current() => Ok(connection),
@@ -29,6 +29,7 @@ impl KeptConnection {
         }
     }
 
+    /// Gives the connection back. No statement and no transaction may be open on it.
     pub(crate) fn keep(&mut self, connection: PooledConnection) {
         self.connection = Some(connection);
     }

@@ -1,6 +1,6 @@
-//! A Postgres of sluice's own, for who has none: found on the machine, kept in the data directory, on a Unix socket.
+//! A private PostgreSQL for operators without a database: the gateway starts the programs that are installed on the machine,
+//! with a cluster in the data directory and a Unix socket.
 
-mod account;
 mod cluster;
 mod identity;
 mod lock;
@@ -8,6 +8,7 @@ mod occupant;
 mod process;
 mod programs;
 mod server_log;
+mod server_user;
 mod socket;
 mod supervisor;
 
@@ -17,7 +18,7 @@ pub use supervisor::PrivatePostgres;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why there is no private Postgres.
+/// An error of the private PostgreSQL.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateError {
     /// PostgreSQL's programs are not on the machine.
@@ -41,7 +42,7 @@ pub enum PrivateError {
     /// Another process uses the data directory.
     #[error("the data directory {0} is in use by another sluice; stop that one, or give --data-dir another directory")]
     InUse(PathBuf),
-    /// PostgreSQL does not run as root, and there is no other account.
+    /// PostgreSQL does not run as root, and there is no other user.
     #[error("PostgreSQL refuses to run as root, and there is neither a user postgres nor a user nobody here")]
     NoAccount,
     /// The unprivileged user cannot reach the directory.

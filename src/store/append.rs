@@ -1,4 +1,4 @@
-//! Appending to the log: one call, one transaction.
+//! Appends to the log, each in one transaction.
 
 mod function;
 mod statements;
@@ -10,28 +10,28 @@ use sqlx::error::DatabaseError;
 use sqlx::{Connection as _, PgConnection};
 use time::Date;
 
+use super::cursor_move::{CursorMove, move_cursor};
 use super::eras::ERAS;
 use super::new_event::{DeliveryRecord, NewEvent};
-use super::poll::{CursorMove, move_cursor};
 use super::{Store, StoreError};
 use crate::event::{EventColumn, IngestSource, Position, Timestamp};
 use crate::postgres::kept::KeptConnection;
 use statements::{AppendReply, ReplyEvent, group_query, lone_query};
 
-/// Where an event is.
+/// The result of an append for one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// Its place in the log.
+    /// The event's position in the log.
     pub position: Position,
-    /// Whether this append put it there; false where it was there already.
+    /// True if this append stored the event; false if the log had it before.
     pub is_new: bool,
-    /// The application's name that it has in the log: the catalogue's where that knew it. None where it is not new.
+    /// The name of the event's application in the log, preferably from the catalogue; None unless the event is new.
     pub application_name: Option<String>,
-    /// When it was stored, where it is new.
+    /// Time at which the event was stored, if it is new.
     pub received_at: Timestamp,
 }
 
-/// A connection of its own that appends.
+/// An appender, which keeps a connection between appends.
 #[derive(Debug)]
 pub struct Appender {
     connection: KeptConnection,
@@ -39,11 +39,12 @@ pub struct Appender {
 }
 
 impl Appender {
-    /// Appends events that came by one way, no two of the same org and uuid, and tells for each where it is. All or
-    /// nothing: after an error none of them was stored, or, where the connection broke, perhaps all: ask again.
+    /// Appends events that came by one way, and returns the result for each. No two of them may have the same org and uuid.
+    /// The events are stored all together or not at all.
     ///
     /// # Errors
-    /// The database's.
+    /// The database's. If the connection broke, the events may have been stored: the caller must append them again, which
+    /// finds them.
     pub async fn append(
         &mut self,
         source: IngestSource,
@@ -57,7 +58,7 @@ impl Appender {
         let written = loop {
             match append(&mut connection, source, events, deliveries).await {
                 Err(error) if was_outrun(&error) => {}
-                told => break told?,
+                written => break written?,
             }
         };
         let appended = self.appended(&mut connection, written).await?;
@@ -65,10 +66,10 @@ impl Appender {
         Ok(appended)
     }
 
-    /// Appends the events of a page of the System Log and moves its cursor: both, or neither.
+    /// Appends the events of a page of the System Log and moves the cursor past the page, in one transaction.
     ///
     /// # Errors
-    /// The database's, or another gateway has moved the cursor.
+    /// The database's; [`StoreError::CursorMoved`] if another gateway has moved the cursor.
     pub async fn append_page(
         &mut self,
         source: IngestSource,
@@ -78,7 +79,7 @@ impl Appender {
         let mut connection = self.connection.take().await?;
         let written = loop {
             let mut transaction = connection.begin().await?;
-            // First, so that the log's head is held for no longer than the append itself takes.
+            // The cursor moves first, so that the log's head is locked only during the append itself.
             move_cursor(&mut transaction, cursor).await?;
             if events.is_empty() {
                 transaction.commit().await?;
@@ -87,8 +88,8 @@ impl Appender {
             }
             match append_group(&mut transaction, source, events, &[]).await {
                 Err(error) if was_outrun(&error) => transaction.rollback().await?,
-                told => {
-                    let written = told?;
+                written => {
+                    let written = written?;
                     transaction.commit().await?;
                     break written;
                 }
@@ -99,8 +100,8 @@ impl Appender {
         Ok(appended)
     }
 
-    /// Begins a new era if positions cannot continue in the current one: see [`Store::check_era`]. Installs the function
-    /// that appends if a restored database does not have it.
+    /// Prepares a restored database for appends: begins a new era if [`Store::check_era`] requires one, and installs the
+    /// append function if it is missing.
     ///
     /// # Errors
     /// The database's.
@@ -109,7 +110,7 @@ impl Appender {
         let mut connection = self.store.writes.acquire().await?;
         self.store
             .writes
-            .in_time(async { install_append_function(&mut connection).await.map_err(StoreError::from) })
+            .with_time_limit(async { install_append_function(&mut connection).await.map_err(StoreError::from) })
             .await?;
         connection.release();
         Ok(())
@@ -122,7 +123,7 @@ impl Appender {
             None => self.store.keep_eras(sqlx::query_as(ERAS).fetch_all(connection).await?)?,
         };
         if !eras.contains_tag(written.era) {
-            // Another log replaced this one in between: only a new append finds out where the events are.
+            // Another log has replaced this one in between. Only a new append finds the events' positions.
             return Err(StoreError::Restored);
         }
         // An era that has begun since then does not change the numbers of earlier ones.
@@ -158,14 +159,14 @@ async fn append(
     append_group(connection, source, events, deliveries).await
 }
 
-/// Appends an event of which nothing else is new; tells nothing, and has done nothing, where that is not so.
+/// Appends one event by the fast statement. Returns None, without any change, if the statement cannot append this event.
 async fn append_lone(
     connection: &mut PgConnection,
     source: IngestSource,
     event: &NewEvent,
     deliveries: &[DeliveryRecord],
 ) -> sqlx::Result<Option<AppendReply>> {
-    // Read to the end of the answer: its row comes before the commit, and what is told must be durable.
+    // `fetch_all` reads to the end of the answer, since the row comes before the commit.
     let mut rows = lone_query(source, event, deliveries).fetch_all(connection).await?;
     Ok(rows.pop().map(|(number, application_name, moment, era)| {
         let event = ReplyEvent { number, is_new: true, application_name };
@@ -179,15 +180,15 @@ async fn append_group(
     events: &[NewEvent],
     deliveries: &[DeliveryRecord],
 ) -> sqlx::Result<AppendReply> {
-    // Read to the end of the answer, as for a lone event.
+    // `fetch_all` reads to the end of the answer, since the row comes before the commit.
     let mut rows = group_query(source, events, deliveries).fetch_all(connection).await?;
     rows.pop()
         .and_then(|row| row.of_events(events.len()))
-        .ok_or_else(|| sqlx::Error::Protocol("log_append does not tell of each event".to_owned()))
+        .ok_or_else(|| sqlx::Error::Protocol("log_append returned no result for some events".to_owned()))
 }
 
-/// Whether somebody has just appended one of the events, or an earlier part of a lone event's delivery was appended before:
-/// whoever tries again finds it, so that this ends.
+/// Returns true for the error of an append that lost a race: another append has just stored one of the events, or another
+/// event of a lone event's delivery. A second attempt then finds it in the log.
 fn was_outrun(error: &sqlx::Error) -> bool {
     let refused = |error: &dyn DatabaseError| matches!(error.constraint(), Some("arrival_pkey" | "delivery_pkey"));
     let outrun = error.as_database_error().is_some_and(refused);
@@ -198,12 +199,12 @@ fn was_outrun(error: &sqlx::Error) -> bool {
 }
 
 impl Store {
-    /// A connection that appends.
+    /// Returns an appender, which takes a connection at its first append.
     pub fn appender(&self) -> Appender {
         Appender { connection: KeptConnection::of(self.writes.clone()), store: self.clone() }
     }
 
-    /// Makes the partitions of a month, where they are missing.
+    /// Creates the partitions of a month that are missing.
     ///
     /// # Errors
     /// The database's.

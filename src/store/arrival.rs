@@ -1,30 +1,27 @@
-//! By which ways events have arrived, and with which delivery.
-
-use std::collections::HashSet;
+//! The arrivals of events: the ways in that brought each event, and the delivery that brought it first.
 
 use sqlx::FromRow as _;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::eras::Eras;
-use super::named_row::named_row;
-use super::{Ledger, Store, StoreError};
+use super::{Store, StoreError};
 use crate::event::{IngestSource, Position, Timestamp};
+use crate::postgres::named_row::named_row;
 
-/// How an event arrived.
+/// The arrivals of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArrivalRecord {
-    /// The event.
+    /// The event's position.
     pub position: Position,
-    /// Every way by which it has come, first one first.
+    /// The ways in that have brought the event, in the order of their first arrivals.
     pub received_via: Vec<IngestSource>,
-    /// The id of the event hook delivery that brought it first.
+    /// `eventId` of the event hook delivery that first brought the event; None without a delivery.
     pub event_id: Option<String>,
-    /// The time of that delivery, as it says.
+    /// `eventTime` of that delivery.
     pub event_time: Option<Timestamp>,
-    /// Its source, as it says.
+    /// `source` of that delivery.
     pub source: Option<String>,
-    /// The kept headers of its request, as JSON.
+    /// The stored headers of that delivery's request, as JSON.
     pub headers: Option<String>,
 }
 
@@ -45,7 +42,7 @@ named_row! {
 }
 
 impl Store {
-    /// How the events at these positions arrived, in any order.
+    /// Returns the arrivals of the events at these positions, in any order.
     ///
     /// # Errors
     /// The database's.
@@ -56,19 +53,6 @@ impl Store {
                    WHERE a.position = ANY($1) AND h.tableoid = h.home";
         let (rows, eras) = self.rows_at(positions, sql).await?;
         rows.iter().map(|row| Row::from_row(row)?.into_record(&eras)).collect()
-    }
-}
-
-impl Ledger {
-    /// Which of these events of an org an import has brought before.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn imported(&self, org: &str, uuids: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
-        // By a connection whose plans suit a table that grows meanwhile.
-        let statement = "SELECT uuid FROM arrival WHERE org = $1 AND uuid = ANY($2) AND import_at IS NOT NULL";
-        let found = sqlx::query_scalar(statement).bind(org).bind(uuids).fetch_all(&self.writes).await?;
-        Ok(found.into_iter().collect())
     }
 }
 

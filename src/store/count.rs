@@ -1,4 +1,4 @@
-//! Numbers of events that match a filter.
+//! Counts of the events that match a filter.
 
 use sqlx::{Postgres, QueryBuilder, Row as _};
 
@@ -10,7 +10,7 @@ use super::{Store, StoreError};
 use crate::event::{EventOrderField, Narrowed};
 
 impl Store {
-    /// Returns the number of events that match, counting no further than `up_to`, and true if that is all.
+    /// Returns the number of events that match, at most `up_to`, and true if no more of them match.
     ///
     /// # Errors
     /// The database's.
@@ -22,7 +22,7 @@ impl Store {
             access: Access::of(wanted, EventOrderField::Position),
             is_persistent: windows.len() == 1,
         };
-        // The newest window comes first, since most of its pages are in the database's memory.
+        // The newest window comes first, since most of its pages are in PostgreSQL's cache.
         for window in windows.iter().rev() {
             found += counting.count_within(self, window, most - found).await?;
             if found >= most {
@@ -33,16 +33,17 @@ impl Store {
     }
 }
 
-/// A count of the events that match a filter, window by window.
+/// A running count of the events that match a filter, window by window.
 struct Counting<'a> {
     wanted: &'a Narrowed,
     access: Access<'a>,
-    /// True if the statements are sent often enough to be kept prepared.
+    /// True if the statements are sent often enough to stay prepared.
     is_persistent: bool,
 }
 
 impl Counting<'_> {
-    /// Counts the matching events of a window, but no more than `most`.
+    /// Counts the matching events of a window, at most `most`. The events of a short list are counted by its index;
+    /// otherwise PostgreSQL chooses the plan.
     async fn count_within(&mut self, store: &Store, window: &MonthWindow, most: i64) -> Result<i64, StoreError> {
         let tried = if pins::seeks_words(self.wanted) { 0 } else { self.access.candidates().len() };
         for nth in 0..tried {
@@ -63,10 +64,11 @@ impl Counting<'_> {
         Ok(query.build_query_scalar().persistent(self.is_persistent).fetch_one(&reads).await?)
     }
 
-    /// Returns the statement that counts the matching events among those of a candidate, if these are few.
+    /// Returns the statement that counts the matching events among those of a candidate, if it has at most
+    /// [`MOST_COLLECTED`] events.
     fn collect_query(&self, candidate: &Candidate<'_>, window: &MonthWindow, most: i64) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new("WITH collected AS MATERIALIZED (");
-        candidate.push_places(&mut query, MOST_COLLECTED, |query| {
+        candidate.push_keys(&mut query, MOST_COLLECTED, |query| {
             for part in self.wanted.conjuncts() {
                 filter::push_range(query, "e.published", part.published);
             }
@@ -84,7 +86,8 @@ impl Counting<'_> {
         query
     }
 
-    /// Returns the statement that counts the matching events by a pin's index; without one, the database chooses the index.
+    /// Returns the statement that counts the matching events by a pin's index; without a pin, PostgreSQL chooses the
+    /// index.
     fn query(&self, pin: Option<&Pin<'_>>, window: &MonthWindow, most: i64) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new("SELECT count(*) FROM (SELECT FROM sync_event e WHERE ");
         match pin {

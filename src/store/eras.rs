@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::{Store, StoreError};
+use super::StoreError;
 use crate::event::Position;
 
 /// Distance between the starts of two successive eras, in the database's numbers.
@@ -58,7 +58,7 @@ impl Eras {
         eras.filter(|eras| !eras.is_empty()).map(Self)
     }
 
-    /// The tag of the last era.
+    /// Returns the tag of the last era.
     pub(super) fn tag(&self) -> i64 {
         self.0.last().map_or(0, |era| era.start.era_tag())
     }
@@ -68,7 +68,7 @@ impl Eras {
         self.0.binary_search_by_key(&tag, |era| era.start.era_tag()).is_ok()
     }
 
-    /// All eras, the oldest first.
+    /// Returns all eras, the oldest first.
     pub(super) fn all(&self) -> &[Era] {
         &self.0
     }
@@ -94,7 +94,8 @@ fn ordinal(number: i64) -> Option<usize> {
 }
 
 impl KnownEras {
-    fn get(&self) -> Option<Arc<Eras>> {
+    /// Returns the eras in the cache; None before the first read.
+    pub(super) fn get(&self) -> Option<Arc<Eras>> {
         self.0.read().clone()
     }
 
@@ -103,72 +104,15 @@ impl KnownEras {
         self.get().filter(|eras| eras.tag() == tag)
     }
 
-    /// Puts eras that were read into the cache.
-    fn keep(&self, rows: Vec<EraRow>) -> Result<Arc<Eras>, StoreError> {
+    /// Stores eras in the cache.
+    pub(super) fn keep(&self, rows: Vec<EraRow>) -> Result<Arc<Eras>, StoreError> {
         if rows.is_empty() {
-            // The table is being restored.
+            // A restore fills the table later.
             return Err(StoreError::Restored);
         }
         let eras = Arc::new(Eras::of(rows).ok_or(StoreError::DamagedEras)?);
         *self.0.write() = Some(Arc::clone(&eras));
         Ok(eras)
-    }
-}
-
-impl Store {
-    /// Returns the known eras; reads them if none are known.
-    pub(super) async fn known_eras(&self) -> Result<Arc<Eras>, StoreError> {
-        match self.eras.get() {
-            Some(eras) => Ok(eras),
-            None => self.read_eras().await,
-        }
-    }
-
-    /// Puts eras that were read into the cache. If the last era has changed, another log may have replaced this one, so
-    /// the known partitions are forgotten.
-    pub(super) fn keep_eras(&self, rows: Vec<EraRow>) -> Result<Arc<Eras>, StoreError> {
-        let tag = self.eras.get().map(|eras| eras.tag());
-        let eras = self.eras.keep(rows)?;
-        if tag.is_some_and(|tag| tag != eras.tag()) {
-            self.partitions.forget();
-        }
-        Ok(eras)
-    }
-
-    /// Reads the eras from the database.
-    async fn read_eras(&self) -> Result<Arc<Eras>, StoreError> {
-        let rows: Vec<EraRow> = sqlx::query_as(ERAS).fetch_all(&self.reads).await?;
-        self.keep_eras(rows)
-    }
-
-    /// Returns the eras of a log that ended in the era with this tag when a statement was executed. Returns None if the
-    /// log's eras have changed since: the caller must send the statement again.
-    pub(super) async fn eras_ending_in(&self, tag: i64) -> Result<Option<Arc<Eras>>, StoreError> {
-        if let Some(eras) = self.eras.ending_in(tag) {
-            return Ok(Some(eras));
-        }
-        Ok(Some(self.read_eras().await?).filter(|eras| eras.tag() == tag))
-    }
-
-    /// Returns the database's numbers for positions, with the eras that they belong to.
-    ///
-    /// # Errors
-    /// The database's; [`StoreError::UnknownEra`] for a position of an era that this log does not have.
-    pub(super) async fn numbers<const N: usize>(
-        &self,
-        positions: [Position; N],
-    ) -> Result<(Arc<Eras>, [i64; N]), StoreError> {
-        let numbered = |eras: &Eras| positions.map(|position| eras.number(position).ok_or(position));
-        let mut eras = self.known_eras().await?;
-        if numbered(&eras).iter().any(Result::is_err) {
-            // Another gateway may have begun the era since the eras were read.
-            eras = self.read_eras().await?;
-        }
-        let mut numbers = [0; N];
-        for (number, found) in numbers.iter_mut().zip(numbered(&eras)) {
-            *number = found.map_err(StoreError::UnknownEra)?;
-        }
-        Ok((eras, numbers))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A filter as SQL: the same meaning as `Filter::matches`.
+//! Filters as SQL conditions, with the same meaning as `Filter::matches`.
 
 use std::collections::BTreeSet;
 
@@ -6,22 +6,20 @@ use sqlx::{Postgres, QueryBuilder};
 
 use crate::event::{EntityFilter, EventTypePattern, Filter, Narrowed, Place, TimeRange, is_address};
 
-type Query = QueryBuilder<Postgres>;
-
-/// Adds ` AND …` for each part of a filter, over an alias `e`.
-pub(super) fn push(query: &mut Query, filter: &Narrowed) {
+/// Adds ` AND …` for each condition of a filter on an event `e`.
+pub(super) fn push(query: &mut QueryBuilder<Postgres>, filter: &Narrowed) {
     Conditions::default().push(query, filter);
 }
 
-/// Largest number of values that are compared one after the other, as an event is read.
+/// Largest number of values that a statement compares one by one with each event. More are looked up in a hash table.
 const MOST_COMPARED: usize = 16;
 
 /// A condition of a filter, or of one of its `and` parts, that compares a column with a list.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Compared<'f> {
-    /// The filter or the part.
+    /// The filter or the `and` part that has the condition.
     pub(super) part: &'f Filter,
-    /// The column, as the index has it.
+    /// The column, as an expression of its index.
     pub(super) column: &'static str,
 }
 
@@ -30,26 +28,26 @@ pub(super) struct Compared<'f> {
 pub(super) struct Conditions<'f> {
     /// A condition to leave out, since the statement has it elsewhere.
     pub(super) without: Option<Compared<'f>>,
-    /// True for statements that are planned whatever the values, and for those that find their events by other means than
-    /// the filter's long lists. Such lists are then looked up in a hash table, once for each event that is read; the
-    /// database itself does so only if it knows the values while it plans.
+    /// True to look up each event's value in a hash table of a long list. PostgreSQL does so by itself only if it knows
+    /// the values while it plans, so this is for generic plans, and for statements that find their events by other means
+    /// than the filter's long lists.
     pub(super) hashes_lists: bool,
 }
 
 impl Conditions<'_> {
-    /// Adds ` AND …` for each part of a filter, over an alias `e`.
-    pub(super) fn push(&self, query: &mut Query, filter: &Narrowed) {
+    /// Adds ` AND …` for each condition of a filter on an event `e`.
+    pub(super) fn push(&self, query: &mut QueryBuilder<Postgres>, filter: &Narrowed) {
         self.push_part(query, filter);
     }
 
-    /// Returns true if nothing is left of a filter, so that every event that is found matches it.
+    /// Returns true if the filter has no conditions beside the one that is left out.
     pub(super) fn are_none(&self, filter: &Narrowed) -> bool {
-        let mut query = Query::new("");
+        let mut query = QueryBuilder::new("");
         self.push(&mut query, filter);
         query.sql().as_str().is_empty()
     }
 
-    fn push_part(&self, query: &mut Query, filter: &Filter) {
+    fn push_part(&self, query: &mut QueryBuilder<Postgres>, filter: &Filter) {
         self.push_list(query, filter, "e.org", filter.orgs.as_deref());
         self.push_list(query, filter, "e.application_name", filter.applications.as_deref());
         self.push_list(query, filter, "e.instance_id", filter.application_instances.as_deref());
@@ -59,7 +57,7 @@ impl Conditions<'_> {
         }
         push_range(query, "e.published", filter.published);
         push_range(query, "e.received_at", filter.received);
-        // The second conditions follow from the lists; the planner needs them to use the partial index of all other values.
+        // The conditions without the usual value are redundant: the planner needs them to use the partial indexes.
         self.push_list(query, filter, "e.outcome_result", filter.outcomes.as_deref());
         if filter.outcomes.as_ref().is_some_and(|outcomes| !outcomes.iter().any(|outcome| outcome == SUCCESS)) {
             query.push(UNUSUAL_OUTCOME);
@@ -102,7 +100,14 @@ impl Conditions<'_> {
         self.without.is_some_and(|without| without.column == column && std::ptr::eq(without.part, part))
     }
 
-    fn push_list(&self, query: &mut Query, part: &Filter, column: &'static str, values: Option<&[String]>) {
+    /// Adds the condition that a column has one of the listed values. None is no condition.
+    fn push_list(
+        &self,
+        query: &mut QueryBuilder<Postgres>,
+        part: &Filter,
+        column: &'static str,
+        values: Option<&[String]>,
+    ) {
         if self.leaves_out(part, column) {
             return;
         }
@@ -118,24 +123,24 @@ impl Conditions<'_> {
         }
     }
 
-    /// Adds the condition that a column has one of several values.
-    fn push_membership(&self, query: &mut Query, column: &str, values: Vec<String>) {
+    /// Adds a comparison of a column with several values.
+    fn push_membership(&self, query: &mut QueryBuilder<Postgres>, column: &str, values: Vec<String>) {
         query.push(column);
         if self.hashes_lists && values.len() > MOST_COMPARED {
-            // As a part of an expression the subquery stays one, and its result is hashed.
+            // Within an expression, the planner does not turn the subquery into a join: it hashes the result.
             query.push(" IN (SELECT unnest(").push_bind(values).push("::text[])) IS TRUE");
         } else {
             query.push(" = ANY(").push_bind(values).push(")");
         }
     }
 
-    fn push_patterns(&self, query: &mut Query, patterns: &[EventTypePattern]) {
+    fn push_patterns(&self, query: &mut QueryBuilder<Postgres>, patterns: &[EventTypePattern]) {
         query.push(" AND ");
         let names: Option<Vec<_>> = patterns.iter().map(|pattern| pattern.exact().map(str::to_owned)).collect();
         match names {
             Some(names) if names.len() > 1 => self.push_membership(query, "e.event_type", names),
             None if patterns.len() > MOST_COMPARED => {
-                // The log has few types: each is compared with the patterns once, and not each event.
+                // Comparing the few types of the catalogue with the patterns is cheaper than comparing each event.
                 query.push("e.event_type IN (SELECT t.name FROM event_type t WHERE ");
                 push_types(query, "t.name", patterns);
                 query.push(if self.hashes_lists { ") IS TRUE" } else { ")" });
@@ -144,20 +149,26 @@ impl Conditions<'_> {
         }
     }
 
-    fn push_person(&self, query: &mut Query, part: &Filter, person: &EntityFilter, columns: PersonColumns) {
+    fn push_person(
+        &self,
+        query: &mut QueryBuilder<Postgres>,
+        part: &Filter,
+        person: &EntityFilter,
+        columns: PersonColumns,
+    ) {
         if let Some(ids) = &person.ids {
             self.push_ids(query, part, (columns.id, columns.folded_id), ids);
         }
         if let Some(ids) = &person.alternate_ids {
             self.push_ids(query, part, (columns.alternate_id, columns.folded_alternate_id), ids);
         }
-        match (&person.types, columns.kind) {
+        match (&person.types, columns.person_type) {
             (None, _) => {}
-            (Some(types), Kind::Column(column)) => self.push_list(query, part, column, Some(types)),
-            (Some(types), Kind::Always(kind)) if types.iter().any(|one| one == kind) => {
+            (Some(types), PersonType::Column(column)) => self.push_list(query, part, column, Some(types)),
+            (Some(types), PersonType::Constant(constant)) if types.iter().any(|one| one == constant) => {
                 query.push(" AND ").push(columns.id).push(" IS NOT NULL");
             }
-            (Some(_), Kind::Always(_)) => {
+            (Some(_), PersonType::Constant(_)) => {
                 query.push(" AND false");
             }
         }
@@ -166,11 +177,11 @@ impl Conditions<'_> {
         }
     }
 
-    /// Adds the condition on the ids, or alternate ids, of a person. E-mail addresses compare without regard to case, so the
+    /// Adds the condition on the ids, or alternate ids, of a person. Email addresses compare without regard to case, so the
     /// index has all ids in lower case.
     fn push_ids(
         &self,
-        query: &mut Query,
+        query: &mut QueryBuilder<Postgres>,
         part: &Filter,
         (column, folded_column): (&'static str, &'static str),
         ids: &[String],
@@ -194,10 +205,10 @@ impl Conditions<'_> {
     }
 }
 
-/// The outcome that most events have.
+/// The usual outcome, which the partial index of outcomes omits.
 pub(super) const SUCCESS: &str = "SUCCESS";
 
-/// The severity that most events have.
+/// The usual severity, which the partial index of severities omits.
 pub(super) const INFO: &str = "INFO";
 
 /// The condition of the partial index of outcomes.
@@ -206,32 +217,34 @@ pub(super) const UNUSUAL_OUTCOME: &str = " AND e.outcome_result <> 'SUCCESS'";
 /// The condition of the partial index of severities.
 pub(super) const UNUSUAL_SEVERITY: &str = " AND e.severity <> 'INFO'";
 
-/// What an event tells of a person.
+/// The columns of an event `e` that describe a person.
 pub(super) struct PersonColumns {
     id: &'static str,
-    /// The id as the index has it.
+    /// The id in lower case, as an expression of its index.
     pub(super) folded_id: &'static str,
     alternate_id: &'static str,
-    /// The alternate id as the index has it.
+    /// The alternate id in lower case, as an expression of its index.
     pub(super) folded_alternate_id: &'static str,
-    kind: Kind,
+    person_type: PersonType,
     place: Place,
 }
 
-/// Okta's type of a person: what an actor says, or what every target in its place has.
-enum Kind {
+/// The source of Okta's type of a person.
+enum PersonType {
+    /// A column, since actors have several types.
     Column(&'static str),
-    Always(&'static str),
+    /// A constant, since all targets in this place have one type.
+    Constant(&'static str),
 }
 
-/// What is asked of people, and where it stands.
+/// Returns a filter's conditions on people, with the columns that they concern.
 pub(super) fn people(filter: &Filter) -> impl Iterator<Item = (&EntityFilter, PersonColumns)> {
     let user = PersonColumns {
         id: "e.user_id",
         folded_id: "lower(e.user_id)",
         alternate_id: "e.user_alternate_id",
         folded_alternate_id: "lower(e.user_alternate_id)",
-        kind: Kind::Always("User"),
+        person_type: PersonType::Constant("User"),
         place: Place::User,
     };
     let application_user = PersonColumns {
@@ -239,7 +252,7 @@ pub(super) fn people(filter: &Filter) -> impl Iterator<Item = (&EntityFilter, Pe
         folded_id: "lower(e.application_user_id)",
         alternate_id: "e.application_user_alternate_id",
         folded_alternate_id: "lower(e.application_user_alternate_id)",
-        kind: Kind::Always("AppUser"),
+        person_type: PersonType::Constant("AppUser"),
         place: Place::ApplicationUser,
     };
     let admin = PersonColumns {
@@ -247,14 +260,15 @@ pub(super) fn people(filter: &Filter) -> impl Iterator<Item = (&EntityFilter, Pe
         folded_id: "lower(e.admin_id)",
         alternate_id: "e.admin_alternate_id",
         folded_alternate_id: "lower(e.admin_alternate_id)",
-        kind: Kind::Column("e.admin_type"),
+        person_type: PersonType::Column("e.admin_type"),
         place: Place::Admin,
     };
     let asked = [(&filter.user, user), (&filter.application_user, application_user), (&filter.admin, admin)];
     asked.into_iter().filter_map(|(person, columns)| Some((person.as_ref()?, columns)))
 }
 
-pub(super) fn push_range(query: &mut Query, column: &str, range: TimeRange) {
+/// Adds ` AND …` for each end of a range of time.
+pub(super) fn push_range(query: &mut QueryBuilder<Postgres>, column: &str, range: TimeRange) {
     for (side, end) in [(">=", range.from), ("<", range.until)] {
         if let Some(end) = end {
             query.push(format!(" AND {column} {side} ")).push_bind(end.date_time());
@@ -262,8 +276,8 @@ pub(super) fn push_range(query: &mut Query, column: &str, range: TimeRange) {
     }
 }
 
-/// The condition that an event type is one of these.
-pub(super) fn push_types(query: &mut Query, column: &str, patterns: &[EventTypePattern]) {
+/// Adds the condition that an event type matches one of these patterns.
+pub(super) fn push_types(query: &mut QueryBuilder<Postgres>, column: &str, patterns: &[EventTypePattern]) {
     let names: Vec<_> = patterns.iter().filter_map(EventTypePattern::exact).map(str::to_owned).collect();
     if let ([name], [_]) = (&*names, patterns) {
         query.push(column).push(" = ").push_bind(name.clone());
@@ -276,7 +290,7 @@ pub(super) fn push_types(query: &mut Query, column: &str, patterns: &[EventTypeP
     });
     let families: Vec<_> = families.collect();
     if families.len() > MOST_COMPARED {
-        // Each beginning of the type is looked up in a hash table of the families: a comparison with each would take long.
+        // Prefixes of the type, of the families' lengths, are looked up in a hash table of the families.
         let lengths = families.iter().filter_map(|family| i32::try_from(family.chars().count()).ok());
         let lengths: Vec<_> = lengths.collect::<BTreeSet<_>>().into_iter().collect();
         query.push(" OR EXISTS (SELECT FROM unnest(").push_bind(lengths);
@@ -318,7 +332,7 @@ mod tests {
                  NOT TRUE",
             ),
         ] {
-            let mut query = Query::new("WHERE true");
+            let mut query = QueryBuilder::new("WHERE true");
             push(&mut query, &Rights::everything().narrow(filter));
             assert_eq!(query.sql().as_str(), expected);
         }

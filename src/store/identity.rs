@@ -1,31 +1,30 @@
-//! Which log this is, told apart from every other one: for what gateways tell each other outside of the database.
+//! The identity of the log, by which messages between gateways show that they concern the same log.
 
 use secrecy::SecretSlice;
 
 use super::{Store, StoreError};
 use crate::event::Position;
 
-/// Which log a gateway writes to, as the server says to which it is connected now.
+/// The identity of a log, as the connected server reports it.
 #[derive(Clone, Debug)]
 pub struct LogIdentity {
-    /// The cluster's system identifier, its time line, and the database's number in it. Differs between a server that
-    /// failed and the one that took over.
+    /// The cluster's system identifier, its timeline, and the database's OID. A failover changes the timeline.
     pub database: String,
     /// The start of the era in which the log ends.
     pub era: Position,
-    /// With what gateways on this log sign what they tell each other; kept in the database only.
+    /// The key with which the gateways of this log sign messages to each other. Only the database stores it.
     pub key: SecretSlice<u8>,
 }
 
 impl LogIdentity {
-    /// Whether it is still the same log, in the same era.
+    /// Returns true if both identities are of the same log in the same era.
     pub fn is_same(&self, other: &Self) -> bool {
         (&self.database, self.era) == (&other.database, other.era)
     }
 }
 
 impl Store {
-    /// Which log this is.
+    /// Returns the identity of the log.
     ///
     /// # Errors
     /// The database's.

@@ -1,4 +1,4 @@
-//! Who leads: of all gateways over a database, one at a time does what is to be done once.
+//! The leader election: of all gateways on a database, one at a time leads a task that must not run twice.
 
 use std::time::Duration;
 
@@ -7,13 +7,14 @@ use tokio::time::{sleep, timeout};
 use super::{Store, StoreError};
 use crate::postgres::connect::{Connector, Session};
 
-/// How often to try to become the leader, and how often the leader looks whether it still is.
-const TURN: Duration = Duration::from_secs(2);
+/// Pause between two attempts to become the leader, and between two checks by the leader that it still is.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long the database may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time limit of each statement.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A lead: it ends with its connection, whatever becomes of the gateway.
+/// The lead of a task, which is an advisory lock. PostgreSQL releases the lock when the connection ends, even if the
+/// gateway crashes.
 #[derive(Debug)]
 pub struct Lead {
     session: Session,
@@ -21,35 +22,35 @@ pub struct Lead {
 }
 
 impl Store {
-    /// Waits to become the leader in something, by an advisory lock on a connection of its own.
+    /// Waits to become the leader of a task. The lead has a connection of its own.
     ///
     /// # Errors
-    /// The database's: try again.
-    pub async fn lead(&self, what: &str) -> Result<Lead, StoreError> {
+    /// The database's. The caller may try again.
+    pub async fn lead(&self, task: &str) -> Result<Lead, StoreError> {
         let mut session = self.connector.connect(&self.direct).await?;
-        // A gateway that stops without ending must not lead for ever: its connection falls idle, and ends.
+        // A gateway that hangs must not lead forever: PostgreSQL then closes its idle connection.
         let limited = sqlx::query("SET idle_session_timeout = '15s'").execute(&mut session.connection);
-        timeout(PATIENCE, limited).await.map_err(|_| StoreError::NoAnswer)??;
+        timeout(STATEMENT_TIMEOUT, limited).await.map_err(|_| StoreError::NoAnswer)??;
         loop {
             let query = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended('sluice leads ' || $1, 0))");
-            let locked = timeout(PATIENCE, query.bind(what).fetch_one(&mut session.connection));
+            let locked = timeout(STATEMENT_TIMEOUT, query.bind(task).fetch_one(&mut session.connection));
             if locked.await.map_err(|_| StoreError::NoAnswer)?? {
                 return Ok(Lead { session, connector: self.connector.clone() });
             }
-            sleep(TURN).await;
+            sleep(POLL_INTERVAL).await;
             if session.generation != self.connector.generation() {
-                return Err(StoreError::Moved);
+                return Err(StoreError::ConnectionLost);
             }
         }
     }
 }
 
 impl Lead {
-    /// Returns when the lead is lost.
+    /// Waits until the lead is lost.
     pub async fn lost(&mut self) {
         loop {
-            sleep(TURN).await;
-            let alive = timeout(PATIENCE, sqlx::query("SELECT 1").execute(&mut self.session.connection));
+            sleep(POLL_INTERVAL).await;
+            let alive = timeout(STATEMENT_TIMEOUT, sqlx::query("SELECT 1").execute(&mut self.session.connection));
             let is_alive = matches!(alive.await, Ok(Ok(_)));
             if !is_alive || self.session.generation != self.connector.generation() {
                 return;
@@ -57,9 +58,8 @@ impl Lead {
         }
     }
 
-    /// Lets others lead, at once.
+    /// Gives up the lead, so that another gateway can lead at once.
     pub async fn resign(self) {
-        // Failing that, the database finds out that the connection is gone.
         self.session.close().await;
     }
 }

@@ -1,4 +1,5 @@
-//! Notifications that the log has grown. They are only hints: gateways poll too, so a lost notification is harmless.
+//! Notifications between gateways that the log has grown (LISTEN and NOTIFY). They are only hints: gateways also poll the
+//! log, so a lost notification is harmless.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use crate::postgres::connect::Connector;
 use crate::postgres::connections::ACQUIRE_TIMEOUT;
 use crate::postgres::kept::KeptConnection;
 
-/// Notifies every gateway that the log has grown.
+/// A sender of notifications to all gateways that the log has grown.
 #[derive(Debug)]
 pub struct HeadNotifier(KeptConnection);
 
@@ -27,7 +28,7 @@ impl HeadNotifier {
 
     async fn send(&mut self, head: Position) -> Result<(), StoreError> {
         let mut connection = self.0.take().await?;
-        // A hint that is lost in a crash costs nothing, and waiting for the disk would keep appends from it.
+        // The commit need not wait for the disk, as a notification that is lost in a crash is harmless.
         sqlx::query("SELECT set_config('synchronous_commit', 'off', true), pg_notify('sluice_log', $1)")
             .bind(head.to_string())
             .execute(&mut *connection)
@@ -37,7 +38,7 @@ impl HeadNotifier {
     }
 }
 
-/// Listens for appends, made by whichever gateway.
+/// A listener for the notifications of all gateways.
 #[derive(Debug)]
 pub struct HeadListener {
     listener: PgListener,
@@ -49,16 +50,16 @@ pub struct HeadListener {
 /// Time limit for sending a notification.
 const NOTIFY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the connection may be silent before it is asked whether it still lives.
-const SILENCE: Duration = Duration::from_secs(15);
+/// Interval between checks of a connection on which no notification comes.
+const CHECK_INTERVAL: Duration = Duration::from_secs(15);
 
 impl Store {
-    /// Returns a sender of notifications, which keeps a connection.
+    /// Returns a sender of notifications, which keeps a connection between uses.
     pub fn head_notifier(&self) -> HeadNotifier {
         HeadNotifier(KeptConnection::of(self.writes.clone()))
     }
 
-    /// Starts to listen.
+    /// Starts to listen for notifications.
     ///
     /// # Errors
     /// The database's.
@@ -66,9 +67,9 @@ impl Store {
         let session = self.connector.connect(&self.direct).await?;
         let (generation, options) = (session.generation, self.connector.options_of(&session));
         session.close().await;
-        let options = options.ok_or(StoreError::Moved)?;
-        // sqlx's listener takes its connection from a pool of its own. That pool connects with the options that led to
-        // the primary just now, and makes the same checks.
+        let options = options.ok_or(StoreError::ConnectionLost)?;
+        // sqlx's listener needs a pool. The pool connects with the options that have just led to the primary, and makes
+        // the same checks as other connections.
         let (connector, direct) = (self.connector.clone(), Arc::clone(&self.direct));
         let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         let pool = pool.acquire_timeout(ACQUIRE_TIMEOUT).after_connect(move |connection, _| {
@@ -77,7 +78,7 @@ impl Store {
         });
         let listening = async {
             let mut listener = PgListener::connect_with(&pool.connect_lazy_with(options)).await?;
-            // The caller listens anew instead, since the primary may then be at another address.
+            // The caller listens again instead, since the primary may then be at another address.
             listener.eager_reconnect(false);
             listener.listen("sluice_log").await?;
             Ok::<_, StoreError>(listener)
@@ -91,14 +92,14 @@ impl HeadListener {
     /// Waits until the log may have grown. Returns the position in the notification; None if it holds none.
     ///
     /// # Errors
-    /// The connection is gone: listen anew, and read on in between.
+    /// The connection is lost. The caller must listen again, and read the log in between.
     pub async fn wait(&mut self) -> Result<Option<Position>, StoreError> {
         loop {
-            if let Ok(received) = timeout(SILENCE, self.listener.try_recv()).await {
-                return Ok(received?.ok_or(StoreError::Moved)?.payload().parse().ok());
+            if let Ok(received) = timeout(CHECK_INTERVAL, self.listener.try_recv()).await {
+                return Ok(received?.ok_or(StoreError::ConnectionLost)?.payload().parse().ok());
             }
             if self.generation != self.connector.generation() {
-                return Err(StoreError::Moved);
+                return Err(StoreError::ConnectionLost);
             }
             let alive = sqlx::query("SELECT 1").execute(&mut self.listener);
             timeout(ACQUIRE_TIMEOUT, alive).await.map_err(|_| StoreError::NoAnswer)??;

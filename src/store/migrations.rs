@@ -14,7 +14,7 @@ use super::{Store, StoreError};
 #[folder = "migrations"]
 struct MigrationFiles;
 
-/// The migrations in order. sqlx has a macro for them; with it, sqlx and its TLS are compiled twice.
+/// The migrations, in order. sqlx has a macro for this, with which the build would compile sqlx and its TLS twice.
 static MIGRATIONS: LazyLock<Migrator> =
     LazyLock::new(|| Migrator::with_migrations(MigrationFiles::iter().filter_map(|name| migration(&name)).collect()));
 
@@ -27,15 +27,14 @@ fn migration(name: &str) -> Option<Migration> {
 }
 
 impl Store {
-    /// Brings the database's schema up to date, and installs this version's function that appends. Many gateways may do so
-    /// at once.
+    /// Applies the missing migrations, and installs this version's append function. Many gateways may do so at once.
     ///
     /// # Errors
-    /// The database cannot be reached, its schema is newer than this program's or was made before 0.1.0, or the user may
-    /// not create tables or functions.
+    /// The database cannot be reached, its schema is newer than this program's or older than 0.1.0, or the user may not
+    /// create tables or functions.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut session = self.connector.connect(&self.direct).await?;
-        // `Migrator::run` does the same, but the compiler does not see that its future on a connection is `Send`.
+        // The compiler cannot prove that the future of `Migrator::run` on a connection is `Send`.
         if let Err(error) = MIGRATIONS.run_direct(None, &mut session.connection, false).await {
             return Err(migration_error(&mut session.connection, error).await);
         }
@@ -46,23 +45,23 @@ impl Store {
         Ok(())
     }
 
-    /// Brings the schema of an existing log up to date; with `create`, that of any database.
+    /// Migrates a database that has a log; with `create`, any database.
     ///
     /// # Errors
-    /// The errors of [`migrate`](Self::migrate); or the database has no log, and none may be created.
+    /// The errors of [`migrate`](Self::migrate); [`StoreError::NoLog`] for a database without a log, unless `create`.
     pub async fn prepare(&self, create: bool) -> Result<(), StoreError> {
         if create || self.has_log().await? { self.migrate().await } else { Err(StoreError::NoLog) }
     }
 }
 
-/// Returns the cause of a failed migration.
+/// Returns the store's error for a failed migration.
 async fn migration_error(connection: &mut PgConnection, error: MigrateError) -> StoreError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             privilege_error(connection, error).await
         }
-        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => match is_made_before(connection).await {
-            Ok(true) => StoreError::MadeBefore,
+        MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => match is_too_old(connection).await {
+            Ok(true) => StoreError::TooOld,
             Ok(false) => StoreError::Migration(error.to_string()),
             Err(error) => error.into(),
         },
@@ -70,8 +69,8 @@ async fn migration_error(connection: &mut PgConnection, error: MigrateError) -> 
     }
 }
 
-/// Returns true if the first migration of the database is not that of this program: there were others before 0.1.0.
-async fn is_made_before(connection: &mut PgConnection) -> sqlx::Result<bool> {
+/// Returns true if the database's first migration is not this program's: versions before 0.1.0 had other migrations.
+async fn is_too_old(connection: &mut PgConnection) -> sqlx::Result<bool> {
     let first = MIGRATIONS.iter().next().map(|first| (first.version, &*first.checksum));
     let Some((version, checksum)) = first else { return Ok(false) };
     sqlx::query_scalar("SELECT EXISTS (SELECT FROM _sqlx_migrations WHERE version = $1 AND checksum <> $2)")
@@ -81,7 +80,8 @@ async fn is_made_before(connection: &mut PgConnection) -> sqlx::Result<bool> {
         .await
 }
 
-/// Returns the error of a statement that creates something. If the user lacks the privilege, the error says which one.
+/// Returns the store's error for a failed CREATE statement. If the user lacks the privilege, the error contains the GRANT
+/// statement that helps.
 async fn privilege_error(connection: &mut PgConnection, error: sqlx::Error) -> StoreError {
     const INSUFFICIENT_PRIVILEGE: &str = "42501";
     let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
@@ -90,7 +90,7 @@ async fn privilege_error(connection: &mut PgConnection, error: sqlx::Error) -> S
     }
     let grant =
         "SELECT format('GRANT USAGE, CREATE ON SCHEMA %I TO %I', coalesce(current_schema(), 'public'), current_user)";
-    // The transaction of a failed migration is still open.
+    // A failed migration leaves its transaction open.
     _ = sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await;
     match sqlx::query_scalar(grant).fetch_one(connection).await {
         Ok(grant) => StoreError::NoPrivilege { grant, cause: error },

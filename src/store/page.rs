@@ -1,4 +1,4 @@
-//! Pages of events, each as fast as the first.
+//! Pages of events. A later page takes no longer than the first one.
 //!
 //! A page in the order of time is a range of an index in each month. The first statement reads only the two nearest
 //! months, which usually fill the page: planning for every partition would take longer than reading the page. If the
@@ -9,109 +9,48 @@
 mod adaptive;
 mod collect;
 mod ranges;
+mod scan;
 
 pub(super) use collect::MOST_COLLECTED;
 pub(super) use ranges::push_event_at;
+pub(super) use scan::{LogMethod, PageRows, Scan, Source, event_count};
 
 use std::sync::Arc;
 
-use sqlx::postgres::PgRow;
-use sqlx::{Postgres, QueryBuilder, Row as _};
+use sqlx::{Postgres, QueryBuilder};
 
 use super::eras::{Eras, MAX_ATTEMPTS};
-use super::partitions::{Months, Partition};
-use super::pins::Access;
+use super::months::{Months, Partition};
 use super::row::{self, Layout, StoredEvent};
 use super::windows::MonthWindow;
 use super::{Store, StoreError};
 use crate::event::{
-    Cursor, Direction, EventColumns, EventOrder, EventOrderField, Filter, Narrowed, Page, PageRequest, Position,
-    Timestamp,
+    Cursor, EventColumns, EventOrder, EventOrderField, Narrowed, Page, PageRequest, Position, Timestamp,
 };
 use crate::postgres::connections::ConnectionPool;
+use scan::Bound;
 
-/// A page of events, and the log's end in the same snapshot.
+/// A page of events, and the log's end.
 #[derive(Debug)]
 pub struct EventPage {
     /// The page.
     pub page: Page<StoredEvent>,
-    /// The log's end when it was read.
+    /// The log's end in the snapshot of the page.
     pub head: Position,
 }
 
-/// Number of months that are read before all others: of an ordinary page, and of one that looks up a list in each index.
-const NEAREST: (usize, usize) = (2, 5);
+/// Number of months that the first statement reads.
+const NEAREST_MONTHS: usize = 2;
 
-/// A cursor in the form that the database compares.
-#[derive(Clone, Copy)]
-struct Bound {
-    published: Timestamp,
-    /// The database's number for the position.
-    number: i64,
-}
+/// Number of months in the first source of an adaptive scan, which sends several statements for each source.
+const NEAREST_ADAPTIVE_MONTHS: usize = 5;
 
 /// Number of windows whose statements a connection keeps prepared. A plan for a window takes 300 kB of the database's
 /// memory, so statements for months further away are planned at each use, which takes 2 ms.
 const PREPARED_WINDOWS: usize = 2;
 
-/// What is read: from one end of a list on.
-pub(super) struct Scan<'a> {
-    layout: &'a Layout,
-    pub(super) wanted: &'a Narrowed,
-    pub(super) access: Access<'a>,
-    field: EventOrderField,
-    pub(super) is_descending: bool,
-    above: Option<Bound>,
-    below: Option<Bound>,
-    /// The stretch of the log to read, in reading order: after the first number, through the second. None is no limit.
-    pub(super) stretch: (Option<i64>, Option<i64>),
-    pub(super) limit: i64,
-    /// Number of sources at whose first events the scan may still look.
-    looks: usize,
-    /// The end of the log at the first look. Later statements read no events beyond it.
-    head: Option<i64>,
-}
-
-/// Where it is read.
-pub(super) enum Source<'a> {
-    /// In these months.
-    Months(&'a [Partition]),
-    /// In all months on the far side of this one, as of this end of the log.
-    Beyond(&'a Partition, i64),
-    /// The months of a window.
-    MonthWindow(&'a MonthWindow),
-    /// The events of a window's months, in the order of the log.
-    Log(&'a MonthWindow, Way),
-}
-
-impl Source<'_> {
-    /// Returns the window of the source, if it is one.
-    const fn window(&self) -> Option<&MonthWindow> {
-        match self {
-            Self::MonthWindow(window) | Self::Log(window, _) => Some(window),
-            Self::Months(_) | Self::Beyond(..) => None,
-        }
-    }
-
-    /// Adds the condition that a row of a table alias belongs to the months of the window.
-    fn push_months(&self, query: &mut QueryBuilder<Postgres>, alias: &str) {
-        if let Some(window) = self.window() {
-            window.push_months(query, alias);
-        }
-    }
-}
-
-/// Method of reading events in the order of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// The statement goes through `arrival`, one event after the other.
-    Walked,
-    /// The statement finds the matching events by the indexes of the months, and sorts them.
-    Gathered,
-}
-
 impl Store {
-    /// Reads these columns of a page of the events that match.
+    /// Reads a page of the events that match, with these columns.
     ///
     /// # Errors
     /// The database's.
@@ -131,7 +70,7 @@ impl Store {
             let Some(eras) = self.eras_ending_in(era).await?.filter(|eras| **eras == *known) else { continue };
             if self.saw_all(&months, number).await? {
                 let mut events = row::events(rows, &layout, &eras)?;
-                // They come in this order already; SQL promises it only to who sorts once more.
+                // The rows come in this order, but SQL does not guarantee that for joins of an ordered subquery.
                 events.sort_by(|one, other| order.compare(one, other, request.direction));
                 let head = self.note_read(eras.position(head).ok_or(StoreError::DamagedEras)?);
                 return Ok(EventPage { page: Page::from_read(events, request), head });
@@ -140,7 +79,7 @@ impl Store {
         Err(StoreError::Changing)
     }
 
-    /// Converts the cursors of a request, `after` first; returns them with the eras that their numbers belong to.
+    /// Returns the cursors of a request as bounds, `after` first, with the eras that their numbers belong to.
     async fn bounds(&self, request: &PageRequest<Cursor>) -> Result<(Arc<Eras>, [Option<Bound>; 2]), StoreError> {
         let cursors = [request.bounds.after, request.bounds.before];
         let positions = cursors.map(|cursor| cursor.map_or(Position::START, |cursor| cursor.position));
@@ -150,55 +89,14 @@ impl Store {
     }
 }
 
-/// Rows of a page, and the state of the log in the snapshot from which they were read.
-pub(super) struct PageRows {
-    pub(super) rows: Vec<PgRow>,
-    /// The number of the log's end; the first of several statements determines it.
-    pub(super) head: i64,
-    /// The number of the last change of partitions; the first of several statements determines it.
-    pub(super) number: i64,
-    /// The tag of the era in which the log ended; the last of several statements determines it.
-    pub(super) era: i64,
-}
-
-impl PageRows {
-    /// Adds the rows of a later statement.
-    pub(super) fn with(mut self, more: Self) -> Self {
-        self.rows.extend(more.rows);
-        Self { era: more.era, ..self }
-    }
-}
-
-impl<'a> Scan<'a> {
-    fn new(
-        wanted: &'a Narrowed,
-        order: EventOrder,
-        request: &PageRequest<Cursor>,
-        [after, before]: [Option<Bound>; 2],
-        layout: &'a Layout,
-    ) -> Self {
-        let (above, below) = if order.is_descending { (before, after) } else { (after, before) };
-        Self {
-            layout,
-            wanted,
-            access: Access::of(wanted, order.field),
-            field: order.field,
-            is_descending: order.is_descending == (request.direction == Direction::Forward),
-            above,
-            below,
-            stretch: (None, None),
-            limit: i64::try_from(request.size).unwrap_or(i64::MAX).saturating_add(1),
-            looks: adaptive::MAX_LOOKED_SOURCES,
-            head: None,
-        }
-    }
-
+impl Scan<'_> {
+    /// Reads the events of the page, in the order of time or by a walk.
     async fn read(mut self, store: &Store, months: &Months) -> Result<PageRows, StoreError> {
         if self.field == EventOrderField::Position {
             return self.walk(store, months).await;
         }
         let within = self.months(months);
-        let middle = if self.is_adaptive() { NEAREST.1 } else { NEAREST.0 }.min(within.len());
+        let middle = if self.is_adaptive() { NEAREST_ADAPTIVE_MONTHS } else { NEAREST_MONTHS }.min(within.len());
         let (nearest, others) = if self.is_descending {
             let (others, nearest) = within.split_at(within.len() - middle);
             (nearest, others)
@@ -208,8 +106,9 @@ impl<'a> Scan<'a> {
         let mut answer = if self.is_adaptive() {
             self.read_adaptively(store, &Source::MonthWindow(&MonthWindow::of(nearest)), true).await?
         } else {
-            let answer = told(self.query(&Source::Months(nearest)).build().fetch_all(&self.reads(store)).await?)?;
-            self.limit -= found(&answer.rows);
+            let answer =
+                PageRows::of(self.query(&Source::Months(nearest)).build().fetch_all(&self.reads(store)).await?)?;
+            self.limit -= event_count(&answer.rows);
             answer
         };
         let last = if self.is_descending { nearest.first() } else { nearest.last() };
@@ -244,31 +143,19 @@ impl<'a> Scan<'a> {
             self.read_adaptively(store, source, is_persistent).await?
         } else {
             let mut query = self.query(source);
-            let more = told(query.build().persistent(is_persistent).fetch_all(&self.reads(store)).await?)?;
-            self.limit -= found(&more.rows);
+            let more = PageRows::of(query.build().persistent(is_persistent).fetch_all(&self.reads(store)).await?)?;
+            self.limit -= event_count(&more.rows);
             more
         };
         Ok(answer.with(more))
     }
 
-    /// Returns the connections whose plans suit the filter.
+    /// Returns the pool whose plans suit the filter.
     fn reads(&self, store: &Store) -> ConnectionPool {
         if self.is_range() { store.reads.clone() } else { store.reads.planned_for_values() }
     }
 
-    pub(super) const fn is_adaptive(&self) -> bool {
-        matches!(self.access, Access::Adaptive(_))
-    }
-
-    /// Whether one plan is best whatever the values: a range of an index, of which something may be left out.
-    fn is_range(&self) -> bool {
-        let Filter { admin, user, application_user, search, and, or, not, .. } = &**self.wanted;
-        let mut people = [admin, user, application_user].into_iter().flatten();
-        let is_nested = !and.is_empty() || or.is_some() || not.is_some();
-        !is_nested && search.is_none() && people.all(|person| person.search.is_none())
-    }
-
-    /// The months in which something may be.
+    /// Returns the months in which the filter and the cursors allow events.
     fn months<'m>(&self, months: &'m Months) -> &'m [Partition] {
         let later = |one: Option<Timestamp>, other: Option<Timestamp>| one.max(other);
         let earlier = |one: Option<Timestamp>, other: Option<Timestamp>| match (one, other) {
@@ -280,6 +167,7 @@ impl<'a> Scan<'a> {
         months.between(later(published.from, moment(self.above)), earlier(published.until, moment(self.below)))
     }
 
+    /// Returns the statement that reads a page's events from a source.
     pub(super) fn query(&self, source: &Source<'_>) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new("SELECT ");
         query.push(&self.layout.list).push(
@@ -298,10 +186,10 @@ impl<'a> Scan<'a> {
                 }
                 query.push(") e").push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
             }
-            Source::Beyond(..) | Source::MonthWindow(_) | Source::Log(_, Way::Gathered) => {
+            Source::Beyond(..) | Source::MonthWindow(_) | Source::Log(_, LogMethod::Sort) => {
                 self.push_range(&mut query, "sync_event", source);
             }
-            Source::Log(window, Way::Walked) => self.push_walk(&mut query, window),
+            Source::Log(window, LogMethod::Walk) => self.push_walk(&mut query, window),
         }
         query.push(") e ON true");
         query.push(IN_AN_ERA);
@@ -309,17 +197,5 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Condition that the log is not a restored one in which no era has begun.
+/// Condition that an era has begun since the last restore.
 const IN_AN_ERA: &str = " WHERE h.tableoid = h.home";
-
-/// Returns the number of rows that hold an event.
-pub(super) fn found(rows: &[PgRow]) -> i64 {
-    let has_event = |row: &&PgRow| row.try_get::<Option<i64>, _>(0).is_ok_and(|position| position.is_some());
-    i64::try_from(rows.iter().filter(has_event).count()).unwrap_or(i64::MAX)
-}
-
-pub(super) fn told(rows: Vec<PgRow>) -> Result<PageRows, StoreError> {
-    let first = rows.first().ok_or(StoreError::Restored)?;
-    let (head, number, era) = (first.try_get("head")?, first.try_get("number")?, first.try_get("era")?);
-    Ok(PageRows { rows, head, number, era })
-}

@@ -1,95 +1,28 @@
-//! The monthly partitions, as far as this gateway knows them, and reads that see every one.
+//! The check that a statement has read all monthly partitions.
 //!
-//! The database plans a query before it takes the snapshot that the query reads. A partition that is attached in between
-//! is missing from the plan while its events, and a log's end that counts them, are in the snapshot. So such reads bring
-//! along the number of the last change of partitions: where it is another one than was known before the query was
-//! sent, the query is asked again. The same number tells whether the months known here are all there are.
+//! PostgreSQL plans a statement before it takes the snapshot that the statement reads. A partition that is attached in
+//! between is missing from the plan, although the snapshot has its events and a log's end that counts them. So each
+//! statement over partitions also returns the number of the last change of partitions. If this number differs from the
+//! cached one, the cache is read again and the statement is repeated.
 
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-use time::{Date, Month, OffsetDateTime, Time};
-
+use super::months::{Months, Partition};
 use super::{Store, StoreError};
-use crate::event::Timestamp;
-
-/// The months that are known to have partitions.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Partitions(Arc<RwLock<Arc<Months>>>);
-
-/// The months that have partitions, the oldest first.
-#[derive(Debug)]
-pub(super) struct Months {
-    number: i64,
-    pub(super) months: Vec<Partition>,
-}
-
-impl Default for Months {
-    fn default() -> Self {
-        // No change has this number: the first read finds that it knows nothing.
-        Self { number: -1, months: Vec::new() }
-    }
-}
-
-/// A month that has a partition.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Partition {
-    /// Its first moment.
-    pub(super) start: OffsetDateTime,
-    /// The first moment after it.
-    pub(super) end: OffsetDateTime,
-    /// The table that holds its events.
-    pub(super) table: String,
-}
-
-impl Partition {
-    /// Reads a table's name, such as `sync_event_2026_01`.
-    pub(super) fn named(table: String) -> Option<Self> {
-        let (year, month) = table.strip_prefix("sync_event_")?.split_once('_')?;
-        let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
-        let year = year.parse().ok()?;
-        let next_year = if month == Month::December { year + 1 } else { year };
-        let start =
-            |year, month| Some(Date::from_calendar_date(year, month, 1).ok()?.with_time(Time::MIDNIGHT).assume_utc());
-        Some(Self { start: start(year, month)?, end: start(next_year, month.next())?, table })
-    }
-}
-
-impl Months {
-    /// Those in which something from a moment on, and up to another one, may have happened.
-    pub(super) fn between(&self, from: Option<Timestamp>, through: Option<Timestamp>) -> &[Partition] {
-        let first = from.map_or(0, |from| self.months.partition_point(|month| month.end <= from.date_time()));
-        let after_last = through.map_or(self.months.len(), |through| {
-            self.months.partition_point(|month| month.start <= through.date_time())
-        });
-        self.months.get(first..after_last).unwrap_or_default()
-    }
-}
-
-impl Partitions {
-    /// Forgets the months, for example when another log has replaced this one.
-    pub(super) fn forget(&self) {
-        *self.0.write() = Arc::default();
-    }
-}
 
 impl Store {
-    /// Returns the known months. The first call reads them, since a statement made without them would lock every month.
+    /// Returns the known months. The first call reads them, since a statement without their bounds locks every month.
     pub(super) async fn months(&self) -> Result<Arc<Months>, StoreError> {
-        let known = self.known_months();
+        let known = self.months.get();
         if known.number != Months::default().number {
             return Ok(known);
         }
         self.read_months().await?;
-        Ok(self.known_months())
+        Ok(self.months.get())
     }
 
-    fn known_months(&self) -> Arc<Months> {
-        Arc::clone(&self.partitions.0.read())
-    }
-
-    /// Whether a query that was made when `months` were known, and that found `number` in its snapshot, saw every
-    /// partition of its snapshot. Where it did not, the months are read anew: ask again.
+    /// Returns true if a statement that was built for these months, and that returned this number of the last change, has
+    /// read every partition of its snapshot. Otherwise reads the months again, and the caller must repeat the statement.
     pub(super) async fn saw_all(&self, months: &Months, number: i64) -> Result<bool, StoreError> {
         if months.number == number {
             return Ok(true);
@@ -107,29 +40,7 @@ impl Store {
         .await?;
         let mut months: Vec<_> = tables.into_iter().filter_map(Partition::named).collect();
         months.sort_unstable();
-        *self.partitions.0.write() = Arc::new(Months { number, months });
+        self.months.keep(Months { number, months });
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn months_are_found_by_their_moments() {
-        let named = |name: &str| Partition::named(name.to_owned());
-        let tables = ["sync_event_2025_11", "sync_event_2025_12", "sync_event_2026_02"];
-        let months = Months { number: 0, months: tables.into_iter().filter_map(named).collect() };
-        let found = |from: &str, through: &str| {
-            let found = months.between(Timestamp::parse(from), Timestamp::parse(through));
-            found.iter().map(|month| &month.table["sync_event_".len()..]).collect::<Vec<_>>()
-        };
-        assert_eq!(found("", ""), ["2025_11", "2025_12", "2026_02"]);
-        assert_eq!(found("2025-12-01T00:00:00Z", ""), ["2025_12", "2026_02"]);
-        assert_eq!(found("", "2025-12-01T00:00:00Z"), ["2025_11", "2025_12"]);
-        assert_eq!(found("2026-01-01T00:00:00Z", "2026-01-31T00:00:00Z"), Vec::<&str>::new());
-        assert_eq!(found("2026-03-01T00:00:00Z", "2020-01-01T00:00:00Z"), Vec::<&str>::new());
-        assert_eq!(named("sync_event_raw"), None);
     }
 }

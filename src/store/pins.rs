@@ -1,8 +1,10 @@
-//! Pins: the lists of a filter whose column leads an index, before the order of pages.
+//! Pins: the lists of a filter for which an index exists. The index has the list's column first and then the order of
+//! pages.
 //!
-//! Each value is a range of such an index, and the first events of each range, merged, are the first of all. The database
-//! could take them from elsewhere: where statistics know a single value of a column, they make the order of time look as
-//! cheap as the index, and a value that is not there costs the whole log. `push_equal` and `push_single` prevent that.
+//! Each value of a list is a range of the index, and a page is the merge of the first events of these ranges. PostgreSQL
+//! might choose another index: if its statistics know only one value of a column, the index of time looks equally cheap,
+//! although a value that no event has would then cost a scan of the whole log. `push_equal` and `push_single` prevent
+//! that.
 
 use std::collections::BTreeSet;
 
@@ -11,23 +13,23 @@ use sqlx::{Postgres, QueryBuilder};
 use super::filter::{self, Compared, INFO, SUCCESS};
 use crate::event::{EventOrderField, EventTypePattern, Filter};
 
-/// Largest number of values in a list that is read value by value at once. A look at the newest events costs about as
-/// much as 64 pages of single values.
+/// Largest number of values of a list whose ranges are read without a look at the first events of the page's order. That
+/// look costs about as much as 64 ranges.
 const MOST_SHORT: usize = 64;
 
-/// Maximum number of candidates that are tried, one after the other.
+/// Maximum number of candidates that are tried, one by one.
 const MOST_CANDIDATES: usize = 4;
 
 /// Maximum number of alternatives of an `or` that one statement reads by their indexes.
 const MOST_ALTERNATIVES: usize = 8;
 
-/// A column that an index has before `published` and `position`, and the values that a filter wants of it.
+/// A column that leads an index, before `published` and `position`, and the values of it that a filter wants.
 #[derive(Clone, Debug)]
 pub(super) struct Pin<'f> {
     /// The condition that the pin stands for.
     pub(super) compared: Compared<'f>,
     values: Values<'f>,
-    /// The place of the pin's kind among the kinds, the rarest of which comes first.
+    /// Index of the pin's column in [`COLUMNS_BY_RARITY`].
     rarity: usize,
 }
 
@@ -36,49 +38,48 @@ enum Values<'f> {
     Listed(Vec<String>),
     /// Codes of the ways in.
     Codes(Vec<i16>),
-    /// The event types that are there and match.
+    /// All event types of the catalogue that match these patterns.
     Types(&'f [EventTypePattern]),
 }
 
-/// The way in which pages of a filter are read.
+/// The access path to the events of a filter.
 #[derive(Debug)]
 pub(super) enum Access<'f> {
-    /// The database chooses the index.
+    /// PostgreSQL chooses the index.
     Any,
     /// The statement reads the index of a pin, value by value.
     Pinned(Pin<'f>),
-    /// A statement looks at the first events of the order; further statements try one index after the other.
+    /// A first statement looks at the first events in the page's order; further statements try the candidates' indexes.
     Adaptive(Vec<Candidate<'f>>),
 }
 
-/// Pins of which at least one holds for each event that matches: a pin of the filter, or pins of all alternatives of an
-/// `or`.
+/// Pins that together find every matching event: one pin of the filter, or one pin of each alternative of an `or`.
 #[derive(Debug)]
 pub(super) struct Candidate<'f>(pub(super) Vec<Pin<'f>>);
 
 impl<'f> Access<'f> {
-    /// Chooses the way for a filter.
+    /// Chooses the access path for a filter.
     pub(super) fn of(wanted: &'f Filter, field: EventOrderField) -> Self {
         let parts = wanted.conjuncts();
         let pins = Pin::all(&parts);
         let narrowest = Pin::narrowest(&pins);
         let has_several = pins.iter().filter(|pin| pin.is_list()).count() > 1;
         let has_lists = has_long_list(wanted) || (has_several && narrowest.is_some_and(|pin| pin.breadth() > 1));
-        // No index has the order of the log. The database would choose between going through the log and sorting all events
-        // of a list, and knows too little for either.
+        // No index has the order of the log. PostgreSQL would have to choose between a scan of the log and a sort of all
+        // events of a list, and its statistics do not suffice for that.
         if has_lists || (field == EventOrderField::Position && *wanted != Filter::default()) {
             return Self::Adaptive(Candidate::all(pins, &parts));
         }
         let Some(pin) = narrowest else { return Self::Any };
-        // Words, or alternatives, may have a better index than a single value, and so may another single value. Of these the
-        // database knows how many events they have.
+        // Words, alternatives or another single value may have fewer events than the pin. PostgreSQL can compare them, since
+        // its statistics have estimates for all of these.
         let is_alone = !seeks_words(wanted)
             && parts.iter().all(|part| part.or.is_none())
             && pins.iter().filter(|pin| !pin.is_common()).count() <= 1;
         if pin.breadth() > 1 || is_alone { Self::Pinned(pin.clone()) } else { Self::Any }
     }
 
-    /// Returns the candidates for pages that are read adaptively.
+    /// Returns the candidates, which only adaptive access has.
     pub(super) fn candidates(&self) -> &[Candidate<'f>] {
         match self {
             Self::Any | Self::Pinned(_) => &[],
@@ -86,7 +87,7 @@ impl<'f> Access<'f> {
         }
     }
 
-    /// Moves a candidate that has few events to the front, since it will have few in other months, too.
+    /// Moves a candidate with few events to the front, since it probably has few events in other months, too.
     pub(super) fn prefer(&mut self, nth: usize) {
         if let Self::Adaptive(candidates) = self
             && let Some(first) = candidates.get_mut(..=nth)
@@ -97,8 +98,8 @@ impl<'f> Access<'f> {
 }
 
 impl<'f> Candidate<'f> {
-    /// Returns the candidates of a filter's parts, given their pins: the narrowest first, and of equally narrow ones the rarer
-    /// kind first.
+    /// Returns the candidates of a filter's parts, given their pins: first those with the fewest values, and of these the
+    /// ones with the rarer column.
     fn all(mut pins: Vec<Pin<'f>>, parts: &[&'f Filter]) -> Vec<Self> {
         pins.sort_by_key(Pin::counted_breadth);
         let (common, rare): (Vec<_>, Vec<_>) = pins.into_iter().partition(Pin::is_common);
@@ -107,39 +108,39 @@ impl<'f> Candidate<'f> {
         single(rare).chain(alternatives).chain(single(common)).take(MOST_CANDIDATES).collect()
     }
 
-    /// Returns the pins of the alternatives of a filter's `or`; None where one of them has none, or where they are too many
-    /// for one statement.
+    /// Returns the pins of all alternatives of a filter's `or`; None if an alternative has no pin, or if there are too many
+    /// alternatives for one statement.
     fn of_alternatives(part: &'f Filter) -> Option<Self> {
         let alternatives = part.or.as_ref().filter(|parts| (1..=MOST_ALTERNATIVES).contains(&parts.len()))?;
         let pins = alternatives.iter().map(|part| Pin::narrowest(&Pin::all(&part.conjuncts())).cloned());
         pins.collect::<Option<_>>().map(Self)
     }
 
-    /// Adds a query for the places of the first `most` events of these pins, and of one more where there are more. Each pin
-    /// is read in the order of its index, so that the query ends early.
-    pub(super) fn push_places(
+    /// Adds a query for the keys of at most `most + 1` events of each pin. The query follows the order of the pin's index,
+    /// so that PostgreSQL stops reading at the limit.
+    pub(super) fn push_keys(
         &self,
         query: &mut QueryBuilder<Postgres>,
         most: i64,
-        push_place: impl Fn(&mut QueryBuilder<Postgres>),
+        push_conditions: impl Fn(&mut QueryBuilder<Postgres>),
     ) {
         for (nth, pin) in self.0.iter().enumerate() {
             query.push(if nth == 0 { "" } else { " UNION ALL " });
             query.push("(SELECT e.published, e.position FROM sync_event e WHERE ");
             pin.push_any(query);
-            push_place(query);
+            push_conditions(query);
             query.push(" ORDER BY ").push(pin.compared.column).push(", e.published, e.position LIMIT ");
             query.push_bind(most.saturating_add(1)).push(")");
         }
     }
 
-    /// Returns the only pin; None for alternatives.
+    /// Returns the pin; None for several alternatives.
     pub(super) fn pin(&self) -> Option<&Pin<'f>> {
         if let [pin] = &*self.0 { Some(pin) } else { None }
     }
 }
 
-/// Returns true if a filter, or any part of it, has a list that is not short.
+/// Returns true if a filter, or any part of it, has a list of more than [`MOST_SHORT`] values.
 fn has_long_list(wanted: &Filter) -> bool {
     let Filter { orgs, applications, application_instances, transactions, event_types, outcomes, severities, .. } =
         wanted;
@@ -152,19 +153,20 @@ fn has_long_list(wanted: &Filter) -> bool {
 }
 
 impl<'f> Pin<'f> {
-    /// Returns the pins of a filter's parts, the rarest kind first.
+    /// Returns the pins of a filter's parts, those with the rarest column first.
     fn all(parts: &[&'f Filter]) -> Vec<Self> {
-        let of_kind =
-            |(rarity, kind): (usize, Kind)| parts.iter().copied().flat_map(kind).map(move |pin| Self { rarity, ..pin });
-        KINDS.into_iter().enumerate().flat_map(of_kind).collect()
+        let of_column = |(rarity, pins): (usize, PinsOfColumn)| {
+            parts.iter().copied().flat_map(pins).map(move |pin| Self { rarity, ..pin })
+        };
+        COLUMNS_BY_RARITY.into_iter().enumerate().flat_map(of_column).collect()
     }
 
-    /// Returns the narrowest pin of the rarest kind.
+    /// Returns the pin with the rarest column, and of these the one with the fewest values.
     fn narrowest(pins: &[Self]) -> Option<&Self> {
         pins.iter().min_by_key(|pin| (pin.rarity, pin.breadth()))
     }
 
-    /// Returns the number of values, without those of families, whose number only the database knows.
+    /// Returns the number of values; `usize::MAX` for patterns of event types, since only the catalogue has the types.
     pub(super) fn breadth(&self) -> usize {
         match &self.values {
             Values::Listed(values) => values.len(),
@@ -173,17 +175,17 @@ impl<'f> Pin<'f> {
         }
     }
 
-    /// Returns the number of values as far as it is known: types that come are few.
+    /// Returns the number of values for comparisons between pins. Event types count as one value, since a log has few.
     pub(super) fn counted_breadth(&self) -> usize {
         if self.compared.column == TYPE { 1 } else { self.breadth() }
     }
 
-    /// Returns true for a column whose single values may be those of most events.
+    /// Returns true if most events may have the same value in the pin's column.
     pub(super) fn is_common(&self) -> bool {
         [ORG, SOURCE, ADMIN_TYPE].contains(&self.compared.column)
     }
 
-    /// Returns true for several values that may be rare together.
+    /// Returns true for several values that few events may have.
     fn is_list(&self) -> bool {
         matches!(self.values, Values::Listed(_)) && self.breadth() > 1 && !self.is_common()
     }
@@ -205,7 +207,8 @@ impl<'f> Pin<'f> {
         Self::of(compared, Values::Listed(distinct))
     }
 
-    /// Adds the values as an array. Of event types, only those that are there: the catalogue has every type that has come.
+    /// Adds the values as an array. Several event types are reduced to those in the catalogue, which has every type of the
+    /// log's events.
     fn push_array(&self, query: &mut QueryBuilder<Postgres>) {
         match &self.values {
             Values::Listed(values) if self.compared.column == TYPE && values.len() > 1 => {
@@ -244,15 +247,15 @@ impl<'f> Pin<'f> {
         }
     }
 
-    /// Adds the condition that an event `e` has one of the values, which is a range of the index for each.
+    /// Adds the condition that an event `e` has one of the values, each of which is a range of the index.
     pub(super) fn push_any(&self, query: &mut QueryBuilder<Postgres>) {
         query.push(self.compared.column).push(" = ANY(");
         self.push_array(query);
         query.push(")").push(self.predicate());
     }
 
-    /// Adds the condition that an event `e` has a value. An array of one value keeps the column in the order of the rows,
-    /// in which an equality would not count, so that no other index has that order.
+    /// Adds the condition that an event `e` has a value. With an equality, the planner would drop the column from the
+    /// statement's order, and other indexes could have that order, too. An array of one value prevents that.
     pub(super) fn push_equal(
         &self,
         query: &mut QueryBuilder<Postgres>,
@@ -263,7 +266,7 @@ impl<'f> Pin<'f> {
         query.push("])").push(self.predicate());
     }
 
-    /// Returns the condition without which the planner does not use the index, where that leaves the usual value out.
+    /// Returns the condition of a partial index, without which the planner does not use it; empty for other indexes.
     fn predicate(&self) -> &'static str {
         match self.compared.column {
             OUTCOME => filter::UNUSUAL_OUTCOME,
@@ -272,8 +275,8 @@ impl<'f> Pin<'f> {
         }
     }
 
-    /// Adds the condition that an event `e` has the value of a pin that has only one. Two of the comparisons are redundant:
-    /// with them the database expects so few events that it reads them by no other index.
+    /// Adds the condition that an event `e` has the only value of this pin. Two of the comparisons are redundant: they
+    /// lower PostgreSQL's estimate of the matching events, so that it uses no other index.
     pub(super) fn push_single(&self, query: &mut QueryBuilder<Postgres>) {
         for (nth, comparison) in [" = ", " >= ", " <= "].into_iter().enumerate() {
             query.push(if nth == 0 { "" } else { " AND " }).push(self.compared.column).push(comparison);
@@ -287,8 +290,8 @@ impl<'f> Pin<'f> {
     }
 }
 
-/// Returns true if an index finds all matching events: the index of a pin, even of a single value, or that of words. A
-/// common value, such as an org, has too many events.
+/// Returns true if an index finds the matching events: that of a pin, or that of words. A pin of a common column, such as
+/// the org, has too many events.
 pub(super) fn is_pinned(wanted: &Filter) -> bool {
     seeks_words(wanted) || Pin::narrowest(&Pin::all(&wanted.conjuncts())).is_some_and(|pin| !pin.is_common())
 }
@@ -301,10 +304,11 @@ pub(super) fn seeks_words(wanted: &Filter) -> bool {
     })
 }
 
-type Kind = for<'f> fn(&'f Filter) -> Vec<Pin<'f>>;
+/// A function that returns a filter's pins of one column, or of people's columns.
+type PinsOfColumn = for<'f> fn(&'f Filter) -> Vec<Pin<'f>>;
 
-/// The leading columns of indexes, those with the rarest values first.
-const KINDS: [Kind; 10] =
+/// The columns that lead indexes, those with the rarest values first.
+const COLUMNS_BY_RARITY: [PinsOfColumn; 10] =
     [transactions, people, instances, applications, outcomes, severities, types, admin_types, sources, orgs];
 
 const ORG: &str = "e.org";
@@ -365,7 +369,7 @@ fn sources(part: &Filter) -> Vec<Pin<'_>> {
     codes.collect()
 }
 
-/// Returns the values of a list that lacks the usual value; that value's events are not in the index.
+/// Returns the values, unless the usual value is among them: the partial index omits its events.
 fn without<'f>(values: Option<&'f [String]>, usual: &str) -> Option<&'f [String]> {
     values.filter(|values| !values.iter().any(|value| value == usual))
 }

@@ -16,14 +16,14 @@ pub struct Probe {
 }
 
 impl Store {
-    /// Creates a connection for health checks, which is opened when it is needed.
+    /// Creates a connection for health checks, which is opened by the first check.
     pub fn probe(&self) -> Probe {
         Probe { connector: self.connector.clone(), setup: Arc::clone(&self.direct), session: Mutex::default() }
     }
 }
 
 impl Probe {
-    /// Checks that the database answers, and that it is not a standby.
+    /// Checks that the database answers and is not a standby.
     ///
     /// # Errors
     /// The database does not answer, or is a standby.
@@ -31,12 +31,12 @@ impl Probe {
         self.execute("SELECT 1 / (NOT pg_is_in_recovery())::int").await.map(drop)
     }
 
-    /// Checks that the database accepts writes: it must confirm a write in the same way as an append.
+    /// Checks that the database accepts writes, by a write that is confirmed in the same way as an append.
     ///
     /// # Errors
     /// The database does not confirm the write.
     pub async fn check_writes(&self) -> Result<(), StoreError> {
-        // An update of no row has written nothing: the table is being restored.
+        // A restore that has not filled the table yet leaves no row to update.
         if self.execute("UPDATE write_probe SET written_at = now()").await? == 1 {
             Ok(())
         } else {
@@ -47,8 +47,8 @@ impl Probe {
     /// Executes a statement and returns the number of rows that it affected.
     async fn execute(&self, sql: &'static str) -> Result<u64, StoreError> {
         let mut kept = self.session.lock().await;
-        // A kept connection may have broken, or may lead to a server that is no longer the primary. Its failure alone
-        // says nothing about the database.
+        // The open connection may be broken, or may lead to a server that is no longer the primary. Its failure alone says
+        // nothing about the database.
         if let Some(mut session) = kept.take()
             && session.generation == self.connector.generation()
             && let Ok(done) = sqlx::query(sql).execute(&mut session.connection).await

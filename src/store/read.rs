@@ -1,4 +1,4 @@
-//! Reading the log from a position, and single events.
+//! Reads of the log after a position, and of single events.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use uuid::Uuid;
 
 use super::eras::{Era, Eras, MAX_ATTEMPTS};
 use super::filter::Conditions;
-use super::partitions::Months;
+use super::months::Months;
 use super::raw_json::{self, DamagedJson};
-use super::row::{self, Layout, RowError, StoredEvent};
+use super::row::{self, Layout, StoredEvent};
+use super::row_error::RowError;
 use super::walk::PositionSpan;
 use super::windows::MonthWindow;
 use super::{Store, StoreError};
@@ -20,18 +21,18 @@ use crate::event::{EventColumn, EventColumns, Narrowed, Position, SyncEvent};
 /// Maximum number of orgs whose events with the same uuid are returned.
 const MOST_ORGS: usize = 100;
 
-/// What was read of the log after a position.
+/// The result of a read after a position.
 #[derive(Clone, Debug)]
 pub struct ReadThrough {
     /// The matching events, in order.
     pub events: Vec<SyncEvent>,
-    /// The position through which the log was read: nothing that matches lies between the last event and it.
+    /// The position through which the log was read. No event between the last one in `events` and this position matches.
     pub through: Position,
-    /// Whether the log ended there when it was read.
+    /// True if the log ended at that position when it was read.
     pub at_end: bool,
 }
 
-/// Where the log ends, and where it was broken off before.
+/// The ends of the log: the newest position, and the ends of earlier eras.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEnds {
     /// The newest position.
@@ -41,7 +42,7 @@ pub struct LogEnds {
 }
 
 impl Store {
-    /// Reads on after a position: at most `window` events of the log, of which those are given that match.
+    /// Reads at most `window` events of the log after a position, and returns those of them that match.
     ///
     /// # Errors
     /// The database's.
@@ -92,9 +93,9 @@ impl Store {
         Err(StoreError::Changing)
     }
 
-    /// Reads on after a position in a log of many months: first looks up the months of the next stretch, then reads
-    /// only these months. The two steps are faster than one statement over 14 months or more, and take fewer locks.
-    /// Returns None if there are partitions or eras that were not known.
+    /// Reads after a position in a log of many months: first looks up the months of the next stretch, then reads only these
+    /// months. The two steps are faster than one statement over 14 months or more, and take fewer locks. Returns None if the
+    /// known partitions or eras are outdated; the caller must repeat the read.
     async fn read_months_after(
         &self,
         months: &Months,
@@ -126,7 +127,7 @@ impl Store {
         Ok(Some((events, stretch)))
     }
 
-    /// Where the log ends.
+    /// Returns the ends of the log.
     ///
     /// # Errors
     /// The database's.
@@ -142,7 +143,7 @@ impl Store {
         Err(StoreError::Changing)
     }
 
-    /// The newest position.
+    /// Returns the newest position.
     ///
     /// # Errors
     /// The database's.
@@ -150,7 +151,7 @@ impl Store {
         self.ends().await.map(|ends| ends.head)
     }
 
-    /// The events with a uuid: one, or one for each of several orgs.
+    /// Returns the events with a uuid, at most one for each org.
     ///
     /// # Errors
     /// The database's.
@@ -170,7 +171,7 @@ impl Store {
         Ok(events)
     }
 
-    /// The events at these positions, in any order; those that are not there are left out.
+    /// Returns the events at these positions, in any order, without positions that have no event.
     ///
     /// # Errors
     /// The database's.
@@ -180,7 +181,7 @@ impl Store {
         Ok(row::events(rows, &layout, &eras)?.iter().map(StoredEvent::to_event).collect())
     }
 
-    /// The JSON of events as Okta sent them.
+    /// Returns the JSON of events, as Okta sent it, with their positions.
     ///
     /// # Errors
     /// The database's.
@@ -196,8 +197,8 @@ impl Store {
         rows.into_iter().map(detail).collect()
     }
 
-    /// Returns these columns of the events `e` that belong to certain rows of `arrival a`, in any order, with the eras that
-    /// their numbers belong to. A log of many months is first asked for the months of the rows.
+    /// Returns columns of the events `e` that belong to certain rows of `arrival a`, in any order, with the eras that their
+    /// numbers belong to. In a log of many months, a first statement looks up the months of the rows.
     async fn rows_of(
         &self,
         columns: &str,
@@ -242,7 +243,7 @@ impl Store {
         Err(StoreError::Changing)
     }
 
-    /// Reports a restored log where a statement returned no rows: its tables may not be filled yet.
+    /// Returns [`StoreError::Restored`] if a statement returned no rows because a restore has not filled the tables yet.
     async fn check_not_restored(&self, rows: &[PgRow]) -> Result<(), StoreError> {
         if rows.is_empty() { self.ends().await.map(drop) } else { Ok(()) }
     }
@@ -295,8 +296,8 @@ fn at(positions: &[Position]) -> impl Fn(&mut QueryBuilder<Postgres>, &Eras) {
     }
 }
 
-/// Statement that returns the number of the log's end and the tag of its era; no row after a restore, until an era has
-/// begun.
+/// Statement that returns the number of the log's end and the tag of its era. After a restore it returns no row until an era
+/// has begun.
 const HEAD: &str = "SELECT position, era FROM log_head WHERE tableoid = home";
 
 fn read_after_query(reading: &LogRead<'_>, months: &MonthWindow) -> QueryBuilder<Postgres> {
@@ -312,7 +313,7 @@ fn read_after_query(reading: &LogRead<'_>, months: &MonthWindow) -> QueryBuilder
     query.push(&layout.list);
     query.push(", ends.through, ends.size, ends.number, ends.era FROM ends LEFT JOIN (span a JOIN sync_event e ");
     query.push("ON e.published = a.published AND e.position = a.position");
-    // The events are found by their places, not by the lists.
+    // The join with `span` finds the events, not an index of a list.
     Conditions { without: None, hashes_lists: true }.push(&mut query, wanted);
     months.push(&mut query, "e");
     query.push(") ON true ORDER BY e.position");

@@ -1,4 +1,4 @@
-//! Rows of `sync_event` as events.
+//! Decoding of events from the rows of `sync_event`.
 
 use std::sync::Arc;
 
@@ -8,13 +8,14 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::eras::Eras;
+use super::row_error::RowError;
 use super::{StoreError, raw_json};
 use crate::event::{
     COLUMNS, ColumnSpec, Details, EventColumn, EventColumns, EventFields, EventTexts, IngestSource, Occurrence,
     Position, SyncEvent, Timestamp,
 };
 
-/// The columns of a row, and their places there.
+/// The columns of a row, and the index of each.
 #[derive(Debug)]
 pub(super) struct Layout {
     places: [Option<u8>; EventColumn::COUNT],
@@ -23,7 +24,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Returns the layout of a row with these columns and with the event's place in every order.
+    /// Returns the layout of a row with these columns and with the columns by which pages are ordered.
     pub(super) fn of(columns: EventColumns) -> Arc<Self> {
         let columns = columns.union(EventColumns::KEYS);
         let wanted = |spec: &&ColumnSpec| columns.has(spec.column);
@@ -43,7 +44,7 @@ impl Layout {
     }
 }
 
-/// An event in a row as the database sent it, of which those columns were read that were wanted.
+/// An event in the row that the database sent. The row has only the columns that the reader wants.
 #[derive(Debug)]
 pub struct StoredEvent {
     row: PgRow,
@@ -55,18 +56,6 @@ pub struct StoredEvent {
     first_source: IngestSource,
     /// The event's JSON, if the row has it.
     details: Option<String>,
-}
-
-/// A column of a row that cannot be decoded.
-#[derive(Debug, thiserror::Error)]
-#[error("the row of the event with the number {number} cannot be decoded: sync_event.{column} {fault}")]
-pub struct RowError {
-    /// Name of the column.
-    pub column: &'static str,
-    /// The database's number for the event's position.
-    pub number: i64,
-    /// Fault of the value, such as `is null`.
-    pub fault: String,
 }
 
 impl StoredEvent {
@@ -94,14 +83,14 @@ impl StoredEvent {
         Ok(Some(Self { row, layout, position, published, uuid, received_at, first_source, details }))
     }
 
-    /// A column as the database sent it, which for a text are its bytes: to read that through sqlx's types costs more than
-    /// to print it.
+    /// Returns the bytes of a column as the database sent them; None for null. Decoding a text by sqlx would cost more than
+    /// printing it.
     fn bytes(&self, column: EventColumn) -> Option<&[u8]> {
         let value = self.row.try_get_raw(self.layout.place(column)?).ok()?;
         if value.is_null() { None } else { value.as_bytes().ok() }
     }
 
-    /// The event, taken out of its row.
+    /// Returns the event with copies of its texts, independent of the row.
     pub fn to_event(&self) -> SyncEvent {
         let mut texts = EventTexts::default();
         for column in EventColumn::texts() {
@@ -144,7 +133,7 @@ impl EventFields for StoredEvent {
             return self.details.as_deref();
         }
         match self.bytes(column) {
-            // The bytes of other columns are no text.
+            // Other columns have a binary form.
             Some(bytes) if column.is_text() => std::str::from_utf8(bytes).ok(),
             Some(_) => None,
             None => column.constant().map(|(text, _)| text),
@@ -184,7 +173,7 @@ impl<'r> RowDecoder<'r> {
     }
 }
 
-/// The events in rows, without those rows in which an outer join found none.
+/// Returns the events in rows, without the rows in which an outer join found none.
 pub(super) fn events(rows: Vec<PgRow>, layout: &Arc<Layout>, eras: &Eras) -> Result<Vec<StoredEvent>, StoreError> {
     rows.into_iter().filter_map(|row| StoredEvent::new(row, Arc::clone(layout), eras).transpose()).collect()
 }

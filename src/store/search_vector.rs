@@ -1,4 +1,5 @@
-//! The words of an event as PostgreSQL keeps them, so that it has nothing to read.
+//! Text-search vectors in PostgreSQL's binary form. The gateway encodes them, so that PostgreSQL need not parse texts
+//! during an append.
 
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -8,19 +9,19 @@ use sqlx::{Encode, Postgres, Type};
 
 use crate::event::{Occurrence, Words};
 
-/// A text-search vector (`tsvector`), in the form in which PostgreSQL receives one: each word with a position for each place,
-/// labelled with its weight.
+/// A text-search vector (`tsvector`) in PostgreSQL's binary form. Each word has one position for each place in which it
+/// stands, and the weight of that position encodes the place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchVector(Vec<u8>);
 
 impl SearchVector {
-    /// The vector of an event's words.
+    /// Returns the vector of an event's words.
     pub fn of(occurrence: &Occurrence) -> Self {
         let (mut entries, mut number) = (Vec::new(), 0_u32);
         for (word, places) in Words::of(occurrence).iter() {
-            // Weights A to D are 3 to 0 in the two upper bits; a position stands below them.
+            // The two upper bits are the weight, 3 to 0 for A to D. The others are the position.
             let marks = places.map(|place| (3 - place as u16) << 14 | (place as u16 + 1));
-            // A word is letters and digits only: there is no zero in it but the one that ends it.
+            // A word consists of letters and digits, so the zero byte can end it.
             entries.extend_from_slice(word.as_bytes());
             entries.push(0);
             entries.extend_from_slice(&marks.clone().fold(0_u16, |count, _| count + 1).to_be_bytes());
@@ -32,7 +33,7 @@ impl SearchVector {
         Self(bytes)
     }
 
-    /// How many bytes it has.
+    /// Returns the number of bytes.
     pub(super) const fn len(&self) -> usize {
         self.0.len()
     }

@@ -1,4 +1,4 @@
-//! Counts of events over time.
+//! Histograms: counts of events over time.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::event::{ActivityBucket, Dimension, IngestSource, Interval, MAX_BUCKET
 type BucketRow = (OffsetDateTime, Option<String>, Option<String>, i64);
 
 impl Store {
-    /// Counts events in stretches of time, the oldest first; stretches without any are left out. None where there
-    /// would be more than [`MAX_BUCKETS`].
+    /// Counts events by intervals of time, and by the keys of a dimension. Returns the buckets that have events, the oldest
+    /// first, or None if there are more than [`MAX_BUCKETS`].
     ///
     /// # Errors
-    /// The database's; a time zone that it does not know is [`StoreError::Data`].
+    /// The database's; [`StoreError::Data`] for an unknown time zone.
     pub async fn activity(
         &self,
         wanted: &Narrowed,
@@ -33,7 +33,7 @@ impl Store {
             let rows: Vec<BucketRow> = query.fetch_all(&self.reads.planned_for_values()).await?;
             let is_over = rows.len() > MAX_BUCKETS;
             for (start, key, label, count) in rows {
-                // One bucket may lie in two windows: their counts are added, and the later window has the newer label.
+                // A bucket may overlap two windows: their counts are added, and the later window has the newer label.
                 let bucket = buckets.entry((start, key.is_none(), key)).or_default();
                 *bucket = (label, bucket.1 + count);
             }
@@ -43,14 +43,14 @@ impl Store {
         }
         let bucket = |((start, _, key), (label, count)): ((OffsetDateTime, bool, Option<String>), _)| ActivityBucket {
             start: start.into(),
-            key: named(by, key),
+            key: graph_key(by, key),
             label,
             count,
         };
         Ok(Some(buckets.into_iter().map(bucket).collect()))
     }
 
-    /// Whether the database knows a time zone by this name.
+    /// Returns true if the database knows a time zone by this name.
     ///
     /// # Errors
     /// The database's.
@@ -102,7 +102,7 @@ const fn unit(interval: Interval) -> &'static str {
     }
 }
 
-/// What events are told apart by, of an event `e`, as text.
+/// Returns the expression for the key of an event `e` in a dimension, as text.
 pub(super) const fn key(by: Dimension) -> &'static str {
     match by {
         Dimension::Application => "e.application_name",
@@ -116,13 +116,13 @@ pub(super) const fn key(by: Dimension) -> &'static str {
     }
 }
 
-/// Returns true if the events contain the label of a key, the name under which people know it.
+/// Returns true if the labels of a dimension's keys, such as names of users, are in the events themselves.
 pub(super) const fn has_own_label(by: Dimension) -> bool {
     matches!(by, Dimension::Admin | Dimension::User)
 }
 
-/// Adds an expression for the label of a key. A row `t` has the key and the time of its newest event, which lies in the
-/// window. Labels change: the catalogue has the current ones, and a person's label is the one in the newest event.
+/// Adds an expression for the label of a key. A row `t` has the key and the time of the key's newest event, which is in
+/// the window. The catalogue has the current labels of applications; a person's current label is in the newest event.
 pub(super) fn label(query: &mut QueryBuilder<Postgres>, by: Dimension, window: &MonthWindow) {
     let (name, id) = match by {
         Dimension::Application => {
@@ -146,8 +146,8 @@ pub(super) fn label(query: &mut QueryBuilder<Postgres>, by: Dimension, window: &
     query.push(" LIMIT 1)");
 }
 
-/// The key as the graph has it: a way by its name.
-pub(super) fn named(by: Option<Dimension>, key: Option<String>) -> Option<String> {
+/// Returns a key as the graph has it: a way in by its name instead of its code.
+pub(super) fn graph_key(by: Option<Dimension>, key: Option<String>) -> Option<String> {
     if by != Some(Dimension::FirstSource) {
         return key;
     }

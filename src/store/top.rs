@@ -6,15 +6,15 @@ use std::collections::HashMap;
 use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use super::statistics::{has_own_label, key, label, named};
+use super::statistics::{graph_key, has_own_label, key, label};
 use super::windows::MonthWindow;
 use super::{Store, StoreError, filter};
 use crate::event::{Dimension, Narrowed, Tally};
 
 type TallyRow = (Option<String>, Option<String>, i64, OffsetDateTime);
 
-/// Maximum number of keys that are counted together when the counts of several windows are added up. More keys are
-/// divided into parts, and each part is counted in all windows before the next.
+/// Maximum number of keys that are in memory while the counts of several windows are added up. More keys are divided into
+/// parts, and each part is counted in all windows before the next one.
 const KEYS_AT_ONCE: usize = 100_000;
 
 /// Number of events of each key, and the time of the newest one.
@@ -36,7 +36,7 @@ impl Store {
             }
         };
         let tally = |(key, label, count, last): TallyRow| Tally {
-            key: named(Some(by), key),
+            key: graph_key(Some(by), key),
             label,
             count,
             last_event_at: last.into(),
@@ -62,7 +62,7 @@ impl Store {
         Ok(query.build_query_as().fetch_all(&self.reads.planned_for_values()).await?)
     }
 
-    /// Counts keys in several windows. A part of more than `keys_at_once` keys is split, to bound the memory.
+    /// Counts keys in several windows. To bound the memory, a part of more than `keys_at_once` keys is split.
     async fn top_of_windows(
         &self,
         wanted: &Narrowed,
@@ -119,15 +119,14 @@ impl Store {
         Ok(Some(counts))
     }
 
-    /// Adds the labels of keys: the names by which people know them. The newest event of each key is in one of the
-    /// windows.
+    /// Adds the labels of keys. The newest event of each key is in one of the windows.
     async fn labelled(
         &self,
         by: Dimension,
         mut rows: Vec<TallyRow>,
         windows: &[MonthWindow],
     ) -> Result<Vec<TallyRow>, StoreError> {
-        // Labels of the catalogue do not depend on events: one statement finds all of them.
+        // One statement finds all labels that are in the catalogue.
         let everything = [MonthWindow::default()];
         let windows = if has_own_label(by) { windows } else { &everything };
         for window in windows {
@@ -156,7 +155,7 @@ fn more_frequent(one: &TallyRow, other: &TallyRow) -> Ordering {
     order(one).cmp(&order(other)).then_with(|| one.0.cmp(&other.0))
 }
 
-/// A part of all keys: those whose hash has the value `end` in its lowest `bits` bits.
+/// A part of all keys: those of which the lowest `bits` bits of the hash have the value `end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct KeyPart {
     bits: u32,

@@ -1,17 +1,16 @@
 //! Pages in the order of the log, read through `arrival`, which has that order over all months.
 //!
-//! One statement reads a page if the page's filter leaves at most [`MONTHS_AT_ONCE`] months. Otherwise the log is read
-//! one stretch of positions after the other: a first statement looks up in which months the events of the stretch
-//! happened, and the next ones read only those months. A filter that an index of each month can answer is treated
-//! differently after the first stretch: all further matches are read by these indexes, window by window, and then
-//! sorted.
+//! One statement reads a page if the page's filter leaves at most [`MONTHS_AT_ONCE`] months. Otherwise the log is read by
+//! stretches of positions: a first statement looks up the months in which the events of the stretch happened, and the next
+//! ones read only those months. If an index of each month finds the matching events, they are read by these indexes after
+//! the first stretch, window by window, and then sorted.
 
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row as _};
 use time::OffsetDateTime;
 
-use super::page::{PageRows, Scan, Source, Way, found, told};
-use super::partitions::Months;
+use super::months::Months;
+use super::page::{LogMethod, PageRows, Scan, Source, event_count};
 use super::pins;
 use super::windows::{MONTHS_AT_ONCE, MonthWindow};
 use super::{Store, StoreError};
@@ -21,7 +20,7 @@ use crate::event::Filter;
 /// page without a filter needs one stretch only, of the page's own size.
 const STRETCH: (i64, i64) = (4096, 65_536);
 
-/// Positions that were looked up together, and the state of the log at that time.
+/// A stretch of positions whose months were looked up, and the state of the log at that time.
 #[derive(Debug)]
 pub(super) struct PositionSpan {
     /// Windows over the months in which the events at these positions happened.
@@ -77,7 +76,7 @@ impl Scan<'_> {
                 return self.walk_adaptively(store, &window).await;
             }
             let reads = store.reads.planned_for_values();
-            return told(self.query(&Source::Log(&window, Way::Walked)).build().fetch_all(&reads).await?);
+            return PageRows::of(self.query(&Source::Log(&window, LogMethod::Walk)).build().fetch_all(&reads).await?);
         }
         let is_whole = **self.wanted == Filter::default();
         let mut size = if is_whole { self.limit } else { STRETCH.0 };
@@ -95,11 +94,11 @@ impl Scan<'_> {
             let answer = first.get_or_insert(PageRows { rows: Vec::new(), head, number, era });
             answer.era = era;
             self.stretch.1 = end;
-            self.read_windows(store, windows, Way::Walked, answer).await?;
+            self.read_windows(store, windows, LogMethod::Walk, answer).await?;
             if self.limit > 0 && found_size == size && self.is_pinned() {
                 self.stretch = (end, None);
                 let within = Months::windows(within);
-                self.read_windows(store, within, Way::Gathered, answer).await?;
+                self.read_windows(store, within, LogMethod::Sort, answer).await?;
             } else if self.limit > 0 && found_size == size {
                 self.stretch.0 = end;
                 size = (size * 4).clamp(STRETCH.0, STRETCH.1);
@@ -111,14 +110,14 @@ impl Scan<'_> {
         }
     }
 
-    /// Reads a page of a filter: at first by looking, then by an index if there is one.
+    /// Reads a page of a filter: first by a look at the first events of the log, then by an index if there is one.
     async fn walk_adaptively(&mut self, store: &Store, window: &MonthWindow) -> Result<PageRows, StoreError> {
-        let (answer, is_partial) = self.look(store, &Source::Log(window, Way::Walked)).await?;
+        let (answer, is_partial) = self.look(store, &Source::Log(window, LogMethod::Walk)).await?;
         if !is_partial {
             return Ok(answer);
         }
-        let way = if self.is_pinned() { Way::Gathered } else { Way::Walked };
-        Ok(answer.with(self.read_pinned(store, &Source::Log(window, way), true).await?))
+        let method = if self.is_pinned() { LogMethod::Sort } else { LogMethod::Walk };
+        Ok(answer.with(self.read_pinned(store, &Source::Log(window, method), true).await?))
     }
 
     /// Returns true if the indexes of the months find all matching events.
@@ -131,15 +130,15 @@ impl Scan<'_> {
         &mut self,
         store: &Store,
         windows: Vec<MonthWindow>,
-        way: Way,
+        method: LogMethod,
         answer: &mut PageRows,
     ) -> Result<(), StoreError> {
         let (mut rows, is_one) = (Vec::new(), windows.len() == 1);
         for window in windows {
             let window = window.through(answer.head);
-            let source = Source::Log(&window, way);
-            let more = if way == Way::Gathered && self.is_adaptive() {
-                // Each window may have the first events of all.
+            let source = Source::Log(&window, method);
+            let more = if method == LogMethod::Sort && self.is_adaptive() {
+                // Any window may have the page's first events, so each is read for the whole page.
                 let (limit, stretch) = (self.limit, self.stretch);
                 let more = self.read_pinned(store, &source, is_one).await?;
                 (self.limit, self.stretch) = (limit, stretch);
@@ -147,13 +146,13 @@ impl Scan<'_> {
             } else {
                 let mut query = self.query(&source);
                 let query = query.build().persistent(is_one);
-                told(query.fetch_all(&store.reads.planned_for_values()).await?)?
+                PageRows::of(query.fetch_all(&store.reads.planned_for_values()).await?)?
             };
             answer.era = more.era;
             rows.extend(more.rows);
             keep_first(&mut rows, self.is_descending, self.limit);
         }
-        self.limit -= found(&rows);
+        self.limit -= event_count(&rows);
         answer.rows.extend(rows);
         Ok(())
     }

@@ -1,42 +1,42 @@
-//! Windows of months: each statement reads one window, so that it takes few locks however long the log is.
+//! Windows of months. A statement reads one window, which bounds the number of its locks for logs of any length.
 //!
 //! PostgreSQL locks each partition that a statement might read, with all indexes, while it plans the statement, and
 //! keeps the locks until the statement ends. All connections of a server share one lock table
 //! (`max_locks_per_transaction` × connections). A log of more than [`MONTHS_AT_ONCE`] months is therefore read in
-//! several statements. The text of each contains the bounds of its months: bounds as parameters would not help, since a
-//! plan for any value locks every month.
+//! several statements. The text of each contains the bounds of its months: with bounds as parameters, PostgreSQL would make
+//! a generic plan, which locks every month.
 
 use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::eras::MAX_ATTEMPTS;
-use super::partitions::{Months, Partition};
+use super::months::{Months, Partition};
 use super::{Store, StoreError};
 use crate::event::TimeRange;
 
 /// Number of tables and indexes of a month: 19 of `sync_event`, and 2 of its TOAST table, which holds large values.
 pub(super) const RELATIONS_OF_MONTH: u32 = 21;
 
-/// Maximum number of months that one statement reads: as many as a period of one year may touch. With its other tables,
-/// such a statement takes at most 300 locks. PostgreSQL's default settings allow 15,616 (64 for each of 122 processes,
-/// each held by two on average). So three gateways may read on all of their 48 connections at once.
+/// Maximum number of months that one statement reads: the number of months that one year may overlap. Such a statement
+/// takes at most 300 locks, those of other tables included. PostgreSQL's default settings allow 15,616 (64 for each of 122
+/// processes, each held by two on average). So three gateways can read on all of their 48 connections at once.
 pub(super) const MONTHS_AT_ONCE: usize = 13;
 
 /// Maximum number of locks that one statement takes.
 pub(super) const LOCKS_AT_ONCE: u32 = 300;
 
-/// Months that one statement reads.
+/// The months that one statement reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct MonthWindow {
     /// Ranges of time, each from the start of one month to the start of another. None stands for all months.
     ranges: Option<Vec<(OffsetDateTime, OffsetDateTime)>>,
-    /// The number of the position through which events are read; None reads to the log's end.
+    /// The number of the last position to read; None to read to the log's end.
     through: Option<i64>,
 }
 
 impl MonthWindow {
-    /// Creates the window of these months, which must be sorted.
+    /// Returns the window of these months, which must be sorted.
     pub(super) fn of<'m>(months: impl IntoIterator<Item = &'m Partition>) -> Self {
         let mut ranges: Vec<(OffsetDateTime, OffsetDateTime)> = Vec::new();
         for month in months {
@@ -48,7 +48,7 @@ impl MonthWindow {
         Self { ranges: Some(ranges), through: None }
     }
 
-    /// Limits the window to the events through the position with this number.
+    /// Returns the window without the events after the position with this number.
     pub(super) fn through(self, position: i64) -> Self {
         Self { through: Some(position), ..self }
     }
@@ -67,7 +67,7 @@ impl MonthWindow {
         }
     }
 
-    /// Adds only the condition on `published`.
+    /// Adds only the conditions on `published`.
     pub(super) fn push_months(&self, query: &mut QueryBuilder<Postgres>, alias: &str) {
         let Some(ranges) = &self.ranges else { return };
         let literal = |moment: &OffsetDateTime| moment.format(&Rfc3339).unwrap_or_default();
@@ -106,8 +106,8 @@ impl Months {
 }
 
 impl Store {
-    /// Returns the windows of a range of time, the oldest first. Several windows all end at the same position, so that
-    /// their statements read the log as of the same moment.
+    /// Returns the windows of a range of time, the oldest first. If there are several, all of them end at the same position,
+    /// so that their statements read the same state of the log.
     pub(super) async fn windows(&self, range: TimeRange) -> Result<Vec<MonthWindow>, StoreError> {
         for _ in 0..MAX_ATTEMPTS {
             let months = self.months().await?;

@@ -81,7 +81,7 @@ async fn a_label_that_an_event_told_later_than_the_list_stays() {
     event["target"][0]["id"] = record.id.clone().into();
     gateway.deliver(&[event]).await;
     let catalogue = gateway.database.store().catalogue();
-    let listing = sluice::store::InstanceListing {
+    let listing = sluice::catalogue::InstanceListing {
         instance_id: record.id.clone(),
         application: Some("other".to_owned()),
         label: Some("Listed".to_owned()),

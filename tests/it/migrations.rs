@@ -221,7 +221,7 @@ async fn a_log_made_by_the_former_migrations_is_refused_with_what_to_do() {
             sqlx::query(sql).execute(&database.pool).await.unwrap();
         }
         let error = database.store().prepare(true).await.unwrap_err();
-        assert!(matches!(error, StoreError::MadeBefore), "{error}");
+        assert!(matches!(error, StoreError::TooOld), "{error}");
         for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate"], &["import", "/dev/null"]] {
             let mut sluice = Command::new(env!("CARGO_BIN_EXE_sluice"));
             let said = sluice.args(command).env("DATABASE_URL", &database.url).env("RUST_LOG", "off").output().unwrap();

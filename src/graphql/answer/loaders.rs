@@ -11,8 +11,9 @@ use async_graphql::{Context, Result};
 use super::error::from_store;
 use crate::backoff::Backoff;
 use crate::event::{Application, ApplicationInstance, Position, SyncEvent};
+use crate::ledger::StoredRejection;
 use crate::log::View;
-use crate::store::{ArrivalRecord, StoreError, StoredRejection};
+use crate::store::{ArrivalRecord, StoreError};
 
 /// The loader of one operation or one feed, which reads from its view. No batch has keys of several readers.
 pub(in crate::graphql) struct ViewLoader(pub(super) View);

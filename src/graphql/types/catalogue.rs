@@ -11,12 +11,12 @@ use super::order::SyncEventOrder;
 use super::orgs::OrgUrls;
 use super::page::PageArguments;
 use super::scalars::{DateTime, Url};
+use crate::catalogue::InstanceFilter;
 use crate::event::{ApplicationInstance, Filter, Page};
 use crate::graphql::answer::error::from_store;
 use crate::graphql::answer::ids::{NodeId, decode_key};
 use crate::graphql::answer::loaders::{self, ApplicationKey};
 use crate::log::View;
-use crate::store::InstanceFilter;
 
 /// Reads a page of the instances that match a filter.
 pub(in crate::graphql) async fn instances(

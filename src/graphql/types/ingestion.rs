@@ -10,9 +10,10 @@ use super::rejected::{self, RejectedConnection};
 use super::scalars::{DateTime, LogPosition};
 use crate::event::{IngestSource, SourceState, Timestamp, stretches};
 use crate::graphql::answer::error::{bad_input, coded, from_store};
+use crate::ledger::{HookRefusal, IngestTally, PollCursor};
 use crate::log::View;
 use crate::okta::OFFERED_TO_HOOKS;
-use crate::store::{HookRefusal, IngestTally, PollCursor, StretchCount};
+use crate::store::StretchCount;
 
 /// Largest number of stretches in an answer.
 const MAX_STRETCHES: usize = 10_000;

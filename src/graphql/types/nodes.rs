@@ -7,7 +7,7 @@ use async_graphql::{ID, Interface};
 
 use crate::event::{Application, ApplicationInstance, CatalogueKey, Details, EventColumn, EventColumns, SyncEvent};
 use crate::graphql::answer::ids::encode_key;
-use crate::store::StoredRejection;
+use crate::ledger::StoredRejection;
 
 /// Anything with a global id.
 #[derive(Interface)]

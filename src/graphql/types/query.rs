@@ -16,13 +16,13 @@ use super::order::SyncEventOrder;
 use super::page::{self, PageArguments};
 use super::scalars::Url;
 use super::statistics::{self, ActivityBucketNode, ActivityInterval, SyncEventDimension, TallyNode};
+use crate::catalogue::{ApplicationFilter, InstanceFilter};
 use crate::event::{MAX_PAGE_SIZE, Page};
 use crate::graphql::answer::error::{bad_input, coded, from_store};
 use crate::graphql::answer::ids::{NodeId, decode_key};
 use crate::graphql::answer::loaders::{self, ApplicationKey, EventKey, InstanceKey, RejectionKey};
 use crate::log::View;
 use crate::okta::instance_id_in_url;
-use crate::store::{ApplicationFilter, InstanceFilter};
 
 /// The root of queries.
 pub(in crate::graphql) struct Query;

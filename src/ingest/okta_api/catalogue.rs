@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::org_api::{ApiError, OrgApi, SystemLogHints, api_backoff};
+use crate::catalogue::{Catalogue, InstanceListing};
 use crate::okta::{APPS_PAGE, ListedInstance, Resource, read_apps_page};
-use crate::store::{Catalogue, InstanceListing};
 
 /// The pause after an event reports a change, since changes often come together.
 const DEBOUNCE: Duration = Duration::from_secs(2);

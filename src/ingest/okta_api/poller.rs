@@ -11,9 +11,10 @@ use super::org_api::{ApiError, OrgApi, SystemLogHints, api_backoff};
 use super::page::LogPage;
 use crate::event::{IngestSource, Timestamp};
 use crate::ingest::{Intake, IntakeError};
+use crate::ledger::PollCursor;
 use crate::log::AppendError;
 use crate::okta::{LOG_PAGE, LogFilter, OktaError, OktaPage, Resource};
-use crate::store::{CursorMove, PollCursor, StoreError};
+use crate::store::{CursorMove, StoreError};
 
 /// The period before the last known event that is read again after Okta rejected a link.
 const OVERLAP: Duration = Duration::minutes(5);

@@ -9,8 +9,8 @@ use super::page::LogPage;
 use super::poller;
 use crate::event::{IngestSource, Timestamp};
 use crate::ingest::Intake;
+use crate::ledger::{PollCursor, ReadWindow};
 use crate::okta::{LogFilter, Resource};
-use crate::store::{PollCursor, ReadWindow};
 
 /// The maximum length of a window, long enough that a gateway which was down for days catches up in few requests.
 const MAX_WINDOW: Duration = Duration::days(1);

@@ -19,8 +19,8 @@ pub enum ConnectError {
     /// it.
     #[error("the database is busy: {0}")]
     Refused(Refused),
-    /// A pooler in front of the database does not give sluice what it needs: no later attempt succeeds. Holds the
-    /// address and the cause.
+    /// A pooler in front of the database lacks a feature that sluice needs, so no later attempt succeeds. Holds the address
+    /// and the cause.
     #[error("{0}: {1}")]
     Impossible(String, ConnectFailure),
 }
@@ -77,13 +77,12 @@ const LONGEST_MESSAGE: usize = 200;
 const MOST_NAMED: usize = 8;
 
 impl ConnectError {
-    /// True for errors that a later attempt may not meet, perhaps after an operator has changed the database's
-    /// settings.
+    /// Returns true if a later attempt may succeed, perhaps after an operator has changed the database's settings.
     pub const fn may_pass(&self) -> bool {
         !matches!(self, Self::Impossible(..))
     }
 
-    /// True where a server may just be starting, so that a short wait is worthwhile.
+    /// Returns true if a server may just be starting, so that a short wait is worthwhile.
     pub(crate) fn may_be_starting(&self) -> bool {
         let may_be_starting = |cause: &ConnectFailure| {
             matches!(cause, ConnectFailure::Network(_) | ConnectFailure::Starting | ConnectFailure::Full)
@@ -123,7 +122,7 @@ impl ConnectFailure {
         }
     }
 
-    /// True for causes that no later attempt can avoid.
+    /// Returns true for causes that no later attempt can avoid.
     const fn is_final(&self) -> bool {
         matches!(self, Self::StartupParameter(_) | Self::TransactionPooling)
     }

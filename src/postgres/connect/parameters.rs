@@ -148,7 +148,7 @@ impl Parameters {
         self.values.remove(name).filter(|value| !value.is_empty())
     }
 
-    /// True where the server's certificate must have the host's name.
+    /// Returns true if the server's certificate must have the host's name.
     pub(super) fn verifies_names(&self) -> bool {
         let is = |name, value| self.values.get(name).is_some_and(|given| given == value);
         is("sslmode", "verify-full") || is("sslrootcert", SYSTEM_ROOTS)
@@ -243,7 +243,7 @@ impl Parameters {
     }
 }
 
-/// True for a text that can be shown as the name of a parameter.
+/// Returns true for a text that can be shown as the name of a parameter.
 fn is_name(key: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
     (1..=LONGEST_NAME).contains(&key.len()) && key.bytes().all(fits)

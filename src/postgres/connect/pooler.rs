@@ -6,7 +6,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::session::current_backend;
 
-/// True where a connection keeps its session for one transaction only. While a second connection is in a transaction,
+/// Returns true if a connection keeps its session for one transaction only. While a second connection is in a transaction,
 /// such a pooler either gives it the first connection's backend, or gives the first connection another one.
 ///
 /// The check makes no settings and prepares no statements: a pooler would hand them on to other clients.

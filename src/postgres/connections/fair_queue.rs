@@ -45,7 +45,7 @@ pub(super) struct Ticket(u64);
 /// The rule by which permits are divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Division {
-    /// Permits belong to whoever comes first.
+    /// Permits are handed out in the order of requests.
     None,
     /// Each account has a share of the permits. Of four or more, one is kept for the first account.
     ByAccount,
@@ -63,7 +63,7 @@ pub(super) struct QueueLimits {
     pub(super) most_long: usize,
 }
 
-/// Permits, the accounts that hold them, and those who wait for one. All times are measured from the same moment.
+/// Permits, the accounts that hold them, and the waiters for them. All times are measured from the same moment.
 #[derive(Debug)]
 pub(super) struct FairQueue<W> {
     limits: QueueLimits,
@@ -185,7 +185,7 @@ impl<W> FairQueue<W> {
         waiters.map(|(_, waiter)| waiter).collect()
     }
 
-    /// Returns how many permits an account holds, and how many of its waiters wait for one.
+    /// Returns the number of permits that an account holds, and the number of its waiters.
     pub(super) fn usage(&self, AccountNumber(account): AccountNumber) -> (usize, usize) {
         self.accounts.get(account).map_or((0, 0), |account| (account.held, account.waiters.len()))
     }
@@ -212,14 +212,14 @@ impl<W> FairQueue<W> {
         }
     }
 
-    /// True for an account that may not have another long statement executed, since others use the pool.
+    /// Returns true for an account that may not execute another long statement, since other accounts use the pool.
     fn has_enough_long_ones(&self, number: usize, now: Duration) -> bool {
         self.accounts.get(number).is_some_and(|account| account.held >= self.limits.most_long)
             && self.must_share(AccountNumber(number), now)
     }
 
-    /// True for an account with long statements while another account uses the pool, too. Each of its statements should
-    /// then keep one processor busy at most.
+    /// Returns true for an account with long statements while another account uses the pool, too. Each of its statements
+    /// should then keep at most one processor busy.
     pub(super) fn must_share(&self, AccountNumber(number): AccountNumber, now: Duration) -> bool {
         let is_long = |account: &Account<W>| self.limits.division == Division::ByAccount && account.average >= LONG;
         // The first account is the pool's own, which reads a little all the time.

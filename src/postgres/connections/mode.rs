@@ -1,18 +1,22 @@
 //! Settings of a connection that depend on its next statement.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Error};
 use tokio::time::timeout;
 
-use super::PING_TIMEOUT;
 use crate::postgres::connect::Session;
+
+/// Time limit of the check of an idle connection, and of a change of its mode.
+pub(super) const PING_TIMEOUT: Duration = Duration::from_millis(700);
 
 /// Way in which the database plans statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Planning {
-    /// One plan for a connection, whatever the values. The plan follows the order of an index where there is one: the
-    /// database, which does not know the values, would often sort all events of a list instead of reading the first.
+    /// One generic plan for a connection. The plan follows the order of an index where possible: PostgreSQL, which does not
+    /// know the values, would often sort all events of a list instead of reading the first ones.
     Once,
-    /// A plan for the values, where the database finds that worthwhile.
+    /// A plan for the values, if PostgreSQL expects it to be faster.
     ForValues,
 }
 
@@ -20,7 +24,7 @@ pub(super) enum Planning {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mode {
     pub(super) planning: Planning,
-    /// False where the statement is executed by one process of the database, because others need its processors, too.
+    /// False to execute the statement in one process of the server, because other clients need its processors, too.
     pub(super) is_parallel: bool,
 }
 

@@ -26,25 +26,25 @@ struct Shared {
     limits: QueueLimits,
     /// Longest wait for a permit.
     patience: Duration,
-    state: Mutex<State>,
+    state: Mutex<PermitState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct PermitState {
     queue: FairQueue<Waiter>,
-    accounts: HashMap<Credential, Arc<Account>>,
+    accounts: HashMap<Credential, Arc<CredentialAccount>>,
     is_closed: bool,
 }
 
 #[derive(Debug)]
 struct Waiter {
-    account: Arc<Account>,
+    account: Arc<CredentialAccount>,
     sender: oneshot::Sender<Permit>,
 }
 
 /// The account of a credential.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct CredentialAccount {
     number: AccountNumber,
     credential: Credential,
     measures: Option<Measures>,
@@ -64,7 +64,7 @@ struct Measures {
 #[derive(Debug)]
 pub(super) struct Permit {
     permits: Permits,
-    account: Arc<Account>,
+    account: Arc<CredentialAccount>,
     since: Instant,
     must_share: bool,
 }
@@ -82,23 +82,23 @@ pub(super) enum NoPermit {
 
 impl Permits {
     pub(super) fn new(limits: QueueLimits, patience: Duration) -> Self {
-        let state = State { queue: FairQueue::new(limits), accounts: HashMap::new(), is_closed: false };
+        let state = PermitState { queue: FairQueue::new(limits), accounts: HashMap::new(), is_closed: false };
         Self(Arc::new(Shared { started: Instant::now(), limits, patience, state: Mutex::new(state) }))
     }
 
-    /// True where each credential has a share of the permits.
+    /// Returns true if each credential has a share of the permits.
     pub(super) fn are_divided(&self) -> bool {
         self.0.limits.division == Division::ByAccount
     }
 
     /// Returns the account of a credential. The first account of a pool is the gateway's. Only the use of divided permits
     /// is measured.
-    pub(super) fn account(&self, credential: &Credential) -> Arc<Account> {
+    pub(super) fn account(&self, credential: &Credential) -> Arc<CredentialAccount> {
         let mut state = self.state();
         if let Some(account) = state.accounts.get(credential) {
             return Arc::clone(account);
         }
-        let account = Arc::new(Account {
+        let account = Arc::new(CredentialAccount {
             number: state.queue.open_account(),
             credential: credential.clone(),
             measures: self.are_divided().then(|| Measures::of(credential)),
@@ -109,7 +109,7 @@ impl Permits {
     }
 
     /// Takes a permit for an account, or waits for one.
-    pub(super) async fn acquire(&self, account: &Arc<Account>) -> Result<Permit, NoPermit> {
+    pub(super) async fn acquire(&self, account: &Arc<CredentialAccount>) -> Result<Permit, NoPermit> {
         let mut waiting = {
             let mut state = self.state();
             if state.is_closed {
@@ -139,7 +139,7 @@ impl Permits {
         Err(NoPermit::TimedOut(self.0.patience))
     }
 
-    /// Hands out no more permits, and sends the waiters away.
+    /// Ends the hand-out of permits, and all waits with [`NoPermit::Closed`].
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.is_closed = true;
@@ -152,19 +152,19 @@ impl Permits {
         self.state().is_closed
     }
 
-    fn give_back(&self, account: &Account, held_for: Duration, now: Instant) {
+    fn give_back(&self, account: &CredentialAccount, held_for: Duration, now: Instant) {
         let mut state = self.state();
         state.queue.give_back(account.number, held_for, self.moment(now));
         while let Some(Waiter { account, sender }) = state.queue.next(self.moment(now)) {
             let must_share = state.queue.must_share(account.number, self.moment(now));
-            // A permit that nobody takes comes back by its drop, which needs the lock.
+            // If the waiter is gone, the permit is dropped, and its drop needs the lock.
             drop(state);
             _ = sender.send(Permit { permits: self.clone(), account, since: now, must_share });
             state = self.state();
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PermitState> {
         self.0.state.lock()
     }
 
@@ -174,7 +174,7 @@ impl Permits {
 }
 
 impl Permit {
-    /// True where the statement should keep one processor busy at most, since others use the pool, too.
+    /// Returns true if the statement should keep at most one processor busy, since other credentials use the pool, too.
     pub(super) const fn must_share(&self) -> bool {
         self.must_share
     }
@@ -191,10 +191,10 @@ impl Drop for Permit {
     }
 }
 
-/// A wait for a permit. A permit that comes too late is given back.
+/// A wait for a permit. A permit that comes after the end of the wait is given back.
 struct Waiting<'a> {
     permits: &'a Permits,
-    account: &'a Account,
+    account: &'a CredentialAccount,
     ticket: Ticket,
     since: Instant,
     permit: oneshot::Receiver<Permit>,
@@ -209,7 +209,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl Account {
+impl CredentialAccount {
     /// Counts a refusal, and logs it from time to time.
     fn refuse(&self, connections: usize, running: usize, waiting: usize) {
         let Some(measures) = &self.measures else { return };

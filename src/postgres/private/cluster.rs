@@ -1,4 +1,4 @@
-//! One Postgres cluster in a data directory: made, started, stopped.
+//! The PostgreSQL cluster of a data directory: its creation, its start and its settings.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::Write as _;
@@ -13,12 +13,12 @@ use rustix::process::Signal;
 use tokio_util::sync::CancellationToken;
 
 use super::PrivateError;
-use super::account::Account;
 use super::identity;
 use super::occupant::{self, ClusterLock, Occupant, PidFileState};
 use super::process::{end_with_parent, stop};
 use super::programs::Programs;
 use super::server_log::{ServerLog, lack_of_space, summary};
+use super::server_user::ServerUser;
 use super::socket::SocketDirectory;
 
 /// Time limit for the end of a PostgreSQL that a killed gateway left behind.
@@ -33,11 +33,11 @@ const START_LOG_INTERVAL: Duration = Duration::from_secs(15);
 /// Prefix of the directories in which new clusters are created.
 const NEW_DATA_PREFIX: &str = "data.new";
 
-/// A cluster's directories and how its processes run.
+/// A cluster: its directories, its programs and the user of its processes.
 #[derive(Clone, Debug)]
 pub(super) struct Cluster {
     programs: Programs,
-    account: Option<Account>,
+    user: Option<ServerUser>,
     home: PathBuf,
     data: PathBuf,
     sockets: SocketDirectory,
@@ -48,19 +48,19 @@ pub(super) struct Cluster {
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) child: Child,
-    /// Identity of the data directory in which it runs.
+    /// Identity of its data directory.
     pub(super) identity: String,
 }
 
 impl Cluster {
-    /// The cluster in a data directory; makes it where there is none. Without `durable` it does not wait for the
-    /// disk: for tests.
+    /// Returns the cluster in a data directory, and creates one if there is none. Without `durable`, which is for tests,
+    /// commits do not wait for the disk.
     pub(super) fn open(directory: &Path, durable: bool, cancelled: &CancellationToken) -> Result<Self, PrivateError> {
         let home = directory.join("postgres");
         let data = home.join("data");
         let cluster = Self {
             programs: Programs::find(&data)?,
-            account: Account::needed()?,
+            user: ServerUser::needed()?,
             sockets: SocketDirectory::of(&home),
             home,
             data,
@@ -69,12 +69,12 @@ impl Cluster {
         make_directory(&cluster.home)?;
         make_directory(cluster.sockets.path())?;
         if !cluster.sockets.path().starts_with(&cluster.home) {
-            cluster.sockets.check_owner(cluster.account.map(Account::ids))?;
+            cluster.sockets.check_owner(cluster.user.map(ServerUser::ids))?;
         }
-        if let Some(account) = cluster.account {
-            account.give(&cluster.home)?;
-            account.give(cluster.sockets.path())?;
-            account.reaches(&cluster.home)?;
+        if let Some(user) = cluster.user {
+            user.give(&cluster.home)?;
+            user.give(cluster.sockets.path())?;
+            user.reaches(&cluster.home)?;
         }
         let _lock = cluster.vacate(cancelled)?;
         if !cluster.data.join("PG_VERSION").exists() {
@@ -84,7 +84,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// The URL of its database.
+    /// Returns the URL of the cluster's database.
     pub(super) fn url(&self) -> String {
         self.sockets.url()
     }
@@ -94,10 +94,10 @@ impl Cluster {
         self.home.join("start.log")
     }
 
-    /// Starts it and waits until it takes connections. The process ends with the thread that calls this.
+    /// Starts PostgreSQL and waits until it accepts connections. The process ends with the calling thread.
     pub(super) fn start(&self, cancelled: &CancellationToken) -> Result<Started, PrivateError> {
         let mut lock = self.vacate(cancelled)?;
-        let identity = identity::of(&self.data, self.account)?;
+        let identity = identity::of(&self.data, self.user)?;
         let log = ServerLog::from_now_on(self.start_log(), self.data.join("log"));
         let before = PidFileState::of(&self.data);
         let mut child = self.spawn(&lock)?;
@@ -157,7 +157,7 @@ impl Cluster {
             "logging_collector=on".to_owned(),
             // `ServerLog` reads the cause of a failed start from this directory.
             "log_directory=log".to_owned(),
-            // A week of logs, over and over.
+            // A file for each weekday, which is overwritten after a week.
             "log_filename=postgres-%a.log".to_owned(),
             "log_truncate_on_rotation=on".to_owned(),
             "log_rotation_age=1d".to_owned(),
@@ -258,10 +258,10 @@ impl Cluster {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.path(program));
-        // A user who may not read the caller's directory could not start at all.
+        // The program could not start in a working directory that its user may not enter.
         command.current_dir("/").env("LC_ALL", "C").env_remove("PGDATA").env_remove("PGOPTIONS");
-        if let Some(account) = self.account {
-            account.apply(&mut command);
+        if let Some(user) = self.user {
+            user.apply(&mut command);
         }
         command
     }
@@ -305,5 +305,5 @@ pub(super) fn exists(directory: &Path) -> bool {
 
 /// Returns the identity of the cluster in a data directory.
 pub(super) fn identity_of(directory: &Path) -> Result<String, PrivateError> {
-    identity::of(&directory.join("postgres/data"), Account::needed()?)
+    identity::of(&directory.join("postgres/data"), ServerUser::needed()?)
 }

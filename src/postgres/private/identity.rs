@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use super::PrivateError;
-use super::account::Account;
+use super::server_user::ServerUser;
 
 /// A symbolic link in the cluster's directory. `cp` overwrites existing files, whose inodes stay, but replaces each
 /// link by a new one. The link therefore also reveals a copy that was put back over the directory.
@@ -23,12 +23,12 @@ const TARGET: &str = "PG_VERSION";
 ///
 /// # Errors
 /// The directory holds no cluster, or cannot be read.
-pub(super) fn of(data: &Path, account: Option<Account>) -> Result<String, PrivateError> {
+pub(super) fn of(data: &Path, user: Option<ServerUser>) -> Result<String, PrivateError> {
     let control = data.join("global/pg_control");
     let link = data.join(LINK);
     match symlink(TARGET, &link) {
         Ok(()) => {
-            if let Some((uid, gid)) = account.map(Account::ids) {
+            if let Some((uid, gid)) = user.map(ServerUser::ids) {
                 lchown(&link, Some(uid), Some(gid)).map_err(PrivateError::io(&link))?;
             }
         }

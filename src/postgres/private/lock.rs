@@ -1,4 +1,4 @@
-//! One gateway a data directory.
+//! The lock of a data directory, which only one gateway at a time can use.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::PrivateError;
 
-/// A data directory that is ours until this is dropped or the process ends, however it ends.
+/// The lock of a data directory. The kernel releases it when it is dropped, or when the process ends, even by a crash.
 #[derive(Debug)]
 pub struct DataDirLock {
     directory: PathBuf,
@@ -15,10 +15,10 @@ pub struct DataDirLock {
 }
 
 impl DataDirLock {
-    /// Makes the directory where it is missing, and takes it.
+    /// Creates the directory if it is missing, and locks it.
     ///
     /// # Errors
-    /// Another process has it, or it cannot be made.
+    /// Another process holds the lock, or the directory cannot be created.
     pub fn take(directory: &Path) -> Result<Self, PrivateError> {
         fs::create_dir_all(directory).map_err(PrivateError::io(directory))?;
         let directory = directory.canonicalize().map_err(PrivateError::io(directory))?;
@@ -32,13 +32,13 @@ impl DataDirLock {
         }
     }
 
-    /// Returns true if another process has a directory. Creates no file there.
+    /// Returns true if another process holds the lock of a directory. Creates no file there.
     pub fn is_held(directory: &Path) -> bool {
         let Ok(file) = File::open(directory.join("lock")) else { return false };
         matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
     }
 
-    /// The directory, as an absolute path.
+    /// Returns the directory as an absolute path.
     pub fn directory(&self) -> &Path {
         &self.directory
     }

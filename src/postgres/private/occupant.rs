@@ -104,7 +104,7 @@ impl PidFileState {
         Self(file.map(|file| (file.ino(), file.mtime(), file.mtime_nsec())))
     }
 
-    /// True when the process has rewritten the file and accepts connections.
+    /// Returns true if the process has rewritten the file and accepts connections.
     pub(super) fn is_ready_since(&self, data: &Path, process: u32) -> bool {
         *self != Self::of(data)
             && fs::read_to_string(PidFile::path(data)).is_ok_and(|text| {
@@ -163,7 +163,7 @@ fn examine(file: &PidFile, data: &Path, sockets: &SocketDirectory, lock: Option<
         None if is_written_here && sockets.is_answered() && sockets.locked_by() == Some(file.pid) => {
             Occupant::Own(process)
         }
-        // The file was copied, or the process belongs to another account.
+        // The file was copied, or the process belongs to another user.
         None if !is_written_here || !process.is_reachable => stale(),
         None => Occupant::Unproven(format!(
             "the process {pid} may be its PostgreSQL: stop that one (kill -INT {pid}), or, where it is something else, \
@@ -173,8 +173,8 @@ fn examine(file: &PidFile, data: &Path, sockets: &SocketDirectory, lock: Option<
     }
 }
 
-/// True when a process is a PostgreSQL that has this working directory, as each PostgreSQL has its data directory; None
-/// if that cannot be determined.
+/// Returns true if a process is a PostgreSQL in this working directory, which is its data directory; None if that cannot be
+/// determined.
 fn works_in(process: &Process, data: &Path) -> Option<bool> {
     let about = PathBuf::from(format!("/proc/{}", process.pid.as_raw_nonzero()));
     let name = fs::read_to_string(about.join("comm")).ok()?;

@@ -25,7 +25,7 @@ const SHUTDOWNS: [(Signal, Duration); 3] = [
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) pid: Pid,
-    /// True when the gateway may signal the process: it runs as root or under the same account.
+    /// True if the gateway may signal the process: it runs as root or under the same user.
     pub(super) is_reachable: bool,
     #[cfg(target_os = "linux")]
     handle: Option<OwnedFd>,

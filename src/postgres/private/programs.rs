@@ -1,4 +1,4 @@
-//! Finding PostgreSQL's programs, wherever a system keeps them.
+//! Search for PostgreSQL's programs in the directories of different operating systems.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// The programs to use for a cluster, of its version where it exists, else the newest.
+    /// Returns the programs for a cluster: those of the cluster's version, or the newest ones for a new cluster.
     pub(super) fn find(cluster: &Path) -> Result<Self, PrivateError> {
         let mut found =
             candidates().into_iter().filter(|directory| is_complete(directory)).map(|directory| Self { directory });
@@ -31,7 +31,7 @@ impl Programs {
             .ok_or_else(|| PrivateError::OtherVersion { directory: cluster.to_owned(), written_by })
     }
 
-    /// The path of one of them.
+    /// Returns the path of a program.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
@@ -61,7 +61,7 @@ fn candidates() -> Vec<PathBuf> {
         ("/usr/local/opt", "bin"),
         ("/opt/homebrew/opt", "bin"),
         ("/Applications/Postgres.app/Contents/Versions", "bin"),
-        // Red Hat and its kin: /usr/pgsql-15/bin
+        // Red Hat and its derivatives: /usr/pgsql-15/bin
         ("/usr", "bin"),
     ] {
         directories.extend(versions_in(Path::new(parent)).into_iter().map(|version| version.join(bin)));
@@ -81,7 +81,7 @@ fn candidates() -> Vec<PathBuf> {
     directories
 }
 
-/// The versions of PostgreSQL under a directory, newest first.
+/// Returns the versions of PostgreSQL under a directory, the newest first.
 fn versions_in(parent: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
     let mut versions: Vec<(u32, PathBuf)> = entries

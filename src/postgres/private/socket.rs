@@ -46,17 +46,17 @@ impl SocketDirectory {
 
     /// Returns an error for a directory in `/tmp` that another user made, or that is a link. Its name can be guessed,
     /// and its owner could answer in PostgreSQL's place.
-    pub(super) fn check_owner(&self, account: Option<(u32, u32)>) -> Result<(), PrivateError> {
+    pub(super) fn check_owner(&self, user: Option<(u32, u32)>) -> Result<(), PrivateError> {
         let found = fs::symlink_metadata(&self.0).map_err(PrivateError::io(&self.0))?;
-        let is_ours = found.uid() == rustix::process::geteuid().as_raw()
-            || account.is_some_and(|(owner, _)| found.uid() == owner);
+        let is_ours =
+            found.uid() == rustix::process::geteuid().as_raw() || user.is_some_and(|(owner, _)| found.uid() == owner);
         if found.is_dir() && is_ours {
             return Ok(());
         }
         Err(PrivateError::ForeignSocketDirectory(self.0.clone()))
     }
 
-    /// True when a process listens on the socket. No process listens on a copied socket.
+    /// Returns true if a process listens on the socket. No process listens on a copied socket.
     pub(super) fn is_answered(&self) -> bool {
         let answered = || {
             let client = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;

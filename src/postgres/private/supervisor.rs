@@ -1,4 +1,4 @@
-//! Keeps a private Postgres running as long as somebody wants it.
+//! The supervisor of a private PostgreSQL, which starts it again when it ends unexpectedly.
 
 use std::path::Path;
 use std::process::Child;
@@ -20,18 +20,18 @@ use crate::backoff::Backoff;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// A running private Postgres. Stopped when this is dropped, and with the process however that ends.
+/// A running private PostgreSQL. It is stopped when this is dropped, or when the process ends, even by a crash.
 #[derive(Debug)]
 pub struct PrivatePostgres {
     url: String,
-    state: Arc<State>,
+    state: Arc<SupervisorState>,
     keeper: Option<JoinHandle<()>>,
-    /// Nobody else has the data directory while it runs.
+    /// Keeps other gateways from the data directory.
     _lock: DataDirLock,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct SupervisorState {
     /// Token that is cancelled when the `PrivatePostgres` is dropped.
     stopping: CancellationToken,
     running: Mutex<RunningPostgres>,
@@ -39,15 +39,15 @@ struct State {
 
 #[derive(Debug, Default)]
 struct RunningPostgres {
-    /// Main process, as long as no other process can have its id.
+    /// Id of the main process; None as soon as another process could have the same id.
     pid: Option<Pid>,
     /// Identity of the data directory at the latest start.
     identity: String,
 }
 
 impl PrivatePostgres {
-    /// Starts the Postgres of a data directory; makes its cluster where there is none. It is started again when it
-    /// dies. Without `durable` it does not wait for the disk: for tests.
+    /// Starts the PostgreSQL of a data directory, and creates its cluster if there is none. Without `durable`, which is for
+    /// tests, commits do not wait for the disk.
     ///
     /// # Errors
     /// See [`PrivateError`].
@@ -63,9 +63,9 @@ impl PrivatePostgres {
     pub fn start_unless(lock: DataDirLock, durable: bool, cancelled: CancellationToken) -> Result<Self, PrivateError> {
         let cluster = Cluster::open(lock.directory(), durable, &cancelled)?;
         let url = cluster.url();
-        let state = Arc::new(State::default());
+        let state = Arc::new(SupervisorState::default());
         let (started, wait_for_start) = mpsc::channel();
-        // A thread of its own, as the kernel ties Postgres's life to the thread that started it.
+        // The kernel ends PostgreSQL with the thread that started it, so this thread lives as long as PostgreSQL.
         let keeper = thread::Builder::new()
             .name("private-postgres".to_owned())
             .spawn({
@@ -82,19 +82,19 @@ impl PrivatePostgres {
         cluster::exists(directory)
     }
 
-    /// The URL of its database.
+    /// Returns the URL of the database.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The URL of the database that another process keeps running in this data directory.
+    /// Returns the URL of the database that another process runs in this data directory.
     pub fn url_of_running(directory: &Path) -> String {
         let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
         cluster::url_of(&directory)
     }
 
     /// Returns the identity of the data directory at the latest start of PostgreSQL, as a short text. A restart or a
-    /// `mv` keeps it; no copy of the directory has it, not even one that is put back in its place.
+    /// `mv` keeps the identity; a copy of the directory has another one, even in the place of the original.
     pub fn identity(&self) -> String {
         self.state.running().identity.clone()
     }
@@ -108,13 +108,13 @@ impl PrivatePostgres {
         cluster::identity_of(directory)
     }
 
-    /// The process id of its main process; None while it is being started again.
+    /// Returns the id of the main process; None while it is being started again.
     pub fn process_id(&self) -> Option<u32> {
         self.state.running().pid.and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
     }
 }
 
-impl State {
+impl SupervisorState {
     fn running(&self) -> MutexGuard<'_, RunningPostgres> {
         self.running.lock()
     }
@@ -156,7 +156,7 @@ impl Drop for PrivatePostgres {
 
 fn keep(
     cluster: &Cluster,
-    state: &State,
+    state: &SupervisorState,
     mut cancelled: CancellationToken,
     started: &mpsc::Sender<Result<(), PrivateError>>,
 ) {

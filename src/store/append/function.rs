@@ -1,4 +1,5 @@
-//! The function that appends: each gateway installs its own, so that gateways of several versions may share a database.
+//! The append function in the database. Each version of the gateway installs its own, so that gateways of several versions
+//! can share a database.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -12,21 +13,21 @@ use crate::event::EventColumn;
 /// The statements that create the function and describe it.
 const TEXT: &str = include_str!("log_append.sql");
 
-/// Number of bytes of the digest that are part of the name.
+/// Number of bytes of the digest in the function's name.
 const DIGEST_BYTES: usize = 4;
 
 /// Number of the function's parameters beside those for the texts of events.
 const OTHER_PARAMETERS: usize = 14;
 
-/// The function of this version.
+/// The append function of this version.
 static FUNCTION: LazyLock<AppendFunction> = LazyLock::new(|| AppendFunction::of(TEXT));
 
 #[derive(Debug)]
 struct AppendFunction {
     name: String,
-    /// Statements that create it.
+    /// Statements that create and describe the function.
     definition: String,
-    /// Statement that calls it.
+    /// Statement that calls the function.
     call: String,
 }
 
@@ -42,7 +43,7 @@ impl AppendFunction {
             ],
         );
         let digest = Sha256::digest(&text).iter().take(DIGEST_BYTES).fold(String::new(), |mut digest, byte| {
-            // A text in memory takes everything.
+            // Writing to a text in memory cannot fail.
             _ = write!(digest, "{byte:02x}");
             digest
         });
@@ -65,16 +66,16 @@ pub(super) fn call() -> &'static str {
     &FUNCTION.call
 }
 
-/// Creates the function, unless the database has it. Functions of other versions stay: their gateways may still run.
+/// Creates the function, unless the database has it. Functions of other versions stay, since their gateways may still run.
 ///
 /// # Errors
-/// The database's, such as that the user may not create functions.
+/// The database's, for example if the user may not create functions.
 pub(in crate::store) async fn install_append_function(connection: &mut PgConnection) -> sqlx::Result<()> {
     if is_installed(connection).await? {
         return Ok(());
     }
     let mut transaction = connection.begin().await?;
-    // Gateways that start together would create it at once, of which PostgreSQL lets only one succeed.
+    // Without the lock, several gateways might create the function at the same time, and all but one would fail.
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('sluice: append'))").execute(&mut *transaction).await?;
     if !is_installed(&mut transaction).await? {
         sqlx::raw_sql(AssertSqlSafe(FUNCTION.definition.clone())).execute(&mut *transaction).await?;
@@ -84,7 +85,7 @@ pub(in crate::store) async fn install_append_function(connection: &mut PgConnect
 }
 
 async fn is_installed(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    // The table, as to_regproc may answer from a cache that lacks what another gateway has just committed.
+    // `to_regproc` may use a cache that lacks a function that another gateway has just committed, so this reads the table.
     let exists = "SELECT EXISTS (SELECT FROM pg_proc WHERE proname = $1 AND pg_function_is_visible(oid))";
     sqlx::query_scalar(exists).bind(&*FUNCTION.name).fetch_one(connection).await
 }
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_is_of_the_text() {
+    fn the_name_depends_on_the_text() {
         let [one, other] =
             ["CREATE FUNCTION {function}() …", "CREATE FUNCTION {function}( ) …"].map(AppendFunction::of);
         assert_ne!(one.name, other.name);
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn every_place_of_the_text_is_filled() {
+    fn every_placeholder_of_the_text_is_replaced() {
         let AppendFunction { name, definition, .. } = &*FUNCTION;
         assert!(definition.contains(&format!("CREATE FUNCTION {name}(")) && !definition.contains(['{', '}']));
         assert!(

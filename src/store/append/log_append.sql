@@ -1,29 +1,28 @@
--- Appends events to the log, in one transaction. A gateway installs this function when it starts, under a name with the
--- digest of this text: gateways of several versions may append to one database, each by its own function.
+-- Appends events to the log, in one transaction. A gateway installs this function when it starts. The function's name has
+-- the digest of this text, so that gateways of several versions can append to one database, each by its own function.
 --
--- Names in braces stand for what the table of columns (src/event/columns.rs) has: parameters for an array of each column
--- that is a text, such as messages text[]; columns, values and unnested for those columns, their values and the arrays of
--- their values, without the application's name, which the catalogue may know better.
+-- Names in braces are placeholders, which the table of columns (src/event/columns.rs) replaces: parameters by an array for
+-- each text column, such as messages text[]; columns, values and unnested by the lists of these columns, of their values and
+-- of their arrays, without the application's name, for which the catalogue's name has precedence.
 --
--- It is one function so that nothing between taking the log's head and the commit waits for a client. A gateway that has
--- appended notifies the others (channel sluice_log) after its commit: within the transaction, that would cost every append
--- more than the rest of it, as listeners wake before the gateway has its answer.
+-- A single function keeps the time between the lock of the log's head and the commit free of round trips to the client. A
+-- gateway notifies the others (channel sluice_log) after its commit: within the transaction, the notification would cost more
+-- than the rest of the append, since listeners wake before the gateway has its answer.
 --
--- Arrays are unnested in lists of columns: in FROM, PostgreSQL keeps a copy of each array's rows, and takes four times as
--- long.
+-- Lists of columns unnest the arrays: in FROM, PostgreSQL would copy the rows of each array, and take four times as long.
 
 CREATE FUNCTION {function}(
     orgs text[], uuids uuid[], publisheds timestamptz[], {parameters},
     words tsvector[], raws bytea[], deliveries uuid[], way smallint,
     delivery_ids uuid[], delivery_orgs text[], delivery_event_ids text[], delivery_event_times timestamptz[],
     delivery_sources text[], delivery_headers text[],
-    comings bigint[], -- how many times each event came, for the tally
-    OUT known bigint[], -- the positions of events that are in the log already, null for the others
-    OUT turns bigint[], -- which of the others an event is, from 1 on; null for the known
+    comings bigint[], -- number of times that each event came, for the tally
+    OUT known bigint[], -- positions of the events that the log had before, null for new events
+    OUT turns bigint[], -- ordinals of the new events, from 1; null for known events
     OUT names text[],
     OUT head bigint,
     OUT moment timestamptz,
-    OUT era bigint -- the tag of the era in which the head is
+    OUT era bigint -- tag of the era of the head
 ) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -74,7 +73,7 @@ BEGIN
         ON CONFLICT DO NOTHING;
     END IF;
 
-    -- Only one append at a time has the head, so what is done from here on is what limits all.
+    -- The lock of the head serializes appends: the time from here to the commit limits their rate.
     IF fresh > 0 THEN
         UPDATE log_head h SET position = h.position + fresh WHERE h.tableoid = h.home
         RETURNING h.position - fresh, h.era INTO head, era;
@@ -85,7 +84,7 @@ BEGIN
         RAISE EXCEPTION 'the log was restored, and no gateway has begun a new era since' USING ERRCODE = 'SL001';
     END IF;
     moment := date_trunc('milliseconds', clock_timestamp());
-    -- Statements of their own: their snapshots are taken after the lock, so they see everything that was appended before.
+    -- Each further statement takes its snapshot after the lock, so it sees all earlier appends.
     IF is_name_open THEN
         SELECT array_agg(e.name) INTO names
         FROM (
@@ -129,7 +128,7 @@ BEGIN
         WHERE f.turn IS NOT NULL AND f.instance_id <> '' ORDER BY f.org, f.instance_id
         ON CONFLICT DO NOTHING;
     END IF;
-    -- An instance whose application is known has told of it before.
+    -- An application of a known instance is in the table already, and needs an update only for a missing display name.
     IF is_application_new OR EXISTS (SELECT FROM application WHERE display_name IS NULL) THEN
         INSERT INTO application AS p (org, name, display_name, event_count, last_event_at)
         SELECT f.org, f.name, max(f.display_name),
@@ -145,7 +144,7 @@ BEGIN
             event_count = p.event_count + excluded.event_count,
             last_event_at = greatest(p.last_event_at, excluded.last_event_at);
     END IF;
-    -- These rows, too, are changed by one append at a time only, so that nobody waits for them.
+    -- Under the lock of the head, no other append changes these rows, so this does not wait.
     INSERT INTO ingest_tally AS t (org, source, arrived, duplicates, last_arrival_at, first_arrival_at)
     SELECT f.org, way, count(f.turn), sum(f.times)::bigint - count(f.turn), moment, moment
     FROM (SELECT unnest(orgs) AS org, unnest(turns) AS turn, unnest(comings) AS times) f
@@ -154,7 +153,7 @@ BEGIN
         arrived = t.arrived + excluded.arrived,
         duplicates = t.duplicates + excluded.duplicates,
         last_arrival_at = greatest(t.last_arrival_at, excluded.last_arrival_at);
-    -- Each column is unnested where it is needed: a common table expression would copy every event.
+    -- Each INSERT unnests its own columns: a common table expression would copy every event, its JSON included.
     WITH arrivals AS (
         INSERT INTO arrival
         SELECT f.org, f.uuid, head + f.turn, f.published, CASE way WHEN 0 THEN moment END,
@@ -198,4 +197,4 @@ BEGIN
     ) f
     WHERE f.turn IS NOT NULL;
 END $$;
-COMMENT ON FUNCTION {function} IS 'Appends events, each of them once, and counts them for the way by which all of them came. An event must not stand twice among them. Columns of events come as arrays, and so do those of their deliveries. Returns the position of each event that the log had already, and for each of the others its turn, to be added to the head; also the name of each event''s application, and the time at which all this was stored. A unique violation says that another append has just stored one of the events: try again.';
+COMMENT ON FUNCTION {function} IS 'Appends events that came by one way in, each of them once, and counts them in the tally of that way. The events must be distinct. Columns of events and of their deliveries are arrays. Returns the position of each known event, and the ordinal of each new event, which plus the head is its position; also the names of the events'' applications, and the time of the append. After a unique violation, another append has just stored one of the events, and the caller must try again.';

@@ -1,13 +1,13 @@
--- Appends a lone event with the same result as log_append, but in one plain statement. Returns no row and changes
--- nothing in each of these cases: the log has the event already; its type, its instance or the instance's application
--- is not known; the event has a display name that the application lacks; its way has brought nothing of its org before;
--- or the log was restored and no era has begun since.
+-- Appends one event with the same result as log_append, but by one plain statement. Returns no row and changes nothing in
+-- each of these cases: the log has the event; the catalogue lacks the event's type, its instance or the instance's
+-- application; the event has a display name that the application lacks; the tally has no row for the event's org and way
+-- in; or the log was restored and no era has begun since.
 --
--- Names in braces stand for parameters; columns and values as in log_append.sql.
+-- Names in braces are placeholders for parameters; columns and values are those of log_append.sql.
 --
--- Its snapshot may be older than the head that it gets. What it asks the catalogue for never goes away again, so only
--- an event that somebody appended meanwhile is overlooked: the primary key of arrival refuses that. That of delivery
--- refuses one of which another event was appended before.
+-- The statement's snapshot may be older than the head that it locks. Rows of the catalogue are never deleted, so the only
+-- thing that the snapshot can miss is a concurrent append: of the same event, which the primary key of arrival then
+-- refuses, or of another event of the same delivery, which the primary key of delivery then refuses.
 WITH head AS (
     UPDATE log_head SET position = position + 1
     FROM application_instance c

@@ -1,4 +1,4 @@
-//! The statements that append, and their parameters. Their texts leave places for the columns of events.
+//! The statements that append, and their parameters. Their texts have placeholders for the columns of events.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -12,10 +12,10 @@ use uuid::Uuid;
 use super::function;
 use super::template::{copied_columns, fill, names_of};
 use crate::event::{EventColumn, IngestSource, Timestamp};
-use crate::store::named_row::named_row;
+use crate::postgres::named_row::named_row;
 use crate::store::{DeliveryRecord, NewEvent};
 
-/// The statement that appends a lone event.
+/// Text of the statement that appends one event.
 static LONE: LazyLock<String> = LazyLock::new(|| {
     let columns = copied_columns().filter_map(|column| column.spec().sql_name());
     let parameters: Vec<_> = ["org", "uuid", "published"].into_iter().chain(columns).chain(LONE_PARAMETERS).collect();
@@ -27,7 +27,7 @@ static LONE: LazyLock<String> = LazyLock::new(|| {
     fill(include_str!("log_append_lone.sql"), &lists.into_iter().chain(named).collect::<Vec<_>>())
 });
 
-/// The last parameters for a lone event, after those for its columns.
+/// The last parameters of that statement, after those for the event's columns.
 const LONE_PARAMETERS: [&str; 9] = [
     "words",
     "raw",
@@ -40,27 +40,27 @@ const LONE_PARAMETERS: [&str; 9] = [
     "comings",
 ];
 
-/// Result of an append, with the database's numbers for positions.
+/// The database's reply to an append, with its numbers for positions.
 pub(super) struct AppendReply {
     pub(super) events: Vec<ReplyEvent>,
     /// Time at which the events were stored.
     pub(super) moment: OffsetDateTime,
-    /// The tag of the era in which the log ended at that time.
+    /// Tag of the era in which the log ended at that time.
     pub(super) era: i64,
 }
 
-/// An event as the log has it, new or known before.
+/// The reply for one event.
 pub(super) struct ReplyEvent {
     pub(super) number: i64,
     pub(super) is_new: bool,
     pub(super) application_name: Option<String>,
 }
 
-/// The answer for a lone event: its number, its application's name, the time at which it was stored, its era's tag.
+/// The row for a lone event: its number, its application's name, the time at which it was stored, and its era's tag.
 pub(super) type LoneRow = (i64, Option<String>, OffsetDateTime, i64);
 
 named_row! {
-    /// The answer of `log_append`.
+    /// The row that `log_append` returns.
     pub(super) struct AppendedRow {
         known: Vec<Option<i64>>,
         turns: Vec<Option<i64>>,
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_place_of_the_texts_is_filled() {
+    fn every_placeholder_of_the_text_is_replaced() {
         assert!(!LONE.contains(['{', '}']), "{}", *LONE);
         let parameters = 3 + copied_columns().count() + LONE_PARAMETERS.len();
         assert!(LONE.contains(&format!("${parameters}")) && !LONE.contains(&format!("${}", parameters + 1)));

@@ -1,35 +1,31 @@
-//! Pages of filters with lists, which no single statement suits.
+//! Pages of filters with lists, for which no single statement is fast in all cases.
 //!
-//! If many of the first events match, the page is full after some of them, while an index would be asked once for each
-//! value. If few events match, the index finds them, while the order of the page would lead through the whole log. So a
-//! first statement looks at a bounded number of events in the order of the page. Only if they do not fill the page, further
-//! statements read on behind them by an index, as `collect.rs` describes.
+//! If many events match, the first events of the order fill the page, while an index needs a look-up for each value. If
+//! few events match, an index finds them, while the order of the page leads through the whole log. So a first statement
+//! looks at a bounded number of events in the order of the page. If they do not fill the page, further statements read the
+//! following events by an index, as `collect.rs` describes.
 
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row as _};
-use time::OffsetDateTime;
 
+use super::IN_AN_ERA;
 use super::ranges::push_event_at;
-use super::{Bound, IN_AN_ERA, PageRows, Scan, Source, Way, found, told};
-use crate::event::Timestamp;
+use super::scan::{Bound, LogMethod, PageRows, Scan, Source, event_count};
 use crate::store::filter::{self, Conditions};
 use crate::store::{Store, StoreError};
 
-/// Number of events that a first statement looks at. A larger page has four times its size looked at.
+/// Number of events that the first statement looks at, at least. For a large page it looks at four times the page's size.
 const FIRST_LOOK: i64 = 200;
 
-/// Largest numbers of events that a second statement looks at in the order of time, and in the order of the log, where each
-/// costs more. By then the number of matches is known to be large enough.
+/// Largest numbers of events that a second statement looks at: in the order of time, and in the order of the log, where each
+/// event costs more. The second statement is sent only if the first one found enough matches.
 const SECOND_LOOK: (i64, i64) = (4000, 1200);
 
-/// Largest number of events that a statement looks at where no index has the filter's events.
+/// Largest number of events that a statement looks at if no index finds the filter's events.
 const LONGEST_LOOK: i64 = 65_536;
 
-/// Maximum number of sources that are looked at: the nearest months may have few events, or none yet.
-pub(super) const MAX_LOOKED_SOURCES: usize = 3;
-
 impl Scan<'_> {
-    /// Reads the first events of a source that match: at first by looking, then by an index.
+    /// Reads the first matching events of a source: first by a look, then by an index.
     pub(super) async fn read_adaptively(
         &mut self,
         store: &Store,
@@ -52,8 +48,8 @@ impl Scan<'_> {
         })
     }
 
-    /// Looks at the first events of a source, and takes those that match. Returns true if the page is not full and the
-    /// source has further events, which are then the ones that the scan reads next.
+    /// Looks at the first events of a source, and reads those that match. Returns true if the page is not full and the
+    /// source has further events. The scan then continues after the events that it looked at.
     pub(in crate::store) async fn look(
         &mut self,
         store: &Store,
@@ -62,9 +58,9 @@ impl Scan<'_> {
         let second = if self.is_by_time() { SECOND_LOOK.0 } else { SECOND_LOOK.1 };
         let size = FIRST_LOOK.max(self.limit.saturating_mul(4));
         let (mut answer, mut is_partial) = self.look_at(store, source, size).await?;
-        let hits = found(&answer.rows);
+        let hits = event_count(&answer.rows);
         if is_partial && hits > 0 {
-            // As many of the next events should match. Half as many again are looked at.
+            // The next events probably match as often. A margin of one half is added.
             let needed = size.saturating_mul(self.limit) / hits * 3 / 2;
             if needed <= second.max(size.saturating_mul(2)) {
                 let (more, is_partial_still) = self.look_at(store, source, needed.max(FIRST_LOOK / 2)).await?;
@@ -75,7 +71,7 @@ impl Scan<'_> {
         Ok((answer, is_partial))
     }
 
-    /// Looks at ever more events, until the page is full or the source is read.
+    /// Looks at growing numbers of events, until the page is full or the source ends.
     async fn look_on(&mut self, store: &Store, source: &Source<'_>) -> Result<PageRows, StoreError> {
         let mut size = SECOND_LOOK.1;
         let (mut answer, mut is_partial) = self.look_at(store, source, size).await?;
@@ -89,9 +85,9 @@ impl Scan<'_> {
     }
 
     async fn look_at(&mut self, store: &Store, source: &Source<'_>, size: i64) -> Result<(PageRows, bool), StoreError> {
-        let answer = told(self.look_query(source, size).build().fetch_all(&store.reads).await?)?;
+        let answer = PageRows::of(self.look_query(source, size).build().fetch_all(&store.reads).await?)?;
         self.head.get_or_insert(answer.head);
-        self.limit -= found(&answer.rows);
+        self.limit -= event_count(&answer.rows);
         let edge = edge(&answer.rows)?.filter(|_| self.limit > 0);
         if let Some(edge) = edge {
             self.pass(edge);
@@ -99,7 +95,7 @@ impl Scan<'_> {
         Ok((answer, edge.is_some()))
     }
 
-    /// Lets the scan begin behind an event.
+    /// Advances the scan past an event.
     pub(super) fn pass(&mut self, edge: Bound) {
         if !self.is_by_time() {
             self.stretch.0 = Some(edge.number);
@@ -110,8 +106,8 @@ impl Scan<'_> {
         }
     }
 
-    /// Returns the statement that looks at so many events. The subquery's limit keeps the filter's conditions out of it,
-    /// so that the database reads no other events, whatever it expects to match.
+    /// Returns the statement that looks at this number of events. PostgreSQL cannot move the filter's conditions into a
+    /// subquery with a limit, so it reads exactly these events.
     fn look_query(&self, source: &Source<'_>, size: i64) -> QueryBuilder<Postgres> {
         let mut query = QueryBuilder::new("WITH hits AS MATERIALIZED (SELECT ");
         query.push(&self.layout.list).push(" FROM (SELECT ");
@@ -142,7 +138,7 @@ impl Scan<'_> {
         query
     }
 
-    /// Adds the conditions on the events, or on their arrivals, that are looked at.
+    /// Adds the conditions on the events to look at, or on their arrivals.
     fn push_looked_at(&self, query: &mut QueryBuilder<Postgres>, source: &Source<'_>) {
         if self.is_by_time() {
             self.push_place(query, source);
@@ -152,14 +148,14 @@ impl Scan<'_> {
         }
     }
 
-    /// Adds the bounds of time that the filter has, which the index of each pin has, too.
+    /// Adds the filter's bounds of time, which every pin's index can check.
     pub(super) fn push_published(&self, query: &mut QueryBuilder<Postgres>) {
         for part in self.wanted.conjuncts() {
             filter::push_range(query, "e.published", part.published);
         }
     }
 
-    /// Reads the first events of a source that match, by an index.
+    /// Reads the first matching events of a source by an index.
     pub(in crate::store) async fn read_pinned(
         &mut self,
         store: &Store,
@@ -169,12 +165,12 @@ impl Scan<'_> {
         let (collected, is_done) = self.read_collected(store, source, is_persistent).await?;
         let more = match (is_done, source) {
             (true, _) => None,
-            (false, Source::Log(_, Way::Walked)) => Some(self.look_on(store, source).await?),
+            (false, Source::Log(_, LogMethod::Walk)) => Some(self.look_on(store, source).await?),
             (false, _) => {
                 let by_index = self.pin().is_some() || !matches!(source, Source::Log(..)) && self.is_range();
                 let reads = if by_index { store.reads.clone() } else { store.reads.planned_for_values() };
-                let more = told(self.query(source).build().persistent(is_persistent).fetch_all(&reads).await?)?;
-                self.limit -= found(&more.rows);
+                let more = PageRows::of(self.query(source).build().persistent(is_persistent).fetch_all(&reads).await?)?;
+                self.limit -= event_count(&more.rows);
                 Some(more)
             }
         };
@@ -183,13 +179,8 @@ impl Scan<'_> {
     }
 }
 
-/// Returns the last of the events that were looked at; None if there were fewer, or if the page is full.
+/// Returns the last of the events that a statement looked at; None if the source ended before, or if the page is full.
 fn edge(rows: &[PgRow]) -> Result<Option<Bound>, StoreError> {
     let row = rows.first().ok_or(StoreError::Restored)?;
-    Ok(bound(row.try_get("edge_published")?, row.try_get("edge_position")?))
-}
-
-/// Returns the bound at an event; None where there is no event.
-pub(super) fn bound(published: Option<OffsetDateTime>, number: Option<i64>) -> Option<Bound> {
-    published.zip(number).map(|(published, number)| Bound { published: Timestamp::from(published), number })
+    Ok(Bound::at(row.try_get("edge_published")?, row.try_get("edge_position")?))
 }

@@ -1,32 +1,33 @@
-//! Reading by the indexes of lists.
+//! Pages by the indexes of lists.
 //!
-//! Each list has its own index, and the database cannot know which list has the fewest events. A statement for each list
-//! therefore collects the places of its events, and gives up where they are too many. A list in each alternative of an `or`
-//! does as well as a list of its own.
+//! Each list of a filter has its own index, and PostgreSQL's statistics do not tell which list has the fewest events. So a
+//! statement for each list collects the keys of its events, and stops if there are too many. Lists in all alternatives of
+//! an `or` are read together in the same way.
 //!
-//! Of a list with many events, the page needs only the first. The same statement takes the first events of some values as a
-//! sample, which tells about how far the list must be read to fill the page, and collects the events so far.
+//! If a list has many events, the page needs only the first of them. The same statement then takes the first events of some
+//! values as a sample, estimates from it how far the list must be read to fill the page, and collects the events up to
+//! there.
 
 use sqlx::{Postgres, QueryBuilder, Row as _};
 
-use super::adaptive::bound;
+use super::IN_AN_ERA;
 use super::ranges::push_event_at;
-use super::{Bound, IN_AN_ERA, PageRows, Scan, Source, found, told};
+use super::scan::{Bound, PageRows, Scan, Source, event_count};
 use crate::store::filter::Conditions;
 use crate::store::pins::{Candidate, Pin};
 use crate::store::{Store, StoreError};
 
-/// Maximum number of events of a list that are read, whatever else the filter asks of them. A larger page has three times
-/// its size read.
+/// Maximum number of events of a list that a statement collects, before the filter's other conditions. For a large page
+/// the maximum is three times the page's size.
 pub(in crate::store) const MOST_COLLECTED: i64 = 500;
 
-/// Number of values whose first events are the sample of a long list.
+/// Number of values in the sample of a long list.
 const SAMPLED_VALUES: usize = 24;
 
-/// Least number of events that are sampled of each of these values.
+/// Least number of events of each value in the sample.
 const SAMPLED_EVENTS: i64 = 12;
 
-/// Maximum number of further attempts to collect the first events of a list.
+/// Maximum number of attempts to collect first stretches after each list was tried once.
 const MAX_ATTEMPTS: usize = 5;
 
 /// Result of an attempt to collect the first events of a list.
@@ -35,13 +36,13 @@ enum Collected {
     Done(PageRows),
     /// The matching events of the list's first stretch.
     Stretch(PageRows),
-    /// Nothing, since the stretch had too many events; true if no sample can tell of a shorter one.
+    /// Nothing, since the stretch has too many events; true if the sample allows no shorter stretch.
     TooMany(bool),
 }
 
 impl Scan<'_> {
-    /// Reads the first events of a source that match, by the index of the first list that has few of them. Returns the
-    /// events, and true if these are all that the page needs of the source.
+    /// Reads the first matching events of a source by the index of the first list with few events. Returns the events, and
+    /// true if the page needs no others from the source.
     pub(super) async fn read_collected(
         &mut self,
         store: &Store,
@@ -83,13 +84,13 @@ impl Scan<'_> {
         let rows = query.build().persistent(is_persistent).fetch_all(&store.reads).await?;
         let first = rows.first().ok_or(StoreError::Restored)?;
         let collected: i64 = first.try_get("collected")?;
-        let end = bound(first.try_get("end_published")?, first.try_get("end_position")?);
-        let answer = told(rows)?;
+        let end = Bound::at(first.try_get("end_published")?, first.try_get("end_position")?);
+        let answer = PageRows::of(rows)?;
         self.head.get_or_insert(answer.head);
         if collected > self.most_collected() {
             return Ok(Collected::TooMany(sample.rank == 0));
         }
-        self.limit -= found(&answer.rows);
+        self.limit -= event_count(&answer.rows);
         Ok(match end.filter(|_| self.limit > 0) {
             Some(end) => {
                 self.pass_all(end);
@@ -99,7 +100,7 @@ impl Scan<'_> {
         })
     }
 
-    /// Lets the scan begin behind all events of a moment in the order of time, and behind an event in the order of the log.
+    /// Advances the scan past all events of a moment in the order of time, or past an event in the order of the log.
     fn pass_all(&mut self, end: Bound) {
         let number = if self.is_descending { i64::MIN } else { i64::MAX };
         self.pass(if self.is_by_time() { Bound { number, ..end } } else { end });
@@ -109,16 +110,16 @@ impl Scan<'_> {
         MOST_COLLECTED.max(self.limit.saturating_mul(3))
     }
 
-    /// Returns the statement that collects the places of a candidate's first events, and reads these events if they are not
+    /// Returns the statement that collects the keys of a candidate's first events, and reads these events unless there are
     /// too many.
     fn collect_query(&self, source: &Source<'_>, candidate: &Candidate<'_>, sample: &Sample) -> QueryBuilder<Postgres> {
         let most = self.most_collected();
         let mut query = QueryBuilder::new("WITH ends AS MATERIALIZED (SELECT k.published, k.position FROM (");
         self.push_sample(&mut query, source, candidate, sample);
         query.push("), collected AS MATERIALIZED (");
-        candidate.push_places(&mut query, most, |query| {
+        candidate.push_keys(&mut query, most, |query| {
             self.push_indexed(query, source);
-            // An end that is not there is no condition.
+            // Without an end, the whole list is read.
             match (self.is_by_time(), self.is_descending) {
                 (true, true) => query.push(" AND e.published >= coalesce((SELECT published FROM ends), '-infinity')"),
                 (true, false) => query.push(" AND e.published <= coalesce((SELECT published FROM ends), 'infinity')"),
@@ -134,7 +135,7 @@ impl Scan<'_> {
              FROM log_head h CROSS JOIN partition_change p LEFT JOIN LATERAL (SELECT ",
         );
         let conditions = Conditions { without: candidate.pin().map(|pin| pin.compared), hashes_lists: true };
-        // An event may have come by several alternatives.
+        // Several alternatives may have the same event.
         query.push(&self.layout.list).push(" FROM (SELECT DISTINCT * FROM collected");
         if conditions.are_none(self.wanted) {
             query.push(self.order("collected")).push(" LIMIT ").push_bind(self.limit);
@@ -148,8 +149,8 @@ impl Scan<'_> {
         query
     }
 
-    /// Adds the query for the event at which the first stretch of a candidate ends, as far as the sample tells; it has no row
-    /// where the sample has too few events.
+    /// Adds the query for the event at which a candidate's first stretch ends, as estimated from the sample. The query returns
+    /// no row if the sample has too few events.
     fn push_sample(
         &self,
         query: &mut QueryBuilder<Postgres>,
@@ -170,20 +171,20 @@ impl Scan<'_> {
         query.push(") k").push(self.order("k")).push(" OFFSET ").push_bind(sample.rank).push(" LIMIT 1");
     }
 
-    /// Adds the conditions on an event `e` that the index of a pin has.
+    /// Adds the conditions on an event `e` that a pin's index can check.
     fn push_indexed(&self, query: &mut QueryBuilder<Postgres>, source: &Source<'_>) {
         self.push_place(query, source);
         self.push_published(query);
     }
 }
 
-/// First events of some values of a candidate.
+/// A sample of a candidate's events: the first events of some values.
 struct Sample {
-    /// Every value with this distance from the one before is in the sample.
+    /// Distance between two values of the sample in the list.
     step: usize,
     /// Number of events of each value.
     events: i64,
-    /// Number of the sample's events in a stretch in which the whole list has as many events as the attempt aims at.
+    /// Expected number of the sample's events in the first stretch, if the whole list has the wanted number there.
     rank: i64,
 }
 
@@ -194,7 +195,7 @@ impl Sample {
         let step = breadth.div_ceil(SAMPLED_VALUES);
         let values = breadth.div_ceil(step);
         let rank = aim.saturating_mul(number(values)) / number(breadth);
-        // A value may have several times its share of these events, but not more than all.
+        // A value may have several times its share of these events, but no more than all of them.
         let events = (rank.saturating_mul(4) / number(values)).max(SAMPLED_EVENTS).min(rank.saturating_add(1));
         Self { step, events, rank }
     }

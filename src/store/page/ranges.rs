@@ -1,39 +1,35 @@
-//! The parts of statements for pages: ranges of indexes, and the conditions on them.
+//! Parts of the statements for pages: ranges of indexes, and conditions on their events.
 
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{Bound, Scan, Source};
+use super::scan::{Bound, Scan, Source};
 use crate::event::EventOrderField;
 use crate::store::filter::Conditions;
 use crate::store::pins::{self, Access, Pin};
 use crate::store::windows::MonthWindow;
 
 impl Scan<'_> {
-    /// Returns the pin by which the next statement reads; None if the database chooses the index.
+    /// Returns the pin whose index the next statement reads; None if PostgreSQL chooses the index.
     pub(super) fn pin(&self) -> Option<&Pin<'_>> {
         match &self.access {
             Access::Pinned(pin) if self.is_by_time() => Some(pin),
             Access::Any | Access::Pinned(_) => None,
-            // The database knows from its statistics whether words are rare.
+            // PostgreSQL's statistics show whether the words are rarer than the list's values.
             Access::Adaptive(candidates) => candidates.first()?.pin().filter(|_| !self.seeks_words()),
         }
     }
 
-    pub(super) fn is_by_time(&self) -> bool {
-        self.field == EventOrderField::Published
-    }
-
-    /// Returns true if the index of words may find fewer events than any list.
+    /// Returns true if the filter has words, whose index may find fewer events than any list's.
     pub(super) fn seeks_words(&self) -> bool {
         pins::seeks_words(self.wanted)
     }
 
-    /// Returns true if the database does not know the lists while it plans, or need not.
+    /// Returns true if PostgreSQL plans without the lists' values, or finds the events by other means than the lists.
     fn hashes_lists(&self) -> bool {
         self.pin().is_some() || (self.is_by_time() && (self.is_range() || self.is_adaptive()))
     }
 
-    /// Adds the query for the matching events of a table: a range of an index, or one range for each value of a pin.
+    /// Adds the query for the matching events of a table: a range of an index, or a range for each value of a pin.
     pub(super) fn push_range(&self, query: &mut QueryBuilder<Postgres>, table: &str, source: &Source<'_>) {
         query.push("SELECT ").push(&self.layout.list).push(" FROM ");
         match self.pin() {
@@ -56,11 +52,11 @@ impl Scan<'_> {
         query.push(self.order("e")).push(" LIMIT ").push_bind(self.limit);
     }
 
-    /// Adds the query for the places of the first events that match in a table: the first of each value of a pin, merged.
+    /// Adds the query for the keys of a table's first matching events: the merge of the first events of each value of a pin.
     fn push_keys(&self, query: &mut QueryBuilder<Postgres>, table: &str, pin: &Pin<'_>, source: &Source<'_>) {
         query.push("SELECT k.* FROM ");
         if self.is_by_time() && pin.is_broader_than(self.limit) {
-            // No event of the page has another value than those whose first events are the first of all.
+            // The page's events can only have the values whose own first events come first.
             query.push("(SELECT pin.value FROM ");
             pin.push_values(query);
             query.push(" AS pin (value) CROSS JOIN LATERAL (");
@@ -70,7 +66,7 @@ impl Scan<'_> {
             pin.push_values(query);
         }
         query.push(" AS pin (value) CROSS JOIN LATERAL (");
-        // The last event of an index's range may be the first of a page in the order of the log.
+        // In the order of the log no limit holds for a value: the last event of its range may be the page's first.
         self.push_keys_of_value(query, table, pin, source, self.is_by_time().then_some(self.limit));
         query.push(") k").push(self.order("k")).push(" LIMIT ").push_bind(self.limit);
     }
@@ -94,7 +90,7 @@ impl Scan<'_> {
         }
     }
 
-    /// Adds the filter, without a pin that the statement has elsewhere, and the place.
+    /// Adds the conditions of the filter, except a pin that the statement has elsewhere, and those on the event's place.
     pub(super) fn push_conditions(
         &self,
         query: &mut QueryBuilder<Postgres>,
@@ -106,7 +102,7 @@ impl Scan<'_> {
         self.push_place(query, source);
     }
 
-    /// Adds the conditions on the place of an event `e`: between the cursors, and within the source.
+    /// Adds the conditions that an event `e` is between the cursors and within the source.
     pub(super) fn push_place(&self, query: &mut QueryBuilder<Postgres>, source: &Source<'_>) {
         if let Source::Log(window, _) = source {
             self.push_bounds(query, "e");
@@ -116,7 +112,7 @@ impl Scan<'_> {
         if let Some(head) = self.head {
             query.push(" AND e.position <= ").push_bind(head);
         }
-        // The bound on published alone is redundant, and lets partitions be left out.
+        // The bound on `published` alone is redundant, but it lets the planner skip partitions.
         for (side, bound) in [(">", self.above), ("<", self.below)] {
             if let Some(bound) = bound {
                 let published = bound.published.date_time();
@@ -138,18 +134,18 @@ impl Scan<'_> {
         }
     }
 
-    /// Adds the query for the matching events in the order of the log, through `arrival`, which has that order over all
-    /// months.
+    /// Adds the query for the matching events in the order of the log, by a join with `arrival`, whose index has that order
+    /// over all months.
     pub(super) fn push_walk(&self, query: &mut QueryBuilder<Postgres>, window: &MonthWindow) {
         query.push("SELECT ").push(&self.layout.list).push(" FROM arrival a JOIN sync_event e ");
         query.push("ON e.published = a.published AND e.position = a.position WHERE true");
         Conditions { without: None, hashes_lists: self.hashes_lists() }.push(query, self.wanted);
         self.push_bounds(query, "a");
         window.push(query, "e");
-        query.push(" ORDER BY a.position").push(self.way()).push(" LIMIT ").push_bind(self.limit);
+        query.push(" ORDER BY a.position").push(self.sort_direction()).push(" LIMIT ").push_bind(self.limit);
     }
 
-    /// Adds the conditions on the position that a page in the order of the log has: its cursors and its stretch.
+    /// Adds the conditions on positions for a page in the order of the log: its cursors and its stretch.
     pub(in crate::store) fn push_bounds(&self, query: &mut QueryBuilder<Postgres>, alias: &str) {
         let (passed, end) = self.stretch;
         let (beyond, as_far_as) = if self.is_descending { ("<", ">=") } else { (">", "<=") };
@@ -163,27 +159,29 @@ impl Scan<'_> {
         }
     }
 
-    pub(super) const fn way(&self) -> &'static str {
+    pub(super) const fn sort_direction(&self) -> &'static str {
         if self.is_descending { " DESC" } else { "" }
     }
 
-    /// Returns the order of a pin's index, which is that of the page for each value.
+    /// Returns the order of a pin's index, which has the order of the page within each value.
     pub(super) fn order_of(&self, pin: &Pin<'_>) -> String {
-        let way = self.way();
-        format!(" ORDER BY {}{way}, e.published{way}, e.position{way}", pin.compared.column)
+        let direction = self.sort_direction();
+        format!(" ORDER BY {}{direction}, e.published{direction}, e.position{direction}", pin.compared.column)
     }
 
     pub(super) fn order(&self, alias: &str) -> String {
-        let way = self.way();
+        let direction = self.sort_direction();
         match self.field {
-            EventOrderField::Published => format!(" ORDER BY {alias}.published{way}, {alias}.position{way}"),
-            EventOrderField::Position => format!(" ORDER BY {alias}.position{way}"),
+            EventOrderField::Published => {
+                format!(" ORDER BY {alias}.published{direction}, {alias}.position{direction}")
+            }
+            EventOrderField::Position => format!(" ORDER BY {alias}.position{direction}"),
         }
     }
 }
 
-/// Adds the event `e` at the place that a row of another alias names. The limit keeps the database from reading all events
-/// in order to join them, which it holds for cheaper where it does not know how few rows there are.
+/// Adds a join with the event `e` whose key is in a row of another alias. PostgreSQL does not know how few rows there are,
+/// and would prefer a join that reads all events; the limit prevents that.
 pub(in crate::store) fn push_event_at(
     query: &mut QueryBuilder<Postgres>,
     table: &str,

@@ -6,21 +6,6 @@ use std::io;
 
 use super::{File, collect, identifier, told};
 
-/// Files that are still in circles. A file must be removed from this list when its circle is gone.
-const LEFT: [&str; 11] = [
-    "src/store.rs",
-    "src/postgres/connections.rs",
-    "src/postgres/connections/mode.rs",
-    "src/store/era_check.rs",
-    "src/store/eras.rs",
-    "src/store/error.rs",
-    "src/store/page.rs",
-    "src/store/page/adaptive.rs",
-    "src/store/page/ranges.rs",
-    "src/store/partitions.rs",
-    "src/store/row.rs",
-];
-
 /// A module, by its path from the crate's root.
 type Module = Vec<String>;
 
@@ -233,23 +218,15 @@ fn circles(files: &[File]) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn files_form_no_new_circles() -> io::Result<()> {
+fn files_form_no_circles() -> io::Result<()> {
     let mut files = Vec::new();
     collect("src", &mut files)?;
     let found = circles(&files);
-    let mut faults = Vec::new();
-    for file in &files {
-        match (found.get(&file.path), LEFT.contains(&&file.path[..])) {
-            (Some(others), false) => {
-                faults.push(file.fault(1, format!("the file is in a circle of files, since it uses {others:?}")));
-            }
-            (None, true) => faults.push(file.fault(1, "the file is in no circle any more: remove it from the list")),
-            _ => {}
-        }
-    }
-    for module in ["src/live", "src/graphql"] {
-        assert!(LEFT.iter().all(|path| !path.starts_with(module)), "{module} has no circles");
-    }
+    let fault = |file: &File| {
+        let others = found.get(&file.path)?;
+        Some(file.fault(1, format!("the file is in a circle of files, since it uses {others:?}")))
+    };
+    let faults: Vec<_> = files.iter().filter_map(fault).collect();
     assert!(faults.is_empty(), "\n{}", told(&faults));
     Ok(())
 }

@@ -1,23 +1,24 @@
-//! The last request to each org's ways in that was refused for want of a secret.
+//! The last request of each org that was refused because it lacked a valid secret.
 
 use time::OffsetDateTime;
 
-use super::{Ledger, StoreError};
+use super::Ledger;
 use crate::event::Timestamp;
+use crate::store::StoreError;
 
-/// A request that was refused for want of a secret.
+/// A request that was refused because it lacked a valid secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookRefusal {
     /// The configured name of the Okta org.
     pub org: String,
-    /// Time at which it came.
+    /// Time of the request.
     pub at: Timestamp,
-    /// The fault of the request.
+    /// Reason for the refusal.
     pub reason: String,
 }
 
 impl Ledger {
-    /// Keeps the last refused request of an org, unless a later one is kept.
+    /// Stores the last refused request of an org, unless a later one is stored.
     ///
     /// # Errors
     /// The database's.

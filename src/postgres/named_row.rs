@@ -1,7 +1,7 @@
-//! Structs that are read from a row by the names of its columns.
+//! A macro for structs that are read from a row by the names of its columns.
 
-/// Declares a struct whose fields are a row's columns, by name. The derive of sqlx does the same; with it, the build takes
-/// longer, as sqlx and its TLS are then compiled a second time, for the macro.
+/// Declares a struct that is read from a row by the names of its columns, as sqlx's derive macro does. The derive macro
+/// would make the build compile sqlx and its TLS twice.
 macro_rules! named_row {
     ($(#[$about:meta])* $public:vis struct $name:ident {
         $($(#[$of_field:meta])* $field_public:vis $field:ident: $kind:ty,)+
@@ -20,4 +20,4 @@ macro_rules! named_row {
     };
 }
 
-pub(super) use named_row;
+pub(crate) use named_row;

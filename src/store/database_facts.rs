@@ -1,4 +1,4 @@
-//! Facts about the database: its server, the versions of PostgreSQL and of the schema, and the presence of a log.
+//! Facts about the database: its server, its versions, and whether it has a log.
 
 use super::{Store, StoreError, StoreOptions};
 use crate::postgres::connect::DatabaseUrl;
@@ -10,7 +10,7 @@ pub struct DatabaseFacts {
     pub server: String,
     /// PostgreSQL's version.
     pub version: String,
-    /// The number of the last migration.
+    /// The number of the newest migration that was applied.
     pub schema: i64,
 }
 

@@ -1,4 +1,4 @@
-//! Under whom Postgres runs: it refuses root.
+//! The unprivileged user under which PostgreSQL runs, since it refuses to run as root.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -8,15 +8,18 @@ use std::process::Command;
 
 use super::PrivateError;
 
-/// The user and group for Postgres's processes and files.
+/// The user and group of PostgreSQL's processes and files.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Account {
+pub(super) struct ServerUser {
     uid: u32,
     gid: u32,
 }
 
-impl Account {
-    /// The account to use: None where the process is nobody special itself.
+impl ServerUser {
+    /// Returns the user for PostgreSQL; None if this process is not root, so that PostgreSQL can run under its user.
+    ///
+    /// # Errors
+    /// There is neither a user postgres nor a user nobody.
     pub(super) fn needed() -> Result<Option<Self>, PrivateError> {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
@@ -40,20 +43,20 @@ impl Account {
         (self.uid, self.gid)
     }
 
-    /// Makes a program run under the account.
+    /// Makes a program run under this user and group.
     pub(super) fn apply(self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
     }
 
-    /// Gives a path to the account.
+    /// Makes this user and group the owners of a path.
     pub(super) fn give(self, path: &Path) -> Result<(), PrivateError> {
         chown(path, Some(self.uid), Some(self.gid)).map_err(PrivateError::io(path))
     }
 
-    /// Checks that the account can enter a directory.
+    /// Checks that the user can enter a directory.
     ///
     /// # Errors
-    /// The directory above it that the account cannot enter.
+    /// The first directory above it that the user cannot enter.
     pub(super) fn reaches(self, directory: &Path) -> Result<(), PrivateError> {
         for ancestor in directory.ancestors().skip(1) {
             let metadata = fs::metadata(ancestor).map_err(PrivateError::io(ancestor))?;

@@ -1,30 +1,31 @@
-//! The tallies of the ways in, which append counts.
+//! Tallies of the ways in, which each append updates.
 
 use time::OffsetDateTime;
 
-use super::{Ledger, StoreError};
+use super::Ledger;
 use crate::event::{IngestSource, Timestamp};
+use crate::store::StoreError;
 
-/// How much has come by one way.
+/// The numbers of events that came by one way in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngestTally {
     /// The configured name of the Okta org.
     pub org: String,
-    /// The way.
+    /// The way in.
     pub source: IngestSource,
-    /// How many events it brought first.
+    /// Number of events that came first by this way.
     pub arrived: i64,
-    /// How many it brought that were there already.
+    /// Number of events that were already in the log.
     pub duplicates: i64,
-    /// When it brought something last.
+    /// Time of the last event.
     pub last_arrival_at: Timestamp,
 }
 
 impl Ledger {
-    /// Counts events that a way brought and that were found in the log. All others are counted where they are appended.
+    /// Adds a number of duplicates that were recognized without an append. Appends count all other events.
     ///
     /// # Errors
-    /// The database's: nothing was counted.
+    /// The database's; then nothing was counted.
     pub async fn add_duplicates(&self, org: &str, source: IngestSource, number: usize) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO ingest_tally AS t (org, source, duplicates, last_arrival_at) \
@@ -40,7 +41,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// How much has come by every way, by org and way.
+    /// Returns the tallies, ordered by org and way in.
     ///
     /// # Errors
     /// The database's.

@@ -1,43 +1,44 @@
-//! The catalogue as the Apps API lists it, written beside what events tell of it.
+//! Updates of the catalogue from Okta's Apps API. Appends update it from events.
 
 use std::collections::HashSet;
 
 use sqlx::Connection as _;
 
-use super::{Catalogue, StoreError};
+use super::Catalogue;
 use crate::event::Timestamp;
+use crate::store::StoreError;
 
-/// An application instance, as it is listed.
+/// An application instance in a list of the Apps API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceListing {
     /// Okta's id.
     pub instance_id: String,
-    /// Okta's key of its application.
+    /// Okta's key of the instance's application.
     pub application: Option<String>,
-    /// What people call it.
+    /// The label that Okta's admins gave to the instance.
     pub label: Option<String>,
-    /// Okta's status.
+    /// Okta's status of the instance, such as `ACTIVE`.
     pub status: Option<String>,
 }
 
-/// Append locks the head first and instances later: who takes several instances takes the head first, too, and neither
-/// waits for the other for ever.
-const IN_APPENDS_ORDER: &str = "SELECT position FROM log_head FOR UPDATE";
+/// Statement that locks the log's head. An append locks the head and then instances, so every other transaction that
+/// changes several instances locks the head first, too: otherwise the two could deadlock.
+const LOCK_HEAD: &str = "SELECT position FROM log_head FOR UPDATE";
 
 impl Catalogue {
-    /// Keeps what was listed of an org at a moment. A label that a later event tells stays, and so does an application
-    /// that is known already.
+    /// Stores the instances of an org as they were listed at a moment. A label from a later event stays, and so does a
+    /// known application.
     ///
     /// # Errors
     /// The database's.
     pub async fn keep_listed(&self, org: &str, listed: &[InstanceListing], at: Timestamp) -> Result<(), StoreError> {
-        self.writes.in_time(self.write_listed(org, listed, at)).await
+        self.writes.with_time_limit(self.write_listed(org, listed, at)).await
     }
 
     async fn write_listed(&self, org: &str, listed: &[InstanceListing], at: Timestamp) -> Result<(), StoreError> {
         let mut connection = self.writes.acquire().await?;
         let mut transaction = connection.begin().await?;
-        sqlx::query(IN_APPENDS_ORDER).execute(&mut *transaction).await?;
+        sqlx::query(LOCK_HEAD).execute(&mut *transaction).await?;
         let names: Vec<_> = listed.iter().map(|one| one.application.as_deref()).collect();
         sqlx::query(
             "INSERT INTO application (org, name) SELECT DISTINCT $1, l.name FROM unnest($2::text[]) AS l (name) \
@@ -71,7 +72,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// The instances of an org that were listed and not found missing since.
+    /// Returns the ids of an org's instances that were listed and have not been marked as deleted since.
     ///
     /// # Errors
     /// The database's.
@@ -85,18 +86,18 @@ impl Catalogue {
         Ok(ids.into_iter().collect())
     }
 
-    /// Marks instances as deleted: they are not listed any more. They stay, with their events.
+    /// Marks instances that are no longer listed as deleted. The instances and their events stay in the database.
     ///
     /// # Errors
     /// The database's.
     pub async fn mark_deleted(&self, org: &str, instance_ids: &[String]) -> Result<(), StoreError> {
-        self.writes.in_time(self.write_deleted(org, instance_ids)).await
+        self.writes.with_time_limit(self.write_deleted(org, instance_ids)).await
     }
 
     async fn write_deleted(&self, org: &str, instance_ids: &[String]) -> Result<(), StoreError> {
         let mut connection = self.writes.acquire().await?;
         let mut transaction = connection.begin().await?;
-        sqlx::query(IN_APPENDS_ORDER).execute(&mut *transaction).await?;
+        sqlx::query(LOCK_HEAD).execute(&mut *transaction).await?;
         sqlx::query("UPDATE application_instance SET status = 'DELETED' WHERE org = $1 AND instance_id = ANY($2)")
             .bind(org)
             .bind(instance_ids)

@@ -1,20 +1,21 @@
-//! The stored headers of deliveries, for reducing them to those that are kept.
+//! The stored headers of deliveries, which are reduced when the settings keep fewer headers than before.
 
 use time::{Duration, OffsetDateTime};
 use uuid::{NoContext, Timestamp as UuidTime, Uuid};
 
-use super::named_row::named_row;
-use super::{Ledger, StoreError};
+use super::Ledger;
+use crate::postgres::named_row::named_row;
+use crate::store::StoreError;
 
-/// Deliveries of this last stretch of time are looked at again at the next start: a gateway of an earlier version may
-/// still be storing some.
+/// Age below which deliveries are checked again at the next start, since a gateway of an earlier version may still be
+/// storing some.
 const UNSETTLED: Duration = Duration::hours(1);
 
 named_row! {
-    /// The headers of a delivery as they are stored.
+    /// The stored headers of a delivery.
     #[derive(Clone, Debug)]
     pub struct StoredHeaders {
-        /// sluice's own id of the delivery, in the order of time.
+        /// sluice's own id of the delivery. Ids grow with time.
         pub delivery: Uuid,
         /// The configured name of the Okta org.
         pub org: String,
@@ -24,7 +25,7 @@ named_row! {
 }
 
 impl Ledger {
-    /// Returns the delivery through which headers were reduced at the last time.
+    /// Returns the id of the delivery through which headers have been reduced.
     ///
     /// # Errors
     /// The database's.
@@ -33,7 +34,7 @@ impl Ledger {
         Ok(query.fetch_one(&self.writes).await?)
     }
 
-    /// Returns the headers of the next deliveries after one, in the order of their ids.
+    /// Returns the headers of at most `number` deliveries after one, in the order of their ids.
     ///
     /// # Errors
     /// The database's.
@@ -43,7 +44,7 @@ impl Ledger {
         Ok(query.bind(after).bind(number).fetch_all(&self.writes).await?)
     }
 
-    /// Replaces the headers of deliveries, and notes through which delivery that was done; both, or neither.
+    /// Replaces the headers of deliveries and records the last delivery that is done, in one statement.
     ///
     /// # Errors
     /// The database's.

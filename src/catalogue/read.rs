@@ -1,33 +1,34 @@
-//! Applications and their instances.
+//! Reads of the catalogue: applications and their instances.
 
 use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use super::named_row::named_row;
-use super::{Store, StoreError};
+use super::Catalogue;
 use crate::event::{Application, ApplicationInstance, CatalogueKey, Direction, Page, PageRequest, Timestamp};
+use crate::postgres::named_row::named_row;
+use crate::store::StoreError;
 
-/// Which applications.
+/// A filter of applications, all of whose conditions must hold. None is no condition.
 #[derive(Clone, Debug, Default)]
 pub struct ApplicationFilter {
-    /// Of this org.
+    /// The configured name of the Okta org.
     pub org: Option<String>,
-    /// With this key.
+    /// Okta's key of the application.
     pub name: Option<String>,
-    /// With this text in their key or their name.
+    /// A text within the key or the display name, regardless of the case of ASCII letters.
     pub search: Option<String>,
 }
 
-/// Which application instances.
+/// A filter of application instances, all of whose conditions must hold. None is no condition.
 #[derive(Clone, Debug, Default)]
 pub struct InstanceFilter {
-    /// Of this org.
+    /// The configured name of the Okta org.
     pub org: Option<String>,
-    /// With these ids.
+    /// Okta's ids of the instances.
     pub instance_ids: Option<Vec<String>>,
-    /// Of this application.
+    /// Okta's key of the application.
     pub application: Option<String>,
-    /// With this text in their label or their id.
+    /// A text within the label or the id, regardless of the case of ASCII letters.
     pub search: Option<String>,
 }
 
@@ -53,8 +54,8 @@ named_row! {
     }
 }
 
-impl Store {
-    /// A page of applications, by key.
+impl Catalogue {
+    /// Returns a page of applications, ordered by key.
     ///
     /// # Errors
     /// The database's.
@@ -68,13 +69,13 @@ impl Store {
         push_equal(&mut query, "org", wanted.org.as_deref());
         push_equal(&mut query, "name", wanted.name.as_deref());
         push_search(&mut query, ["name", "display_name"], wanted.search.as_deref());
-        push_range(&mut query, "name", "name", request);
+        push_page(&mut query, "name", "name", request);
         query.push(")").push(WITH_INSTANCES).push(order("p.", request.direction));
         let rows: Vec<ApplicationRow> = query.build_query_as().fetch_all(&self.reads.planned_for_values()).await?;
         Ok(Page::from_read(rows.into_iter().map(Application::from).collect(), request))
     }
 
-    /// A page of application instances, by label.
+    /// Returns a page of application instances, ordered by label.
     ///
     /// # Errors
     /// The database's.
@@ -92,14 +93,14 @@ impl Store {
             query.push(" AND instance_id = ANY(").push_bind(ids.clone()).push(")");
         }
         push_search(&mut query, ["label", "instance_id"], wanted.search.as_deref());
-        push_range(&mut query, "coalesce(label, '')", "instance_id", request);
+        push_page(&mut query, "coalesce(label, '')", "instance_id", request);
         let rows: Vec<InstanceRow> = query.build_query_as().fetch_all(&self.reads.planned_for_values()).await?;
         Ok(Page::from_read(rows.into_iter().map(ApplicationInstance::from).collect(), request))
     }
 }
 
-impl Store {
-    /// The applications with these orgs and keys, in any order; those that are not there are left out.
+impl Catalogue {
+    /// Returns the applications with these pairs of org and key, in any order, without unknown ones.
     ///
     /// # Errors
     /// The database's.
@@ -112,7 +113,7 @@ impl Store {
         Ok(rows.into_iter().map(Application::from).collect())
     }
 
-    /// The application instances with these orgs and ids, in any order; those that are not there are left out.
+    /// Returns the application instances with these pairs of org and id, in any order, without unknown ones.
     ///
     /// # Errors
     /// The database's.
@@ -127,13 +128,15 @@ impl Store {
     }
 }
 
-/// Applications out of `p`, counting the events of their instances, too.
+/// Start of a statement over applications `p`, whose counts include the events of their instances.
 const APPLICATIONS: &str = "SELECT p.org, p.name, p.display_name, (p.event_count + i.event_count)::bigint AS event_count, \
                             greatest(p.last_event_at, i.last_event_at) AS last_event_at FROM ";
 
+/// End of that statement's FROM clause, which adds up the instances of each application.
 const WITH_INSTANCES: &str = " p CROSS JOIN LATERAL (SELECT coalesce(sum(event_count), 0) AS event_count, max(last_event_at) AS last_event_at \
      FROM application_instance WHERE org = p.org AND application = p.name) i";
 
+/// Adds a subquery with pairs of org and key.
 fn push_keys(query: &mut QueryBuilder<Postgres>, keys: &[(&str, &str)]) {
     let owned = |key: fn(&(&str, &str)) -> String| keys.iter().map(key).collect::<Vec<String>>();
     query.push("(SELECT * FROM unnest(").push_bind(owned(|key| key.0.to_owned()));
@@ -146,9 +149,10 @@ fn push_equal(query: &mut QueryBuilder<Postgres>, column: &str, value: Option<&s
     }
 }
 
+/// Adds the condition that one of two columns contains a text.
 fn push_search(query: &mut QueryBuilder<Postgres>, columns: [&str; 2], search: Option<&str>) {
     if let Some(search) = search {
-        // In the "C" collation `lower` knows ASCII only, and so does the cursor's key.
+        // `lower` changes ASCII letters only in the collation "C", which the cursor's key also has.
         let needle = search.to_ascii_lowercase();
         let [one, other] = columns;
         query.push(format!(" AND (strpos(lower({one}), ")).push_bind(needle.clone());
@@ -156,7 +160,8 @@ fn push_search(query: &mut QueryBuilder<Postgres>, columns: [&str; 2], search: O
     }
 }
 
-fn push_range(query: &mut QueryBuilder<Postgres>, label: &str, key: &str, request: &PageRequest<CatalogueKey>) {
+/// Adds the bounds, the order and the limit of a page that is ordered by label, org and key.
+fn push_page(query: &mut QueryBuilder<Postgres>, label: &str, key: &str, request: &PageRequest<CatalogueKey>) {
     for (side, bound) in [(">", &request.bounds.after), ("<", &request.bounds.before)] {
         if let Some(bound) = bound {
             query.push(format!(" AND (lower({label}), org, {key}) {side} (")).push_bind(bound.sort.clone());

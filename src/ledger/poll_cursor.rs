@@ -1,60 +1,39 @@
-//! How far each org's System Log is read.
+//! The cursors with which gateways read each org's System Log.
 
-use sqlx::postgres::PgConnection;
 use time::OffsetDateTime;
 
-use super::named_row::named_row;
-use super::{Ledger, StoreError};
+use super::Ledger;
 use crate::event::Timestamp;
+use crate::postgres::named_row::named_row;
+use crate::store::{CursorMove, StoreError, move_cursor};
 
-/// How far a System Log is read.
+/// A cursor in the System Log of an org.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PollCursor {
     /// The configured name of the Okta org.
     pub org: String,
-    /// Grows with each move.
+    /// Number of the cursor's state, which each move increments.
     pub revision: i64,
-    /// What tells the filter from another one.
+    /// Digest of the System Log filter.
     pub filter: String,
-    /// From where on it is read with this filter.
+    /// Time from which the System Log is read with this filter.
     pub backfill_from: Timestamp,
-    /// Where to start while there is no link: a time of persistence.
+    /// Start of reading while there is no link, as a time at which Okta persisted events.
     pub start_at: Timestamp,
-    /// The link to the next page.
+    /// Okta's link to the next page.
     pub next_link: Option<String>,
-    /// Everything persisted before is read.
+    /// Time before which all persisted events have been read.
     pub read_through: Timestamp,
-    /// When its end was reached last; None until it is reached for the first time.
+    /// Time at which the end of the System Log was last reached; None if it never was.
     pub caught_up_at: Option<Timestamp>,
-    /// When Okta answered last.
+    /// Time of Okta's last answer.
     pub polled_at: Option<Timestamp>,
-    /// Of how many failed event hook deliveries Okta has told.
+    /// Number of failed event hook deliveries that the System Log has reported.
     pub failed_deliveries: i64,
-    /// When the newest of them failed.
+    /// Time of the newest of these failures.
     pub failed_delivery_at: Option<Timestamp>,
-    /// Why the last request failed.
+    /// Error of the last request; None if it succeeded.
     pub last_error: Option<String>,
-}
-
-/// A cursor's move past a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CursorMove {
-    /// The configured name of the Okta org.
-    pub org: String,
-    /// The revision from which it moves; at any other it does not.
-    pub revision: i64,
-    /// Where to start while there is no link.
-    pub start_at: Timestamp,
-    /// The link to the next page.
-    pub next_link: Option<String>,
-    /// Everything persisted before is read; it does not go back.
-    pub read_through: Timestamp,
-    /// When the end was reached, where this page is the end.
-    pub caught_up_at: Option<Timestamp>,
-    /// Of how many failed event hook deliveries the page tells.
-    pub failed_deliveries: i64,
-    /// When the newest of them failed.
-    pub failed_delivery_at: Option<Timestamp>,
 }
 
 named_row! {
@@ -75,7 +54,7 @@ named_row! {
 }
 
 impl Ledger {
-    /// The cursor of an org. The newest there is: it is read from the primary.
+    /// Returns the cursor of an org, for the gateway that moves it.
     ///
     /// # Errors
     /// The database's.
@@ -85,7 +64,7 @@ impl Ledger {
         Ok(row.map(PollCursor::from))
     }
 
-    /// The cursors of all orgs.
+    /// Returns the cursors of all orgs.
     ///
     /// # Errors
     /// The database's.
@@ -94,7 +73,7 @@ impl Ledger {
         Ok(rows.into_iter().map(PollCursor::from).collect())
     }
 
-    /// Starts to read an org's System Log from a time on, with a filter; whatever was read before.
+    /// Sets the cursor of an org to a time, for reading with a filter from there, and returns it.
     ///
     /// # Errors
     /// The database's.
@@ -113,20 +92,20 @@ impl Ledger {
         Ok(row.into())
     }
 
-    /// Moves a cursor past a page of which nothing is to be appended.
+    /// Moves a cursor past a page without events to append.
     ///
     /// # Errors
-    /// The database's, or the cursor was moved by another gateway.
+    /// The database's; [`StoreError::CursorMoved`] if another gateway has moved the cursor.
     pub async fn move_cursor(&self, to: &CursorMove) -> Result<(), StoreError> {
         let mut connection = self.writes.acquire().await?;
-        let moved = self.writes.in_time(move_cursor(&mut connection, to)).await;
+        let moved = self.writes.with_time_limit(move_cursor(&mut connection, to)).await;
         if matches!(moved, Ok(()) | Err(StoreError::CursorMoved)) {
             connection.release();
         }
         moved
     }
 
-    /// Keeps why a request failed.
+    /// Stores the error of a failed request.
     ///
     /// # Errors
     /// The database's.
@@ -138,26 +117,6 @@ impl Ledger {
             .await?;
         Ok(())
     }
-}
-
-pub(super) async fn move_cursor(connection: &mut PgConnection, to: &CursorMove) -> Result<(), StoreError> {
-    let moved = sqlx::query(
-        "UPDATE poll_cursor SET revision = revision + 1, start_at = $3, next_link = $4, \
-         read_through = greatest(read_through, $5), caught_up_at = coalesce($6, caught_up_at), polled_at = now(), \
-         failed_deliveries = failed_deliveries + $7, failed_delivery_at = greatest(failed_delivery_at, $8), \
-         last_error = NULL WHERE org = $1 AND revision = $2",
-    )
-    .bind(&to.org)
-    .bind(to.revision)
-    .bind(to.start_at.date_time())
-    .bind(&to.next_link)
-    .bind(to.read_through.date_time())
-    .bind(to.caught_up_at.map(Timestamp::date_time))
-    .bind(to.failed_deliveries)
-    .bind(to.failed_delivery_at.map(Timestamp::date_time))
-    .execute(connection)
-    .await?;
-    if moved.rows_affected() == 0 { Err(StoreError::CursorMoved) } else { Ok(()) }
 }
 
 impl From<Row> for PollCursor {

@@ -1,38 +1,39 @@
-//! What came in and could not be read, kept whole.
+//! Rejections: records that came in but could not be read. They are stored with all their bytes.
 
 use sqlx::QueryBuilder;
 use time::OffsetDateTime;
 
-use super::named_row::named_row;
-use super::{Ledger, StoreError};
+use super::Ledger;
 use crate::event::{Direction, IngestSource, Page, PageRequest, Timestamp};
+use crate::postgres::named_row::named_row;
+use crate::store::StoreError;
 
-/// Something that could not be read.
+/// A rejection to be stored.
 #[derive(Clone, Debug)]
 pub struct Rejection {
     /// The configured name of the Okta org.
     pub org: String,
-    /// The way by which it came.
+    /// The way in.
     pub source: IngestSource,
-    /// Why it could not be read.
+    /// Reason for the rejection.
     pub reason: String,
-    /// Its bytes.
+    /// The record's bytes.
     pub raw: Vec<u8>,
-    /// Its place in an import; None for what came otherwise.
+    /// The record's place in an import; None for other ways in.
     pub place: Option<RecordPlace>,
 }
 
 /// The place of a record in an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordPlace {
-    /// The file, as it was named to the import; None for a body of a request.
+    /// The file, by the name that the import was given; None for the body of a request.
     pub file: Option<String>,
     /// The line on which the record starts, from 1.
     pub line: u64,
 }
 
 impl Ledger {
-    /// Keeps what could not be read; the same bytes sent again are counted and kept once.
+    /// Stores rejections. The same bytes of an org are stored once, and counted each time.
     ///
     /// # Errors
     /// The database's.
@@ -58,8 +59,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// A page of what was rejected, the newest first. It has fewer items than it has room for where their bytes are more
-    /// than a page may hold.
+    /// Returns a page of rejections, the newest first. The page is shorter than requested if its records would exceed
+    /// 32 MiB.
     ///
     /// # Errors
     /// The database's.
@@ -89,7 +90,7 @@ impl Ledger {
         let ids: Vec<i64> = found.iter().map(|(id, _)| *id).collect();
         let fitting = fitting(&found).min(request.size);
         let items = self.rejections_with(ids.get(..fitting).unwrap_or(&ids)).await?;
-        // What did not fit is more of the list.
+        // Records that did not fit are on the next page.
         let cut = PageRequest { size: fitting, ..request.clone() };
         let missing = ids.len() > fitting;
         let mut page = Page::from_read(items, &cut);
@@ -100,7 +101,7 @@ impl Ledger {
         Ok(page)
     }
 
-    /// What was rejected under these ids, in any order; None for those that no longer fit into one answer.
+    /// Returns the rejections with these ids, in any order, with None for those beyond 32 MiB.
     ///
     /// # Errors
     /// The database's.
@@ -113,7 +114,7 @@ impl Ledger {
         Ok(items.chain(left.iter().map(|(id, _)| (*id, None))).collect())
     }
 
-    /// Those with these ids, in their order.
+    /// Returns the rejections with these ids, in the order of the ids.
     async fn rejections_with(&self, ids: &[i64]) -> Result<Vec<StoredRejection>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT id, org, source, reason, raw, times, received_at, file, line FROM unnest($1::bigint[]) WITH ORDINALITY \
@@ -125,7 +126,7 @@ impl Ledger {
         Ok(rows.into_iter().map(StoredRejection::from).collect())
     }
 
-    /// Returns which of these ids nothing was rejected under, by a filter.
+    /// Returns those ids of a filter for which there is no rejection in the filter's org.
     ///
     /// # Errors
     /// The database's.
@@ -137,7 +138,7 @@ impl Ledger {
         Ok(sqlx::query_scalar(statement).bind(ids).bind(&wanted.org).fetch_all(&self.reads).await?)
     }
 
-    /// Forgets what was rejected under these ids; gives how many there were.
+    /// Deletes the rejections with these ids, and returns the number of deleted ones.
     ///
     /// # Errors
     /// The database's.
@@ -147,10 +148,10 @@ impl Ledger {
     }
 }
 
-/// How many bytes of what was rejected one answer holds, if it is not a single one.
+/// Maximum number of bytes in the records of one answer. A larger record is an answer of its own.
 const ANSWER_BYTES: i64 = 32 << 20;
 
-/// How many of these ids and sizes fit into an answer, one at least.
+/// Returns the number of records that fit into an answer, at least one, given their ids and sizes.
 fn fitting(found: &[(i64, i64)]) -> usize {
     let sizes = found.iter().scan(0_i64, |sum, (_, size)| {
         *sum = sum.saturating_add(*size);
@@ -159,33 +160,33 @@ fn fitting(found: &[(i64, i64)]) -> usize {
     sizes.take_while(|sum| *sum <= ANSWER_BYTES).count().max(1).min(found.len())
 }
 
-/// Which of what was rejected.
+/// A filter of rejections, both of whose conditions must hold. None is no condition.
 #[derive(Clone, Debug, Default)]
 pub struct RejectionFilter {
-    /// Of this org.
+    /// The configured name of the Okta org.
     pub org: Option<String>,
-    /// With these ids.
+    /// The rejections' ids.
     pub ids: Option<Vec<i64>>,
 }
 
-/// Something that could not be read, as it is kept.
+/// A stored rejection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRejection {
-    /// Its number.
+    /// The rejection's id.
     pub id: i64,
     /// The configured name of the Okta org.
     pub org: String,
-    /// The way by which it came.
+    /// The way in by which the record came first.
     pub source: IngestSource,
-    /// Why it could not be read.
+    /// Reason for the rejection.
     pub reason: String,
-    /// Its bytes.
+    /// The record's bytes.
     pub raw: Vec<u8>,
-    /// How often it has come.
+    /// Number of times that the record came.
     pub times: i64,
-    /// When it came first.
+    /// Time at which the record came first.
     pub received_at: Timestamp,
-    /// Its place in an import; None for what came otherwise.
+    /// The record's place in an import; None for other ways in.
     pub place: Option<RecordPlace>,
 }
 

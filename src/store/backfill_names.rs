@@ -1,17 +1,17 @@
-//! Giving events the application name that was learned after they were stored.
+//! Backfill of application names: events that were stored before the gateway knew the application of their instance.
 
 use sqlx::{Connection as _, QueryBuilder};
 
-use super::named_row::named_row;
 use super::windows::MonthWindow;
 use super::{Store, StoreError};
+use crate::postgres::named_row::named_row;
 
-/// How many events get their name in one transaction: short enough to hold nobody up.
+/// Number of events that one transaction changes, so that it is short and delays no append for long.
 const CHUNK: i64 = 1000;
 
 named_row! {
-    /// An application instance whose application is known by now, while some of its events lack the application's name.
-    struct InstanceToName {
+    /// An application instance whose application is known, and some of whose events lack the application's name.
+    struct UnnamedInstance {
         org: String,
         instance_id: String,
         application: String,
@@ -21,13 +21,13 @@ named_row! {
 
 impl Store {
     /// Stores the application's name in events of one instance that lack it: in one chunk of them or, in a log of many
-    /// months, in all of them, window by window. Returns at least 1 if there was such an instance, and usually the
-    /// number of events; returns 0 if there was none, or if another gateway was already at work on it.
+    /// months, in all of them, window by window. Returns the number of changed events, or 1 if the instance turned out to
+    /// have none; returns 0 if no instance has such events, or if another gateway is changing them.
     ///
     /// # Errors
     /// The database's.
     pub async fn name_events(&self) -> Result<u64, StoreError> {
-        let found: Option<InstanceToName> = sqlx::query_as(
+        let found: Option<UnnamedInstance> = sqlx::query_as(
             "SELECT org, instance_id, application, unnamed_count FROM application_instance \
              WHERE unnamed_count > 0 AND application IS NOT NULL LIMIT 1",
         )
@@ -38,7 +38,7 @@ impl Store {
         let (mut total, is_one) = (0, windows.len() == 1);
         for window in &windows {
             loop {
-                let Some(named) = self.writes.in_time(self.name_chunk(&instance, window, is_one)).await? else {
+                let Some(named) = self.writes.with_time_limit(self.name_chunk(&instance, window, is_one)).await? else {
                     return Ok(total);
                 };
                 total += named;
@@ -48,7 +48,7 @@ impl Store {
             }
         }
         if !is_one {
-            // An append without a name raises the count. An unchanged count therefore means that no event lacks its
+            // Each append of an event without a name raises the count. So if the count is unchanged, no event lacks its
             // name.
             sqlx::query(
                 "UPDATE application_instance SET unnamed_count = 0 \
@@ -64,11 +64,11 @@ impl Store {
     }
 
     /// Stores the application's name in a chunk of an instance's events in one window, in one transaction. Returns None
-    /// if another gateway is at work on the instance, or has finished. If the window is `all` of the log, a chunk that
-    /// is not full is the last one.
+    /// if another gateway is changing the instance's events, or has finished. If the window is `all` of the log, a chunk
+    /// that is not full is the last one.
     async fn name_chunk(
         &self,
-        instance: &InstanceToName,
+        instance: &UnnamedInstance,
         window: &MonthWindow,
         all: bool,
     ) -> Result<Option<u64>, StoreError> {

@@ -1,22 +1,22 @@
-//! The check whether the lock table of the database server is large enough for a log of many months.
+//! The check that PostgreSQL's lock table is large enough for a log of many months.
 
 use super::windows::{LOCKS_AT_ONCE, RELATIONS_OF_MONTH};
 use super::{Store, StoreError};
 
-/// A database server whose lock table is too small for the log.
+/// A shortage of locks: the lock table of the database server is too small for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockShortage {
-    /// Number of months of the log.
+    /// Number of months in the log.
     pub months: u32,
     /// The server's `max_locks_per_transaction`.
     pub setting: u32,
-    /// The least value that suffices, rounded up to a multiple of 64.
+    /// The least setting that suffices, rounded up to a multiple of 64.
     pub needed: u32,
 }
 
 impl LockShortage {
-    /// Returns the shortage of a server with space for `setting` locks for each of `connections`; None if that
-    /// suffices.
+    /// Returns the shortage of a server with space for `setting` locks for each of `connections`; None if there is
+    /// enough space.
     fn of(months: u32, queries: u32, setting: u32, connections: u32) -> Option<Self> {
         // A schema change, or an import into all months at once, locks every table and index of every month, while
         // queries continue. Connections that lock the same table share one entry of the lock table, and PostgreSQL has
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shortage_is_told_before_locks_run_out() {
+    fn a_shortage_is_reported_before_locks_run_out() {
         let shortage = |months, setting| LockShortage::of(months, 16, setting, 100);
         assert_eq!(
             (shortage(24, 64), shortage(168, 64)),

@@ -1,4 +1,4 @@
-//! Giving events their words, where they were stored before words were kept.
+//! Backfill of search words: events that were stored before the log had a column for words.
 
 use sqlx::{Connection as _, QueryBuilder};
 
@@ -8,7 +8,7 @@ use super::windows::MonthWindow;
 use super::{SearchVector, Store, StoreError};
 use crate::event::{EventColumns, SyncEvent};
 
-/// How many events get their words in one transaction: short enough to hold nobody up.
+/// Number of events that one transaction changes, so that it is short and delays no append for long.
 const CHUNK: i64 = 1000;
 
 impl Store {
@@ -22,9 +22,9 @@ impl Store {
         let mut total = 0;
         for window in &windows {
             loop {
-                let given = self.writes.in_time(self.add_words_within(window)).await?;
-                total += given;
-                if given == 0 || windows.len() == 1 {
+                let changed = self.writes.with_time_limit(self.add_words_within(window)).await?;
+                total += changed;
+                if changed == 0 || windows.len() == 1 {
                     break;
                 }
             }
@@ -58,7 +58,7 @@ impl Store {
             "::tsvector[]) AS w (published, position, words) WHERE e.published = w.published AND e.position = w.position",
         );
         window.push(&mut query, "e");
-        // Prepared: sqlx looks up the type of the words first, and would lose an unprepared statement meanwhile.
+        // The statement must be prepared: sqlx first looks up the type `tsvector[]`, and would lose an unprepared one.
         query.build().execute(&mut *transaction).await?;
         transaction.commit().await?;
         connection.release();
