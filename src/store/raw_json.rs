@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::num::NonZero;
 use std::sync::LazyLock;
 
 use zstd::bulk::{Compressor, Decompressor};
@@ -80,7 +81,7 @@ fn decompress_frame(frame: &[u8]) -> Result<Vec<u8>, DamagedJson> {
     let size = zstd_safe::get_frame_content_size(frame).ok().flatten().filter(|size| *size <= MAX_SIZE);
     let size = size.and_then(|size| usize::try_from(size).ok());
     let size = size.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the frame has no valid size"))?;
-    let id = zstd_safe::get_dict_id_from_frame(frame).map_or(0, |id| id.get());
+    let id = zstd_safe::get_dict_id_from_frame(frame).map_or(0, NonZero::get);
     let place = usize::try_from(id).ok().and_then(|id| id.checked_sub(1));
     let dictionary = place.and_then(|place| DECODERS.get(place)).ok_or(DamagedJson::Dictionary(id))?;
     DECOMPRESSOR.with_borrow_mut(|decompressor| {
@@ -115,10 +116,10 @@ mod tests {
     #[test]
     fn every_dictionary_has_the_id_by_which_rows_name_it() {
         for (place, dictionary) in DICTIONARIES.iter().enumerate() {
-            let id = zstd_safe::get_dict_id_from_dict(dictionary).map(|id| id.get());
+            let id = zstd_safe::get_dict_id_from_dict(dictionary).map(NonZero::get);
             assert_eq!(id, u32::try_from(place + 1).ok());
         }
-        let id = zstd_safe::get_dict_id_from_frame(&compress(EVENT)).map(|id| id.get());
+        let id = zstd_safe::get_dict_id_from_frame(&compress(EVENT)).map(NonZero::get);
         assert_eq!(id, u32::try_from(DICTIONARIES.len()).ok());
     }
 
