@@ -53,12 +53,12 @@ mod tests {
     fn a_shortage_is_reported_before_locks_run_out() {
         let shortage = |months, setting| LockShortage::of(months, 16, setting, 100);
         assert_eq!(
-            (shortage(24, 64), shortage(168, 64)),
+            (shortage(24, 64), shortage(180, 64)),
             (None, None),
-            "fourteen years fit into PostgreSQL as it comes"
+            "fifteen years fit into PostgreSQL as it comes"
         );
         assert_eq!(shortage(24, 10), Some(LockShortage { months: 24, setting: 10, needed: 64 }));
-        assert_eq!(shortage(480, 64), Some(LockShortage { months: 480, setting: 64, needed: 192 }));
-        assert_eq!(shortage(480, 192), None);
+        assert_eq!(shortage(480, 64), Some(LockShortage { months: 480, setting: 64, needed: 128 }));
+        assert_eq!(shortage(480, 128), None);
     }
 }
