@@ -1,8 +1,8 @@
-//! Okta's JSON of an event in the form in which `sync_event` has it.
+//! Compression of Okta's JSON, which `sync_event` has in this form.
 //!
-//! It is compressed with zstd and a dictionary of what most events have in common, which takes a sixth of the space. A
-//! text that zstd cannot make smaller is stored as it is. It cannot be taken for compressed data: a frame of zstd begins
-//! with bytes with which no UTF-8 text begins.
+//! A dictionary of what most events have in common makes a frame of zstd a sixth as long as the JSON. A text that zstd
+//! cannot make smaller is stored unchanged. No reader takes such a text for a frame: a frame of zstd begins with bytes with
+//! which no UTF-8 text begins.
 
 use std::cell::RefCell;
 use std::io;
@@ -38,7 +38,7 @@ thread_local! {
     /// Working memory of zstd, which takes longer to allocate than to compress an event.
     static COMPRESSOR: RefCell<Option<Compressor<'static>>> =
         RefCell::new(compressor().ok());
-    /// The same for decompression.
+    /// Working memory for decompression.
     static DECOMPRESSOR: RefCell<io::Result<Decompressor<'static>>> = RefCell::new(Decompressor::new());
 }
 

@@ -235,7 +235,8 @@ impl Subscriber {
                 }
                 Heard::Message(message) => {
                     let text = message.to_string();
-                    assert!(text.contains("\"UNAVAILABLE\""), "{text}");
+                    // Both mean: try again.
+                    assert!(text.contains("\"UNAVAILABLE\"") || text.contains("\"BUSY\""), "{text}");
                     return Some(None);
                 }
             }

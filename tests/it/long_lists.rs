@@ -216,7 +216,7 @@ async fn explaining_server() -> PostgresServer {
             CASE WHEN seldom THEN 'Seldom@x.example' WHEN old THEN 'old' || n % 1000 ELSE 'user' || n % 1000 END,
             CASE WHEN seldom THEN 'Seldom@x.example' WHEN old THEN 'old' || n % 1000 ELSE 'appuser' || n % 1000 END,
             CASE WHEN old THEN 'old' || n % 1000 ELSE '0oa' || n::bigint * 7919 % 2000 END, 'app' || n % 40, now(),
-            CASE WHEN seldom THEN 1 ELSE 0 END, array_to_tsvector(ARRAY['message'])
+            CASE WHEN seldom THEN 1 ELSE 0 END, array_to_tsvector(ARRAY['message']), '{{}}'
         FROM generate_series(1, {COUNTED}) n, LATERAL (SELECT n % 1000 = 7 AS seldom, n % 4 = 1 AND n < {COUNTED} / 2 AS old) s;
         INSERT INTO arrival (org, uuid, position, published, event_hook_at)
         SELECT org, uuid, position, published, received_at FROM sync_event;

@@ -116,11 +116,11 @@ async fn an_answer_takes_as_many_statements_for_many_events_as_for_few() {
 const SEED: &str = "
     INSERT INTO sync_event (position, published, org, uuid, event_type, message, outcome_result, severity, admin_id,
         admin_alternate_id, user_id, user_alternate_id, application_user_alternate_id, instance_id, application_name,
-        received_at, first_source, words)
+        received_at, first_source, words, raw)
     SELECT n, '2025-01-01Z'::timestamptz + n * interval '3 minutes', 'acme', gen_random_uuid(), 'type.' || n % 8, 'A message',
         CASE WHEN n % 25 = 0 THEN 'FAILURE' ELSE 'SUCCESS' END, 'INFO', 'admin' || n % 10, 'Admin' || n % 10 || '@x.example',
         'user' || n % 100, 'User' || n % 100 || '@x.example', 'appuser' || n % 100, '0oa' || n % 20, 'app' || n % 20 % 5,
-        now(), 0, array_to_tsvector(ARRAY['message', 'user' || n % 100])
+        now(), 0, array_to_tsvector(ARRAY['message', 'user' || n % 100]), '{}'
     FROM generate_series(1, 50000) n;
     INSERT INTO arrival (org, uuid, position, published, event_hook_at)
     SELECT org, uuid, position, published, received_at FROM sync_event;
