@@ -45,7 +45,7 @@ pub struct Limits {
     pub query_body_bytes: usize,
     /// Maximum size of a decompressed request's body on the other routes, in bytes.
     pub delivery_body_bytes: usize,
-    /// Maximum number of events in a delivery, in another body with events, and in one record of an import.
+    /// Maximum number of events in a delivery, in a body of Log Streaming or Workflows, and in a record of an import.
     pub delivery_events: usize,
     /// Maximum size of the events that wait for their commit, in bytes; further requests wait (backpressure).
     pub waiting_bytes: usize,
