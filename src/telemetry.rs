@@ -176,7 +176,7 @@ fn describe_storing() {
         "sluice_appends_outrun_total",
         "Appends that were repeated because another gateway had just appended one of their events"
     );
-    metrics::describe_counter!("sluice_poll_failures_total", "Reads of an org's APIs that failed");
+    metrics::describe_counter!("sluice_poll_failures_total", "Reads of an org's System Log that failed");
     metrics::describe_counter!(
         "sluice_hooks_refused_total",
         "Deliveries refused because they lacked the org's hook secret"

@@ -45,7 +45,7 @@ pub struct Limits {
     pub query_body_bytes: usize,
     /// Maximum size of a decompressed request's body on the other routes, in bytes.
     pub delivery_body_bytes: usize,
-    /// Maximum number of events in a delivery.
+    /// Maximum number of events in a delivery, in a body of Log Streaming or Workflows, and in a record of an import.
     pub delivery_events: usize,
     /// Maximum size of the events that wait for their commit, in bytes; further requests wait (backpressure).
     pub waiting_bytes: usize,
@@ -91,8 +91,8 @@ pub struct Limits {
     pub query_wait_seconds: u64,
     /// Maximum number of one reader's statements that wait for a database connection; further ones are refused at once.
     pub query_waiting: usize,
-    /// Maximum number of concurrent statements of one reader while they take 50 ms or more on average and other readers
-    /// wait. A database with many processors supports more.
+    /// Maximum number of concurrent statements of one reader while they take 10 ms or more on average and other readers
+    /// use the database, too. A database with many processors supports more.
     pub query_long_statements: usize,
     /// Maximum number of concurrent statements of one query; its others wait.
     pub query_statements: usize,

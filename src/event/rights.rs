@@ -52,7 +52,6 @@ impl fmt::Display for Rights {
 
 /// A filter that is restricted to a reader's rights. Only [`Rights::narrow`] creates one, so that no statement and no
 /// feed can use a filter without rights:
-/// and no feed can use a filter to which no rights were applied:
 ///
 /// ```compile_fail,E0423
 /// let narrowed = sluice::event::Narrowed(sluice::event::Filter::default());

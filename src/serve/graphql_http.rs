@@ -115,7 +115,8 @@ impl GraphqlState {
         self.respond_once(parts, accepted.for_one_answer(), answer)
     }
 
-    /// Executes the requests of a batch one after the other. A batch has the cost limit and time limit of one request.
+    /// Executes the requests of a batch one after the other. A batch has the cost limit of one request; each of its requests
+    /// has a time limit of its own.
     async fn execute_batch(&self, requests: Vec<GraphRequest>, viewer: &Viewer, method: RequestMethod) -> String {
         let mut answers = Vec::with_capacity(requests.len());
         let mut spent = 0;

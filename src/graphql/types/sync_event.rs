@@ -202,7 +202,8 @@ impl SyncEventNode {
         is_there.then_some(ClientNode { ip_address, user_agent, city, country })
     }
 
-    /// The event as Okta sent it, byte for byte. On the card: Event Details.
+    /// The event as Okta sent it, byte for byte. If a card came without the whole event, the event that sluice made of the
+    /// card's fields. On the card: Event Details.
     async fn event_details(&self, context: &Context<'_>) -> Result<Json> {
         if let Details::Read(raw) = &self.0.details {
             return Ok(Json(raw.to_string()));

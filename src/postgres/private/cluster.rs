@@ -150,9 +150,9 @@ impl Cluster {
             "shared_buffers=256MB".to_owned(),
             "max_wal_size=2GB".to_owned(),
             "max_connections=200".to_owned(),
-            // A migration locks about 28 relations of each month (tables, partitions and indexes), 7,000 for 250
-            // months. The setting leaves room for many times that. It takes 80 MB of shared memory, of which PostgreSQL
-            // touches half.
+            // A migration locks about 21 relations of each month (the partition, its TOAST table and all indexes), 5,000
+            // for 250 months. The setting leaves room for many times that. It takes 80 MB of shared memory, of which
+            // PostgreSQL touches half.
             "max_locks_per_transaction=1024".to_owned(),
             "logging_collector=on".to_owned(),
             // `ServerLog` reads the cause of a failed start from this directory.
