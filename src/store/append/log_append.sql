@@ -60,15 +60,19 @@ BEGIN
                 CASE WHEN k.position IS NULL THEN
                     count(*) FILTER (WHERE k.position IS NULL) OVER (ORDER BY k.ordinal ROWS UNBOUNDED PRECEDING)
                 END AS turn
-            FROM unnest(known, deliveries) WITH ORDINALITY AS k (position, delivery, ordinal)
+            FROM (
+                SELECT unnest(known) AS position, unnest(deliveries) AS delivery, generate_subscripts(known, 1) AS ordinal
+            ) k
             ORDER BY k.ordinal
         ) f;
     END IF;
     IF fresh > 0 THEN
         INSERT INTO delivery
         SELECT d.*, date_trunc('milliseconds', clock_timestamp())
-        FROM unnest(delivery_ids, delivery_orgs, delivery_event_ids, delivery_event_times, delivery_sources,
-            delivery_headers) AS d (id, org, event_id, event_time, source, headers)
+        FROM (
+            SELECT unnest(delivery_ids) AS id, unnest(delivery_orgs), unnest(delivery_event_ids),
+                unnest(delivery_event_times), unnest(delivery_sources), unnest(delivery_headers)
+        ) d
         WHERE fresh = cardinality(uuids) OR d.id = ANY (brought)
         ON CONFLICT DO NOTHING;
     END IF;
@@ -89,7 +93,10 @@ BEGIN
         SELECT array_agg(e.name) INTO names
         FROM (
             SELECT coalesce(c.application, n.name) AS name
-            FROM unnest(orgs, instance_ids, names) WITH ORDINALITY AS n (org, instance_id, name, ordinal)
+            FROM (
+                SELECT unnest(orgs) AS org, unnest(instance_ids) AS instance_id, unnest(names) AS name,
+                    generate_subscripts(orgs, 1) AS ordinal
+            ) n
             LEFT JOIN application_instance c ON c.org = n.org AND c.instance_id = n.instance_id
             ORDER BY n.ordinal
         ) e;
@@ -103,7 +110,10 @@ BEGIN
                 import_at = CASE way WHEN 3 THEN moment ELSE a.import_at END,
                 log_stream_at = CASE way WHEN 4 THEN moment ELSE a.log_stream_at END,
                 delivery = coalesce(a.delivery, k.delivery)
-            FROM unnest(orgs, uuids, known, deliveries) AS k (org, uuid, position, delivery)
+            FROM (
+                SELECT unnest(orgs) AS org, unnest(uuids) AS uuid, unnest(known) AS position,
+                    unnest(deliveries) AS delivery
+            ) k
             WHERE k.position IS NOT NULL AND a.uuid = k.uuid AND a.org = k.org
                 AND (ARRAY[a.event_hook_at, a.system_log_at, a.workflows_at, a.import_at, a.log_stream_at])[way + 1]
                     IS NULL
@@ -112,8 +122,10 @@ BEGIN
         SELECT array_agg(g.delivery) INTO brought FROM again g;
         INSERT INTO delivery
         SELECT d.*, moment
-        FROM unnest(delivery_ids, delivery_orgs, delivery_event_ids, delivery_event_times, delivery_sources,
-            delivery_headers) AS d (id, org, event_id, event_time, source, headers)
+        FROM (
+            SELECT unnest(delivery_ids) AS id, unnest(delivery_orgs), unnest(delivery_event_ids),
+                unnest(delivery_event_times), unnest(delivery_sources), unnest(delivery_headers)
+        ) d
         WHERE d.id = ANY (brought)
         ON CONFLICT DO NOTHING;
     END IF;
@@ -124,7 +136,7 @@ BEGIN
     IF is_instance_new THEN
         INSERT INTO application_instance (org, instance_id)
         SELECT DISTINCT f.org, f.instance_id
-        FROM unnest(turns, orgs, instance_ids) AS f (turn, org, instance_id)
+        FROM (SELECT unnest(turns) AS turn, unnest(orgs) AS org, unnest(instance_ids) AS instance_id) f
         WHERE f.turn IS NOT NULL AND f.instance_id <> '' ORDER BY f.org, f.instance_id
         ON CONFLICT DO NOTHING;
     END IF;
@@ -135,8 +147,11 @@ BEGIN
             count(*) FILTER (WHERE f.instance_id IS NULL), max(f.published) FILTER (WHERE f.instance_id IS NULL)
         FROM (
             SELECT i.turn, i.org, i.name, nullif(i.instance_id, '') AS instance_id, i.display_name, i.published
-            FROM unnest(turns, orgs, names, instance_ids, instance_display_names, publisheds)
-                AS i (turn, org, name, instance_id, display_name, published)
+            FROM (
+                SELECT unnest(turns) AS turn, unnest(orgs) AS org, unnest(names) AS name,
+                    unnest(instance_ids) AS instance_id, unnest(instance_display_names) AS display_name,
+                    unnest(publisheds) AS published
+            ) i
         ) f
         WHERE f.turn IS NOT NULL AND f.name IS NOT NULL GROUP BY f.org, f.name ORDER BY f.org, f.name
         ON CONFLICT (org, name) DO UPDATE SET
