@@ -33,3 +33,14 @@ async fn an_append_whose_connection_ends_is_made_again() {
     });
     assert_eq!(told, [AppendOutcome::Stored(Position::new(1))]);
 }
+
+/// The partitions of a month that an operator has dropped are made again for the next event of that month.
+#[tokio::test]
+async fn a_month_whose_partitions_are_gone_has_them_made_again() {
+    let database = TestDatabase::new().await;
+    let log = Log::open(database.store(), &LogOptions::default()).await.unwrap();
+    assert_eq!(append(&log).await, [AppendOutcome::Stored(Position::new(1))]);
+    sqlx::query("DROP TABLE sync_event_2026_03, sync_event_raw_2026_03").execute(&database.pool).await.unwrap();
+    assert_eq!(append(&log).await, [AppendOutcome::Stored(Position::new(2))]);
+    assert_eq!(database.number("SELECT count(*) FROM sync_event_2026_03").await, 1);
+}
