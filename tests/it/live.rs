@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::append::new_event;
 use crate::database::TestDatabase;
 use crate::events::{sync_event, sync_events, uuid};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, settings};
 
 #[tokio::test]
 async fn an_event_is_pushed_as_it_arrives() {
@@ -65,6 +65,25 @@ async fn history_comes_first_and_live_follows_without_a_seam() {
     assert!(socket.hears_nothing(Duration::from_millis(200)).await);
 }
 
+/// Where nothing of a long stretch of history matches, the subscriber reads past it.
+#[tokio::test]
+async fn history_is_read_on_past_a_long_stretch_in_which_nothing_matches() {
+    let database = TestDatabase::new().await;
+    let log = Log::open(database.store(), &LogOptions::default()).await.unwrap();
+    // More than a subscriber reads of the store at once.
+    let mut events = sync_events("other", 2100);
+    events.push(sync_event("wanted"));
+    let events = events.iter().map(|event| new_event("acme", event, None)).collect();
+    log.append(AppendRequest { source: IngestSource::Import, events, deliveries: Vec::new() }).await.unwrap();
+    let settings = settings(&database);
+    let gateway = Gateway::start_over(database, settings).await;
+    let mut socket = gateway.socket().await;
+    let query =
+        "subscription { syncEvents(filter: {applicationInstances: [\"0oawanted\"]}, after: \"0\") { position } }";
+    socket.subscribe("1", query, json!({})).await;
+    assert_eq!(socket.event("1").await, json!({"position": "2101"}));
+}
+
 #[tokio::test]
 async fn a_filter_lets_through_what_matches() {
     let gateway = Gateway::start().await;
@@ -95,7 +114,7 @@ async fn a_filter_lets_through_what_matches() {
 #[tokio::test]
 async fn what_another_gateway_appends_is_pushed_too() {
     let one = Gateway::start().await;
-    let other = Gateway::start_over(one.database.clone(), crate::gateway::settings(&one.database)).await;
+    let other = Gateway::start_over(one.database.clone(), settings(&one.database)).await;
     let mut socket = other.socket().await;
     socket.subscribe("1", "subscription { syncEvents(after: \"0\") { uuid } }", json!({})).await;
     let event = sync_event("one");

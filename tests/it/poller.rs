@@ -239,6 +239,22 @@ async fn requests_stay_within_the_share_of_the_limit() {
     assert!((5..=6).contains(&most), "{most} of 6 in a window: {requests:?}");
 }
 
+/// A full page does not end the log: while more may follow, the history counts as being read.
+#[tokio::test]
+async fn after_a_full_page_the_log_is_not_read_to_its_end() {
+    // Okta answers a single request.
+    let rate = okta_sim::RateLimit { requests: 1, window: Duration::from_hours(1) };
+    let mut org = OktaOrg::start_with(|options| options.rate = rate).await;
+    org.have_history(1500, 48);
+    let gateway = read(&org).await;
+    org.wait_for(&gateway.database.pool, 1000).await;
+    let cursor = gateway.database.store().ledger().poll_cursor(ORG).await.unwrap().unwrap();
+    assert_eq!(cursor.caught_up_at, None);
+    let sources = gateway.query("{ ingestion { sources { state } } }").await;
+    let state = sources["ingestion"]["sources"][1]["state"].as_str().unwrap().to_owned();
+    assert!(state.starts_with("BACKFILLING"), "{sources}");
+}
+
 #[tokio::test]
 async fn an_org_that_has_moved_is_read_on_from_a_little_before_and_not_from_its_beginning() {
     let mut org = OktaOrg::start().await;

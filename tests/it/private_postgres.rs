@@ -7,6 +7,7 @@ use std::process::Stdio;
 use reqwest::StatusCode;
 use rustix::process::Signal;
 use sluice::postgres::private::{DataDirLock, PrivateError, PrivatePostgres};
+use tokio_util::sync::CancellationToken;
 
 use crate::consistency::check_log;
 use crate::events::{sync_event, uuid};
@@ -138,4 +139,20 @@ async fn a_data_directory_that_postgres_cannot_reach_is_refused() {
     } else {
         tokio::task::spawn_blocking(|| drop(started.unwrap())).await.unwrap();
     }
+}
+
+/// Who is told to stop does not wait for processes that the PostgreSQL of a killed gateway left behind.
+#[test]
+fn a_wait_for_processes_of_another_gateway_can_be_stopped() {
+    let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir().unwrap();
+    let lock = DataDirLock::take(&directory.path().join("data")).unwrap();
+    let home = lock.directory().join("postgres");
+    fs::create_dir(&home).unwrap();
+    // Each of these processes holds this lock.
+    let left = fs::File::create(home.join("lock")).unwrap();
+    left.lock().unwrap();
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let ended = PrivatePostgres::start_unless(lock, false, stop);
+    assert!(matches!(ended, Err(PrivateError::Cancelled)), "{:?}", ended.err());
 }

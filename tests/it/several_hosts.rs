@@ -148,6 +148,28 @@ async fn while_a_name_leads_to_a_standby_nothing_is_read_there() {
     gateway.stop().await;
 }
 
+/// A server that takes no writes any more is not read over the connections that were opened before, either.
+#[tokio::test]
+async fn an_idle_connection_is_not_used_once_its_server_takes_no_writes() {
+    let server = PostgresServer::start().await;
+    let store = Store::new(&StoreOptions::new(server.url())).unwrap();
+    store.migrate().await.unwrap();
+    store.head().await.unwrap();
+    server.execute("ALTER SYSTEM SET default_transaction_read_only = on").await;
+    server.execute("SELECT pg_reload_conf()").await;
+    let refused = async {
+        loop {
+            // Longer than a connection may stand idle without a check.
+            sleep(Duration::from_millis(600)).await;
+            if let Err(error) = store.head().await {
+                return error.to_string();
+            }
+        }
+    };
+    let refused = timeout(PATIENCE, refused).await.expect("it is refused in time");
+    assert!(refused.contains("takes no writes"), "{refused}");
+}
+
 #[tokio::test]
 async fn reads_follow_the_newest_connection_to_another_primary() {
     let old = PostgresServer::start().await;

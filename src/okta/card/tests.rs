@@ -76,6 +76,33 @@ fn the_details_are_the_event_byte_for_byte() {
     assert!(other.contains("7e628fc1") && !other.contains("00000000"), "of another event: {other}");
 }
 
+/// What the details say counts; the card's fields fill what is missing or null there.
+#[test]
+fn details_take_precedence_over_the_cards_fields() {
+    let details = json!({
+        "eventType": null,
+        "displayMessage": "of the details",
+        "actor": {"id": "00udetails"},
+        "target": [],
+        "debugContext": {"debugData": {"of": "details"}},
+    });
+    let mut card = card();
+    card["Event Details"] = details.clone();
+    let event: Value = serde_json::from_str(&read(&card).event).unwrap();
+    for key in ["displayMessage", "actor", "target", "debugContext"] {
+        assert_eq!(event[key], details[key], "{key}");
+    }
+    assert_eq!((&event["eventType"], &event["uuid"]), (&card["Event Type"], &card["UUID"]));
+}
+
+#[test]
+fn a_debug_context_without_data_is_left_out() {
+    let mut card = card();
+    card["Debug Context"] = json!({"Debug Data": null});
+    let event = read(&card).event;
+    assert!(!event.contains("debugContext"), "{event}");
+}
+
 #[test]
 fn entities_that_workflows_leaves_empty_are_none() {
     let mut empty = card();

@@ -61,6 +61,15 @@ fn lines_lists_and_one_after_the_other() {
     assert_eq!(found(r#"{"a":"}{\"\\"}"#), [r#"1 {"a":"}{\"\\"}"#]);
 }
 
+/// A quote after a backslash does not end a text, so that a brace after it does not end the object.
+#[test]
+fn an_escaped_quote_does_not_end_a_text() {
+    let object = r#"{
+        "a": "one \" } two",
+        "b": "\\"}"#;
+    assert_eq!(found(&format!("{object}\n{object}")), [format!("1 {object}"), format!("4 {object}")]);
+}
+
 #[test]
 fn a_broken_line_spoils_no_other() {
     let good = r#"{"good":1}"#;

@@ -43,6 +43,15 @@ fn an_event_is_found_in_its_wrapper_byte_for_byte() {
     }
 }
 
+/// A text beside an event's members is the event as Okta sent it only if it holds an object.
+#[test]
+fn a_line_of_text_does_not_stand_for_the_event_beside_it() {
+    for key in ["_raw", "event.original"] {
+        let event = EVENT.replacen('{', &format!(r#"{{"{key}":"Aug 25 18:19:21 a line","#), 1);
+        assert_eq!(found(event.as_bytes()), [event]);
+    }
+}
+
 #[test]
 fn what_is_no_event_is_named() {
     let cases = [

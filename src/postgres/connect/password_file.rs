@@ -59,4 +59,18 @@ mod tests {
         assert_eq!(password(["db", "5432", "log", "other"]).as_deref(), Some("any"));
         assert_eq!(password(["db", "5433", "else", "sluice"]), None);
     }
+
+    /// A file that its group or others may read or write is not used.
+    #[test]
+    fn a_file_is_used_that_only_its_owner_may_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "*:*:*:*:one\n").unwrap();
+        for (mode, expected) in
+            [(0o600, Some("one")), (0o400, Some("one")), (0o640, None), (0o620, None), (0o604, None)]
+        {
+            fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let found = find(file.path().to_str(), "db", 5432, "log", "sluice");
+            assert_eq!(found.as_deref(), expected, "{mode:o}");
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Tests of URLs: the options parsed from them, and faults that show no value.
 
+use sqlx::ConnectOptions as _;
+
 use super::*;
 
 /// A password that no fault may show.
@@ -30,6 +32,18 @@ fn a_url_names_one_host_or_several() {
         ("postgres://db", &["db:5432"]),
     ] {
         assert_eq!(hosts(url), expected, "{url}");
+    }
+}
+
+/// Every host is logged in to with the password of the URL, wherever it stands there.
+#[test]
+fn every_host_has_the_password_of_the_url() {
+    for url in ["postgres://u:hunter2@h1,h2/log", "postgres://u@h1,h2/log?password=hunter2"] {
+        let hosts = DatabaseUrl::parse(url).ok().unwrap().hosts;
+        assert_eq!(hosts.len(), 2);
+        for host in hosts {
+            assert_eq!(host.options.to_url_lossy().password(), Some(SECRET), "{}", host.name);
+        }
     }
 }
 
