@@ -34,13 +34,13 @@ async fn an_append_whose_connection_ends_is_made_again() {
     assert_eq!(told, [AppendOutcome::Stored(Position::new(1))]);
 }
 
-/// The partitions of a month that an operator has dropped are made again for the next event of that month.
+/// The partition of a month that an operator has dropped is made again for the next event of that month.
 #[tokio::test]
-async fn a_month_whose_partitions_are_gone_has_them_made_again() {
+async fn a_partition_that_is_gone_is_made_again_for_the_next_event() {
     let database = TestDatabase::new().await;
     let log = Log::open(database.store(), &LogOptions::default()).await.unwrap();
     assert_eq!(append(&log).await, [AppendOutcome::Stored(Position::new(1))]);
-    sqlx::query("DROP TABLE sync_event_2026_03, sync_event_raw_2026_03").execute(&database.pool).await.unwrap();
+    sqlx::query("DROP TABLE sync_event_2026_03").execute(&database.pool).await.unwrap();
     assert_eq!(append(&log).await, [AppendOutcome::Stored(Position::new(2))]);
     assert_eq!(database.number("SELECT count(*) FROM sync_event_2026_03").await, 1);
 }

@@ -52,7 +52,7 @@ const FILL: &str = "
     SELECT log_add_month((date_trunc('month', now(), 'UTC') - n * interval '1 month')::date) FROM generate_series(1, 3) n;
     INSERT INTO sync_event (position, published, org, uuid, event_type, message, outcome_result, severity, admin_id,
         admin_alternate_id, admin_type, transaction_id, user_id, user_alternate_id, application_user_id, instance_id, instance_label,
-        application_name, received_at, first_source, words)
+        application_name, received_at, first_source, words, raw)
     SELECT n, date_trunc('month', now(), 'UTC') - interval '3 months' + n * interval '25 seconds',
         CASE WHEN n % 1000 = 7 THEN 'default' ELSE 'other' END, gen_random_uuid(), 'type.' || n % 8,
         'Sync user in external application', 'SUCCESS', CASE WHEN n % 1000 = 7 THEN 'WARN' ELSE 'INFO' END,
@@ -60,7 +60,8 @@ const FILL: &str = "
         CASE WHEN n % 1000 = 7 THEN 'SystemPrincipal' ELSE 'User' END, 'transaction' || n / 4,
         'user' || n::bigint * 7907 % 5000, 'user' || n::bigint * 7907 % 5000 || '@acme.example',
         CASE WHEN n <= 150000 THEN 'old' ELSE 'new' END || n::bigint * 7907 % 2000,
-        'instance' || n::bigint * 7919 % 2000, 'Instance', 'app' || n % 40, now(), 3, array_to_tsvector(ARRAY['sync'])
+        'instance' || n::bigint * 7919 % 2000, 'Instance', 'app' || n % 40, now(), 3, array_to_tsvector(ARRAY['sync']),
+        convert_to('{\"n\":\"' || repeat(md5(n::text), 8) || '\"}', 'UTF8')
     FROM generate_series(1, 300000) n;
     INSERT INTO arrival (org, uuid, position, published, import_at)
     SELECT org, uuid, position, published, received_at FROM sync_event;
