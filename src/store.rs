@@ -49,7 +49,7 @@ pub use lock_shortage::LockShortage;
 pub use new_event::{DeliveryRecord, NewEvent};
 pub use page::EventPage;
 pub use probe::Probe;
-pub use raw_json::{compress as compress_json, decompress as decompress_json};
+pub use raw_json::{DamagedJson, compress as compress_json, decompress as decompress_json};
 pub use read::{LogEnds, ReadThrough};
 pub use row::StoredEvent;
 pub use row_error::RowError;

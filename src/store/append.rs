@@ -204,7 +204,7 @@ impl Store {
         Appender { connection: KeptConnection::of(self.writes.clone()), store: self.clone() }
     }
 
-    /// Creates the partitions of a month that are missing.
+    /// Creates the partition of a month unless it exists.
     ///
     /// # Errors
     /// The database's.

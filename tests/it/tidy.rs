@@ -212,7 +212,7 @@ fn library_faults(file: &File) -> Vec<Fault> {
             let is_used = words(line, library)
                 .any(|at| line[at + library.len()..].starts_with("::") || line[..at].trim_end().ends_with("use"));
             if is_used {
-                faults.push(file.fault(number, format!("only `{}` may know `{library}`", homes.join("` and `"))));
+                faults.push(file.fault(number, format!("only `{}` may know `{library}`", homes.join("`, `"))));
             }
         }
     }

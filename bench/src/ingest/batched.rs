@@ -1,7 +1,6 @@
 //! The limit for many events: the gateway's rows into the gateway's tables by UNNEST, a batch a transaction, from one
 //! connection. Nothing is read, numbered or deduplicated.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -76,18 +75,23 @@ pub(crate) async fn insert(
 /// One statement, as a round trip for each table would cost the limit.
 fn statement() -> String {
     let names = text_column_names();
-    let mut texts = String::new();
-    for number in 8..=8 + EventColumn::TEXTS {
-        _ = write!(texts, ", ${number}");
-    }
+    let texts =
+        names.split(", ").chain(["words"]).zip(8..).map(|(name, number)| format!("unnest(${number}) AS {name}"));
+    let texts = texts.collect::<Vec<_>>().join(", ");
     format!(
         "WITH events AS (
              INSERT INTO sync_event (position, published, org, uuid, {names}, words, raw, received_at, first_source)
              SELECT position, published, org, uuid, {names}, words, raw, $5, 0
-             FROM unnest($1, $2, $3, $4, $6{texts}) AS rows (position, published, org, uuid, raw, {names}, words)
+             FROM (
+                 SELECT unnest($1) AS position, unnest($2) AS published, unnest($3) AS org, unnest($4) AS uuid,
+                     unnest($6) AS raw, {texts}
+             ) rows
          )
          INSERT INTO arrival (org, uuid, position, published, event_hook_at, delivery)
          SELECT rows.org, rows.uuid, rows.position, rows.published, $5, rows.delivery
-         FROM unnest($3, $4, $1, $2, $7) AS rows (org, uuid, position, published, delivery)"
+         FROM (
+             SELECT unnest($3) AS org, unnest($4) AS uuid, unnest($1) AS position, unnest($2) AS published,
+                 unnest($7) AS delivery
+         ) rows"
     )
 }

@@ -1,4 +1,4 @@
-//! The limit for single events: pgbench inserts a row into the gateway's three tables, one transaction each.
+//! The limit for single events: pgbench inserts a row into the gateway's two tables, one transaction each.
 
 use std::ffi::OsString;
 use std::fs;
@@ -53,7 +53,7 @@ async fn words(reference: &mut Reference, event: &ReceivedEvent) -> Result<Strin
     Ok(sqlx::query_scalar("SELECT $1::text").bind(words).fetch_one(reference.connection()).await?)
 }
 
-/// One statement for all three tables, so that a row is one round trip and one transaction. UUIDs ascend as the
+/// One statement for both tables, so that a row is one round trip and one transaction. UUIDs ascend as the
 /// deliveries' do.
 fn statement(event: &ReceivedEvent) -> String {
     let texts = EventColumn::texts().filter_map(|column| {

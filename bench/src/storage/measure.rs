@@ -13,7 +13,7 @@ use crate::report::count;
 const TABLES: [&str; 3] = ["sync_event", "arrival", "delivery"];
 
 /// Number of events whose JSON is decompressed to learn its size.
-const SAMPLE: usize = 1_000;
+const SAMPLE: i64 = 1_000;
 
 /// Bytes of the pointer to a row, at the begin of its page.
 const LINE_POINTER: usize = 4;
@@ -51,7 +51,8 @@ impl Storage {
     /// Measures a database.
     pub(super) async fn measure(connection: &mut PgConnection) -> Result<Self> {
         let events: i64 = sqlx::query_scalar("SELECT count(*) FROM sync_event").fetch_one(&mut *connection).await?;
-        let sample = format!("SELECT raw FROM sync_event ORDER BY position LIMIT {SAMPLE}");
+        let every = (events / SAMPLE).max(1);
+        let sample = format!("SELECT raw FROM sync_event WHERE position % {every} = 0");
         let sample: Vec<Vec<u8>> = sqlx::query_scalar(AssertSqlSafe(sample)).fetch_all(&mut *connection).await?;
         let texts = sample.iter().map(|raw| decompress_json(raw)).collect::<Result<Vec<_>, _>>()?;
         let json = count(texts.iter().map(String::len).sum()) / count(texts.len().max(1));

@@ -159,7 +159,8 @@ BEGIN
             event_count = p.event_count + excluded.event_count,
             last_event_at = greatest(p.last_event_at, excluded.last_event_at);
     END IF;
-    -- Under the lock of the head, no other append changes these rows, so this does not wait.
+    -- Under the lock of the head, no other append changes these rows. Only the short statement that counts duplicates of
+    -- events that are not appended can delay this.
     INSERT INTO ingest_tally AS t (org, source, arrived, duplicates, last_arrival_at, first_arrival_at)
     SELECT f.org, way, count(f.turn), sum(f.times)::bigint - count(f.turn), moment, moment
     FROM (SELECT unnest(orgs) AS org, unnest(turns) AS turn, unnest(comings) AS times) f
