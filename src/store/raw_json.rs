@@ -7,7 +7,6 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::num::NonZero;
 use std::sync::LazyLock;
 
 use zstd::bulk::{Compressor, Decompressor};
@@ -117,6 +116,8 @@ fn decompress_frame(frame: &[u8]) -> Result<Vec<u8>, DamagedJson> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZero;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -141,7 +141,7 @@ async fn a_data_directory_that_postgres_cannot_reach_is_refused() {
     }
 }
 
-/// Who is told to stop does not wait for processes that the PostgreSQL of a killed gateway left behind.
+/// A gateway that is told to stop does not wait for processes that the PostgreSQL of a killed gateway left behind.
 #[test]
 fn a_wait_for_processes_of_another_gateway_can_be_stopped() {
     let directory = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir().unwrap();

@@ -365,7 +365,7 @@ fn the_checks_find_faults() {
             library_faults,
             "src/graphql.rs",
             "use sqlx;",
-            "only `catalogue` and `ledger` and `postgres` and `store` may know `sqlx`",
+            "only `catalogue`, `ledger`, `postgres`, `store` may know `sqlx`",
         ),
         (library_faults, "src/live/tail.rs", "use async_nats::Client;", "only `live/tail/nats` may know `async_nats`"),
         (file_faults, "src/live/mod.rs", "", "not x/mod.rs"),

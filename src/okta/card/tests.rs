@@ -76,7 +76,7 @@ fn the_details_are_the_event_byte_for_byte() {
     assert!(other.contains("7e628fc1") && !other.contains("00000000"), "of another event: {other}");
 }
 
-/// What the details say counts; the card's fields fill what is missing or null there.
+/// Details take precedence; the card's fields fill what the details lack or have as null.
 #[test]
 fn details_take_precedence_over_the_cards_fields() {
     let details = json!({
