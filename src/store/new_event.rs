@@ -1,5 +1,7 @@
 //! Events that are to be appended, and the deliveries that bring them.
 
+use std::sync::OnceLock;
+
 use uuid::Uuid;
 
 use super::raw_json;
@@ -15,27 +17,42 @@ pub struct NewEvent {
     pub event: ReceivedEvent,
     /// The id of the event hook delivery that brings the event; None for other ways in.
     pub delivery: Option<Uuid>,
-    /// The words by which `search` finds the event.
-    pub(super) words: SearchVector,
-    /// The event's JSON in the form in which it is stored.
-    pub(super) compressed: Vec<u8>,
+    /// Columns that are computed from the event.
+    computed: OnceLock<ComputedColumns>,
     /// Number of times that the event came, for the tally.
     comings: usize,
 }
 
+/// Columns of an event that take a while to compute.
+#[derive(Clone, Debug)]
+pub(super) struct ComputedColumns {
+    /// The words by which `search` finds the event.
+    pub(super) words: SearchVector,
+    /// The event's JSON in the form in which it is stored.
+    pub(super) raw: Vec<u8>,
+}
+
 impl NewEvent {
-    /// Creates an event, splits its texts into words and compresses its JSON here: during an append, other appends would
-    /// wait for that.
+    /// Creates an event that came once.
     pub fn new(org: String, event: ReceivedEvent, delivery: Option<Uuid>) -> Self {
-        let words = SearchVector::of(&event.occurrence);
-        let compressed = raw_json::compress(&event.raw);
-        Self { org, event, delivery, words, compressed, comings: 1 }
+        Self { org, event, delivery, computed: OnceLock::new(), comings: 1 }
     }
 
     /// Returns an upper bound of the event's size in memory, in bytes. The fields together are no longer than the raw
-    /// event that they were read from.
-    pub(crate) const fn size(&self) -> usize {
-        size_of::<Self>() + 2 * self.event.raw.len() + self.words.len() + self.compressed.len()
+    /// event that they were read from. Computes the columns that count in it, so that a queue that measures its events
+    /// does that work before the append, for which others wait.
+    pub(crate) fn size(&self) -> usize {
+        let computed = self.computed();
+        size_of::<Self>() + 2 * self.event.raw.len() + computed.words.len() + computed.raw.len()
+    }
+
+    /// Returns the columns that are computed from the event. The first call computes them, so that events that the log
+    /// turns out to have do not cost this.
+    pub(super) fn computed(&self) -> &ComputedColumns {
+        self.computed.get_or_init(|| ComputedColumns {
+            words: SearchVector::of(&self.event.occurrence),
+            raw: raw_json::compress(&self.event.raw),
+        })
     }
 
     /// Counts a number of further events of the same org and way in as duplicates. The caller knows that the log has them.

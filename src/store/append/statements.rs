@@ -112,7 +112,9 @@ pub(super) fn group_query<'q>(
     for column in EventColumn::texts() {
         query = bind_columns!(query, events, |new| new.event.occurrence.text(column));
     }
-    let query = bind_columns!(query, events, |new| &new.words, |new| new.compressed.as_slice(), |new| new.delivery);
+    let query =
+        bind_columns!(query, events, |new| &new.computed().words, |new| new.computed().raw.as_slice(), |new| new
+            .delivery);
     let named: HashSet<Uuid> = events.iter().filter_map(|new| new.delivery).collect();
     let deliveries: Vec<_> = deliveries.iter().filter(|delivery| named.contains(&delivery.id)).collect();
     bind_columns!(
@@ -134,7 +136,7 @@ pub(super) fn lone_query<'q>(
     new: &'q NewEvent,
     deliveries: &'q [DeliveryRecord],
 ) -> AppendQuery<'q, LoneRow> {
-    let occurrence = &new.event.occurrence;
+    let (occurrence, computed) = (&new.event.occurrence, new.computed());
     let delivery = deliveries.iter().find(|delivery| new.delivery == Some(delivery.id));
     let mut query = sqlx::query_as(LONE.as_str())
         .bind(new.org.as_str())
@@ -144,8 +146,8 @@ pub(super) fn lone_query<'q>(
         query = query.bind(occurrence.text(column));
     }
     query
-        .bind(&new.words)
-        .bind(new.compressed.as_slice())
+        .bind(&computed.words)
+        .bind(computed.raw.as_slice())
         .bind(new.delivery)
         .bind(source.code())
         .bind(delivery.and_then(|delivery| delivery.event_id.as_deref()))
