@@ -29,7 +29,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 use crate::event::Position;
 #[cfg(test)]
 use crate::store::StoreOptions;
-use crate::store::{CursorMove, LogEnds, Store, StoreError};
+use crate::store::{CursorMove, LogEnds, NewEvent, Store, StoreError};
 use append_queue::AppendSender;
 use append_request::QueuedRequest;
 use ends::Ends;
@@ -112,6 +112,7 @@ impl Log {
         request: AppendRequest,
         cursor: Option<CursorMove>,
     ) -> Result<Vec<AppendOutcome>, AppendError> {
+        request.events.iter().for_each(NewEvent::prepare);
         let permit = self.0.queue.permit(request.events.len(), request.size()).await?;
         let (reply, outcomes) = oneshot::channel();
         let queued = QueuedRequest { request, cursor, reply, _permit: permit };

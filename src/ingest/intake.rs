@@ -155,7 +155,7 @@ impl Intake {
         );
         drop(rejected);
         match events.first_mut() {
-            Some(first) => first.came_again(known),
+            Some(first) => first.add_duplicates(known),
             None => self.count_known(org, source, known).await?,
         }
         result.count(org, source, Receipt { duplicates: known, ..Receipt::default() });

@@ -51,7 +51,7 @@ impl Group {
         let next = self.events.len();
         let place = *self.seen.entry((new.org.clone(), new.event.occurrence.uuid)).or_insert(next);
         match self.events.get_mut(place) {
-            Some(first) => first.came_again(new.comings()),
+            Some(first) => first.add_duplicates(new.times_received()),
             None => self.events.push(new),
         }
         (place, place == next)

@@ -20,7 +20,7 @@ pub struct NewEvent {
     /// Columns that are computed from the event.
     computed: OnceLock<ComputedColumns>,
     /// Number of times that the event came, for the tally.
-    comings: usize,
+    times_received: usize,
 }
 
 /// Columns of an event that take a while to compute.
@@ -35,19 +35,23 @@ pub(super) struct ComputedColumns {
 impl NewEvent {
     /// Creates an event that came once.
     pub fn new(org: String, event: ReceivedEvent, delivery: Option<Uuid>) -> Self {
-        Self { org, event, delivery, computed: OnceLock::new(), comings: 1 }
+        Self { org, event, delivery, computed: OnceLock::new(), times_received: 1 }
+    }
+
+    /// Computes the columns that take a while. During the append, other appends would wait for that.
+    pub(crate) fn prepare(&self) {
+        self.computed();
     }
 
     /// Returns an upper bound of the event's size in memory, in bytes. The fields together are no longer than the raw
-    /// event that they were read from. Computes the columns that count in it, so that a queue that measures its events
-    /// does that work before the append, for which others wait.
+    /// event that they were read from.
     pub(crate) fn size(&self) -> usize {
-        let computed = self.computed();
-        size_of::<Self>() + 2 * self.event.raw.len() + computed.words.len() + computed.raw.len()
+        let computed = self.computed.get().map_or(0, |computed| computed.words.len() + computed.raw.len());
+        size_of::<Self>() + 2 * self.event.raw.len() + computed
     }
 
-    /// Returns the columns that are computed from the event. The first call computes them, so that events that the log
-    /// turns out to have do not cost this.
+    /// Returns the columns that are computed from the event. The first call computes them: an import drops events that
+    /// the log has before that.
     pub(super) fn computed(&self) -> &ComputedColumns {
         self.computed.get_or_init(|| ComputedColumns {
             words: SearchVector::of(&self.event.occurrence),
@@ -56,18 +60,18 @@ impl NewEvent {
     }
 
     /// Counts a number of further events of the same org and way in as duplicates. The caller knows that the log has them.
-    pub(crate) const fn came_again(&mut self, times: usize) {
-        self.comings = self.comings.saturating_add(times);
+    pub(crate) const fn add_duplicates(&mut self, times: usize) {
+        self.times_received = self.times_received.saturating_add(times);
     }
 
     /// Returns the number of times that the event came, with the duplicates that it counts for.
-    pub(crate) const fn comings(&self) -> usize {
-        self.comings
+    pub(crate) const fn times_received(&self) -> usize {
+        self.times_received
     }
 
     /// Returns the number of times that the event came as a `bigint` of the database.
-    pub(super) fn comings_in_sql(&self) -> i64 {
-        i64::try_from(self.comings).unwrap_or(i64::MAX)
+    pub(super) fn times_received_in_sql(&self) -> i64 {
+        i64::try_from(self.times_received).unwrap_or(i64::MAX)
     }
 }
 

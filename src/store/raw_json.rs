@@ -1,9 +1,8 @@
 //! Compression of Okta's JSON, which `sync_event` has in this form.
 //!
 //! A dictionary of what most events have in common makes a frame of zstd about a sixth as long as the JSON (measured with
-//! events of the simulated org). A text that zstd
-//! cannot make smaller is stored unchanged. No reader takes such a text for a frame: a frame of zstd begins with bytes with
-//! which no UTF-8 text begins.
+//! events of the simulated org). A text that zstd cannot make smaller is stored unchanged. No reader takes such a text for
+//! a frame: a frame of zstd begins with bytes with which no UTF-8 text begins.
 
 use std::cell::RefCell;
 use std::io;
@@ -21,7 +20,7 @@ const DICTIONARIES: [&[u8]; 1] = [include_bytes!("raw_json/1.zstd-dict")];
 /// changes, since gateways of two versions may share a database, and both must be able to read all events.
 const WRITTEN_WITH: usize = 0;
 
-/// The level of compression. The next levels take three times as long and save a twentieth.
+/// The level of compression. Level 6 takes three times as long and saves a twentieth.
 const LEVEL: i32 = 3;
 
 /// The first bytes of a frame of zstd.

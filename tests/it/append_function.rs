@@ -38,7 +38,7 @@ async fn append_by_other(pool: &PgPool, event: &Value) -> i64 {
         "event_types" => "ARRAY['a.b']".to_owned(),
         "publisheds" => format!("ARRAY['{}'::timestamptz]", event["published"].as_str().unwrap()),
         "raws" => format!("ARRAY[convert_to('{event}', 'UTF8')]"),
-        "comings" => "ARRAY[1::bigint]".to_owned(),
+        "times_received" => "ARRAY[1::bigint]".to_owned(),
         "way" => "3::smallint".to_owned(),
         name if name.starts_with("delivery_") => format!("'{{}}'::{of_type}"),
         _ => format!("'{{NULL}}'::{of_type}"),

@@ -16,7 +16,7 @@ CREATE FUNCTION {function}(
     words tsvector[], raws bytea[], deliveries uuid[], way smallint,
     delivery_ids uuid[], delivery_orgs text[], delivery_event_ids text[], delivery_event_times timestamptz[],
     delivery_sources text[], delivery_headers text[],
-    comings bigint[], -- number of times that each event came, for the tally
+    times_received bigint[], -- number of times that each event came, for the tally
     OUT known bigint[], -- positions of the events that the log had before, null for new events
     OUT turns bigint[], -- ordinals of the new events, from 1; null for known events
     OUT names text[],
@@ -163,7 +163,7 @@ BEGIN
     -- events that are not appended can delay this.
     INSERT INTO ingest_tally AS t (org, source, arrived, duplicates, last_arrival_at, first_arrival_at)
     SELECT f.org, way, count(f.turn), sum(f.times)::bigint - count(f.turn), moment, moment
-    FROM (SELECT unnest(orgs) AS org, unnest(turns) AS turn, unnest(comings) AS times) f
+    FROM (SELECT unnest(orgs) AS org, unnest(turns) AS turn, unnest(times_received) AS times) f
     GROUP BY f.org ORDER BY f.org
     ON CONFLICT (org, source) DO UPDATE SET
         arrived = t.arrived + excluded.arrived,

@@ -41,7 +41,7 @@ WITH head AS (
 ), tallies AS (
     UPDATE ingest_tally t SET
         arrived = t.arrived + 1,
-        duplicates = t.duplicates + {comings} - 1,
+        duplicates = t.duplicates + {times_received} - 1,
         last_arrival_at = greatest(t.last_arrival_at, h.moment)
     FROM head h
     WHERE t.org = {org} AND t.source = {way}

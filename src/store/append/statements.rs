@@ -37,7 +37,7 @@ const LONE_PARAMETERS: [&str; 9] = [
     "delivery_event_time",
     "delivery_source",
     "delivery_headers",
-    "comings",
+    "times_received",
 ];
 
 /// The database's reply to an append, with its numbers for positions.
@@ -127,7 +127,7 @@ pub(super) fn group_query<'q>(
         |delivery| delivery.source.as_deref(),
         |delivery| delivery.headers.as_str(),
     )
-    .bind(events.iter().map(NewEvent::comings_in_sql).collect::<Vec<_>>())
+    .bind(events.iter().map(NewEvent::times_received_in_sql).collect::<Vec<_>>())
 }
 
 /// Returns the statement that appends a lone event.
@@ -154,7 +154,7 @@ pub(super) fn lone_query<'q>(
         .bind(delivery.and_then(|delivery| delivery.event_time).map(Timestamp::date_time))
         .bind(delivery.and_then(|delivery| delivery.source.as_deref()))
         .bind(delivery.map(|delivery| delivery.headers.as_str()))
-        .bind(new.comings_in_sql())
+        .bind(new.times_received_in_sql())
 }
 
 #[cfg(test)]
