@@ -96,6 +96,6 @@ mod tests {
         assert_eq!(found("", "2025-12-01T00:00:00Z"), ["2025_11", "2025_12"]);
         assert_eq!(found("2026-01-01T00:00:00Z", "2026-01-31T00:00:00Z"), Vec::<&str>::new());
         assert_eq!(found("2026-03-01T00:00:00Z", "2020-01-01T00:00:00Z"), Vec::<&str>::new());
-        assert_eq!(named("sync_event_raw"), None);
+        assert_eq!(named("sync_event_pkey"), None);
     }
 }
