@@ -1,6 +1,5 @@
 //! The log on top of the store: appends in order, reads through a [`View`], and the log's end.
 
-mod adaptive_spin;
 mod amend;
 mod append_queue;
 mod append_request;

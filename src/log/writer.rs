@@ -1,12 +1,10 @@
 //! The writer, which takes requests from the queue, appends them in one commit, and replies.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::adaptive_spin::AdaptiveSpin;
 use super::append_queue::{AppendQueue, QueueGuard};
 use super::append_request::{AppendError, QueuedRequest};
 use super::ends::Ends;
@@ -30,12 +28,11 @@ pub(super) struct Writer {
     months: Arc<MonthlyPartitions>,
     ends: Ends,
     options: LogOptions,
-    spin: AdaptiveSpin,
 }
 
 impl Writer {
     pub(super) fn new(appender: Appender, months: Arc<MonthlyPartitions>, ends: Ends, options: LogOptions) -> Self {
-        Self { appender, months, ends, options, spin: AdaptiveSpin::new() }
+        Self { appender, months, ends, options }
     }
 
     /// Appends until the queue is closed.
@@ -159,9 +156,7 @@ impl Writer {
                 None => self.appender.append(group.source, events, &group.deliveries).await,
             }
         };
-        let append = pin!(timeout(self.options.append_timeout, append));
-        let appended = if events.len() == 1 { self.spin.wait(append).await } else { append.await };
-        match appended {
+        match timeout(self.options.append_timeout, append).await {
             Ok(appended) => appended,
             Err(_) => Err(StoreError::NoAnswer),
         }
