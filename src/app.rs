@@ -65,7 +65,8 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     telemetry::count_from_zero(settings.orgs.keys());
     let startup = StartupStep::default();
     let status = Status { ready: startup.ready(), metrics: render(&metrics, None) };
-    let routes = ServedRoutes::starting(status, settings.readers.clone(), hooks(&settings));
+    let routes =
+        ServedRoutes::starting(status, settings.readers.clone(), hooks(&settings), settings.allowed_origins.clone());
     let options = serve_options(&settings, files::raise_limit(&settings.limits));
     let address = listener.local_addr()?;
     tracing::info!(%address, "listening");
@@ -317,6 +318,7 @@ fn serve_options(settings: &Settings, connections: files::Connections) -> ServeO
         connections: connections.all,
         connections_per_address: connections.per_address,
         trusted_proxies: settings.trusted_proxies.clone(),
+        allowed_origins: settings.allowed_origins.clone(),
         head_timeout: Duration::from_secs(limits.head_seconds),
         body_timeout: Duration::from_secs(limits.body_seconds),
         sockets: limits.sockets,

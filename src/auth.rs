@@ -3,10 +3,12 @@
 //! A [`Viewer`] has the rights with which its operations read the log. Every reader may see everything today.
 
 mod hook_secrets;
+mod origins;
 mod proxies;
 mod readers;
 
 pub use hook_secrets::{HookSecrets, RefusedRequest};
+pub use origins::{AllowedOrigins, NotAnOrigin, PageOrigin};
 pub use proxies::{ClientHeader, Network, NotANetwork, TrustedProxies};
 pub use readers::{Denied, Readers, Viewer};
 

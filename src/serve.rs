@@ -6,6 +6,7 @@ mod authority;
 mod authorization;
 mod body;
 mod client;
+mod cors;
 mod forwarded;
 mod graphiql;
 mod graphql_http;
@@ -66,7 +67,8 @@ pub fn router(parts: GatewayParts, options: &ServeOptions, subscribers: Subscrib
         heartbeat_interval: options.ping_interval,
     };
     let hooks = Arc::new(hooks);
-    let admission = admission::Admission::new(readers.clone(), Arc::clone(&hooks));
+    let allowed_origins = options.allowed_origins.clone();
+    let admission = admission::Admission::new(readers.clone(), Arc::clone(&hooks), allowed_origins.clone());
     let graphql_state = graphql_http::GraphqlState {
         graph: graph.clone(),
         readers: readers.clone(),
@@ -95,7 +97,7 @@ pub fn router(parts: GatewayParts, options: &ServeOptions, subscribers: Subscrib
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(status::metrics))
         .with_state(status::StatusState { status, readers });
-    Router::new()
+    let routes = Router::new()
         .route("/", get(page::page))
         .route("/graphiql", get(graphiql::page))
         .route("/graphiql/", get(graphiql::without_slash))
@@ -105,5 +107,6 @@ pub fn router(parts: GatewayParts, options: &ServeOptions, subscribers: Subscrib
         .merge(monitoring)
         .fallback(any(problem::no_route))
         .method_not_allowed_fallback(problem::no_method)
-        .layer(axum::middleware::from_fn_with_state(admission, request::observe))
+        .layer(axum::middleware::from_fn_with_state(admission, request::observe));
+    cors::with_cors(routes, &allowed_origins)
 }

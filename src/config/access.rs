@@ -1,8 +1,9 @@
-//! The `[access]` table: the trusted proxies, and the header in which they name the client's address.
+//! The `[access]` table: the trusted proxies, the header in which they name the client's address, and the origins whose
+//! pages may query and subscribe.
 
 use super::check::Checker;
 use super::file::AccessTable;
-use crate::auth::{ClientHeader, Network, TrustedProxies};
+use crate::auth::{AllowedOrigins, ClientHeader, Network, Readers, TrustedProxies};
 
 impl Checker<'_> {
     pub(super) fn trusted_proxies(&mut self, table: &AccessTable) -> TrustedProxies {
@@ -26,5 +27,20 @@ impl Checker<'_> {
             }
         };
         TrustedProxies::new(networks, header)
+    }
+
+    pub(super) fn allowed_origins(&mut self, table: &AccessTable, readers: &Readers) -> AllowedOrigins {
+        let mut origins = Vec::with_capacity(table.allowed_origins.len());
+        for (index, text) in table.allowed_origins.iter().enumerate() {
+            match text.parse() {
+                Ok(origin) => origins.push(origin),
+                Err(fault) => self.faults.push(format!("access.allowed_origins[{index}]: {text:?}: {fault}")),
+            }
+        }
+        if !origins.is_empty() && readers.is_open() {
+            let fault = "access.allowed_origins: pages of other origins need a reader's token: configure [[readers]]";
+            self.faults.push(fault.to_owned());
+        }
+        AllowedOrigins::new(origins)
     }
 }

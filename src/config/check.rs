@@ -41,6 +41,7 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
     checker.faults.extend(super::log_targets(secrets.variable).err().into_iter().flat_map(|error| error.0));
     checker.faults.extend(file.limits.faults());
     let trusted_proxies = checker.trusted_proxies(&file.access);
+    let allowed_origins = checker.allowed_origins(&file.access, &readers);
     let graphql = checker.graphql(&file.graphql);
     let database = checker.database(&arguments.common);
     let nats = checker.nats(arguments.nats_url.as_deref());
@@ -52,6 +53,7 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
             orgs,
             readers,
             trusted_proxies,
+            allowed_origins,
             graphql,
             limits: file.limits,
             warnings: checker.warnings,

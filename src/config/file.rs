@@ -28,6 +28,8 @@ pub(super) struct AccessTable {
     #[serde(default)]
     pub(super) trusted_proxies: Vec<String>,
     pub(super) client_header: Option<String>,
+    #[serde(default)]
+    pub(super) allowed_origins: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -42,10 +42,11 @@ impl Settings {
             settings.orgs.iter().map(|(name, org)| (name.clone(), options(org))).collect::<Vec<_>>()
         };
         // The debug text of these parts is complete and contains no secrets.
+        let access = |settings: &Self| format!("{:?} {:?}", settings.trusted_proxies, settings.allowed_origins);
         let parts = [
             ("[[orgs]]", orgs(self) != orgs(fresh)),
             ("[orgs.api]", apis(self) != apis(fresh)),
-            ("[access]", format!("{:?}", self.trusted_proxies) != format!("{:?}", fresh.trusted_proxies)),
+            ("[access]", access(self) != access(fresh)),
             ("[graphql]", format!("{:?}", self.graphql) != format!("{:?}", fresh.graphql)),
             ("[limits]", format!("{:?}", self.limits) != format!("{:?}", fresh.limits)),
         ];

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::limits::Limits;
-use crate::auth::{HookSecrets, Readers, TrustedProxies};
+use crate::auth::{AllowedOrigins, HookSecrets, Readers, TrustedProxies};
 use crate::event::EventTypePattern;
 use crate::ingest::ApiOptions;
 use crate::live::NatsServers;
@@ -26,6 +26,8 @@ pub struct Settings {
     pub readers: Readers,
     /// The proxies whose headers name the client.
     pub trusted_proxies: TrustedProxies,
+    /// The origins of other sites whose pages may query and subscribe.
+    pub allowed_origins: AllowedOrigins,
     /// The settings of GraphQL.
     pub graphql: GraphqlSettings,
     /// The limits.

@@ -15,13 +15,14 @@ use super::origin::{MissingSetting, RequestOrigin};
 use super::per_address::AddressPermit;
 use super::problem::Problem;
 use super::{authority, forwarded};
-use crate::auth::{HookSecrets, Readers};
+use crate::auth::{AllowedOrigins, HookSecrets, Readers};
 
-/// The settings that decide which routes are open to everybody on this machine.
+/// The settings that decide which routes are open to everybody on this machine, and which other sites' pages may ask.
 #[derive(Clone)]
 pub(super) struct Admission {
     readers: Readers,
     hooks: Arc<BTreeMap<String, HookSecrets>>,
+    allowed_origins: AllowedOrigins,
 }
 
 /// A refused request, which no route handles.
@@ -32,8 +33,12 @@ pub(super) struct AdmissionRefusal {
 }
 
 impl Admission {
-    pub(super) const fn new(readers: Readers, hooks: Arc<BTreeMap<String, HookSecrets>>) -> Self {
-        Self { readers, hooks }
+    pub(super) const fn new(
+        readers: Readers,
+        hooks: Arc<BTreeMap<String, HookSecrets>>,
+        allowed_origins: AllowedOrigins,
+    ) -> Self {
+        Self { readers, hooks, allowed_origins }
     }
 
     /// Admits a request. The returned permit counts the request of a proxy's client until it is dropped.
@@ -61,7 +66,14 @@ impl Admission {
         let proxies = RequestClient::trusted_proxies(request.extensions());
         let forwarded_hosts = proxies.map(|proxies| forwarded::hosts(proxies.header, headers)).unwrap_or_default();
         let path = uri.path();
-        let origin = RequestOrigin { method: request.method(), path, host, forwarded_hosts: &forwarded_hosts, headers };
+        let origin = RequestOrigin {
+            method: request.method(),
+            path,
+            host,
+            forwarded_hosts: &forwarded_hosts,
+            allowed_origins: &self.allowed_origins,
+            headers,
+        };
         origin.check(self.missing(path)).map_err(|foreign| AdmissionRefusal {
             status: StatusCode::FORBIDDEN,
             code: foreign.code(),

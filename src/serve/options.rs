@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::auth::TrustedProxies;
+use crate::auth::{AllowedOrigins, TrustedProxies};
 
 /// The limits and timeouts of the HTTP server.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct ServeOptions {
     pub connections_per_address: usize,
     /// The proxies whose headers name the client.
     pub trusted_proxies: TrustedProxies,
+    /// The origins of other sites whose pages may query and subscribe.
+    pub allowed_origins: AllowedOrigins,
     /// The time limit for a request's head, and for the silence between two requests.
     pub head_timeout: Duration,
     /// The time limit for a request's body.

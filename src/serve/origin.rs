@@ -1,12 +1,14 @@
 //! Protection against foreign web pages. A browser sends a page's simple requests, and opens its WebSockets, without
-//! asking the gateway first, so only pages of the gateway's own host are allowed. Routes that are open to everybody on
+//! asking the gateway first, so only pages of the gateway's own host are allowed, and on `/graphql` those of the
+//! configured origins. Routes that are open to everybody on
 //! this machine accept its own names only, which prevents DNS rebinding.
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, HeaderName, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::authority::without_port;
+use crate::auth::AllowedOrigins;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -23,6 +25,8 @@ pub(super) struct RequestOrigin<'r> {
     pub(super) host: Option<&'r str>,
     /// The requested hosts that trusted proxies report.
     pub(super) forwarded_hosts: &'r [String],
+    /// The other origins whose pages may query and subscribe.
+    pub(super) allowed_origins: &'r AllowedOrigins,
     pub(super) headers: &'r HeaderMap,
 }
 
@@ -40,8 +44,8 @@ pub(super) enum MissingSetting {
 pub(super) enum ForeignRequest {
     /// The request comes from a page of another origin.
     #[error(
-        "a page of {page} may not send requests to the host {host}: only pages of the same host may. If a proxy has set \
-         that host, configure it to keep the Host header, or to send the original one as X-Forwarded-Host, and list the \
+        "a page of {page} may not send requests to the host {host}: only pages of the same host may, and on /graphql those \
+         of access.allowed_origins. If a proxy has set that host, configure it to keep the Host header, or to send the original one as X-Forwarded-Host, and list the \
          proxy's address in access.trusted_proxies (docs/proxies.md)"
     )]
     Origin { page: String, host: String },
@@ -86,6 +90,9 @@ impl RequestOrigin<'_> {
             let host = shortened(foreign);
             return Err(ForeignRequest::Host { host, page: page.unwrap_or_default(), missing });
         }
+        if self.is_allowed() {
+            return Ok(());
+        }
         let page = match self.value(&header::ORIGIN) {
             Some(origin) if !self.is_own(&origin) => shortened(&origin),
             _ if self.is_cross_site() => "another site".to_owned(),
@@ -97,6 +104,12 @@ impl RequestOrigin<'_> {
 
     fn value(&self, name: &HeaderName) -> Option<String> {
         self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    }
+
+    /// Returns true for a request of an allowed origin's page to `/graphql`. No other route is for such pages.
+    fn is_allowed(&self) -> bool {
+        let allowed = |origin: &HeaderValue| self.allowed_origins.contains(origin.as_bytes());
+        self.path == "/graphql" && self.headers.get(header::ORIGIN).is_some_and(allowed)
     }
 
     /// Returns true if an origin has one of the requested hosts.
@@ -167,8 +180,15 @@ mod tests {
     ) -> Result<(), ForeignRequest> {
         let headers = lines.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
         let forwarded_hosts: Vec<_> = forwarded.iter().map(|host| (*host).to_owned()).collect();
-        let origin =
-            RequestOrigin { method, path, host: Some(host), forwarded_hosts: &forwarded_hosts, headers: &headers };
+        let allowed_origins = AllowedOrigins::new(vec!["https://portal.example".parse().unwrap()]);
+        let origin = RequestOrigin {
+            method,
+            path,
+            host: Some(host),
+            forwarded_hosts: &forwarded_hosts,
+            allowed_origins: &allowed_origins,
+            headers: &headers,
+        };
         origin.check(is_open.then_some(MissingSetting::Readers))
     }
 
@@ -192,6 +212,19 @@ mod tests {
         for (site, allowed) in [("none", true), ("same-origin", true), ("same-site", false), ("cross-site", false)] {
             assert_eq!(checked("sluice.example", &[], &[(FETCH_SITE, site)], false).is_ok(), allowed, "{site}");
         }
+    }
+
+    #[test]
+    fn pages_of_an_allowed_origin_may_ask_the_graph_and_nothing_else() {
+        let headers = [(header::ORIGIN, "https://portal.example"), (FETCH_SITE, "cross-site")];
+        for method in [Method::GET, Method::POST, Method::OPTIONS] {
+            assert_eq!(checked_at(&method, "/graphql", "sluice.example", &[], &headers, false), Ok(()), "{method}");
+        }
+        for path in ["/", "/graphiql", "/okta/acme/import", "/metrics", "/graphql/"] {
+            assert!(checked_at(&Method::POST, path, "sluice.example", &[], &headers, false).is_err(), "{path}");
+        }
+        // The hosts of an open route stay those of this machine.
+        assert!(matches!(checked("sluice.example", &[], &headers, true), Err(ForeignRequest::Host { .. })));
     }
 
     #[test]

@@ -12,11 +12,12 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 
 use super::admission::Admission;
+use super::cors::with_cors;
 use super::problem::Problem;
 use super::status::{self, StatusState};
 use super::ways_in::{OrgPath, OrgSecrets, hook};
 use super::{Status, graphiql, page, problem, request};
-use crate::auth::{HookSecrets, Readers};
+use crate::auth::{AllowedOrigins, HookSecrets, Readers};
 
 /// The routes that a gateway serves: a few during its start, and all after [`open`](Self::open). Clones share the
 /// state.
@@ -29,9 +30,14 @@ pub struct ServedRoutes {
 impl ServedRoutes {
     /// Creates the routes of a starting gateway: status, metrics, the challenge of event hooks, and pages. Deliveries
     /// and GraphQL requests get 503, so that their senders retry.
-    pub fn starting(status: Status, readers: Readers, hooks: BTreeMap<String, HookSecrets>) -> Self {
+    pub fn starting(
+        status: Status,
+        readers: Readers,
+        hooks: BTreeMap<String, HookSecrets>,
+        allowed_origins: AllowedOrigins,
+    ) -> Self {
         let hooks = Arc::new(hooks);
-        let admission = Admission::new(readers.clone(), Arc::clone(&hooks));
+        let admission = Admission::new(readers.clone(), Arc::clone(&hooks), allowed_origins.clone());
         let monitoring = Router::new()
             .route("/livez", get(status::livez))
             .route("/readyz", get(status::readyz))
@@ -43,7 +49,7 @@ impl ServedRoutes {
             .route("/okta/{org}/workflows", axum::routing::post(later))
             .route("/okta/{org}/import", axum::routing::post(later))
             .with_state(OrgSecrets(hooks));
-        let router = Router::new()
+        let routes = Router::new()
             .route("/", get(page::page))
             .route("/graphiql", get(graphiql::page))
             .route("/graphiql/", get(graphiql::without_slash))
@@ -54,7 +60,8 @@ impl ServedRoutes {
             .fallback(any(problem::no_route))
             .method_not_allowed_fallback(problem::no_method)
             .layer(axum::middleware::from_fn_with_state(admission, request::observe));
-        Self { starting: TowerToHyperService::new(router), all: Arc::default() }
+        let routes = with_cors(routes, &allowed_origins);
+        Self { starting: TowerToHyperService::new(routes), all: Arc::default() }
     }
 
     /// Switches to all routes.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use reqwest::{Body, Client, Response, StatusCode};
 use serde_json::{Value, json};
-use sluice::auth::{HookSecrets, Readers, TrustedProxies};
+use sluice::auth::{AllowedOrigins, HookSecrets, Readers, TrustedProxies};
 use sluice::config::{DatabaseLocation, GraphqlSettings, Limits, OrgSettings, Settings};
 use sluice::event::EventTypePattern;
 use tokio::net::TcpListener;
@@ -51,6 +51,7 @@ pub(crate) fn settings(database: &TestDatabase) -> Settings {
         orgs: BTreeMap::from([(ORG.to_owned(), org)]),
         readers: Readers::default(),
         trusted_proxies: TrustedProxies::default(),
+        allowed_origins: AllowedOrigins::default(),
         graphql: GraphqlSettings::default(),
         // Who stops a gateway here does not want to wait for it.
         // Deliveries have a long time limit: a slow machine must not look like an unavailable database.

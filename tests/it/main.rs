@@ -75,6 +75,7 @@ mod nats_faults;
 mod new_months;
 mod npm;
 mod orders;
+mod other_origins;
 mod pages;
 mod places;
 mod poller;

@@ -42,7 +42,7 @@ async fn try_run(script: &str, arguments: &[&str]) -> (bool, String) {
 }
 
 /// Runs a check against a gateway at which events arrive.
-async fn run_beside_events(gateway: &Gateway, script: &str, arguments: &[&str]) {
+pub(crate) async fn run_beside_events(gateway: &Gateway, script: &str, arguments: &[&str]) {
     let deliver = async |events: &[Value]| {
         gateway.deliver(events).await;
     };
