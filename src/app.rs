@@ -65,8 +65,7 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     telemetry::count_from_zero(settings.orgs.keys());
     let startup = StartupStep::default();
     let status = Status { ready: startup.ready(), metrics: render(&metrics, None) };
-    let routes =
-        ServedRoutes::starting(status, settings.readers.clone(), hooks(&settings), settings.allowed_origins.clone());
+    let routes = ServedRoutes::starting(status, settings.readers.clone(), hooks(&settings), &settings.allowed_origins);
     let options = serve_options(&settings, files::raise_limit(&settings.limits));
     let address = listener.local_addr()?;
     tracing::info!(%address, "listening");

@@ -34,7 +34,7 @@ impl ServedRoutes {
         status: Status,
         readers: Readers,
         hooks: BTreeMap<String, HookSecrets>,
-        allowed_origins: AllowedOrigins,
+        allowed_origins: &AllowedOrigins,
     ) -> Self {
         let hooks = Arc::new(hooks);
         let admission = Admission::new(readers.clone(), Arc::clone(&hooks), allowed_origins.clone());
@@ -60,7 +60,7 @@ impl ServedRoutes {
             .fallback(any(problem::no_route))
             .method_not_allowed_fallback(problem::no_method)
             .layer(axum::middleware::from_fn_with_state(admission, request::observe));
-        let routes = with_cors(routes, &allowed_origins);
+        let routes = with_cors(routes, allowed_origins);
         Self { starting: TowerToHyperService::new(routes), all: Arc::default() }
     }
 

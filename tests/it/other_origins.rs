@@ -101,7 +101,7 @@ fn origins_that_cannot_be_meant_are_told() {
         (r#"["https://portal.example", "*"]"#, "access.allowed_origins[1]: \"*\": ", "\"https://portal.example.com\""),
         (r#"["http://portal.example"]"#, "access.allowed_origins[0]: \"http://portal.example\": ", "expected https"),
     ] {
-        Place::new(&format!("access = {{allowed_origins = {origins}}}{readers}")).check(&[]).assert_fault(place, says);
+        Place::new(format!("access = {{allowed_origins = {origins}}}{readers}")).check(&[]).assert_fault(place, says);
     }
     let open = Place::new(r#"access = {allowed_origins = ["https://portal.example"]}"#);
     open.check(&[]).assert_fault("access.allowed_origins: ", "configure [[readers]]");
