@@ -133,6 +133,8 @@ pub enum GraphKind {
     Text,
     /// A text that is never null where its object is there.
     NonNullText,
+    /// A text that is stored as an empty one where Okta left it out; null where it is empty.
+    FilledText,
     /// A text that is JSON; null where the event has none.
     Json,
 }
@@ -164,14 +166,14 @@ pub const COLUMNS: [ColumnSpec; EventColumn::COUNT] = {
         text(C::Severity, "severity").shown(In::Event, "severity", Kind::Severity),
         text(C::OutcomeResult, "outcome_result").shown(In::Outcome, "result", Kind::NonNullText),
         text(C::OutcomeReason, "outcome_reason").shown(In::Outcome, "reason", Kind::Text),
-        text(C::AdminId, "admin_id").shown(In::Admin, "id", Kind::NonNullText),
+        text(C::AdminId, "admin_id").shown(In::Admin, "oktaId", Kind::FilledText),
         text(C::AdminAlternateId, "admin_alternate_id").shown(In::Admin, "alternateId", Kind::Text),
         text(C::AdminDisplayName, "admin_display_name").shown(In::Admin, "displayName", Kind::Text),
         text(C::AdminType, "admin_type").shown(In::Admin, "type", Kind::NonNullText),
-        text(C::UserId, "user_id").shown(In::User, "id", Kind::NonNullText),
+        text(C::UserId, "user_id").shown(In::User, "oktaId", Kind::FilledText),
         text(C::UserAlternateId, "user_alternate_id").shown(In::User, "alternateId", Kind::Text),
         text(C::UserDisplayName, "user_display_name").shown(In::User, "displayName", Kind::Text),
-        text(C::ApplicationUserId, "application_user_id").shown(In::ApplicationUser, "id", Kind::NonNullText),
+        text(C::ApplicationUserId, "application_user_id").shown(In::ApplicationUser, "oktaId", Kind::FilledText),
         text(C::ApplicationUserAlternateId, "application_user_alternate_id").shown(
             In::ApplicationUser,
             "alternateId",
@@ -182,7 +184,7 @@ pub const COLUMNS: [ColumnSpec; EventColumn::COUNT] = {
             "displayName",
             Kind::Text,
         ),
-        text(C::InstanceId, "instance_id").shown(In::Application, "id", Kind::NonNullText),
+        text(C::InstanceId, "instance_id").shown(In::Application, "oktaId", Kind::FilledText),
         text(C::InstanceLabel, "instance_label").shown(In::Application, "alternateId", Kind::Text),
         text(C::InstanceDisplayName, "instance_display_name").shown(In::Application, "displayName", Kind::Text),
         text(C::ApplicationName, "application_name"),

@@ -102,7 +102,8 @@ const fn unit(interval: Interval) -> &'static str {
     }
 }
 
-/// Returns the expression for the key of an event `e` in a dimension, as text.
+/// Returns the expression for the key of an event `e` in a dimension, as text. A person whose id Okta left out is stored with
+/// an empty one, and has no key.
 pub(super) const fn key(by: Dimension) -> &'static str {
     match by {
         Dimension::Application => "e.application_name",
@@ -110,8 +111,8 @@ pub(super) const fn key(by: Dimension) -> &'static str {
         Dimension::EventType => "e.event_type",
         Dimension::Outcome => "e.outcome_result",
         Dimension::Severity => "e.severity",
-        Dimension::Admin => "e.admin_id",
-        Dimension::User => "e.user_id",
+        Dimension::Admin => "nullif(e.admin_id, '')",
+        Dimension::User => "nullif(e.user_id, '')",
         Dimension::FirstSource => "e.first_source::text",
     }
 }

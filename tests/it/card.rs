@@ -13,8 +13,8 @@ use crate::gateway::{Gateway, HOOK_SECRET};
 
 /// Everything that the graph tells of an event.
 const CARD: &str = "id position org uuid eventType published message version severity outcome { result reason }
-    admin { id alternateId displayName type } user { id alternateId displayName type }
-    applicationUser { id alternateId displayName type } application { id alternateId displayName type }
+    admin { oktaId alternateId displayName type } user { oktaId alternateId displayName type }
+    applicationUser { oktaId alternateId displayName type } application { oktaId alternateId displayName type }
     applicationInstance { org instanceId label status adminUrl eventCount lastEventAt
         application { org name displayName eventCount lastEventAt } }
     debugContext { debugData } eventDetails eventId eventTime source headers receivedAt receivedVia";
@@ -147,9 +147,9 @@ async fn what_is_odd_is_told_as_far_as_it_goes() {
     assert_eq!(card["severity"], Value::Null);
     assert_eq!(card["outcome"], event["outcome"]);
     assert_eq!(card["debugContext"], json!({"debugData": {}}));
-    let application = json!({"id": "0oaone", "type": "AppInstance", "alternateId": null, "displayName": null});
+    let application = json!({"oktaId": "0oaone", "type": "AppInstance", "alternateId": null, "displayName": null});
     assert_eq!(card["application"], application);
-    assert_eq!(card["user"], json!({"id": "", "type": "User", "alternateId": null, "displayName": "No Id"}));
+    assert_eq!(card["user"], json!({"oktaId": null, "type": "User", "alternateId": null, "displayName": "No Id"}));
     let instance = &card["applicationInstance"];
     assert_eq!((&instance["instanceId"], &instance["label"]), (&json!("0oaone"), &Value::Null));
     assert_eq!((&instance["application"], &instance["adminUrl"]), (&Value::Null, &Value::Null));
@@ -157,7 +157,8 @@ async fn what_is_odd_is_told_as_far_as_it_goes() {
 
 /// The card's entity of an actor or a target.
 fn entity(sent: &Value) -> Value {
-    let members = ["id", "alternateId", "displayName", "type"].map(|key| (key.to_owned(), sent[key].clone()));
+    let members = [("oktaId", "id"), ("alternateId", "alternateId"), ("displayName", "displayName"), ("type", "type")];
+    let members = members.map(|(field, key)| (field.to_owned(), sent[key].clone()));
     if sent.is_null() { Value::Null } else { Value::Object(members.into_iter().collect()) }
 }
 

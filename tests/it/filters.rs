@@ -95,7 +95,7 @@ async fn people_are_found_by_what_is_known_of_them() {
     other["outcome"] = json!({"result": "FAILURE", "reason": "quota"});
     gateway.deliver(&[sync_event("one"), other]).await;
     for (filter, expected) in [
-        (json!({"user": {"ids": ["00uada", "00unobody"]}}), vec![2]),
+        (json!({"user": {"oktaIds": ["00uada", "00unobody"]}}), vec![2]),
         (json!({"user": {"alternateIds": ["ada@acme.example"]}}), vec![2]),
         (json!({"user": {"alternateIds": ["ADA@ACME.EXAMPLE", "grace@acme.example"]}}), vec![1, 2]),
         (json!({"user": {"search": "ada"}}), vec![2]),
@@ -107,11 +107,11 @@ async fn people_are_found_by_what_is_known_of_them() {
         (json!({"outcomes": ["FAILURE", "SKIPPED"]}), vec![2]),
         (json!({"outcomes": ["FAILURE"]}), vec![2]),
         (json!({"not": {"outcomes": ["FAILURE"]}}), vec![1]),
-        (json!({"or": [{"user": {"ids": ["00ugrace"]}}, {"outcomes": ["FAILURE"]}]}), vec![1, 2]),
+        (json!({"or": [{"user": {"oktaIds": ["00ugrace"]}}, {"outcomes": ["FAILURE"]}]}), vec![1, 2]),
         (json!({"or": []}), vec![]),
         (json!({"and": []}), vec![1, 2]),
         (json!({"user": {}}), vec![1, 2]),
-        (json!({"user": {"ids": []}}), vec![]),
+        (json!({"user": {"oktaIds": []}}), vec![]),
         (json!({"receivedVia": ["EVENT_HOOK"]}), vec![1, 2]),
         (json!({"received": {"until": "2020-01-01T00:00:00Z"}}), vec![]),
     ] {
@@ -133,7 +133,7 @@ async fn a_filter_that_cannot_be_meant_is_refused_by_its_field() {
         (json!({"search": "--"}), "search"),
         (json!({"admin": {"search": "*"}}), "search"),
         (json!({"search": words.join(" ")}), "21 words"),
-        (json!({"user": {"ids": vec!["x"; 1001]}}), "ids has 1001 values"),
+        (json!({"user": {"oktaIds": vec!["x"; 1001]}}), "oktaIds has 1001 values"),
         (json!({"outcomes": vec!["x"; 1001]}), "outcomes has 1001 values"),
         (json!({"and": vec![json!({}); 101]}), "100 parts"),
         (nested, "100 parts"),

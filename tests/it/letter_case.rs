@@ -33,7 +33,7 @@ async fn ids_that_are_addresses_are_found_in_any_case_in_history_as_live() {
     for role in ["admin", "user", "applicationUser"] {
         let gateway = Gateway::start().await;
         let mut sockets = Vec::new();
-        let filters = LISTS.map(|(ids, _)| json!({role: {"ids": ids}}));
+        let filters = LISTS.map(|(ids, _)| json!({role: {"oktaIds": ids}}));
         for filter in &filters {
             let mut socket = gateway.socket().await;
             let query =

@@ -61,7 +61,7 @@ fn condition(random: &mut StdRng) -> (Value, String) {
         }
         3 | 4 => {
             let (names, condition) = names(random, "user", 97, "user_id");
-            (json!({"user": {"ids": names}}), condition)
+            (json!({"user": {"oktaIds": names}}), condition)
         }
         5 => {
             let (names, condition) = names(random, "type.", 12, "event_type");
@@ -302,18 +302,21 @@ async fn a_page_of_any_list_reads_no_more_than_it_finds() {
         (json!({"applicationInstances": one}), 20),
         (json!({"eventTypes": list("absent", 0..1000)}), 0),
         (json!({"eventTypes": list("absent", 0..3)}), 0),
-        (json!({"applicationInstances": present, "user": {"ids": list("user", 0..900)}}), 50),
+        (json!({"applicationInstances": present, "user": {"oktaIds": list("user", 0..900)}}), 50),
         (json!({"applicationInstances": present, "eventTypes": list("absent", 0..1000)}), 0),
         (json!({"and": [{"applicationInstances": present}, {"applications": list("absent", 0..2)}]}), 0),
         (
-            json!({"or": [{"applicationInstances": list("absent", 0..900)}, {"user": {"ids": list("absent", 0..900)}}]}),
+            json!({"or": [{"applicationInstances": list("absent", 0..900)}, {"user": {"oktaIds": list("absent", 0..900)}}]}),
             0,
         ),
         (json!({"applicationInstances": list("old", 0..1000)}), 50),
         (json!({"applicationInstances": list("old", 0..60)}), 50),
-        (json!({"user": {"ids": list("old", 0..1000)}}), 50),
-        (json!({"applicationUser": {"ids": list("old", 0..1000)}}), 50),
-        (json!({"or": [{"applicationInstances": list("old", 0..900)}, {"user": {"ids": list("old", 0..900)}}]}), 50),
+        (json!({"user": {"oktaIds": list("old", 0..1000)}}), 50),
+        (json!({"applicationUser": {"oktaIds": list("old", 0..1000)}}), 50),
+        (
+            json!({"or": [{"applicationInstances": list("old", 0..900)}, {"user": {"oktaIds": list("old", 0..900)}}]}),
+            50,
+        ),
         (json!({"transactions": ["transaction5077"]}), 4),
         (json!({"transactions": ["seldom"]}), 40),
         (json!({"transactions": ["none"]}), 0),
@@ -344,13 +347,13 @@ async fn a_page_of_any_list_reads_no_more_than_it_finds() {
         (json!({"admin": {"types": ["SystemPrincipal"]}}), 40),
         (json!({"admin": {"types": ["UserGroup"]}}), 0),
         (json!({"admin": {"types": seldom(&["SystemPrincipal"])}}), 40),
-        (json!({"admin": {"ids": ["seldom@X.example"]}}), 40),
-        (json!({"user": {"ids": ["seldom@X.example"]}}), 40),
-        (json!({"user": {"ids": ["none@x.example"]}}), 0),
-        (json!({"applicationUser": {"ids": ["SELDOM@x.example", "none@x.example"]}}), 40),
-        (json!({"applicationUser": {"ids": ["appuser78"]}}), 40),
-        (json!({"applicationUser": {"ids": ["none"]}}), 0),
-        (json!({"applicationUser": {"ids": seldom(&["SELDOM@x.example", "none@x.example"])}}), 40),
+        (json!({"admin": {"oktaIds": ["seldom@X.example"]}}), 40),
+        (json!({"user": {"oktaIds": ["seldom@X.example"]}}), 40),
+        (json!({"user": {"oktaIds": ["none@x.example"]}}), 0),
+        (json!({"applicationUser": {"oktaIds": ["SELDOM@x.example", "none@x.example"]}}), 40),
+        (json!({"applicationUser": {"oktaIds": ["appuser78"]}}), 40),
+        (json!({"applicationUser": {"oktaIds": ["none"]}}), 0),
+        (json!({"applicationUser": {"oktaIds": seldom(&["SELDOM@x.example", "none@x.example"])}}), 40),
     ] {
         let shown = filter.to_string().chars().take(100).collect::<String>();
         for (field, direction) in

@@ -31,6 +31,7 @@ mod away;
 mod backpressure;
 mod bad_queries;
 mod broken_rows;
+mod caches;
 mod card;
 mod catalogue;
 mod chaos;

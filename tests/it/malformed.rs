@@ -224,8 +224,8 @@ async fn an_odd_event_is_stored_and_answered_byte_for_byte() {
         let uuid: Uuid = sqlx::query_scalar(stored).fetch_one(&gateway.database.pool).await.unwrap();
         assert!(gateway.event_details(&uuid.to_string()).await == event, "{name}: other details are answered");
         let whole = format!(
-            r#"{{ syncEvent(uuid: "{uuid}") {{ message version severity outcome {{ result }} admin {{ id }}
-                user {{ id }} application {{ id }} debugContext {{ debugData }} published }} }}"#
+            r#"{{ syncEvent(uuid: "{uuid}") {{ message version severity outcome {{ result }} admin {{ oktaId }}
+                user {{ oktaId }} application {{ oktaId }} debugContext {{ debugData }} published }} }}"#
         );
         let answer = gateway.post_graphql(json!({"query": whole}).to_string()).await.text().await.unwrap();
         assert!(answer.starts_with(r#"{"data":{"syncEvent":{"message":"#), "{name}: {answer:.300}");

@@ -124,18 +124,18 @@ fn filters() -> Vec<(Value, &'static str)> {
         (json!({"applicationInstances": ["none", "nothing"]}), "false"),
         (json!({"applicationInstances": long("0oa", 6)}), "substr(instance_id, 4)::int >= 6"),
         (
-            json!({"applicationInstances": long("0oa", 2), "user": {"ids": long("user", 45)}}),
+            json!({"applicationInstances": long("0oa", 2), "user": {"oktaIds": long("user", 45)}}),
             "substr(instance_id, 4)::int >= 2 AND substr(user_id, 5)::int >= 45",
         ),
         (
-            json!({"or": [{"applicationInstances": long("0oa", 18)}, {"user": {"ids": long("user", 48)}}]}),
+            json!({"or": [{"applicationInstances": long("0oa", 18)}, {"user": {"oktaIds": long("user", 48)}}]}),
             "substr(instance_id, 4)::int >= 18 OR substr(user_id, 5)::int >= 48",
         ),
         (json!({"eventTypes": ["type.*"], "outcomes": ["FAILURE"]}), "outcome_result = 'FAILURE'"),
         (json!({"severities": ["WARN"]}), "severity = 'WARN'"),
         (json!({"search": "rare"}), "position % 61 = 0"),
         (
-            json!({"or": [{"user": {"ids": ["user1"]}}, {"applications": ["app2"]}]}),
+            json!({"or": [{"user": {"oktaIds": ["user1"]}}, {"applications": ["app2"]}]}),
             "user_id = 'user1' OR position % 5 = 2",
         ),
         (

@@ -77,7 +77,7 @@ fn person(random: &mut StdRng) -> Value {
     let mut filter = Map::new();
     for _ in 0..random.random_range(1..=2) {
         match random.random_range(0..4) {
-            0 => filter.insert("ids".into(), some(random, &IDS).into()),
+            0 => filter.insert("oktaIds".into(), some(random, &IDS).into()),
             1 => filter.insert(
                 "alternateIds".into(),
                 some(random, &["ADA@ACME.EXAMPLE", "grace@acme.example", "ada", "Ada"]).into(),

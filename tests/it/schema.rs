@@ -113,3 +113,15 @@ async fn the_graph_tells_of_itself_what_the_schema_file_says() {
     assert_eq!(schema["subscriptionType"]["name"], "Subscription");
     assert_eq!(schema["mutationType"], Value::Null);
 }
+
+#[test]
+fn only_nodes_have_a_field_that_is_named_id() {
+    // Caches merge objects of one type that have the same `id`.
+    let types = written(&schema_file());
+    let has_id = |members: &BTreeSet<String>| members.iter().any(|member| member.starts_with("id["));
+    let with_id: BTreeSet<_> = types.iter().filter(|(_, members)| has_id(members)).map(|(name, _)| name).collect();
+    let nodes = types.iter().filter(|(_, members)| members.contains("implements Node")).map(|(name, _)| name);
+    let node = "Node".to_owned();
+    assert_eq!(with_id, nodes.chain([&node]).collect());
+    assert!(with_id.len() > 3);
+}

@@ -183,10 +183,10 @@ async fn a_page_is_a_range_of_an_index_at_any_depth() {
         json!({"applications": ["app1"]}),
         json!({"eventTypes": ["type.1"]}),
         json!({"outcomes": ["FAILURE"]}),
-        json!({"user": {"ids": ["user7"]}}),
+        json!({"user": {"oktaIds": ["user7"]}}),
         json!({"user": {"alternateIds": ["USER7@x.example"]}}),
         json!({"applicationUser": {"alternateIds": ["appuser7"]}}),
-        json!({"admin": {"ids": ["admin7"]}}),
+        json!({"admin": {"oktaIds": ["admin7"]}}),
         json!({"admin": {"alternateIds": ["admin7@x.example"]}}),
         json!({"applicationInstances": ["0oa1"], "outcomes": ["SUCCESS"], "eventTypes": ["type.1"]}),
     ] {

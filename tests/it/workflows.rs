@@ -40,10 +40,10 @@ const OUTPUTS: &str = "
     { syncEvents {
         nodes {
             uuid eventType published message version receivedVia eventId eventTime source headers
-            admin { id alternateId displayName type }
-            user { id alternateId displayName type }
-            applicationUser { id alternateId displayName type }
-            application { id alternateId displayName type }
+            admin { oktaId alternateId displayName type }
+            user { oktaId alternateId displayName type }
+            applicationUser { oktaId alternateId displayName type }
+            application { oktaId alternateId displayName type }
             applicationInstance { label application { name } }
             debugContext { debugData }
         }
@@ -58,7 +58,7 @@ async fn a_card_comes_out_as_it_went_in() {
     assert_eq!(gateway.post("workflows", sent.to_string()).await, (StatusCode::OK, receipt(1, 0)));
     let answer = gateway.query(OUTPUTS).await;
     let node = &answer["syncEvents"]["nodes"][0];
-    let entity = |of: &Value| json!({"id": of["id"], "alternateId": of["alternateId"], "displayName": of["displayName"], "type": of["type"]});
+    let entity = |of: &Value| json!({"oktaId": of["id"], "alternateId": of["alternateId"], "displayName": of["displayName"], "type": of["type"]});
     let wanted = json!({
         "uuid": event["uuid"], "eventType": event["eventType"], "published": PUBLISHED,
         "message": event["displayMessage"], "version": "0", "receivedVia": ["WORKFLOWS"],

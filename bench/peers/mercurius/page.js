@@ -100,7 +100,7 @@ function event (row) {
 }
 
 function entity (id, alternateId, displayName, type) {
-  return id === null ? null : { id, alternateId, displayName, type }
+  return id === null ? null : { oktaId: id, alternateId, displayName, type }
 }
 
 function cursor (row) {

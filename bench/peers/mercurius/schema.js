@@ -7,7 +7,7 @@ export const schema = `
   enum Severity { DEBUG INFO WARN ERROR }
 
   type Entity {
-    id: String!
+    oktaId: String
     alternateId: String
     displayName: String
     type: String!

@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The fields of an event, and the columns that they are read from.
 const RESUMED: &str = "subscription ($after: Position, $users: [String!]) { syncEvents(after: $after, filter: \
-    {user: {ids: $users}}) { position uuid eventType published message receivedAt } }";
+    {user: {oktaIds: $users}}) { position uuid eventType published message receivedAt } }";
 const COLUMNS: &str = "position, uuid, event_type, published, message, received_at";
 
 /// A filter by some users, and the number of events that it matches.

@@ -20,7 +20,7 @@ query Page($filter: SyncEventFilter, $first: Int, $after: String) {
     pageInfo { hasNextPage endCursor }
   }
 }
-fragment Names on Entity { id alternateId displayName type }
+fragment Names on Entity { oktaId alternateId displayName type }
 ";
 
 const END_OF_PAGE: &str = "\

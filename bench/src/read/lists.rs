@@ -108,7 +108,7 @@ impl Case {
             }
             "list-both" => {
                 let users = list("user", 0..1000);
-                let filter = json!({ "applicationInstances": half, "user": { "ids": users } });
+                let filter = json!({ "applicationInstances": half, "user": { "oktaIds": users } });
                 Self { filter, pinned: ("e.user_id", users), other: Some(("e.instance_id", half)) }
             }
             _ => Self::without_index(name, &list),
@@ -129,17 +129,17 @@ impl Case {
             }
             "list-address" => {
                 let ids: Vec<_> = absent.iter().map(|name| format!("{name}@acme.example")).collect();
-                (json!({ "user": { "ids": ids } }), "e.user_id", ids)
+                (json!({ "user": { "oktaIds": ids } }), "e.user_id", ids)
             }
             "list-transactions" => {
                 let ids = list("transaction", 30_000..31_000);
                 (json!({ "transactions": ids }), "e.transaction_id || ''", ids)
             }
             "list-transaction" => (json!({ "transactions": absent }), "e.transaction_id || ''", absent),
-            "list-person" => (json!({ "applicationUser": { "ids": absent } }), "e.application_user_id", absent),
+            "list-person" => (json!({ "applicationUser": { "oktaIds": absent } }), "e.application_user_id", absent),
             "list-old" => {
                 let ids = list("old", 0..1000);
-                (json!({ "applicationUser": { "ids": ids } }), "e.application_user_id", ids)
+                (json!({ "applicationUser": { "oktaIds": ids } }), "e.application_user_id", ids)
             }
             _ => (json!({ "orgs": ["default"] }), "e.org || ''", vec!["default".to_owned()]),
         };

@@ -166,6 +166,10 @@ fn write_column(out: &mut String, column: EventColumn, kind: GraphKind, event: &
             Some(text) => print::string(out, text),
             None => out.push_str("null"),
         },
+        GraphKind::FilledText => match event.text(column).filter(|text| !text.is_empty()) {
+            Some(text) => print::string(out, text),
+            None => out.push_str("null"),
+        },
         GraphKind::NonNullText => print::string(out, event.text(column).unwrap_or_default()),
         GraphKind::Json => out.push_str(event.text(column).unwrap_or("null")),
         GraphKind::Time => moment(out, event.time(column)),

@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn lists_of_events_that_meet_are_found() {
         for (query, meets) in [
-            ("{ syncEvents { nodes { uuid uuid admin { id } admin { type } } } }", false),
+            ("{ syncEvents { nodes { uuid uuid admin { oktaId } admin { type } } } }", false),
             ("{ syncEvents { nodes { uuid } nodes { org } } }", true),
             ("{ syncEvents { nodes { uuid } pageInfo { endCursor } ...F } } fragment F on C { nodes { org } }", true),
             ("{ syncEvents { head } ...F } fragment F on Query { syncEvents { nodes { org } } }", true),

@@ -24,7 +24,7 @@ pub(super) struct TimeRangeInput {
 #[graphql(name = "EntityFilter")]
 pub(super) struct EntityFilterInput {
     /// Okta's ids.
-    ids: Option<Vec<String>>,
+    okta_ids: Option<Vec<String>>,
     /// Alternate ids, such as logins; e-mail addresses compare without regard to case.
     alternate_ids: Option<Vec<String>>,
     /// Okta's types: User, AppUser, SystemPrincipal, PublicClientApp …, without regard to case.
@@ -120,7 +120,7 @@ impl SyncEventFilterInput {
 impl EntityFilterInput {
     fn into_filter(self) -> Result<EntityFilter, FilterError> {
         Ok(EntityFilter {
-            ids: read_list("ids", self.ids)?,
+            ids: read_list("oktaIds", self.okta_ids)?,
             alternate_ids: read_list("alternateIds", self.alternate_ids)?,
             types: read_list("types", self.types)?.map(with_known_spelling(&ENTITY_TYPES)),
             search: read_search(self.search)?,

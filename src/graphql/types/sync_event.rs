@@ -18,8 +18,8 @@ use crate::store::ArrivalRecord;
 #[derive(SimpleObject)]
 #[graphql(name = "Entity")]
 pub(super) struct EntityNode {
-    /// Okta's id; empty where Okta left it out.
-    id: String,
+    /// Okta's id; null where Okta left it out.
+    okta_id: Option<String>,
     /// A login, a user name in the application, or an instance's label.
     alternate_id: Option<String>,
     /// What people call it.
@@ -33,7 +33,7 @@ impl EntityNode {
     /// Returns the entity in these columns of an event; None where the event does not name it.
     fn of(event: &SyncEvent, columns: EntityColumns) -> Option<Self> {
         Some(Self {
-            id: event.text(columns.id)?.to_owned(),
+            okta_id: Some(event.text(columns.id)?).filter(|id| !id.is_empty()).map(str::to_owned),
             alternate_id: owned(event, columns.alternate_id),
             display_name: owned(event, columns.display_name),
             kind: owned(event, columns.kind).unwrap_or_default(),

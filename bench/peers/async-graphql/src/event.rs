@@ -42,7 +42,7 @@ struct Outcome {
 
 #[derive(Clone, SimpleObject)]
 struct Entity {
-    id: String,
+    okta_id: Option<String>,
     alternate_id: Option<String>,
     display_name: Option<String>,
     r#type: String,
@@ -85,14 +85,14 @@ fn severity(text: &str) -> Option<Severity> {
 
 fn entity(row: &PgRow, name: &str, r#type: Option<String>) -> sqlx::Result<Option<Entity>> {
     let column = |suffix: &str| row.try_get::<Option<String>, _>(format!("{name}_{suffix}").as_str());
-    let (Some(id), Some(r#type)) = (column("id")?, r#type) else { return Ok(None) };
-    Ok(Some(Entity { id, alternate_id: column("alternate_id")?, display_name: column("display_name")?, r#type }))
+    let (okta_id @ Some(_), Some(r#type)) = (column("id")?, r#type) else { return Ok(None) };
+    Ok(Some(Entity { okta_id, alternate_id: column("alternate_id")?, display_name: column("display_name")?, r#type }))
 }
 
 fn application(row: &PgRow) -> sqlx::Result<Option<Entity>> {
-    let Some(id) = row.try_get("instance_id")? else { return Ok(None) };
+    let okta_id @ Some(_) = row.try_get("instance_id")? else { return Ok(None) };
     Ok(Some(Entity {
-        id,
+        okta_id,
         alternate_id: row.try_get("instance_label")?,
         display_name: row.try_get("instance_display_name")?,
         r#type: "AppInstance".to_owned(),

@@ -63,7 +63,7 @@ fn a_field_costs_what_its_page_has_room_for() {
 #[test]
 fn what_people_ask_is_within_the_defaults() {
     let limits = DocumentLimits::default();
-    let entity = "{ id alternateId displayName type }";
+    let entity = "{ oktaId alternateId displayName type }";
     let all = format!(
         "fragment All on SyncEvent {{ id position org uuid eventType published message version severity
            outcome {{ result reason }} admin {entity} user {entity} applicationUser {entity} application {entity}

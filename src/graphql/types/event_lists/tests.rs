@@ -55,7 +55,7 @@ fn texts() -> impl Strategy<Value = EventTexts> {
             let is_there = object.is_none_or(|number| objects & (1 << number) != 0);
             let value = match field.kind {
                 GraphKind::Json => Some(json),
-                GraphKind::NonNullText => Some(text.unwrap_or_default()),
+                GraphKind::NonNullText | GraphKind::FilledText => Some(text.unwrap_or_default()),
                 _ => text,
             };
             texts.set(column, value.filter(|_| is_there));
