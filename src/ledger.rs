@@ -12,7 +12,7 @@ mod tally;
 pub use coverage::ReadWindow;
 pub use delivery_headers::StoredHeaders;
 pub use hook_refusal::HookRefusal;
-pub use poll_cursor::PollCursor;
+pub use poll_cursor::{PollCursor, PollError};
 pub use rejected::{RecordPlace, Rejection, RejectionFilter, StoredRejection};
 pub use tally::IngestTally;
 

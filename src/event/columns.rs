@@ -129,6 +129,8 @@ pub enum GraphKind {
     Time,
     /// A severity; null for an unknown one.
     Severity,
+    /// A source, by its name in the graph.
+    Source,
     /// A text; null where the event has none.
     Text,
     /// A text that is never null where its object is there.
@@ -196,7 +198,7 @@ pub const COLUMNS: [ColumnSpec; EventColumn::COUNT] = {
         text(C::ClientCity, "client_city").shown(In::Client, "city", Kind::Text),
         text(C::ClientCountry, "client_country").shown(In::Client, "country", Kind::Text),
         column(C::ReceivedAt, "received_at", SqlType::Timestamp).shown(In::Event, "receivedAt", Kind::Time),
-        column(C::FirstSource, "first_source", SqlType::Smallint),
+        column(C::FirstSource, "first_source", SqlType::Smallint).shown(In::Event, "firstReceivedVia", Kind::Source),
         column(C::Details, "raw", SqlType::Bytea).shown(In::Event, "eventDetails", Kind::Json),
         of(C::UserType, Stored::Constant("User", C::UserId)).shown(In::User, "type", Kind::NonNullText),
         of(C::ApplicationUserType, Stored::Constant("AppUser", C::ApplicationUserId)).shown(

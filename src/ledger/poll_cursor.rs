@@ -33,7 +33,16 @@ pub struct PollCursor {
     /// Time of the newest of these failures.
     pub failed_delivery_at: Option<Timestamp>,
     /// Error of the last request; None if it succeeded.
-    pub last_error: Option<String>,
+    pub last_error: Option<PollError>,
+}
+
+/// The error of a request for a page of a System Log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PollError {
+    /// Error, in words.
+    pub message: String,
+    /// Time at which it was stored.
+    pub at: Timestamp,
 }
 
 named_row! {
@@ -50,6 +59,7 @@ named_row! {
         failed_deliveries: i64,
         failed_delivery_at: Option<OffsetDateTime>,
         last_error: Option<String>,
+        last_error_at: Option<OffsetDateTime>,
     }
 }
 
@@ -133,7 +143,10 @@ impl From<Row> for PollCursor {
             polled_at: row.polled_at.map(Timestamp::from),
             failed_deliveries: row.failed_deliveries,
             failed_delivery_at: row.failed_delivery_at.map(Timestamp::from),
-            last_error: row.last_error,
+            last_error: row.last_error.map(|message| PollError {
+                message,
+                at: row.last_error_at.map_or_else(Timestamp::now, Timestamp::from),
+            }),
         }
     }
 }

@@ -102,9 +102,10 @@ fn wrong_arguments() -> Vec<(&'static str, Value, &'static str, &'static str)> {
             INPUT,
             "applicationInstanceUrls",
         ),
-        ("{ applicationInstance { id } }", json!({}), INPUT, "`instanceId` or `url`"),
-        ("{ applicationInstance(instanceId: \"a\", url: \"b\") { id } }", json!({}), INPUT, "`instanceId` or `url`"),
-        ("{ applicationInstance(url: \"https://evil.example\") { id } }", json!({}), INPUT, "`url`"),
+        ("{ applicationInstance { id } }", json!({}), VALIDATION, "\"by\""),
+        ("query ($by: ApplicationInstanceBy!) { applicationInstance(by: $by) { id } }", json!({"by": {}}), INPUT, "by"),
+        ("{ applicationInstance(by: {instanceId: \"a\", url: \"b\"}) { id } }", json!({}), INPUT, "by"),
+        ("{ applicationInstance(by: {url: \"https://evil.example\"}) { id } }", json!({}), INPUT, "`url`"),
         ("subscription { syncEvents(after: \"-1\") { uuid } }", json!({}), VALIDATION, "\"after\""),
         ("subscription { syncEvents(after: \"1e3\") { uuid } }", json!({}), VALIDATION, "\"after\""),
         ("subscription { syncEvents(after: 1.5) { uuid } }", json!({}), VALIDATION, "\"after\""),
@@ -283,7 +284,7 @@ async fn foreign_ids_are_nothing_and_no_error() {
         assert_eq!(data, json!({"node": null, "nodes": [null]}), "{id:?}");
     }
     let text = "a\u{0}b";
-    let query = "query ($t: String!) { application(name: $t) { id } applicationInstance(instanceId: $t) { id } \
+    let query = "query ($t: String!) { application(name: $t) { id } applicationInstance(by: {instanceId: $t}) { id } \
                  syncEvents(filter: {applications: [$t], orgs: [$t]}) { nodes { id } } applications(search: $t) { nodes { id } } }";
     let answer = gateway.ask(query, json!({"t": text})).await;
     assert!(!answer.to_string().contains("INTERNAL"), "{answer}");

@@ -140,7 +140,7 @@ async fn an_instance_lists_events_of_its_own_org_only() {
     let body = delivery(&[sync_event("shared"), sync_event("shared")]).to_string();
     let request = gateway.client.post(gateway.url("/okta/other/hooks")).header("authorization", HOOK_SECRET);
     assert_eq!(request.body(body).send().await.unwrap().status(), 200);
-    let query = "query ($org: String!) { applicationInstance(instanceId: \"0oashared\", org: $org) { adminUrl eventCount \
+    let query = "query ($org: String!) { applicationInstance(by: {instanceId: \"0oashared\"}, org: $org) { adminUrl eventCount \
                  syncEvents { nodes { org } } application { syncEvents(filter: {orgs: [\"acme\"]}) { nodes { org } } } } }";
     for (org, events, host) in [("acme", 1, "acme"), ("other", 2, "other")] {
         let found = gateway.query_with(query, json!({"org": org})).await["applicationInstance"].take();

@@ -100,7 +100,8 @@ async fn sources_tell_how_they_are_doing() {
     let events: Vec<Value> = entries.iter().take(5).map(|entry| serde_json::from_str(&entry.json).unwrap()).collect();
     gateway.deliver(&events).await;
     gateway.deliver(&sync_events("1", 2)).await;
-    let query = "{ ingestion { sources { org source state lastArrivalAt lagSeconds arrived duplicates lastError } } }";
+    let query = "{ ingestion { sources { org source state lastArrivalAt lagSeconds arrived duplicates \
+                 backfill { progress } lastError { message at } } } }";
     let sources = async || gateway.query(query).await["ingestion"]["sources"].as_array().unwrap().clone();
     let found = sources().await;
     let [hook, log] = &found[..] else { panic!("{found:?}") };
@@ -110,21 +111,24 @@ async fn sources_tell_how_they_are_doing() {
     );
     assert_eq!((&hook["arrived"], &hook["duplicates"], &hook["lastError"]), (&json!(2), &json!(5), &Value::Null));
     assert_eq!(
-        (&log["source"], &log["state"], &log["arrived"]),
-        (&json!("SYSTEM_LOG"), &json!("FOLLOWING"), &json!(20))
+        (&log["source"], &log["state"], &log["arrived"], &log["backfill"]),
+        (&json!("SYSTEM_LOG"), &json!("FOLLOWING"), &json!(20), &Value::Null)
     );
     assert!(log["lagSeconds"].as_f64().unwrap() < 30.0 && log["lastArrivalAt"].is_string(), "{log}");
     // A delivery that Okta gave up on shows.
     let delivery = org.organisation.hook().delivery(uuid::Uuid::new_v4(), OffsetDateTime::now_utc(), vec![]);
     org.api.log().record(&delivery.failure(OffsetDateTime::now_utc()));
     wait_until("the failure", async || sources().await[0]["state"] == "FAILING").await;
-    assert!(sources().await[0]["lastError"].as_str().unwrap().contains("could not deliver"));
+    assert!(sources().await[0]["lastError"]["message"].as_str().unwrap().contains("could not deliver"));
+    let before = OffsetDateTime::now_utc();
     org.api.fail_logs(okta_sim::Fault::Status(500), 3);
     wait_until("an error", async || {
         let log = &sources().await[1];
-        log["state"] == "FAILING" && log["lastError"].as_str().is_some_and(|error| error.contains("500"))
+        log["state"] == "FAILING" && log["lastError"]["message"].as_str().is_some_and(|error| error.contains("500"))
     })
     .await;
+    let at = sources().await[1]["lastError"]["at"].as_str().map(|at| OffsetDateTime::parse(at, &Rfc3339).unwrap());
+    assert!(at.is_none_or(|at| at > before - time::Duration::seconds(5)), "{at:?}");
 }
 
 #[tokio::test]

@@ -112,8 +112,8 @@ async fn people_are_found_by_what_is_known_of_them() {
         (json!({"and": []}), vec![1, 2]),
         (json!({"user": {}}), vec![1, 2]),
         (json!({"user": {"oktaIds": []}}), vec![]),
-        (json!({"receivedVia": ["EVENT_HOOK"]}), vec![1, 2]),
-        (json!({"received": {"until": "2020-01-01T00:00:00Z"}}), vec![]),
+        (json!({"firstReceivedVia": ["EVENT_HOOK"]}), vec![1, 2]),
+        (json!({"receivedAt": {"until": "2020-01-01T00:00:00Z"}}), vec![]),
     ] {
         let query = "query ($filter: SyncEventFilter) { syncEvents(filter: $filter, orderBy: \
                      {field: POSITION, direction: ASC}) { nodes { position } } }";
@@ -129,7 +129,7 @@ async fn a_filter_that_cannot_be_meant_is_refused_by_its_field() {
     let words: Vec<_> = (0..21).map(|word| word.to_string()).collect();
     for (filter, told) in [
         (json!({"published": {"from": "2025-02-01T00:00:00Z", "until": "2025-01-01T00:00:00Z"}}), "published"),
-        (json!({"received": {"from": "2025-02-01T00:00:00Z", "until": "2025-01-01T00:00:00Z"}}), "received"),
+        (json!({"receivedAt": {"from": "2025-02-01T00:00:00Z", "until": "2025-01-01T00:00:00Z"}}), "receivedAt"),
         (json!({"search": "--"}), "search"),
         (json!({"admin": {"search": "*"}}), "search"),
         (json!({"search": words.join(" ")}), "21 words"),

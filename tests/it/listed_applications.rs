@@ -10,7 +10,7 @@ use crate::gateway::Gateway;
 use crate::okta_org::{OktaOrg, wait_until};
 
 async fn instance(gateway: &Gateway, id: &str) -> Value {
-    let query = "query ($id: String!) { applicationInstance(instanceId: $id) { label status eventCount application { name } } }";
+    let query = "query ($id: String!) { applicationInstance(by: {instanceId: $id}) { label status eventCount application { name } } }";
     gateway.query_with(query, json!({"id": id})).await["applicationInstance"].clone()
 }
 

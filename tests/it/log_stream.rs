@@ -34,7 +34,7 @@ async fn an_envelope_brings_its_event_by_a_way_of_its_own() {
     assert_eq!(stream(envelope(&event)).await, (StatusCode::OK, receipt(0, 1, 0, 0)));
     assert_eq!(gateway.event_details(uuid(&event)).await, event.to_string(), "byte for byte");
     gateway.deliver(std::slice::from_ref(&event)).await;
-    let by_stream = "{ syncEvents(filter: {receivedVia: [LOG_STREAM]}) { nodes { receivedVia eventId } } }";
+    let by_stream = "{ syncEvents(filter: {firstReceivedVia: [LOG_STREAM]}) { nodes { receivedVia eventId } } }";
     let nodes = gateway.query(by_stream).await["syncEvents"]["nodes"].take();
     assert_eq!(nodes[0]["receivedVia"], json!(["LOG_STREAM", "EVENT_HOOK"]));
     // A hook that comes first stays the first, and the stream is told of, too.

@@ -101,7 +101,7 @@ async fn every_order_is_the_same_list_forward_backward_and_whole() {
             }
         }
     }
-    let nested = "{ applicationInstance(instanceId: \"0oaone\") { syncEvents(first: 2, orderBy: \
+    let nested = "{ applicationInstance(by: {instanceId: \"0oaone\"}) { syncEvents(first: 2, orderBy: \
                   {field: POSITION, direction: ASC}) { nodes { position } } } }";
     let found = gateway.query(nested).await;
     assert_eq!(positions(&found["applicationInstance"]["syncEvents"]), [1, 4]);

@@ -250,9 +250,17 @@ async fn after_a_full_page_the_log_is_not_read_to_its_end() {
     org.wait_for(&gateway.database.pool, 1000).await;
     let cursor = gateway.database.store().ledger().poll_cursor(ORG).await.unwrap().unwrap();
     assert_eq!(cursor.caught_up_at, None);
-    let sources = gateway.query("{ ingestion { sources { state } } }").await;
-    let state = sources["ingestion"]["sources"][1]["state"].as_str().unwrap().to_owned();
-    assert!(state.starts_with("BACKFILLING"), "{sources}");
+    // The second request was refused, and the progress is still told.
+    let query = "{ ingestion { sources { state backfill { from through until progress } lastError { message } } } }";
+    let source = async || gateway.query(query).await["ingestion"]["sources"][1].clone();
+    wait_until("the refusal", async || source().await["state"] == "FAILING").await;
+    let source = source().await;
+    let backfill = &source["backfill"];
+    let progress = backfill["progress"].as_f64().unwrap();
+    assert!(progress > 0.0 && progress < 1.0, "{source}");
+    let [from, through, until] = ["from", "through", "until"].map(|edge| backfill[edge].as_str().unwrap());
+    assert!(from < through && through < until, "{source}");
+    assert!(source["lastError"]["message"].is_string(), "{source}");
 }
 
 #[tokio::test]

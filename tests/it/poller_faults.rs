@@ -62,8 +62,9 @@ async fn a_link_that_leads_elsewhere_is_not_followed() {
     let ledger = gateway.database.store().ledger();
     wait_until("a refusal", async || {
         let cursor = ledger.poll_cursor("acme").await.unwrap();
-        cursor
-            .is_some_and(|cursor| cursor.last_error.is_some_and(|error| error.contains("leads to http://127.0.0.1:9")))
+        cursor.is_some_and(|cursor| {
+            cursor.last_error.is_some_and(|error| error.message.contains("leads to http://127.0.0.1:9"))
+        })
     })
     .await;
     assert_eq!(gateway.database.number("SELECT count(*) FROM arrival").await, 0);
@@ -78,7 +79,9 @@ async fn a_redirect_is_not_followed_and_takes_no_token_elsewhere() {
     org.api.fail_logs(Fault::RedirectTo(elsewhere.api.address()), 2);
     let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
     let ledger = gateway.database.store().ledger();
-    let error = async || ledger.poll_cursor("acme").await.unwrap().and_then(|cursor| cursor.last_error);
+    let error = async || {
+        ledger.poll_cursor("acme").await.unwrap().and_then(|cursor| cursor.last_error).map(|error| error.message)
+    };
     wait_until("the refusal", async || error().await.is_some_and(|error| error.contains("it redirects (302 Found)")))
         .await;
     org.wait_for(&gateway.database.pool, 3).await;

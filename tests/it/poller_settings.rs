@@ -27,7 +27,9 @@ async fn error(org: &OktaOrg, credentials: Credentials) -> String {
 
 async fn error_of(gateway: &Gateway) -> String {
     let ledger = gateway.database.store().ledger();
-    let error = async || ledger.poll_cursor("acme").await.unwrap().and_then(|cursor| cursor.last_error);
+    let error = async || {
+        ledger.poll_cursor("acme").await.unwrap().and_then(|cursor| cursor.last_error).map(|error| error.message)
+    };
     wait_until("an error", async || error().await.is_some()).await;
     let error = error().await.unwrap();
     assert!(error.lines().count() == 1 && !error.contains("BEGIN"), "{error}");

@@ -8,7 +8,7 @@ use crate::gateway::{Gateway, HOOK_SECRET, settings};
 use crate::okta_org::wait_until;
 use crate::process::GatewayProcess;
 
-const SOURCES: &str = "{ ingestion { sources { source state lastError } } }";
+const SOURCES: &str = "{ ingestion { sources { source state lastError { message at } } } }";
 
 fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
@@ -38,9 +38,10 @@ async fn every_gateway_tells_of_it_until_something_comes() {
         let (status, said) = post(&gateway.url(""), secret).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
         assert!(said.contains(says) && !said.contains("wrong"), "{said}");
-        let told = |hook: &Value| hook["lastError"].as_str().is_some_and(|error| error.contains(says));
+        let told = |hook: &Value| hook["lastError"]["message"].as_str().is_some_and(|error| error.contains(says));
         wait_until("the refusal", async || told(&hook().await)).await;
-        assert_eq!(hook().await["state"], "FAILING");
+        let hook = hook().await;
+        assert!(hook["state"] == "FAILING" && hook["lastError"]["at"].is_string(), "{hook}");
     }
     assert_eq!(post(&gateway.url(""), Some(HOOK_SECRET)).await.0, StatusCode::OK);
     let is_well = json!({"source": "EVENT_HOOK", "state": "RECEIVING", "lastError": null});

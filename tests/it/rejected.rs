@@ -40,7 +40,7 @@ async fn operators_page_through_it_newest_first() {
     let newest = &whole["nodes"][0];
     assert_eq!(
         (&newest["org"], &newest["source"], &newest["__typename"]),
-        (&json!("acme"), &json!("IMPORT"), &json!("Rejected"))
+        (&json!("acme"), &json!("IMPORT"), &json!("RejectedRecord"))
     );
     assert!(whole["nodes"][1]["reason"].as_str().unwrap().contains("no `uuid`"), "{whole}");
     let (raws, info, _) = page(&gateway, json!({"first": 2})).await;
@@ -52,8 +52,8 @@ async fn operators_page_through_it_newest_first() {
     let (raws, info, _) = page(&gateway, json!({"last": 1})).await;
     assert_eq!((raws, &info["hasPreviousPage"]), (vec!["{\"n\":0}".to_owned()], &json!(true)));
     let ids: Vec<_> = whole["edges"].as_array().unwrap().iter().map(|edge| edge["node"]["id"].clone()).collect();
-    let query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Rejected { raw } } }";
-    let found = gateway.query_with(query, json!({"ids": [ids[2], "Rejected:999", ids[0]]})).await;
+    let query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on RejectedRecord { raw } } }";
+    let found = gateway.query_with(query, json!({"ids": [ids[2], "RejectedRecord:999", ids[0]]})).await;
     assert_eq!(found["nodes"][0], json!({"id": ids[2], "raw": "{\"n\":3}"}));
     assert_eq!((&found["nodes"][1], &found["nodes"][2]["id"]), (&Value::Null, &ids[0]));
     let answer = gateway.ask(PAGE, json!({"after": "e1.2"})).await;
@@ -78,8 +78,8 @@ async fn large_ones_make_short_pages_and_none_is_left_out() {
         }
     }
     assert_eq!(seen, ["5", "4", "3", "2", "1"]);
-    let ids: Vec<_> = (1..=5).map(|id| format!("Rejected:{id}")).collect();
-    let query = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Rejected { raw } } }";
+    let ids: Vec<_> = (1..=5).map(|id| format!("RejectedRecord:{id}")).collect();
+    let query = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on RejectedRecord { raw } } }";
     let answer = gateway.ask(query, json!({"ids": ids})).await;
     assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "they are too large together");
 }

@@ -125,3 +125,31 @@ fn only_nodes_have_a_field_that_is_named_id() {
     assert_eq!(with_id, nodes.chain([&node]).collect());
     assert!(with_id.len() > 3);
 }
+
+/// Fields of `SyncEventFilter` that are no field of an event: a URL stands for an instance, and the others combine.
+const NO_OUTPUT: [&str; 5] = ["applicationInstanceUrls", "search", "and", "or", "not"];
+
+/// The name of the output that a filter's field is about. A list of values is called by the plural of the output's name,
+/// which has an `s` or, in place of its `y`, an `ies`; `firstReceivedVia` has no plural.
+fn output_of(field: &str, is_list: bool) -> String {
+    match field {
+        field if !is_list || field == "firstReceivedVia" => field.to_owned(),
+        field => match field.strip_suffix("ies") {
+            Some(stem) => format!("{stem}y"),
+            None => field.strip_suffix('s').unwrap_or("no plural").to_owned(),
+        },
+    }
+}
+
+#[test]
+fn each_filter_is_called_what_its_output_is_called() {
+    let types = written(&schema_file());
+    let names = |name: &str| types[name].iter().map(|member| member.split(['[', ':']).next().unwrap().to_owned());
+    for (filter, output) in [("SyncEventFilter", "SyncEvent"), ("EntityFilter", "Entity")] {
+        let outputs: BTreeSet<_> = names(output).collect();
+        for (field, member) in names(filter).zip(&types[filter]).filter(|(field, _)| !NO_OUTPUT.contains(&&**field)) {
+            let named = output_of(&field, member.contains(": ["));
+            assert!(outputs.contains(&named), "{filter}.{field} is about {output}.{named}, which is not there");
+        }
+    }
+}

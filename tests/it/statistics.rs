@@ -129,7 +129,7 @@ async fn what_there_is_most_of_comes_first_with_what_people_call_it() {
         tally(json!(null), json!(null), 1, "2025-03-29T23:30:00.000Z"),
     ];
     assert_eq!(top("USER").await, json!(of_users));
-    assert_eq!(top("RECEIVED_VIA").await, json!([tally(json!("EVENT_HOOK"), json!(null), 6, wednesday)]));
+    assert_eq!(top("FIRST_RECEIVED_VIA").await, json!([tally(json!("EVENT_HOOK"), json!(null), 6, wednesday)]));
     for by in ["SEVERITY", "EVENT_TYPE"] {
         assert_eq!(top(by).await[0]["count"], 6, "{by}");
     }

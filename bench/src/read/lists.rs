@@ -122,7 +122,9 @@ impl Case {
             "list-severity" => {
                 (json!({ "severities": ["WARN", "ERROR"] }), "e.severity || ''", vec!["WARN".to_owned()])
             }
-            "list-source" => (json!({ "receivedVia": ["LOG_STREAM"] }), "e.first_source::text", vec!["4".to_owned()]),
+            "list-source" => {
+                (json!({ "firstReceivedVia": ["LOG_STREAM"] }), "e.first_source::text", vec!["4".to_owned()])
+            }
             "list-admin" => {
                 let types = vec!["SystemPrincipal".to_owned()];
                 (json!({ "admin": { "types": types } }), "e.admin_type || ''", types)

@@ -10,7 +10,7 @@ pub(in crate::graphql) enum NodeId {
     SyncEvent(Position),
     Application { org: String, name: String },
     ApplicationInstance { org: String, instance_id: String },
-    Rejected(i64),
+    RejectedRecord(i64),
 }
 
 impl NodeId {
@@ -21,7 +21,7 @@ impl NodeId {
             Self::ApplicationInstance { org, instance_id } => {
                 format!("ApplicationInstance:{}:{}", escape(org), escape(instance_id))
             }
-            Self::Rejected(id) => format!("Rejected:{id}"),
+            Self::RejectedRecord(id) => format!("RejectedRecord:{id}"),
         }
     }
 
@@ -33,7 +33,7 @@ impl NodeId {
             "ApplicationInstance" => {
                 Self::ApplicationInstance { org: unescape(parts.next()?)?, instance_id: unescape(parts.next()?)? }
             }
-            "Rejected" => Self::Rejected(parts.next()?.parse().ok()?),
+            "RejectedRecord" => Self::RejectedRecord(parts.next()?.parse().ok()?),
             _ => return None,
         };
         parts.next().is_none().then_some(node)
@@ -107,7 +107,7 @@ mod tests {
         let found = decode_cursor(by_position, &encode_cursor(by_position, cursor));
         assert_eq!(found.map(|found| found.position), Some(cursor.position));
         assert_eq!(decode_cursor(by_position, &encode_cursor(by_time, cursor)), None);
-        assert_eq!(NodeId::decode(&NodeId::Rejected(7).encode()), Some(NodeId::Rejected(7)));
+        assert_eq!(NodeId::decode(&NodeId::RejectedRecord(7).encode()), Some(NodeId::RejectedRecord(7)));
         assert_eq!(decode_rejection_cursor(&encode_rejection_cursor(7)), Some(7));
         assert_eq!(decode_rejection_cursor("c7"), None);
         let key = CatalogueKey { sort: "a b".into(), org: String::new(), key: ":".into() };

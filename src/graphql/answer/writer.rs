@@ -175,6 +175,7 @@ fn write_column(out: &mut String, column: EventColumn, kind: GraphKind, event: &
         GraphKind::Time => moment(out, event.time(column)),
         GraphKind::Position => print::string(out, &event.position().to_string()),
         GraphKind::Uuid => quoted(out, event.uuid().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer())),
+        GraphKind::Source => quoted(out, &event.first_source().name().to_ascii_uppercase()),
         GraphKind::Severity => match event.text(column).filter(|name| SEVERITIES.contains(name)) {
             Some(name) => quoted(out, name),
             None => out.push_str("null"),

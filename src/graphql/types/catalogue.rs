@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, Result};
 
 use super::connection::{ApplicationInstanceConnection, SyncEventConnection};
+use super::enums::ApplicationInstanceStatus;
 use super::filter::SyncEventFilterInput;
 use super::nodes::{ApplicationInstanceNode, ApplicationNode};
 use super::order::SyncEventOrder;
 use super::orgs::OrgUrls;
 use super::page::PageArguments;
-use super::scalars::{DateTime, Url};
+use super::scalars::{DateTime, Url, saturated};
 use crate::catalogue::InstanceFilter;
 use crate::event::{ApplicationInstance, Filter, Page};
 use crate::graphql::answer::error::from_store;
@@ -102,8 +103,8 @@ impl ApplicationNode {
     }
 
     /// How many events there are of it.
-    async fn event_count(&self) -> i64 {
-        self.0.event_count
+    async fn event_count(&self) -> i32 {
+        saturated(self.0.event_count)
     }
 
     /// When the newest of them happened.
@@ -136,9 +137,9 @@ impl ApplicationInstanceNode {
         self.0.label.as_deref()
     }
 
-    /// ACTIVE, INACTIVE, DELETED; null where only events told of it.
-    async fn status(&self) -> Option<&str> {
-        self.0.status.as_deref()
+    /// The status in Okta; null where only events told of it.
+    async fn status(&self) -> Option<ApplicationInstanceStatus> {
+        ApplicationInstanceStatus::named(self.0.status.as_deref()?)
     }
 
     /// Its application; null while its name is not known.
@@ -172,8 +173,8 @@ impl ApplicationInstanceNode {
     }
 
     /// How many events there are of it.
-    async fn event_count(&self) -> i64 {
-        self.0.event_count
+    async fn event_count(&self) -> i32 {
+        saturated(self.0.event_count)
     }
 
     /// When the newest of them happened.

@@ -7,7 +7,7 @@ use super::event_lists::{EdgeList, EventList, columns_of_lists};
 use super::nodes::{ApplicationInstanceNode, ApplicationNode};
 use super::order::SyncEventOrder;
 use super::page::{PageArguments, PageInfo};
-use super::scalars::LogPosition;
+use super::scalars::{LogPosition, saturated};
 use crate::event::{
     Cursor, Direction, EventColumns, EventFields as _, EventOrder, Filter, Page, PageBounds, PageRequest,
 };
@@ -20,9 +20,17 @@ use crate::store::EventPage;
 #[derive(SimpleObject)]
 pub(super) struct Count {
     /// So many; at least so many where it is not exact.
-    value: i64,
+    value: i32,
     /// Whether that is all.
     is_exact: bool,
+}
+
+impl Count {
+    /// The count of so many; one that `Int` cannot hold is not exact.
+    pub(super) fn new(value: i64, is_exact: bool) -> Self {
+        let saturated = saturated(value);
+        Self { value: saturated, is_exact: is_exact && i64::from(saturated) == value }
+    }
 }
 
 /// A page of events.
@@ -114,7 +122,7 @@ impl SyncEventConnection {
             return Err(bad_input(format!("`upTo` is {up_to}; expected 0 to 1000000")));
         }
         let (value, is_exact) = self.events.count(i64::from(up_to)).await.map_err(|error| from_store(&error))?;
-        Ok(Count { value, is_exact })
+        Ok(Count::new(value, is_exact))
     }
 
     /// The log's end when the page was read: `subscribe(after: head)` continues it.

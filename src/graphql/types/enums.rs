@@ -1,8 +1,8 @@
-//! Enums: the severity of an event, and the ways in.
+//! Enums: the severity of an event, the ways in and their states, and the status of an application instance.
 
 use async_graphql::Enum;
 
-use crate::event::IngestSource;
+use crate::event::{IngestSource, SourceState};
 use crate::okta::SEVERITIES;
 
 /// How serious it is.
@@ -30,6 +30,45 @@ impl Severity {
     pub(in crate::graphql) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|severity| severity.name() == name)
     }
+}
+
+/// The status of an application instance.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ApplicationInstanceStatus {
+    /// The instance is in use.
+    Active,
+    /// An admin has deactivated the instance.
+    Inactive,
+    /// Okta no longer lists the instance.
+    Deleted,
+}
+
+impl ApplicationInstanceStatus {
+    /// The status with this name; None for a name that Okta has not documented.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "ACTIVE" => Some(Self::Active),
+            "INACTIVE" => Some(Self::Inactive),
+            "DELETED" => Some(Self::Deleted),
+            _ => None,
+        }
+    }
+}
+
+/// The state of a source of events.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(name = "IngestState", remote = "SourceState")]
+pub(super) enum IngestStateNode {
+    /// Nothing has come yet.
+    Waiting,
+    /// Something has come.
+    Receiving,
+    /// The System Log has been read to its end, and is read on.
+    Following,
+    /// The System Log is read for the first time: `backfill` has the progress.
+    Backfilling,
+    /// The last attempt failed: `lastError` has the reason.
+    Failing,
 }
 
 /// A way by which events come in.

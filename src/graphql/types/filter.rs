@@ -54,7 +54,7 @@ pub(super) struct SyncEventFilterInput {
     /// When it happened in Okta.
     published: Option<TimeRangeInput>,
     /// When sluice stored it.
-    received: Option<TimeRangeInput>,
+    received_at: Option<TimeRangeInput>,
     /// Outcomes: SUCCESS, FAILURE, SKIPPED …, without regard to case.
     outcomes: Option<Vec<String>>,
     /// How serious it is.
@@ -66,7 +66,7 @@ pub(super) struct SyncEventFilterInput {
     /// The user in the application.
     application_user: Option<EntityFilterInput>,
     /// The way by which it came first.
-    received_via: Option<Vec<IngestSourceNode>>,
+    first_received_via: Option<Vec<IngestSourceNode>>,
     /// Words in the message, names and alternate ids, without regard to case, in any order: all must be there. One that
     /// ends in * stands for every word that starts so. At most 20 words; of a longer one, 64 letters count.
     search: Option<String>,
@@ -102,13 +102,13 @@ impl SyncEventFilterInput {
             transactions: read_list("transactions", self.transactions)?,
             event_types: self.event_types.map(read_event_types).transpose()?,
             published: read_range("published", self.published.as_ref())?,
-            received: read_range("received", self.received.as_ref())?,
+            received: read_range("receivedAt", self.received_at.as_ref())?,
             outcomes: read_list("outcomes", self.outcomes)?.map(with_known_spelling(&OUTCOMES)),
             severities: self.severities.map(|severities| severities.iter().map(|one| one.name().to_owned()).collect()),
             admin: self.admin.map(EntityFilterInput::into_filter).transpose()?,
             user: self.user.map(EntityFilterInput::into_filter).transpose()?,
             application_user: self.application_user.map(EntityFilterInput::into_filter).transpose()?,
-            first_sources: self.received_via.map(|sources| sources.into_iter().map(Into::into).collect()),
+            first_sources: self.first_received_via.map(|sources| sources.into_iter().map(Into::into).collect()),
             search: read_search(self.search)?,
             and: self.and.map(read_all).transpose()?.unwrap_or_default(),
             or: self.or.map(read_all).transpose()?,

@@ -2,12 +2,12 @@
 
 use async_graphql::{Context, Enum, Object, Result, SimpleObject};
 
-use super::enums::IngestSourceNode;
+use super::enums::{IngestSourceNode, IngestStateNode};
 use super::filter::{TimeRangeInput, read_range};
 use super::orgs::Orgs;
 use super::page::PageArguments;
-use super::rejected::{self, RejectedConnection};
-use super::scalars::{DateTime, LogPosition};
+use super::rejected::{self, RejectedRecordConnection};
+use super::scalars::{DateTime, LogPosition, saturated};
 use crate::event::{IngestSource, SourceState, Timestamp, stretches};
 use crate::graphql::answer::error::{bad_input, coded, from_store};
 use crate::ledger::{HookRefusal, IngestTally, PollCursor};
@@ -21,7 +21,7 @@ const MAX_STRETCHES: usize = 10_000;
 /// The object with the fields about ingestion.
 pub(in crate::graphql) struct Ingestion;
 
-/// What is known of the ways in.
+/// The state of ingestion.
 #[Object]
 impl Ingestion {
     /// The log's end.
@@ -70,8 +70,8 @@ impl Ingestion {
             from: DateTime(stretch.from),
             until: DateTime(stretch.until),
             state: if stretch.is_verified { CoverageState::Verified } else { CoverageState::Unverified },
-            events: count.events,
-            missed_by_hooks: count.missed_by_hooks,
+            events: saturated(count.events),
+            missed_by_hooks: saturated(count.missed_by_hooks),
         });
         Ok(coverage.collect())
     }
@@ -85,31 +85,54 @@ impl Ingestion {
         after: Option<String>,
         last: Option<i32>,
         before: Option<String>,
-    ) -> Result<RejectedConnection> {
+    ) -> Result<RejectedRecordConnection> {
         rejected::page(context, PageArguments { first, after, last, before }).await
     }
 }
 
-/// How one way in is doing.
+/// The state of a source of events in an org.
 #[derive(SimpleObject)]
 struct IngestSourceStatus {
     /// The configured name of the Okta org.
     org: String,
-    /// The way.
+    /// The source.
     source: IngestSourceNode,
-    /// `WAITING`: nothing has come yet. `RECEIVING`: something has. `FOLLOWING`: the System Log is read to its end, again and again. `BACKFILLING 42 %`:
-    /// it is read for the first time, and so far through the time that Okta keeps. `FAILING`: see `lastError`.
-    state: String,
+    /// The state.
+    state: IngestStateNode,
+    /// The progress of reading the System Log for the first time, also while that fails; null before and after.
+    backfill: Option<Backfill>,
     /// When it brought something last.
     last_arrival_at: Option<DateTime>,
     /// Of the System Log: how long ago it was read to its end; while it is read for the first time, how far behind that is.
     lag_seconds: Option<f64>,
     /// How many events it brought first.
-    arrived: i64,
+    arrived: i32,
     /// How many events it brought that were there already.
-    duplicates: i64,
-    /// What went wrong last, where it has not gone well since.
-    last_error: Option<String>,
+    duplicates: i32,
+    /// The last error; null if it has gone well since.
+    last_error: Option<IngestError>,
+}
+
+/// The progress of reading a System Log for the first time.
+#[derive(SimpleObject)]
+struct Backfill {
+    /// The first moment of the System Log that is read.
+    from: DateTime,
+    /// The moment through which the System Log has been read.
+    through: DateTime,
+    /// The moment through which it is to be read: now.
+    until: DateTime,
+    /// The part that has been read, from 0 to 1.
+    progress: f64,
+}
+
+/// An error of a source of events.
+#[derive(SimpleObject)]
+struct IngestError {
+    /// The error, in words.
+    message: String,
+    /// When it happened.
+    at: DateTime,
 }
 
 /// What is known of a stretch of time.
@@ -131,11 +154,11 @@ struct Coverage {
     /// What is known of it.
     state: CoverageState,
     /// How many events of it are there.
-    events: i64,
+    events: i32,
     /// The number of events that hooks missed: of the types that Okta offers to hooks, those that no hook has brought. Events
     /// that happened before the org's first hook delivery came are not counted, nor are those that an import alone has
     /// brought.
-    missed_by_hooks: i64,
+    missed_by_hooks: i32,
 }
 
 /// The only configured org; an error if there are several.
@@ -168,14 +191,74 @@ fn hook_failure(
     cursors: &[PollCursor],
     refusals: &[HookRefusal],
     last_arrival: Option<Timestamp>,
-) -> Option<String> {
+) -> Option<IngestError> {
     let failed = cursors.iter().find(|cursor| cursor.org == org).and_then(|cursor| cursor.failed_delivery_at);
-    let failed = failed.map(|at| (at, format!("Okta could not deliver at {at}")));
+    let failed = failed.map(|at| (at, "Okta could not deliver".to_owned()));
     let refused = refusals.iter().find(|refusal| refusal.org == org);
-    let refused =
-        refused.map(|refusal| (refusal.at, format!("refused a request at {}: {}", refusal.at, refusal.reason)));
+    let refused = refused.map(|refusal| (refusal.at, format!("refused a request: {}", refusal.reason)));
     let newest = failed.into_iter().chain(refused).max_by_key(|(at, _)| *at);
-    newest.filter(|(at, _)| last_arrival.is_none_or(|arrival| *at > arrival)).map(|(_, told)| told)
+    let newest = newest.filter(|(at, _)| last_arrival.is_none_or(|arrival| *at > arrival));
+    newest.map(|(at, message)| IngestError { message, at: DateTime(at) })
+}
+
+impl IngestSourceStatus {
+    /// The status of a source in a state, without anything that it has brought.
+    fn new(org: &str, source: IngestSource, state: SourceState) -> Self {
+        Self {
+            org: org.to_owned(),
+            source: source.into(),
+            state: state.into(),
+            backfill: None,
+            last_arrival_at: None,
+            lag_seconds: None,
+            arrived: 0,
+            duplicates: 0,
+            last_error: None,
+        }
+    }
+
+    fn with_tally(self, tally: &IngestTally) -> Self {
+        Self {
+            last_arrival_at: Some(DateTime(tally.last_arrival_at)),
+            arrived: saturated(tally.arrived),
+            duplicates: saturated(tally.duplicates),
+            ..self
+        }
+    }
+
+    /// The status with an error, which decides the state.
+    fn with_error(self, error: Option<IngestError>) -> Self {
+        let state = if error.is_some() { IngestStateNode::Failing } else { self.state };
+        Self { state, last_error: error, ..self }
+    }
+
+    /// The status of reading a System Log.
+    fn of_system_log(cursor: &PollCursor, tally: Option<&IngestTally>, now: Timestamp) -> Self {
+        let state = if cursor.caught_up_at.is_some() { SourceState::Following } else { SourceState::Backfilling };
+        let error = cursor.last_error.as_ref();
+        let error = error.map(|error| IngestError { message: error.message.clone(), at: DateTime(error.at) });
+        let status = Self::new(&cursor.org, IngestSource::SystemLog, state);
+        let status = Self {
+            backfill: cursor.caught_up_at.is_none().then(|| Backfill::new(cursor, now)),
+            lag_seconds: Some(seconds(cursor.caught_up_at.unwrap_or(cursor.read_through), now)),
+            ..status
+        };
+        tally.into_iter().fold(status, Self::with_tally).with_error(error)
+    }
+}
+
+impl Backfill {
+    fn new(cursor: &PollCursor, now: Timestamp) -> Self {
+        let (from, through) = (cursor.backfill_from, cursor.read_through);
+        let progress = seconds(from, through) / seconds(from, now).max(0.001);
+        Self { from: DateTime(from), through: DateTime(through), until: DateTime(now), progress: progress.min(1.0) }
+    }
+}
+
+/// The seconds from one moment to a later one; 0 if it is not later.
+#[expect(clippy::cast_precision_loss, reason = "a span of time has few digits")]
+fn seconds(from: Timestamp, until: Timestamp) -> f64 {
+    (until.millis() - from.millis()).max(0) as f64 / 1000.0
 }
 
 fn statuses(
@@ -184,74 +267,33 @@ fn statuses(
     tallies: &[IngestTally],
     refusals: &[HookRefusal],
 ) -> Vec<IngestSourceStatus> {
-    let cursor_of = |org: &str| cursors.iter().find(|cursor| cursor.org == org);
+    let tally_of =
+        |org: &str, source| tallies.iter().find(|tally: &&IngestTally| tally.org == org && tally.source == source);
+    let is_polled = |tally: &IngestTally| {
+        tally.source == IngestSource::SystemLog && cursors.iter().any(|cursor| cursor.org == tally.org)
+    };
     let mut statuses: Vec<_> = tallies
         .iter()
-        .filter(|tally| tally.source != IngestSource::SystemLog || cursor_of(&tally.org).is_none())
+        .filter(|tally| !is_polled(tally))
         .map(|tally| {
             let is_hook = tally.source == IngestSource::EventHook;
             let failure =
                 is_hook.then(|| hook_failure(&tally.org, cursors, refusals, Some(tally.last_arrival_at))).flatten();
-            IngestSourceStatus {
-                org: tally.org.clone(),
-                source: tally.source.into(),
-                state: if failure.is_some() { SourceState::Failing } else { SourceState::Receiving }.to_string(),
-                last_arrival_at: Some(DateTime(tally.last_arrival_at)),
-                lag_seconds: None,
-                arrived: tally.arrived,
-                duplicates: tally.duplicates,
-                last_error: failure,
-            }
+            let status = IngestSourceStatus::new(&tally.org, tally.source, SourceState::Receiving);
+            status.with_tally(tally).with_error(failure)
         })
         .collect();
     statuses.extend(cursors.iter().map(|cursor| {
-        let tally = tallies.iter().find(|tally| tally.org == cursor.org && tally.source == IngestSource::SystemLog);
-        let (state, behind) = system_log_state(cursor, Timestamp::now());
-        IngestSourceStatus {
-            org: cursor.org.clone(),
-            source: IngestSource::SystemLog.into(),
-            state: state.to_string(),
-            last_arrival_at: tally.map(|tally| DateTime(tally.last_arrival_at)),
-            lag_seconds: Some(behind),
-            arrived: tally.map_or(0, |tally| tally.arrived),
-            duplicates: tally.map_or(0, |tally| tally.duplicates),
-            last_error: cursor.last_error.clone(),
-        }
+        let tally = tally_of(&cursor.org, IngestSource::SystemLog);
+        IngestSourceStatus::of_system_log(cursor, tally, Timestamp::now())
     }));
-    let is_quiet =
-        |org: &&String| !tallies.iter().any(|tally| tally.org == **org && tally.source == IngestSource::EventHook);
-    statuses.extend(orgs.0.iter().filter(is_quiet).map(|org| {
-        let refused = hook_failure(org, &[], refusals, None);
-        IngestSourceStatus {
-            org: org.clone(),
-            source: IngestSource::EventHook.into(),
-            state: if refused.is_some() { SourceState::Failing } else { SourceState::Waiting }.to_string(),
-            last_arrival_at: None,
-            lag_seconds: None,
-            arrived: 0,
-            duplicates: 0,
-            last_error: refused,
-        }
+    let quiet = orgs.0.iter().filter(|org| tally_of(org, IngestSource::EventHook).is_none());
+    statuses.extend(quiet.map(|org| {
+        let status = IngestSourceStatus::new(org, IngestSource::EventHook, SourceState::Waiting);
+        status.with_error(hook_failure(org, &[], refusals, None))
     }));
     statuses.sort_by(|one, other| (&one.org, one.source as u8).cmp(&(&other.org, other.source as u8)));
     statuses
-}
-
-/// The state of reading a System Log, and its lag in seconds.
-fn system_log_state(cursor: &PollCursor, now: Timestamp) -> (SourceState, f64) {
-    #[expect(clippy::cast_precision_loss, reason = "a span of time has few digits")]
-    let seconds = |from: Timestamp, until: Timestamp| (until.millis() - from.millis()).max(0) as f64 / 1000.0;
-    let behind = seconds(cursor.caught_up_at.unwrap_or(cursor.read_through), now);
-    let state = match (&cursor.last_error, cursor.caught_up_at) {
-        (Some(_), _) => SourceState::Failing,
-        (None, Some(_)) => SourceState::Following,
-        (None, None) => {
-            let whole = (now.millis() - cursor.backfill_from.millis()).max(1);
-            let done = cursor.read_through.millis() - cursor.backfill_from.millis();
-            SourceState::Backfilling(u8::try_from((done * 100 / whole).clamp(0, 100)).unwrap_or(100))
-        }
-    };
-    (state, behind)
 }
 
 /// The earliest moment of any event: Okta was founded in 2009.

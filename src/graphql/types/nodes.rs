@@ -16,7 +16,7 @@ pub(super) enum Node {
     SyncEvent(SyncEventNode),
     Application(ApplicationNode),
     ApplicationInstance(ApplicationInstanceNode),
-    Rejected(RejectedNode),
+    RejectedRecord(RejectedRecordNode),
 }
 
 /// An event.
@@ -68,4 +68,4 @@ pub(super) fn instance_key(instance: &ApplicationInstance) -> CatalogueKey {
 
 /// A rejection.
 #[derive(Clone)]
-pub(super) struct RejectedNode(pub(super) Arc<StoredRejection>);
+pub(super) struct RejectedRecordNode(pub(super) Arc<StoredRejection>);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, Result};
+use async_graphql::{Context, ID, Object, OneofObject, Result};
 use futures_util::future::try_join_all;
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use super::connection::{ApplicationConnection, ApplicationInstanceConnection, Sy
 use super::event_lists::WrittenEvent;
 use super::filter::SyncEventFilterInput;
 use super::ingestion::Ingestion;
-use super::nodes::{ApplicationInstanceNode, ApplicationNode, Node, RejectedNode};
+use super::nodes::{ApplicationInstanceNode, ApplicationNode, Node, RejectedRecordNode};
 use super::order::SyncEventOrder;
 use super::page::{self, PageArguments};
 use super::scalars::Url;
@@ -27,7 +27,7 @@ use crate::okta::instance_id_in_url;
 /// The root of queries.
 pub(in crate::graphql) struct Query;
 
-/// Questions about sync events.
+/// Reads of the log.
 #[Object]
 impl Query {
     /// What a global id stands for; null where there is nothing.
@@ -127,15 +127,14 @@ impl Query {
         Ok(ApplicationConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
     }
 
-    /// The application instance with Okta's id, or of an admin console URL: give one of the two.
+    /// The application instance with Okta's id, or with a URL of its page in the admin console.
     async fn application_instance(
         &self,
         context: &Context<'_>,
-        instance_id: Option<String>,
-        url: Option<Url>,
+        by: ApplicationInstanceBy,
         org: Option<String>,
     ) -> Option<Result<ApplicationInstanceNode>> {
-        find_instance(context, instance_id, url, org).await.transpose()
+        find_instance(context, by, org).await.transpose()
     }
 
     /// Application instances, by label. `search` finds a text in labels and ids.
@@ -153,10 +152,19 @@ impl Query {
         catalogue::instances(context, &filter, PageArguments { first, after, last, before }).await
     }
 
-    /// What is known of the ways in.
+    /// The state of ingestion.
     async fn ingestion(&self) -> Ingestion {
         Ingestion
     }
+}
+
+/// One application instance: give exactly one of the fields.
+#[derive(OneofObject)]
+enum ApplicationInstanceBy {
+    /// Okta's id of the instance.
+    InstanceId(String),
+    /// A URL of the instance's page in the admin console.
+    Url(Url),
 }
 
 /// The only one that was found; an error if several orgs have one.
@@ -169,16 +177,14 @@ fn only_one<T>(mut found: Vec<T>) -> Result<Option<T>> {
 
 async fn find_instance(
     context: &Context<'_>,
-    instance_id: Option<String>,
-    url: Option<Url>,
+    by: ApplicationInstanceBy,
     org: Option<String>,
 ) -> Result<Option<ApplicationInstanceNode>> {
-    let instance_id = match (instance_id, url) {
-        (Some(id), None) => id,
-        (None, Some(url)) => instance_id_in_url(&url.0)
+    let instance_id = match by {
+        ApplicationInstanceBy::InstanceId(id) => id,
+        ApplicationInstanceBy::Url(url) => instance_id_in_url(&url.0)
             .map(str::to_owned)
             .ok_or_else(|| bad_input(format!("`url` is {:?}, which holds no application instance", url.0)))?,
-        _ => return Err(bad_input("give either `instanceId` or `url`")),
     };
     let filter = InstanceFilter { org, instance_ids: Some(vec![instance_id]), ..InstanceFilter::default() };
     let view = context.data::<View>()?;
@@ -201,9 +207,9 @@ async fn find_node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {
             let instance = loaders::load(context, InstanceKey { org, instance_id }).await?;
             instance.map(|instance| Node::ApplicationInstance(ApplicationInstanceNode(Arc::new(instance))))
         }
-        NodeId::Rejected(id) => match loaders::load(context, RejectionKey(id)).await? {
+        NodeId::RejectedRecord(id) => match loaders::load(context, RejectionKey(id)).await? {
             Some(None) => return Err(bad_input("what these ids stand for is too large for one answer: ask for fewer")),
-            Some(Some(rejection)) => Some(Node::Rejected(RejectedNode(rejection))),
+            Some(Some(rejection)) => Some(Node::RejectedRecord(RejectedRecordNode(rejection))),
             None => None,
         },
     })

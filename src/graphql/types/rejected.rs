@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 use super::enums::IngestSourceNode;
-use super::nodes::RejectedNode;
+use super::nodes::RejectedRecordNode;
 use super::page::{PageArguments, PageInfo};
 use super::scalars::DateTime;
 use crate::event::Page;
@@ -14,20 +14,23 @@ use crate::graphql::answer::ids::{NodeId, decode_rejection_cursor, encode_reject
 use crate::log::View;
 
 /// Reads a page of rejections.
-pub(in crate::graphql) async fn page(context: &Context<'_>, arguments: PageArguments) -> Result<RejectedConnection> {
+pub(in crate::graphql) async fn page(
+    context: &Context<'_>,
+    arguments: PageArguments,
+) -> Result<RejectedRecordConnection> {
     let request = arguments.read(decode_rejection_cursor)?;
     let view = context.data::<View>()?;
     let page = view.rejections(&request).await.map_err(|error| from_store(&error))?;
-    let items = page.items.into_iter().map(|found| RejectedNode(Arc::new(found))).collect();
-    Ok(RejectedConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
+    let items = page.items.into_iter().map(|found| RejectedRecordNode(Arc::new(found))).collect();
+    Ok(RejectedRecordConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
 }
 
-/// Something that came in and could not be read. `sluice rejected` reads it again, or forgets it.
-#[Object(name = "Rejected")]
-impl RejectedNode {
+/// A record that came in and could not be read. `sluice rejected` reads it again, or forgets it.
+#[Object(name = "RejectedRecord")]
+impl RejectedRecordNode {
     /// The global id.
     pub(in crate::graphql) async fn id(&self) -> ID {
-        NodeId::Rejected(self.0.id).encode().into()
+        NodeId::RejectedRecord(self.0.id).encode().into()
     }
 
     /// The configured Okta org it came from.
@@ -56,8 +59,8 @@ impl RejectedNode {
     }
 
     /// The line of the import on which its record starts, from 1; null where it came otherwise.
-    async fn line(&self) -> Option<u64> {
-        self.0.place.as_ref().map(|place| place.line)
+    async fn line(&self) -> Option<i32> {
+        self.0.place.as_ref().map(|place| i32::try_from(place.line).unwrap_or(i32::MAX))
     }
 
     /// Its bytes as text; what is not UTF-8 shows as U+FFFD.
@@ -66,31 +69,31 @@ impl RejectedNode {
     }
 }
 
-/// Something that was rejected on a page.
+/// A rejected record on a page.
 #[derive(SimpleObject)]
-pub(super) struct RejectedEdge {
+pub(super) struct RejectedRecordEdge {
     /// Its place in the list.
     cursor: String,
-    /// What was rejected.
-    node: RejectedNode,
+    /// The record.
+    node: RejectedRecordNode,
 }
 
-/// A page of what was rejected.
+/// A page of rejected records.
 #[derive(SimpleObject)]
-pub(super) struct RejectedConnection {
-    /// What was rejected, with cursors.
-    edges: Vec<RejectedEdge>,
-    /// What was rejected.
-    nodes: Vec<RejectedNode>,
+pub(super) struct RejectedRecordConnection {
+    /// The records with their cursors.
+    edges: Vec<RejectedRecordEdge>,
+    /// The records.
+    nodes: Vec<RejectedRecordNode>,
     /// Where the page stands.
     page_info: PageInfo,
 }
 
-impl RejectedConnection {
-    fn new(page: Page<RejectedNode>) -> Self {
-        let cursor = |node: &RejectedNode| encode_rejection_cursor(node.0.id);
+impl RejectedRecordConnection {
+    fn new(page: Page<RejectedRecordNode>) -> Self {
+        let cursor = |node: &RejectedRecordNode| encode_rejection_cursor(node.0.id);
         let page_info = PageInfo::new(&page, cursor);
-        let edges = page.items.iter().map(|node| RejectedEdge { cursor: cursor(node), node: node.clone() });
+        let edges = page.items.iter().map(|node| RejectedRecordEdge { cursor: cursor(node), node: node.clone() });
         Self { edges: edges.collect(), nodes: page.items, page_info }
     }
 }

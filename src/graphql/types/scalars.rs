@@ -5,6 +5,11 @@ use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value
 use crate::event::{Position, Timestamp};
 use crate::graphql::answer::print;
 
+/// A count as GraphQL's `Int`, which has 32 bits: a larger count becomes the greatest `Int`.
+pub(in crate::graphql) fn saturated(count: i64) -> i32 {
+    i32::try_from(count).unwrap_or(if count < 0 { i32::MIN } else { i32::MAX })
+}
+
 /// A moment: RFC 3339 in UTC, to the millisecond, as Okta prints it. Any offset is understood.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::graphql) struct DateTime(pub(in crate::graphql) Timestamp);

@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, Result, SimpleObject};
 
 use super::filter::SyncEventFilterInput;
-use super::scalars::DateTime;
+use super::scalars::{DateTime, saturated};
 use crate::event::{ActivityBucket, Dimension, Interval, MAX_BUCKETS, MAX_PAGE_SIZE, Tally};
 use crate::graphql::answer::error::{bad_input, from_store};
 use crate::log::View;
@@ -43,7 +43,7 @@ pub(super) enum SyncEventDimension {
     /// The Okta user: the id, labelled with the name in the newest event.
     User,
     /// The way that brought it first.
-    #[graphql(name = "RECEIVED_VIA")]
+    #[graphql(name = "FIRST_RECEIVED_VIA")]
     FirstSource,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct ActivityBucketNode {
     /// What people call that, where that is something else.
     label: Option<String>,
     /// How many there were.
-    count: i64,
+    count: i32,
 }
 
 /// How many events there were of one kind.
@@ -70,7 +70,7 @@ pub(super) struct TallyNode {
     /// What people call that, where that is something else.
     label: Option<String>,
     /// How many there were.
-    count: i64,
+    count: i32,
     /// When the newest of them happened.
     last_event_at: DateTime,
 }
@@ -119,13 +119,13 @@ pub(in crate::graphql) async fn top(
 impl From<ActivityBucket> for ActivityBucketNode {
     fn from(bucket: ActivityBucket) -> Self {
         let ActivityBucket { start, key, label, count } = bucket;
-        Self { start: DateTime(start), key, label, count }
+        Self { start: DateTime(start), key, label, count: saturated(count) }
     }
 }
 
 impl From<Tally> for TallyNode {
     fn from(tally: Tally) -> Self {
         let Tally { key, label, count, last_event_at } = tally;
-        Self { key, label, count, last_event_at: DateTime(last_event_at) }
+        Self { key, label, count: saturated(count), last_event_at: DateTime(last_event_at) }
     }
 }

@@ -87,6 +87,14 @@ pub(super) struct ClientNode {
 }
 
 impl SyncEventNode {
+    async fn details(&self, context: &Context<'_>) -> Result<String> {
+        if let Details::Read(raw) = &self.0.details {
+            return Ok(raw.to_string());
+        }
+        let found = loaders::load(context, DetailsKey(self.0.position)).await?;
+        found.ok_or_else(|| coded("INTERNAL", "the event has no details"))
+    }
+
     async fn arrival(&self, context: &Context<'_>) -> Result<ArrivalRecord> {
         let found = loaders::load(context, ArrivalKey(self.0.position)).await?;
         found.ok_or_else(|| coded("INTERNAL", "the event has no arrival"))
@@ -205,11 +213,13 @@ impl SyncEventNode {
     /// The event as Okta sent it, byte for byte. If a card came without the whole event, the event that sluice made of the
     /// card's fields. On the card: Event Details.
     async fn event_details(&self, context: &Context<'_>) -> Result<Json> {
-        if let Details::Read(raw) = &self.0.details {
-            return Ok(Json(raw.to_string()));
-        }
-        let found = loaders::load(context, DetailsKey(self.0.position)).await?;
-        found.map(Json).ok_or_else(|| coded("INTERNAL", "the event has no details"))
+        self.details(context).await.map(Json)
+    }
+
+    /// The text of `eventDetails`: the bytes that Okta sent. A client's JSON parser changes them: it rounds long numbers and
+    /// drops blanks.
+    async fn raw(&self, context: &Context<'_>) -> Result<String> {
+        self.details(context).await
     }
 
     /// The id of the event hook delivery that brought it first; null where none did. May come after live delivery,
@@ -238,7 +248,12 @@ impl SyncEventNode {
         DateTime(self.0.received_at)
     }
 
-    /// Every way by which it has arrived, first one first.
+    /// The source from which sluice first received it.
+    async fn first_received_via(&self) -> IngestSourceNode {
+        self.0.first_source.into()
+    }
+
+    /// Every source from which it has arrived, the first one first.
     async fn received_via(&self, context: &Context<'_>) -> Result<Vec<IngestSourceNode>> {
         Ok(self.arrival(context).await?.received_via.into_iter().map(IngestSourceNode::from).collect())
     }

@@ -77,6 +77,11 @@ impl PlannedObject {
             (Self::Edge, "node") => object(Self::Event),
             (Self::Edge, _) => None,
             (Self::Event, "id") => Some(PlannedField::Scalar(PlannedScalar::Id)),
+            // The column of `eventDetails`, as text.
+            (Self::Event, "raw") => {
+                let raw = PlannedScalar::Column(EventColumn::Details, GraphKind::NonNullText);
+                Some(PlannedField::Scalar(raw))
+            }
             (Self::Event, name) => match object_below(name) {
                 Some(below) => object(Self::Below(below)),
                 None => scalar(GraphObject::Event, name),

@@ -119,7 +119,7 @@ fn fields_of(object: GraphObject, others: &[&'static str]) -> Vec<&'static str> 
 }
 
 fn event_field() -> impl Strategy<Value = String> + Clone {
-    let scalars = leaf(fields_of(GraphObject::Event, &["id", "__typename"])).boxed();
+    let scalars = leaf(fields_of(GraphObject::Event, &["id", "raw", "__typename"])).boxed();
     let objects = OBJECTS.iter().map(|object| {
         let fields = leaf(fields_of(object.object, &["__typename"])).boxed();
         let inner = (selection(object.type_name, fields), 0..4_u8, any::<u8>());
