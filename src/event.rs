@@ -35,7 +35,10 @@ pub use pattern::EventTypePattern;
 pub use position::{Position, PositionParseError};
 pub use rights::{Narrowed, Rights, Rows};
 pub use source_state::SourceState;
-pub use statistics::{ActivityBucket, Dimension, Interval, MAX_BUCKETS, Tally};
+pub use statistics::{
+    BucketLength, Dimension, Histogram, HistogramRequest, HistogramSeries, HistogramStep, MAX_BUCKETS,
+    MAX_HISTOGRAM_KEYS, Tally, TallyCursor, TallyPage, TopRequest, source_name,
+};
 pub use texts::EventTexts;
 pub use timestamp::Timestamp;
 pub use words::{Place, Search, Words};

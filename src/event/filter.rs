@@ -153,6 +153,17 @@ impl Filter {
         parts
     }
 
+    /// Returns the range of time in which all matching events happened, as far as the filter and its `and` parts say.
+    pub fn published_range(&self) -> TimeRange {
+        self.conjuncts().into_iter().fold(TimeRange::default(), |all, part| TimeRange {
+            from: all.from.max(part.published.from),
+            until: match (all.until, part.published.until) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            },
+        })
+    }
+
     /// Returns true if an event matches. The result never changes, since it depends only on values that append fixed.
     pub fn matches(&self, event: &SyncEvent) -> bool {
         let words = std::cell::OnceCell::new();

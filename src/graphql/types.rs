@@ -22,6 +22,8 @@ mod order;
 mod ingestion;
 mod statistics;
 
+mod count;
+mod directives;
 mod enums;
 mod scalars;
 

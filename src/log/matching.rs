@@ -2,8 +2,8 @@
 
 use super::View;
 use crate::event::{
-    ActivityBucket, Cursor, Dimension, EventColumns, EventOrder, Filter, Interval, Narrowed, PageRequest, Position,
-    Tally,
+    Cursor, EventColumns, EventOrder, Filter, Histogram, HistogramRequest, Narrowed, PageRequest, Position, TallyPage,
+    TopRequest,
 };
 use crate::store::{EventPage, ReadThrough, StoreError};
 
@@ -46,34 +46,33 @@ impl MatchingEvents {
         self.view.0.store.page(&self.wanted, order, request, columns).await
     }
 
-    /// Counts the events up to a limit. The second value is true if the count is exact.
+    /// Counts the events through a position, up to a limit. The second value is true if the count is exact.
     ///
     /// # Errors
     /// The database's.
-    pub async fn count(&self, up_to: i64) -> Result<(i64, bool), StoreError> {
-        self.view.0.store.count(&self.wanted, up_to).await
+    pub async fn count(&self, up_to: i64, through: Position) -> Result<(i64, bool), StoreError> {
+        self.view.0.store.count(&self.wanted, up_to, through).await
     }
 
-    /// Counts the events in time buckets, the oldest first and without empty ones. Returns None for more than
+    /// Counts the events through a position in buckets of time. Returns None for more than
     /// [`MAX_BUCKETS`](crate::event::MAX_BUCKETS).
     ///
     /// # Errors
     /// The database's; a time zone that it does not know is [`StoreError::Data`].
-    pub async fn activity(
+    pub async fn histogram(
         &self,
-        interval: Interval,
-        by: Option<Dimension>,
-        time_zone: &str,
-    ) -> Result<Option<Vec<ActivityBucket>>, StoreError> {
-        self.view.0.store.activity(&self.wanted, interval, by, time_zone).await
+        request: &HistogramRequest,
+        through: Position,
+    ) -> Result<Option<Histogram>, StoreError> {
+        self.view.0.store.histogram(&self.wanted, request, through).await
     }
 
-    /// Counts the events by the keys of a dimension. Returns the `first` most frequent keys, the most frequent first.
+    /// Counts the events through a position by the keys of a dimension, and returns a page of the most frequent keys.
     ///
     /// # Errors
     /// The database's.
-    pub async fn top(&self, by: Dimension, first: i64) -> Result<Vec<Tally>, StoreError> {
-        self.view.0.store.top(&self.wanted, by, first).await
+    pub async fn top(&self, request: &TopRequest, through: Position) -> Result<TallyPage, StoreError> {
+        self.view.0.store.top(&self.wanted, request, through).await
     }
 
     /// Reads up to `window` events of the log after a position, and returns those that match.

@@ -35,13 +35,13 @@ use crate::store::{ArrivalRecord, Credential, Store, StoreError, StretchCount};
 ///
 /// ```compile_fail,E0308
 /// async fn count(store: &sluice::store::Store) {
-///     let _counted = store.count(&sluice::event::Filter::default(), 10).await;
+///     let _counted = store.count(&sluice::event::Filter::default(), 10, sluice::event::Position::START).await;
 /// }
 /// ```
 ///
 /// ```
 /// async fn count(view: &sluice::log::View) {
-///     let _counted = view.matching(sluice::event::Filter::default()).count(10).await;
+///     let _counted = view.matching(sluice::event::Filter::default()).count(10, sluice::event::Position::START).await;
 /// }
 /// ```
 #[derive(Clone, Debug)]

@@ -7,16 +7,16 @@ use super::page::{MOST_COLLECTED, Source, push_event_at};
 use super::pins::{self, Access, Candidate, Pin};
 use super::windows::MonthWindow;
 use super::{Store, StoreError};
-use crate::event::{EventOrderField, Narrowed};
+use crate::event::{EventOrderField, Narrowed, Position};
 
 impl Store {
-    /// Returns the number of events that match, at most `up_to`, and true if no more of them match.
+    /// Returns the number of events through a position that match, at most `up_to`, and true if no more of them match.
     ///
     /// # Errors
     /// The database's.
-    pub async fn count(&self, wanted: &Narrowed, up_to: i64) -> Result<(i64, bool), StoreError> {
+    pub async fn count(&self, wanted: &Narrowed, up_to: i64, through: Position) -> Result<(i64, bool), StoreError> {
         let (mut found, most) = (0, up_to.saturating_add(1));
-        let windows = self.windows(wanted.published).await?;
+        let windows = self.windows_through(wanted.published, through).await?;
         let mut counting = Counting {
             wanted,
             access: Access::of(wanted, EventOrderField::Position),

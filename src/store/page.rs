@@ -39,6 +39,13 @@ pub struct EventPage {
     pub head: Position,
 }
 
+impl EventPage {
+    /// Returns a page of no events, for a request that asks for none.
+    pub const fn empty(head: Position) -> Self {
+        Self { page: Page { items: Vec::new(), has_next: false, has_previous: false }, head }
+    }
+}
+
 /// Number of months that the first statement reads.
 const NEAREST_MONTHS: usize = 2;
 

@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use super::eras::MAX_ATTEMPTS;
 use super::months::{Months, Partition};
 use super::{Store, StoreError};
-use crate::event::TimeRange;
+use crate::event::{Position, TimeRange};
 
 /// Number of tables and indexes of a month: 19 of `sync_event`, and 2 of its TOAST table, which holds large values.
 pub(super) const RELATIONS_OF_MONTH: u32 = 21;
@@ -126,6 +126,17 @@ impl Store {
             return Ok(windows.into_iter().map(|window| if is_one { window } else { window.through(head) }).collect());
         }
         Err(StoreError::Changing)
+    }
+
+    /// Returns the windows of a range of time, the oldest first, all of which end at a position.
+    pub(super) async fn windows_through(
+        &self,
+        range: TimeRange,
+        through: Position,
+    ) -> Result<Vec<MonthWindow>, StoreError> {
+        let (_, [number]) = self.numbers([through]).await?;
+        let windows = self.windows(range).await?;
+        Ok(windows.into_iter().map(|window| window.through(number)).collect())
     }
 
     /// Returns the windows of all months, the oldest first, without a last position.

@@ -46,10 +46,10 @@ async fn ids_that_are_addresses_are_found_in_any_case_in_history_as_live() {
         for ((filter, (ids, expected)), socket) in filters.iter().zip(LISTS).zip(&mut sockets) {
             let expected: Vec<_> = expected.iter().map(|number| json!({"position": number.to_string()})).collect();
             let query = "query ($filter: SyncEventFilter) { syncEvents(filter: $filter, orderBy: \
-                         {field: POSITION, direction: ASC}) { nodes { position } count { value } } }";
+                         {field: POSITION, direction: ASC}) { nodes { position } totalCount { value } } }";
             let page = gateway.query_with(query, json!({"filter": filter})).await;
             assert_eq!(page["syncEvents"]["nodes"], json!(expected), "{role} {ids:?}");
-            assert_eq!(page["syncEvents"]["count"]["value"], expected.len(), "{role} {ids:?}");
+            assert_eq!(page["syncEvents"]["totalCount"]["value"], expected.len(), "{role} {ids:?}");
             for position in expected {
                 assert_eq!(socket.event("1").await, position, "{role} {ids:?}, live");
             }

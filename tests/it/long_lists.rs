@@ -293,6 +293,7 @@ async fn a_page_of_any_list_reads_no_more_than_it_finds() {
     let seldom = |more: &[&str]| -> Vec<String> {
         more.iter().map(|&value| value.to_owned()).chain(list("absent", 0..990)).collect()
     };
+    let [absent, old] = ["absent", "old"].map(|name| list(name, 0..900));
     for (filter, expected) in [
         (json!({"or": [{"applicationInstances": present}, {"applicationInstances": list("0oa", 1000..2000)}]}), 50),
         (json!({"applicationInstances": present}), 50),
@@ -305,18 +306,12 @@ async fn a_page_of_any_list_reads_no_more_than_it_finds() {
         (json!({"applicationInstances": present, "user": {"oktaIds": list("user", 0..900)}}), 50),
         (json!({"applicationInstances": present, "eventTypes": list("absent", 0..1000)}), 0),
         (json!({"and": [{"applicationInstances": present}, {"applications": list("absent", 0..2)}]}), 0),
-        (
-            json!({"or": [{"applicationInstances": list("absent", 0..900)}, {"user": {"oktaIds": list("absent", 0..900)}}]}),
-            0,
-        ),
+        (json!({"or": [{"applicationInstances": absent}, {"user": {"oktaIds": absent}}]}), 0),
         (json!({"applicationInstances": list("old", 0..1000)}), 50),
         (json!({"applicationInstances": list("old", 0..60)}), 50),
         (json!({"user": {"oktaIds": list("old", 0..1000)}}), 50),
         (json!({"applicationUser": {"oktaIds": list("old", 0..1000)}}), 50),
-        (
-            json!({"or": [{"applicationInstances": list("old", 0..900)}, {"user": {"oktaIds": list("old", 0..900)}}]}),
-            50,
-        ),
+        (json!({"or": [{"applicationInstances": old}, {"user": {"oktaIds": old}}]}), 50),
         (json!({"transactions": ["transaction5077"]}), 4),
         (json!({"transactions": ["seldom"]}), 40),
         (json!({"transactions": ["none"]}), 0),
@@ -371,8 +366,8 @@ async fn a_page_of_any_list_reads_no_more_than_it_finds() {
             assert!(!plans.is_empty() && read <= MOST_ROWS, "{read} rows: {field} {direction} {shown}\n{plans:#?}");
         }
         let before = server.log().len();
-        let query = "query ($filter: SyncEventFilter) { syncEvents(filter: $filter) { count(upTo: 2000) { value } } }";
-        let value = gateway.query_with(query, json!({"filter": filter})).await["syncEvents"]["count"]["value"].clone();
+        let query = "query ($filter: SyncEventFilter) { syncEvents(filter: $filter) { all: totalCount(upTo: 2000) { value } } }";
+        let value = gateway.query_with(query, json!({"filter": filter})).await["syncEvents"]["all"]["value"].clone();
         assert!(if expected == 50 { value.as_u64() >= Some(50) } else { value == expected }, "{value}: {shown}");
         let plans = plans(&server, &gateway.database.pool, before).await;
         let read: u64 = plans.iter().map(rows_read).sum();

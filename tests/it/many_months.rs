@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sluice::event::{
-    Cursor, Dimension, Direction, EventColumn, EventColumns, EventOrder, EventOrderField, Filter, Interval, PageBounds,
+    Cursor, Dimension, Direction, EventColumn, EventColumns, EventOrder, EventOrderField, Filter, PageBounds,
     PageRequest, Position, Rights, Search, Stretch, Timestamp,
 };
 use sluice::store::Store;
@@ -15,6 +15,7 @@ use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use uuid::Uuid;
 
+use crate::counts_over_windows::{by_month, top};
 use crate::database::{TestDatabase, everything};
 use crate::gateway::{Gateway, settings};
 use crate::postgres_server::PostgresServer;
@@ -24,10 +25,10 @@ use crate::statements::{record, recorded};
 const MANY: i32 = 215;
 
 /// Number of months that is too large for one statement.
-const SOME: i32 = 40;
+pub(crate) const SOME: i32 = 40;
 
 /// Number of events in each month.
-const PER_MONTH: i32 = 6;
+pub(crate) const PER_MONTH: i32 = 6;
 
 /// Largest number of locks that a statement may take.
 const MOST_LOCKS: i64 = 300;
@@ -40,7 +41,7 @@ const PAGE: &str = "query ($orderBy: SyncEventOrder, $filter: SyncEventFilter, $
 /// Fills a log with events of some months from 2009 on, and `truth`, a table without partitions, with the same events.
 /// Two thirds are appended in order of time, the others out of order. All events happen at midnight, a third of them on
 /// the first day of a month, and display names differ from day to day.
-async fn fill(pool: &PgPool, months: i32) {
+pub(crate) async fn fill(pool: &PgPool, months: i32) {
     let events = months * PER_MONTH;
     let sql = format!(
         "SELECT log_add_month(('2009-01-01'::date + n * interval '1 month')::date) FROM generate_series(0, {months} - 1) n;
@@ -81,10 +82,10 @@ async fn twenty_years_of_months_do_not_exhaust_the_locks_of_postgres_as_it_comes
     let queries = [
         "{ syncEvents(filter: {search: \"rare\"}, first: 1000) { nodes { position } } }",
         "{ syncEvents(filter: {search: \"absent\"}) { nodes { position } } }",
-        "{ syncEvents(filter: {search: \"message\"}) { count { value } nodes { position eventDetails } } }",
+        "{ syncEvents(filter: {search: \"message\"}) { totalCount { value } nodes { position eventDetails } } }",
         "{ syncEvents(filter: {severities: [\"WARN\"]}, orderBy: {field: POSITION, direction: ASC}) { nodes { position } } }",
-        "{ activity(interval: MONTH, by: ADMIN) { start key label count } }",
-        "{ top(by: USER) { key label count } }",
+        "{ syncEvents { histogram(step: {interval: MONTH}, by: ADMIN) { buckets { count } series { key label counts } } } }",
+        "{ syncEvents { top(by: USER) { nodes { key label count } totalCount { value } } } }",
     ];
     let questions = (0..32).flat_map(|_| queries).map(|query| gateway.ask(query, json!({})));
     let questions = futures_util::stream::iter(questions).buffered(32).collect::<Vec<_>>();
@@ -93,7 +94,7 @@ async fn twenty_years_of_months_do_not_exhaust_the_locks_of_postgres_as_it_comes
     assert!(!server.log().contains("out of shared memory"), "{}", server.log());
     let failed: Vec<_> = answers.iter().filter(|answer| answer.get("errors").is_some()).collect();
     assert!(failed.is_empty(), "{} of {} failed: {}", failed.len(), answers.len(), failed[0]);
-    assert_eq!(answers[2]["data"]["syncEvents"]["count"]["value"], json!(events));
+    assert_eq!(answers[2]["data"]["syncEvents"]["totalCount"]["value"], json!(events));
     let expected: Vec<_> = (1..=events).map(|position| position.to_string()).collect();
     for positions in followed {
         assert_eq!(positions, expected, "a subscriber did not catch up");
@@ -150,7 +151,7 @@ fn filters() -> Vec<(Value, &'static str)> {
 }
 
 /// Returns the positions of the rows of `truth` that a condition selects.
-async fn truth(database: &TestDatabase, rest: String) -> Vec<i64> {
+pub(crate) async fn truth(database: &TestDatabase, rest: String) -> Vec<i64> {
     let sql = format!("SELECT position FROM truth WHERE {rest}");
     sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&database.pool).await.unwrap()
 }
@@ -208,70 +209,12 @@ async fn pages_that_are_read_in_windows_are_what_one_statement_would_give() {
                 }
             }
         }
-        let count = "query ($filter: SyncEventFilter) { syncEvents(filter: $filter, first: 0) { all: count { value isExact } some: count(upTo: 9) { value } } }";
+        let count = "query ($filter: SyncEventFilter) { syncEvents(filter: $filter, first: 0) { all: totalCount { value isExact } some: totalCount(upTo: 9) { value } } }";
         let counted = gateway.query_with(count, json!({"filter": filter})).await["syncEvents"].clone();
         let expected = truth(&gateway.database, condition.to_owned()).await.len();
         assert_eq!(counted["some"]["value"], json!(expected.min(9)), "{filter}");
         assert_eq!(counted["all"], json!({"value": expected, "isExact": true}), "{filter}");
     }
-}
-
-#[tokio::test]
-async fn counts_that_are_added_up_over_windows_are_what_one_statement_would_give() {
-    let database = TestDatabase::new().await;
-    fill(&database.pool, SOME).await;
-    let store = database.store();
-    let text = "coalesce(start, '') || ' ' || coalesce(key, '-') || ' ' || coalesce(label, '-') || ' ' || count";
-    for (by, key, name) in [
-        (Dimension::Admin, "admin_id", "admin_display_name"),
-        (Dimension::User, "user_id", "user_display_name"),
-        (Dimension::Outcome, "outcome_result", "NULL"),
-    ] {
-        let label = format!("(array_agg({name}::text ORDER BY published DESC, position))[1]");
-        let label =
-            if name == "NULL" { "NULL".to_owned() } else { format!("CASE WHEN {key} IS NOT NULL THEN {label} END") };
-        for (interval, unit) in [(Interval::Month, "month"), (Interval::Week, "week")] {
-            let sql = format!(
-                "SELECT {text} FROM (SELECT to_char(date_trunc('{unit}', published, 'Asia/Tokyo') AT TIME ZONE 'UTC', \
-                 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') AS start, {key} AS key, {label} AS label, count(*) AS count \
-                 FROM truth GROUP BY 1, 2) t ORDER BY start, key"
-            );
-            let expected: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&database.pool).await.unwrap();
-            let found = store.activity(&everything(), interval, Some(by), "Asia/Tokyo").await.unwrap().unwrap();
-            let found =
-                found.iter().map(|one| told(Some(one.start), one.key.as_deref(), one.label.as_deref(), one.count));
-            assert_eq!(found.collect::<Vec<_>>(), expected, "{by:?} {unit}");
-        }
-        let sql = format!(
-            "SELECT {text} FROM (SELECT NULL AS start, {key} AS key, {label} AS label, count(*) AS count FROM truth \
-             GROUP BY 2 ORDER BY 4 DESC, 2 LIMIT 30) t"
-        );
-        let expected: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&database.pool).await.unwrap();
-        let found = store.top(&everything(), by, 30).await.unwrap();
-        let found = found.iter().map(|one| told(None, one.key.as_deref(), one.label.as_deref(), one.count));
-        assert_eq!(found.collect::<Vec<_>>(), expected, "{by:?}");
-    }
-    let at = |text: &str| Timestamp::parse(text).unwrap();
-    let borders = ["2009-02-01T00:00:00Z", "2010-11-11T00:00:00Z", "2012-01-01T00:00:00Z"].map(at);
-    let stretches: Vec<_> =
-        borders.windows(2).map(|two| Stretch { from: two[0], until: two[1], is_verified: false }).collect();
-    let counts = store.count_stretches("acme", &stretches, &["type.1", "type.2"]).await.unwrap();
-    for (stretch, count) in stretches.iter().zip(counts) {
-        let within = format!(
-            "published >= '{}' AND published < '{}'",
-            stretch.from.text().as_str(),
-            stretch.until.text().as_str()
-        );
-        let missed = format!("{within} AND position % 2 = 1 AND event_type IN ('type.1', 'type.2')");
-        let expected = [truth(&database, within).await.len(), truth(&database, missed).await.len()];
-        let found = [count.events, count.missed_by_hooks].map(|count| usize::try_from(count).unwrap());
-        assert_eq!(found, expected);
-    }
-}
-
-fn told(start: Option<Timestamp>, key: Option<&str>, label: Option<&str>, count: i64) -> String {
-    let start = start.map(|start| start.text().as_str().to_owned()).unwrap_or_default();
-    format!("{start} {} {} {count}", key.unwrap_or("-"), label.unwrap_or("-"))
 }
 
 #[tokio::test]
@@ -326,6 +269,7 @@ async fn use_everything(store: &Store, database: &TestDatabase) {
     let wanted = few.into_iter().chain([lists, either, orgs(vec!["acme".to_owned()])]);
     let wanted: Vec<_> = wanted.map(|filter| Rights::everything().narrow(filter)).collect();
     let middle = Cursor { published: Timestamp::parse("2010-07-01T00:00:00Z").unwrap(), position: Position::new(120) };
+    let head = store.head().await.unwrap();
     for filter in &wanted {
         for field in [EventOrderField::Published, EventOrderField::Position] {
             for (is_descending, after) in [(false, None), (true, None), (true, Some(middle))] {
@@ -335,13 +279,13 @@ async fn use_everything(store: &Store, database: &TestDatabase) {
                 store.page(filter, EventOrder { field, is_descending }, &request, columns).await.unwrap();
             }
         }
-        store.count(filter, 1000).await.unwrap();
-        store.activity(filter, Interval::Day, Some(Dimension::User), "UTC").await.unwrap();
+        store.count(filter, 1000, head).await.unwrap();
+        store.histogram(filter, &by_month(Some(Dimension::User)), head).await.unwrap();
         store.read_after(Position::START, 1000, filter, true).await.unwrap();
     }
     let dimensions = [Dimension::Application, Dimension::ApplicationInstance, Dimension::Admin, Dimension::EventType];
     for by in dimensions {
-        store.top(&everything(), by, 10).await.unwrap();
+        store.top(&everything(), &top(by, 10), head).await.unwrap();
     }
     let positions: Vec<_> = (1..=240).map(Position::new).collect();
     store.events_at(&positions).await.unwrap();

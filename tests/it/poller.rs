@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use sluice::event::{EventTypePattern, Timestamp};
 use time::OffsetDateTime;
 
@@ -250,17 +251,31 @@ async fn after_a_full_page_the_log_is_not_read_to_its_end() {
     org.wait_for(&gateway.database.pool, 1000).await;
     let cursor = gateway.database.store().ledger().poll_cursor(ORG).await.unwrap().unwrap();
     assert_eq!(cursor.caught_up_at, None);
-    // The second request was refused, and the progress is still told.
-    let query = "{ ingestion { sources { state backfill { from through until progress } lastError { message } } } }";
-    let source = async || gateway.query(query).await["ingestion"]["sources"][1].clone();
-    wait_until("the refusal", async || source().await["state"] == "FAILING").await;
-    let source = source().await;
+    let source = system_log(&gateway).await;
+    assert_eq!(source["state"], "BACKFILLING");
     let backfill = &source["backfill"];
     let progress = backfill["progress"].as_f64().unwrap();
     assert!(progress > 0.0 && progress < 1.0, "{source}");
     let [from, through, until] = ["from", "through", "until"].map(|edge| backfill[edge].as_str().unwrap());
     assert!(from < through && through < until, "{source}");
-    assert!(source["lastError"]["message"].is_string(), "{source}");
+}
+
+/// What the graph tells of reading the System Log.
+async fn system_log(gateway: &Gateway) -> Value {
+    let query = "{ ingestion { sources { state backfill { from through until progress } lastError { message } } } }";
+    let sources = gateway.query(query).await["ingestion"]["sources"].take();
+    sources.get(1).cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn an_error_does_not_hide_how_far_the_first_reading_is() {
+    let mut org = OktaOrg::start().await;
+    org.have_history(30, 48);
+    org.api.fail_logs(okta_sim::Fault::Status(500), 1000);
+    let gateway = read(&org).await;
+    wait_until("the failure", async || system_log(&gateway).await["state"] == "FAILING").await;
+    let source = system_log(&gateway).await;
+    assert!(source["lastError"]["message"].is_string() && source["backfill"]["progress"].is_number(), "{source}");
 }
 
 #[tokio::test]

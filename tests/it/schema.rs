@@ -118,7 +118,7 @@ async fn the_graph_tells_of_itself_what_the_schema_file_says() {
 fn only_nodes_have_a_field_that_is_named_id() {
     // Caches merge objects of one type that have the same `id`.
     let types = written(&schema_file());
-    let has_id = |members: &BTreeSet<String>| members.iter().any(|member| member.starts_with("id["));
+    let has_id = |members: &BTreeSet<String>| members.iter().any(|member| member.starts_with("id{"));
     let with_id: BTreeSet<_> = types.iter().filter(|(_, members)| has_id(members)).map(|(name, _)| name).collect();
     let nodes = types.iter().filter(|(_, members)| members.contains("implements Node")).map(|(name, _)| name);
     let node = "Node".to_owned();
@@ -144,12 +144,12 @@ fn output_of(field: &str, is_list: bool) -> String {
 #[test]
 fn each_filter_is_called_what_its_output_is_called() {
     let types = written(&schema_file());
-    let names = |name: &str| types[name].iter().map(|member| member.split(['[', ':']).next().unwrap().to_owned());
+    let names = |name: &str| types[name].iter().map(|member| member.split(['{', ':']).next().unwrap().to_owned());
     for (filter, output) in [("SyncEventFilter", "SyncEvent"), ("EntityFilter", "Entity")] {
         let outputs: BTreeSet<_> = names(output).collect();
         for (field, member) in names(filter).zip(&types[filter]).filter(|(field, _)| !NO_OUTPUT.contains(&&**field)) {
-            let named = output_of(&field, member.contains(": ["));
-            assert!(outputs.contains(&named), "{filter}.{field} is about {output}.{named}, which is not there");
+            let about = output_of(&field, member.contains(": ["));
+            assert!(outputs.contains(&about), "{filter}.{field} is about {output}.{about}, which is not there");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::gateway::Gateway;
 /// The longest that anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-const PAGE: &str = "query ($filter: SyncEventFilter) { syncEvents(filter: $filter) { count { value } } }";
+const PAGE: &str = "query ($filter: SyncEventFilter) { syncEvents(filter: $filter) { totalCount { value } } }";
 
 #[tokio::test]
 async fn outcomes_and_types_of_people_are_found_whatever_their_case() {
@@ -32,7 +32,7 @@ async fn outcomes_and_types_of_people_are_found_whatever_their_case() {
         (json!({"applicationUser": {"types": ["APPUSER"]}}), 3),
     ] {
         let found = gateway.query_with(PAGE, json!({"filter": filter})).await;
-        assert_eq!(found["syncEvents"]["count"]["value"], count, "{filter}");
+        assert_eq!(found["syncEvents"]["totalCount"]["value"], count, "{filter}");
     }
 }
 
@@ -54,7 +54,7 @@ async fn the_beginning_of_event_types_is_an_error_that_names_the_family() {
     // A type that is not in the catalogue may be a new one of Okta's, so it is no error.
     for (types, count) in [(json!(["application.provision.*"]), 1), (json!(["app.of.tomorrow"]), 0)] {
         let found = gateway.query_with(PAGE, json!({"filter": {"eventTypes": types}})).await;
-        assert_eq!(found["syncEvents"]["count"]["value"], count, "{types}");
+        assert_eq!(found["syncEvents"]["totalCount"]["value"], count, "{types}");
     }
 }
 

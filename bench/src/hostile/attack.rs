@@ -264,9 +264,10 @@ pub(super) fn post(address: SocketAddr, authorization: &str, body: &serde_json::
 
 /// Returns a legal query for which the database has to read every event several times.
 fn heavy_query() -> serde_json::Value {
-    let document = "{ users: top(by: USER, first: 1000) { key count } admins: top(by: ADMIN, first: 1000) { key count }
-        hours: activity(interval: HOUR, by: APPLICATION_INSTANCE, filter: {published: {from: $from}}) { start key count }
-        types: top(by: EVENT_TYPE) { key count } all: syncEvents(first: 1) { count(upTo: 1000000) { value } } }";
+    let document = "{ all: syncEvents(first: 1) { users: top(by: USER, first: 1000) { nodes { key count } }
+        admins: top(by: ADMIN, first: 1000) { nodes { key count } } types: top(by: EVENT_TYPE) { nodes { key count } }
+        totalCount(upTo: 1000000) { value } } days: syncEvents(filter: {published: {from: $from}}) {
+        histogram(step: {interval: HOUR}, by: APPLICATION_INSTANCE, keys: 5) { series { key counts } } } }";
     let from = time::OffsetDateTime::now_utc() - time::Duration::days(2);
     let from = from.format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
     json!({"query": document.replace("$from", &format!("\"{from}\""))})

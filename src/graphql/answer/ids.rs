@@ -2,7 +2,7 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::event::{CatalogueKey, Cursor, EventFields, EventOrderField, Position, Timestamp};
+use crate::event::{CatalogueKey, Cursor, EventFields, EventOrderField, Position, Tally, TallyCursor, Timestamp};
 
 /// The object of a global id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,23 @@ pub(in crate::graphql) fn decode_key(text: &str) -> Option<CatalogueKey> {
     let mut parts = text.strip_prefix('c')?.split(':').map(unescape);
     let key = CatalogueKey { sort: parts.next()??, org: parts.next()??, key: parts.next()?? };
     parts.next().is_none().then_some(key)
+}
+
+/// Encodes the place of a tally in its list.
+pub(in crate::graphql) fn encode_tally_cursor(tally: &Tally) -> String {
+    match &tally.key {
+        Some(key) => format!("t{}:{}", tally.count, escape(key)),
+        None => format!("t{}", tally.count),
+    }
+}
+
+pub(in crate::graphql) fn decode_tally_cursor(text: &str) -> Option<TallyCursor> {
+    let text = text.strip_prefix('t')?;
+    let (count, key) = match text.split_once(':') {
+        Some((count, key)) => (count, Some(unescape(key)?)),
+        None => (text, None),
+    };
+    Some(TallyCursor { count: count.parse().ok()?, key })
 }
 
 /// Encodes a place in the list of rejections.

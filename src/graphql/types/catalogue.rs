@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Result};
 
-use super::connection::{ApplicationInstanceConnection, SyncEventConnection};
+use super::connection::{ApplicationConnection, ApplicationInstanceConnection, SyncEventConnection};
+use super::directives::semantic_non_null;
 use super::enums::ApplicationInstanceStatus;
 use super::filter::SyncEventFilterInput;
 use super::nodes::{ApplicationInstanceNode, ApplicationNode};
@@ -12,12 +13,24 @@ use super::order::SyncEventOrder;
 use super::orgs::OrgUrls;
 use super::page::PageArguments;
 use super::scalars::{DateTime, Url, saturated};
-use crate::catalogue::InstanceFilter;
+use crate::catalogue::{ApplicationFilter, InstanceFilter};
 use crate::event::{ApplicationInstance, Filter, Page};
 use crate::graphql::answer::error::from_store;
 use crate::graphql::answer::ids::{NodeId, decode_key};
 use crate::graphql::answer::loaders::{self, ApplicationKey};
 use crate::log::View;
+
+/// Reads a page of the applications that match a filter.
+pub(in crate::graphql) async fn applications(
+    context: &Context<'_>,
+    filter: &ApplicationFilter,
+    arguments: PageArguments,
+) -> Result<ApplicationConnection> {
+    let request = arguments.read(decode_key)?;
+    let page = context.data::<View>()?.applications(filter, &request).await.map_err(|error| from_store(&error))?;
+    let items = page.items.into_iter().map(|found| ApplicationNode(Arc::new(found))).collect();
+    Ok(ApplicationConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
+}
 
 /// Reads a page of the instances that match a filter.
 pub(in crate::graphql) async fn instances(
@@ -68,38 +81,53 @@ impl ApplicationNode {
     }
 
     /// Its instances, by label. `search` finds a text in labels and ids.
+    #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn instances(
         &self,
         context: &Context<'_>,
-        search: Option<String>,
+        #[graphql(desc = "A text in the label or the id, without regard to case.")] search: Option<String>,
+        #[graphql(
+            desc = "The maximum number of items, counted from the start of the list: 0 to 1,000. Without `first` and `last`, 50."
+        )]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
-    ) -> Result<ApplicationInstanceConnection> {
+        #[graphql(desc = "The cursor after which the page begins.")] after: Option<String>,
+        #[graphql(desc = "The maximum number of items, counted from the end of the list: 0 to 1,000.")] last: Option<
+            i32,
+        >,
+        #[graphql(desc = "The cursor before which the page ends.")] before: Option<String>,
+    ) -> Option<Result<ApplicationInstanceConnection>> {
         let filter = InstanceFilter {
             org: Some(self.0.org.clone()),
             application: Some(self.0.name.clone()),
             search,
             instance_ids: None,
         };
-        instances(context, &filter, PageArguments { first, after, last, before }).await
+        Some(instances(context, &filter, PageArguments { first, after, last, before }).await)
     }
 
     /// Its events, newest first unless `orderBy` says otherwise.
+    #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn sync_events(
         &self,
         context: &Context<'_>,
-        filter: Option<SyncEventFilterInput>,
-        order_by: Option<SyncEventOrder>,
+        #[graphql(desc = "Which events; all of them, if it is left out.")] filter: Option<SyncEventFilterInput>,
+        #[graphql(desc = "The order of the list: newest first, unless it is given.")] order_by: Option<SyncEventOrder>,
+        #[graphql(
+            desc = "The maximum number of items, counted from the start of the list: 0 to 1,000. Without `first` and `last`, 50."
+        )]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
-    ) -> Result<SyncEventConnection> {
-        let mut filter = within(filter, &self.0.org)?;
-        filter.applications = Some(narrow(filter.applications, &self.0.name));
-        SyncEventConnection::read(context, filter, order_by, PageArguments { first, after, last, before }).await
+        #[graphql(desc = "The cursor after which the page begins.")] after: Option<String>,
+        #[graphql(desc = "The maximum number of items, counted from the end of the list: 0 to 1,000.")] last: Option<
+            i32,
+        >,
+        #[graphql(desc = "The cursor before which the page ends.")] before: Option<String>,
+    ) -> Option<Result<SyncEventConnection>> {
+        let read = async {
+            let mut filter = within(filter, &self.0.org)?;
+            filter.applications = Some(narrow(filter.applications, &self.0.name));
+            SyncEventConnection::read(context, filter, order_by, PageArguments { first, after, last, before }).await
+        };
+        Some(read.await)
     }
 
     /// How many events there are of it.
@@ -157,19 +185,28 @@ impl ApplicationInstanceNode {
     }
 
     /// Its events, newest first unless `orderBy` says otherwise.
+    #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn sync_events(
         &self,
         context: &Context<'_>,
-        filter: Option<SyncEventFilterInput>,
-        order_by: Option<SyncEventOrder>,
+        #[graphql(desc = "Which events; all of them, if it is left out.")] filter: Option<SyncEventFilterInput>,
+        #[graphql(desc = "The order of the list: newest first, unless it is given.")] order_by: Option<SyncEventOrder>,
+        #[graphql(
+            desc = "The maximum number of items, counted from the start of the list: 0 to 1,000. Without `first` and `last`, 50."
+        )]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
-    ) -> Result<SyncEventConnection> {
-        let mut filter = within(filter, &self.0.org)?;
-        filter.application_instances = Some(narrow(filter.application_instances, &self.0.instance_id));
-        SyncEventConnection::read(context, filter, order_by, PageArguments { first, after, last, before }).await
+        #[graphql(desc = "The cursor after which the page begins.")] after: Option<String>,
+        #[graphql(desc = "The maximum number of items, counted from the end of the list: 0 to 1,000.")] last: Option<
+            i32,
+        >,
+        #[graphql(desc = "The cursor before which the page ends.")] before: Option<String>,
+    ) -> Option<Result<SyncEventConnection>> {
+        let read = async {
+            let mut filter = within(filter, &self.0.org)?;
+            filter.application_instances = Some(narrow(filter.application_instances, &self.0.instance_id));
+            SyncEventConnection::read(context, filter, order_by, PageArguments { first, after, last, before }).await
+        };
+        Some(read.await)
     }
 
     /// How many events there are of it.

@@ -3,11 +3,16 @@
 use async_graphql::{Context, Object, Result, SimpleObject};
 use tokio::sync::OnceCell;
 
+use super::count::Count;
+use super::directives::semantic_non_null;
 use super::event_lists::{EdgeList, EventList, columns_of_lists};
 use super::nodes::{ApplicationInstanceNode, ApplicationNode};
 use super::order::SyncEventOrder;
 use super::page::{PageArguments, PageInfo};
-use super::scalars::{LogPosition, saturated};
+use super::scalars::LogPosition;
+use super::statistics::{
+    self, HistogramArguments, HistogramNode, HistogramStepInput, SyncEventDimension, TallyConnection, TopArguments,
+};
 use crate::event::{
     Cursor, Direction, EventColumns, EventFields as _, EventOrder, Filter, Page, PageBounds, PageRequest,
 };
@@ -15,23 +20,6 @@ use crate::graphql::answer::error::{bad_input, from_store};
 use crate::graphql::answer::ids::{decode_cursor, encode_event_cursor};
 use crate::log::{MatchingEvents, View};
 use crate::store::EventPage;
-
-/// How many there are.
-#[derive(SimpleObject)]
-pub(super) struct Count {
-    /// So many; at least so many where it is not exact.
-    value: i32,
-    /// Whether that is all.
-    is_exact: bool,
-}
-
-impl Count {
-    /// The count of so many; one that `Int` cannot hold is not exact.
-    pub(super) fn new(value: i64, is_exact: bool) -> Self {
-        let saturated = saturated(value);
-        Self { value: saturated, is_exact: is_exact && i64::from(saturated) == value }
-    }
-}
 
 /// A page of events.
 pub(in crate::graphql) struct SyncEventConnection {
@@ -54,9 +42,23 @@ impl SyncEventConnection {
         let order = EventOrder::from(order.unwrap_or_default());
         let request = arguments.read(|text| decode_cursor(order.field, text))?;
         let columns = columns_of_lists(context, order.field);
-        let events = context.data::<View>()?.matching(filter);
-        let page = events.page(order, &request, columns).await.map_err(|error| from_store(&error))?;
+        let view = context.data::<View>()?;
+        let events = view.matching(filter);
+        let page = match columns {
+            Some(columns) => events.page(order, &request, columns).await,
+            None => view.head().await.map(EventPage::empty),
+        };
+        let page = page.map_err(|error| from_store(&error))?;
         Ok(Self { events, order, request, page, has_next: OnceCell::new(), has_previous: OnceCell::new() })
+    }
+
+    async fn count(&self, up_to: i32) -> Result<Count> {
+        if !(0..=1_000_000).contains(&up_to) {
+            return Err(bad_input(format!("`upTo` is {up_to}; expected 0 to 1000000")));
+        }
+        let counted = self.events.count(i64::from(up_to), self.page.head).await;
+        let (value, is_exact) = counted.map_err(|error| from_store(&error))?;
+        Ok(Count::new(value, is_exact))
     }
 
     /// Looks whether the list goes on beyond the page in a direction. The page itself cannot tell where it ends at a cursor,
@@ -116,16 +118,63 @@ impl SyncEventConnection {
         Ok(info)
     }
 
-    /// How many events match, counted no further than `upTo` (at most 1,000,000).
-    async fn count(&self, #[graphql(default = 10_000)] up_to: i32) -> Result<Count> {
-        if !(0..=1_000_000).contains(&up_to) {
-            return Err(bad_input(format!("`upTo` is {up_to}; expected 0 to 1000000")));
-        }
-        let (value, is_exact) = self.events.count(i64::from(up_to)).await.map_err(|error| from_store(&error))?;
-        Ok(Count::new(value, is_exact))
+    /// The number of events that match, counted no further than `upTo` (0 to 1,000,000).
+    #[graphql(directive = semantic_non_null::apply(vec![0]))]
+    async fn total_count(
+        &self,
+        #[graphql(desc = "The count stops here: 0 to 1,000,000.", default = 10_000)] up_to: i32,
+    ) -> Option<Result<Count>> {
+        Some(self.count(up_to).await)
     }
 
-    /// The log's end when the page was read: `subscribe(after: head)` continues it.
+    /// The counts of the matching events over time. The buckets cover the filter's range of `published`; where that is
+    /// open, they begin with the first matching event, or end with the last one. At most 10,000 buckets; more is an error.
+    #[graphql(directive = semantic_non_null::apply(vec![0]))]
+    async fn histogram(
+        &self,
+        #[graphql(desc = "The length of the buckets.", default_with = "HistogramStepInput::Buckets(120)")]
+        step: HistogramStepInput,
+        #[graphql(desc = "The dimension of the series; no series, if it is left out.")] by: Option<SyncEventDimension>,
+        #[graphql(desc = "The number of keys that have a series of their own: 1 to 50.", default = 5)] keys: i32,
+        #[graphql(
+            desc = "The time zone in which buckets begin at round times: a name of the IANA's database, such as Europe/Berlin.",
+            default_with = "\"UTC\".to_owned()"
+        )]
+        time_zone: String,
+    ) -> Option<Result<HistogramNode>> {
+        let arguments = HistogramArguments { step, by, keys, time_zone };
+        let found = statistics::histogram(&self.events, arguments, self.page.head).await;
+        Some(found.map(HistogramNode::from))
+    }
+
+    /// The most frequent values of a dimension among the matching events, the most frequent first. `search` finds a text in
+    /// keys and labels. `known` adds values that are in the catalogue or documented by Okta, and have no matching event.
+    #[graphql(directive = semantic_non_null::apply(vec![0]))]
+    async fn top(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The dimension.")] by: SyncEventDimension,
+        #[graphql(
+            desc = "A text in the key or the label, without regard to case. Of people, any name that these events have."
+        )]
+        search: Option<String>,
+        #[graphql(
+            desc = "True to add values without matching events: those of the catalogue, and those that sluice knows.",
+            default = false
+        )]
+        known: bool,
+        #[graphql(desc = "The maximum number of tallies: 0 to 1,000.", default = 10)] first: i32,
+        #[graphql(desc = "The cursor after which the page begins.")] after: Option<String>,
+    ) -> Option<Result<TallyConnection>> {
+        let counts_keys = context.look_ahead().field("totalCount").exists();
+        let is_continued = after.is_some();
+        let arguments = TopArguments { by, search, known, first, after, counts_keys };
+        let found = statistics::top(&self.events, arguments, self.page.head).await;
+        Some(found.map(|page| TallyConnection::new(page, is_continued)))
+    }
+
+    /// The log's end when the connection was read: the page and all counts are of the log through this position. A
+    /// subscription from here continues it.
     async fn head(&self) -> LogPosition {
         LogPosition(self.page.head)
     }

@@ -1,6 +1,7 @@
 //! Enums: the severity of an event, the ways in and their states, and the status of an application instance.
 
 use async_graphql::Enum;
+use async_graphql::resolver_utils::EnumType as _;
 
 use crate::event::{IngestSource, SourceState};
 use crate::okta::SEVERITIES;
@@ -46,12 +47,7 @@ pub(super) enum ApplicationInstanceStatus {
 impl ApplicationInstanceStatus {
     /// The status with this name; None for a name that Okta has not documented.
     pub(super) fn named(name: &str) -> Option<Self> {
-        match name {
-            "ACTIVE" => Some(Self::Active),
-            "INACTIVE" => Some(Self::Inactive),
-            "DELETED" => Some(Self::Deleted),
-            _ => None,
-        }
+        Self::items().iter().find(|item| item.name == name).map(|item| item.value)
     }
 }
 

@@ -37,18 +37,23 @@ pub(in crate::graphql) struct SyncEventEdge {
 #[derive(Clone)]
 pub(super) struct WrittenEvent(pub(super) SyncEventNode);
 
-/// The columns of events that the lists in a connection's selection need.
-pub(super) fn columns_of_lists(context: &Context<'_>, order: EventOrderField) -> EventColumns {
-    let mut columns = EventColumns::KEYS;
+/// The columns of events that the lists in a connection's selection need; None if the selection asks for no page.
+pub(super) fn columns_of_lists(context: &Context<'_>, order: EventOrderField) -> Option<EventColumns> {
+    let mut columns = None;
     let selection = &context.item.node.selection_set.node;
     for list in fields(&context.query_env.fragments, selection, |_| true) {
         let selected = &list.selection_set.node;
         let writer = match list.name.node.as_str() {
             "nodes" => EventWriter::of_events(context, selected),
             "edges" => EventWriter::of_edges(context, selected, order),
+            "pageInfo" => {
+                columns.get_or_insert(EventColumns::KEYS);
+                continue;
+            }
             _ => continue,
         };
-        columns = columns.union(writer.map_or(EventColumns::WITHOUT_DETAILS, |writer| writer.columns()));
+        let needed = writer.map_or(EventColumns::WITHOUT_DETAILS, |writer| writer.columns());
+        columns = Some(columns.unwrap_or(EventColumns::KEYS).union(needed));
     }
     columns
 }

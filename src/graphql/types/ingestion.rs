@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, Enum, Object, Result, SimpleObject};
 
+use super::directives::semantic_non_null;
 use super::enums::{IngestSourceNode, IngestStateNode};
 use super::filter::{TimeRangeInput, read_range};
 use super::orgs::Orgs;
@@ -39,54 +40,34 @@ impl Ingestion {
     }
 
     /// Stretches of a time range, in order, and what is known of each. At most 10,000; more is an error.
+    #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn coverage(
         &self,
         context: &Context<'_>,
-        org: Option<String>,
+        #[graphql(desc = "The configured name of the Okta org. Required if there are several.")] org: Option<String>,
+        #[graphql(desc = "The range of time: from 2009 or until now where an end is left out.")]
         published: TimeRangeInput,
-    ) -> Result<Vec<Coverage>> {
-        let view = context.data::<View>()?;
-        let org = match org {
-            Some(org) => known_org(context, org).await?,
-            None => only_org(context.data()?)?,
-        };
-        let range = read_range("published", Some(&published)).map_err(|error| bad_input(error.to_string()))?;
-        let from = range.from.unwrap_or_else(first_moment);
-        let until = range.until.unwrap_or_else(Timestamp::now);
-        let read = view.read_windows(&org, from, until).await.map_err(|error| from_store(&error))?;
-        let stretches = stretches(from, until, &read);
-        if stretches.len() > MAX_STRETCHES {
-            return Err(bad_input(format!("`published` has more than {MAX_STRETCHES} stretches; ask for less of it")));
-        }
-        // Counting reads every event of the range, so it happens only if a count is selected.
-        let asked = context.look_ahead();
-        let counts = if ["events", "missedByHooks"].into_iter().any(|field| asked.field(field).exists()) {
-            let counts = view.count_stretches(&org, &stretches, &OFFERED_TO_HOOKS).await;
-            counts.map_err(|error| from_store(&error))?
-        } else {
-            vec![StretchCount::default(); stretches.len()]
-        };
-        let coverage = stretches.into_iter().zip(counts).map(|(stretch, count)| Coverage {
-            from: DateTime(stretch.from),
-            until: DateTime(stretch.until),
-            state: if stretch.is_verified { CoverageState::Verified } else { CoverageState::Unverified },
-            events: saturated(count.events),
-            missed_by_hooks: saturated(count.missed_by_hooks),
-        });
-        Ok(coverage.collect())
+    ) -> Option<Result<Vec<Coverage>>> {
+        Some(read_coverage(context, org, &published).await)
     }
 
     /// What came in and could not be read, the newest first. A page has fewer items than it has room for where they are
     /// large.
+    #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn rejected(
         &self,
         context: &Context<'_>,
+        #[graphql(
+            desc = "The maximum number of items, counted from the start of the list: 0 to 1,000. Without `first` and `last`, 50."
+        )]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
-    ) -> Result<RejectedRecordConnection> {
-        rejected::page(context, PageArguments { first, after, last, before }).await
+        #[graphql(desc = "The cursor after which the page begins.")] after: Option<String>,
+        #[graphql(desc = "The maximum number of items, counted from the end of the list: 0 to 1,000.")] last: Option<
+            i32,
+        >,
+        #[graphql(desc = "The cursor before which the page ends.")] before: Option<String>,
+    ) -> Option<Result<RejectedRecordConnection>> {
+        Some(rejected::page(context, PageArguments { first, after, last, before }).await)
     }
 }
 
@@ -159,6 +140,43 @@ struct Coverage {
     /// that happened before the org's first hook delivery came are not counted, nor are those that an import alone has
     /// brought.
     missed_by_hooks: i32,
+}
+
+/// Reads the coverage of a range of time.
+async fn read_coverage(
+    context: &Context<'_>,
+    org: Option<String>,
+    published: &TimeRangeInput,
+) -> Result<Vec<Coverage>> {
+    let view = context.data::<View>()?;
+    let org = match org {
+        Some(org) => known_org(context, org).await?,
+        None => only_org(context.data()?)?,
+    };
+    let range = read_range("published", Some(published)).map_err(|error| bad_input(error.to_string()))?;
+    let from = range.from.unwrap_or_else(first_moment);
+    let until = range.until.unwrap_or_else(Timestamp::now);
+    let read = view.read_windows(&org, from, until).await.map_err(|error| from_store(&error))?;
+    let stretches = stretches(from, until, &read);
+    if stretches.len() > MAX_STRETCHES {
+        return Err(bad_input(format!("`published` has more than {MAX_STRETCHES} stretches; ask for less of it")));
+    }
+    // Counting reads every event of the range, so it happens only if a count is selected.
+    let asked = context.look_ahead();
+    let counts = if ["events", "missedByHooks"].into_iter().any(|field| asked.field(field).exists()) {
+        let counts = view.count_stretches(&org, &stretches, &OFFERED_TO_HOOKS).await;
+        counts.map_err(|error| from_store(&error))?
+    } else {
+        vec![StretchCount::default(); stretches.len()]
+    };
+    let coverage = stretches.into_iter().zip(counts).map(|(stretch, count)| Coverage {
+        from: DateTime(stretch.from),
+        until: DateTime(stretch.until),
+        state: if stretch.is_verified { CoverageState::Verified } else { CoverageState::Unverified },
+        events: saturated(count.events),
+        missed_by_hooks: saturated(count.missed_by_hooks),
+    });
+    Ok(coverage.collect())
 }
 
 /// The only configured org; an error if there are several.

@@ -19,6 +19,16 @@ pub(super) struct PageInfo {
 }
 
 impl PageInfo {
+    /// The place of a page that begins and ends at these cursors.
+    pub(super) const fn of_cursors(
+        has_next_page: bool,
+        has_previous_page: bool,
+        start_cursor: Option<String>,
+        end_cursor: Option<String>,
+    ) -> Self {
+        Self { has_next_page, has_previous_page, start_cursor, end_cursor }
+    }
+
     pub(in crate::graphql) fn new<T>(page: &Page<T>, cursor: impl Fn(&T) -> String) -> Self {
         Self {
             has_next_page: page.has_next,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::catalogue;
 use super::connection::{ApplicationConnection, ApplicationInstanceConnection, SyncEventConnection};
+use super::directives::semantic_non_null;
 use super::event_lists::WrittenEvent;
 use super::filter::SyncEventFilterInput;
 use super::ingestion::Ingestion;
@@ -15,11 +16,10 @@ use super::nodes::{ApplicationInstanceNode, ApplicationNode, Node, RejectedRecor
 use super::order::SyncEventOrder;
 use super::page::{self, PageArguments};
 use super::scalars::Url;
-use super::statistics::{self, ActivityBucketNode, ActivityInterval, SyncEventDimension, TallyNode};
 use crate::catalogue::{ApplicationFilter, InstanceFilter};
-use crate::event::{MAX_PAGE_SIZE, Page};
+use crate::event::MAX_PAGE_SIZE;
 use crate::graphql::answer::error::{bad_input, coded, from_store};
-use crate::graphql::answer::ids::{NodeId, decode_key};
+use crate::graphql::answer::ids::NodeId;
 use crate::graphql::answer::loaders::{self, ApplicationKey, EventKey, InstanceKey, RejectionKey};
 use crate::log::View;
 use crate::okta::instance_id_in_url;
@@ -31,21 +31,29 @@ pub(in crate::graphql) struct Query;
 #[Object]
 impl Query {
     /// What a global id stands for; null where there is nothing.
-    async fn node(&self, context: &Context<'_>, id: ID) -> Option<Result<Node>> {
+    async fn node(&self, context: &Context<'_>, #[graphql(desc = "The global id.")] id: ID) -> Option<Result<Node>> {
         find_node(context, &id).await.transpose()
     }
 
     /// What several global ids stand for, in their order.
-    async fn nodes(&self, context: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>> {
-        if ids.len() > MAX_PAGE_SIZE {
-            return Err(bad_input(format!("`ids` has {} values, at most {MAX_PAGE_SIZE} are allowed", ids.len())));
-        }
-        // All at once, so that the objects of one kind are read by one statement.
-        try_join_all(ids.iter().map(|id| find_node(context, id))).await
+    #[graphql(directive = semantic_non_null::apply(vec![0]))]
+    async fn nodes(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "The global ids, at most 1,000.")] ids: Vec<ID>,
+    ) -> Option<Result<Vec<Option<Node>>>> {
+        Some(find_nodes(context, &ids).await)
     }
 
     /// The event with Okta's uuid.
-    async fn sync_event(&self, context: &Context<'_>, uuid: Uuid, org: Option<String>) -> Option<Result<WrittenEvent>> {
+    async fn sync_event(
+        &self,
+        context: &Context<'_>,
+        #[graphql(desc = "Okta's uuid of the event.")] uuid: Uuid,
+        #[graphql(desc = "The configured name of the Okta org. Required only if several orgs match.")] org: Option<
+            String,
+        >,
+    ) -> Option<Result<WrittenEvent>> {
         let found = async {
             let view = context.data::<View>()?;
             let events = view.events_by_uuid(uuid, org.as_deref()).await.map_err(|error| from_store(&error))?;
@@ -55,51 +63,41 @@ impl Query {
     }
 
     /// Events, newest first unless `orderBy` says otherwise.
+    #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn sync_events(
         &self,
         context: &Context<'_>,
-        filter: Option<SyncEventFilterInput>,
-        #[graphql(default_with = "Some(SyncEventOrder::default())")] order_by: Option<SyncEventOrder>,
+        #[graphql(desc = "Which events; all of them, if it is left out.")] filter: Option<SyncEventFilterInput>,
+        #[graphql(
+            desc = "The order of the list: newest first, unless it is given.",
+            default_with = "Some(SyncEventOrder::default())"
+        )]
+        order_by: Option<SyncEventOrder>,
+        #[graphql(
+            desc = "The maximum number of items, counted from the start of the list: 0 to 1,000. Without `first` and `last`, 50."
+        )]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
-    ) -> Result<SyncEventConnection> {
-        let filter = filter.unwrap_or_default().read()?;
-        SyncEventConnection::read(context, filter, order_by, PageArguments { first, after, last, before }).await
-    }
-
-    /// How many events there were in each stretch of time, the oldest first; stretches without any are left out. At
-    /// most 10,000 buckets; more is an error. `timeZone` says where days, weeks and months start: a name of the IANA's
-    /// database, such as Europe/Berlin.
-    async fn activity(
-        &self,
-        context: &Context<'_>,
-        filter: Option<SyncEventFilterInput>,
-        interval: ActivityInterval,
-        by: Option<SyncEventDimension>,
-        #[graphql(default_with = "Some(\"UTC\".to_owned())")] time_zone: Option<String>,
-    ) -> Result<Vec<ActivityBucketNode>> {
-        statistics::activity(context, filter, interval, by, time_zone.as_deref().unwrap_or("UTC")).await
-    }
-
-    /// What there is most of: events counted by what they have in common, the most frequent first. At most 1,000.
-    async fn top(
-        &self,
-        context: &Context<'_>,
-        filter: Option<SyncEventFilterInput>,
-        by: SyncEventDimension,
-        #[graphql(default_with = "Some(10)")] first: Option<i32>,
-    ) -> Result<Vec<TallyNode>> {
-        statistics::top(context, filter, by, first.unwrap_or(10)).await
+        #[graphql(desc = "The cursor after which the page begins.")] after: Option<String>,
+        #[graphql(desc = "The maximum number of items, counted from the end of the list: 0 to 1,000.")] last: Option<
+            i32,
+        >,
+        #[graphql(desc = "The cursor before which the page ends.")] before: Option<String>,
+    ) -> Option<Result<SyncEventConnection>> {
+        let read = async {
+            let filter = filter.unwrap_or_default().read()?;
+            SyncEventConnection::read(context, filter, order_by, PageArguments { first, after, last, before }).await
+        };
+        Some(read.await)
     }
 
     /// The application with Okta's key.
     async fn application(
         &self,
         context: &Context<'_>,
-        name: String,
-        org: Option<String>,
+        #[graphql(desc = "Okta's key of the application, such as office365.")] name: String,
+        #[graphql(desc = "The configured name of the Okta org. Required only if several orgs match.")] org: Option<
+            String,
+        >,
     ) -> Option<Result<ApplicationNode>> {
         let filter = ApplicationFilter { org, name: Some(name), search: None };
         let found = async {
@@ -111,50 +109,62 @@ impl Query {
     }
 
     /// Applications, by key. `search` finds a text in keys and names.
+    #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn applications(
         &self,
         context: &Context<'_>,
-        search: Option<String>,
+        #[graphql(desc = "A text in the key or the display name, without regard to case.")] search: Option<String>,
+        #[graphql(
+            desc = "The maximum number of items, counted from the start of the list: 0 to 1,000. Without `first` and `last`, 50."
+        )]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
-    ) -> Result<ApplicationConnection> {
-        let request = PageArguments { first, after, last, before }.read(decode_key)?;
+        #[graphql(desc = "The cursor after which the page begins.")] after: Option<String>,
+        #[graphql(desc = "The maximum number of items, counted from the end of the list: 0 to 1,000.")] last: Option<
+            i32,
+        >,
+        #[graphql(desc = "The cursor before which the page ends.")] before: Option<String>,
+    ) -> Option<Result<ApplicationConnection>> {
         let filter = ApplicationFilter { search, ..ApplicationFilter::default() };
-        let page = context.data::<View>()?.applications(&filter, &request).await.map_err(|error| from_store(&error))?;
-        let items = page.items.into_iter().map(|found| ApplicationNode(Arc::new(found))).collect();
-        Ok(ApplicationConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
+        Some(catalogue::applications(context, &filter, PageArguments { first, after, last, before }).await)
     }
 
     /// The application instance with Okta's id, or with a URL of its page in the admin console.
     async fn application_instance(
         &self,
         context: &Context<'_>,
-        by: ApplicationInstanceBy,
-        org: Option<String>,
+        #[graphql(desc = "The instance, by its id or its URL.")] by: ApplicationInstanceBy,
+        #[graphql(desc = "The configured name of the Okta org. Required only if several orgs match.")] org: Option<
+            String,
+        >,
     ) -> Option<Result<ApplicationInstanceNode>> {
         find_instance(context, by, org).await.transpose()
     }
 
     /// Application instances, by label. `search` finds a text in labels and ids.
+    #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn application_instances(
         &self,
         context: &Context<'_>,
-        search: Option<String>,
-        application: Option<String>,
+        #[graphql(desc = "A text in the label or the id, without regard to case.")] search: Option<String>,
+        #[graphql(desc = "Okta's key of an application, for its instances only.")] application: Option<String>,
+        #[graphql(
+            desc = "The maximum number of items, counted from the start of the list: 0 to 1,000. Without `first` and `last`, 50."
+        )]
         first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
-    ) -> Result<ApplicationInstanceConnection> {
+        #[graphql(desc = "The cursor after which the page begins.")] after: Option<String>,
+        #[graphql(desc = "The maximum number of items, counted from the end of the list: 0 to 1,000.")] last: Option<
+            i32,
+        >,
+        #[graphql(desc = "The cursor before which the page ends.")] before: Option<String>,
+    ) -> Option<Result<ApplicationInstanceConnection>> {
         let filter = InstanceFilter { application, search, ..InstanceFilter::default() };
-        catalogue::instances(context, &filter, PageArguments { first, after, last, before }).await
+        Some(catalogue::instances(context, &filter, PageArguments { first, after, last, before }).await)
     }
 
     /// The state of ingestion.
-    async fn ingestion(&self) -> Ingestion {
-        Ingestion
+    #[graphql(directive = semantic_non_null::apply(vec![0]))]
+    async fn ingestion(&self) -> Option<Ingestion> {
+        Some(Ingestion)
     }
 }
 
@@ -190,6 +200,14 @@ async fn find_instance(
     let view = context.data::<View>()?;
     let page = view.application_instances(&filter, &page::first(2)).await.map_err(|error| from_store(&error))?;
     Ok(only_one(page.items)?.map(|instance| ApplicationInstanceNode(Arc::new(instance))))
+}
+
+async fn find_nodes(context: &Context<'_>, ids: &[ID]) -> Result<Vec<Option<Node>>> {
+    if ids.len() > MAX_PAGE_SIZE {
+        return Err(bad_input(format!("`ids` has {} values, at most {MAX_PAGE_SIZE} are allowed", ids.len())));
+    }
+    // All at once, so that the objects of one kind are read by one statement.
+    try_join_all(ids.iter().map(|id| find_node(context, id))).await
 }
 
 async fn find_node(context: &Context<'_>, id: &ID) -> Result<Option<Node>> {

@@ -14,6 +14,7 @@ pub(in crate::graphql) fn saturated(count: i64) -> i32 {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::graphql) struct DateTime(pub(in crate::graphql) Timestamp);
 
+/// A moment: RFC 3339 in UTC, to the millisecond, such as 2026-01-31T23:59:59.123Z. Any offset is understood.
 #[Scalar(specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -39,6 +40,8 @@ impl ScalarType for DateTime {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LogPosition(pub(super) Position);
 
+/// A place in the log: a decimal string, without gaps within an era, in the order of commits. "0" is before the first event.
+/// Compare positions as integers of any length.
 #[Scalar(name = "Position")]
 impl ScalarType for LogPosition {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -62,6 +65,7 @@ impl ScalarType for LogPosition {
 #[derive(Clone, Debug)]
 pub(in crate::graphql) struct Json(pub(in crate::graphql) String);
 
+/// Any JSON.
 #[Scalar(name = "JSON", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259")]
 impl ScalarType for Json {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -78,6 +82,7 @@ impl ScalarType for Json {
 #[derive(Clone, Debug)]
 pub(super) struct Url(pub(super) String);
 
+/// A URL.
 #[Scalar(name = "URL", specified_by_url = "https://url.spec.whatwg.org/")]
 impl ScalarType for Url {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -1,16 +1,22 @@
-//! Statistics: activity over time, and the most frequent values.
+//! Statistics of the events of a connection: histograms over time, and the most frequent values.
+//!
+//! The functions that make a histogram and a page of tallies know no field: their values can be printed by other means.
 
-use async_graphql::{Context, Enum, Result, SimpleObject};
+use async_graphql::{Enum, OneofObject, Result, SimpleObject};
 
-use super::filter::SyncEventFilterInput;
+use super::count::Count;
+use super::page::PageInfo;
 use super::scalars::{DateTime, saturated};
-use crate::event::{ActivityBucket, Dimension, Interval, MAX_BUCKETS, MAX_PAGE_SIZE, Tally};
+use crate::event::{
+    BucketLength, Dimension, Histogram, HistogramRequest, HistogramSeries, HistogramStep, MAX_BUCKETS,
+    MAX_HISTOGRAM_KEYS, MAX_PAGE_SIZE, Position, Tally, TallyPage, Timestamp, TopRequest,
+};
 use crate::graphql::answer::error::{bad_input, from_store};
-use crate::log::View;
+use crate::graphql::answer::ids::{decode_tally_cursor, encode_tally_cursor};
+use crate::log::MatchingEvents;
 
-/// How long the stretches of time are in which events are counted.
+/// An interval of the calendar.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-#[graphql(remote = "Interval")]
 pub(super) enum ActivityInterval {
     /// From minute to minute.
     Minute,
@@ -24,7 +30,19 @@ pub(super) enum ActivityInterval {
     Month,
 }
 
-/// By what events are told apart when they are counted.
+impl From<ActivityInterval> for BucketLength {
+    fn from(interval: ActivityInterval) -> Self {
+        match interval {
+            ActivityInterval::Minute => Self::Minutes(1),
+            ActivityInterval::Hour => Self::Hours(1),
+            ActivityInterval::Day => Self::Day,
+            ActivityInterval::Week => Self::Week,
+            ActivityInterval::Month => Self::Month,
+        }
+    }
+}
+
+/// What to group events by.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "Dimension")]
 pub(super) enum SyncEventDimension {
@@ -38,94 +56,220 @@ pub(super) enum SyncEventDimension {
     Outcome,
     /// How serious it is.
     Severity,
-    /// Who did it: the id, labelled with the name in the newest event.
+    /// The actor: the id, labelled with the name in the newest event.
     Admin,
     /// The Okta user: the id, labelled with the name in the newest event.
     User,
-    /// The way that brought it first.
+    /// The source that brought it first.
     #[graphql(name = "FIRST_RECEIVED_VIA")]
     FirstSource,
 }
 
-/// How many events there were in a stretch of time.
+/// How long a bucket is: give exactly one of the fields.
+#[derive(OneofObject, Clone, Copy, Debug)]
+#[graphql(name = "HistogramStep")]
+pub(super) enum HistogramStepInput {
+    /// About so many buckets (1 to 10,000) of a round length: the shortest of 1, 5, 10, 15 and 30 seconds and minutes, 1, 3,
+    /// 6 and 12 hours, a day, a week, a month, a quarter and a year that covers the range with so many.
+    Buckets(i32),
+    /// Buckets of this length.
+    Interval(ActivityInterval),
+}
+
+/// Counts of events over time. The buckets follow each other without a gap, the oldest first, and a bucket without events
+/// counts 0.
 #[derive(SimpleObject)]
-#[graphql(name = "ActivityBucket")]
-pub(super) struct ActivityBucketNode {
-    /// When it starts, in UTC.
-    start: DateTime,
-    /// What these events have in common; null where `by` is left out, and for events that lack it.
-    key: Option<String>,
-    /// What people call that, where that is something else.
-    label: Option<String>,
-    /// How many there were.
+#[graphql(name = "Histogram")]
+pub(super) struct HistogramNode {
+    /// The buckets.
+    buckets: Vec<HistogramBucket>,
+    /// The counts of the most frequent keys, the most frequent first, and then those of all other keys together, if there
+    /// are others. Empty without `by`.
+    series: Vec<HistogramSeriesNode>,
+}
+
+/// A stretch of time, and the number of events in it.
+#[derive(SimpleObject)]
+pub(super) struct HistogramBucket {
+    /// The first moment, inclusive.
+    from: DateTime,
+    /// The first moment after it, exclusive.
+    until: DateTime,
+    /// The number of events.
     count: i32,
 }
 
-/// How many events there were of one kind.
+/// The counts of one key, or of all other keys.
 #[derive(SimpleObject)]
+#[graphql(name = "HistogramSeries")]
+pub(super) struct HistogramSeriesNode {
+    /// The key; null for events that lack the value, and for all other keys.
+    key: Option<String>,
+    /// The display name of the key, where that is something else.
+    label: Option<String>,
+    /// True for the counts of all other keys.
+    is_other: bool,
+    /// The number of events in all buckets.
+    count: i32,
+    /// The number of events in each bucket, in the order of `buckets`.
+    counts: Vec<i32>,
+}
+
+/// The number of events with one key.
+#[derive(SimpleObject, Clone)]
 #[graphql(name = "Tally")]
 pub(super) struct TallyNode {
-    /// What they have in common; null for those that lack it.
+    /// The key; null for events that lack the value.
     key: Option<String>,
-    /// What people call that, where that is something else.
+    /// The display name of the key, where that is something else.
     label: Option<String>,
-    /// How many there were.
+    /// The number of events.
     count: i32,
-    /// When the newest of them happened.
-    last_event_at: DateTime,
+    /// When the newest of them happened; null for a known key without events.
+    last_event_at: Option<DateTime>,
 }
 
-pub(in crate::graphql) async fn activity(
-    context: &Context<'_>,
-    filter: Option<SyncEventFilterInput>,
-    interval: ActivityInterval,
-    by: Option<SyncEventDimension>,
-    time_zone: &str,
-) -> Result<Vec<ActivityBucketNode>> {
-    let filter = filter.unwrap_or_default().read()?;
-    let view = context.data::<View>()?;
-    let unknown = || {
-        bad_input(format!(
+/// A tally on a page.
+#[derive(SimpleObject)]
+pub(super) struct TallyEdge {
+    /// The place of the tally in the list.
+    cursor: String,
+    /// The tally.
+    node: TallyNode,
+}
+
+/// A page of tallies, the most frequent key first.
+#[derive(SimpleObject)]
+pub(super) struct TallyConnection {
+    /// The tallies with their cursors.
+    edges: Vec<TallyEdge>,
+    /// The tallies.
+    nodes: Vec<TallyNode>,
+    /// The place of the page in the list.
+    page_info: PageInfo,
+    /// The number of keys.
+    total_count: Count,
+}
+
+/// The arguments of a histogram.
+pub(super) struct HistogramArguments {
+    pub(super) step: HistogramStepInput,
+    pub(super) by: Option<SyncEventDimension>,
+    pub(super) keys: i32,
+    pub(super) time_zone: String,
+}
+
+/// The arguments of a page of tallies.
+pub(super) struct TopArguments {
+    pub(super) by: SyncEventDimension,
+    pub(super) search: Option<String>,
+    pub(super) known: bool,
+    pub(super) first: i32,
+    pub(super) after: Option<String>,
+    /// True if the number of keys is selected.
+    pub(super) counts_keys: bool,
+}
+
+fn within(name: &str, value: i32, range: std::ops::RangeInclusive<usize>) -> Result<usize> {
+    match usize::try_from(value) {
+        Ok(value) if range.contains(&value) => Ok(value),
+        _ => Err(bad_input(format!("`{name}` is {value}; expected {} to {}", range.start(), range.end()))),
+    }
+}
+
+/// Reads the histogram of events through a position.
+pub(super) async fn histogram(
+    events: &MatchingEvents,
+    arguments: HistogramArguments,
+    through: Position,
+) -> Result<Histogram> {
+    let HistogramArguments { step, by, keys, time_zone } = arguments;
+    let step = match step {
+        HistogramStepInput::Buckets(buckets) => {
+            HistogramStep::Buckets(within("step.buckets", buckets, 1..=MAX_BUCKETS)?)
+        }
+        HistogramStepInput::Interval(interval) => HistogramStep::Length(interval.into()),
+    };
+    let keys = within("keys", keys, 1..=MAX_HISTOGRAM_KEYS)?;
+    let knows_zone = async || events.view().knows_time_zone(&time_zone).await.map_err(|error| from_store(&error));
+    if time_zone.contains('\0') || !knows_zone().await? {
+        return Err(bad_input(format!(
             "`timeZone` is {time_zone:?}, which is no time zone; expected a name such as UTC or Europe/Berlin"
-        ))
-    };
-    if time_zone.contains('\0') || !view.knows_time_zone(time_zone).await.map_err(|error| from_store(&error))? {
-        return Err(unknown());
+        )));
     }
-    let by = by.map(Into::into);
-    let counted = view.matching(filter).activity(interval.into(), by, time_zone).await;
-    let Some(buckets) = counted.map_err(|error| from_store(&error))? else {
-        let advice = "take a longer `interval` or a shorter `filter.published`";
-        return Err(bad_input(format!("the answer would have more than {MAX_BUCKETS} buckets: {advice}")));
-    };
-    Ok(buckets.into_iter().map(ActivityBucketNode::from).collect())
+    let request = HistogramRequest { step, by: by.map(Into::into), keys, time_zone };
+    let counted = events.histogram(&request, through).await.map_err(|error| from_store(&error))?;
+    counted.ok_or_else(|| {
+        let advice = "take a longer `step` or a shorter `filter.published`";
+        bad_input(format!("the histogram would have more than {MAX_BUCKETS} buckets: {advice}"))
+    })
 }
 
-pub(in crate::graphql) async fn top(
-    context: &Context<'_>,
-    filter: Option<SyncEventFilterInput>,
-    by: SyncEventDimension,
-    first: i32,
-) -> Result<Vec<TallyNode>> {
-    let filter = filter.unwrap_or_default().read()?;
-    if usize::try_from(first).is_ok_and(|first| first <= MAX_PAGE_SIZE) {
-        let events = context.data::<View>()?.matching(filter);
-        let tallies = events.top(by.into(), i64::from(first)).await.map_err(|error| from_store(&error))?;
-        return Ok(tallies.into_iter().map(TallyNode::from).collect());
+/// Reads a page of the most frequent keys of events through a position.
+pub(super) async fn top(events: &MatchingEvents, arguments: TopArguments, through: Position) -> Result<TallyPage> {
+    let TopArguments { by, search, known, first, after, counts_keys } = arguments;
+    let after = after.map(|text| {
+        let malformed = || bad_input(format!("`after` is {text:?}, which is no cursor of this list"));
+        decode_tally_cursor(&text).ok_or_else(malformed)
+    });
+    let request = TopRequest {
+        by: by.into(),
+        search: search.filter(|text| !text.trim().is_empty()),
+        with_known: known,
+        first: within("first", first, 0..=MAX_PAGE_SIZE)?,
+        after: after.transpose()?,
+        with_total: counts_keys,
+    };
+    // The log has no text with U+0000.
+    if request.search.as_ref().is_some_and(|text| text.contains('\0')) {
+        return Ok(TallyPage { total: Some(0), ..TallyPage::default() });
     }
-    Err(bad_input(format!("`first` is {first}; expected 0 to {MAX_PAGE_SIZE}")))
+    events.top(&request, through).await.map_err(|error| from_store(&error))
 }
 
-impl From<ActivityBucket> for ActivityBucketNode {
-    fn from(bucket: ActivityBucket) -> Self {
-        let ActivityBucket { start, key, label, count } = bucket;
-        Self { start: DateTime(start), key, label, count: saturated(count) }
+impl From<Histogram> for HistogramNode {
+    fn from(histogram: Histogram) -> Self {
+        let edges = histogram.edges.iter().zip(histogram.edges.iter().skip(1));
+        let bucket = |((from, until), count): ((&Timestamp, &Timestamp), i64)| HistogramBucket {
+            from: DateTime(*from),
+            until: DateTime(*until),
+            count: saturated(count),
+        };
+        Self {
+            buckets: edges.zip(histogram.counts).map(bucket).collect(),
+            series: histogram.series.into_iter().map(HistogramSeriesNode::from).collect(),
+        }
+    }
+}
+
+impl From<HistogramSeries> for HistogramSeriesNode {
+    fn from(series: HistogramSeries) -> Self {
+        let HistogramSeries { key, label, is_other, counts } = series;
+        let count = saturated(counts.iter().sum());
+        Self { key, label, is_other, count, counts: counts.into_iter().map(saturated).collect() }
+    }
+}
+
+impl TallyConnection {
+    /// The connection of a page; `is_continued` if it comes after a cursor.
+    pub(super) fn new(page: TallyPage, is_continued: bool) -> Self {
+        let TallyPage { tallies, has_next, total } = page;
+        let edge = |tally: &Tally| TallyEdge { cursor: encode_tally_cursor(tally), node: tally.clone().into() };
+        let edges: Vec<_> = tallies.iter().map(edge).collect();
+        let page_info = PageInfo::of_cursors(
+            has_next,
+            is_continued,
+            edges.first().map(|edge| edge.cursor.clone()),
+            edges.last().map(|edge| edge.cursor.clone()),
+        );
+        let nodes = edges.iter().map(|edge| edge.node.clone()).collect();
+        Self { edges, nodes, page_info, total_count: Count::new(total.unwrap_or_default(), true) }
     }
 }
 
 impl From<Tally> for TallyNode {
     fn from(tally: Tally) -> Self {
         let Tally { key, label, count, last_event_at } = tally;
-        Self { key, label, count: saturated(count), last_event_at: DateTime(last_event_at) }
+        Self { key, label, count: saturated(count), last_event_at: last_event_at.map(DateTime) }
     }
 }

@@ -16,7 +16,7 @@ pub(in crate::graphql) struct VariableValues<'r>(HashMap<&'r str, Variable>);
 struct Variable {
     /// The number of values in it, itself included.
     values: usize,
-    /// The value, if it is a number.
+    /// The value, if it is a number or an input object whose only field is one.
     number: Option<u64>,
     /// The length, if the value is a list.
     length: Option<u64>,
@@ -62,11 +62,18 @@ impl<'r> VariableValues<'r> {
         }
     }
 
-    /// The value of an argument; None if it is no number, or negative.
+    /// The value of an argument, or of the only field of the input object that it is; None if that is no number, or negative.
     pub(super) fn number(&self, field: &Field, argument: &str) -> Option<u64> {
-        match &field.get_argument(argument)?.node {
+        self.number_in(&field.get_argument(argument)?.node)
+    }
+
+    fn number_in(&self, value: &Value) -> Option<u64> {
+        match value {
             Value::Number(number) => number.as_u64(),
             Value::Variable(name) => self.variable(name).number,
+            Value::Object(fields) if fields.len() == 1 => {
+                fields.values().next().and_then(|field| self.number_in(field))
+            }
             _ => None,
         }
     }
@@ -101,6 +108,12 @@ fn of_json(value: &Json) -> Variable {
             _ => 1,
         }
     }
+    fn number(value: &Json) -> Option<u64> {
+        match value {
+            Json::Object(fields) if fields.len() == 1 => fields.values().next().and_then(number),
+            value => value.as_u64(),
+        }
+    }
     let length = value.as_array().map(|items| items.len() as u64);
-    Variable { values: count(value), number: value.as_u64(), length }
+    Variable { values: count(value), number: number(value), length }
 }

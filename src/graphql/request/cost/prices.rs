@@ -2,9 +2,9 @@
 //!
 //! * A field costs 1 and the price of its selection. A list costs the price of its selection for each item.
 //! * A page has as many items as `first` or `last` says, or else 50. A list with a list as an argument has as many items as
-//!   that argument, one that counts what `filter` matches has 2,500, and any other has 50.
+//!   that argument, and any other has 50. A histogram has as many items as buckets, for each of its series.
 //! * A field with arguments reads the database, which costs 50. Each cursor of a page costs 50, too. `upTo` costs a
-//!   hundredth of its value, and a list that counts what `filter` matches costs 1,000.
+//!   hundredth of its value, and a field that counts events by a dimension costs 1,000.
 //! * Introspection's lists have as many items as they have on average in this schema.
 
 use async_graphql::parser::types::Field;
@@ -16,13 +16,19 @@ use async_graphql::parser::types::{
 use async_graphql::{Positioned, Value};
 
 use super::arguments::VariableValues;
-use crate::event::{MAX_BUCKETS, MAX_PAGE_SIZE};
+use crate::event::{MAX_BUCKETS, MAX_HISTOGRAM_KEYS, MAX_PAGE_SIZE};
 
 /// Number of items of a list whose size is not known.
 pub(super) const PAGE: u64 = 50;
 
 /// Price of reading the database.
 const STATEMENT: u64 = 50;
+
+/// The type whose lists have an item for each bucket.
+const HISTOGRAM: &str = "Histogram";
+
+/// The type of arguments by which events are counted.
+const DIMENSION: &str = "SyncEventDimension";
 
 /// Price of counting all that matches.
 const SCAN: u64 = 1_000;
@@ -36,6 +42,7 @@ pub(in crate::graphql) struct Prices {
 #[derive(Debug, Default)]
 pub(super) struct TypePrices {
     fields: HashMap<String, FieldPrice>,
+    /// True if each list of the type has the number of items of the field that has the type.
     is_connection: bool,
 }
 
@@ -57,6 +64,7 @@ enum Cardinality {
     One,
     List,
     Page,
+    Histogram,
 }
 
 #[derive(Debug)]
@@ -93,7 +101,8 @@ impl Prices {
             sizes.fields += fields.len() as u64;
             sizes.arguments += fields.iter().map(|field| field.node.arguments.len() as u64).sum::<u64>();
             let priced = fields.iter().map(|field| (field.node.name.node.to_string(), FieldPrice::new(&field.node)));
-            let found = TypePrices { fields: priced.collect(), is_connection: is_connection(name) };
+            let found =
+                TypePrices { fields: priced.collect(), is_connection: is_connection(name) || name == HISTOGRAM };
             types.insert(name.to_owned(), found);
         }
         for (parent, name, target, average) in sizes.introspection() {
@@ -140,10 +149,11 @@ impl FieldPrice {
         let cardinality = match is_list {
             true => Cardinality::List,
             false if is_connection(target) => Cardinality::Page,
+            false if target == HISTOGRAM => Cardinality::Histogram,
             false => Cardinality::One,
         };
         Self {
-            is_scan: is_list && field.arguments.iter().any(|argument| argument.node.name.node == "filter"),
+            is_scan: field.arguments.iter().any(|argument| named(&argument.node.ty.node).0 == DIMENSION),
             target: target.to_owned(),
             cardinality,
             arguments: field.arguments.iter().map(Argument::new).collect(),
@@ -183,8 +193,10 @@ impl FieldPrice {
         if let Some(average) = self.average {
             return average;
         }
-        if self.cardinality == Cardinality::One {
-            return 1;
+        match self.cardinality {
+            Cardinality::One => return 1,
+            Cardinality::Histogram => return self.histogram_items(field, values),
+            Cardinality::List | Cardinality::Page => {}
         }
         let most = MAX_PAGE_SIZE as u64;
         let sizes = ["first", "last"].into_iter().filter_map(|name| {
@@ -195,9 +207,23 @@ impl FieldPrice {
         let lengths = lengths.filter_map(|argument| values.length(field, &argument.name));
         match sizes.chain(lengths).max() {
             Some(size) => size.min(most),
-            // A quarter of the limit, which few answers reach.
-            None if self.is_scan => MAX_BUCKETS as u64 / 4,
             None => PAGE,
+        }
+    }
+
+    /// The number of buckets, for each of the series that there may be.
+    fn histogram_items(&self, field: &Field, values: &VariableValues<'_>) -> u64 {
+        let value = |name: &str| match field.get_argument(name) {
+            Some(_) => values.number(field, name),
+            None => self.argument(name).and_then(|argument| argument.default),
+        };
+        let keys = value("keys").unwrap_or_default().min(MAX_HISTOGRAM_KEYS as u64);
+        // All other keys have a series together.
+        let series = if field.get_argument("by").is_some() { keys + 1 } else { 1 };
+        match value("step") {
+            Some(buckets) => buckets.min(MAX_BUCKETS as u64) * series,
+            // An interval of the calendar: a quarter of the limit, for as many series as there are by default.
+            None => MAX_BUCKETS as u64 / 4 * series.div_ceil(6),
         }
     }
 
@@ -212,8 +238,17 @@ impl Argument {
         Self {
             name: definition.node.name.node.to_string(),
             is_list: named(&definition.node.ty.node).1,
-            default: if let Some(Value::Number(number)) = default { number.as_u64() } else { None },
+            default: default.and_then(number_in),
         }
+    }
+}
+
+/// The number that a value is, or that the only field of an input object has.
+fn number_in(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64(),
+        Value::Object(fields) if fields.len() == 1 => fields.values().next().and_then(number_in),
+        _ => None,
     }
 }
 

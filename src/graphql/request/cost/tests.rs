@@ -37,17 +37,25 @@ fn a_field_costs_what_its_page_has_room_for() {
         ("{ syncEvents(first: 7) { ... { nodes { id } nodes { id } } } }", 51 + 2 + 14),
         ("{ syncEvents(first: 1000000) { nodes { id } } }", 51 + 1 + 1_000),
         ("{ syncEvents(first: -1) { nodes { id } } }", 51 + 1 + 50),
-        ("{ syncEvents { count(upTo: 1000000) { value } } }", 51 + 51 + 10_000 + 1),
-        ("{ syncEvents { count { value } } }", 51 + 51 + 100 + 1),
+        ("{ syncEvents { totalCount(upTo: 1000000) { value } } }", 51 + 51 + 10_000 + 1),
+        ("{ syncEvents { totalCount { value } } }", 51 + 51 + 100 + 1),
         ("{ nodes(ids: [\"a\", \"b\", \"c\"]) { id } }", 51 + 3),
         (
             "{ applications(first: 10) { nodes { instances(first: 10) { nodes { id } } } } }",
             51 + 1 + 10 * (51 + 1 + 10),
         ),
         ("{ a: ingestion { head } b: ingestion { head } }", 4),
-        ("{ top(by: USER) { key count } }", 1_051 + 10 * 2),
-        ("{ top(by: USER, first: 3) { key count } }", 1_051 + 3 * 2),
-        ("{ activity(interval: DAY) { start count } }", 1_051 + 2_500 * 2),
+        ("{ syncEvents { top(by: USER) { nodes { key count } } } }", 51 + 1_051 + 1 + 10 * 2),
+        (
+            "{ syncEvents { top(by: USER, first: 3) { nodes { key count } totalCount { value } } } }",
+            51 + 1_051 + 1 + 3 * 2 + 2,
+        ),
+        ("{ syncEvents { histogram { buckets { from count } } } }", 51 + 1_051 + 1 + 120 * 2),
+        ("{ syncEvents { histogram(step: {interval: DAY}) { buckets { from count } } } }", 51 + 1_051 + 1 + 2_500 * 2),
+        (
+            "{ syncEvents { histogram(step: {buckets: 7}, by: OUTCOME, keys: 2) { buckets { count } series { key counts } } } }",
+            51 + 1_051 + 2 + 7 * 3 * (1 + 2),
+        ),
         ("mutation { anything { at all } }", 3),
     ] {
         assert_eq!(price(query, &none), expected, "{query}");
@@ -74,7 +82,7 @@ fn what_people_ask_is_within_the_defaults() {
     );
     let page = format!(
         "{{ syncEvents(first: 1000) {{ head pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }}
-           count {{ value isExact }} edges {{ cursor node {{ ...All }} }} }} }} {all}"
+           totalCount {{ value isExact }} edges {{ cursor node {{ ...All }} }} }} }} {all}"
     );
     let weight = weighed(&page, &json!({}), &limits).unwrap();
     assert!(weight.complexity > 50_000, "{weight:?}");
