@@ -59,7 +59,7 @@ async fn subscriptions_of_one_document_with_other_variables_share_nothing() {
         "subscription ($first: Int!, $with: Boolean!) { syncEvents { position \
          applicationInstance { syncEvents(first: $first) { nodes { position } } } message @include(if: $with) } }",
         "subscription ($with: Boolean!) { syncEvents { position message @include(if: $with) \
-         user @skip(if: $with) { id } ... @include(if: $with) { org } } }",
+         user @skip(if: $with) { oktaId } ... @include(if: $with) { org } } }",
     ];
     let variables = [json!({"first": 1, "with": false}), json!({"first": 2, "with": true})];
     let mut sockets = Vec::new();
