@@ -2,7 +2,7 @@
 //!
 //! A request goes through these modules:
 //!
-//! 1. `request` finds and parses its document, and computes what answering it would cost.
+//! 1. `request` finds its document, has it read and validated, and computes what answering it would cost.
 //! 2. `types` has the schema and its resolvers.
 //! 3. `answer` has what resolvers print with and load with, and makes the response's JSON.
 //!
@@ -19,9 +19,8 @@ mod graph;
 pub use answer::text::JsonText;
 pub use answer::{Answer, Verdict};
 pub use graph::{Graph, GraphOptions, Operation, OperationKind, RequestError, Subscription};
-pub use request::documents::DocumentOptions;
+pub use request::documents::{DocumentOptions, syntax_fault};
 pub use request::limits::DocumentLimits;
-pub use request::syntax::syntax_fault;
 pub use request::{BodyError, GraphBody, GraphRequest};
 pub use types::orgs::OrgUrls;
 pub use types::schema::sdl;

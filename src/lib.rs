@@ -6,6 +6,7 @@
 //! In reading order, each module using only those before it:
 //!
 //! * [`event`]: events, positions, filters and rights: plain data without I/O
+//! * `language`: GraphQL's language: documents, their validation, and the values of variables
 //! * [`okta`]: Okta's wire formats, and a client of its APIs
 //! * [`postgres`]: PostgreSQL as a server: the private one, the one of a URL, and connections
 //! * [`store`]: the log's tables: appends and reads in SQL
@@ -27,6 +28,7 @@ pub mod config;
 pub mod event;
 pub mod graphql;
 pub mod ingest;
+mod language;
 pub mod ledger;
 pub mod live;
 pub mod log;

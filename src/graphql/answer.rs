@@ -13,7 +13,6 @@ pub(super) mod reads;
 use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError};
 
 use super::request::refusal::RequestRefusal;
-use super::request::syntax::syntax_message;
 use crate::event::{Position, SyncEvent};
 use crate::live::RenderedEvent;
 use error::BUSY;
@@ -55,16 +54,26 @@ pub struct Answer {
 
 impl From<RequestRefusal> for Answer {
     fn from(refusal: RequestRefusal) -> Self {
-        Self::refusal(refusal.code, refusal.message)
+        Self::refusals(vec![refusal])
     }
 }
 
 impl Answer {
     /// An answer to a request that is not executed.
     pub fn refusal(code: &'static str, message: impl Into<String>) -> Self {
-        let mut error = ServerError::new(message, None);
-        set_code(&mut error, code);
-        let mut answer = Self::new(Response::from_errors(vec![error]), "");
+        RequestRefusal::new(code, message).into()
+    }
+
+    /// An answer to a request that is not executed, for one or more reasons.
+    pub(in crate::graphql) fn refusals(refusals: Vec<RequestRefusal>) -> Self {
+        let code = refusals.first().map(|refusal| refusal.code).unwrap_or_default();
+        let errors = refusals.into_iter().map(|refusal| {
+            let mut error = ServerError::new(refusal.message, None);
+            error.locations = refusal.locations;
+            set_code(&mut error, refusal.code);
+            error
+        });
+        let mut answer = Self::new(Response::from_errors(errors.collect()), "");
         answer.verdict = match code {
             "PERSISTED_QUERY_NOT_FOUND" | "PERSISTED_QUERY_NOT_SUPPORTED" => Verdict::UnknownDocument,
             "TIMEOUT" => Verdict::TimedOut,
@@ -101,13 +110,6 @@ impl Answer {
         let mut error = error.into_server_error(Pos::default());
         error.path = vec![PathSegment::Field(key.to_owned())];
         error.locations.clear();
-        Self::new(Response::from_errors(vec![error]), "")
-    }
-
-    /// An answer to a document that cannot be parsed.
-    pub(in crate::graphql) fn syntax_error(mut error: ServerError) -> Self {
-        error.message = syntax_message(&error);
-        set_code(&mut error, "GRAPHQL_PARSE_FAILED");
         Self::new(Response::from_errors(vec![error]), "")
     }
 
@@ -164,9 +166,6 @@ fn complete(error: &mut ServerError, document: &str) {
         return;
     }
     if error.path.is_empty() {
-        if let Some((_, example)) = EXAMPLES.iter().find(|(end, _)| error.message.ends_with(end)) {
-            error.message.push_str(example);
-        }
         set_code(error, "GRAPHQL_VALIDATION_FAILED");
         return;
     }
@@ -176,13 +175,6 @@ fn complete(error: &mut ServerError, document: &str) {
     }
     set_code(error, "BAD_USER_INPUT");
 }
-
-/// Examples of values, for messages that end with these texts.
-const EXAMPLES: [(&str, &str); 3] = [
-    ("expected type \"DateTime\"", ": RFC 3339, such as \"2026-01-31T23:59:59.123Z\""),
-    ("expected type \"Position\"", ": digits, such as \"41\""),
-    ("expected type \"Int\"", ": a whole number from -2147483648 to 2147483647"),
-];
 
 /// The name of the argument whose value starts at a place of a document.
 fn argument_at(document: &str, place: Pos) -> Option<&str> {

@@ -1,11 +1,13 @@
 //! The graph as other modules see it: a request goes in, and JSON comes out.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
-use async_graphql::{Request, Response, ServerError, ValidationMode, Variables};
+use async_graphql::{Name, Positioned, Request, Response, ServerError, Variables};
 use futures_util::{FutureExt as _, StreamExt as _};
+use serde_json::Map;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,12 +21,17 @@ use super::request::cost::{self, Prices, VariableValues, Weight};
 use super::request::documents::{DocumentOptions, Documents, FoundDocument};
 use super::request::limits::DocumentLimits;
 use super::request::refusal::RequestRefusal;
-use super::request::{GraphRequest, subscription_root, tokens};
+use super::request::schema_types::schema_types;
+use super::request::{GraphRequest, omitted};
 use super::types::orgs::{OrgUrls, Orgs};
 use super::types::schema::{SchemaParts, SluiceSchema, schema, sdl};
 use super::types::subscription::{OnDemand, OneEvent, SubscriptionStart};
 use crate::auth::Viewer;
 use crate::event::{Position, SyncEvent};
+use crate::language::parser::parse;
+use crate::language::types::{RootKind, SchemaTypes};
+use crate::language::validation::validate;
+use crate::language::variables::coerce;
 use crate::live::{Live, Outlet, Progress, Subscriber};
 use crate::log::Log;
 use crate::store::Credential;
@@ -35,8 +42,8 @@ pub struct Graph(Arc<GraphParts>);
 
 struct GraphParts {
     schema: SluiceSchema,
-    /// The schema without validation, for requests that are known to be valid.
-    unchecked: SluiceSchema,
+    /// The schema's types, against which documents are validated.
+    types: SchemaTypes,
     log: Log,
     /// The runtime of all loads, including those for events that are pushed.
     runtime: Handle,
@@ -83,8 +90,6 @@ pub struct Operation {
     parsed: ParsedRequest,
     document: Arc<str>,
     deadline: Instant,
-    /// The key in the cache of valid requests.
-    cache_key: String,
     /// The position from which a subscription resumes, which takes precedence over the document's `after`.
     after: Option<Position>,
     /// Sends a subscription's events while the subscriber waits for them.
@@ -96,6 +101,8 @@ struct ParsedRequest {
     compiled: Arc<Compiled>,
     operation_name: Option<String>,
     variables: Variables,
+    /// The variables that have neither a value nor a default.
+    omitted: HashSet<Name>,
     viewer: Viewer,
 }
 
@@ -107,7 +114,9 @@ impl ParsedRequest {
             request = request.data(WithoutWriter);
         }
         request.operation_name.clone_from(&self.operation_name);
-        request.set_parsed_query(self.compiled.document.clone());
+        let mut document = self.compiled.document.clone();
+        omitted::remove(&mut document, &self.omitted);
+        request.set_parsed_query(document);
         request
     }
 }
@@ -146,8 +155,8 @@ impl Subscription {
     }
 }
 
-/// A request without an operation to execute: its document is unknown, has an error of syntax or exceeds a limit, or has no
-/// operation of the given name.
+/// A request without an operation to execute: its document is unknown, not valid or too large, has no operation of the given
+/// name, or a variable has a wrong value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.json)]
 pub struct RequestError(pub Answer);
@@ -162,11 +171,12 @@ impl Graph {
     /// Creates the graph over a log and its live delivery. Loads run on the current runtime.
     pub fn new(log: Log, live: Live, urls: OrgUrls, options: GraphOptions) -> Self {
         let parts = SchemaParts { live, urls, orgs: Orgs(options.orgs) };
-        let introspection = options.introspection;
+        let (introspection, sdl) = (options.introspection, sdl());
         Self(Arc::new(GraphParts {
-            prices: Prices::new(&sdl()),
-            schema: schema(&parts, introspection, ValidationMode::Strict),
-            unchecked: schema(&parts, introspection, ValidationMode::Fast),
+            prices: Prices::new(&sdl),
+            // Suggestions tell names of the schema, too.
+            types: schema_types(&sdl, introspection),
+            schema: schema(&parts, introspection),
             log,
             runtime: Handle::current(),
             compiled: CompiledDocuments::new(),
@@ -182,51 +192,62 @@ impl Graph {
         &self.0.limits
     }
 
-    /// Prepares a request: finds and parses its document, computes its cost, and selects its operation. Its time limit begins.
+    /// Prepares a request: finds, reads and validates its document, selects its operation, coerces its variables, and
+    /// computes its cost. Its time limit begins.
     ///
     /// # Errors
     /// See [`RequestError`].
     pub fn operation(&self, mut request: GraphRequest, viewer: Viewer) -> Result<Operation, RequestError> {
         let deadline = Instant::now() + self.0.timeout;
         let FoundDocument { text, register } = self.0.documents.find(&mut request)?;
-        let (kind, weight, compiled) = if let Some(known) = self.0.compiled.find(&text) {
-            let (kind, weight) = self.weigh(&known.document, &request)?;
-            (kind, weight, known)
-        } else {
-            let mut document = self.parse(&text)?;
-            let (kind, weight) = self.weigh(&document, &request)?;
-            subscription_root::flatten(&mut document)?;
-            (kind, weight, self.0.compiled.keep(&text, document))
+        let compiled = match self.0.compiled.find(&text) {
+            Some(known) => known,
+            None => self.compile(&text)?,
         };
+        let name = request.operation_name.as_deref();
+        let operation = selected_operation(&compiled.document, name)?;
+        let values =
+            coerce(&self.0.types, compiled.variables(name), request.variables).map_err(RequestRefusal::from)?;
+        let weighed = self.weigh(&compiled.document, &operation.node, &values);
+        let (kind, weight) = weighed.map_err(|refusal| refusal.at(operation.pos))?;
         if let Some(hash) = register {
             self.0.documents.keep(hash, &text);
         }
-        let name = request.operation_name.as_deref();
-        let cache_key = compiled.cache_key(selected_operation(&compiled.document, name)?, name, &request.variables);
-        let variables = Variables::from_json(serde_json::Value::Object(request.variables));
-        let parsed = ParsedRequest { compiled, operation_name: request.operation_name, variables, viewer };
+        let variables = Variables::from_json(serde_json::Value::Object(values));
+        let omitted = omitted::omitted(&operation.node, &variables);
+        let parsed = ParsedRequest { compiled, operation_name: request.operation_name, variables, omitted, viewer };
         let complexity = weight.complexity;
-        Ok(Operation { kind, complexity, parsed, document: text, deadline, cache_key, after: None, outlet: None })
+        Ok(Operation { kind, complexity, parsed, document: text, deadline, after: None, outlet: None })
     }
 
-    fn parse(&self, text: &str) -> Result<ExecutableDocument, RequestError> {
-        tokens::check(text, &self.0.limits)?;
-        async_graphql::parser::parse_query(text).map_err(|error| RequestError(Answer::syntax_error(error.into())))
+    /// Reads and validates a document that comes for the first time.
+    fn compile(&self, text: &Arc<str>) -> Result<Arc<Compiled>, RequestError> {
+        let limits = &self.0.limits;
+        if text.len() > limits.bytes {
+            let (bytes, most) = (text.len(), limits.bytes);
+            let message = format!("the document has {bytes} bytes, at most {most} are allowed (limits.document_bytes)");
+            return Err(RequestRefusal::new("TOO_COMPLEX", message).into());
+        }
+        let document = parse(text, limits.tokens).map_err(RequestRefusal::from)?;
+        let faults = validate(&self.0.types, &document, limits.fields);
+        if faults.is_empty() {
+            return Ok(self.0.compiled.keep(text, &document));
+        }
+        Err(RequestError(Answer::refusals(faults.into_iter().map(RequestRefusal::from).collect())))
     }
 
-    /// Selects the operation of a request, and weighs it.
     fn weigh(
         &self,
         document: &ExecutableDocument,
-        request: &GraphRequest,
+        operation: &OperationDefinition,
+        values: &Map<String, serde_json::Value>,
     ) -> Result<(OperationKind, Weight), RequestRefusal> {
-        let operation = selected_operation(document, request.operation_name.as_deref())?;
         let kind = match operation.ty {
             OperationType::Query => OperationKind::Query,
             OperationType::Mutation => OperationKind::Mutation,
             OperationType::Subscription => OperationKind::Subscription,
         };
-        let values = VariableValues::new(operation, &request.variables)?;
+        let values = VariableValues::new(operation, values);
         let weight = cost::weigh(&self.0.prices, document, operation, &values, &self.0.limits)?;
         if weight.introspects && !self.0.introspection {
             let message = "introspection is off (graphql.introspection): `sluice schema` prints the schema";
@@ -242,11 +263,12 @@ impl Graph {
 
     /// Executes a query or a mutation, within its time limit.
     pub async fn execute(&self, operation: Operation) -> Answer {
-        let is_valid = self.0.compiled.is_valid(&operation.cache_key);
-        let schema = if is_valid { &self.0.unchecked } else { &self.0.schema };
+        if operation.kind == OperationKind::Mutation && self.0.types.root(RootKind::Mutation).is_none() {
+            return no_mutations(&operation.parsed);
+        }
         let request =
             operation.parsed.request(&self.reads(&operation.parsed.viewer, &operation.parsed.viewer.credential()));
-        let Ok(response) = timeout_at(operation.deadline, schema.execute(request)).await else {
+        let Ok(response) = timeout_at(operation.deadline, self.0.schema.execute(request)).await else {
             let seconds = self.0.timeout.as_secs();
             let message = format!("the request took more than {seconds} s (limits.query_seconds) and was stopped");
             return Answer::refusal("TIMEOUT", message);
@@ -254,11 +276,7 @@ impl Graph {
         if let Some(busy) = busy(&response) {
             return busy;
         }
-        let answer = Answer::new(response, &operation.document);
-        if !is_valid && !answer.is_request_error() {
-            self.0.compiled.keep_valid(operation.cache_key);
-        }
-        answer
+        Answer::new(response, &operation.document)
     }
 
     /// Starts a subscription, which has one answer for each event. An answer with errors is the last one: the client resumes
@@ -297,7 +315,7 @@ impl Graph {
                 let (parsed, reads) = &*parsed;
                 let request = parsed.request(reads);
                 let request = request.data(WaitsForDatabase).data(OneEvent(Arc::clone(&event)));
-                let answer = match graph.0.unchecked.execute_stream(request).next().await {
+                let answer = match graph.0.schema.execute_stream(request).next().await {
                     Some(response) => Answer::new(response, &document),
                     None => Answer::nothing(),
                 };
@@ -331,11 +349,20 @@ fn busy(response: &Response) -> Option<Answer> {
     response.errors.iter().find(is_busy).map(|error| Answer::refusal(BUSY, error.message.clone()))
 }
 
+/// Refuses a mutation. Validation leaves it to the execution, so that HTTP can say first by which method it must come.
+fn no_mutations(parsed: &ParsedRequest) -> Answer {
+    let refusal = RequestRefusal::new("GRAPHQL_VALIDATION_FAILED", "this graph has no mutations");
+    match selected_operation(&parsed.compiled.document, parsed.operation_name.as_deref()) {
+        Ok(operation) => refusal.at(operation.pos).into(),
+        Err(refusal) => refusal.into(),
+    }
+}
+
 /// Selects the operation of this name, or the only one.
 fn selected_operation<'d>(
     document: &'d ExecutableDocument,
     name: Option<&str>,
-) -> Result<&'d OperationDefinition, RequestRefusal> {
+) -> Result<&'d Positioned<OperationDefinition>, RequestRefusal> {
     let mut operations = document.operations.iter();
     let found = match name {
         Some(name) => operations.find(|(known, _)| known.is_some_and(|known| known.as_str() == name)),
@@ -345,5 +372,5 @@ fn selected_operation<'d>(
         Some(_) => "the document has no operation that is called as `operationName` says",
         None => "say with `operationName` which of the document's operations is meant",
     };
-    found.map(|(_, operation)| &operation.node).ok_or_else(|| RequestRefusal::new("BAD_REQUEST", message))
+    found.map(|(_, operation)| operation).ok_or_else(|| RequestRefusal::new("BAD_REQUEST", message))
 }

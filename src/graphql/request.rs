@@ -4,15 +4,16 @@ pub(super) mod limits;
 pub(super) mod refusal;
 
 pub(super) mod documents;
-pub(super) mod syntax;
-pub(super) mod tokens;
+pub(super) mod schema_types;
 
 pub(super) mod fragments;
 
-pub(super) mod cost;
-
 pub(super) mod compiled;
-pub(super) mod subscription_root;
+mod executable;
+mod subscription_root;
+
+pub(super) mod cost;
+pub(super) mod omitted;
 
 use std::collections::HashMap;
 

@@ -25,7 +25,7 @@ mod statistics;
 mod count;
 mod directives;
 mod enums;
-mod scalars;
+pub(super) mod scalars;
 
 pub(super) mod orgs;
 pub(super) mod schema;

@@ -118,6 +118,7 @@ mod tidy;
 mod time_limits;
 mod transaction_and_client;
 mod two_gateways;
+mod validation;
 mod websocket;
 mod workflows;
 mod wrappers;

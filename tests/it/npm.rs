@@ -30,7 +30,7 @@ pub(crate) async fn run(script: &str, arguments: &[&str]) {
 }
 
 /// Runs a check; tells whether it ended well, and what it said.
-async fn try_run(script: &str, arguments: &[&str]) -> (bool, String) {
+pub(crate) async fn try_run(script: &str, arguments: &[&str]) -> (bool, String) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/npm");
     assert!(directory.join("node_modules").is_dir(), "the checks out of npm are not prepared: run `make test`");
     let mut node = Command::new("node");

@@ -14,7 +14,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The modules of `src/`. Each row builds on those before it: a module uses modules of earlier rows only.
 const LAYERS: [&[&str]; 12] = [
-    &["abort_on_drop", "backoff", "event", "lru_cache"],
+    &["abort_on_drop", "backoff", "event", "language", "lru_cache"],
     &["okta", "postgres"],
     &["store"],
     &["catalogue", "ledger"],

@@ -1,94 +1,77 @@
-//! Caches of parsed documents and of valid requests, since most requests come again with other values.
+//! The cache of valid documents, since most requests come again with other values.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_graphql::parser::types::{ExecutableDocument, Field, OperationDefinition, SelectionSet};
+use async_graphql::parser::types::{ExecutableDocument, Field, SelectionSet};
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
 
+use super::executable::executable;
 use super::fragments::fields;
+use super::subscription_root;
+use crate::language::document::Document;
+use crate::language::variables::OperationVariable;
 use crate::lru_cache::LruCache;
 
-/// Size of each of the two caches, in bytes.
+/// Size of the cache, in bytes.
 const BYTES: usize = 8 << 20;
 
 /// Approximate size of a parsed document, in bytes for each byte of its text.
 const PARSED: usize = 16;
 
-/// A parsed document.
+/// A valid document.
 pub(in crate::graphql) struct Compiled {
-    /// A number that no other parsed document has or had.
+    /// A number that no other document has or had.
     pub(in crate::graphql) number: u64,
     pub(in crate::graphql) document: ExecutableDocument,
     /// True if the document selects some field with events twice, so that the answers have to be merged.
     pub(in crate::graphql) merges_events: bool,
+    /// The variables of each operation, by its name.
+    variables: HashMap<Option<String>, Vec<OperationVariable>>,
 }
 
-/// The two caches. Both drop what was least recently used.
+impl Compiled {
+    fn new(number: u64, document: &Document<'_>) -> Self {
+        let operations = document.operations.iter();
+        let variables = operations.map(|one| (one.name.map(|name| name.text.to_owned()), OperationVariable::of(one)));
+        let variables = variables.collect();
+        let mut document = executable(document);
+        subscription_root::flatten(&mut document);
+        Self { number, merges_events: merges_events(&document), document, variables }
+    }
+
+    /// The variables of the operation of this name, or of the only one.
+    pub(in crate::graphql) fn variables(&self, name: Option<&str>) -> &[OperationVariable] {
+        let found = match name {
+            None => self.variables.values().next(),
+            Some(name) => self.variables.get(&Some(name.to_owned())),
+        };
+        found.map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// The cache, which drops what was least recently used.
 pub(in crate::graphql) struct CompiledDocuments {
     documents: Mutex<LruCache<Arc<str>, Arc<Compiled>>>,
-    valid: Mutex<LruCache<String, ()>>,
     number: AtomicU64,
 }
 
 impl CompiledDocuments {
     pub(in crate::graphql) fn new() -> Self {
-        let (documents, valid) = (Mutex::new(LruCache::new(BYTES)), Mutex::new(LruCache::new(BYTES)));
-        Self { documents, valid, number: AtomicU64::new(0) }
+        Self { documents: Mutex::new(LruCache::new(BYTES)), number: AtomicU64::new(0) }
     }
 
     pub(in crate::graphql) fn find(&self, text: &str) -> Option<Arc<Compiled>> {
         self.documents.lock().get(text)
     }
 
-    /// Caches a document whose cost was checked, since only such a document has a bounded size.
-    pub(in crate::graphql) fn keep(&self, text: &Arc<str>, document: ExecutableDocument) -> Arc<Compiled> {
-        let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let merges_events = merges_events(&document);
-        let compiled = Arc::new(Compiled { number, document, merges_events });
+    /// Caches a valid document, since only such a document has a bounded size.
+    pub(in crate::graphql) fn keep(&self, text: &Arc<str>, document: &Document<'_>) -> Arc<Compiled> {
+        let compiled = Arc::new(Compiled::new(self.number.fetch_add(1, Ordering::Relaxed), document));
         let mut documents = self.documents.lock();
         documents.insert(Arc::clone(text), Arc::clone(&compiled), text.len() * PARSED);
         compiled
-    }
-
-    /// True if a request with this key was found valid before.
-    pub(in crate::graphql) fn is_valid(&self, cache_key: &str) -> bool {
-        self.valid.lock().get(cache_key).is_some()
-    }
-
-    /// Remembers that requests with this key are valid.
-    pub(in crate::graphql) fn keep_valid(&self, cache_key: String) {
-        let bytes = cache_key.len();
-        self.valid.lock().insert(cache_key, (), bytes);
-    }
-}
-
-/// Types for which validation accepts every text.
-const TEXTS: [&str; 7] = ["String", "ID", "DateTime", "Position", "UUID", "URL", "JSON"];
-
-impl Compiled {
-    /// The cache key of a request with this document. Requests with equal keys are both valid or both invalid: the key has
-    /// the operation and the variables' values, except where every text is valid.
-    pub(in crate::graphql) fn cache_key(
-        &self,
-        operation: &OperationDefinition,
-        name: Option<&str>,
-        variables: &Map<String, Value>,
-    ) -> String {
-        let mut cache_key = format!("{}\n{}\n", self.number, name.unwrap_or_default());
-        for (variable, value) in variables {
-            let definition = operation.variable_definitions.iter().find(|one| one.node.name.node == variable.as_str());
-            let base = definition.map(|one| one.node.var_type.node.to_string());
-            let base = base.as_deref().map(|base| base.trim_matches(['[', ']', '!']));
-            let is_any_text = value.is_string() && base.is_some_and(|base| TEXTS.contains(&base));
-            // Names are JSON texts, too, so that no request can be made to have the key of another one.
-            _ = write!(cache_key, "{}:", Value::from(variable.as_str()));
-            _ = if is_any_text { writeln!(cache_key, "text") } else { writeln!(cache_key, "{value}") };
-        }
-        cache_key
     }
 }
 
@@ -122,10 +105,8 @@ fn has_events(document: &ExecutableDocument, field: &Field) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use async_graphql::parser::parse_query;
-    use serde_json::json;
-
     use super::*;
+    use crate::language::parser::parse;
 
     #[test]
     fn lists_of_events_that_meet_are_found() {
@@ -138,31 +119,8 @@ mod tests {
             ("{ syncEvent(uuid: 1) { uuid } ... { syncEvent(uuid: 1) { org } } }", true),
             ("{ application { syncEvents { nodes { uuid } } } application { name } }", true),
         ] {
-            assert_eq!(merges_events(&parse_query(query).unwrap()), meets, "{query}");
+            let compiled = Compiled::new(0, &parse(query, 1_000).unwrap());
+            assert_eq!(compiled.merges_events, meets, "{query}");
         }
-    }
-
-    #[test]
-    fn requests_that_differ_in_texts_have_the_same_cache_key() {
-        let documents = CompiledDocuments::new();
-        let text = "query ($after: String, $first: Int, $order: Order, $ids: [ID!]) { a }";
-        let compiled = documents.keep(&text.into(), parse_query(text).unwrap());
-        let operation = &compiled.document.operations.iter().next().unwrap().1.node;
-        let cache_key = |variables: Value| compiled.cache_key(operation, None, variables.as_object().unwrap());
-        let same = |one: Value, other: Value| cache_key(one) == cache_key(other);
-        assert!(same(json!({"after": "x"}), json!({"after": "y\n\"first\":1"})));
-        for (one, other) in [
-            (json!({"after": "x"}), json!({"after": null})),
-            (json!({"after": "x"}), json!({})),
-            (json!({"after": "x"}), json!({"first": "x"})),
-            (json!({"first": 1}), json!({"first": 2})),
-            (json!({"order": "A"}), json!({"order": "B"})),
-            (json!({"ids": ["a"]}), json!({"ids": [1]})),
-            (json!({"unknown": "a"}), json!({"unknown": "b"})),
-        ] {
-            assert!(!same(one.clone(), other.clone()), "{one} {other}");
-        }
-        let again = documents.find(text).unwrap();
-        assert!(Arc::ptr_eq(&again, &compiled));
     }
 }

@@ -1,6 +1,5 @@
-//! The cost of a document, computed by one look at each of its parts. Fragments that spread fragments grow exponentially
-//! when they are expanded, so each fragment is weighed once. async-graphql's own checks expand them, but see only documents
-//! that pass here.
+//! The cost of a valid document, computed by one look at each of its parts. Fragments that spread fragments grow
+//! exponentially when they are expanded, so each fragment is weighed once.
 
 mod arguments;
 mod prices;
@@ -19,16 +18,12 @@ use super::refusal::RequestRefusal;
 pub(in crate::graphql) use arguments::VariableValues;
 pub(in crate::graphql) use prices::Prices;
 use prices::{FieldPrice, PAGE, TypePrices};
-pub(in crate::graphql) use totals::MAX_NESTING;
-use totals::{Totals, too_deep};
-
-/// Largest number of unknown names that are left to validation, which compares each of them with all known ones.
-const MAX_UNKNOWN: usize = 10;
+use totals::Totals;
 
 /// Weighs an operation of a document.
 ///
 /// # Errors
-/// The operation exceeds a limit, or fragments spread each other in a circle.
+/// The operation exceeds a limit.
 pub(in crate::graphql) fn weigh(
     prices: &Prices,
     document: &ExecutableDocument,
@@ -36,14 +31,8 @@ pub(in crate::graphql) fn weigh(
     values: &VariableValues<'_>,
     limits: &DocumentLimits,
 ) -> Result<Weight, RequestRefusal> {
-    let mut scales = Scales { prices, document, values, limits, fragments: HashMap::new(), unknown: 0 };
-    let totals = scales.operation(operation)?;
-    // The other operations are not executed, but validation expands them.
-    let mut fields = totals.fields;
-    for (_, other) in document.operations.iter().filter(|(_, other)| !std::ptr::eq(&raw const other.node, operation)) {
-        fields = fields.saturating_add(scales.operation(&other.node)?.fields);
-    }
-    totals.check(fields, limits)?;
+    let totals = Scales { prices, document, values, fragments: HashMap::new() }.operation(operation);
+    totals.check(limits)?;
     Ok(Weight { complexity: totals.price(PAGE), introspects: totals.introspects })
 }
 
@@ -59,91 +48,52 @@ struct Scales<'d> {
     prices: &'d Prices,
     document: &'d ExecutableDocument,
     values: &'d VariableValues<'d>,
-    limits: &'d DocumentLimits,
-    /// The totals of the fragments that were met; None while a fragment is being weighed.
-    fragments: HashMap<&'d str, Option<Totals>>,
-    unknown: usize,
+    /// The totals of the fragments that were met.
+    fragments: HashMap<&'d str, Totals>,
 }
 
 impl<'d> Scales<'d> {
-    fn operation(&mut self, operation: &'d OperationDefinition) -> Result<Totals, RequestRefusal> {
+    fn operation(&mut self, operation: &'d OperationDefinition) -> Totals {
         let root = match operation.ty {
             OperationType::Query => self.prices.query(),
             OperationType::Subscription => self.prices.subscription(),
             OperationType::Mutation => None,
         };
-        let mut totals = self.set(&operation.selection_set.node, root, 0)?;
+        let mut totals = self.set(&operation.selection_set.node, root);
         totals.directives = totals.directives.saturating_add(operation.directives.len());
-        Ok(totals)
+        totals
     }
 
-    fn set(
-        &mut self,
-        set: &'d SelectionSet,
-        parent: Option<&'d TypePrices>,
-        nesting: usize,
-    ) -> Result<Totals, RequestRefusal> {
-        if nesting > MAX_NESTING {
-            return Err(too_deep());
-        }
+    fn set(&mut self, set: &'d SelectionSet, parent: Option<&'d TypePrices>) -> Totals {
         let mut totals = Totals::default();
         for item in items(&self.document.fragments, set) {
             totals.add(&match item {
-                SelectionItem::Field(field) => self.field(&field.node, parent, nesting)?,
+                SelectionItem::Field(field) => self.field(&field.node, parent),
                 SelectionItem::Fragment(fragment) => {
-                    let inner = self.fragment(&fragment, parent, nesting + 1)?;
-                    inner.within_fragment(self.directives(fragment.directives))
+                    self.fragment(&fragment, parent).within_fragment(&self.directives(fragment.directives))
                 }
             });
-            // A document that is refused in the end need not be looked at to its end.
-            if totals.fields > self.limits.fields || nesting + totals.nesting > MAX_NESTING {
-                break;
-            }
         }
-        Ok(totals)
+        totals
     }
 
-    fn fragment(
-        &mut self,
-        fragment: &FragmentUse<'d>,
-        parent: Option<&'d TypePrices>,
-        nesting: usize,
-    ) -> Result<Totals, RequestRefusal> {
-        let Some(selection) = fragment.selection else { return Ok(Totals::default()) };
+    fn fragment(&mut self, fragment: &FragmentUse<'d>, parent: Option<&'d TypePrices>) -> Totals {
+        let Some(selection) = fragment.selection else { return Totals::default() };
         let of = fragment.condition.map_or(parent, |condition| self.prices.of(condition));
-        let Some(name) = fragment.name.map(Name::as_str) else { return self.set(selection, of, nesting) };
-        match self.fragments.get(name) {
-            Some(Some(known)) => return Ok(*known),
-            Some(None) => {
-                let message = format!("the fragment {name:?} spreads itself");
-                return Err(RequestRefusal::new("GRAPHQL_VALIDATION_FAILED", message));
-            }
-            None => {}
+        let Some(name) = fragment.name.map(Name::as_str) else { return self.set(selection, of) };
+        if let Some(known) = self.fragments.get(name) {
+            return *known;
         }
-        self.fragments.insert(name, None);
-        let totals = self.set(selection, of, nesting)?;
-        self.fragments.insert(name, Some(totals));
-        Ok(totals)
+        let totals = self.set(selection, of);
+        self.fragments.insert(name, totals);
+        totals
     }
 
-    fn field(
-        &mut self,
-        field: &'d Field,
-        parent: Option<&'d TypePrices>,
-        nesting: usize,
-    ) -> Result<Totals, RequestRefusal> {
+    fn field(&mut self, field: &'d Field, parent: Option<&'d TypePrices>) -> Totals {
         let name = field.name.node.as_str();
         let price = parent.and_then(|parent| parent.field(name));
-        if parent.is_some() && price.is_none() && name != "__typename" {
-            self.miss(name)?;
-        }
-        for (argument, _) in &field.arguments {
-            if price.is_some_and(|price| !price.takes(argument.node.as_str())) {
-                self.miss(argument.node.as_str())?;
-            }
-        }
         let target = price.and_then(|price| self.prices.of(price.target()));
-        let children = self.set(&field.selection_set.node, target, nesting + 1)?;
+        let children = self.set(&field.selection_set.node, target);
         let mut totals = self.directives(&field.directives);
         totals.aliases = usize::from(field.alias.is_some());
         for (_, value) in &field.arguments {
@@ -163,22 +113,13 @@ impl<'d> Scales<'d> {
             _ => (own.saturating_add(inner), 0),
         };
         totals.enclose(&children);
-        Ok(totals)
+        totals
     }
 
     fn directives(&self, directives: &'d [Positioned<Directive>]) -> Totals {
         let values = directives.iter().flat_map(|directive| &directive.node.arguments);
         let values = values.fold(0_usize, |sum, (_, value)| sum.saturating_add(self.values.count(&value.node)));
         Totals { directives: directives.len(), values, ..Totals::default() }
-    }
-
-    fn miss(&mut self, name: &str) -> Result<(), RequestRefusal> {
-        self.unknown += 1;
-        if self.unknown <= MAX_UNKNOWN {
-            return Ok(());
-        }
-        let message = format!("more than {MAX_UNKNOWN} fields and arguments are not in the schema, such as {name:?}");
-        Err(RequestRefusal::new("GRAPHQL_VALIDATION_FAILED", message))
     }
 }
 

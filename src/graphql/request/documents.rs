@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::GraphRequest;
 use super::refusal::RequestRefusal;
+use crate::language::parser::parse;
 use crate::lru_cache::LruCache;
 
 /// Settings of the documents that are executed.
@@ -109,6 +110,11 @@ impl Documents {
         let known = self.trusted.get(id).or_else(|| self.trusted.get(id.strip_prefix("sha256:")?));
         known.cloned()
     }
+}
+
+/// Returns the message of the error of syntax in a text; None if it is a document.
+pub fn syntax_fault(text: &str) -> Option<String> {
+    parse(text, usize::MAX).err().map(|fault| fault.message)
 }
 
 fn not_trusted() -> RequestRefusal {

@@ -5,7 +5,7 @@ use async_graphql::{EmptyMutation, Schema, SchemaBuilder, ValidationMode};
 use super::orgs::{OrgUrls, Orgs};
 use super::query::Query;
 use super::subscription::SubscriptionRoot;
-use crate::graphql::request::cost::MAX_NESTING;
+use crate::language::validation::MAX_NESTING;
 use crate::live::Live;
 
 /// The schema of the gateway.
@@ -20,7 +20,7 @@ pub(in crate::graphql) struct SchemaParts {
 }
 
 fn builder() -> SchemaBuilder<Query, EmptyMutation, SubscriptionRoot> {
-    // The cost check has limited depth and size before; see `request::cost`.
+    // Validation has limited the depth before.
     Schema::build(Query, EmptyMutation, SubscriptionRoot).limit_recursive_depth(MAX_NESTING + 1)
 }
 
@@ -30,12 +30,12 @@ pub fn sdl() -> String {
     builder().finish().sdl_with_options(options)
 }
 
-/// Creates the schema; without `validation`, for requests that are known to be valid.
-pub(in crate::graphql) fn schema(parts: &SchemaParts, introspection: bool, validation: ValidationMode) -> SluiceSchema {
+/// Creates the schema, which executes valid requests only.
+pub(in crate::graphql) fn schema(parts: &SchemaParts, introspection: bool) -> SluiceSchema {
     let SchemaParts { live, urls, orgs } = parts.clone();
-    // Suggestions tell names of the schema, too.
-    let builder = if introspection { builder() } else { builder().disable_introspection().disable_suggestions() };
-    let builder = builder.validation_mode(validation);
+    let builder = if introspection { builder() } else { builder().disable_introspection() };
+    // Requests were validated before; see `language::validation`.
+    let builder = builder.validation_mode(ValidationMode::Fast);
     // Each request brings what it reads from; see `answer::reads`.
     builder.data(live).data(urls).data(orgs).finish()
 }

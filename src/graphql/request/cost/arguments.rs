@@ -6,8 +6,6 @@ use async_graphql::parser::types::{Field, OperationDefinition};
 use async_graphql_value::Value;
 use serde_json::{Map, Value as Json};
 
-use super::super::refusal::RequestRefusal;
-
 /// The variables of an operation.
 pub(in crate::graphql) struct VariableValues<'r>(HashMap<&'r str, Variable>);
 
@@ -24,22 +22,12 @@ struct Variable {
 
 impl<'r> VariableValues<'r> {
     /// Reads the variables of an operation.
-    ///
-    /// # Errors
-    /// A required variable is missing.
-    pub(in crate::graphql) fn new(
-        operation: &'r OperationDefinition,
-        given: &'r Map<String, Json>,
-    ) -> Result<Self, RequestRefusal> {
+    pub(in crate::graphql) fn new(operation: &'r OperationDefinition, given: &'r Map<String, Json>) -> Self {
         let mut known = HashMap::with_capacity(operation.variable_definitions.len());
         for definition in &operation.variable_definitions {
             let name = definition.node.name.node.as_str();
             let default = definition.node.default_value.as_ref();
             let variable = match given.get(name) {
-                Some(Json::Null) if !definition.node.var_type.node.nullable => return Err(missing(name, definition)),
-                None if !definition.node.var_type.node.nullable && default.is_none() => {
-                    return Err(missing(name, definition));
-                }
                 Some(value) => of_json(value),
                 None => default
                     .and_then(|default| default.node.clone().into_json().ok())
@@ -49,7 +37,7 @@ impl<'r> VariableValues<'r> {
             };
             known.insert(name, variable);
         }
-        Ok(Self(known))
+        Self(known)
     }
 
     /// The number of values in a value, itself included.
@@ -90,14 +78,6 @@ impl<'r> VariableValues<'r> {
     fn variable(&self, name: &str) -> Variable {
         self.0.get(name).copied().unwrap_or_default()
     }
-}
-
-fn missing(
-    name: &str,
-    definition: &async_graphql::Positioned<async_graphql::parser::types::VariableDefinition>,
-) -> RequestRefusal {
-    let message = format!("the variable \"${name}\" of type {} is missing", definition.node.var_type.node);
-    RequestRefusal::new("BAD_USER_INPUT", message)
 }
 
 fn of_json(value: &Json) -> Variable {

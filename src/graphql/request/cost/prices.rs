@@ -171,11 +171,6 @@ impl FieldPrice {
         self.cardinality == Cardinality::List
     }
 
-    /// True if the field has an argument of this name.
-    pub(super) fn takes(&self, argument: &str) -> bool {
-        self.arguments.iter().any(|known| known.name == argument)
-    }
-
     /// The price of the field without its selection.
     pub(super) fn own(&self, field: &Field, values: &VariableValues<'_>) -> u64 {
         if self.is_introspection || self.arguments.is_empty() {

@@ -4,20 +4,13 @@ use super::super::limits::DocumentLimits;
 use super::super::refusal::RequestRefusal;
 use super::prices::PAGE;
 
-/// Largest depth of nested fields and fragments together.
-pub(in crate::graphql) const MAX_NESTING: usize = 64;
-
 /// Totals over a part of a document, its fragments expanded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Totals {
-    /// Fields and fragments.
-    pub(super) fields: usize,
     /// Fields at the top of the part.
     pub(super) width: usize,
     /// Depth of nested fields.
     pub(super) depth: usize,
-    /// Depth of nested fields and fragments.
-    pub(super) nesting: usize,
     pub(super) aliases: usize,
     pub(super) directives: usize,
     /// VariableValues in arguments.
@@ -33,10 +26,8 @@ pub(super) struct Totals {
 impl Totals {
     /// Adds the totals of a part that stands beside this one.
     pub(super) fn add(&mut self, other: &Self) {
-        self.fields = self.fields.saturating_add(other.fields);
         self.width = self.width.saturating_add(other.width);
         self.depth = self.depth.max(other.depth);
-        self.nesting = self.nesting.max(other.nesting);
         self.aliases = self.aliases.saturating_add(other.aliases);
         self.directives = self.directives.saturating_add(other.directives);
         self.values = self.values.saturating_add(other.values);
@@ -46,19 +37,15 @@ impl Totals {
     }
 
     /// The totals of a fragment with this part in it, and with directives.
-    pub(super) fn within_fragment(mut self, directives: Self) -> Self {
-        self.add(&directives);
-        self.fields = self.fields.saturating_add(1);
-        self.nesting = self.nesting.saturating_add(1);
+    pub(super) fn within_fragment(mut self, directives: &Self) -> Self {
+        self.add(directives);
         self
     }
 
     /// Adds the selection of a field to the totals of the field itself, but not its prices.
     pub(super) fn enclose(&mut self, children: &Self) {
-        self.fields = children.fields.saturating_add(1);
         self.width = 1;
         self.depth = children.depth.saturating_add(1);
-        self.nesting = children.nesting.saturating_add(1);
         self.aliases = self.aliases.saturating_add(children.aliases);
         self.directives = self.directives.saturating_add(children.directives);
         self.values = self.values.saturating_add(children.values);
@@ -70,14 +57,10 @@ impl Totals {
         self.fixed.saturating_add(self.per_item.saturating_mul(items))
     }
 
-    /// Refuses totals beyond a limit. `fields` is the number of fields of the whole document.
-    pub(super) fn check(&self, fields: usize, limits: &DocumentLimits) -> Result<(), RequestRefusal> {
+    /// Refuses totals beyond a limit.
+    pub(super) fn check(&self, limits: &DocumentLimits) -> Result<(), RequestRefusal> {
         let refused = |message: String| Err(RequestRefusal::new("TOO_COMPLEX", message));
-        if self.nesting > MAX_NESTING {
-            return Err(too_deep());
-        }
         let counts = [
-            (fields, limits.fields, "fields once its fragments are expanded", "document_fields"),
             (self.depth, limits.depth, "fields nested in each other", "document_depth"),
             (self.width, limits.root_fields, "fields at its root", "document_root_fields"),
             (self.aliases, limits.aliases, "aliases", "document_aliases"),
@@ -99,10 +82,4 @@ impl Totals {
         }
         Ok(())
     }
-}
-
-/// The refusal of a document that is nested too deep.
-pub(super) fn too_deep() -> RequestRefusal {
-    let message = format!("the document's fields and fragments are nested deeper than {MAX_NESTING}");
-    RequestRefusal::new("TOO_COMPLEX", message)
 }
