@@ -83,7 +83,7 @@ async fn twenty_years_of_months_do_not_exhaust_the_locks_of_postgres_as_it_comes
         "{ syncEvents(filter: {search: \"rare\"}, first: 1000) { nodes { position } } }",
         "{ syncEvents(filter: {search: \"absent\"}) { nodes { position } } }",
         "{ syncEvents(filter: {search: \"message\"}) { totalCount { value } nodes { position eventDetails } } }",
-        "{ syncEvents(filter: {severities: [\"WARN\"]}, orderBy: {field: POSITION, direction: ASC}) { nodes { position } } }",
+        "{ syncEvents(filter: {severities: [WARN]}, orderBy: {field: POSITION, direction: ASC}) { nodes { position } } }",
         "{ syncEvents { histogram(step: {interval: MONTH}, by: ADMIN) { buckets { count } series { key label counts } } } }",
         "{ syncEvents { top(by: USER) { nodes { key label count } totalCount { value } } } }",
     ];
