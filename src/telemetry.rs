@@ -67,8 +67,9 @@ pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// Metrics with labels, which are registered when they first occur or by [`count_from_zero`].
-const LABELLED: [&str; 10] = [
+const LABELLED: [&str; 11] = [
     "sluice_events_total",
+    "sluice_catalogue_failures_total",
     "sluice_poll_failures_total",
     "sluice_hooks_refused_total",
     "sluice_deliveries_timed_out_total",
@@ -134,7 +135,12 @@ pub fn count_from_zero<'a>(orgs: impl Iterator<Item = &'a String>) {
                 metrics::counter!("sluice_events_total", &labels).increment(0);
             }
         }
-        for name in ["sluice_poll_failures_total", "sluice_hooks_refused_total", "sluice_deliveries_timed_out_total"] {
+        for name in [
+            "sluice_poll_failures_total",
+            "sluice_catalogue_failures_total",
+            "sluice_hooks_refused_total",
+            "sluice_deliveries_timed_out_total",
+        ] {
             metrics::counter!(name, "org" => org.clone()).increment(0);
         }
     }
@@ -177,6 +183,7 @@ fn describe_storing() {
         "Appends that were repeated because another gateway had just appended one of their events"
     );
     metrics::describe_counter!("sluice_poll_failures_total", "Reads of an org's System Log that failed");
+    metrics::describe_counter!("sluice_catalogue_failures_total", "Reads of an org's list of applications that failed");
     metrics::describe_counter!(
         "sluice_hooks_refused_total",
         "Deliveries refused because they lacked the org's hook secret"

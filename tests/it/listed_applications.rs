@@ -70,6 +70,10 @@ async fn events_that_came_first_find_their_application() {
     })
     .await;
     assert_eq!(instance(&gateway, &record.id).await["eventCount"], 1);
+    // Gateways of other tests may count failures, too.
+    let metrics = gateway.client.get(gateway.url("/metrics")).send().await.unwrap().text().await.unwrap();
+    let counted = metrics.lines().find_map(|line| line.strip_prefix("sluice_catalogue_failures_total{org=\"acme\"} "));
+    assert!(counted.unwrap().parse::<u64>().unwrap() >= 2, "{counted:?}");
 }
 
 #[tokio::test]

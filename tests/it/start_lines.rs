@@ -52,6 +52,7 @@ async fn every_counter_and_gauge_is_there_from_the_start() {
         "sluice_hooks_refused_total{org=\"acme\"} 0\n",
         "sluice_events_total{org=\"acme\",source=\"event_hook\",result=\"stored\"} 0\n",
         "sluice_poll_failures_total{org=\"acme\"} 0\n",
+        "sluice_catalogue_failures_total{org=\"acme\"} 0\n",
         "sluice_sockets_closed_total{code=\"1013\"} 0\n",
     ] {
         assert!(metrics.contains(zero), "{zero}{metrics}");

@@ -33,6 +33,7 @@ pub(super) async fn run(catalogue: &Catalogue, api: &OrgApi, hints: &SystemLogHi
                     break;
                 }
                 Err(error) => {
+                    metrics::counter!("sluice_catalogue_failures_total", "org" => api.org.clone()).increment(1);
                     let text = error.to_string();
                     if last_error.as_ref() != Some(&text) {
                         tracing::warn!("could not list applications: org {}, {text}", api.org);
