@@ -260,7 +260,7 @@ async fn after_a_full_page_the_log_is_not_read_to_its_end() {
     assert!(from < through && through < until, "{source}");
 }
 
-/// What the graph tells of reading the System Log.
+/// The status of the source SYSTEM_LOG, as the graph has it.
 async fn system_log(gateway: &Gateway) -> Value {
     let query = "{ ingestion { sources { state backfill { from through until progress } lastError { message } } } }";
     let sources = gateway.query(query).await["ingestion"]["sources"].take();

@@ -13,7 +13,7 @@ use crate::language::types::{
     InputField, SchemaDirective, SchemaField, SchemaType, SchemaTypes, TypeBase, TypeReference, TypeShape,
 };
 
-/// What every schema has beside its own types: scalars, and introspection as the specification of September 2025 has it.
+/// Types of every schema: the scalars and the types of introspection of the specification of September 2025.
 const BUILT_IN: &str = "
 scalar Int scalar Float scalar String scalar Boolean scalar ID
 type __Schema { description: String types: [__Type!]! queryType: __Type! mutationType: __Type subscriptionType: __Type

@@ -75,12 +75,12 @@ impl ApplicationNode {
         &self.0.name
     }
 
-    /// Its name in Okta's catalogue of applications.
+    /// The application's name in Okta's catalogue of applications.
     async fn display_name(&self) -> Option<&str> {
         self.0.display_name.as_deref()
     }
 
-    /// Its instances, by label. `search` finds a text in labels and ids.
+    /// The instances of the application, by label. `search` finds a text in labels and ids.
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn instances(
         &self,
@@ -105,7 +105,7 @@ impl ApplicationNode {
         Some(instances(context, &filter, PageArguments { first, after, last, before }).await)
     }
 
-    /// Its events, newest first unless `orderBy` says otherwise.
+    /// Events of the application, newest first unless `orderBy` says otherwise.
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn sync_events(
         &self,
@@ -130,7 +130,7 @@ impl ApplicationNode {
         Some(read.await)
     }
 
-    /// How many events there are of it.
+    /// The number of stored events.
     async fn event_count(&self) -> i32 {
         saturated(self.0.event_count)
     }
@@ -160,7 +160,7 @@ impl ApplicationInstanceNode {
         &self.0.instance_id
     }
 
-    /// What people call it.
+    /// The label in Okta's admin console.
     async fn label(&self) -> Option<&str> {
         self.0.label.as_deref()
     }
@@ -170,21 +170,21 @@ impl ApplicationInstanceNode {
         ApplicationInstanceStatus::named(self.0.status.as_deref()?)
     }
 
-    /// Its application; null while its name is not known.
+    /// The application; null while its name is not known.
     async fn application(&self, context: &Context<'_>) -> Option<Result<ApplicationNode>> {
         let key = ApplicationKey { org: self.0.org.clone(), name: self.0.application.clone()? };
         let found = loaders::load(context, key).await.transpose()?;
         Some(found.map(|application| ApplicationNode(Arc::new(application))))
     }
 
-    /// Its page in the Okta admin console; null where the org's address or the application's name is not known.
+    /// The page of the instance in the Okta admin console; null where the org's address or the application's name is not known.
     async fn admin_url(&self, context: &Context<'_>) -> Option<Url> {
         let ApplicationInstance { org, instance_id, application, .. } = &*self.0;
         let url = context.data_opt::<OrgUrls>()?.0.get(org)?.trim_end_matches('/');
         Some(Url(format!("{url}/admin/app/{}/instance/{instance_id}/", application.as_ref()?)))
     }
 
-    /// Its events, newest first unless `orderBy` says otherwise.
+    /// Events of the instance, newest first unless `orderBy` says otherwise.
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn sync_events(
         &self,
@@ -209,7 +209,7 @@ impl ApplicationInstanceNode {
         Some(read.await)
     }
 
-    /// How many events there are of it.
+    /// The number of stored events.
     async fn event_count(&self) -> i32 {
         saturated(self.0.event_count)
     }

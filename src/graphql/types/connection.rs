@@ -98,7 +98,7 @@ impl SyncEventConnection {
         EventList(&self.page.page.items)
     }
 
-    /// Where the page stands.
+    /// The place of the page in the list.
     async fn page_info(&self, context: &Context<'_>) -> Result<PageInfo> {
         let mut info = PageInfo::new(&self.page.page, |event| encode_event_cursor(self.order.field, event));
         let PageRequest { direction, size, bounds } = &self.request;
@@ -183,7 +183,7 @@ impl SyncEventConnection {
 /// An application on a page.
 #[derive(SimpleObject)]
 pub(super) struct ApplicationEdge {
-    /// Its place in the list.
+    /// The cursor of the item.
     cursor: String,
     /// The application.
     node: ApplicationNode,
@@ -196,7 +196,7 @@ pub(super) struct ApplicationConnection {
     edges: Vec<ApplicationEdge>,
     /// The applications.
     nodes: Vec<ApplicationNode>,
-    /// Where the page stands.
+    /// The place of the page in the list.
     page_info: PageInfo,
 }
 
@@ -211,7 +211,7 @@ impl ApplicationConnection {
 /// An application instance on a page.
 #[derive(SimpleObject)]
 pub(super) struct ApplicationInstanceEdge {
-    /// Its place in the list.
+    /// The cursor of the item.
     cursor: String,
     /// The application instance.
     node: ApplicationInstanceNode,
@@ -224,7 +224,7 @@ pub(super) struct ApplicationInstanceConnection {
     edges: Vec<ApplicationInstanceEdge>,
     /// The application instances.
     nodes: Vec<ApplicationInstanceNode>,
-    /// Where the page stands.
+    /// The place of the page in the list.
     page_info: PageInfo,
 }
 

@@ -6,7 +6,7 @@ use async_graphql::resolver_utils::EnumType as _;
 use crate::event::{IngestSource, SourceState};
 use crate::okta::SEVERITIES;
 
-/// How serious it is.
+/// Okta's severity of an event.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::graphql) enum Severity {
     /// Of interest when looking for a fault.

@@ -27,7 +27,7 @@ pub(super) struct EdgeList<'p> {
 /// An event on a page.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct SyncEventEdge {
-    /// Its place in the list.
+    /// The cursor of the item.
     pub(in crate::graphql) cursor: String,
     /// The event.
     pub(in crate::graphql) node: SyncEventNode,

@@ -57,9 +57,9 @@ pub(super) struct SyncEventFilterInput {
     received_at: Option<TimeRangeInput>,
     /// Outcomes: SUCCESS, FAILURE, SKIPPED …, without regard to case.
     outcomes: Option<Vec<String>>,
-    /// How serious it is.
+    /// Okta's severities.
     severities: Option<Vec<Severity>>,
-    /// Who did it.
+    /// The actor.
     admin: Option<EntityFilterInput>,
     /// The Okta user.
     user: Option<EntityFilterInput>,

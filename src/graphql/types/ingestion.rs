@@ -51,8 +51,7 @@ impl Ingestion {
         Some(read_coverage(context, org, &published).await)
     }
 
-    /// What came in and could not be read, the newest first. A page has fewer items than it has room for where they are
-    /// large.
+    /// Records that could not be parsed, the newest first. A page of large records has fewer items than it has room for.
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn rejected(
         &self,
@@ -86,9 +85,9 @@ struct IngestSourceStatus {
     last_arrival_at: Option<DateTime>,
     /// Of the System Log: how long ago it was read to its end; while it is read for the first time, how far behind that is.
     lag_seconds: Option<f64>,
-    /// How many events it brought first.
+    /// The number of events that came by this source first.
     arrived: i32,
-    /// How many events it brought that were there already.
+    /// The number of events from this source that were stored before.
     duplicates: i32,
     /// The last error; null if it has gone well since.
     last_error: Option<IngestError>,
@@ -116,25 +115,25 @@ struct IngestError {
     at: DateTime,
 }
 
-/// What is known of a stretch of time.
+/// The certainty that a stretch of time is complete.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 enum CoverageState {
-    /// It was read whole from the System Log, some time after it was over. What arrives later is counted, too.
+    /// The System Log was read for the whole stretch, some time after its end. Events that arrive later are counted, too.
     Verified,
-    /// What hooks and others have brought of it is there; whether that is all is not known.
+    /// The log has the events that hooks and other sources brought. Others may be missing.
     Unverified,
 }
 
 /// A stretch of time, and what is known of it.
 #[derive(SimpleObject)]
 struct Coverage {
-    /// Its begin, which is in it.
+    /// The first moment, inclusive.
     from: DateTime,
-    /// Its end, which is not.
+    /// The first moment after it, exclusive.
     until: DateTime,
-    /// What is known of it.
+    /// The certainty that all events are there.
     state: CoverageState,
-    /// How many events of it are there.
+    /// The number of stored events.
     events: i32,
     /// The number of events that hooks missed: of the types that Okta offers to hooks, those that no hook has brought. Events
     /// that happened before the org's first hook delivery came are not counted, nor are those that an import alone has

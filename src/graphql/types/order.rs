@@ -22,10 +22,10 @@ pub(super) enum OrderDirection {
     Desc,
 }
 
-/// How a list of events is ordered.
+/// The order of a list of events.
 #[derive(InputObject, Clone, Copy, Debug)]
 pub(super) struct SyncEventOrder {
-    /// By what.
+    /// The value by which events are ordered.
     field: SyncEventOrderField,
     /// Which end comes first.
     direction: OrderDirection,

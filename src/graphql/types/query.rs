@@ -30,12 +30,12 @@ pub(in crate::graphql) struct Query;
 /// Reads of the log.
 #[Object]
 impl Query {
-    /// What a global id stands for; null where there is nothing.
+    /// The object with a global id; null if there is none.
     async fn node(&self, context: &Context<'_>, #[graphql(desc = "The global id.")] id: ID) -> Option<Result<Node>> {
         find_node(context, &id).await.transpose()
     }
 
-    /// What several global ids stand for, in their order.
+    /// The objects with these global ids, in the same order; null for an id without an object.
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn nodes(
         &self,

@@ -63,7 +63,7 @@ impl RejectedRecordNode {
         self.0.place.as_ref().map(|place| i32::try_from(place.line).unwrap_or(i32::MAX))
     }
 
-    /// Its bytes as text; what is not UTF-8 shows as U+FFFD.
+    /// The record's bytes as text; bytes that are not UTF-8 show as U+FFFD.
     async fn raw(&self) -> String {
         String::from_utf8_lossy(&self.0.raw).into_owned()
     }
@@ -72,7 +72,7 @@ impl RejectedRecordNode {
 /// A rejected record on a page.
 #[derive(SimpleObject)]
 pub(super) struct RejectedRecordEdge {
-    /// Its place in the list.
+    /// The cursor of the item.
     cursor: String,
     /// The record.
     node: RejectedRecordNode,
@@ -85,7 +85,7 @@ pub(super) struct RejectedRecordConnection {
     edges: Vec<RejectedRecordEdge>,
     /// The records.
     nodes: Vec<RejectedRecordNode>,
-    /// Where the page stands.
+    /// The place of the page in the list.
     page_info: PageInfo,
 }
 

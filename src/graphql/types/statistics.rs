@@ -42,7 +42,7 @@ impl From<ActivityInterval> for BucketLength {
     }
 }
 
-/// What to group events by.
+/// The value by which events are counted.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "Dimension")]
 pub(super) enum SyncEventDimension {
@@ -50,11 +50,11 @@ pub(super) enum SyncEventDimension {
     Application,
     /// The application instance: its id, labelled with what people call it.
     ApplicationInstance,
-    /// What happened.
+    /// The event type.
     EventType,
-    /// How it ended.
+    /// The result, such as SUCCESS.
     Outcome,
-    /// How serious it is.
+    /// The severity.
     Severity,
     /// The actor: the id, labelled with the name in the newest event.
     Admin,
@@ -65,7 +65,7 @@ pub(super) enum SyncEventDimension {
     FirstSource,
 }
 
-/// How long a bucket is: give exactly one of the fields.
+/// The length of a histogram's buckets: give exactly one of the fields.
 #[derive(OneofObject, Clone, Copy, Debug)]
 #[graphql(name = "HistogramStep")]
 pub(super) enum HistogramStepInput {

@@ -22,7 +22,7 @@ pub(super) struct EntityNode {
     okta_id: Option<String>,
     /// A login, a user name in the application, or an instance's label.
     alternate_id: Option<String>,
-    /// What people call it.
+    /// The display name.
     display_name: Option<String>,
     /// Okta's type: User, AppUser, AppInstance, SystemPrincipal …
     #[graphql(name = "type")]
@@ -52,7 +52,7 @@ pub(super) struct DebugContext {
     debug_data: Option<Json>,
 }
 
-/// How it ended.
+/// The result of what happened.
 #[derive(SimpleObject)]
 #[graphql(name = "Outcome")]
 pub(super) struct OutcomeNode {
@@ -110,7 +110,7 @@ impl SyncEventNode {
         NodeId::SyncEvent(self.0.position).encode().into()
     }
 
-    /// Its place in the log.
+    /// The event's place in the log.
     async fn position(&self) -> LogPosition {
         LogPosition(self.0.position)
     }
@@ -125,7 +125,7 @@ impl SyncEventNode {
         self.0.occurrence.uuid
     }
 
-    /// What happened, such as application.provision.user.sync. On the card: Event Type.
+    /// Okta's event type, such as application.provision.user.sync. On the card: Event Type.
     async fn event_type(&self) -> &str {
         self.0.occurrence.event_type()
     }
@@ -135,7 +135,7 @@ impl SyncEventNode {
         DateTime(self.0.occurrence.published)
     }
 
-    /// What happened, in words. On the card: Message.
+    /// The event in words. On the card: Message.
     async fn message(&self) -> Option<&str> {
         self.0.text(EventColumn::Message)
     }
@@ -145,18 +145,18 @@ impl SyncEventNode {
         self.0.text(EventColumn::Version)
     }
 
-    /// How serious it is; null where Okta says something else.
+    /// Okta's severity; null for a value that is none of these.
     async fn severity(&self) -> Option<Severity> {
         Severity::named(self.0.text(EventColumn::Severity)?)
     }
 
-    /// How it ended.
+    /// The result of what happened.
     async fn outcome(&self) -> Option<OutcomeNode> {
         let result = owned(&self.0, EventColumn::OutcomeResult)?;
         Some(OutcomeNode { result, reason: owned(&self.0, EventColumn::OutcomeReason) })
     }
 
-    /// Who did it: Okta's actor. On the card: Admin.
+    /// The actor. On the card: Admin.
     async fn admin(&self) -> Option<EntityNode> {
         EntityNode::of(&self.0, EntityColumns::ADMIN)
     }

@@ -71,7 +71,7 @@ enum Cardinality {
 struct Argument {
     name: String,
     is_list: bool,
-    /// Its default, if that is a number.
+    /// The default value, if it is a number.
     default: Option<u64>,
 }
 
