@@ -110,7 +110,7 @@ impl ParsedRequest {
     fn request(&self, reads: &Reads) -> Request {
         let mut request = Request::new(String::new()).variables(self.variables.clone());
         request = reads.give(request);
-        if self.compiled.merges_events {
+        if self.compiled.merges_printed {
             request = request.data(WithoutWriter);
         }
         request.operation_name.clone_from(&self.operation_name);

@@ -15,6 +15,7 @@ mod sync_event;
 mod connection;
 mod event_lists;
 mod page;
+mod printed_list;
 
 mod filter;
 mod order;

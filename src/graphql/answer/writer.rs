@@ -16,8 +16,8 @@ use async_graphql::context::ContextBase;
 use async_graphql::parser::types::SelectionSet;
 use plan::{PlannedField, PlannedObject, PlannedScalar};
 
-/// Data of a request whose events async-graphql resolves. Such a request selects some list of events twice, and lists that
-/// are printed cannot be merged.
+/// Data of a request whose lists async-graphql resolves. Such a request selects some list twice, and printed lists cannot be
+/// merged.
 pub(in crate::graphql) struct WithoutWriter;
 
 /// A compiled selection on events.

@@ -25,8 +25,8 @@ pub(in crate::graphql) struct Compiled {
     /// A number that no other document has or had.
     pub(in crate::graphql) number: u64,
     pub(in crate::graphql) document: ExecutableDocument,
-    /// True if the document selects some field with events twice, so that the answers have to be merged.
-    pub(in crate::graphql) merges_events: bool,
+    /// True if the document selects some printed list twice, so that the answers have to be merged.
+    pub(in crate::graphql) merges_printed: bool,
     /// The variables of each operation, by its name.
     variables: HashMap<Option<String>, Vec<OperationVariable>>,
 }
@@ -38,7 +38,7 @@ impl Compiled {
         let variables = variables.collect();
         let mut document = executable(document);
         subscription_root::flatten(&mut document);
-        Self { number, merges_events: merges_events(&document), document, variables }
+        Self { number, merges_printed: merges_printed(&document), document, variables }
     }
 
     /// The variables of the operation of this name, or of the only one.
@@ -75,16 +75,16 @@ impl CompiledDocuments {
     }
 }
 
-/// Names of fields with events.
-const EVENTS: [&str; 5] = ["syncEvents", "syncEvent", "nodes", "edges", "node"];
+/// Names of fields whose values are printed at once.
+const PRINTED: [&str; 7] = ["syncEvents", "syncEvent", "nodes", "edges", "node", "buckets", "series"];
 
-/// True if a document selects some field with events twice under one key.
-fn merges_events(document: &ExecutableDocument) -> bool {
+/// True if a document selects some printed field twice under one key.
+fn merges_printed(document: &ExecutableDocument) -> bool {
     let operations = document.operations.iter();
     operations.into_iter().any(|(_, operation)| merge(document, &[&operation.node.selection_set.node]))
 }
 
-/// True if these selections of one object select some field with events twice under one key.
+/// True if these selections of one object select some printed field twice under one key.
 fn merge<'d>(document: &'d ExecutableDocument, selections: &[&'d SelectionSet]) -> bool {
     let mut same_key: HashMap<&str, Vec<&Field>> = HashMap::new();
     for selection in selections {
@@ -94,13 +94,13 @@ fn merge<'d>(document: &'d ExecutableDocument, selections: &[&'d SelectionSet]) 
     }
     same_key.into_values().any(|same| {
         let inner: Vec<_> = same.iter().map(|field| &field.selection_set.node).collect();
-        (same.len() > 1 && same.iter().any(|field| has_events(document, field))) || merge(document, &inner)
+        (same.len() > 1 && same.iter().any(|field| is_printed(document, field))) || merge(document, &inner)
     })
 }
 
-fn has_events(document: &ExecutableDocument, field: &Field) -> bool {
+fn is_printed(document: &ExecutableDocument, field: &Field) -> bool {
     let mut inner = fields(&document.fragments, &field.selection_set.node, |_| true);
-    EVENTS.contains(&field.name.node.as_str()) || inner.any(|inner| has_events(document, inner))
+    PRINTED.contains(&field.name.node.as_str()) || inner.any(|inner| is_printed(document, inner))
 }
 
 #[cfg(test)]
@@ -109,7 +109,7 @@ mod tests {
     use crate::language::parser::parse;
 
     #[test]
-    fn lists_of_events_that_meet_are_found() {
+    fn printed_lists_that_meet_are_found() {
         for (query, meets) in [
             ("{ syncEvents { nodes { uuid uuid admin { oktaId } admin { type } } } }", false),
             ("{ syncEvents { nodes { uuid } nodes { org } } }", true),
@@ -118,9 +118,11 @@ mod tests {
             ("{ a: syncEvents { nodes { uuid } } b: syncEvents { nodes { org } } }", false),
             ("{ syncEvent(uuid: 1) { uuid } ... { syncEvent(uuid: 1) { org } } }", true),
             ("{ application { syncEvents { nodes { uuid } } } application { name } }", true),
+            ("{ e: syncEvents { histogram { buckets { from } } histogram { buckets { until } } } }", true),
+            ("{ syncEvents { top(by: OUTCOME) { nodes { key } } top(by: OUTCOME) { totalCount } } }", true),
         ] {
             let compiled = Compiled::new(0, &parse(query, 1_000).unwrap());
-            assert_eq!(compiled.merges_events, meets, "{query}");
+            assert_eq!(compiled.merges_printed, meets, "{query}");
         }
     }
 }

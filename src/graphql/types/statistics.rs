@@ -6,6 +6,7 @@ use async_graphql::{Enum, OneofObject, Result, SimpleObject};
 
 use super::count::Count;
 use super::page::PageInfo;
+use super::printed_list::{PrintedList, PrintedObject, PrintedValue};
 use super::scalars::{DateTime, saturated};
 use crate::event::{
     BucketLength, Dimension, Histogram, HistogramRequest, HistogramSeries, HistogramStep, MAX_BUCKETS,
@@ -82,10 +83,10 @@ pub(super) enum HistogramStepInput {
 #[graphql(name = "Histogram")]
 pub(super) struct HistogramNode {
     /// The buckets.
-    buckets: Vec<HistogramBucket>,
+    buckets: PrintedList<HistogramBucket>,
     /// The counts of the most frequent keys, the most frequent first, and then those of all other keys together, if there
     /// are others. Empty without `by`.
-    series: Vec<HistogramSeriesNode>,
+    series: PrintedList<HistogramSeriesNode>,
 }
 
 /// A stretch of time, and the number of events in it.
@@ -142,13 +143,75 @@ pub(super) struct TallyEdge {
 #[derive(SimpleObject)]
 pub(super) struct TallyConnection {
     /// The tallies with their cursors.
-    edges: Vec<TallyEdge>,
+    edges: PrintedList<TallyEdge>,
     /// The tallies.
-    nodes: Vec<TallyNode>,
+    nodes: PrintedList<TallyNode>,
     /// The place of the page in the list.
     page_info: PageInfo,
     /// The number of keys.
     total_count: Count,
+}
+
+impl PrintedObject for HistogramBucket {
+    fn type_name(&self) -> &'static str {
+        "HistogramBucket"
+    }
+
+    fn value(&self, field: &str) -> PrintedValue<'_> {
+        match field {
+            "from" => PrintedValue::Time(self.from),
+            "until" => PrintedValue::Time(self.until),
+            "count" => PrintedValue::Number(self.count),
+            _ => PrintedValue::Null,
+        }
+    }
+}
+
+impl PrintedObject for HistogramSeriesNode {
+    fn type_name(&self) -> &'static str {
+        "HistogramSeries"
+    }
+
+    fn value(&self, field: &str) -> PrintedValue<'_> {
+        match field {
+            "key" => PrintedValue::optional_text(self.key.as_ref()),
+            "label" => PrintedValue::optional_text(self.label.as_ref()),
+            "isOther" => PrintedValue::Boolean(self.is_other),
+            "count" => PrintedValue::Number(self.count),
+            "counts" => PrintedValue::Numbers(&self.counts),
+            _ => PrintedValue::Null,
+        }
+    }
+}
+
+impl PrintedObject for TallyNode {
+    fn type_name(&self) -> &'static str {
+        "Tally"
+    }
+
+    fn value(&self, field: &str) -> PrintedValue<'_> {
+        match field {
+            "key" => PrintedValue::optional_text(self.key.as_ref()),
+            "label" => PrintedValue::optional_text(self.label.as_ref()),
+            "count" => PrintedValue::Number(self.count),
+            "lastEventAt" => PrintedValue::optional_time(self.last_event_at),
+            _ => PrintedValue::Null,
+        }
+    }
+}
+
+impl PrintedObject for TallyEdge {
+    fn type_name(&self) -> &'static str {
+        "TallyEdge"
+    }
+
+    fn value(&self, field: &str) -> PrintedValue<'_> {
+        match field {
+            "cursor" => PrintedValue::Text(&self.cursor),
+            "node" => PrintedValue::Object(&self.node),
+            _ => PrintedValue::Null,
+        }
+    }
 }
 
 /// The arguments of a histogram.
@@ -236,8 +299,8 @@ impl From<Histogram> for HistogramNode {
             count: saturated(count),
         };
         Self {
-            buckets: edges.zip(histogram.counts).map(bucket).collect(),
-            series: histogram.series.into_iter().map(HistogramSeriesNode::from).collect(),
+            buckets: PrintedList(edges.zip(histogram.counts).map(bucket).collect()),
+            series: PrintedList(histogram.series.into_iter().map(HistogramSeriesNode::from).collect()),
         }
     }
 }
@@ -262,7 +325,8 @@ impl TallyConnection {
             edges.first().map(|edge| edge.cursor.clone()),
             edges.last().map(|edge| edge.cursor.clone()),
         );
-        let nodes = edges.iter().map(|edge| edge.node.clone()).collect();
+        let nodes = PrintedList(edges.iter().map(|edge| edge.node.clone()).collect());
+        let edges = PrintedList(edges);
         Self { edges, nodes, page_info, total_count: Count::new(total.unwrap_or_default(), true) }
     }
 }
@@ -273,3 +337,6 @@ impl From<Tally> for TallyNode {
         Self { key, label, count: saturated(count), last_event_at: last_event_at.map(DateTime) }
     }
 }
+
+#[cfg(test)]
+mod tests;
