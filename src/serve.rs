@@ -19,6 +19,7 @@ mod page;
 mod per_address;
 mod problem;
 mod request;
+mod security_headers;
 mod starting;
 mod status;
 mod stream;

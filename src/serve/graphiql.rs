@@ -12,6 +12,7 @@ use futures_util::stream;
 use rust_embed::Embed;
 
 use super::problem;
+use super::security_headers::policy_of_inline;
 
 /// The gzipped files that `make console` has built; none if it was not run.
 #[derive(Embed)]
@@ -55,11 +56,12 @@ pub(super) async fn without_slash() -> Redirect {
 
 /// Explains that GraphiQL was not built, and how to build it.
 fn absent() -> Response {
+    let page = include_str!("graphiql.html");
     let headers = [
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-        (header::CACHE_CONTROL, CACHE_PAGE),
+        (header::CONTENT_SECURITY_POLICY, policy_of_inline(page)),
+        (header::CACHE_CONTROL, HeaderValue::from_static(CACHE_PAGE)),
     ];
-    (StatusCode::NOT_FOUND, headers, Html(include_str!("graphiql.html"))).into_response()
+    (StatusCode::NOT_FOUND, headers, Html(page)).into_response()
 }
 
 /// Responds with a file, gzipped if the client accepts that.
@@ -70,8 +72,6 @@ fn respond(name: &str, gzipped: Cow<'static, [u8]>, cache: &'static str, asked: 
         (header::CACHE_CONTROL, cache),
         (header::VARY, "accept-encoding"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::admission::Admission;
+use super::security_headers;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -49,6 +50,7 @@ pub(super) async fn observe(State(admission): State<Admission>, mut request: Req
     let counted = metrics::counter!("sluice_http_requests_total", "route" => route.clone(), "method" => method_label(&method), "status" => status);
     counted.increment(1);
     metrics::histogram!("sluice_http_request_seconds", "route" => route).record(started.elapsed());
+    security_headers::add(response.headers_mut());
     if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);
     }

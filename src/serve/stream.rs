@@ -145,7 +145,6 @@ impl Streams {
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static(stream_type.content_type())),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-            (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
             (ACCEL_BUFFERING, HeaderValue::from_static("no")),
         ];
         // `Connection: close` is left out, although the connection ends with the stream: with this header, some clients

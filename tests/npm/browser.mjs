@@ -170,12 +170,31 @@ async function liveFirst() {
   await read;
 }
 
+/** A script and a style that somebody's text brought into the page have no effect. */
+async function foreignScripts() {
+  await page.goto(`${address}/`);
+  await page.evaluate(() => {
+    const script = document.createElement("script");
+    script.textContent = "window.foreign = true";
+    const image = document.createElement("img");
+    image.setAttribute("onerror", "window.foreign = true");
+    image.setAttribute("style", "color: red");
+    image.src = "missing.png";
+    const failed = new Promise(resolve => image.addEventListener("error", resolve));
+    document.body.append(script, image);
+    return failed;
+  });
+  assert.equal(await page.evaluate(() => window.foreign), undefined, "a foreign script ran");
+  assert.notEqual(await page.locator("img").evaluate(image => getComputedStyle(image).color), "rgb(255, 0, 0)");
+}
+
 try {
   await graphiql();
   await live();
   refusalsAreDue = Boolean(token);
   if (token) await liveFirst();
   assert.deepEqual(faults, []);
+  await foreignScripts();
   console.log("the pages are as they should be");
 } finally {
   await browser.close();

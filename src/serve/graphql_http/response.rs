@@ -27,7 +27,6 @@ pub(super) fn respond(status: StatusCode, media_type: MediaType, json: impl Into
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type.content_type())),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
     let mut response = (status, headers, json).into_response();
     if status == StatusCode::TOO_MANY_REQUESTS {
