@@ -6,7 +6,7 @@
 //! 2. `types` has the schema and its resolvers.
 //! 3. `answer` has what resolvers print with and load with, and makes the response's JSON.
 //!
-//! `graph` calls them.
+//! `graph` calls them, and `printed_schema` prints the schema.
 
 mod request;
 
@@ -16,11 +16,13 @@ mod types;
 
 mod graph;
 
+mod printed_schema;
+
 pub use answer::text::JsonText;
 pub use answer::{Answer, Verdict};
 pub use graph::{Graph, GraphOptions, Operation, OperationKind, RequestError, Subscription};
+pub use printed_schema::sdl;
 pub use request::documents::{DocumentOptions, syntax_fault};
 pub use request::limits::DocumentLimits;
 pub use request::{BodyError, GraphBody, GraphRequest};
 pub use types::orgs::OrgUrls;
-pub use types::schema::sdl;

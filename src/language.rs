@@ -4,6 +4,8 @@
 //! 1. `parser` reads a [`document::Document`] from the tokens of a text, with the place of each part.
 //! 2. `validation` holds the document against the types of a schema. Each rule looks once at each part of a document.
 //! 3. `variables` coerces the values that a request gives to its variables.
+//!
+//! `printed` completes the text of a schema.
 
 pub(crate) mod document;
 pub(crate) mod fault;
@@ -14,6 +16,7 @@ mod values;
 
 pub(crate) mod parser;
 
+pub(crate) mod printed;
 pub(crate) mod types;
 
 pub(crate) mod validation;

@@ -2,6 +2,7 @@
 
 pub(super) mod error;
 pub(super) mod ids;
+pub(super) mod schema_description;
 pub(super) mod text;
 
 pub(super) mod print;
@@ -9,6 +10,8 @@ pub(super) mod writer;
 
 pub(super) mod loaders;
 pub(super) mod reads;
+
+use std::fmt::Write as _;
 
 use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError};
 
@@ -148,6 +151,17 @@ impl Answer {
         }
         let json = print::response(&response).into();
         Self { json, verdict: Verdict::Executed, errors, position: None }
+    }
+
+    /// The answer with the cost of its operation and the limit of the cost, if the operation was executed.
+    pub(in crate::graphql) fn with_cost(mut self, requested: u64, limit: usize) -> Self {
+        if let JsonText::Owned(json) = &mut self.json
+            && self.verdict == Verdict::Executed
+            && json.pop().is_some()
+        {
+            _ = write!(json, r#","extensions":{{"cost":{{"requested":{requested},"limit":{limit}}}}}}}"#);
+        }
+        self
     }
 }
 

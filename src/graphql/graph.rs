@@ -15,6 +15,7 @@ use super::answer::Answer;
 use super::answer::error::{BUSY, from_resume};
 use super::answer::loaders::WaitsForDatabase;
 use super::answer::reads::Reads;
+use super::answer::schema_description::describe;
 use super::answer::writer::WithoutWriter;
 use super::request::compiled::{Compiled, CompiledDocuments};
 use super::request::cost::{self, Prices, VariableValues, Weight};
@@ -24,7 +25,7 @@ use super::request::refusal::RequestRefusal;
 use super::request::schema_types::schema_types;
 use super::request::{GraphRequest, omitted};
 use super::types::orgs::{OrgUrls, Orgs};
-use super::types::schema::{SchemaParts, SluiceSchema, schema, sdl};
+use super::types::schema::{DESCRIPTION, SchemaParts, SluiceSchema, plain_sdl, schema, unbound_schema};
 use super::types::subscription::{OnDemand, OneEvent, SubscriptionStart};
 use crate::auth::Viewer;
 use crate::event::{Position, SyncEvent};
@@ -87,6 +88,10 @@ pub struct Operation {
     pub kind: OperationKind,
     /// The cost of the answer, in the unit of `limits.complexity`.
     pub complexity: u64,
+    /// True if the answer is to have its cost.
+    wants_cost: bool,
+    /// True if the operation selects parts of the schema.
+    introspects: bool,
     parsed: ParsedRequest,
     document: Arc<str>,
     deadline: Instant,
@@ -171,7 +176,7 @@ impl Graph {
     /// Creates the graph over a log and its live delivery. Loads run on the current runtime.
     pub fn new(log: Log, live: Live, urls: OrgUrls, options: GraphOptions) -> Self {
         let parts = SchemaParts { live, urls, orgs: Orgs(options.orgs) };
-        let (introspection, sdl) = (options.introspection, sdl());
+        let (introspection, sdl) = (options.introspection, plain_sdl(&unbound_schema()));
         Self(Arc::new(GraphParts {
             prices: Prices::new(&sdl),
             // Suggestions tell names of the schema, too.
@@ -216,8 +221,10 @@ impl Graph {
         let variables = Variables::from_json(serde_json::Value::Object(values));
         let omitted = omitted::omitted(&operation.node, &variables);
         let parsed = ParsedRequest { compiled, operation_name: request.operation_name, variables, omitted, viewer };
-        let complexity = weight.complexity;
-        Ok(Operation { kind, complexity, parsed, document: text, deadline, after: None, outlet: None })
+        let Weight { complexity, introspects } = weight;
+        let wants_cost = request.wants_cost;
+        let (document, after, outlet) = (text, None, None);
+        Ok(Operation { kind, complexity, wants_cost, introspects, parsed, document, deadline, after, outlet })
     }
 
     /// Reads and validates a document that comes for the first time.
@@ -268,7 +275,7 @@ impl Graph {
         }
         let request =
             operation.parsed.request(&self.reads(&operation.parsed.viewer, &operation.parsed.viewer.credential()));
-        let Ok(response) = timeout_at(operation.deadline, self.0.schema.execute(request)).await else {
+        let Ok(mut response) = timeout_at(operation.deadline, self.0.schema.execute(request)).await else {
             let seconds = self.0.timeout.as_secs();
             let message = format!("the request took more than {seconds} s (limits.query_seconds) and was stopped");
             return Answer::refusal("TIMEOUT", message);
@@ -276,7 +283,11 @@ impl Graph {
         if let Some(busy) = busy(&response) {
             return busy;
         }
-        Answer::new(response, &operation.document)
+        if operation.introspects {
+            describe(&mut response.data, DESCRIPTION.trim_end());
+        }
+        let answer = Answer::new(response, &operation.document);
+        if operation.wants_cost { answer.with_cost(operation.complexity, self.0.limits.complexity) } else { answer }
     }
 
     /// Starts a subscription, which has one answer for each event. An answer with errors is the last one: the client resumes

@@ -35,6 +35,8 @@ pub struct GraphRequest {
     pub operation_name: Option<String>,
     /// The variables' values.
     pub variables: Map<String, Value>,
+    /// True if the answer is to have its cost: `extensions.cost` is true.
+    pub wants_cost: bool,
 }
 
 /// The JSON of a request.
@@ -76,6 +78,7 @@ impl TryFrom<RequestJson> for GraphRequest {
                 "`extensions.persistedQuery` must be an object with `version` 1 and `sha256Hash`, 64 hexadecimal digits",
             )?),
         };
+        let cost = written.extensions.as_ref().and_then(|known| known.get("cost"));
         if written.query.is_none() && written.document_id.is_none() && persisted_hash.is_none() {
             return Err("`query` is missing");
         }
@@ -88,6 +91,7 @@ impl TryFrom<RequestJson> for GraphRequest {
             persisted_hash,
             operation_name: written.operation_name,
             variables: written.variables.unwrap_or_default(),
+            wants_cost: cost.is_some_and(|cost| *cost == Value::Bool(true)),
         })
     }
 }

@@ -31,6 +31,9 @@ fn collect(path: &Path, codes: &mut BTreeSet<String>) {
         }
         return;
     }
+    if path.extension().is_none_or(|extension| extension != "rs") {
+        return;
+    }
     let text = fs::read_to_string(path).unwrap();
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//") && !line.contains("name = "));
     codes.extend(

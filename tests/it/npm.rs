@@ -118,15 +118,25 @@ async fn http_is_as_graphql_over_http_wants_it() {
 }
 
 #[tokio::test]
-async fn the_graph_keeps_relays_rules() {
-    run("relay_rules.mjs", &[&schema()]).await;
+async fn the_graph_keeps_the_rules_of_linters() {
+    run("schema_rules.mjs", &[&schema()]).await;
+    // A graph that breaks one rule of each.
+    let graph = std::fs::read_to_string(schema()).unwrap();
+    let broken = tempfile::Builder::new().suffix(".graphql").tempfile().unwrap();
+    let more = "\n\"\"\"\nof no use\n\"\"\"\nenum Unused {\n\t\"\"\"\nlower\n\"\"\"\n\tlower\n}\n";
+    std::fs::write(&broken, graph + more).unwrap();
+    let (is_well, said) = try_run("schema_rules.mjs", &[broken.path().to_str().unwrap()]).await;
+    assert!(!is_well, "{said}");
+    for rule in ["no-unreachable-types", "enum-values-all-caps"] {
+        assert!(said.contains(&format!(": {rule}: Unused: ")), "{rule}: {said}");
+    }
 }
 
 #[tokio::test]
 async fn a_change_that_breaks_clients_is_named() {
     let graph = std::fs::read_to_string(schema()).unwrap();
     let grown = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&grown, graph.replacen("\tmessage: String\n", "\tmessage: String\n\twords: String\n", 1)).unwrap();
+    std::fs::write(&grown, graph.replacen("\tmessage: String @", "\twords: String\n\tmessage: String @", 1)).unwrap();
     let grown = grown.path().to_str().unwrap();
     run("schema_changes.mjs", &[&schema(), grown]).await;
     let (is_well, said) = try_run("schema_changes.mjs", &[grown, &schema()]).await;

@@ -19,6 +19,13 @@ fn schema_file() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("schema.graphql")).unwrap()
 }
 
+/// The definitions in a document of GraphQL's schema language, and the description of the schema, which stands at the end and
+/// which async-graphql's parser does not know.
+pub(crate) fn definitions_and_description(document: &str) -> (&str, &str) {
+    let (before, _) = document.rsplit_once("\n\"\"\"\nschema {").unwrap();
+    before.rsplit_once("\n\"\"\"\n").unwrap()
+}
+
 fn written_inputs(inputs: &[Positioned<InputValueDefinition>]) -> BTreeSet<String> {
     inputs.iter().map(|input| format!("{}: {}", input.node.name, input.node.ty)).collect()
 }
@@ -31,7 +38,7 @@ fn written_fields(fields: &[Positioned<FieldDefinition>], implements: &[Position
 
 /// The types of a document in GraphQL's schema language.
 fn written(document: &str) -> Types {
-    let definitions = parse_schema(document).unwrap().definitions.into_iter();
+    let definitions = parse_schema(definitions_and_description(document).0).unwrap().definitions.into_iter();
     let types = definitions.filter_map(|definition| match definition {
         TypeSystemDefinition::Type(definition) => Some(definition.node),
         _ => None,

@@ -8,7 +8,7 @@ pub(in crate::graphql) fn raw(json: String) -> Value {
     Value::Binary(json.into())
 }
 
-/// Prints a response object. No response has extensions.
+/// Prints a response object without extensions.
 pub(in crate::graphql) fn response(response: &Response) -> String {
     let mut out = String::with_capacity(1024);
     out.push('{');

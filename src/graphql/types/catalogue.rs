@@ -57,20 +57,20 @@ fn narrow(wanted: Option<Vec<String>>, value: &str) -> Vec<String> {
     if wanted.is_none_or(|wanted| wanted.iter().any(|one| one == value)) { vec![value.to_owned()] } else { Vec::new() }
 }
 
-/// An application: what several instances are instances of.
+/// An application of Okta's catalogue, such as Office 365. An org may have several instances of it.
 #[Object(name = "Application")]
 impl ApplicationNode {
-    /// The global id.
+    /// The global id, for `node` and `nodes`.
     pub(in crate::graphql) async fn id(&self) -> ID {
         NodeId::Application { org: self.0.org.clone(), name: self.0.name.clone() }.encode().into()
     }
 
-    /// The configured Okta org.
+    /// The Okta org, by its name in sluice's settings.
     async fn org(&self) -> &str {
         &self.0.org
     }
 
-    /// Okta's key: "office365".
+    /// Okta's key of the application, such as office365. Apps API: `name`.
     async fn name(&self) -> &str {
         &self.0.name
     }
@@ -80,12 +80,14 @@ impl ApplicationNode {
         self.0.display_name.as_deref()
     }
 
-    /// The instances of the application, by label. `search` finds a text in labels and ids.
+    /// The instances of the application, ordered by label.
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn instances(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "A text in the label or the id, without regard to case.")] search: Option<String>,
+        #[graphql(desc = "Only instances with this text in their label or id, without regard to case.")] search: Option<
+            String,
+        >,
         #[graphql(
             desc = "The maximum number of items, counted from the start of the list: 0 to 1,000. Without `first` and `last`, 50."
         )]
@@ -105,7 +107,7 @@ impl ApplicationNode {
         Some(instances(context, &filter, PageArguments { first, after, last, before }).await)
     }
 
-    /// Events of the application, newest first unless `orderBy` says otherwise.
+    /// The events of all instances of the application, newest first unless `orderBy` says otherwise.
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn sync_events(
         &self,
@@ -135,56 +137,56 @@ impl ApplicationNode {
         saturated(self.0.event_count)
     }
 
-    /// When the newest of them happened.
+    /// When the newest of these events happened; null without events.
     async fn last_event_at(&self) -> Option<DateTime> {
         self.0.last_event_at.map(DateTime)
     }
 }
 
-/// An application instance: what an Okta admin configures and gives a label.
+/// An application instance: an application as an Okta admin has added it to an org, with a label and settings of its own.
 #[Object(name = "ApplicationInstance")]
 impl ApplicationInstanceNode {
-    /// The global id.
+    /// The global id, for `node` and `nodes`.
     pub(in crate::graphql) async fn id(&self) -> ID {
         let (org, instance_id) = (self.0.org.clone(), self.0.instance_id.clone());
         NodeId::ApplicationInstance { org, instance_id }.encode().into()
     }
 
-    /// The configured Okta org.
+    /// The Okta org, by its name in sluice's settings.
     async fn org(&self) -> &str {
         &self.0.org
     }
 
-    /// Okta's id: "0oahjhk34aUxGnWcZ0h7".
+    /// Okta's id of the instance, such as 0oahjhk34aUxGnWcZ0h7. Apps API: `id`.
     async fn instance_id(&self) -> &str {
         &self.0.instance_id
     }
 
-    /// The label in Okta's admin console.
+    /// The label in Okta's admin console. Apps API: `label`.
     async fn label(&self) -> Option<&str> {
         self.0.label.as_deref()
     }
 
-    /// The status in Okta; null where only events told of it.
+    /// The status in Okta; null for an instance that sluice knows only from events. Apps API: `status`.
     async fn status(&self) -> Option<ApplicationInstanceStatus> {
         ApplicationInstanceStatus::named(self.0.status.as_deref()?)
     }
 
-    /// The application; null while its name is not known.
+    /// The application; null while sluice does not know which one it is.
     async fn application(&self, context: &Context<'_>) -> Option<Result<ApplicationNode>> {
         let key = ApplicationKey { org: self.0.org.clone(), name: self.0.application.clone()? };
         let found = loaders::load(context, key).await.transpose()?;
         Some(found.map(|application| ApplicationNode(Arc::new(application))))
     }
 
-    /// The page of the instance in the Okta admin console; null where the org's address or the application's name is not known.
+    /// The instance's page in Okta's admin console; null if sluice does not know the org's URL or the application.
     async fn admin_url(&self, context: &Context<'_>) -> Option<Url> {
         let ApplicationInstance { org, instance_id, application, .. } = &*self.0;
         let url = context.data_opt::<OrgUrls>()?.0.get(org)?.trim_end_matches('/');
         Some(Url(format!("{url}/admin/app/{}/instance/{instance_id}/", application.as_ref()?)))
     }
 
-    /// Events of the instance, newest first unless `orderBy` says otherwise.
+    /// The events of the instance, newest first unless `orderBy` says otherwise.
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn sync_events(
         &self,
@@ -214,7 +216,7 @@ impl ApplicationInstanceNode {
         saturated(self.0.event_count)
     }
 
-    /// When the newest of them happened.
+    /// When the newest of these events happened; null without events.
     async fn last_event_at(&self) -> Option<DateTime> {
         self.0.last_event_at.map(DateTime)
     }

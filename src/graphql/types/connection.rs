@@ -118,23 +118,29 @@ impl SyncEventConnection {
         Ok(info)
     }
 
-    /// The number of events that match, counted no further than `upTo` (0 to 1,000,000).
+    /// The number of events that match the filter, counted up to `upTo`.
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn total_count(
         &self,
-        #[graphql(desc = "The count stops here: 0 to 1,000,000.", default = 10_000)] up_to: i32,
+        #[graphql(
+            desc = "The number at which counting stops, from 0 to 1,000,000. Each 100 add 1 to the cost of the query.",
+            default = 10_000
+        )]
+        up_to: i32,
     ) -> Option<Result<Count>> {
         Some(self.count(up_to).await)
     }
 
-    /// The counts of the matching events over time. The buckets cover the filter's range of `published`; where that is
-    /// open, they begin with the first matching event, or end with the last one. At most 10,000 buckets; more is an error.
+    /// The counts of the matching events over time. The buckets cover the filter's range of `published`. Where the range is
+    /// open, they begin with the first matching event, or end with the last one. More than 10,000 buckets are an error.
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn histogram(
         &self,
         #[graphql(desc = "The length of the buckets.", default_with = "HistogramStepInput::Buckets(120)")]
         step: HistogramStepInput,
-        #[graphql(desc = "The dimension of the series; no series, if it is left out.")] by: Option<SyncEventDimension>,
+        #[graphql(desc = "The dimension of the series. Without it, there are no series.")] by: Option<
+            SyncEventDimension,
+        >,
         #[graphql(desc = "The number of keys that have a series of their own: 1 to 50.", default = 5)] keys: i32,
         #[graphql(
             desc = "The time zone in which buckets begin at round times: a name of the IANA's database, such as Europe/Berlin.",
@@ -147,19 +153,18 @@ impl SyncEventConnection {
         Some(found.map(HistogramNode::from))
     }
 
-    /// The most frequent values of a dimension among the matching events, the most frequent first. `search` finds a text in
-    /// keys and labels. `known` adds values that are in the catalogue or documented by Okta, and have no matching event.
+    /// The most frequent values of a dimension among the matching events, the most frequent first.
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn top(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The dimension.")] by: SyncEventDimension,
+        #[graphql(desc = "The dimension: the value by which events are grouped.")] by: SyncEventDimension,
         #[graphql(
-            desc = "A text in the key or the label, without regard to case. Of people, any name that these events have."
+            desc = "Only values with this text in the key or the label, without regard to case. Of people, all names in these events count."
         )]
         search: Option<String>,
         #[graphql(
-            desc = "True to add values without matching events: those of the catalogue, and those that sluice knows.",
+            desc = "True to add values without matching events: those of the catalogue, and those that Okta documents.",
             default = false
         )]
         known: bool,
@@ -173,8 +178,8 @@ impl SyncEventConnection {
         Some(found.map(|page| TallyConnection::new(page, is_continued)))
     }
 
-    /// The log's end when the connection was read: the page and all counts are of the log through this position. A
-    /// subscription from here continues it.
+    /// The newest position when the connection was read. The page and all counts are of the log through this position: a
+    /// subscription from here misses nothing.
     async fn head(&self) -> LogPosition {
         LogPosition(self.page.head)
     }

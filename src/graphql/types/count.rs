@@ -4,12 +4,12 @@ use async_graphql::SimpleObject;
 
 use super::scalars::saturated;
 
-/// A number of things.
+/// A count, which may be a lower bound.
 #[derive(SimpleObject)]
 pub(super) struct Count {
-    /// The number counted; a lower bound unless `isExact`.
+    /// The number; a lower bound unless `isExact` is true.
     value: i32,
-    /// True if `value` is the whole number.
+    /// True if `value` is the exact number.
     is_exact: bool,
 }
 

@@ -6,16 +6,16 @@ use async_graphql::resolver_utils::EnumType as _;
 use crate::event::{IngestSource, SourceState};
 use crate::okta::SEVERITIES;
 
-/// Okta's severity of an event.
+/// Okta's severity of an event. System Log: `severity`.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::graphql) enum Severity {
-    /// Of interest when looking for a fault.
+    /// Details for troubleshooting.
     Debug,
-    /// All is well.
+    /// Normal activity.
     Info,
-    /// Something to look at.
+    /// A possible problem, such as a failed sign-in.
     Warn,
-    /// Something failed.
+    /// A failure.
     Error,
 }
 
@@ -33,10 +33,10 @@ impl Severity {
     }
 }
 
-/// The status of an application instance.
+/// The status of an application instance in Okta.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ApplicationInstanceStatus {
-    /// The instance is in use.
+    /// The instance is active.
     Active,
     /// An admin has deactivated the instance.
     Inactive,
@@ -55,19 +55,19 @@ impl ApplicationInstanceStatus {
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(name = "IngestState", remote = "SourceState")]
 pub(super) enum IngestStateNode {
-    /// Nothing has come yet.
+    /// No event has come from the source yet.
     Waiting,
-    /// Something has come.
+    /// Events have come from the source.
     Receiving,
-    /// The System Log has been read to its end, and is read on.
+    /// The System Log has been read to its end, and new events are read as they appear.
     Following,
-    /// The System Log is read for the first time: `backfill` has the progress.
+    /// The System Log is being read for the first time: `backfill` has the progress.
     Backfilling,
     /// The last attempt failed: `lastError` has the reason.
     Failing,
 }
 
-/// A way by which events come in.
+/// A source of events: a way by which they reach sluice.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(name = "IngestSource", remote = "IngestSource")]
 pub(super) enum IngestSourceNode {
@@ -75,9 +75,9 @@ pub(super) enum IngestSourceNode {
     EventHook,
     /// Okta's System Log API.
     SystemLog,
-    /// An Okta Workflows flow.
+    /// A flow of Okta Workflows that posts its card's outputs.
     Workflows,
-    /// Files of history.
+    /// Files that were imported.
     Import,
     /// Okta's Log Streaming, by way of Amazon EventBridge.
     LogStream,

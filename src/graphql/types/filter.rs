@@ -8,73 +8,75 @@ use crate::event::{EntityFilter, EventTypePattern, Filter, FilterError, Search, 
 use crate::graphql::answer::error::bad_input;
 use crate::okta::{ENTITY_TYPES, OUTCOMES, family_meant_by, instance_id_in_url};
 
-/// A stretch of time: from ≤ t < until, open where an end is left out.
+/// A range of time. It is open at an end that is left out.
 #[derive(InputObject, Clone, Debug)]
 #[graphql(name = "TimeRange")]
 pub(super) struct TimeRangeInput {
-    /// The first moment inside.
+    /// The first moment of the range, inclusive.
     from: Option<DateTime>,
-    /// The first moment after it.
+    /// The end of the range, exclusive.
     until: Option<DateTime>,
 }
 
-/// Which admin, user or application user. Fields are ANDed, values within a list are ORed; an empty list matches
-/// nothing.
+/// Conditions on an admin, a user or an application user. All fields must match; of the values of a list, one must match. An
+/// empty list matches nothing.
 #[derive(InputObject, Clone, Debug)]
 #[graphql(name = "EntityFilter")]
 pub(super) struct EntityFilterInput {
-    /// Okta's ids.
+    /// Okta's ids. System Log: `actor.id`, `target.id`.
     okta_ids: Option<Vec<String>>,
-    /// Alternate ids, such as logins; e-mail addresses compare without regard to case.
+    /// Alternate ids, such as logins. E-mail addresses compare without regard to case. System Log: `actor.alternateId`,
+    /// `target.alternateId`.
     alternate_ids: Option<Vec<String>>,
-    /// Okta's types: User, AppUser, SystemPrincipal, PublicClientApp …, without regard to case.
+    /// Okta's types, such as User, AppUser, SystemPrincipal or PublicClientApp, without regard to case. System Log:
+    /// `actor.type`, `target.type`.
     types: Option<Vec<String>>,
-    /// Words of its name and alternate id, as in the filter's `search`.
+    /// Words of the display name and the alternate id, as in `search` of the filter of events.
     search: Option<String>,
 }
 
-/// Which events. Fields are ANDed, values within a list are ORed; an empty list matches nothing, and what is left out
-/// asks nothing. A list has at most 1,000 values; a filter consists of at most 100 filters, itself included.
+/// Conditions on events. All fields must match; of the values of a list, one must match. An empty list matches nothing, and a
+/// field that is left out does not filter. A list has at most 1,000 values. A filter and all filters in it are at most 100.
 #[derive(InputObject, Clone, Debug, Default)]
 #[graphql(name = "SyncEventFilter")]
 pub(super) struct SyncEventFilterInput {
-    /// Configured names of Okta orgs.
+    /// Okta orgs, by their names in sluice's settings.
     orgs: Option<Vec<String>>,
-    /// Application names (Okta's keys, such as "office365"): all instances of each.
+    /// Okta's keys of applications, such as office365: the events of all their instances.
     applications: Option<Vec<String>>,
-    /// Okta's ids of application instances.
+    /// Okta's ids of application instances. System Log: `target.id`, of the target of type `AppInstance`.
     application_instances: Option<Vec<String>>,
-    /// Admin console URLs of application instances: the id is read out of them.
+    /// URLs of application instances in Okta's admin console. sluice reads the ids in them.
     application_instance_urls: Option<Vec<Url>>,
-    /// Okta's ids of transactions. In the System Log: transaction.id.
+    /// Okta's ids of transactions: all events of one request or job. System Log: `transaction.id`.
     transactions: Option<Vec<String>>,
-    /// Event types, exact or a family: "application.provision.user.*". The mere beginning of event types, such as
-    /// "application.provision", is an error that names the family.
+    /// Event types, or families of them such as `application.provision.user.*`. The mere beginning of event types, such as
+    /// `application.provision`, is an error that names the family. System Log: `eventType`.
     event_types: Option<Vec<String>>,
-    /// When it happened in Okta.
+    /// When the event happened in Okta. System Log: `published`.
     published: Option<TimeRangeInput>,
-    /// When sluice stored it.
+    /// When sluice stored the event: use it to find events that came late.
     received_at: Option<TimeRangeInput>,
-    /// Outcomes: SUCCESS, FAILURE, SKIPPED …, without regard to case.
+    /// Results, such as SUCCESS, FAILURE or SKIPPED, without regard to case. System Log: `outcome.result`.
     outcomes: Option<Vec<String>>,
-    /// Okta's severities.
+    /// Okta's severities. System Log: `severity`.
     severities: Option<Vec<Severity>>,
-    /// The actor.
+    /// The actor. System Log: `actor`.
     admin: Option<EntityFilterInput>,
-    /// The Okta user.
+    /// The Okta user. System Log: the `target` of type `User`.
     user: Option<EntityFilterInput>,
-    /// The user in the application.
+    /// The user's account in the application. System Log: the `target` of type `AppUser`.
     application_user: Option<EntityFilterInput>,
-    /// The way by which it came first.
+    /// Sources of which one brought the event first.
     first_received_via: Option<Vec<IngestSourceNode>>,
-    /// Words in the message, names and alternate ids, without regard to case, in any order: all must be there. One that
-    /// ends in * stands for every word that starts so. At most 20 words; of a longer one, 64 letters count.
+    /// Words of the message, the names and the alternate ids, in any order and without regard to case. All of them must
+    /// occur. `prov*` stands for every word that begins with prov. At most 20 words, of which the first 64 letters count.
     search: Option<String>,
-    /// All of these.
+    /// Filters that must all match.
     and: Option<Vec<SyncEventFilterInput>>,
-    /// At least one of these.
+    /// Filters of which at least one must match.
     or: Option<Vec<SyncEventFilterInput>>,
-    /// Not this.
+    /// A filter that must not match.
     not: Option<Box<SyncEventFilterInput>>,
 }
 

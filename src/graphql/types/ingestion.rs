@@ -22,15 +22,15 @@ const MAX_STRETCHES: usize = 10_000;
 /// The object with the fields about ingestion.
 pub(in crate::graphql) struct Ingestion;
 
-/// The state of ingestion.
+/// The health of each source of events, the completeness of the log, and the records that could not be read.
 #[Object]
 impl Ingestion {
-    /// The log's end.
+    /// The newest position of the log.
     async fn head(&self, context: &Context<'_>) -> Result<LogPosition> {
         context.data::<View>()?.head().await.map(LogPosition).map_err(|error| from_store(&error))
     }
 
-    /// The hooks of every org, every System Log that is read, and every other way by which something has come.
+    /// The event hook of each org, each System Log that is read, and every other source that has brought something.
     async fn sources(&self, context: &Context<'_>) -> Result<Vec<IngestSourceStatus>> {
         let view = context.data::<View>()?;
         let cursors = view.poll_cursors().await.map_err(|error| from_store(&error))?;
@@ -39,19 +39,22 @@ impl Ingestion {
         Ok(statuses(context.data()?, &cursors, &tallies, &refusals))
     }
 
-    /// Stretches of a time range, in order, and what is known of each. At most 10,000; more is an error.
+    /// For each stretch of a range of time, whether sluice has read it completely from the System Log, the oldest first. More
+    /// than 10,000 stretches are an error.
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn coverage(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "The configured name of the Okta org. Required if there are several.")] org: Option<String>,
-        #[graphql(desc = "The range of time: from 2009 or until now where an end is left out.")]
+        #[graphql(desc = "The Okta org, by its name in sluice's settings. Required if there are several.")] org: Option<
+            String,
+        >,
+        #[graphql(desc = "The range of time. It begins in 2009 and ends now where an end is left out.")]
         published: TimeRangeInput,
     ) -> Option<Result<Vec<Coverage>>> {
         Some(read_coverage(context, org, &published).await)
     }
 
-    /// Records that could not be parsed, the newest first. A page of large records has fewer items than it has room for.
+    /// Records that came in and could not be read, the newest first. A page of large records has fewer items than asked for.
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn rejected(
         &self,
@@ -73,34 +76,35 @@ impl Ingestion {
 /// The state of a source of events in an org.
 #[derive(SimpleObject)]
 struct IngestSourceStatus {
-    /// The configured name of the Okta org.
+    /// The Okta org, by its name in sluice's settings.
     org: String,
-    /// The source.
+    /// The source of events.
     source: IngestSourceNode,
-    /// The state.
+    /// The state of the source.
     state: IngestStateNode,
-    /// The progress of reading the System Log for the first time, also while that fails; null before and after.
+    /// The progress of reading the System Log for the first time, also while that fails; null otherwise.
     backfill: Option<Backfill>,
-    /// When it brought something last.
+    /// When the source last brought an event; null if it has brought none.
     last_arrival_at: Option<DateTime>,
-    /// Of the System Log: how long ago it was read to its end; while it is read for the first time, how far behind that is.
+    /// Of a System Log: the seconds since it was read to its end. While it is being read for the first time, the seconds by
+    /// which that is behind. Null for other sources.
     lag_seconds: Option<f64>,
-    /// The number of events that came by this source first.
+    /// The number of events that this source brought first.
     arrived: i32,
-    /// The number of events from this source that were stored before.
+    /// The number of events of this source that were stored already.
     duplicates: i32,
-    /// The last error; null if it has gone well since.
+    /// The last error; null if the source has succeeded since.
     last_error: Option<IngestError>,
 }
 
 /// The progress of reading a System Log for the first time.
 #[derive(SimpleObject)]
 struct Backfill {
-    /// The first moment of the System Log that is read.
+    /// The moment from which the System Log is read.
     from: DateTime,
     /// The moment through which the System Log has been read.
     through: DateTime,
-    /// The moment through which it is to be read: now.
+    /// The moment through which the System Log is to be read: now.
     until: DateTime,
     /// The part that has been read, from 0 to 1.
     progress: f64,
@@ -111,7 +115,7 @@ struct Backfill {
 struct IngestError {
     /// The error, in words.
     message: String,
-    /// When it happened.
+    /// When the error happened.
     at: DateTime,
 }
 
@@ -124,16 +128,16 @@ enum CoverageState {
     Unverified,
 }
 
-/// A stretch of time, and what is known of it.
+/// A stretch of time, and whether its events are complete.
 #[derive(SimpleObject)]
 struct Coverage {
-    /// The first moment, inclusive.
+    /// The first moment of the stretch, inclusive.
     from: DateTime,
-    /// The first moment after it, exclusive.
+    /// The end of the stretch, exclusive.
     until: DateTime,
     /// The certainty that all events are there.
     state: CoverageState,
-    /// The number of stored events.
+    /// The number of stored events that happened in the stretch.
     events: i32,
     /// The number of events that hooks missed: of the types that Okta offers to hooks, those that no hook has brought. Events
     /// that happened before the org's first hook delivery came are not counted, nor are those that an import alone has

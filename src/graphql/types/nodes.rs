@@ -9,9 +9,13 @@ use crate::event::{Application, ApplicationInstance, CatalogueKey, Details, Even
 use crate::graphql::answer::ids::encode_key;
 use crate::ledger::StoredRejection;
 
-/// Anything with a global id.
+/// An object with a global id: the query `node` finds it by the id alone.
 #[derive(Interface)]
-#[graphql(field(name = "id", ty = "ID", desc = "The global id: opaque."))]
+#[graphql(field(
+    name = "id",
+    ty = "ID",
+    desc = "The global id, for `node` and `nodes`. Store it if you like, but do not parse it."
+))]
 pub(super) enum Node {
     SyncEvent(SyncEventNode),
     Application(ApplicationNode),

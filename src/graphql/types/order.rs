@@ -4,21 +4,21 @@ use async_graphql::{Enum, InputObject};
 
 use crate::event::{EventOrder, EventOrderField};
 
-/// By what events are ordered.
+/// The value by which events are ordered.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SyncEventOrderField {
-    /// When they happened in Okta; at the same moment by position.
+    /// The time at which they happened in Okta. Events of the same moment are ordered by position.
     Published,
-    /// Their place in the log, which is the order in which sluice stored them.
+    /// The place in sluice's log: the order in which sluice stored them.
     Position,
 }
 
-/// Which end of an order comes first.
+/// The direction of an order.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OrderDirection {
-    /// The least first: the oldest.
+    /// The oldest first.
     Asc,
-    /// The greatest first: the newest.
+    /// The newest first.
     Desc,
 }
 
@@ -27,7 +27,7 @@ pub(super) enum OrderDirection {
 pub(super) struct SyncEventOrder {
     /// The value by which events are ordered.
     field: SyncEventOrderField,
-    /// Which end comes first.
+    /// The direction.
     direction: OrderDirection,
 }
 

@@ -12,9 +12,9 @@ pub(super) struct PageInfo {
     pub(super) has_next_page: bool,
     /// True if the list goes on before this page.
     pub(super) has_previous_page: bool,
-    /// The cursor of the first item.
+    /// The cursor of the first item: give it as `before` for the page before; null for an empty page.
     start_cursor: Option<String>,
-    /// The cursor of the last item: give it as `after` for the next page.
+    /// The cursor of the last item: give it as `after` for the next page; null for an empty page.
     end_cursor: Option<String>,
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, OneofObject, Result};
 use futures_util::future::try_join_all;
-use uuid::Uuid;
 
 use super::catalogue;
 use super::connection::{ApplicationConnection, ApplicationInstanceConnection, SyncEventConnection};
@@ -15,7 +14,7 @@ use super::ingestion::Ingestion;
 use super::nodes::{ApplicationInstanceNode, ApplicationNode, Node, RejectedRecordNode};
 use super::order::SyncEventOrder;
 use super::page::{self, PageArguments};
-use super::scalars::Url;
+use super::scalars::{EventUuid, Url};
 use crate::catalogue::{ApplicationFilter, InstanceFilter};
 use crate::event::MAX_PAGE_SIZE;
 use crate::graphql::answer::error::{bad_input, coded, from_store};
@@ -27,15 +26,19 @@ use crate::okta::instance_id_in_url;
 /// The root of queries.
 pub(in crate::graphql) struct Query;
 
-/// Reads of the log.
+/// Queries of the log, of the catalogue of applications, and of the state of ingestion.
 #[Object]
 impl Query {
     /// The object with a global id; null if there is none.
+    ///
+    #[doc = include_str!("examples/node.md")]
     async fn node(&self, context: &Context<'_>, #[graphql(desc = "The global id.")] id: ID) -> Option<Result<Node>> {
         find_node(context, &id).await.transpose()
     }
 
     /// The objects with these global ids, in the same order; null for an id without an object.
+    ///
+    #[doc = include_str!("examples/nodes.md")]
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn nodes(
         &self,
@@ -45,24 +48,27 @@ impl Query {
         Some(find_nodes(context, &ids).await)
     }
 
-    /// The event with Okta's uuid.
+    /// The event with Okta's `uuid`; null if there is none.
+    ///
+    #[doc = include_str!("examples/sync_event.md")]
     async fn sync_event(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Okta's uuid of the event.")] uuid: Uuid,
-        #[graphql(desc = "The configured name of the Okta org. Required only if several orgs match.")] org: Option<
-            String,
-        >,
+        #[graphql(desc = "Okta's `uuid` of the event.")] uuid: EventUuid,
+        #[graphql(desc = "The Okta org, by its name in sluice's settings. Required if several orgs match.")]
+        org: Option<String>,
     ) -> Option<Result<WrittenEvent>> {
         let found = async {
             let view = context.data::<View>()?;
-            let events = view.events_by_uuid(uuid, org.as_deref()).await.map_err(|error| from_store(&error))?;
+            let events = view.events_by_uuid(uuid.0, org.as_deref()).await.map_err(|error| from_store(&error))?;
             only_one(events)
         };
         found.await.transpose().map(|event| event.map(|event| WrittenEvent(event.into())))
     }
 
-    /// Events, newest first unless `orderBy` says otherwise.
+    /// The events that match a filter, newest first unless `orderBy` says otherwise, and counts of them.
+    ///
+    #[doc = include_str!("examples/sync_events.md")]
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn sync_events(
         &self,
@@ -90,14 +96,15 @@ impl Query {
         Some(read.await)
     }
 
-    /// The application with Okta's key.
+    /// The application with Okta's key; null if there is none.
+    ///
+    #[doc = include_str!("examples/application.md")]
     async fn application(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Okta's key of the application, such as office365.")] name: String,
-        #[graphql(desc = "The configured name of the Okta org. Required only if several orgs match.")] org: Option<
-            String,
-        >,
+        #[graphql(desc = "The Okta org, by its name in sluice's settings. Required if several orgs match.")]
+        org: Option<String>,
     ) -> Option<Result<ApplicationNode>> {
         let filter = ApplicationFilter { org, name: Some(name), search: None };
         let found = async {
@@ -108,12 +115,15 @@ impl Query {
         found.await.transpose().map(|found| found.map(|application| ApplicationNode(Arc::new(application))))
     }
 
-    /// Applications, by key. `search` finds a text in keys and names.
+    /// The applications that events or Okta's Apps API have told of, ordered by key.
+    ///
+    #[doc = include_str!("examples/applications.md")]
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn applications(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "A text in the key or the display name, without regard to case.")] search: Option<String>,
+        #[graphql(desc = "Only applications with this text in their key or name, without regard to case.")]
+        search: Option<String>,
         #[graphql(
             desc = "The maximum number of items, counted from the start of the list: 0 to 1,000. Without `first` and `last`, 50."
         )]
@@ -128,25 +138,30 @@ impl Query {
         Some(catalogue::applications(context, &filter, PageArguments { first, after, last, before }).await)
     }
 
-    /// The application instance with Okta's id, or with a URL of its page in the admin console.
+    /// The application instance with Okta's id, or with the URL of its page in Okta's admin console; null if there is none.
+    ///
+    #[doc = include_str!("examples/application_instance.md")]
     async fn application_instance(
         &self,
         context: &Context<'_>,
         #[graphql(desc = "The instance, by its id or its URL.")] by: ApplicationInstanceBy,
-        #[graphql(desc = "The configured name of the Okta org. Required only if several orgs match.")] org: Option<
-            String,
-        >,
+        #[graphql(desc = "The Okta org, by its name in sluice's settings. Required if several orgs match.")]
+        org: Option<String>,
     ) -> Option<Result<ApplicationInstanceNode>> {
         find_instance(context, by, org).await.transpose()
     }
 
-    /// Application instances, by label. `search` finds a text in labels and ids.
+    /// The application instances that events or Okta's Apps API have told of, ordered by label.
+    ///
+    #[doc = include_str!("examples/application_instances.md")]
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn application_instances(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "A text in the label or the id, without regard to case.")] search: Option<String>,
-        #[graphql(desc = "Okta's key of an application, for its instances only.")] application: Option<String>,
+        #[graphql(desc = "Only instances with this text in their label or id, without regard to case.")] search: Option<
+            String,
+        >,
+        #[graphql(desc = "Only instances of the application with this key of Okta's, such as office365.")] application: Option<String>,
         #[graphql(
             desc = "The maximum number of items, counted from the start of the list: 0 to 1,000. Without `first` and `last`, 50."
         )]
@@ -161,7 +176,9 @@ impl Query {
         Some(catalogue::instances(context, &filter, PageArguments { first, after, last, before }).await)
     }
 
-    /// The state of ingestion.
+    /// The health of each source of events, the completeness of the log, and the records that could not be read.
+    ///
+    #[doc = include_str!("examples/ingestion.md")]
     #[graphql(directive = semantic_non_null::apply(vec![0]))]
     async fn ingestion(&self) -> Option<Ingestion> {
         Some(Ingestion)
@@ -173,7 +190,7 @@ impl Query {
 enum ApplicationInstanceBy {
     /// Okta's id of the instance.
     InstanceId(String),
-    /// A URL of the instance's page in the admin console.
+    /// The URL of the instance's page in Okta's admin console.
     Url(Url),
 }
 

@@ -25,40 +25,40 @@ pub(in crate::graphql) async fn page(
     Ok(RejectedRecordConnection::new(Page { items, has_next: page.has_next, has_previous: page.has_previous }))
 }
 
-/// A record that came in and could not be read. `sluice rejected` reads it again, or forgets it.
+/// A record that came in and could not be read. The command `sluice rejected` lists, retries and drops such records.
 #[Object(name = "RejectedRecord")]
 impl RejectedRecordNode {
-    /// The global id.
+    /// The global id, for `node` and `nodes`.
     pub(in crate::graphql) async fn id(&self) -> ID {
         NodeId::RejectedRecord(self.0.id).encode().into()
     }
 
-    /// The configured Okta org it came from.
+    /// The Okta org that the record is from, by its name in sluice's settings.
     async fn org(&self) -> &str {
         &self.0.org
     }
 
-    /// When it came first.
+    /// When the record came first.
     async fn received_at(&self) -> DateTime {
         DateTime(self.0.received_at)
     }
 
-    /// The way by which it came.
+    /// The source that brought the record.
     async fn source(&self) -> IngestSourceNode {
         self.0.source.into()
     }
 
-    /// Why it could not be read.
+    /// Why the record could not be read, in words.
     async fn reason(&self) -> &str {
         &self.0.reason
     }
 
-    /// The file in which it stood, as it was named to `sluice import`; null where it came otherwise.
+    /// The file that had the record, as it was named to `sluice import`; null for records of other sources.
     async fn file(&self) -> Option<&str> {
         self.0.place.as_ref()?.file.as_deref()
     }
 
-    /// The line of the import on which its record starts, from 1; null where it came otherwise.
+    /// The line on which the record starts in the import, counted from 1; null for records of other sources.
     async fn line(&self) -> Option<i32> {
         self.0.place.as_ref().map(|place| i32::try_from(place.line).unwrap_or(i32::MAX))
     }

@@ -36,7 +36,8 @@ pub(in crate::graphql) fn scalar_fault(scalar: &str, value: &JsonValue) -> Optio
 #[derive(Clone, Copy, Debug)]
 pub(in crate::graphql) struct DateTime(pub(in crate::graphql) Timestamp);
 
-/// A moment: RFC 3339 in UTC, to the millisecond, such as 2026-01-31T23:59:59.123Z. Any offset is understood.
+/// A date and a time of RFC 3339, in UTC and to the millisecond, such as 2026-01-31T23:59:59.123Z. Arguments may have any
+/// offset.
 #[Scalar(specified_by_url = "https://scalars.graphql.org/andimarek/date-time.html")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -58,8 +59,9 @@ impl ScalarType for DateTime {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LogPosition(pub(super) Position);
 
-/// A place in the log: a decimal string, without gaps within an era, in the order of commits. "0" is before the first event.
-/// Compare positions as integers of any length.
+/// A place in sluice's log: a string of decimal digits, such as "41". Positions have the order in which sluice stored the
+/// events, without gaps from one restore of the database to the next. "0" is before the first event. Compare positions as
+/// integers of any length.
 #[Scalar(name = "Position")]
 impl ScalarType for LogPosition {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -79,7 +81,7 @@ impl ScalarType for LogPosition {
 #[derive(Clone, Debug)]
 pub(in crate::graphql) struct Json(pub(in crate::graphql) String);
 
-/// Any JSON.
+/// Any JSON value: an object, a list, a string, a number, true, false or null.
 #[Scalar(name = "JSON", specified_by_url = "https://www.rfc-editor.org/rfc/rfc8259")]
 impl ScalarType for Json {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -96,7 +98,7 @@ impl ScalarType for Json {
 #[derive(Clone, Debug)]
 pub(super) struct Url(pub(super) String);
 
-/// A URL.
+/// A URL, such as https://acme.okta.com.
 #[Scalar(name = "URL", specified_by_url = "https://url.spec.whatwg.org/")]
 impl ScalarType for Url {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -108,5 +110,23 @@ impl ScalarType for Url {
 
     fn to_value(&self) -> Value {
         Value::String(self.0.clone())
+    }
+}
+
+/// Okta's identifier of an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EventUuid(pub(super) Uuid);
+
+/// A UUID of RFC 9562: 32 hexadecimal digits with hyphens, such as 7e628fc1-a0b1-11f1-bf59-8b5627020a34. Arguments may have
+/// upper-case letters, and may leave out the hyphens.
+#[Scalar(name = "UUID", specified_by_url = "https://www.rfc-editor.org/rfc/rfc9562")]
+impl ScalarType for EventUuid {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        Uuid::try_parse(text).map(Self).map_err(InputValueError::custom)
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
     }
 }

@@ -1,7 +1,8 @@
 //! The schema, made of the types beside this file.
 
-use async_graphql::{EmptyMutation, Schema, SchemaBuilder, ValidationMode};
+use async_graphql::{EmptyMutation, SDLExportOptions, Schema, SchemaBuilder, ValidationMode};
 
+use super::directives::PriceDirectives;
 use super::orgs::{OrgUrls, Orgs};
 use super::query::Query;
 use super::subscription::SubscriptionRoot;
@@ -21,13 +22,21 @@ pub(in crate::graphql) struct SchemaParts {
 
 fn builder() -> SchemaBuilder<Query, EmptyMutation, SubscriptionRoot> {
     // Validation has limited the depth before.
-    Schema::build(Query, EmptyMutation, SubscriptionRoot).limit_recursive_depth(MAX_NESTING + 1)
+    let builder = Schema::build(Query, EmptyMutation, SubscriptionRoot).limit_recursive_depth(MAX_NESTING + 1);
+    builder.directive(PriceDirectives)
 }
 
-/// The graph in GraphQL's schema language.
-pub fn sdl() -> String {
-    let options = async_graphql::SDLExportOptions::new().include_specified_by();
-    builder().finish().sdl_with_options(options)
+/// The description of the schema.
+pub(in crate::graphql) const DESCRIPTION: &str = include_str!("schema.md");
+
+/// The schema without what its resolvers need.
+pub(in crate::graphql) fn unbound_schema() -> SluiceSchema {
+    builder().finish()
+}
+
+/// A schema in GraphQL's schema language, as async-graphql prints it.
+pub(in crate::graphql) fn plain_sdl(schema: &SluiceSchema) -> String {
+    schema.sdl_with_options(SDLExportOptions::new().include_specified_by())
 }
 
 /// Creates the schema, which executes valid requests only.

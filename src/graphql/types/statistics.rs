@@ -19,15 +19,15 @@ use crate::log::MatchingEvents;
 /// An interval of the calendar.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ActivityInterval {
-    /// From minute to minute.
+    /// A minute.
     Minute,
-    /// From hour to hour.
+    /// An hour.
     Hour,
-    /// From midnight to midnight.
+    /// A day, from midnight to midnight.
     Day,
-    /// From Monday to Monday.
+    /// A week, which begins on Monday.
     Week,
-    /// From the first of a month to the first of the next.
+    /// A month of the calendar.
     Month,
 }
 
@@ -43,25 +43,25 @@ impl From<ActivityInterval> for BucketLength {
     }
 }
 
-/// The value by which events are counted.
+/// The value by which events are grouped.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "Dimension")]
 pub(super) enum SyncEventDimension {
-    /// The application: its key, labelled with its name in Okta's catalogue.
+    /// The application. The key is Okta's key, such as office365, and the label its name in Okta's catalogue.
     Application,
-    /// The application instance: its id, labelled with what people call it.
+    /// The application instance. The key is Okta's id of it, and the label its label in Okta.
     ApplicationInstance,
     /// The event type.
     EventType,
-    /// The result, such as SUCCESS.
+    /// The result, such as SUCCESS. System Log: `outcome.result`.
     Outcome,
     /// The severity.
     Severity,
-    /// The actor: the id, labelled with the name in the newest event.
+    /// The actor. The key is Okta's id of it, and the label its name in the newest event.
     Admin,
-    /// The Okta user: the id, labelled with the name in the newest event.
+    /// The Okta user. The key is Okta's id of the user, and the label the name in the newest event.
     User,
-    /// The source that brought it first.
+    /// The source that brought the event first.
     #[graphql(name = "FIRST_RECEIVED_VIA")]
     FirstSource,
 }
@@ -73,12 +73,12 @@ pub(super) enum HistogramStepInput {
     /// About so many buckets (1 to 10,000) of a round length: the shortest of 1, 5, 10, 15 and 30 seconds and minutes, 1, 3,
     /// 6 and 12 hours, a day, a week, a month, a quarter and a year that covers the range with so many.
     Buckets(i32),
-    /// Buckets of this length.
+    /// Buckets of this interval of the calendar.
     Interval(ActivityInterval),
 }
 
-/// Counts of events over time. The buckets follow each other without a gap, the oldest first, and a bucket without events
-/// counts 0.
+/// Counts of events over time. The buckets follow each other without a gap, the oldest first. A bucket without events counts
+/// 0.
 #[derive(SimpleObject)]
 #[graphql(name = "Histogram")]
 pub(super) struct HistogramNode {
@@ -89,26 +89,26 @@ pub(super) struct HistogramNode {
     series: PrintedList<HistogramSeriesNode>,
 }
 
-/// A stretch of time, and the number of events in it.
+/// A bucket of a histogram: a stretch of time, and the number of events in it.
 #[derive(SimpleObject)]
 pub(super) struct HistogramBucket {
-    /// The first moment, inclusive.
+    /// The first moment of the bucket, inclusive.
     from: DateTime,
-    /// The first moment after it, exclusive.
+    /// The end of the bucket, exclusive.
     until: DateTime,
-    /// The number of events.
+    /// The number of events in the bucket.
     count: i32,
 }
 
-/// The counts of one key, or of all other keys.
+/// The counts of one key over time, or of all other keys together.
 #[derive(SimpleObject)]
 #[graphql(name = "HistogramSeries")]
 pub(super) struct HistogramSeriesNode {
     /// The key; null for events that lack the value, and for all other keys.
     key: Option<String>,
-    /// The display name of the key, where that is something else.
+    /// The key's name for people; null where the key itself is the name.
     label: Option<String>,
-    /// True for the counts of all other keys.
+    /// True for the series of all other keys.
     is_other: bool,
     /// The number of events in all buckets.
     count: i32,
@@ -116,24 +116,24 @@ pub(super) struct HistogramSeriesNode {
     counts: Vec<i32>,
 }
 
-/// The number of events with one key.
+/// One value of a dimension, and the number of events that have it.
 #[derive(SimpleObject, Clone)]
 #[graphql(name = "Tally")]
 pub(super) struct TallyNode {
     /// The key; null for events that lack the value.
     key: Option<String>,
-    /// The display name of the key, where that is something else.
+    /// The key's name for people; null where the key itself is the name.
     label: Option<String>,
     /// The number of events.
     count: i32,
-    /// When the newest of them happened; null for a known key without events.
+    /// When the newest of these events happened; null for a known key without events.
     last_event_at: Option<DateTime>,
 }
 
 /// A tally on a page.
 #[derive(SimpleObject)]
 pub(super) struct TallyEdge {
-    /// The place of the tally in the list.
+    /// The cursor of the tally: give it as `after` for what follows.
     cursor: String,
     /// The tally.
     node: TallyNode,
@@ -148,7 +148,7 @@ pub(super) struct TallyConnection {
     nodes: PrintedList<TallyNode>,
     /// The place of the page in the list.
     page_info: PageInfo,
-    /// The number of keys.
+    /// The number of different keys.
     total_count: Count,
 }
 

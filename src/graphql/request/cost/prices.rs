@@ -6,12 +6,15 @@
 //! * A field with arguments reads the database, which costs 50. Each cursor of a page costs 50, too. `upTo` costs a
 //!   hundredth of its value, and a field that counts events by a dimension costs 1,000.
 //! * Introspection's lists have as many items as they have on average in this schema.
+//!
+//! `directives` prints the prices into the schema.
 
-use async_graphql::parser::types::Field;
-use std::collections::HashMap;
+mod directives;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_graphql::parser::types::{
-    BaseType, FieldDefinition, InputValueDefinition, Type, TypeKind, TypeSystemDefinition,
+    BaseType, Field, FieldDefinition, InputValueDefinition, Type, TypeKind, TypeSystemDefinition,
 };
 use async_graphql::{Positioned, Value};
 
@@ -24,6 +27,12 @@ pub(super) const PAGE: u64 = 50;
 /// Price of reading the database.
 const STATEMENT: u64 = 50;
 
+/// The arguments that are cursors.
+const CURSORS: [&str; 2] = ["after", "before"];
+
+/// The arguments that are sizes of pages.
+const SIZES: [&str; 2] = ["first", "last"];
+
 /// The type whose lists have an item for each bucket.
 const HISTOGRAM: &str = "Histogram";
 
@@ -33,15 +42,20 @@ const DIMENSION: &str = "SyncEventDimension";
 /// Price of counting all that matches.
 const SCAN: u64 = 1_000;
 
+/// Number of a histogram's buckets for an interval of the calendar, whose number is not known: a quarter of the limit.
+const INTERVAL_BUCKETS: u64 = MAX_BUCKETS as u64 / 4;
+
 /// The prices of all fields.
 pub(in crate::graphql) struct Prices {
     types: HashMap<String, TypePrices>,
+    /// The names of the types of input objects.
+    inputs: HashSet<String>,
 }
 
 /// The prices of a type's fields.
 #[derive(Debug, Default)]
 pub(super) struct TypePrices {
-    fields: HashMap<String, FieldPrice>,
+    fields: BTreeMap<String, FieldPrice>,
     /// True if each list of the type has the number of items of the field that has the type.
     is_connection: bool,
 }
@@ -79,6 +93,7 @@ impl Prices {
     /// The prices of a schema, which is given in GraphQL's schema language.
     pub(in crate::graphql) fn new(sdl: &str) -> Self {
         let mut types: HashMap<String, TypePrices> = HashMap::new();
+        let mut inputs = HashSet::new();
         let mut sizes = Sizes::default();
         let definitions = async_graphql::parser::parse_schema(sdl).map(|document| document.definitions);
         for definition in definitions.unwrap_or_default() {
@@ -94,6 +109,7 @@ impl Prices {
                 }
                 TypeKind::InputObject(found) => {
                     sizes.input_fields += found.fields.len() as u64;
+                    inputs.insert(name.to_owned());
                     continue;
                 }
                 TypeKind::Scalar | TypeKind::Union(_) => continue,
@@ -116,7 +132,7 @@ impl Prices {
             };
             types.entry(parent.to_owned()).or_default().fields.insert(name.to_owned(), price);
         }
-        Self { types }
+        Self { types, inputs }
     }
 
     pub(super) fn query(&self) -> Option<&TypePrices> {
@@ -173,14 +189,19 @@ impl FieldPrice {
 
     /// The price of the field without its selection.
     pub(super) fn own(&self, field: &Field, values: &VariableValues<'_>) -> u64 {
+        let cursors = CURSORS.into_iter().filter(|name| field.get_argument(name).is_some());
+        let looks = if self.cardinality == Cardinality::Page { cursors.count() as u64 } else { 0 };
+        self.priced(values.number(field, "upTo")) + STATEMENT * looks
+    }
+
+    /// The price of the field without its selection and without cursors, if it counts up to a number.
+    fn priced(&self, up_to: Option<u64>) -> u64 {
         if self.is_introspection || self.arguments.is_empty() {
             return 1;
         }
         let scan = if self.is_scan { SCAN } else { 0 };
-        let counted = self.argument("upTo").and_then(|up_to| values.number(field, "upTo").or(up_to.default));
-        let cursors = ["after", "before"].into_iter().filter(|name| field.get_argument(name).is_some());
-        let looks = if self.cardinality == Cardinality::Page { cursors.count() as u64 } else { 0 };
-        1 + STATEMENT * (1 + looks) + scan + counted.unwrap_or(0) / 100
+        let counted = self.argument("upTo").and_then(|argument| up_to.or(argument.default));
+        1 + STATEMENT + scan + counted.unwrap_or(0) / 100
     }
 
     /// The number of items in the field's list or page.
@@ -194,7 +215,7 @@ impl FieldPrice {
             Cardinality::List | Cardinality::Page => {}
         }
         let most = MAX_PAGE_SIZE as u64;
-        let sizes = ["first", "last"].into_iter().filter_map(|name| {
+        let sizes = SIZES.into_iter().filter_map(|name| {
             let argument = self.argument(name)?;
             values.number(field, name).or(argument.default)
         });
@@ -217,8 +238,8 @@ impl FieldPrice {
         let series = if field.get_argument("by").is_some() { keys + 1 } else { 1 };
         match value("step") {
             Some(buckets) => buckets.min(MAX_BUCKETS as u64) * series,
-            // An interval of the calendar: a quarter of the limit, for as many series as there are by default.
-            None => MAX_BUCKETS as u64 / 4 * series.div_ceil(6),
+            // An interval of the calendar, for as many series as there are by default.
+            None => INTERVAL_BUCKETS * series.div_ceil(6),
         }
     }
 
