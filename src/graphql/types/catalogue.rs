@@ -113,7 +113,11 @@ impl ApplicationNode {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Which events; all of them, if it is left out.")] filter: Option<SyncEventFilterInput>,
-        #[graphql(desc = "The order of the list: newest first, unless it is given.")] order_by: Option<SyncEventOrder>,
+        #[graphql(
+            desc = "The order of the list: newest first, unless it is given.",
+            default_with = "Some(SyncEventOrder::default())"
+        )]
+        order_by: Option<SyncEventOrder>,
         #[graphql(
             desc = "The maximum number of items, counted from the start of the list: 0 to 1,000. Without `first` and `last`, 50."
         )]
@@ -192,7 +196,11 @@ impl ApplicationInstanceNode {
         &self,
         context: &Context<'_>,
         #[graphql(desc = "Which events; all of them, if it is left out.")] filter: Option<SyncEventFilterInput>,
-        #[graphql(desc = "The order of the list: newest first, unless it is given.")] order_by: Option<SyncEventOrder>,
+        #[graphql(
+            desc = "The order of the list: newest first, unless it is given.",
+            default_with = "Some(SyncEventOrder::default())"
+        )]
+        order_by: Option<SyncEventOrder>,
         #[graphql(
             desc = "The maximum number of items, counted from the start of the list: 0 to 1,000. Without `first` and `last`, 50."
         )]

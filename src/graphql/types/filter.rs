@@ -51,7 +51,8 @@ pub(super) struct SyncEventFilterInput {
     /// Okta's ids of transactions: all events of one request or job. System Log: `transaction.id`.
     transactions: Option<Vec<String>>,
     /// Event types, or families of them such as `application.provision.user.*`. The mere beginning of event types, such as
-    /// `application.provision`, is an error that names the family. System Log: `eventType`.
+    /// `application.provision`, is an error that names the family. `top(by: EVENT_TYPE, known: true)` lists the types that
+    /// Okta documents. System Log: `eventType`.
     event_types: Option<Vec<String>>,
     /// When the event happened in Okta. System Log: `published`.
     published: Option<TimeRangeInput>,
