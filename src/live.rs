@@ -26,13 +26,16 @@ mod atomic_position;
 mod measures;
 mod options;
 
-pub use feed::renderer::{ImmediateRenderer, OnDemandRenderer, RenderedEvent, Renderer};
+pub use feed::payload::Payload;
+pub use feed::renderer::{
+    ImmediateRenderer, OnDemandRenderer, PayloadEnds, PayloadWriter, RenderedEvent, RenderedTexts, Renderer,
+};
 pub use feed::request::{FeedRequest, Rendering};
 pub use feed::router::FeedUsage;
 pub use options::LiveOptions;
 pub use progress::Progress;
 pub use push::parked::{Outlet, Sent};
-pub use subscriber::Subscriber;
+pub use subscriber::{NewSubscriber, Subscriber};
 pub use tail::nats::{NatsServers, NatsServersError};
 pub use tail::window::Window;
 

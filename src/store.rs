@@ -20,6 +20,7 @@ mod listen;
 mod lock_shortage;
 mod log_memory;
 mod migrations;
+mod moment;
 mod months;
 mod new_event;
 mod page;

@@ -30,12 +30,12 @@ use crate::gateway::Gateway;
 use crate::load::{Identities, Load, Pace};
 use crate::postgres::Cluster;
 use crate::processor;
-use crate::report::progress;
+use crate::report::{count, progress};
 use crate::rows;
 use crate::setup::Setup;
 use crowd::{Crowd, Heard};
 use peer::Peer;
-use results::{Measurement, Results};
+use results::{Frame, Measurement, Results};
 
 /// The size of a run whose numbers count.
 const FULL_RUNS: usize = 5;
@@ -133,12 +133,16 @@ impl Options {
 }
 
 /// What a subscriber asks for: 12 scalars, as pages do.
-const SUBSCRIPTION: &str = "subscription { syncEvents { id position uuid eventType published message version \
+const SUBSCRIPTION: &str = "subscription { syncEvents { events { id position uuid eventType published message version \
+    severity outcome { result reason } org receivedAt user { alternateId } } } }";
+
+/// The same for servers that send each event by itself.
+const SINGLE_EVENTS: &str = "subscription { syncEvents { id position uuid eventType published message version \
     severity outcome { result reason } org receivedAt user { alternateId } } }";
 
 /// The same for one instance.
 const OF_INSTANCE: &str = "subscription ($instance: String!) { syncEvents(filter: {applicationInstances: \
-    [$instance]}) { id position uuid eventType published message receivedAt } }";
+    [$instance]}) { events { id position uuid eventType published message receivedAt } } }";
 
 /// Returns documents that ask for the same fields in different orders and by different names, so that no two subscribers
 /// of different documents can be sent the same answer.
@@ -158,7 +162,8 @@ fn selections() -> Vec<String> {
     let selection = |number: usize| {
         let mut fields = FIELDS;
         fields.rotate_left(number % FIELDS.len());
-        format!("subscription {{ syncEvents {{ position m{number}: message {} }} }}", fields.join(" "))
+        let fields = fields.join(" ");
+        format!("subscription {{ syncEvents {{ events {{ position m{number}: message {fields} }} }} }}")
     };
     (0..SELECTIONS).map(selection).collect()
 }
@@ -258,21 +263,21 @@ impl Bench<'_> {
     async fn round(&mut self) -> Result<()> {
         for rate in [0, PACE] {
             // The one right after the other, as they share what disturbs the machine then.
-            let bytes = self.gateway_pushes(rate).await?;
-            self.raw_broadcasts(SAME, rate, bytes).await?;
+            let frame = self.gateway_pushes(rate).await?;
+            self.raw_broadcasts(SAME, rate, frame).await?;
             for name in ["async-graphql", "mercurius", "graphql-ws"] {
                 self.peer_pushes(name, rate).await.context(name)?;
             }
         }
-        let bytes = self.gateway_pushes_selections().await?;
-        self.raw_broadcasts(SELECTED, 0, bytes).await?;
-        let bytes = self.gateway_streams().await?;
-        self.raw_broadcasts(STREAMED, STREAM_PACE, bytes).await?;
+        let frame = self.gateway_pushes_selections().await?;
+        self.raw_broadcasts(SELECTED, 0, frame).await?;
+        let frame = self.gateway_streams().await?;
+        self.raw_broadcasts(STREAMED, STREAM_PACE, frame).await?;
         Ok(())
     }
 
-    /// Measures subscribers with the same subscription. Returns the number of bytes of a message.
-    async fn gateway_pushes(&mut self, rate: u32) -> Result<usize> {
+    /// Measures subscribers with the same subscription. Returns the average message.
+    async fn gateway_pushes(&mut self, rate: u32) -> Result<Frame> {
         let address = self.gateway.address();
         // New ones: those of before may still be behind.
         let crowd = Crowd::gather(address, self.options.subscribers, SUBSCRIPTION, |_| None).await?;
@@ -280,39 +285,42 @@ impl Bench<'_> {
     }
 
     /// Measures subscribers with different selections of fields, for each of which an event is rendered once.
-    async fn gateway_pushes_selections(&mut self) -> Result<usize> {
+    async fn gateway_pushes_selections(&mut self) -> Result<Frame> {
         let crowd = Crowd::gather_by(self.gateway.address(), self.options.subscribers, &selections()).await?;
         self.gateway_feeds(SELECTED, 0, crowd).await
     }
 
     /// Measures subscribers by server-sent events.
-    async fn gateway_streams(&mut self) -> Result<usize> {
+    async fn gateway_streams(&mut self) -> Result<Frame> {
         let (address, subscribers) = (self.gateway.address(), self.options.subscribers);
         let crowd = Crowd::gather_streams(address, subscribers, SUBSCRIPTION, &Value::Null).await?;
         self.gateway_feeds(STREAMED, STREAM_PACE, crowd).await
     }
 
-    async fn gateway_feeds(&mut self, case: Case, rate: u32, mut crowd: Crowd) -> Result<usize> {
+    async fn gateway_feeds(&mut self, case: Case, rate: u32, crowd: Crowd) -> Result<Frame> {
+        let mut crowd = crowd.acknowledged().await?;
         crowd.settle().await?;
         let address = self.gateway.address();
-        let measured = self.hear(&mut crowd, self.gateway.process()?, rate, Some(address)).await?;
+        let measured = self.hear(&mut crowd, self.gateway.process()?, rate, Some(address), None).await?;
         self.results.add(case.gateway, rate, measured);
-        Ok(measured.bytes)
+        Ok(measured.frame)
     }
 
-    async fn raw_broadcasts(&mut self, case: Case, rate: u32, bytes: usize) -> Result<()> {
+    /// Measures a raw broadcast of frames of this size, each of which counts for as many events.
+    async fn raw_broadcasts(&mut self, case: Case, rate: u32, frame: Frame) -> Result<()> {
         peer::run_on(0)?;
-        let raw = Peer::raw(rate, bytes, case.streams).await?;
+        let raw = Peer::raw(rate, frame.bytes, case.streams).await?;
         peer::run_on(1)?;
         let (address, subscribers) = (raw.address(), self.options.subscribers);
-        let mut crowd = if case.streams {
+        let crowd = if case.streams {
             Crowd::gather_streams(address, subscribers, SUBSCRIPTION, &Value::Null).await?
         } else {
             Crowd::gather(address, subscribers, SUBSCRIPTION, |_| None).await?
         };
+        let mut crowd = crowd.begun().await;
         // What was sent while they gathered.
         crowd.hear(Duration::from_secs(1), looked_at(rate)).await?;
-        let measured = self.hear(&mut crowd, raw.process()?, rate, None).await?;
+        let measured = self.hear(&mut crowd, raw.process()?, rate, None, Some(frame)).await?;
         self.results.add(case.raw, rate, measured);
         drop(crowd);
         raw.stop().await
@@ -328,21 +336,23 @@ impl Bench<'_> {
         };
         peer::run_on(1)?;
         let Some(peer) = started? else { return Ok(()) };
-        let mut crowd = Crowd::gather(peer.address(), self.options.subscribers, SUBSCRIPTION, |_| None).await?;
-        let measured = self.hear(&mut crowd, peer.process()?, rate, Some(self.gateway.address())).await?;
+        let crowd = Crowd::gather(peer.address(), self.options.subscribers, SINGLE_EVENTS, |_| None).await?;
+        let mut crowd = crowd.begun().await;
+        let measured = self.hear(&mut crowd, peer.process()?, rate, Some(self.gateway.address()), None).await?;
         self.results.add(name, rate, measured);
         drop(crowd);
         peer.stop().await
     }
 
     /// What a crowd hears of a server for a while: of events that are sent to the gateway, at a pace or more than all can be
-    /// told of, or of what the server makes itself.
+    /// told of, or of the frames that the server makes itself.
     async fn hear(
         &mut self,
         crowd: &mut Crowd,
         process: u32,
         rate: u32,
         gateway: Option<SocketAddr>,
+        made: Option<Frame>,
     ) -> Result<Measurement> {
         let duration = if rate == 0 { self.duration() } else { self.duration() * PACED_FOR };
         let Self { cluster, events, identities, .. } = self;
@@ -357,11 +367,15 @@ impl Bench<'_> {
         let spent = processor::of_process(process)?.saturating_sub(before);
         loaded?;
         let heard = heard?;
-        if heard.messages == 0 {
+        if heard.messages == 0 || (made.is_none() && heard.events == 0) {
             bail!("nobody heard anything");
         }
+        let frame = made.unwrap_or_else(|| Frame {
+            bytes: heard.bytes / heard.messages,
+            events: count(heard.events) / count(heard.messages),
+        });
         let latencies = self.latencies(&heard, flush?).await?;
-        Ok(Measurement::new(heard.messages, heard.bytes, heard.elapsed, spent, &latencies))
+        Ok(Measurement::new(heard.messages, frame, heard.elapsed, spent, &latencies))
     }
 
     /// Returns the latencies in ascending order: from when an event's commit was durable, or a frame was made, to its

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use anyhow::{Result, bail};
+use memchr::memmem::find_iter;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -178,6 +179,24 @@ impl Socket {
     }
 }
 
+/// The key of an event's position. No document of the bench selects the position of a payload itself.
+const POSITION: &[u8] = br#""position":"#;
+
+/// Returns the number of events in a message.
+pub(crate) fn events(message: &[u8]) -> usize {
+    find_iter(message, POSITION).count()
+}
+
+/// Returns the positions of the events in a message, in order.
+pub(crate) fn positions(message: &[u8]) -> impl Iterator<Item = i64> {
+    find_iter(message, POSITION).filter_map(|at| {
+        let digits = message[at + POSITION.len()..].trim_ascii_start();
+        let digits = digits.strip_prefix(b"\"").unwrap_or(digits);
+        let end = digits.iter().position(|next| !next.is_ascii_digit()).unwrap_or(digits.len());
+        std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
+    })
+}
+
 /// The kind of a frame that is whole, and where its payload is.
 fn whole_frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     let (kind, length) = (*bytes.first()? & 0x0f, usize::from(*bytes.get(1)? & 0x7f));
@@ -192,6 +211,18 @@ fn whole_frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_events_of_a_message_are_found_by_their_positions() {
+        for (message, expected) in [
+            (r#"{"data":{"syncEvents":{"events":[{"position":"17","a":1},{"a":2,"position":"18"}]}}}"#, &[17, 18][..]),
+            (r#"{"data":{"syncEvents":{"events":[]}}}"#, &[]),
+            (r#"{"syncEvents":{"position":19}}"#, &[19]),
+        ] {
+            assert_eq!(positions(message.as_bytes()).collect::<Vec<_>>(), expected, "{message}");
+            assert_eq!(events(message.as_bytes()), expected.len(), "{message}");
+        }
+    }
 
     #[test]
     fn a_frame_is_whole_with_its_last_byte() {

@@ -109,7 +109,7 @@ pub enum FilterError {
     )]
     InstanceUrl(String),
     /// A time range ends before it starts.
-    #[error("{0}: `from` is after `until`; expected from ≤ t < until")]
+    #[error("`{0}` ends before it begins; expected from ≤ t < until")]
     InvertedRange(&'static str),
     /// A search has no words.
     #[error("search: {0:?} has no words; a word consists of letters and digits, and may end in `*`")]

@@ -5,6 +5,7 @@ pub(super) mod ids;
 pub(super) mod schema_description;
 pub(super) mod text;
 
+pub(super) mod payload;
 pub(super) mod print;
 pub(super) mod writer;
 
@@ -17,7 +18,7 @@ use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerErro
 
 use super::request::refusal::RequestRefusal;
 use crate::event::{Position, SyncEvent};
-use crate::live::RenderedEvent;
+use crate::live::{Payload, RenderedEvent};
 use error::BUSY;
 use text::JsonText;
 
@@ -51,7 +52,7 @@ pub struct Answer {
     pub verdict: Verdict,
     /// The `errors` list alone, for transports that send it by itself; empty if there are no errors.
     pub errors: String,
-    /// The event's position, if this is a subscription's answer.
+    /// The position from which a client resumes, if this is a payload of a subscription.
     pub position: Option<Position>,
 }
 
@@ -67,6 +68,11 @@ impl Answer {
         RequestRefusal::new(code, message).into()
     }
 
+    /// An answer to a request that is not executed, since it costs too much.
+    pub fn too_complex(cost: u64, limit: usize, message: impl Into<String>) -> Self {
+        RequestRefusal::new("TOO_COMPLEX", message).with("cost", cost).with("limit", limit).into()
+    }
+
     /// An answer to a request that is not executed, for one or more reasons.
     pub(in crate::graphql) fn refusals(refusals: Vec<RequestRefusal>) -> Self {
         let code = refusals.first().map(|refusal| refusal.code).unwrap_or_default();
@@ -74,6 +80,10 @@ impl Answer {
             let mut error = ServerError::new(refusal.message, None);
             error.locations = refusal.locations;
             set_code(&mut error, refusal.code);
+            let extensions = error.extensions.get_or_insert_with(ErrorExtensionValues::default);
+            for (name, value) in refusal.facts {
+                extensions.set(name, value);
+            }
             error
         });
         let mut answer = Self::new(Response::from_errors(errors.collect()), "");
@@ -86,26 +96,39 @@ impl Answer {
         answer
     }
 
-    /// The answer to a subscription for an event that its feed has rendered.
-    pub fn of_event(rendered: RenderedEvent) -> Self {
+    /// The answer that is a payload of a subscription.
+    pub fn of_payload(payload: Payload) -> Self {
         Self {
-            json: JsonText::Shared(rendered.text),
+            json: JsonText::Shared(payload.text),
             verdict: Verdict::Executed,
-            position: rendered.errors.is_none().then_some(rendered.position),
-            errors: rendered.errors.map_or_else(String::new, |errors| errors.to_string()),
+            position: payload.errors.is_none().then_some(payload.position),
+            errors: payload.errors.map_or_else(String::new, |errors| errors.to_string()),
         }
     }
 
-    /// The rendered event of which this is the answer.
-    pub(in crate::graphql) fn into_rendered(self, event: &SyncEvent) -> RenderedEvent {
+    /// The event for which a subscription's operation was executed, rendered. An event with errors comes in no part.
+    pub(in crate::graphql) fn render(mut response: Response, document: &str, event: &SyncEvent) -> RenderedEvent {
         let (position, stored_at) = (event.position, event.received_at);
-        let errors = (!self.errors.is_empty()).then(|| self.errors.into());
-        RenderedEvent { position, stored_at, text: self.json.into_shared(), errors }
+        if response.errors.is_empty() {
+            let texts = payload::event_texts(&response.data);
+            return RenderedEvent { position, stored_at, texts, errors: None };
+        }
+        response.data = async_graphql::Value::Null;
+        let answer = Self::new(response, document);
+        let texts = std::iter::once(answer.json.into_shared()).collect();
+        RenderedEvent { position, stored_at, texts, errors: Some(answer.errors.into()) }
     }
 
     /// The answer for a subscription that the executor ended without any answer, which is a bug.
     pub(in crate::graphql) fn nothing() -> Self {
         Self::refusal("INTERNAL", "the subscription ended without an event")
+    }
+
+    /// The response for an event that the executor left out, which is a bug.
+    pub(in crate::graphql) fn no_event() -> Response {
+        let mut error = ServerError::new("the subscription ended without an event", None);
+        set_code(&mut error, "INTERNAL");
+        Response::from_errors(vec![error])
     }
 
     /// The last answer of a subscription that cannot go on.
@@ -166,7 +189,7 @@ impl Answer {
 }
 
 fn set_code(error: &mut ServerError, code: &'static str) {
-    error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
+    error::set_code(error.extensions.get_or_insert_with(ErrorExtensionValues::default), code);
 }
 
 /// Gives an error of the executor a code, and completes its message.
@@ -186,6 +209,7 @@ fn complete(error: &mut ServerError, document: &str) {
     // Errors of resolvers have a code. This one is about an argument's value, which stands at the error's place.
     if let Some(name) = error.locations.first().and_then(|place| argument_at(document, *place)) {
         error.message = format!("Invalid value for argument \"{name}\": {}", error.message);
+        error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("argument", name);
     }
     set_code(error, "BAD_USER_INPUT");
 }

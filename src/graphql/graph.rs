@@ -95,7 +95,7 @@ pub struct Operation {
     parsed: ParsedRequest,
     document: Arc<str>,
     deadline: Instant,
-    /// The position from which a subscription resumes, which takes precedence over the document's `after`.
+    /// The position from which a subscription resumes, which takes precedence over the document's `from`.
     after: Option<Position>,
     /// Sends a subscription's events while the subscriber waits for them.
     outlet: Option<Arc<dyn Outlet>>,
@@ -138,17 +138,17 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Returns the answers for the next events; waits until there is one. The result may be empty if the operation has an
-    /// outlet: then the outlet has sent a part of a batch, and the caller must flush the connection.
+    /// Returns the next payloads; waits until there is one. The first one comes at once. The result may be empty if the
+    /// operation has an outlet: then the outlet has sent a part of a payload, and the caller must flush the connection.
     ///
     /// # Errors
-    /// The last answer, which has errors. The client resumes from the last event's position.
+    /// The last answer, which has errors. The client resumes from the last payload's position.
     pub async fn next(&mut self) -> Result<Vec<Answer>, Answer> {
         if let Some(failed) = self.failed.take() {
             return Err(failed);
         }
-        let rendered = self.subscriber.next().await.map_err(|error| Answer::ended(&self.key, from_resume(&error)))?;
-        let mut answers: Vec<_> = rendered.into_iter().map(Answer::of_event).collect();
+        let payloads = self.subscriber.next().await.map_err(|error| Answer::ended(&self.key, from_resume(&error)))?;
+        let mut answers: Vec<_> = payloads.into_iter().map(Answer::of_payload).collect();
         if let Some(at) = answers.iter().position(Answer::has_errors) {
             answers.truncate(at + 1);
             self.failed = answers.pop();
@@ -233,7 +233,7 @@ impl Graph {
         if text.len() > limits.bytes {
             let (bytes, most) = (text.len(), limits.bytes);
             let message = format!("the document has {bytes} bytes, at most {most} are allowed (limits.document_bytes)");
-            return Err(RequestRefusal::new("TOO_COMPLEX", message).into());
+            return Err(RequestRefusal::new("TOO_COMPLEX", message).with("limit", most).into());
         }
         let document = parse(text, limits.tokens).map_err(RequestRefusal::from)?;
         let faults = validate(&self.0.types, &document, limits.fields);
@@ -290,8 +290,8 @@ impl Graph {
         if operation.wants_cost { answer.with_cost(operation.complexity, self.0.limits.complexity) } else { answer }
     }
 
-    /// Starts a subscription, which has one answer for each event. An answer with errors is the last one: the client resumes
-    /// from the last event's position, so that it gets no event in part.
+    /// Starts a subscription, whose answers have batches of events. An answer with errors is the last one: the client
+    /// resumes from the last payload's position, so that it gets no event in part.
     ///
     /// # Errors
     /// The answer to a subscription that cannot start: the document is invalid, or the log cannot be resumed from the
@@ -318,23 +318,24 @@ impl Graph {
     fn on_demand(&self, operation: Operation, reads: Reads) -> OnDemand {
         let graph = self.clone();
         let Operation { parsed, document, .. } = operation;
-        let cache_key = format!("{} {:?}", parsed.compiled.number, parsed.operation_name);
-        let (variables, parsed) = (parsed.variables.clone(), Arc::new((parsed, reads)));
+        let Compiled { number, document: compiled, .. } = &*parsed.compiled;
+        let name = parsed.operation_name.as_deref();
+        let cache_key = selected_operation(compiled, name)
+            .map(|selected| OnDemand::key(*number, name, compiled, &selected.node, &parsed.variables))
+            .unwrap_or_default();
+        let parsed = Arc::new((parsed, reads));
         let render = move |event: Arc<SyncEvent>| {
             let (graph, parsed, document) = (graph.clone(), Arc::clone(&parsed), Arc::clone(&document));
             async move {
                 let (parsed, reads) = &*parsed;
                 let request = parsed.request(reads);
                 let request = request.data(WaitsForDatabase).data(OneEvent(Arc::clone(&event)));
-                let answer = match graph.0.schema.execute_stream(request).next().await {
-                    Some(response) => Answer::new(response, &document),
-                    None => Answer::nothing(),
-                };
-                answer.into_rendered(&event)
+                let response = graph.0.schema.execute_stream(request).next().await;
+                Answer::render(response.unwrap_or_else(Answer::no_event), &document, &event)
             }
             .boxed()
         };
-        OnDemand { cache_key, variables, renderer: Arc::new(render) }
+        OnDemand { cache_key, renderer: Arc::new(render) }
     }
 }
 

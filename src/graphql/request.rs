@@ -7,6 +7,7 @@ pub(super) mod documents;
 pub(super) mod schema_types;
 
 pub(super) mod fragments;
+pub(super) mod variables;
 
 pub(super) mod compiled;
 mod executable;

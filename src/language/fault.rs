@@ -8,16 +8,16 @@ pub(crate) struct Location {
 }
 
 /// The kind of a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FaultKind {
     /// The text is no document.
     Syntax,
     /// The text exceeds a limit.
-    TooLarge,
+    TooLarge { limit: usize },
     /// The document breaks a rule of the specification.
     Invalid,
     /// A variable has no value, or a wrong one.
-    WrongValue,
+    WrongValue { variable: String },
 }
 
 /// A fault: its kind, a sentence, and the places in the document that it is about.
@@ -37,8 +37,8 @@ impl DocumentFault {
     }
 
     /// A fault of a text beyond a limit.
-    pub(crate) fn too_large(at: Location, message: String) -> Self {
-        Self { kind: FaultKind::TooLarge, message, locations: vec![at] }
+    pub(crate) fn too_large(at: Location, limit: usize, message: String) -> Self {
+        Self { kind: FaultKind::TooLarge { limit }, message, locations: vec![at] }
     }
 
     /// A fault of a document that breaks a rule.

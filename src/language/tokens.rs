@@ -50,11 +50,11 @@ pub(super) fn read(text: &str, most: usize) -> Result<Vec<Token<'_>>, DocumentFa
         }
         if open > MAX_BRACKETS {
             let message = format!("the document's brackets are nested deeper than {MAX_BRACKETS}");
-            return Err(DocumentFault::too_large(token.at, message));
+            return Err(DocumentFault::too_large(token.at, MAX_BRACKETS, message));
         }
         if token.kind == TokenKind::Name && token.text.len() > MAX_NAME {
             let message = format!("a name has {} bytes, at most {MAX_NAME} are allowed", token.text.len());
-            return Err(DocumentFault::too_large(token.at, message));
+            return Err(DocumentFault::too_large(token.at, MAX_NAME, message));
         }
         tokens.push(token);
         if token.kind == TokenKind::End {
@@ -64,7 +64,7 @@ pub(super) fn read(text: &str, most: usize) -> Result<Vec<Token<'_>>, DocumentFa
             let message = format!(
                 "the document has more than {most} tokens (limits.document_tokens): long lists belong into variables"
             );
-            return Err(DocumentFault::too_large(token.at, message));
+            return Err(DocumentFault::too_large(token.at, most, message));
         }
     }
 }

@@ -45,7 +45,10 @@ pub(crate) fn coerce(
     let mut values = Map::with_capacity(variables.len());
     for variable in variables {
         let OperationVariable { name, of, at, .. } = variable;
-        let wrong = |message: String| DocumentFault { kind: FaultKind::WrongValue, message, locations: vec![*at] };
+        let wrong = |message: String| {
+            let kind = FaultKind::WrongValue { variable: name.clone() };
+            DocumentFault { kind, message, locations: vec![*at] }
+        };
         match given.remove(name) {
             None if of.is_non_null && !variable.has_default => {
                 return Err(wrong(format!("the variable \"${name}\" of type {of} is missing")));

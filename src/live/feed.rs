@@ -1,5 +1,6 @@
 //! A feed: the newest events that match one request, rendered once for all subscribers with that request.
 
+pub(super) mod payload;
 pub(super) mod rendered;
 pub(super) mod renderer;
 pub(super) mod request;
@@ -15,7 +16,9 @@ use super::atomic_position::AtomicPosition;
 use super::push::parked::ParkedSubscriber;
 use super::push::parked_queue::ParkedQueue;
 use crate::event::{Position, SyncEvent};
+use payload::{LastPayload, Payload, Payloads};
 use rendered::FeedEntry;
+use renderer::RenderedEvent;
 use request::FeedRequest;
 
 /// A feed: its newest events, and the subscribers that wait for more.
@@ -30,6 +33,7 @@ pub(super) struct Feed {
     subscribers: AtomicUsize,
     newest: Mutex<NewestEvents>,
     parked: Mutex<ParkedQueue>,
+    last_payload: LastPayload,
 }
 
 /// The newest events of a feed, in order and without gaps.
@@ -49,7 +53,8 @@ impl NewestEvents {
 impl Feed {
     pub(super) fn new(number: u64, request: FeedRequest, routed: Arc<AtomicPosition>) -> Self {
         let newest = Mutex::new(NewestEvents::after(routed.get()));
-        Self { number, request, routed, subscribers: AtomicUsize::new(0), newest, parked: Mutex::default() }
+        let (subscribers, parked, last_payload) = Default::default();
+        Self { number, request, routed, subscribers, newest, parked, last_payload }
     }
 
     /// The position through which this feed has every event that it wants.
@@ -79,6 +84,7 @@ impl Feed {
     /// Drops all events and starts again after a position.
     pub(super) fn reset(&self, start: Position) {
         *self.newest.lock() = NewestEvents::after(start);
+        self.last_payload.clear();
     }
 
     /// At most `limit` events after a position; None if the feed has dropped some of them, or started later.
@@ -95,6 +101,21 @@ impl Feed {
     pub(super) fn has_nothing_after(&self, position: Position) -> bool {
         let newest = self.newest.lock();
         position >= newest.start && newest.entries.back().is_none_or(|last| last.position() <= position)
+    }
+
+    fn payloads(&self) -> Payloads<'_> {
+        let writer = &self.request.rendering.payload_writer;
+        Payloads { writer, last: &self.last_payload, routed: self.routed() }
+    }
+
+    /// Returns the payloads of at most `batch` events each that have these events. An event with errors is the last one.
+    pub(super) fn payloads_of(&self, events: &[RenderedEvent], batch: usize) -> Vec<Payload> {
+        self.payloads().of(events, batch)
+    }
+
+    /// Returns a payload without events, for a subscriber that was given everything that matches through a position.
+    pub(super) fn empty_payload(&self, position: Position) -> Payload {
+        self.payloads().one(&[], position)
     }
 
     /// Adds a subscriber to those that the workers visit. Returns the number by which it is removed.

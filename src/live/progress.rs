@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use super::atomic_position::AtomicPosition;
 use super::feed::Feed;
+use super::feed::payload::Payload;
 use super::push::parked::ParkedSubscriber;
 use crate::event::Position;
 
@@ -49,6 +50,14 @@ impl Progress {
         Some(routed.map_or(position, |routed| routed.max(position)))
     }
 
+    /// Holds the subscriber (see [`hold`](Self::hold)), and returns a payload without events that reports its position. None
+    /// before it has started.
+    pub fn payload(&self) -> Option<Payload> {
+        let position = self.hold()?;
+        let feed = self.0.joined.get()?.0.upgrade()?;
+        Some(feed.empty_payload(position))
+    }
+
     /// Moves to a position.
     pub(super) fn set(&self, position: Position) {
         self.0.position.set(position);
@@ -80,7 +89,7 @@ mod tests {
         let filter = Filter { orgs: Some(vec!["acme".to_owned()]), ..Filter::default() };
         let feed = router.join(request("k", filter, &Arc::default()));
         let progress = Progress::default();
-        let parked = Arc::new(ParkedSubscriber::new(None, progress.position()));
+        let parked = Arc::new(ParkedSubscriber::new(None, progress.position(), 100));
         progress.join(&feed, &parked);
         (progress, feed, parked)
     }

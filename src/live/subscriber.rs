@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
 
 use super::Live;
 use super::catch_up::follower::{CatchUpRead, Follower};
 use super::feed::Feed;
-use super::feed::rendered::{BATCH, FeedEntry};
-use super::feed::renderer::RenderedEvent;
+use super::feed::payload::Payload;
+use super::feed::rendered::FeedEntry;
 use super::feed::request::FeedRequest;
 use super::feed::router::Router;
 use super::measures::{HandedOut, LiveMetrics};
@@ -23,10 +26,66 @@ use crate::log::ResumeError;
 pub struct Subscriber {
     follower: Follower,
     membership: FeedMembership,
-    /// Entries that were read and are still to be handed out.
-    pending: VecDeque<FeedEntry>,
+    /// Largest number of events in a payload.
+    batch: usize,
+    /// True until the first payload was returned.
+    is_new: bool,
+    pending: PendingEntries,
     handed_out: Option<HandedOut>,
     metrics: Arc<LiveMetrics>,
+}
+
+/// Options of a new subscriber, beside the request for its feed.
+pub struct NewSubscriber {
+    /// The position after which the events begin; None for now.
+    pub after: Option<Position>,
+    /// Largest number of events in a payload.
+    pub batch: usize,
+    /// Reports the subscriber's progress.
+    pub progress: Progress,
+    /// Sends new events while the subscriber waits, if there is one.
+    pub outlet: Option<Arc<dyn Outlet>>,
+}
+
+/// Entries that were read and are still to be handed out.
+#[derive(Debug, Default)]
+struct PendingEntries {
+    entries: VecDeque<FeedEntry>,
+    /// True if some entry was read to catch up.
+    is_history: bool,
+    /// The time until which more entries are read to fill a payload; None while there are no entries.
+    fill_until: Option<Instant>,
+}
+
+/// Longest time that an event waits for others, so that history comes in full payloads. Where events are rare, the time
+/// until the next one may be long.
+const FILL_TIME: Duration = Duration::from_millis(250);
+
+impl PendingEntries {
+    /// Adds entries, which are history if they were read to catch up.
+    fn add(&mut self, entries: Vec<FeedEntry>, is_history: bool) {
+        if entries.is_empty() {
+            return;
+        }
+        self.fill_until.get_or_insert_with(|| Instant::now() + FILL_TIME);
+        self.is_history |= is_history;
+        self.entries.extend(entries);
+    }
+
+    /// True if the entries are not to wait for more.
+    fn is_due(&self, batch: usize) -> bool {
+        let Some(fill_until) = self.fill_until else { return false };
+        FeedEntry::fill_payload(self.entries.iter(), batch) || fill_until <= Instant::now()
+    }
+
+    /// Takes the entries that a subscriber with this batch is given first.
+    fn take(&mut self, batch: usize) -> Vec<FeedEntry> {
+        let count = FeedEntry::first_batches(self.entries.iter(), batch).min(self.entries.len());
+        let taken = self.entries.drain(..count).collect();
+        self.fill_until = (!self.entries.is_empty()).then(|| Instant::now() + FILL_TIME);
+        self.is_history &= !self.entries.is_empty();
+        taken
+    }
 }
 
 /// A subscriber's place in its feed, given back on drop.
@@ -57,42 +116,37 @@ impl Drop for FeedMembership {
 }
 
 impl Live {
-    /// Subscribes to a feed, from after a position or from now on. While the subscriber waits, new events are sent through
-    /// the outlet, if there is one.
+    /// Subscribes to a feed.
     ///
     /// # Errors
     /// The log cannot be resumed from the position.
-    pub async fn join(
-        &self,
-        request: FeedRequest,
-        after: Option<Position>,
-        progress: Progress,
-        outlet: Option<Arc<dyn Outlet>>,
-    ) -> Result<Subscriber, ResumeError> {
+    pub async fn join(&self, request: FeedRequest, new: NewSubscriber) -> Result<Subscriber, ResumeError> {
+        let NewSubscriber { after, batch, progress, outlet } = new;
         let follower = Follower::start(Arc::clone(&self.catch_up), request.view(), after, progress.clone()).await?;
-        let parked = ParkedSubscriber::new(outlet, progress.position());
+        let parked = ParkedSubscriber::new(outlet, progress.position(), batch);
         let membership = FeedMembership::new(&self.router, request, parked);
         follower.report_progress();
         progress.join(&membership.feed, &membership.parked);
         let metrics = Arc::clone(&self.metrics);
-        Ok(Subscriber { follower, membership, pending: VecDeque::new(), handed_out: None, metrics })
+        let pending = PendingEntries::default();
+        Ok(Subscriber { follower, membership, batch, is_new: true, pending, handed_out: None, metrics })
     }
 }
 
 impl Subscriber {
-    /// Returns the next events, at least one; waits until there is one, and while the database is unavailable. The events of
-    /// the last call count as delivered. Where an outlet sends events, the result may be empty: then the outlet has sent a
-    /// part of a batch, and the caller must flush the connection.
+    /// Returns the next payloads; waits until there is one, and while the database is unavailable. The first payload comes
+    /// at once and has no events. The events of the last call count as delivered. Where an outlet sends events, the result
+    /// may be empty: then the outlet has sent a part of a payload, and the caller must flush the connection.
     ///
     /// # Errors
     /// The log was replaced by one that does not go on from here.
-    pub async fn next(&mut self) -> Result<Vec<RenderedEvent>, ResumeError> {
+    pub async fn next(&mut self) -> Result<Vec<Payload>, ResumeError> {
+        if std::mem::take(&mut self.is_new) {
+            return Ok(vec![self.membership.feed.empty_payload(self.follower.position())]);
+        }
         if let Some(handed_out) = self.handed_out.take() {
             self.metrics.delivered(&handed_out, 1, self.membership.feed.routed());
-            if !self.pending.is_empty() {
-                self.follower.report_progress_through(handed_out.last);
-                return Ok(self.hand_out(HandedOut::history).await);
-            }
+            self.follower.report_progress_through(handed_out.last);
         }
         loop {
             // The last call may have been dropped while the subscriber was parked.
@@ -102,24 +156,36 @@ impl Subscriber {
                     return Ok(Vec::new());
                 }
             }
-            self.follower.report_progress();
+            if self.pending.is_due(self.batch) {
+                return Ok(self.hand_out().await);
+            }
+            // Pending events are still to be handed out, so that the client has not come past them yet.
+            if self.pending.entries.is_empty() {
+                self.follower.report_progress();
+            }
             if let Some(entries) = self.take_from_feed() {
-                if !entries.is_empty() {
-                    self.pending = entries.into();
-                    return Ok(self.hand_out(HandedOut::live).await);
+                self.pending.add(entries, false);
+                if !self.pending.entries.is_empty() {
+                    return Ok(self.hand_out().await);
                 }
                 self.park().await;
                 continue;
             }
-            // Boxed, since this future is large and most subscribers only wait for their feed.
-            match Box::pin(self.follower.read_with_retries(&self.membership.feed)).await? {
-                CatchUpRead::Entries(entries) if entries.is_empty() => {}
-                CatchUpRead::Entries(entries) => {
-                    self.pending = entries.into();
-                    return Ok(self.hand_out(HandedOut::history).await);
-                }
-                CatchUpRead::AtEnd => self.follower.wait_for_window().await,
+            match self.read_on().await? {
+                Some(CatchUpRead::Entries(entries)) => self.pending.add(entries, true),
+                Some(CatchUpRead::AtEnd) if self.pending.entries.is_empty() => self.follower.wait_for_window().await,
+                Some(CatchUpRead::AtEnd) | None => return Ok(self.hand_out().await),
             }
+        }
+    }
+
+    /// Reads on to catch up. Returns None if that takes longer than pending events may wait.
+    async fn read_on(&mut self) -> Result<Option<CatchUpRead>, ResumeError> {
+        // Boxed, since this future is large and most subscribers only wait for their feed.
+        let read = Box::pin(self.follower.read_with_retries(&self.membership.feed));
+        match self.pending.fill_until {
+            Some(fill_until) => timeout_at(fill_until, read).await.ok().transpose(),
+            None => read.await.map(Some),
         }
     }
 
@@ -135,17 +201,17 @@ impl Subscriber {
         poll_fn(|context| parked.poll_woken(context)).await;
     }
 
-    /// Hands out the first batch of the pending entries, rendered.
-    async fn hand_out(&mut self, measure: fn(&[RenderedEvent]) -> Option<HandedOut>) -> Vec<RenderedEvent> {
-        let count = FeedEntry::first_batch(self.pending.iter());
-        let entries: Vec<_> = self.pending.drain(..count.min(self.pending.len())).collect();
+    /// Hands out the first pending entries, rendered and in payloads.
+    async fn hand_out(&mut self) -> Vec<Payload> {
+        let measure = if self.pending.is_history { HandedOut::history } else { HandedOut::live };
+        let entries = self.pending.take(self.batch);
         let rendered = match FeedEntry::all_rendered(entries) {
             Ok(rendered) => rendered,
             // Other subscribers may wait for these events, so a slow client must not hold up their rendering.
             Err(entries) => spawn_abort_on_drop(FeedEntry::render_all(entries)).await,
         };
         self.handed_out = measure(&rendered);
-        rendered
+        self.membership.feed.payloads_of(&rendered, self.batch)
     }
 
     /// Takes what the feed has after the subscriber's position; None if the feed does not reach back so far.
@@ -156,7 +222,7 @@ impl Subscriber {
         if !self.follower.is_in_era(routed) || self.follower.position() > routed {
             return None;
         }
-        let entries = feed.after(self.follower.position(), BATCH)?;
+        let entries = feed.after(self.follower.position(), FeedEntry::at_once(self.batch))?;
         self.follower.move_to(entries.last().map_or(routed, FeedEntry::position));
         Some(entries)
     }

@@ -108,6 +108,15 @@ impl View {
         self.0.store.head().await
     }
 
+    /// Returns the position right before the first event that was stored at or after a moment, or else the newest
+    /// position. It needs no rights, since it reveals only the number of events.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn position_before(&self, moment: Timestamp) -> Result<Position, StoreError> {
+        self.0.store.position_before(moment).await
+    }
+
     /// Returns true if the database knows a time zone by this name.
     ///
     /// # Errors

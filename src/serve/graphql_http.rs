@@ -154,7 +154,7 @@ impl GraphqlState {
         let most = self.graph.limits().complexity;
         if *spent > most as u64 {
             let message = format!("the batch's complexity is more than {most} (limits.complexity) up to here");
-            return Ok(Answer::refusal("TOO_COMPLEX", message));
+            return Ok(Answer::too_complex(*spent, most, message));
         }
         Ok(self.graph.execute(operation).await)
     }

@@ -9,7 +9,6 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use hyper_util::service::TowerToHyperService;
-use serde_json::json;
 
 use super::admission::Admission;
 use super::cors::with_cors;
@@ -18,6 +17,7 @@ use super::status::{self, StatusState};
 use super::ways_in::{OrgPath, OrgSecrets, hook};
 use super::{Status, graphiql, page, problem, request};
 use crate::auth::{AllowedOrigins, HookSecrets, Readers};
+use crate::graphql::Answer;
 
 /// The routes that a gateway serves: a few during its start, and all after [`open`](Self::open). Clones share the
 /// state.
@@ -88,7 +88,7 @@ async fn later(State(orgs): State<OrgSecrets>, org: OrgPath, headers: HeaderMap)
 /// Responds to a GraphQL request before the database can be used: 503 with a GraphQL error.
 async fn not_yet() -> Response {
     metrics::counter!("sluice_starting_refused_total").increment(1);
-    let body = json!({"errors": [{"message": STARTING, "extensions": {"code": "UNAVAILABLE"}}]});
+    let body = Answer::refusal("UNAVAILABLE", STARTING).json.into_bytes();
     let headers = [(header::CONTENT_TYPE, "application/graphql-response+json"), (header::RETRY_AFTER, "1")];
-    (StatusCode::SERVICE_UNAVAILABLE, headers, body.to_string()).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, headers, body).into_response()
 }

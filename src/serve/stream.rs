@@ -20,7 +20,6 @@ use super::Subscribers;
 use super::operation_events::OperationEvent;
 use super::subscribers::SubscriberPermit;
 use super::wire::Wire;
-use crate::event::Position;
 use crate::graphql::Answer;
 use crate::live::Progress;
 use sink::{ClientGone, StreamSink};
@@ -34,7 +33,8 @@ pub(super) struct Streams {
     pub(super) subscribers: Subscribers,
     /// The time after which a stream is closed if its client reads nothing.
     pub(super) write_timeout: Duration,
-    /// The interval between two heartbeats, by which clients and proxies see that the stream is alive.
+    /// The interval between two payloads without events, or heartbeats, by which clients and proxies see that the stream is
+    /// alive.
     pub(super) heartbeat_interval: Duration,
 }
 
@@ -70,15 +70,10 @@ impl StreamType {
         }
     }
 
-    /// Returns true if a heartbeat can report a position.
-    fn reports_progress(self) -> bool {
-        self == Self::EventStream
-    }
-
-    /// Writes a heartbeat, with the subscription's progress if there is a new position.
-    fn write_heartbeat(self, out: &mut String, position: Option<Position>) {
+    /// Writes a heartbeat for an operation that has no progress to report.
+    fn write_heartbeat(self, out: &mut String) {
         match self {
-            Self::EventStream => event_stream::write_heartbeat(out, position),
+            Self::EventStream => event_stream::write_heartbeat(out),
             Self::Multipart => multipart::write_heartbeat(out),
         }
     }
@@ -123,7 +118,6 @@ impl Streams {
             stream_type,
             events,
             progress: None,
-            reported: None,
             heartbeat: interval_at(now + self.heartbeat_interval, self.heartbeat_interval),
             out: stream_type.opening().to_owned(),
             sink,
@@ -166,9 +160,8 @@ enum StreamEnd {
 struct StreamWriter {
     stream_type: StreamType,
     events: BoxStream<'static, OperationEvent>,
+    /// The progress of a subscription; None for a query.
     progress: Option<Progress>,
-    /// The last position that was sent.
-    reported: Option<Position>,
     heartbeat: Interval,
     /// The text that is not sent yet.
     out: String,
@@ -212,13 +205,10 @@ impl StreamWriter {
         match event {
             OperationEvent::Started(progress) => {
                 self.progress = Some(progress);
-                // A client that is disconnected before its first event resumes from this position.
-                self.write_heartbeat();
                 return true;
             }
             OperationEvent::Next(answers) => {
                 for answer in answers {
-                    self.reported = answer.position.or(self.reported);
                     self.stream_type.write_answer(&mut self.out, &answer);
                 }
                 return true;
@@ -230,13 +220,12 @@ impl StreamWriter {
         false
     }
 
+    /// Writes a sign of life: a payload without events that reports the subscription's progress, or a heartbeat.
     fn write_heartbeat(&mut self) {
-        let progress = self.progress.as_ref().filter(|_| self.stream_type.reports_progress());
-        // A client resumes from the last position that it received, so only a later one is worth sending.
-        let is_later = |position: &Position| self.reported.is_none_or(|reported| reported < *position);
-        let position = progress.and_then(Progress::hold).filter(is_later);
-        self.reported = position.or(self.reported);
-        self.stream_type.write_heartbeat(&mut self.out, position);
+        match self.progress.as_ref().and_then(Progress::payload) {
+            Some(payload) => self.stream_type.write_answer(&mut self.out, &Answer::of_payload(payload)),
+            None => self.stream_type.write_heartbeat(&mut self.out),
+        }
     }
 
     /// Sends the written text within the write timeout.

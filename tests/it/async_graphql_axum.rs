@@ -176,7 +176,7 @@ async fn the_websocket_may_speak_another_protocol_than_it_has_agreed_to() {
     let request = handshake(address, "graphql-ws, graphql-transport-ws");
     let (stream, response) = tokio_tungstenite::connect_async(request).await.unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], "graphql-transport-ws");
-    let mut socket = Socket(stream);
+    let mut socket = Socket::over(stream);
     socket.send(json!({"type": "connection_init"})).await;
     assert_eq!(socket.message().await, json!({"type": "connection_ack"}));
     socket.subscribe("1", "subscription { number(number: 1) }", json!({})).await;

@@ -91,7 +91,7 @@ async fn a_gateway_answers_before_its_database_is_there() {
     let question = gateway.post_graphql(json!({"query": "{ __typename }"}).to_string()).await;
     assert_eq!(question.status(), StatusCode::SERVICE_UNAVAILABLE);
     let answer: Value = question.json().await.unwrap();
-    assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{answer}");
+    assert_eq!(answer["errors"][0]["extensions"], json!({"code": "UNAVAILABLE", "retryAfterSeconds": 1}), "{answer}");
     assert_eq!(gateway.get_status("/").await.0, StatusCode::OK);
     assert_eq!(gateway.get_status("/nowhere").await.0, StatusCode::NOT_FOUND);
 
@@ -116,7 +116,7 @@ async fn a_delivery_is_refused_in_time_while_the_database_is_gone_or_stands_stil
     let mut server = PostgresServer::start().await;
     let gateway = gateway_over(&server).await;
     let mut socket = gateway.socket().await;
-    socket.subscribe("1", "subscription { syncEvents(after: \"0\") { uuid } }", json!({})).await;
+    socket.subscribe("1", "subscription { syncEvents(from: {after: \"0\"}) { events { uuid } } }", json!({})).await;
     gateway.deliver(&[sync_event("before")]).await;
     socket.event("1").await;
     server.stop().await;

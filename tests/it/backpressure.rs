@@ -16,8 +16,8 @@ const EVENTS: usize = 160;
 /// How long the message of a large event is.
 const LENGTH: usize = 100_000;
 
-const LARGE: &str = "subscription ($after: Position) { \
-    syncEvents(after: $after, filter: {applicationInstances: [\"0oalarge\"]}) { position message } }";
+const LARGE: &str = "subscription ($after: Position!) { \
+    syncEvents(from: {after: $after}, filter: {applicationInstances: [\"0oalarge\"]}) { events { position message } } }";
 
 impl Gateway {
     /// A WebSocket of a client for which the system holds little, so that it soon has to read or is waited for.
@@ -26,7 +26,7 @@ impl Gateway {
         socket.set_recv_buffer_size(16 << 10).unwrap();
         let stream = MaybeTlsStream::Plain(socket.connect(self.address).await.unwrap());
         let request = handshake(self.address, "graphql-transport-ws");
-        let mut socket = Socket(client_async(request, stream).await.unwrap().0);
+        let mut socket = Socket::over(client_async(request, stream).await.unwrap().0);
         socket.send(json!({"type": "connection_init"})).await;
         assert_eq!(socket.message().await, json!({"type": "connection_ack"}));
         socket
@@ -52,7 +52,7 @@ async fn an_operation_with_much_to_tell_does_not_silence_another_on_its_socket()
     let gateway = Gateway::start().await;
     gateway.deliver_large_events().await;
     let mut socket = gateway.slow_socket().await;
-    let live = "subscription { syncEvents(filter: {applicationInstances: [\"0oasmall\"]}) { uuid } }";
+    let live = "subscription { syncEvents(filter: {applicationInstances: [\"0oasmall\"]}) { events { uuid } } }";
     socket.subscribe("small", live, json!({})).await;
     socket.subscribe("large", LARGE, json!({"after": "0"})).await;
     // Once the history is on its way, and cannot be told to its end as long as nobody reads.
@@ -178,7 +178,12 @@ async fn a_client_that_does_not_read_keeps_nobody_from_the_database() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     // Different ones: each of them reads for itself.
     for id in ["b", "c", "d", "e", "f"] {
-        slow.subscribe(id, &LARGE.replace("{ position", &format!("{{ {id}: position")), json!({"after": "0"})).await;
+        slow.subscribe(
+            id,
+            &LARGE.replace("position message", &format!("{id}: position position message")),
+            json!({"after": "0"}),
+        )
+        .await;
     }
     // There is room for a little, so that they begin, and wait for that client with what they hold.
     for _ in 0..EVENTS / 8 {

@@ -232,7 +232,13 @@ async fn events_of_an_organisation_come_back_as_they_were_sent() {
         assert_eq!(gateway.event_details(&event.uuid.to_string()).await, json);
     }
     let mut socket = gateway.socket().await;
-    socket.subscribe("all", &format!("subscription {{ syncEvents(after: \"0\") {{ {CARD} }} }}"), json!({})).await;
+    socket
+        .subscribe(
+            "all",
+            &format!("subscription {{ syncEvents(from: {{after: \"0\"}}) {{ events {{ {CARD} }} }} }}"),
+            json!({}),
+        )
+        .await;
     for position in 1..=200 {
         let pushed = socket.event("all").await;
         assert_eq!(pushed["position"], position.to_string());

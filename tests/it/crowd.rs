@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A word that only the last event has, and that every subscriber wants.
 const LAST: &str = "thelast";
 
-const QUERY: &str = "subscription ($filter: SyncEventFilter, $after: Position) \
-                     { syncEvents(filter: $filter, after: $after) { position uuid } }";
+const QUERY: &str = "subscription ($filter: SyncEventFilter, $after: Position!) \
+                     { syncEvents(filter: $filter, from: {after: $after}) { events { position uuid } } }";
 
 /// Writers and subscribers at work.
 pub(crate) struct Crowd {

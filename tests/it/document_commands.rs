@@ -237,11 +237,13 @@ impl Place {
             while let Some(line) = lines.next_line().await.unwrap() {
                 said.push_str(&line);
                 said.push('\n');
-                if let Some(answer) = line.strip_prefix("data: ") {
-                    return serde_json::from_str(answer).ok();
+                let Some(data) = line.strip_prefix("data: ") else { continue };
+                let answer: Value = serde_json::from_str(data).ok()?;
+                if answer["data"]["syncEvents"]["events"] != json!([]) {
+                    return Some(answer);
                 }
-                // The first id tells that the subscription has started.
-                if line.starts_with("id:") && !is_delivered {
+                // The first payload tells that the subscription has started.
+                if !is_delivered {
                     is_delivered = true;
                     self.traffic.deliver(self.gateway.address, &[sync_event("one")]).await.unwrap();
                 }

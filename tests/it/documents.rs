@@ -89,7 +89,7 @@ async fn persisted_documents_are_bounded_and_can_be_off() {
 }
 
 fn trusting(settings: &mut Settings) {
-    let watch = "subscription Watch { syncEvents { position } }".to_owned();
+    let watch = "subscription Watch { syncEvents { events { position } } }".to_owned();
     let trusted =
         [("head".to_owned(), DOCUMENT.to_owned()), (hash(OTHER), OTHER.to_owned()), ("watch".to_owned(), watch)];
     settings.graphql.trusted_documents = BTreeMap::from(trusted);
@@ -133,9 +133,10 @@ async fn where_only_trusted_documents_are_executed_no_other_is() {
         assert_eq!(asked(&gateway, &other).await, (400, json!("DOCUMENT_NOT_TRUSTED")), "{other}");
     }
     let mut socket = gateway.socket().await;
-    socket.subscribe("1", "subscription { syncEvents { uuid } }", json!({})).await;
+    socket.subscribe("1", "subscription { syncEvents { events { uuid } } }", json!({})).await;
     assert_eq!(socket.message().await["payload"][0]["extensions"]["code"], "DOCUMENT_NOT_TRUSTED");
     socket.send(json!({"type": "subscribe", "id": "2", "payload": {"documentId": "watch"}})).await;
+    assert_eq!(socket.batch("2").await, json!({"events": []}));
     gateway.deliver(&crate::events::sync_events("one", 1)).await;
     assert_eq!(socket.event("2").await, json!({"position": "1"}));
 }

@@ -8,7 +8,7 @@ use crate::events::sync_events;
 use crate::gateway::{Gateway, settings};
 use crate::socket::Heard;
 
-const AFTER: &str = "subscription ($after: Position) { syncEvents(after: $after) { position } }";
+const AFTER: &str = "subscription ($after: Position!) { syncEvents(from: {after: $after}) { events { position } } }";
 
 #[tokio::test]
 async fn subscribers_leave_over_a_while_and_are_told_what_happens_until_then() {

@@ -10,9 +10,9 @@ use crate::socket::Socket;
 
 /// Documents of subscriptions whose events are rendered at once, and for the first subscriber that asks.
 const DOCUMENTS: [&str; 2] = [
-    "subscription ($filter: SyncEventFilter) { syncEvents(filter: $filter, after: \"0\") { position } }",
-    "subscription ($filter: SyncEventFilter) { syncEvents(filter: $filter, after: \"0\") \
-     { position applicationInstance { label } } }",
+    "subscription ($filter: SyncEventFilter) { syncEvents(filter: $filter, from: {after: \"0\"}) { events { position } } }",
+    "subscription ($filter: SyncEventFilter) { syncEvents(filter: $filter, from: {after: \"0\"}) \
+     { events { position applicationInstance { label } } } }",
 ];
 
 const PAGE: &str = "query ($field: SyncEventOrderField!, $direction: OrderDirection!, $filter: SyncEventFilter, $first: Int, \
@@ -62,9 +62,7 @@ async fn who_waits_with_lost_events_is_told_also_where_no_event_comes() {
         sockets.extend(subscribed(&gateway, &rare, &[]).await);
         sockets.push({
             let mut late = gateway.socket().await;
-            late.subscribe("1", "subscription { syncEvents { position } }", json!({})).await;
-            late.subscribe("begun", "{ ingestion { head } }", json!({})).await;
-            while late.message().await["type"] != "complete" {}
+            late.subscribed("1", "subscription { syncEvents { events { position } } }", json!({})).await;
             late
         });
         restore(&gateway.database, 2).await;

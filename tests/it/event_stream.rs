@@ -1,5 +1,6 @@
 //! A client of server-sent events that sees every line.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -24,6 +25,8 @@ pub(crate) struct Frame {
 pub(crate) struct EventStream {
     pub(crate) response: Response,
     read: Vec<u8>,
+    /// The events of the last payload that were not returned yet, with their ids.
+    events: VecDeque<(String, Value)>,
 }
 
 impl Gateway {
@@ -42,7 +45,7 @@ impl EventStream {
         let content_type = response.headers()["content-type"].to_str().unwrap();
         assert_eq!(content_type.split(';').next(), Some("text/event-stream"));
         assert_eq!(response.headers()["cache-control"], "no-store");
-        Self { response, read: Vec::new() }
+        Self { response, read: Vec::new(), events: VecDeque::new() }
     }
 
     /// The next frame; None at the end, and an error where the stream breaks off.
@@ -95,11 +98,38 @@ impl EventStream {
         (frame.id, serde_json::from_str(&frame.data.join("\n")).unwrap())
     }
 
-    /// The id of the next event and what is told of it.
-    pub(crate) async fn sync_event(&mut self) -> (String, Value) {
+    /// The id of the next payload and its batch of events.
+    pub(crate) async fn batch(&mut self) -> (String, Value) {
+        assert!(self.events.is_empty(), "single events were asked for before");
         let (id, answer) = self.answer().await;
         assert!(answer.get("errors").is_none(), "{answer}");
-        (id.expect("an event has an id"), answer["data"]["syncEvents"].clone())
+        (id.expect("a payload has an id"), answer["data"]["syncEvents"].clone())
+    }
+
+    /// The next event. The last one of a payload comes with the payload's id, the others with their own positions.
+    pub(crate) async fn sync_event(&mut self) -> (String, Value) {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            let (id, batch) = self.batch().await;
+            let events = batch["events"].as_array().unwrap();
+            let position = |event: &Value| event["position"].as_str().unwrap_or_default().to_owned();
+            self.events = events.iter().map(|event| (position(event), event.clone())).collect();
+            if let Some((last, _)) = self.events.back_mut() {
+                *last = id;
+            }
+        }
+    }
+
+    /// The answer that ends the operation, which must come after payloads without events alone.
+    pub(crate) async fn last_answer(&mut self) -> Value {
+        loop {
+            let (_, answer) = self.answer().await;
+            if answer["data"]["syncEvents"]["events"] != json!([]) {
+                return answer;
+            }
+        }
     }
 
     /// The stream is complete, and ends.

@@ -28,7 +28,7 @@ async fn live_and_history_choose_the_same_events() {
     let gateway = Gateway::start().await;
     let filters: Vec<Value> = (0..FILTERS).map(|number| subscribed_filter(&mut random, number)).collect();
     let mut socket = gateway.socket().await;
-    let query = "subscription ($filter: SyncEventFilter) { syncEvents(filter: $filter, after: \"0\") { position } }";
+    let query = "subscription ($filter: SyncEventFilter) { syncEvents(filter: $filter, from: {after: \"0\"}) { events { position } } }";
     for (id, filter) in filters.iter().enumerate() {
         socket.subscribe(&id.to_string(), query, json!({"filter": filter})).await;
     }

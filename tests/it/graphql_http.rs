@@ -46,7 +46,7 @@ async fn the_status_tells_what_the_media_type_lets_it_tell() {
         (json!({"query": "query ($id: ID!) { node(id: $id) { id } }"}), 200, 400, "BAD_USER_INPUT"),
         (json!({"query": "query A { __typename } query B { __typename }"}), 200, 400, "BAD_REQUEST"),
         (json!({"query": "{ __typename }", "operationName": "A"}), 200, 400, "BAD_REQUEST"),
-        (json!({"query": "subscription { syncEvents { position } }"}), 400, 400, "BAD_REQUEST"),
+        (json!({"query": "subscription { syncEvents { events { position } } }"}), 400, 400, "BAD_REQUEST"),
         (json!({"nothing": "{ __typename }"}), 400, 400, "BAD_REQUEST"),
         (json!({"query": "{ __typename }", "variables": []}), 400, 400, "BAD_REQUEST"),
         (json!("{ __typename }"), 400, 400, "BAD_REQUEST"),
@@ -103,7 +103,7 @@ async fn get_is_for_queries() {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.json::<Value>().await.unwrap(), json!({"data": data}));
     }
-    for query in ["mutation { __typename }", "subscription { syncEvents { position } }"] {
+    for query in ["mutation { __typename }", "subscription { syncEvents { events { position } } }"] {
         for accept in [JSON, NEWER] {
             let response = gateway.get_accepting(accept, &[("query", query)]).await;
             assert_eq!(response.headers()["allow"], "GET, HEAD, POST", "{query}");
@@ -202,7 +202,9 @@ async fn a_batch_is_answered_in_order_and_bounded() {
     let answers: Value = gateway.post_accepting(JSON, &json!([page, page, page])).await.json().await.unwrap();
     let codes = [0, 1, 2].map(|at| answers[at]["errors"][0]["extensions"]["code"].as_str().unwrap_or_default());
     assert_eq!(codes, ["", "", "TOO_COMPLEX"], "together they may cost what one may: {answers}");
-    let waits = json!([{"query": "subscription { syncEvents { position } }"}]);
+    let facts = &answers[2]["errors"][0]["extensions"];
+    assert!(facts["limit"].is_u64() && facts["cost"].as_u64() > facts["limit"].as_u64(), "{facts}");
+    let waits = json!([{"query": "subscription { syncEvents(batch: 1) { events { position } } }"}]);
     let answers: Value = gateway.post_accepting(JSON, &waits).await.json().await.unwrap();
     assert_eq!(answers[0]["errors"][0]["extensions"]["code"], "BAD_REQUEST");
 

@@ -44,7 +44,7 @@ async fn a_subscription_starts_is_told_its_events_and_stops() {
     let gateway = Gateway::start().await;
     gateway.deliver(&sync_events("one", 2)).await;
     let mut socket = gateway.legacy_socket().await;
-    let query = "subscription ($after: Position) { syncEvents(after: $after) { position } }";
+    let query = "subscription ($after: Position!) { syncEvents(from: {after: $after}) { events { position } } }";
     socket.start("1", query, json!({"after": "0"})).await;
     for position in ["1", "2"] {
         let data = json!({"data": {"syncEvents": {"position": position}}});
@@ -68,7 +68,7 @@ async fn a_query_is_answered_and_complete_and_errors_are_objects() {
     assert_eq!(socket.told().await, json!({"type": "complete", "id": "q"}));
     for (query, code) in [
         ("subscription { nothing }", "GRAPHQL_VALIDATION_FAILED"),
-        ("subscription { syncEvents(after: \"7\") { uuid } }", "POSITION_AHEAD"),
+        ("subscription { syncEvents(from: {after: \"7\"}) { events { uuid } } }", "POSITION_AHEAD"),
     ] {
         socket.start("e", query, json!({})).await;
         let error = socket.told().await;
@@ -140,11 +140,11 @@ async fn the_clients_first_protocol_that_is_spoken_is_spoken() {
     ] {
         let (stream, response) = connect_async(handshake(gateway.address, offered)).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], chosen, "{offered}");
-        let mut socket = Socket(stream);
+        let mut socket = Socket::over(stream);
         socket.send(json!({"type": "connection_init"})).await;
         assert_eq!(socket.told().await, json!({"type": ACK}), "{offered}");
         let (start, next) = if chosen == "graphql-ws" { ("start", "data") } else { ("subscribe", "next") };
-        let query = "subscription { syncEvents(after: \"0\") { uuid } }";
+        let query = "subscription { syncEvents(from: {after: \"0\"}) { events { uuid } } }";
         socket.send(json!({"type": start, "id": "1", "payload": {"query": query}})).await;
         let told = socket.told().await;
         assert_eq!(told["type"], next, "{offered}: {told}");

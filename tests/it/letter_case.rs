@@ -36,8 +36,7 @@ async fn ids_that_are_addresses_are_found_in_any_case_in_history_as_live() {
         let filters = LISTS.map(|(ids, _)| json!({role: {"oktaIds": ids}}));
         for filter in &filters {
             let mut socket = gateway.socket().await;
-            let query =
-                "subscription ($filter: SyncEventFilter) { syncEvents(filter: $filter, after: \"0\") { position } }";
+            let query = "subscription ($filter: SyncEventFilter) { syncEvents(filter: $filter, from: {after: \"0\"}) { events { position } } }";
             socket.subscribe("1", query, json!({"filter": filter})).await;
             sockets.push(socket);
         }

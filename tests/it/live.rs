@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use sluice::event::{Filter, IngestSource, Position, Rights, SyncEvent};
-use sluice::live::{FeedRequest, Live, LiveOptions, Progress, Renderer, Rendering};
+use sluice::live::{
+    FeedRequest, Live, LiveOptions, NewSubscriber, PayloadWriter, Progress, RenderedTexts, Renderer, Rendering,
+};
 use sluice::log::{AppendRequest, Log, LogOptions};
 use sluice::store::Credential;
 use tokio::time::timeout;
@@ -20,32 +22,15 @@ use crate::gateway::{Gateway, settings};
 async fn an_event_is_pushed_as_it_arrives() {
     let gateway = Gateway::start().await;
     let mut socket = gateway.socket().await;
-    socket.subscribe("1", "subscription { syncEvents { uuid position user { displayName } } }", json!({})).await;
-    // A subscription has no acknowledgement and begins with the next event, so the test delivers events until the
-    // subscriber receives one.
-    let mut events = Vec::new();
-    let first = {
-        let deliver = async {
-            loop {
-                let event = sync_event("one");
-                events.push(event.clone());
-                gateway.deliver(&[event]).await;
-            }
-        };
-        tokio::select! {
-            first = socket.event("1") => first,
-            () = deliver => unreachable!("it delivers for ever"),
-        }
-    };
-    let position: usize = first["position"].as_str().unwrap().parse().unwrap();
-    let expected = |position: usize| {
-        json!({"uuid": uuid(&events[position - 1]), "position": position.to_string(),
-        "user": {"displayName": "Grace User"}})
-    };
-    assert_eq!(first, expected(position));
-    // The last delivery may have been given up before its commit.
-    for later in position + 1..events.len() {
-        assert_eq!(socket.event("1").await, expected(later));
+    gateway.deliver(&sync_events("before", 2)).await;
+    let query = "subscription { syncEvents { position head events { uuid position user { displayName } } } }";
+    socket.subscribe("1", query, json!({})).await;
+    assert_eq!(socket.batch("1").await, json!({"position": "2", "head": "2", "events": []}), "the acknowledgement");
+    for position in ["3", "4"] {
+        let event = sync_event("one");
+        gateway.deliver(std::slice::from_ref(&event)).await;
+        let told = json!({"uuid": uuid(&event), "position": position, "user": {"displayName": "Grace User"}});
+        assert_eq!(socket.batch("1").await, json!({"position": position, "head": position, "events": [told]}));
     }
 }
 
@@ -54,7 +39,7 @@ async fn history_comes_first_and_live_follows_without_a_seam() {
     let gateway = Gateway::start().await;
     gateway.deliver(&sync_events("one", 30)).await;
     let mut socket = gateway.socket().await;
-    let query = "subscription ($after: Position) { syncEvents(after: $after) { position } }";
+    let query = "subscription ($after: Position!) { syncEvents(from: {after: $after}) { events { position } } }";
     socket.subscribe("1", query, json!({"after": "10"})).await;
     for position in 11..=40 {
         if position == 20 {
@@ -78,8 +63,7 @@ async fn history_is_read_on_past_a_long_stretch_in_which_nothing_matches() {
     let settings = settings(&database);
     let gateway = Gateway::start_over(database, settings).await;
     let mut socket = gateway.socket().await;
-    let query =
-        "subscription { syncEvents(filter: {applicationInstances: [\"0oawanted\"]}, after: \"0\") { position } }";
+    let query = "subscription { syncEvents(filter: {applicationInstances: [\"0oawanted\"]}, from: {after: \"0\"}) { events { position } } }";
     socket.subscribe("1", query, json!({})).await;
     assert_eq!(socket.event("1").await, json!({"position": "2101"}));
 }
@@ -88,8 +72,8 @@ async fn history_is_read_on_past_a_long_stretch_in_which_nothing_matches() {
 async fn a_filter_lets_through_what_matches() {
     let gateway = Gateway::start().await;
     let mut socket = gateway.socket().await;
-    let query = "subscription ($filter: SyncEventFilter, $after: Position) \
-                 { syncEvents(filter: $filter, after: $after) { position } }";
+    let query = "subscription ($filter: SyncEventFilter, $after: Position!) \
+                 { syncEvents(filter: $filter, from: {after: $after}) { events { position } } }";
     let url = "https://acme-admin.okta.example/admin/app/office365/instance/0oatwo/";
     let filters = [
         ("instance", json!({"applicationInstances": ["0oatwo"]})),
@@ -116,7 +100,7 @@ async fn what_another_gateway_appends_is_pushed_too() {
     let one = Gateway::start().await;
     let other = Gateway::start_over(one.database.clone(), settings(&one.database)).await;
     let mut socket = other.socket().await;
-    socket.subscribe("1", "subscription { syncEvents(after: \"0\") { uuid } }", json!({})).await;
+    socket.subscribe("1", "subscription { syncEvents(from: {after: \"0\"}) { events { uuid } } }", json!({})).await;
     let event = sync_event("one");
     one.deliver(std::slice::from_ref(&event)).await;
     assert_eq!(socket.event("1").await, json!({"uuid": uuid(&event)}));
@@ -130,7 +114,7 @@ async fn a_page_and_its_head_join_a_subscription_exactly() {
     assert_eq!(page["syncEvents"]["nodes"].as_array().unwrap().len(), 5);
     gateway.deliver(&sync_events("one", 2)).await;
     let mut socket = gateway.socket().await;
-    let query = "subscription ($after: Position) { syncEvents(after: $after) { position } }";
+    let query = "subscription ($after: Position!) { syncEvents(from: {after: $after}) { events { position } } }";
     socket.subscribe("1", query, json!({"after": page["syncEvents"]["head"]})).await;
     assert_eq!(socket.event("1").await, json!({"position": "6"}));
     assert_eq!(socket.event("1").await, json!({"position": "7"}));
@@ -140,10 +124,10 @@ async fn a_page_and_its_head_join_a_subscription_exactly() {
 async fn a_position_that_does_not_exist_yet_is_refused() {
     let gateway = Gateway::start().await;
     let mut socket = gateway.socket().await;
-    socket.subscribe("1", "subscription { syncEvents(after: \"7\") { position } }", json!({})).await;
+    socket.subscribe("1", "subscription { syncEvents(from: {after: \"7\"}) { events { position } } }", json!({})).await;
     let message = socket.message().await;
     assert_eq!((&message["type"], &message["id"]), (&json!("error"), &json!("1")), "{message}");
-    assert_eq!(message["payload"][0]["extensions"]["code"], "POSITION_AHEAD", "{message}");
+    assert_eq!(message["payload"][0]["extensions"], json!({"code": "POSITION_AHEAD", "head": "0"}), "{message}");
 }
 
 #[tokio::test]
@@ -160,10 +144,11 @@ async fn a_position_that_a_restore_took_away_is_refused() {
     }
     let era = gateway.database.store().new_era("a test restored it").await.unwrap();
     let mut socket = gateway.socket().await;
-    let query = "subscription ($after: Position) { syncEvents(after: $after) { position } }";
+    let query = "subscription ($after: Position!) { syncEvents(from: {after: $after}) { events { position } } }";
     socket.subscribe("seen", query, json!({"after": "4"})).await;
     let message = socket.message().await;
-    assert_eq!(message["payload"][0]["extensions"]["code"], "POSITION_LOST", "{message}");
+    let facts = json!({"code": "POSITION_LOST", "resumeAfter": "2", "lostFrom": "3", "lostThrough": "4"});
+    assert_eq!(message["payload"][0]["extensions"], facts, "{message}");
     socket.subscribe("stands", query, json!({"after": "1"})).await;
     assert_eq!(socket.event("stands").await, json!({"position": "2"}));
     gateway.deliver(&sync_events("one", 1)).await;
@@ -181,17 +166,20 @@ async fn a_gateway_hands_on_its_own_commits_without_a_poll() {
     let stop = CancellationToken::new();
     let live = Live::start(log.clone(), &options, stop.clone());
     let view = log.view(Rights::everything(), &Credential::Open);
-    let renderer = Renderer::Immediate(Arc::new(|event: &SyncEvent| event.position.to_string().into()));
-    let rendering = Rendering { key: "position".to_owned(), renderer, with_details: false };
+    let renderer = Renderer::Immediate(Arc::new(|_: &SyncEvent| RenderedTexts::new()));
+    let payload_writer: PayloadWriter = Arc::new(|_, _| Arc::from(""));
+    let rendering = Rendering { key: "position".to_owned(), renderer, payload_writer, with_details: false };
     let request = FeedRequest::new(&view, Filter::default(), rendering);
-    let mut subscriber = live.join(request, None, Progress::default(), None).await.unwrap();
+    let new = NewSubscriber { after: None, batch: 100, progress: Progress::default(), outlet: None };
+    let mut subscriber = live.join(request, new).await.unwrap();
+    assert_eq!(subscriber.next().await.unwrap().len(), 1, "the first payload comes at once");
     for position in 1..=3 {
         let events = vec![new_event("acme", &sync_event("one"), None)];
         let request = AppendRequest { source: IngestSource::EventHook, events, deliveries: Vec::new() };
         let (told, appended) = tokio::join!(timeout(Duration::from_secs(20), subscriber.next()), log.append(request));
         appended.unwrap();
         let told = told.expect("it is pushed in time").unwrap();
-        assert_eq!(told.iter().map(|event| event.position).collect::<Vec<_>>(), [Position::new(position)]);
+        assert_eq!(told.iter().map(|payload| payload.position).collect::<Vec<_>>(), [Position::new(position)]);
     }
     stop.cancel();
 }

@@ -26,7 +26,7 @@ fn receipt(stored: usize, duplicates: usize, rejected: usize, dropped: usize) ->
 async fn an_envelope_brings_its_event_by_a_way_of_its_own() {
     let gateway = Gateway::start().await;
     let mut socket = gateway.socket().await;
-    socket.subscribe("1", "subscription { syncEvents(after: \"0\") { uuid } }", json!({})).await;
+    socket.subscribe("1", "subscription { syncEvents(from: {after: \"0\"}) { events { uuid } } }", json!({})).await;
     let event = sync_event("one");
     let stream = async |body: Value| gateway.post("log-stream", body.to_string()).await;
     assert_eq!(stream(envelope(&event)).await, (StatusCode::OK, receipt(1, 0, 0, 0)));

@@ -30,6 +30,7 @@ mod async_graphql_axum;
 mod away;
 mod backpressure;
 mod bad_queries;
+mod batches;
 mod broken_rows;
 mod caches;
 mod card;

@@ -104,8 +104,8 @@ async fn twenty_years_of_months_do_not_exhaust_the_locks_of_postgres_as_it_comes
 /// Follows the log from its start. An alias in the query gives each subscriber a feed of its own.
 async fn follow(gateway: &Gateway, number: usize, events: usize) -> Vec<String> {
     let mut socket = gateway.socket().await;
-    let query = format!("subscription {{ syncEvents(after: \"0\") {{ position as{number}: position }} }}");
-    socket.subscribe("1", &query, json!({})).await;
+    let query = "subscription { syncEvents(from: {after: \"0\"}) { events { position as0: position } } }";
+    socket.subscribe("1", &query.replace("as0", &format!("as{number}")), json!({})).await;
     let mut positions = Vec::new();
     while positions.len() < events {
         positions.push(socket.event("1").await["position"].as_str().unwrap().to_owned());

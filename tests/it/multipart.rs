@@ -73,26 +73,27 @@ impl Parts {
         Part::Json(serde_json::from_str(&json).unwrap())
     }
 
-    /// The next part that is no sign of life.
+    /// The next part with an event, with errors or with the end.
     async fn told(&mut self) -> Part {
         loop {
             let part = self.part().await;
-            if part != Part::Json(json!({})) {
+            if part != payload(&[]) {
                 return part;
             }
         }
     }
 }
 
-fn payload(position: u64) -> Part {
-    Part::Json(json!({"payload": {"data": {"syncEvents": {"position": position.to_string()}}}}))
+fn payload(positions: &[u64]) -> Part {
+    let events: Vec<_> = positions.iter().map(|position| json!({"position": position.to_string()})).collect();
+    Part::Json(json!({"payload": {"data": {"syncEvents": {"events": events}}}}))
 }
 
 #[tokio::test]
 async fn each_answer_is_the_payload_of_a_part() {
     let gateway = Gateway::start().await;
     gateway.deliver(&sync_events("one", 2)).await;
-    let query = "subscription { syncEvents(after: \"0\") { position } }";
+    let query = "subscription { syncEvents(from: {after: \"0\"}) { events { position } } }";
     for accept in [
         ACCEPT,
         &format!("{ACCEPT}, application/json"),
@@ -101,25 +102,21 @@ async fn each_answer_is_the_payload_of_a_part() {
         "multipart/mixed;subscriptionSpec=\"1.0\", */*",
     ] {
         let mut parts = Parts::open(gateway.multipart(accept, query)).await;
-        for position in 1..=2 {
-            assert_eq!(parts.told().await, payload(position), "{accept}");
-        }
+        assert_eq!(parts.part().await, payload(&[]), "{accept}");
+        assert_eq!(parts.part().await, payload(&[1, 2]), "{accept}");
     }
     let mut parts = Parts::open(gateway.multipart(ACCEPT, query)).await;
-    for position in 1..=3 {
-        assert_eq!(parts.told().await, payload(position));
-        if position == 2 {
-            gateway.deliver(&sync_events("one", 1)).await;
-        }
-    }
+    assert_eq!(parts.told().await, payload(&[1, 2]));
+    gateway.deliver(&sync_events("one", 1)).await;
+    assert_eq!(parts.told().await, payload(&[3]));
 }
 
 #[tokio::test]
-async fn a_quiet_subscriber_gets_signs_of_life() {
+async fn a_quiet_subscriber_gets_payloads_without_events() {
     let gateway = Gateway::start_with(|settings| settings.limits.socket_ping_seconds = 1).await;
-    let mut parts = Parts::open(gateway.multipart(ACCEPT, "subscription { syncEvents { position } }")).await;
+    let mut parts = Parts::open(gateway.multipart(ACCEPT, "subscription { syncEvents { events { position } } }")).await;
     for _ in 0..3 {
-        assert_eq!(parts.part().await, Part::Json(json!({})));
+        assert_eq!(parts.part().await, payload(&[]));
     }
 }
 
@@ -130,7 +127,7 @@ async fn an_error_before_the_start_is_an_answer_by_itself() {
     for (query, status, code) in [
         ("subscription {", 400, "GRAPHQL_PARSE_FAILED"),
         ("subscription { nothing }", 400, "GRAPHQL_VALIDATION_FAILED"),
-        ("subscription { syncEvents(after: \"7\") { position } }", 200, "POSITION_AHEAD"),
+        ("subscription { syncEvents(from: {after: \"7\"}) { events { position } } }", 200, "POSITION_AHEAD"),
     ] {
         let response = gateway.multipart(&accept, query).send().await.unwrap();
         assert_eq!(response.headers()["content-type"], "application/graphql-response+json; charset=utf-8");
@@ -158,7 +155,7 @@ async fn a_query_is_json_where_that_is_accepted() {
 #[tokio::test]
 async fn a_gateway_that_stops_tells_so_and_ends_the_parts() {
     let gateway = Gateway::start().await;
-    let mut parts = Parts::open(gateway.multipart(ACCEPT, "subscription { syncEvents { position } }")).await;
+    let mut parts = Parts::open(gateway.multipart(ACCEPT, "subscription { syncEvents { events { position } } }")).await;
     let stopping = tokio::spawn(gateway.stop());
     let Part::Json(part) = parts.told().await else { panic!("expected a part") };
     assert_eq!((&part["payload"], &part["errors"][0]["extensions"]["code"]), (&json!(null), &json!("UNAVAILABLE")));

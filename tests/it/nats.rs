@@ -48,7 +48,7 @@ async fn publisher(gateways: &[GatewayProcess]) -> usize {
 
 async fn subscribe(gateway: &GatewayProcess, after: &str) -> Socket {
     let mut socket = Socket::open(gateway.address).await;
-    let query = "subscription ($after: Position) { syncEvents(after: $after) { position uuid } }";
+    let query = "subscription ($after: Position!) { syncEvents(from: {after: $after}) { events { position uuid } } }";
     socket.subscribe("1", query, json!({"after": after})).await;
     socket
 }

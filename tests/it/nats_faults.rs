@@ -137,7 +137,9 @@ async fn messages_of_another_log_are_not_believed() {
     let mut messages = client.subscribe("sluice.>").await.unwrap();
     client.flush().await.unwrap();
     let mut socket = gateway.socket().await;
-    socket.subscribe("1", "subscription { syncEvents(after: \"0\") { position uuid } }", json!({})).await;
+    socket
+        .subscribe("1", "subscription { syncEvents(from: {after: \"0\"}) { events { position uuid } } }", json!({}))
+        .await;
     // Each log's own message, so that both subjects are known.
     let (event, other) = (sync_event("one"), sync_event("one"));
     publisher.deliver(std::slice::from_ref(&other)).await;
@@ -173,7 +175,7 @@ async fn an_event_too_big_for_a_message_travels_as_its_position() {
     let mut messages = client.subscribe("sluice.>").await.unwrap();
     client.flush().await.unwrap();
     let mut socket = other.socket().await;
-    let query = "subscription { syncEvents(after: \"0\") { position eventDetails } }";
+    let query = "subscription { syncEvents(from: {after: \"0\"}) { events { position eventDetails } } }";
     socket.subscribe("1", query, json!({})).await;
     let mut big = sync_event("one");
     big["debugContext"]["debugData"]["long"] = "x".repeat(400_000).into();
@@ -200,7 +202,7 @@ async fn a_new_era_has_messages_of_its_own() {
     let mut messages = client.subscribe("sluice.>").await.unwrap();
     client.flush().await.unwrap();
     let mut socket = other.socket().await;
-    socket.subscribe("1", "subscription { syncEvents(after: \"0\") { position } }", json!({})).await;
+    socket.subscribe("1", "subscription { syncEvents(from: {after: \"0\"}) { events { position } } }", json!({})).await;
     one.deliver(&[sync_event("one")]).await;
     assert_eq!(socket.event("1").await, json!({"position": "1"}));
     let old = timeout(PATIENCE, messages.next()).await.unwrap().unwrap();

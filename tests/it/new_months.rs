@@ -16,7 +16,7 @@ async fn a_page_holds_everything_up_to_its_head_though_partitions_appear_meanwhi
     let readers = [one.url("/graphql"), other.url("/graphql")]
         .map(|url| tokio::spawn(read_pages(one.client.clone(), url, stop.clone())));
     let mut follower = other.socket().await;
-    follower.subscribe("1", "subscription { syncEvents(after: \"0\") { uuid } }", json!({})).await;
+    follower.subscribe("1", "subscription { syncEvents(from: {after: \"0\"}) { events { uuid } } }", json!({})).await;
     for month in 0..MONTHS {
         let mut event = sync_event("one");
         event["published"] = format!("{}-{:02}-01T00:00:00.000Z", 2012 + month / 12, 1 + month % 12).into();

@@ -12,10 +12,12 @@ use tokio::time::{sleep, timeout};
 use crate::events::sync_events;
 use crate::gateway::Gateway;
 use crate::process::GatewayProcess;
-use crate::traffic::Traffic;
+use crate::traffic::{Traffic, seed};
 
-/// The longest that a check may take.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// The longest that a check may take, which is more where it cuts many connections.
+pub(crate) fn patience() -> Duration {
+    Duration::from_mins(5) + Duration::from_secs(5) * number_of_cuts().parse().unwrap()
+}
 
 const TOKEN: &str = "the reader's token";
 const OTHER_TOKEN: &str = "the other reader's token";
@@ -26,6 +28,7 @@ const INSTANCE: &str = "listed";
 /// Runs a check, which must end well.
 pub(crate) async fn run(script: &str, arguments: &[&str]) {
     let (is_well, said) = try_run(script, arguments).await;
+    eprint!("{said}");
     assert!(is_well, "{script}:\n{said}");
 }
 
@@ -35,7 +38,7 @@ pub(crate) async fn try_run(script: &str, arguments: &[&str]) -> (bool, String) 
     assert!(directory.join("node_modules").is_dir(), "the checks out of npm are not prepared: run `make test`");
     let mut node = Command::new("node");
     node.arg(script).args(arguments).current_dir(directory).stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(PATIENCE, node.output()).await.expect("the check ends in time");
+    let output = timeout(patience(), node.output()).await.expect("the check ends in time");
     let output = output.expect("node runs: `make test` says how to get it");
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     (output.status.success(), said)
@@ -55,7 +58,7 @@ async fn run_beside(deliver: impl AsyncFn(&[Value]), script: &str, arguments: &[
     let arrivals = async {
         loop {
             deliver(&sync_events(INSTANCE, 1)).await;
-            sleep(Duration::from_millis(200)).await;
+            sleep(Duration::from_millis(100)).await;
         }
     };
     tokio::select! {
@@ -66,6 +69,15 @@ async fn run_beside(deliver: impl AsyncFn(&[Value]), script: &str, arguments: &[
 
 fn schema() -> String {
     concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql").to_owned()
+}
+
+/// The seed of a check that cuts connections, and the number of cuts for each client: 20, or as many as `make cuts` says.
+pub(crate) fn cuts() -> [String; 2] {
+    [(seed() & u64::from(u32::MAX)).to_string(), number_of_cuts()]
+}
+
+fn number_of_cuts() -> String {
+    std::env::var("SLUICE_CLIENT_CUTS").unwrap_or_else(|_| "20".to_owned())
 }
 
 async fn start_with_reader() -> Gateway {
@@ -89,9 +101,10 @@ async fn the_pages_take_a_token_in_a_browser() {
 #[tokio::test]
 async fn a_browsers_event_source_resumes_by_itself_and_has_no_token_to_send() {
     let gateway = Gateway::start().await;
-    run_beside_events(&gateway, "event_source.mjs", &[&gateway.url("")]).await;
+    let [seed, cuts] = cuts();
+    run_beside_events(&gateway, "event_source.mjs", &[&gateway.url(""), &seed, &cuts]).await;
     let gateway = start_with_reader().await;
-    run_beside_events(&gateway, "event_source.mjs", &[&gateway.url(""), TOKEN]).await;
+    run_beside_events(&gateway, "event_source.mjs", &[&gateway.url(""), &seed, &cuts, TOKEN]).await;
 }
 
 #[tokio::test]
@@ -100,7 +113,8 @@ async fn clients_do_what_their_page_says_and_have_their_events_written() {
     let (traffic, gateway) = (Traffic::new(), GatewayProcess::start_for_reader(TOKEN).await);
     let deliver = async |events: &[Value]| traffic.deliver(gateway.address, events).await.unwrap();
     let graph = format!("http://{}/graphql", gateway.address);
-    run_beside(deliver, "clients.mjs", &[&graph, TOKEN]).await;
+    let [seed, cuts] = cuts();
+    run_beside(deliver, "clients.mjs", &[&graph, TOKEN, &seed, &cuts]).await;
     assert!(gateway.metric("sluice_events_rendered_total").await.is_some_and(|told| told > 0));
     assert_eq!(gateway.metric("sluice_events_ordinary_total").await, Some(0));
 }
@@ -108,7 +122,8 @@ async fn clients_do_what_their_page_says_and_have_their_events_written() {
 #[tokio::test]
 async fn clients_subscribe_and_resume_over_every_protocol() {
     let gateway = start_with_reader().await;
-    run_beside_events(&gateway, "subscriptions.mjs", &[&gateway.url("/graphql"), TOKEN]).await;
+    let [seed, cuts] = cuts();
+    run_beside_events(&gateway, "subscriptions.mjs", &[&gateway.url("/graphql"), TOKEN, &seed, &cuts]).await;
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ async fn one_client_has_so_many_sockets_and_streams() {
     assert_eq!(refused.status().as_u16(), 429);
     let problem: Value = serde_json::from_slice(refused.body().as_deref().unwrap()).unwrap();
     assert_eq!(problem["error"]["code"], "TOO_MANY_SUBSCRIBERS", "{problem}");
-    let live = || gateway.event_stream("subscription { syncEvents { uuid } }", &json!({}));
+    let live = || gateway.event_stream("subscription { syncEvents { events { uuid } } }", &json!({}));
     let stream = EventStream::open(live()).await;
     let refused = live().send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);

@@ -1,4 +1,4 @@
-//! Pings tell quiet subscribers how far they are, and never more than they were told.
+//! Pings and payloads without events tell quiet subscribers how far they are, and never more than they were told.
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -8,8 +8,8 @@ use crate::events::{sync_event, sync_events};
 use crate::gateway::Gateway;
 use crate::socket::Socket;
 
-const RARE: &str = "subscription ($after: Position) { \
-    syncEvents(after: $after, filter: {applicationInstances: [\"0oarare\"]}) { position } }";
+const RARE: &str = "subscription ($from: SyncEventStart) { \
+    syncEvents(from: $from, filter: {applicationInstances: [\"0oarare\"]}) { events { position } } }";
 
 impl Socket {
     /// The next message of any kind; pings are answered.
@@ -25,10 +25,13 @@ impl Socket {
         }
     }
 
-    /// Waits for a ping that tells this.
+    /// Waits for a ping that tells this. Before it, only payloads without events may come.
     async fn pinged(&mut self, payload: Value) {
         loop {
             let message = self.any().await;
+            if message["payload"]["data"]["syncEvents"]["events"] == json!([]) {
+                continue;
+            }
             assert_eq!(message["type"], "ping", "{message}");
             if message["payload"] == payload {
                 return;
@@ -46,13 +49,13 @@ async fn a_subscriber_that_nothing_matches_resumes_from_now() {
     let gateway = start().await;
     let mut socket = gateway.socket().await;
     socket.pinged(json!(null)).await;
-    socket.subscribe("quiet", RARE, json!({"after": "0"})).await;
+    socket.subscribe("quiet", RARE, json!({"from": {"after": "0"}})).await;
     gateway.deliver(&sync_events("other", 9)).await;
     socket.pinged(json!({"position": "9", "operations": ["quiet"]})).await;
     drop(socket);
     gateway.deliver(&[sync_event("other"), sync_event("rare")]).await;
     let mut socket = gateway.socket().await;
-    socket.subscribe("again", RARE, json!({"after": "9"})).await;
+    socket.subscribe("again", RARE, json!({"from": {"after": "9"}})).await;
     assert_eq!(socket.event("again").await, json!({"position": "11"}));
     socket.pinged(json!({"position": "11", "operations": ["again"]})).await;
 }
@@ -63,7 +66,7 @@ async fn what_is_told_holds_for_every_subscription_of_the_socket() {
     gateway.deliver(&sync_events("other", 3)).await;
     let mut socket = gateway.socket().await;
     socket.subscribe("b", RARE, json!({})).await;
-    socket.subscribe("a", RARE, json!({"after": "1"})).await;
+    socket.subscribe("a", RARE, json!({"from": {"after": "1"}})).await;
     socket.pinged(json!({"position": "3", "operations": ["a", "b"]})).await;
     gateway.deliver(&sync_events("other", 2)).await;
     socket.pinged(json!({"position": "5", "operations": ["a", "b"]})).await;
@@ -79,7 +82,8 @@ async fn a_ping_never_tells_more_than_the_client_was_told() {
     gateway.deliver(&sync_events("rare", 500)).await;
     let mut socket = gateway.socket().await;
     // The catalogue is asked for each event: telling one takes a while.
-    let query = "subscription { syncEvents(after: \"0\") { position applicationInstance { label } } }";
+    let query = "subscription { syncEvents(from: {after: \"0\"}, batch: 3) \
+                 { position events { position applicationInstance { label } } } }";
     socket.subscribe("1", query, json!({})).await;
     let (mut last, mut pings) = (0, 0);
     while last < 520 {
@@ -91,10 +95,14 @@ async fn a_ping_never_tells_more_than_the_client_was_told() {
                 pings += 1;
             }
         } else {
-            let position = number(&message["payload"]["data"]["syncEvents"]["position"]);
-            assert_eq!(position, last + 1);
-            last = position;
-            if last >= 500 {
+            let batch = &message["payload"]["data"]["syncEvents"];
+            let events = batch["events"].as_array().unwrap();
+            for event in events {
+                assert_eq!(number(&event["position"]), last + 1);
+                last += 1;
+            }
+            assert_eq!(number(&batch["position"]), last, "{message}");
+            if last >= 500 && !events.is_empty() {
                 gateway.deliver(&sync_events("rare", 1)).await;
                 tokio::time::sleep(std::time::Duration::from_millis(200)).await;
             }

@@ -2,16 +2,13 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use sluice::auth::Readers;
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::gateway::{Gateway, HOOK_SECRET, ORG};
-
-/// Time limit for a check.
-const PATIENCE: Duration = Duration::from_mins(5);
+use crate::npm::{cuts, patience};
 
 const TOKEN: &str = "the reader's token";
 
@@ -28,11 +25,13 @@ async fn check(client: &str) {
     assert!(program.is_file(), "the environment of Python is not prepared: run `make test`");
     let hook = gateway.url(&format!("/okta/{ORG}/hooks"));
     let mut python = Command::new(program);
-    python.args(["check.py", client, &gateway.url("/graphql"), TOKEN, &hook, HOOK_SECRET]);
+    let [seed, cuts] = cuts();
+    python.args(["check.py", client, &seed, &cuts, &gateway.url("/graphql"), TOKEN, &hook, HOOK_SECRET]);
     python.current_dir(directory).env("NO_PROXY", "*").env("PYTHONDONTWRITEBYTECODE", "1");
     python.stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(PATIENCE, python.output()).await.expect("the check ends in time").unwrap();
+    let output = timeout(patience(), python.output()).await.expect("the check ends in time").unwrap();
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    eprint!("{said}");
     assert!(output.status.success(), "{client}:\n{said}");
 }
 

@@ -27,7 +27,8 @@ pub(crate) const NEW: usize = 7;
 /// Time limit of every wait in these tests.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const QUERY: &str = "subscription ($after: Position) { syncEvents(after: $after) { position uuid } }";
+const QUERY: &str =
+    "subscription ($after: Position!) { syncEvents(from: {after: $after}) { events { position uuid } } }";
 
 /// Events of the log after a restore: those of the backup, and after them the new ones.
 struct Expected {
@@ -73,7 +74,7 @@ pub(crate) async fn expect_events(stream: &mut EventStream, events: &[Value]) ->
 
 /// Returns the code of the error that ends or refuses a subscription.
 pub(crate) async fn error_code(stream: &mut EventStream) -> Value {
-    let (_, answer) = timeout(PATIENCE, stream.answer()).await.expect("it is told in time");
+    let answer = timeout(PATIENCE, stream.last_answer()).await.expect("it is told in time");
     answer["errors"][0]["extensions"]["code"].clone()
 }
 
@@ -139,14 +140,12 @@ pub(crate) async fn check_after_live_restore(
     positions
 }
 
-/// Subscribes, again and again, until the first frame is a progress report: by then the gateway has noticed the
-/// restore.
+/// Subscribes, again and again, until the first payload is no error: by then the gateway has noticed the restore.
 pub(crate) async fn subscribe_after_restore_noticed(gateway: SocketAddr, after: Position) -> EventStream {
     let subscribed = async {
         loop {
             let mut stream = subscribe(gateway, after).await;
-            let first = stream.frame().await;
-            if first.id.is_some() && first.event.is_none() {
+            if stream.dispatched().await.id.is_some() {
                 return stream;
             }
             sleep(Duration::from_millis(20)).await;

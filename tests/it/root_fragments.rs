@@ -11,21 +11,27 @@ async fn a_subscription_in_fragments_is_told_its_events() {
     gateway.deliver(&sync_events("one", 2)).await;
     let mut socket = gateway.socket().await;
     for (id, query) in [
-        ("spread", "subscription { ...R } fragment R on Subscription { syncEvents(after: \"0\") { position } }"),
-        ("inline", "subscription { ... on Subscription { ... { syncEvents(after: \"0\") { position } } } }"),
+        (
+            "spread",
+            "subscription { ...R } fragment R on Subscription { syncEvents(from: {after: \"0\"}) { events { position } } }",
+        ),
+        (
+            "inline",
+            "subscription { ... on Subscription { ... { syncEvents(from: {after: \"0\"}) { events { position } } } } }",
+        ),
         (
             "nested",
-            "subscription ($a: Position) { ...R } fragment R on Subscription { ...S } \
-             fragment S on Subscription { syncEvents(after: $a) { ...E } } fragment E on SyncEvent { position }",
+            "subscription ($a: Position!) { ...R } fragment R on Subscription { ...S } \
+             fragment S on Subscription { syncEvents(from: {after: $a}) { events { ...E } } } fragment E on SyncEvent { position }",
         ),
         (
             "merged",
-            "subscription { syncEvents(after: \"0\") { ...E } ...R } fragment E on SyncEvent { position } \
-             fragment R on Subscription { syncEvents(after: \"0\") { ... on Node { id } } }",
+            "subscription { syncEvents(from: {after: \"0\"}) { events { ...E } } ...R } fragment E on SyncEvent { position } \
+             fragment R on Subscription { syncEvents(from: {after: \"0\"}) { ... on SyncEventBatch { events { ... on Node { id } } } } }",
         ),
         (
             "alias",
-            "query Q { __typename } subscription S { ... { syncEvents: syncEvents(after: \"0\") { position } } }",
+            "query Q { __typename } subscription S { ... { syncEvents: syncEvents(from: {after: \"0\"}) { events { position } } } }",
         ),
     ] {
         let name = (id == "alias").then_some("S");
@@ -44,8 +50,8 @@ async fn what_is_wrong_in_a_root_fragment_is_still_wrong() {
     let mut socket = gateway.socket().await;
     for query in [
         "subscription { ...R } fragment R on Subscription { nothing }",
-        "subscription { ...R } fragment R on Subscription { syncEvents { nothing } }",
-        "subscription { ...R } fragment R on Subscription { syncEvents { uuid } } fragment Unused on SyncEvent { uuid }",
+        "subscription { ...R } fragment R on Subscription { syncEvents { events { nothing } } }",
+        "subscription { ...R } fragment R on Subscription { syncEvents { events { uuid } } } fragment Unused on SyncEvent { uuid }",
         "subscription { ...R } fragment R on Subscription { ...R }",
         "subscription { ...Nowhere }",
     ] {

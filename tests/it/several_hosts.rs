@@ -120,7 +120,7 @@ async fn while_a_name_leads_to_a_standby_nothing_is_read_there() {
     let gateway = gateway_over(&url, pool(&primary)).await;
     gateway.deliver(&sync_events("before", 3)).await;
     let mut socket = gateway.socket().await;
-    socket.subscribe("1", "subscription { syncEvents { position } }", json!({})).await;
+    socket.subscribed("1", "subscription { syncEvents { events { position } } }", json!({})).await;
     primary.wait_for_standby(&standby).await;
     standby.execute("SELECT pg_wal_replay_pause()").await;
 

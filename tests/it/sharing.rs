@@ -24,12 +24,12 @@ async fn subscribe(gateway: &GatewayProcess, query: &str, variables: Value) -> V
 async fn what_needs_more_than_the_event_is_resolved_once_for_all() {
     const EVENTS: usize = 6;
     let (traffic, mut gateway) = (Traffic::new(), GatewayProcess::start().await);
-    let query = "subscription ($after: Position) { syncEvents(after: $after) \
-                 { position uuid applicationInstance { label application { name } } receivedVia source } }";
-    let mut sockets = subscribe(&gateway, query, json!({"after": "0"})).await;
-    // One that goes on from elsewhere wants the same.
+    let query = "subscription ($from: SyncEventStart, $batch: Int!) { syncEvents(from: $from, batch: $batch) \
+                 { events { position uuid applicationInstance { label application { name } } receivedVia source } } }";
+    let mut sockets = subscribe(&gateway, query, json!({"from": {"after": "0"}, "batch": 1})).await;
+    // One that begins elsewhere, and takes other batches, wants the same events.
     let mut late = Socket::open(gateway.address).await;
-    late.subscribe("1", query, json!({})).await;
+    late.subscribed("1", query, json!({"batch": 2})).await;
     gateway
         .wait_until(async |gateway| gateway.metric("sluice_subscribers").await == Some(1 + SUBSCRIBERS as u64))
         .await;
@@ -56,10 +56,10 @@ async fn subscriptions_of_one_document_with_other_variables_share_nothing() {
     let (traffic, mut gateway) = (Traffic::new(), GatewayProcess::start().await);
     // The first document needs more than an event holds; the second one does not.
     let documents = [
-        "subscription ($first: Int!, $with: Boolean!) { syncEvents { position \
-         applicationInstance { syncEvents(first: $first) { nodes { position } } } message @include(if: $with) } }",
-        "subscription ($with: Boolean!) { syncEvents { position message @include(if: $with) \
-         user @skip(if: $with) { oktaId } ... @include(if: $with) { org } } }",
+        "subscription ($first: Int!, $with: Boolean!) { syncEvents { events { position \
+         applicationInstance { syncEvents(first: $first) { nodes { position } } } message @include(if: $with) } } }",
+        "subscription ($with: Boolean!) { syncEvents { events { position message @include(if: $with) \
+         user @skip(if: $with) { oktaId } ... @include(if: $with) { org } } } }",
     ];
     let variables = [json!({"first": 1, "with": false}), json!({"first": 2, "with": true})];
     let mut sockets = Vec::new();
@@ -102,8 +102,8 @@ async fn who_catches_up_together_is_told_the_same() {
         traffic.deliver(gateway.address, batch).await.unwrap();
     }
     for query in [
-        "subscription ($after: Position) { syncEvents(after: $after) { position message } }",
-        "subscription ($after: Position) { syncEvents(after: $after) { position applicationInstance { label } } }",
+        "subscription ($after: Position!) { syncEvents(from: {after: $after}) { events { position message } } }",
+        "subscription ($after: Position!) { syncEvents(from: {after: $after}) { events { position applicationInstance { label } } } }",
     ] {
         let told_before = gateway.metric("sluice_events_rendered_total").await.unwrap_or_default();
         let mut sockets = Vec::new();

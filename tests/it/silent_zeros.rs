@@ -47,7 +47,7 @@ async fn the_beginning_of_event_types_is_an_error_that_names_the_family() {
     assert_eq!(answer["errors"][0]["message"], message, "{answer}");
     assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{answer}");
     let mut socket = gateway.socket().await;
-    let live = "subscription ($filter: SyncEventFilter) { syncEvents(filter: $filter) { uuid } }";
+    let live = "subscription ($filter: SyncEventFilter) { syncEvents(filter: $filter) { events { uuid } } }";
     socket.subscribe("1", live, filter).await;
     let refused = socket.message().await;
     assert_eq!((&refused["type"], &refused["payload"][0]["message"]), (&json!("error"), &json!(message)));

@@ -1,5 +1,6 @@
 //! A client of graphql-transport-ws that sees every frame.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -15,8 +16,23 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 /// The longest that anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A WebSocket to a gateway.
-pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
+/// A WebSocket to a gateway, with the messages that were read and not returned yet.
+pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>, VecDeque<Value>);
+
+/// Splits a payload of the field `syncEvents` into one message for each of its events: none, where it only reports
+/// progress. Returns another message as it is.
+pub(crate) fn split(message: Value) -> Vec<Value> {
+    let batch = &message["payload"]["data"]["syncEvents"];
+    let Some(events) = batch["events"].as_array().filter(|_| message["payload"].get("errors").is_none()) else {
+        return vec![message];
+    };
+    let one = |event: &Value| {
+        let mut one = message.clone();
+        one["payload"]["data"]["syncEvents"] = event.clone();
+        one
+    };
+    events.iter().map(one).collect()
+}
 
 /// What the other side says.
 #[derive(Debug, PartialEq)]
@@ -54,9 +70,14 @@ impl Socket {
         }
     }
 
+    /// A client of a connection that is there.
+    pub(crate) fn over(stream: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
+        Self(stream, VecDeque::new())
+    }
+
     /// Connects, and says nothing yet.
     pub(crate) async fn connect(request: Request<()>) -> Result<Self, tungstenite::Error> {
-        Ok(Self(connect_async(request).await?.0))
+        Ok(Self::over(connect_async(request).await?.0))
     }
 
     /// Sends a message.
@@ -75,8 +96,37 @@ impl Socket {
         self.send(json!({"type": "subscribe", "id": id, "payload": payload})).await;
     }
 
-    /// What is heard next; pings are answered and not told.
+    /// What is heard next. Pings are answered and not returned. A message with several events comes as one message for
+    /// each of them, and one without events does not come.
     pub(crate) async fn hear(&mut self) -> Heard {
+        loop {
+            if let Some(message) = self.1.pop_front() {
+                return Heard::Message(message);
+            }
+            match self.hear_whole().await {
+                Heard::Message(message) => self.1.extend(split(message)),
+                closed @ Heard::Closed(_) => return closed,
+            }
+        }
+    }
+
+    /// Starts a subscription, and waits for its first payload, which has no events.
+    pub(crate) async fn subscribed(&mut self, id: &str, query: &str, variables: Value) {
+        self.subscribe(id, query, variables).await;
+        assert_eq!(self.batch(id).await["events"], json!([]));
+    }
+
+    /// The payload of the next message, which must be a `next` of this operation: a batch of events with its position.
+    pub(crate) async fn batch(&mut self, id: &str) -> Value {
+        assert!(self.1.is_empty(), "single events were asked for before");
+        let Heard::Message(message) = self.hear_whole().await else { panic!("expected a message") };
+        assert_eq!((&message["type"], &message["id"]), (&json!("next"), &json!(id)), "{message}");
+        assert!(message["payload"].get("errors").is_none(), "{message}");
+        message["payload"]["data"]["syncEvents"].clone()
+    }
+
+    /// The next message as it comes, or the end. Pings are answered and not returned.
+    pub(crate) async fn hear_whole(&mut self) -> Heard {
         loop {
             let heard = timeout(PATIENCE, self.0.next()).await.expect("something is heard in time");
             match heard {

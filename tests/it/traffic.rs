@@ -149,7 +149,7 @@ pub(crate) async fn follow(address: SocketAddr, through: String) -> (Vec<String>
 
 /// Follows on one socket, until it breaks or the event has come.
 async fn follow_on(mut socket: Socket, uuids: &mut Vec<String>, through: &String) {
-    let query = "subscription ($after: Position) { syncEvents(after: $after) { position uuid } }";
+    let query = "subscription ($after: Position!) { syncEvents(from: {after: $after}) { events { position uuid } } }";
     let payload = json!({"query": query, "variables": {"after": uuids.len().to_string()}});
     if !socket.try_send(json!({"type": "subscribe", "id": "1", "payload": payload})).await {
         return;

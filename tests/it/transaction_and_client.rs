@@ -75,7 +75,7 @@ async fn ask(gateway: &GatewayProcess, query: &str, variables: Value) -> Value {
 async fn subscribe(gateway: &GatewayProcess, filter: Value) -> Socket {
     let mut socket = Socket::open(gateway.address).await;
     let query = format!(
-        "subscription ($filter: SyncEventFilter) {{ syncEvents(filter: $filter, after: \"0\") {{ {FIELDS} }} }}"
+        "subscription ($filter: SyncEventFilter) {{ syncEvents(filter: $filter, from: {{after: \"0\"}}) {{ events {{ {FIELDS} }} }} }}"
     );
     socket.subscribe("1", &query, json!({"filter": filter})).await;
     socket

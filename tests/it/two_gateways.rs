@@ -35,7 +35,7 @@ async fn a_subscription_without_a_position_starts_now_also_at_a_gateway_that_has
     first.query("{ ingestion { head } }").await;
     second.query("{ ingestion { head } }").await;
     first.deliver(&sync_events("before", BEFORE)).await;
-    let query = "subscription { syncEvents { position } }";
+    let query = "subscription { syncEvents { events { position } } }";
     let mut stream = EventStream::open(second.event_stream(query, &json!({}))).await;
     first.deliver(&[sync_event("after")]).await;
     assert_eq!(stream.sync_event().await.1, json!({"position": (BEFORE + 1).to_string()}));
@@ -119,8 +119,8 @@ async fn subscribe(deliveries: &Deliveries, random: &mut StdRng) -> Subscriber {
     } else {
         None
     };
-    let query = "subscription ($after: Position) { syncEvents(after: $after) { position uuid } }";
-    let variables = after.map_or_else(|| json!({}), |after| json!({"after": after.to_string()}));
+    let query = "subscription ($from: SyncEventStart) { syncEvents(from: $from) { events { position uuid } } }";
+    let variables = after.map_or_else(|| json!({}), |after| json!({"from": {"after": after.to_string()}}));
     let asked = deliveries.now();
     let stream = EventStream::open(gateway.event_stream(query, &variables)).await;
     Subscriber { after, asked, acknowledged: deliveries.now(), stream }

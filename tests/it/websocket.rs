@@ -14,8 +14,8 @@ use crate::events::{sync_event, uuid};
 use crate::gateway::Gateway;
 use crate::socket::{Heard, Socket, handshake};
 
-const LIVE: &str = "subscription { syncEvents { uuid } }";
-const HISTORY: &str = "subscription { syncEvents(after: \"0\") { uuid } }";
+const LIVE: &str = "subscription { syncEvents { events { uuid } } }";
+const HISTORY: &str = "subscription { syncEvents(from: {after: \"0\"}) { events { uuid } } }";
 
 impl Gateway {
     /// A WebSocket on which nothing was said yet.
@@ -219,18 +219,21 @@ async fn pings_are_answered_without_what_they_bring() {
 async fn an_operation_that_is_refused_gets_an_error_and_the_socket_goes_on() {
     let gateway = Gateway::start().await;
     let mut socket = gateway.socket().await;
-    let variable = "subscription ($after: Position) { syncEvents(after: $after) { uuid } }";
+    let variable = "subscription ($after: Position!) { syncEvents(from: {after: $after}) { events { uuid } } }";
     let refused = [
-        ("subscription { syncEvents { uuid }", json!({})),
+        ("subscription { syncEvents { events { uuid } }", json!({})),
         ("subscription { nothing }", json!({})),
         ("{ syncEvents { uuid } }", json!({})),
-        ("subscription { syncEvents { uuid } __typename }", json!({})),
-        ("subscription { a: syncEvents { uuid } b: syncEvents { uuid } }", json!({})),
-        ("subscription { ...Root } fragment Root on Query { syncEvents { uuid } }", json!({})),
-        ("subscription { ...Root } fragment Root on Subscription { syncEvents { uuid } __typename }", json!({})),
+        ("subscription { syncEvents { events { uuid } } __typename }", json!({})),
+        ("subscription { a: syncEvents { events { uuid } } b: syncEvents { position } }", json!({})),
+        ("subscription { ...Root } fragment Root on Query { syncEvents { events { uuid } } }", json!({})),
+        (
+            "subscription { ...Root } fragment Root on Subscription { syncEvents { events { uuid } } __typename }",
+            json!({}),
+        ),
         ("subscription { __typename }", json!({})),
-        ("subscription ($yes: Boolean!) { syncEvents @include(if: $yes) { uuid } }", json!({"yes": true})),
-        ("subscription { syncEvents(filter: {eventTypes: [\"a*b\"]}) { uuid } }", json!({})),
+        ("subscription ($yes: Boolean!) { syncEvents @include(if: $yes) { position } }", json!({"yes": true})),
+        ("subscription { syncEvents(filter: {eventTypes: [\"a*b\"]}) { events { uuid } } }", json!({})),
         ("query A { __typename } query B { __typename }", json!({})),
         ("", json!({})),
         (variable, json!({"after": {"not": "a position"}})),

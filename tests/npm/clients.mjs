@@ -1,24 +1,24 @@
-// Runs the examples of docs/clients.md against a gateway: node clients.mjs URL TOKEN. Events must be arriving meanwhile,
-// in the instance that is listed.
+// Runs the examples of docs/clients.md against a gateway: node clients.mjs URL TOKEN SEED CUTS. Events must be arriving
+// meanwhile, in the instance that is listed.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "ws";
-import { compile } from "./examples.mjs";
+import { inOrder, inTime, survivesCuts } from "./cuts.mjs";
+import { compile, script } from "./examples.mjs";
 import { startProxy } from "./proxy.mjs";
 
-const [url, token] = process.argv.slice(2);
+const [url, token, seed, cuts] = process.argv.slice(2);
 const filter = { applicationInstances: ["0oalisted"] };
 
-// What browsers have, and how a connection can be broken.
-const sockets = new Set();
-globalThis.WebSocket = class extends WebSocket {
-  constructor(...words) {
-    super(...words);
-    sockets.add(this);
-    this.on("close", () => sockets.delete(this));
-  }
-};
+// What browsers have.
+globalThis.WebSocket = WebSocket;
 
 /** The positions of all events that match, newest first: what the clients are held to. */
 async function newestFirst() {
@@ -31,12 +31,6 @@ async function newestFirst() {
   const { data } = await answer.json();
   return data.syncEvents.nodes.map(({ position }) => position);
 }
-
-/** The same in the order of the log. */
-const inOrder = async () => (await newestFirst()).sort((one, other) => one - other);
-
-// Cuts the connections of `fetch`.
-const proxy = await startProxy(url);
 
 /**
  * Each client's functions, in one form: `list` gives the positions of three pages, where the client has lists, and
@@ -58,8 +52,8 @@ const clients = {
       }
       return shown.map(({ node }) => node.position);
     },
-    follow(client, after, onEvent, onRefusal) {
-      const subscription = follow(client, filter, after).subscribe({ next: onEvent, error: onRefusal });
+    follow(client, from, onBatch, onRefusal) {
+      const subscription = follow(client, filter, from).subscribe({ next: onBatch, error: onRefusal });
       return () => subscription.unsubscribe();
     },
     code: error => error.errors[0].extensions.code,
@@ -74,7 +68,7 @@ const clients = {
       }
       return listed;
     },
-    follow: (client, after, onEvent, onRefusal) => follow(client, filter, after, onEvent, onRefusal),
+    follow: (client, from, onBatch, onRefusal) => follow(client, filter, from, onBatch, onRefusal),
     code: error => error.graphQLErrors[0].extensions.code,
   }),
   Feed: ({ connect, page, follow }) => ({
@@ -86,44 +80,49 @@ const clients = {
       }
       return syncEvents.edges.map(({ node }) => node.position);
     },
-    follow: (environment, after, onEvent, onRefusal) => follow(environment, filter, after, onEvent, onRefusal),
+    follow: (environment, from, onBatch, onRefusal) => follow(environment, filter, from, onBatch, onRefusal),
     code: error => error.cause[0].extensions.code,
   }),
+  socket: ({ connect, follow }) => ({
+    connect,
+    follow: (client, from, onBatch, onRefusal) => follow(client, filter, from, onBatch, onRefusal),
+    code: error => error.cause[0].extensions.code,
+  }),
+  sse: ({ connect, follow }) => ({
+    connect,
+    follow: (client, from, onBatch, onRefusal) => follow(client, filter, from, onBatch, onRefusal),
+    code: error => error.cause[0]?.extensions.code ?? error.message,
+    unauthenticated: "status 401",
+  }),
   stream: ({ follow }) => ({
-    connect: (_, token) => token,
-    follow(token, after, onEvent, onRefusal) {
+    connect: (url, token) => ({ url, token }),
+    follow({ url, token }, from, onBatch, onRefusal) {
       const stop = new AbortController();
-      const events = async () => {
-        for await (const event of follow(proxy.url, token, filter, after, stop.signal)) onEvent(event);
+      const batches = async () => {
+        for await (const batch of follow(url, token, filter, from, stop.signal)) onBatch(batch);
       };
-      events().catch(onRefusal);
+      batches().catch(onRefusal);
       return () => stop.abort();
     },
     code: error => error.errors[0].extensions.code,
+    unauthenticated: "UNAUTHENTICATED",
   }),
 };
 
-/** Follows the log from its start, over broken connections, until events have come that were not there before. */
-async function resumes(client, { follow }) {
-  const [before, seen] = [await inOrder(), []];
-  let refused;
-  const stop = follow(client, "0", ({ position }) => seen.push(position), error => { refused = error; });
-  for (const until of [5, before.length + 2, before.length + 4]) {
-    while (seen.length < until) {
-      assert.equal(refused, undefined);
-      await sleep(10);
-    }
-    for (const socket of sockets) socket.terminate();
-    proxy.cut();
-  }
-  stop();
-  const after = await inOrder();
-  assert.deepEqual(seen, after.slice(0, seen.length), "each event once, in order");
+/** Follows the log over connections that are cut at random moments. */
+async function resumes(_, { connect, follow }, name) {
+  await survivesCuts({
+    name, seed: Number(seed), cuts: Number(cuts),
+    startProxy: () => startProxy(url),
+    follow: (proxy, from, onBatch, onRefusal) => follow(connect(proxy.url, token), from, onBatch, onRefusal),
+    inOrder: () => inOrder(url, token, filter),
+  });
 }
 
 /** A position that is not there yet is refused, and not tried again and again. */
 async function stopsWhereRefused(client, { follow, code }) {
-  const refused = await new Promise(resolve => follow(client, "999999999", resolve, resolve));
+  const from = { after: "999999999" };
+  const refused = await new Promise(resolve => follow(client, from, resolve, resolve));
   assert.equal(code(refused), "POSITION_AHEAD");
 }
 
@@ -139,33 +138,60 @@ async function lists(client, { list }) {
   assert.deepEqual(listed, after.slice(start, start + 3 * size), "three pages in a row");
 }
 
-async function needsItsToken(_, { connect, list, follow, code }) {
+async function needsItsToken(_, { connect, list, follow, code, unauthenticated }) {
   const client = connect(url, "wrong");
   if (list) {
     await assert.rejects(list(client, 5));
-  } else {
-    const refused = await new Promise(resolve => follow(client, "0", resolve, resolve));
-    assert.equal(code(refused), "UNAUTHENTICATED");
+  } else if (unauthenticated) {
+    const refused = await new Promise(resolve => follow(client, { after: "0" }, resolve, resolve));
+    assert.equal(code(refused), unauthenticated);
   }
 }
 
-/** Fails where something takes too long. */
-async function inTime(promise) {
-  const over = sleep(60_000, undefined, { ref: false }).then(() => { throw new Error("it takes too long"); });
-  return Promise.race([promise, over]);
+/** Follows by the shell script, which keeps its position in a file. */
+function followByCurl(proxy, from, onBatch, onRefusal) {
+  const directory = mkdtempSync(join(tmpdir(), "follow-"));
+  writeFileSync(join(directory, "position"), from.after);
+  const shell = spawn("bash", ["-c", script("follow.sh"), "follow.sh"], {
+    cwd: directory,
+    env: { ...process.env, GATEWAY: new URL(proxy.url).origin, TOKEN: token },
+    stdio: ["ignore", "pipe", "inherit"],
+    detached: true,
+  });
+  shell.on("exit", code => { if (code !== null) onRefusal(new Error(`the script ended with ${code}`)); });
+  createInterface({ input: shell.stdout }).on("line", line => {
+    const event = JSON.parse(line);
+    onBatch({ events: [event], position: event.position });
+  });
+  return async () => {
+    const ended = once(shell, "exit");
+    process.kill(-shell.pid);
+    await ended;
+    assert.match(readFileSync(join(directory, "position"), "utf8"), /^\d+\n$/);
+  };
+}
+
+async function curlResumes() {
+  await survivesCuts({
+    name: "curl", seed: Number(seed), cuts: Number(cuts),
+    starts: [{ after: "0" }],
+    startProxy: () => startProxy(url),
+    follow: followByCurl,
+    inOrder: () => inOrder(url, token),
+  });
 }
 
 const modules = await compile();
-await Promise.all(Object.entries(clients).map(async ([name, adapt]) => {
+const checked = Object.entries(clients).map(async ([name, adapt]) => {
   const adapted = adapt(modules[name]);
   const client = adapted.connect(url, token);
   for (const check of [lists, resumes, stopsWhereRefused, needsItsToken]) {
     try {
-      await inTime(check(client, adapted));
+      await inTime(check(client, adapted, name), 120_000 + 1000 * cuts);
     } catch (error) {
       throw new Error(`${name}, ${check.name}`, { cause: error });
     }
   }
-  console.log(`${name}: reads pages, resumes, stops where it is refused`);
-}));
+});
+await Promise.all([...checked, inTime(curlResumes(), 120_000 + 4000 * cuts)]);
 process.exit(0);

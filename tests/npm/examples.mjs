@@ -19,9 +19,15 @@ function run(generated, tool, ...words) {
   }
 }
 
-/** The files that the page has: blocks of TypeScript and JSON with a name after the language. */
-function blocks(page) {
-  return [...page.matchAll(/^```(?:ts|json) (\S+)\n(.*?)^```$/gms)].map(([, name, text]) => ({ name, text }));
+/** The files that the page has: blocks with a name after the language. */
+function blocks() {
+  const page = readFileSync(join(root, "docs/clients.md"), "utf8");
+  return [...page.matchAll(/^```(\w+) (\S+)\n(.*?)^```$/gms)].map(([, language, name, text]) => ({ language, name, text }));
+}
+
+/** The text of a script on the page. */
+export function script(name) {
+  return blocks().find(block => block.name === name).text;
 }
 
 /** Puts what relay-compiler wrote in place of the tagged texts, as a bundler does. */
@@ -46,8 +52,8 @@ export async function compile(directory = "generated") {
   rmSync(generated, { recursive: true, force: true });
   mkdirSync(join(generated, "__generated__"), { recursive: true });
   copyFileSync(join(root, "schema.graphql"), join(generated, "schema.graphql"));
-  for (const { name, text } of blocks(readFileSync(join(root, "docs/clients.md"), "utf8"))) {
-    writeFileSync(join(generated, name), text);
+  for (const { language, name, text } of blocks()) {
+    if (["ts", "json"].includes(language)) writeFileSync(join(generated, name), text);
   }
   writeFileSync(join(generated, "tsconfig.json"), JSON.stringify({
     extends: "../tsconfig.json", include: ["."], exclude: ["built"],
@@ -55,7 +61,7 @@ export async function compile(directory = "generated") {
   run(generated, "graphql-codegen", "--config", "codegen.ts");
   run(generated, "relay-compiler", "relay.config.json");
   run(generated, "tsc", "--project", "tsconfig.json");
-  const names = ["apollo", "urql", "Feed", "stream"];
+  const names = ["apollo", "urql", "Feed", "socket", "sse", "stream"];
   await build({
     absWorkingDir: generated,
     entryPoints: names.map(name => `${name}.ts`),

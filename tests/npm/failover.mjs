@@ -68,17 +68,19 @@ async function inOrder() {
   }
 }
 
-/** Functions that follow the log from its start by one of the clients; each calls back with events and errors. */
+const START = { after: "0" };
+
+/** Functions that follow the log from its start by one of the clients; each calls back with batches and errors. */
 const followers = {
-  apollo: (client, follow, onEvent, onRefusal) =>
-    follow(client, filter, "0").subscribe({ next: onEvent, error: onRefusal }),
-  urql: (client, follow, onEvent, onRefusal) => follow(client, filter, "0", onEvent, onRefusal),
-  Feed: (client, follow, onEvent, onRefusal) => follow(client, filter, "0", onEvent, onRefusal),
-  stream: ({ url, token }, follow, onEvent, onRefusal) => {
-    const events = async () => {
-      for await (const event of follow(url, token, filter, "0", new AbortController().signal)) onEvent(event);
+  apollo: (client, follow, onBatch, onRefusal) =>
+    follow(client, filter, START).subscribe({ next: onBatch, error: onRefusal }),
+  urql: (client, follow, onBatch, onRefusal) => follow(client, filter, START, onBatch, onRefusal),
+  Feed: (client, follow, onBatch, onRefusal) => follow(client, filter, START, onBatch, onRefusal),
+  stream: ({ url, token }, follow, onBatch, onRefusal) => {
+    const batches = async () => {
+      for await (const batch of follow(url, token, filter, START, new AbortController().signal)) onBatch(batch);
     };
-    events().catch(onRefusal);
+    batches().catch(onRefusal);
   },
 };
 
@@ -87,7 +89,8 @@ await Promise.all(Object.entries(followers).map(async ([name, start]) => {
   const { connect = (url, token) => ({ url, token }), follow } = modules[name];
   const seen = [];
   let refusal;
-  start(connect(`${url}?client=${name}`, token), follow, ({ position }) => seen.push(position), error => { refusal = error; });
+  const onBatch = ({ events }) => seen.push(...events.map(({ position }) => position));
+  start(connect(`${url}?client=${name}`, token), follow, onBatch, error => { refusal = error; });
   const over = Date.now() + 100_000;
   while (seen.length < Number(events)) {
     if (refusal) throw new Error(`${name} is refused after ${seen.length} events`, { cause: refusal });

@@ -16,6 +16,7 @@ export async function startProxy(url) {
   await new Promise(listening => server.listen(0, "127.0.0.1", listening));
   return {
     url: `http://127.0.0.1:${server.address().port}${pathname}`,
+    isOpen: () => open.size > 0,
     cut() { for (const socket of open) socket.resetAndDestroy(); },
     close() { this.cut(); server.close(); },
   };

@@ -1,5 +1,5 @@
-// Subscribes with every client that there is, over every protocol: node subscriptions.mjs URL TOKEN. Events must be
-// arriving meanwhile. Each client has its connection cut again and again, resumes, and must have seen every event once.
+// Subscribes with every client that there is, over every protocol: node subscriptions.mjs URL TOKEN SEED CUTS. Events must be
+// arriving meanwhile. Each client has its connection cut at random moments, resumes, and must have seen every event once.
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,37 +10,39 @@ import * as sse from "graphql-sse";
 import * as transport from "graphql-ws";
 import { SubscriptionClient } from "subscriptions-transport-ws";
 import { WebSocket } from "ws";
+import { inOrder, inTime, survivesCuts } from "./cuts.mjs";
 import { startProxy } from "./proxy.mjs";
 
 // What browsers have.
 globalThis.WebSocket = WebSocket;
 
-const [url, token] = process.argv.slice(2);
+const [url, token, seed, cuts] = process.argv.slice(2);
 const authorization = `Bearer ${token}`;
 const headers = { authorization };
-const QUERY = "subscription Events($after: Position) { syncEvents(after: $after) { position } }";
+const QUERY = `subscription Events($from: SyncEventStart) {
+  syncEvents(from: $from) { events { position } position }
+}`;
 const BAD = "subscription Bad { syncEvents { nothing } }";
-
-// Events before these positions, and those that arrive meanwhile.
-const CUTS = [5, 33, 35];
-const LAST = 38;
 
 const ws = url => url.replace(/^http/, "ws");
 
+/** Ends a client. A connection that broke just before is no fault. */
+const dispose = client => Promise.resolve(client.dispose()).catch(() => {});
+
 /**
- * Each client in one form: `subscribe(query, after, {next, error, complete})` gives what ends it. `next` takes the
- * position, `error` the gateway's code, or nothing where the connection broke.
+ * Each client in one form: `subscribe(query, from, {next, error, complete})` gives what ends it. `next` takes a batch,
+ * `error` the gateway's code, or nothing where the connection broke.
  */
 const clients = {
   "graphql-ws": url => {
     const client = transport.createClient({ url: ws(url), connectionParams: { authorization }, retryAttempts: 0 });
     return {
-      subscribe: (query, after, { next, error, complete }) => client.subscribe({ query, variables: { after } }, {
-        next: ({ data }) => next(data.syncEvents.position),
+      subscribe: (query, from, { next, error, complete }) => client.subscribe({ query, variables: { from } }, {
+        next: ({ data }) => next(data.syncEvents),
         error: failed => error(Array.isArray(failed) ? failed[0].extensions.code : undefined),
         complete,
       }),
-      close: () => client.dispose(),
+      close: () => dispose(client),
     };
   },
   // It resumes by itself: its own retries ask for the variables again.
@@ -51,31 +53,34 @@ const clients = {
     });
     return {
       retries: true,
-      subscribe(query, after, { next, error, complete }) {
-        const variables = { after };
+      subscribe(query, from, { next, error, complete }) {
+        const variables = { from };
         return client.subscribe({ query, variables }, {
-          next: ({ data }) => next(variables.after = data.syncEvents.position),
+          next({ data }) {
+            variables.from = { after: data.syncEvents.position };
+            next(data.syncEvents);
+          },
           error: failed => error(Array.isArray(failed) ? failed[0].extensions.code : undefined),
           complete,
         });
       },
-      close: () => client.dispose(),
+      close: () => dispose(client),
     };
   },
   "graphql-sse": url => {
     const client = sse.createClient({ url, headers, retryAttempts: 0 });
     return {
-      subscribe: (query, after, { next, error, complete }) => client.subscribe({ query, variables: { after } }, {
-        next: ({ data, errors }) => errors ? error(errors[0].extensions.code) : next(data.syncEvents.position),
+      subscribe: (query, from, { next, error, complete }) => client.subscribe({ query, variables: { from } }, {
+        next: ({ data, errors }) => errors ? error(errors[0].extensions.code) : next(data.syncEvents),
         error: () => error(),
         complete,
       }),
-      close: () => client.dispose(),
+      close: () => dispose(client),
     };
   },
   "Apollo Client over WebSocket": url => {
     const socket = transport.createClient({ url: ws(url), connectionParams: { authorization }, retryAttempts: 0 });
-    return { ...apollo(new GraphQLWsLink(socket)), close: () => socket.dispose() };
+    return { ...apollo(new GraphQLWsLink(socket)), close: () => dispose(socket) };
   },
   "Apollo Client over multipart HTTP": url => ({ ...apollo(new HttpLink({ uri: url, headers })), close() {} }),
   "urql over WebSocket": url => {
@@ -85,7 +90,7 @@ const clients = {
     });
     return {
       ...urql({ url, exchanges: [subscriptionExchange({ forwardSubscription })] }),
-      close: () => socket.dispose(),
+      close: () => dispose(socket),
     };
   },
   "urql over SSE": url => ({
@@ -98,10 +103,10 @@ const clients = {
     client.onDisconnected(() => broken());
     return {
       once: true,
-      subscribe(query, after, { next, error, complete }) {
+      subscribe(query, from, { next, error, complete }) {
         broken = () => error();
-        const { unsubscribe } = client.request({ query, variables: { after } }).subscribe({
-          next: ({ data }) => next(data.syncEvents.position),
+        const { unsubscribe } = client.request({ query, variables: { from } }).subscribe({
+          next: ({ data }) => next(data.syncEvents),
           error: failed => error([failed].flat()[0]?.extensions?.code),
           complete,
         });
@@ -116,11 +121,11 @@ function apollo(link) {
   const code = failed => CombinedGraphQLErrors.is(failed) ? failed.errors[0].extensions.code : undefined;
   const client = new ApolloClient({ link, cache: new InMemoryCache() });
   return {
-    subscribe(query, after, { next, error, complete }) {
-      const options = { query: gql(query), variables: { after }, fetchPolicy: "no-cache" };
+    subscribe(query, from, { next, error, complete }) {
+      const options = { query: gql(query), variables: { from }, fetchPolicy: "no-cache" };
       const subscription = client.subscribe(options).subscribe({
         next({ data, error: failed }) {
-          if (data) next(data.syncEvents.position);
+          if (data) next(data.syncEvents);
           else error(code(failed));
         },
         error: failed => error(code(failed)),
@@ -134,14 +139,14 @@ function apollo(link) {
 function urql(options) {
   const client = new UrqlClient({ preferGetMethod: false, ...options });
   return {
-    subscribe(query, after, { next, error, complete }) {
+    subscribe(query, from, { next, error, complete }) {
       let failed = false;
-      const { unsubscribe } = client.subscription(query, { after }).subscribe(({ data, error: told }) => {
+      const { unsubscribe } = client.subscription(query, { from }).subscribe(({ data, error: told }) => {
         if (told) {
           failed = true;
           error(told.graphQLErrors[0]?.extensions.code);
         } else if (data) {
-          next(data.syncEvents.position);
+          next(data.syncEvents);
         }
       });
       return unsubscribe;
@@ -149,77 +154,66 @@ function urql(options) {
   };
 }
 
-/** Follows the log from its start over broken connections, and gives the positions in the order in which they came. */
-async function follow(way, connect) {
-  const seen = [];
-  const cuts = [...CUTS];
-  await new Promise((done, fail) => {
-    let [client, stop, isOver] = [connect(way.url), () => {}, false];
-    const subscribe = () => {
-      let isBroken = false;
-      stop = client.subscribe(QUERY, seen.at(-1) ?? "0", {
-        next(position) {
-          if (isOver || isBroken) return;
-          seen.push(position);
-          if (seen.length === cuts[0]) {
-            cuts.shift();
-            way.cut();
-          } else if (seen.length >= LAST) {
-            isOver = true;
-            setTimeout(() => { stop(); done(); });
-          }
-        },
-        error(code) {
-          if (isOver || isBroken) return;
-          isBroken = true;
-          if (code !== undefined) return fail(new Error(`refused: ${code}`));
-          if (client.retries) return fail(new Error("it does not try again"));
-          // A connection of the library's own is given up with it.
-          setTimeout(() => {
-            if (client.once) { client.close(); client = connect(way.url); }
-            subscribe();
-          }, 20);
-        },
-        complete() { if (!isOver && !isBroken) fail(new Error("it ended as if there was no more")); },
-      });
-    };
-    subscribe();
-  });
-  return seen;
+/** Follows the log over connections that break, and gives what ends it. */
+function follow(proxy, connect, from, onBatch, onRefusal) {
+  let [client, stop, isOver] = [connect(proxy.url), () => {}, false];
+  const fail = error => { isOver = true; onRefusal(error); };
+  const subscribe = () => {
+    let isBroken = false;
+    stop = client.subscribe(QUERY, from, {
+      next(batch) {
+        if (isOver || isBroken) return;
+        onBatch(batch);
+        from = { after: batch.position };
+      },
+      error(code) {
+        if (isOver || isBroken) return;
+        isBroken = true;
+        if (code !== undefined) return fail(new Error(`refused: ${code}`));
+        if (client.retries) return fail(new Error("it does not try again"));
+        // A connection of the library's own is given up with it.
+        setTimeout(() => {
+          if (isOver) return;
+          // Otherwise urql takes the next subscription with the same variables for this one.
+          stop();
+          if (client.once) { client.close(); client = connect(proxy.url); }
+          subscribe();
+        }, 20);
+      },
+      complete() { if (!isOver && !isBroken) fail(new Error("it ended as if there was no more")); },
+    });
+  };
+  subscribe();
+  return () => { isOver = true; stop(); client.close(); };
 }
 
 /** What is refused is told with its code. */
 async function isRefused(way, connect) {
   const client = connect(way.url);
-  for (const [query, after, expected] of [
+  for (const [query, from, expected] of [
     [BAD, undefined, "GRAPHQL_VALIDATION_FAILED"],
-    [QUERY, "999999999", "POSITION_AHEAD"],
+    [QUERY, { after: "999999999" }, "POSITION_AHEAD"],
   ]) {
     const told = await new Promise(tell => {
-      client.subscribe(query, after, { next: tell, error: tell, complete: () => tell("nothing but the end") });
+      client.subscribe(query, from, { next: tell, error: tell, complete: () => tell("nothing but the end") });
     });
     assert.equal(told, expected);
   }
   client.close();
 }
 
-/** Fails where something takes too long. */
-async function inTime(promise) {
-  const over = sleep(120_000, undefined, { ref: false }).then(() => { throw new Error("it takes too long"); });
-  return Promise.race([promise, over]);
-}
-
 await Promise.all(Object.entries(clients).map(async ([name, connect]) => {
   const way = await startProxy(url);
   try {
-    const seen = await inTime(follow(way, connect));
-    assert.deepEqual(seen, seen.map((_, index) => String(index + 1)), "each event once, in order");
-    way.cut();
-    await inTime(isRefused(way, connect));
+    await inTime(survivesCuts({
+      name, seed: Number(seed), cuts: Number(cuts), inOrder: () => inOrder(url, token),
+      startProxy: () => startProxy(url),
+      follow: (proxy, from, onBatch, onRefusal) => follow(proxy, connect, from, onBatch, onRefusal),
+    }), 120_000 + 1000 * cuts);
+    await inTime(isRefused(way, connect), 60_000);
   } catch (error) {
     throw new Error(name, { cause: error });
   }
   way.close();
-  console.log(`${name}: subscribes, resumes, is told what is refused`);
 }));
 process.exit(0);

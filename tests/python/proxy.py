@@ -40,9 +40,13 @@ class Proxy:
                 await writer.drain()
         writer.close()
 
+    def living(self):
+        """The ends of connections that are not closed already."""
+        return [writer for writer in self.open_writers if not writer.is_closing()]
+
     def cut(self):
         """Breaks every connection, as a network that fails does."""
-        for writer in self.open_writers:
+        for writer in self.living():
             # Lingering for no time makes it a reset, and no end.
             linger = struct.pack("ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

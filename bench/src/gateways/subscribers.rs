@@ -4,17 +4,19 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, ensure};
+use memchr::memmem::find;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
 
-use crate::socket::Socket;
+use crate::socket::{Socket, positions};
 
 /// The subscription of each subscriber. It asks for one field only, so that the clients leave most of the CPU to the
 /// gateways.
-const SUBSCRIPTION: &str = "subscription ($after: Position) { syncEvents(after: $after) { position } }";
+const SUBSCRIPTION: &str =
+    "subscription ($after: Position!) { syncEvents(from: {after: $after}) { events { position } } }";
 
 /// Time limit for the last event, from the end of the load.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,8 +49,13 @@ impl Subscribers {
         for _ in 0..number {
             sockets.push(Socket::subscribe(address, SUBSCRIPTION, &variables).await?);
         }
-        // The gateway sends no message when a subscription has begun, so a fixed wait must do.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        for socket in &mut sockets {
+            // The first payload acknowledges the subscription.
+            let mut is_acknowledged = false;
+            while !is_acknowledged {
+                socket.count(&mut |_| is_acknowledged = true).await?;
+            }
+        }
         Ok(Self { sockets, after })
     }
 
@@ -88,8 +95,8 @@ async fn listen(mut socket: Socket, after: i64, mut through: watch::Receiver<Opt
                 return Ok(got);
             }
         }
-        let mut each = |message: &[u8]| match position(message) {
-            Ok(position) => got.take(&mut last, position),
+        let mut each = |message: &[u8]| match check(message) {
+            Ok(()) => positions(message).for_each(|position| got.take(&mut last, position)),
             Err(error) => fault = Some(error),
         };
         tokio::select! {
@@ -136,11 +143,10 @@ impl Received {
     }
 }
 
-/// Returns the position of the event in a message.
-fn position(message: &[u8]) -> Result<i64> {
-    let text = String::from_utf8_lossy(message);
-    let digits = text.split_once(r#""position":""#).and_then(|(_, rest)| rest.split('"').next());
-    digits.and_then(|digits| digits.parse().ok()).with_context(|| format!("a subscriber got {text}"))
+/// Checks that a message is a payload.
+fn check(message: &[u8]) -> Result<()> {
+    ensure!(find(message, br#""type":"next""#).is_some(), "a subscriber got {}", String::from_utf8_lossy(message));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -160,9 +166,8 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_an_event_is_a_fault() {
-        let message = br#"{"type":"next","id":"1","payload":{"data":{"syncEvents":{"position":"17"}}}}"#;
-        assert_eq!(position(message).unwrap(), 17);
-        assert!(position(br#"{"type":"error"}"#).unwrap_err().to_string().contains("error"));
+    fn a_message_that_is_no_payload_is_a_fault() {
+        check(br#"{"type":"next","id":"1","payload":{"data":{"syncEvents":{"events":[]}}}}"#).unwrap();
+        assert!(check(br#"{"type":"error"}"#).unwrap_err().to_string().contains("error"));
     }
 }

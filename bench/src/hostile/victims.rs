@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use serde_json::{Value, json};
+use serde_json::json;
 use sluice::event::{EventColumn, ReceivedEvent};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
@@ -21,7 +21,7 @@ use crate::gateway::Gateway;
 use crate::live::peer;
 use crate::load::{Connection, Delivery, Identities};
 use crate::postgres::Cluster;
-use crate::socket::Socket;
+use crate::socket::{Socket, positions};
 
 /// Interval between two queries of the reader.
 const QUERY_INTERVAL: Duration = Duration::from_millis(20);
@@ -42,8 +42,8 @@ const LAST_EVENT: Duration = Duration::from_secs(30);
 const QUERY: &str = "{ syncEvents(first: 10) { nodes { position published message user { alternateId } } } }";
 
 /// Subscription to the events of the measured hook.
-const SUBSCRIPTION: &str = "subscription ($after: Position, $instance: String!) {
-    syncEvents(after: $after, filter: {applicationInstances: [$instance]}) { position } }";
+const SUBSCRIPTION: &str = "subscription ($after: Position!, $instance: String!) {
+    syncEvents(from: {after: $after}, filter: {applicationInstances: [$instance]}) { events { position } } }";
 
 /// The measured clients of a gateway.
 #[derive(Debug)]
@@ -256,9 +256,7 @@ async fn listen_once(address: SocketAddr, instance: &str, received: &Cell<Receiv
     loop {
         let mut each = |message: &[u8]| {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let message: Value = serde_json::from_slice(message).unwrap_or_default();
-            let position = message["payload"]["data"]["syncEvents"]["position"].as_str();
-            if let Some(position) = position.and_then(|position| position.parse().ok()) {
+            for position in positions(message) {
                 let mut got = received.take();
                 got.doubled += usize::from(got.events.insert(position, now).is_some());
                 got.last = got.last.max(position);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::task::{JoinSet, LocalSet};
 
 use super::stream::Stream;
-use crate::socket::Socket;
+use crate::socket::{Socket, events, positions};
 
 /// Subscribers of one server.
 #[derive(Debug)]
@@ -35,7 +35,9 @@ impl Subscriber {
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     pub(super) messages: usize,
-    /// Of one message.
+    /// Number of events in these messages; of each frame of a raw broadcast 0.
+    pub(super) events: usize,
+    /// Of all messages together.
     pub(super) bytes: usize,
     pub(super) elapsed: Duration,
     /// What was received when, since 1970; some of the messages.
@@ -64,7 +66,7 @@ impl Crowd {
             let variables = instance(number).map_or(Value::Null, |instance| json!({"instance": instance}));
             sockets.push(Subscriber::Socket(Socket::subscribe(address, query, &variables).await?));
         }
-        Ok(Self::begun(sockets).await)
+        Ok(Self(sockets))
     }
 
     /// Opens WebSockets that subscribe by these documents in turn.
@@ -73,7 +75,7 @@ impl Crowd {
         for query in documents.iter().cycle().take(subscribers) {
             sockets.push(Subscriber::Socket(Socket::subscribe(address, query, &Value::Null).await?));
         }
-        Ok(Self::begun(sockets).await)
+        Ok(Self(sockets))
     }
 
     /// Opens streams of server-sent events that subscribe to the same.
@@ -87,13 +89,24 @@ impl Crowd {
         for _ in 0..subscribers {
             streams.push(Subscriber::Stream(Stream::open(address, query, variables).await?));
         }
-        Ok(Self::begun(streams).await)
+        Ok(Self(streams))
     }
 
-    /// Waits until the subscriptions have begun, which no server reports.
-    async fn begun(subscribers: Vec<Subscriber>) -> Self {
+    /// Waits until the subscriptions have begun, which a gateway acknowledges by the first payload of each.
+    pub(super) async fn acknowledged(mut self) -> Result<Self> {
+        for subscriber in &mut self.0 {
+            let mut is_acknowledged = false;
+            while !is_acknowledged {
+                subscriber.count(&mut |_| is_acknowledged = true).await?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Waits until the subscriptions have begun, where the server does not acknowledge them.
+    pub(super) async fn begun(self) -> Self {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        Self(subscribers)
+        self
     }
 
     pub(super) fn len(&self) -> usize {
@@ -139,7 +152,8 @@ impl Crowd {
                 while let Some(one) = listening.join_next().await {
                     let (subscriber, one) = one??;
                     heard.messages += one.messages;
-                    heard.bytes = heard.bytes.max(one.bytes);
+                    heard.events += one.events;
+                    heard.bytes += one.bytes;
                     heard.receipts.extend(one.receipts);
                     self.0.push(subscriber);
                 }
@@ -154,9 +168,10 @@ impl Crowd {
 impl Heard {
     fn take(&mut self, message: &[u8], is_looked_at: bool) {
         self.messages += 1;
+        self.events += events(message);
+        self.bytes += message.len();
         if is_looked_at {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            self.bytes = self.bytes.max(message.len());
             self.receipts.extend(Origin::of(message).map(|origin| (origin, now)));
         }
     }
@@ -186,16 +201,14 @@ impl Heard {
 }
 
 impl Origin {
-    /// The origin of a message, as far as it tells.
+    /// The origin of a message's first event, as far as it tells.
     fn of(message: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(message).ok()?;
-        let number = |key: &str| {
-            let value = text.split_once(key)?.1.trim_start_matches('"');
-            value.split_once(|next: char| !next.is_ascii_digit())?.0.parse().ok()
-        };
-        let made = number(r#""sentAt":"#).and_then(|micros| u64::try_from(micros).ok());
-        made.map(|micros| Self::Made(Duration::from_micros(micros)))
-            .or_else(|| number(r#""position":"#).map(Self::Event))
+        if let Some(position) = positions(message).next() {
+            return Some(Self::Event(position));
+        }
+        let (_, made) = std::str::from_utf8(message).ok()?.split_once(r#""sentAt":""#)?;
+        let (micros, _) = made.split_once('"')?;
+        Some(Self::Made(Duration::from_micros(micros.parse().ok()?)))
     }
 }
 
@@ -208,9 +221,10 @@ mod tests {
         let at = Duration::from_micros;
         let mut heard = Heard::default();
         for (message, expected) in [
-            (r#"{"data":{"syncEvents":{"id":"x","position":"17","uuid":"1"}}}"#, Some(Origin::Event(17))),
+            (r#"{"data":{"syncEvents":{"events":[{"position":"17"},{"position":"19"}]}}}"#, Some(Origin::Event(17))),
             (r#"{"position":18}"#, Some(Origin::Event(18))),
-            (r#"{"sentAt":"1000","text":"\"position\":\"1\""}"#, Some(Origin::Made(at(1000)))),
+            (r#"{"sentAt":"1000","text":"xxx"}"#, Some(Origin::Made(at(1000)))),
+            (r#"{"data":{"syncEvents":{"events":[]}}}"#, None),
             (r#"{"type":"ping"}"#, None),
         ] {
             assert_eq!(Origin::of(message.as_bytes()), expected, "{message}");

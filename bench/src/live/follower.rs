@@ -3,18 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
+use memchr::memmem::find;
 use serde_json::{Value, json};
 
-use crate::socket::Socket;
+use crate::socket::{Socket, positions};
 
 /// What it asks for: large events, each as Okta sent it.
-pub(super) const LARGE: &str =
-    "subscription ($after: Position) { syncEvents(after: $after) { position uuid receivedAt eventDetails } }";
+pub(super) const LARGE: &str = "subscription ($from: SyncEventStart) { syncEvents(from: $from) { events { position uuid receivedAt eventDetails } } }";
 
 /// What it asks for where there are many.
-pub(super) const SMALL: &str = "subscription ($after: Position) { syncEvents(after: $after) \
-    { position uuid eventType published message receivedAt } }";
+pub(super) const SMALL: &str = "subscription ($from: SyncEventStart) { syncEvents(from: $from) \
+    { events { position uuid eventType published message receivedAt } } }";
 
 /// A subscriber of every event.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Follower {
 
     /// From after a position on.
     pub(super) async fn resume(address: SocketAddr, query: &'static str, after: u64) -> Result<Self> {
-        let socket = Socket::subscribe(address, query, &json!({"after": after.to_string()})).await?;
+        let socket = Socket::subscribe(address, query, &after_position(after)).await?;
         Ok(Self { socket, query, at: Some(after), closed: 0 })
     }
 
@@ -57,8 +57,8 @@ impl Follower {
             if let Err(error) = self.read().await {
                 ensure!(self.at.is_some(), "a subscriber was closed before it was told anything: {error}");
                 ensure!(self.at != at || self.closed < 10, "a subscriber does not get on: {error}");
-                let after = self.at.unwrap_or_default().to_string();
-                self.socket = Socket::subscribe(address, self.query, &json!({"after": after})).await?;
+                let variables = after_position(self.at.unwrap_or_default());
+                self.socket = Socket::subscribe(address, self.query, &variables).await?;
                 self.closed += 1;
             }
         }
@@ -72,9 +72,17 @@ impl Follower {
     async fn read(&mut self) -> Result<()> {
         let Self { socket, at, .. } = self;
         let mut fault = None;
-        let mut each = |message: &[u8]| match position(message) {
-            Ok(told) if at.is_none_or(|at| told == at + 1) => *at = Some(told),
-            told => fault = fault.take().or_else(|| Some(format!("{told:?} came after {at:?}"))),
+        let mut each = |message: &[u8]| {
+            if find(message, br#""type":"next""#).is_none() {
+                fault = fault.take().or_else(|| Some(String::from_utf8_lossy(message).into_owned()));
+            }
+            for told in positions(message).filter_map(|position| u64::try_from(position).ok()) {
+                if at.is_none_or(|at| told == at + 1) {
+                    *at = Some(told);
+                } else {
+                    fault = fault.take().or_else(|| Some(format!("{told} came after {at:?}")));
+                }
+            }
         };
         let counted = socket.count(&mut each).await;
         assert!(fault.is_none(), "{fault:?}");
@@ -82,10 +90,7 @@ impl Follower {
     }
 }
 
-/// The position of the event in a message.
-fn position(message: &[u8]) -> Result<u64> {
-    let text = std::str::from_utf8(message)?;
-    let (_, rest) = text.split_once(r#""position":""#).with_context(|| text.to_owned())?;
-    let digits = rest.split('"').next().unwrap_or_default();
-    digits.parse().with_context(|| text.to_owned())
+/// The variables of a subscription that begins after a position.
+fn after_position(after: u64) -> Value {
+    json!({"from": {"after": after.to_string()}})
 }

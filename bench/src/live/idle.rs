@@ -26,7 +26,8 @@ impl Bench<'_> {
     async fn idle_sockets(&self, name: &str, instance: impl Fn(usize) -> Option<String>) -> Result<u64> {
         let gateway = self.fresh_gateway(name).await?;
         let before = peer::memory(gateway.process()?)?;
-        let crowd = Crowd::gather(gateway.address(), self.options.idle, OF_INSTANCE, instance).await?;
+        let crowd =
+            Crowd::gather(gateway.address(), self.options.idle, OF_INSTANCE, instance).await?.acknowledged().await?;
         Self::memory_since(before, gateway, crowd).await
     }
 
@@ -34,7 +35,10 @@ impl Bench<'_> {
         let gateway = self.fresh_gateway("idle-streams").await?;
         let before = peer::memory(gateway.process()?)?;
         let variables = json!({"instance": "0oanone"});
-        let crowd = Crowd::gather_streams(gateway.address(), self.options.idle, OF_INSTANCE, &variables).await?;
+        let crowd = Crowd::gather_streams(gateway.address(), self.options.idle, OF_INSTANCE, &variables)
+            .await?
+            .acknowledged()
+            .await?;
         Self::memory_since(before, gateway, crowd).await
     }
 

@@ -7,33 +7,42 @@ use super::{Case, PACE, SELECTED, STREAM_PACE, STREAMED};
 use crate::comparison::Figure;
 use crate::report::{Spread, count, millis, percentile};
 
+/// A message of average size.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    pub(super) bytes: usize,
+    /// Number of events in it.
+    pub(super) events: f64,
+}
+
 /// Figures of one measurement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Measurement {
-    /// Messages that the subscribers received a second.
+    /// Events that the subscribers received a second.
     pub(super) rate: f64,
-    /// CPU time of the server for each message, in microseconds.
+    /// CPU time of the server for each of these events, in microseconds.
     pub(super) cpu: f64,
     pub(super) p50: f64,
     pub(super) p99: f64,
-    /// Size of a message.
-    pub(super) bytes: usize,
+    /// The average message.
+    pub(super) frame: Frame,
 }
 
 impl Measurement {
     pub(super) fn new(
         messages: usize,
-        bytes: usize,
+        frame: Frame,
         elapsed: Duration,
         spent: Duration,
         latencies: &[Duration],
     ) -> Self {
+        let events = count(messages) * frame.events;
         Self {
-            rate: count(messages) / elapsed.as_secs_f64(),
-            cpu: spent.as_secs_f64() * 1e6 / count(messages),
+            rate: events / elapsed.as_secs_f64(),
+            cpu: spent.as_secs_f64() * 1e6 / events,
             p50: millis(percentile(latencies, 50)),
             p99: millis(percentile(latencies, 99)),
-            bytes,
+            frame,
         }
     }
 }

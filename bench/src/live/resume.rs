@@ -16,7 +16,7 @@ use super::results::Resumed;
 use super::{Bench, PACE, SUBSCRIPTION};
 use crate::load::{Load, Pace};
 use crate::report::{count, millis, percentile, progress};
-use crate::socket::Socket;
+use crate::socket::{Socket, events};
 
 /// Number of different filters.
 pub(super) const FILTERS: usize = 50;
@@ -40,8 +40,8 @@ const LISTENED: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The fields of an event, and the columns that they are read from.
-const RESUMED: &str = "subscription ($after: Position, $users: [String!]) { syncEvents(after: $after, filter: \
-    {user: {oktaIds: $users}}) { position uuid eventType published message receivedAt } }";
+const RESUMED: &str = "subscription ($after: Position!, $users: [String!]) { syncEvents(from: {after: $after}, filter: \
+    {user: {oktaIds: $users}}) { events { position uuid eventType published message receivedAt } } }";
 const COLUMNS: &str = "position, uuid, event_type, published, message, received_at";
 
 /// A filter by some users, and the number of events that it matches.
@@ -63,7 +63,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
     let mut filters = filters(bench.events);
     let copied = copy(bench, after, &mut filters).await?;
 
-    let mut live = Crowd::gather(address, LIVE, SUBSCRIPTION, |_| None).await?;
+    let mut live = Crowd::gather(address, LIVE, SUBSCRIPTION, |_| None).await?.acknowledged().await?;
     live.settle().await?;
     let (events, identities) = (bench.events, Rc::clone(&bench.identities));
     let load = |duration| Load::send_at(address, events, &identities, Pace::of_single(PACE), duration);
@@ -152,7 +152,7 @@ async fn resume(address: SocketAddr, after: u64, filter: &Filter) -> Result<(Soc
 async fn read((mut socket, matches): (Socket, usize)) -> Result<()> {
     let mut seen = 0;
     while seen < matches {
-        socket.count(&mut |_| seen += 1).await?;
+        socket.count(&mut |message| seen += events(message)).await?;
     }
     Ok(())
 }

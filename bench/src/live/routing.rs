@@ -22,7 +22,8 @@ impl Bench<'_> {
             // Nearly every event is wanted by one of them.
             let own =
                 |number: usize| Some(instances.get(number).cloned().unwrap_or_else(|| format!("0oanothing{number}")));
-            let _crowd = Crowd::gather(self.gateway.address(), subscribers, OF_INSTANCE, own).await?;
+            let _crowd =
+                Crowd::gather(self.gateway.address(), subscribers, OF_INSTANCE, own).await?.acknowledged().await?;
             let process = self.gateway.process()?;
             let before = processor::of_process(process)?;
             let load = Load { events: 100, connections: 4, duration: self.duration() };

@@ -40,12 +40,12 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
 /// Returns the number of events a second that are stored in single deliveries and pushed to each subscriber.
 async fn rate(bench: &mut Bench<'_>) -> Result<f64> {
     let address = bench.gateway.address();
-    let mut subscribers = Crowd::gather(address, SUBSCRIBERS, SUBSCRIPTION, |_| None).await?;
+    let mut subscribers = Crowd::gather(address, SUBSCRIBERS, SUBSCRIPTION, |_| None).await?.acknowledged().await?;
     subscribers.settle().await?;
     let load = Load { events: 1, connections: 64, duration: MEASURED };
     let sent = load.send(address, bench.events, &bench.identities);
     let (heard, sent) = tokio::join!(subscribers.hear(MEASURED, 61), sent);
     sent?;
     let heard = heard?;
-    Ok(count(heard.messages) / count(SUBSCRIBERS) / heard.elapsed.as_secs_f64())
+    Ok(count(heard.events) / count(SUBSCRIBERS) / heard.elapsed.as_secs_f64())
 }

@@ -29,7 +29,8 @@ const BEFORE: Duration = Duration::from_secs(10);
 pub(super) async fn measure(bench: &mut Bench<'_>) -> Result<()> {
     progress("subscribers that stop to read");
     let (address, some) = (bench.gateway.address(), bench.options.subscribers / ONE_OF);
-    let mut readers = Crowd::gather(address, bench.options.subscribers - some, LARGE, |_| None).await?;
+    let mut readers =
+        Crowd::gather(address, bench.options.subscribers - some, LARGE, |_| None).await?.acknowledged().await?;
     let mut others = Vec::new();
     for _ in 0..some {
         others.push(Follower::narrow(address, LARGE).await?);

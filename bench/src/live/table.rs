@@ -157,7 +157,7 @@ pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
             told(spread(|one| one.cpu)),
             told(spread(|one| one.p50)),
             told(spread(|one| one.p99)),
-            all.first().map_or(0, |one| one.bytes)
+            all.first().map_or(0, |one| one.frame.bytes)
         )?;
     }
     for (subscribers, cpu) in &results.routing {

@@ -24,6 +24,13 @@ pub(in crate::graphql) fn response(response: &Response) -> String {
     out
 }
 
+/// Prints a value.
+pub(in crate::graphql) fn json(printed: &Value) -> String {
+    let mut out = String::with_capacity(1024);
+    value(&mut out, printed);
+    out
+}
+
 fn value(out: &mut String, printed: &Value) {
     match printed {
         Value::Null => out.push_str("null"),

@@ -5,12 +5,9 @@
 
 mod plan;
 
-use std::sync::Arc;
-
 use super::ids::{NodeId, encode_event_cursor};
 use super::print;
 use crate::event::{EventColumn, EventColumns, EventFields, EventOrderField, GraphKind, Timestamp};
-use crate::live::ImmediateRenderer;
 use crate::okta::SEVERITIES;
 use async_graphql::context::ContextBase;
 use async_graphql::parser::types::SelectionSet;
@@ -108,20 +105,6 @@ impl EventWriter {
     /// Prints an event.
     pub(in crate::graphql) fn write(&self, out: &mut String, event: &impl EventFields) {
         self.write_steps(out, &self.steps, event);
-    }
-
-    /// Returns a renderer of events as answers to a subscription, whose field has this key in the answers.
-    pub(in crate::graphql) fn into_renderer(self, key: &str) -> ImmediateRenderer {
-        let mut start = String::from("{\"data\":{");
-        print::string(&mut start, key);
-        start.push(':');
-        Arc::new(move |event| {
-            let mut out = String::with_capacity(1024);
-            out.push_str(&start);
-            self.write(&mut out, event);
-            out.push_str("}}");
-            out.into()
-        })
     }
 
     /// Prints a list of events.

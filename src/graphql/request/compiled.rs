@@ -76,7 +76,7 @@ impl CompiledDocuments {
 }
 
 /// Names of fields whose values are printed at once.
-const PRINTED: [&str; 7] = ["syncEvents", "syncEvent", "nodes", "edges", "node", "buckets", "series"];
+const PRINTED: [&str; 8] = ["syncEvents", "syncEvent", "events", "nodes", "edges", "node", "buckets", "series"];
 
 /// True if a document selects some printed field twice under one key.
 fn merges_printed(document: &ExecutableDocument) -> bool {

@@ -263,8 +263,8 @@ pub(super) async fn histogram(
     let request = HistogramRequest { step, by: by.map(Into::into), keys, time_zone };
     let counted = events.histogram(&request, through).await.map_err(|error| from_store(&error))?;
     counted.ok_or_else(|| {
-        let advice = "take a longer `step` or a shorter `filter.published`";
-        bad_input(format!("the histogram would have more than {MAX_BUCKETS} buckets: {advice}"))
+        let advice = "take a longer one or a shorter `filter.published`";
+        bad_input(format!("`step` would make more than {MAX_BUCKETS} buckets: {advice}"))
     })
 }
 

@@ -86,11 +86,11 @@ impl<'d> ExpandedSizes<'_, 'd> {
             "the document has more than {} fields once its fragments are expanded (limits.document_fields)",
             self.most_fields
         );
-        Err(DocumentFault::too_large(at, message))
+        Err(DocumentFault::too_large(at, self.most_fields, message))
     }
 }
 
 fn too_deep(at: Location) -> DocumentFault {
     let message = format!("the document's fields and fragments are nested deeper than {MAX_NESTING}");
-    DocumentFault::too_large(at, message)
+    DocumentFault::too_large(at, MAX_NESTING, message)
 }

@@ -109,8 +109,8 @@ mod tests {
     /// Entries at some positions, as large as the texts together.
     fn entries(positions: std::ops::Range<u128>, size: usize) -> Vec<FeedEntry> {
         let entry = |position| {
-            let (position, text) = (Position::new(position), "x".repeat(size).into());
-            FeedEntry::Rendered(RenderedEvent { position, stored_at: Timestamp::now(), text, errors: None })
+            let (position, texts) = (Position::new(position), std::iter::once("x".repeat(size).into()).collect());
+            FeedEntry::Rendered(RenderedEvent { position, stored_at: Timestamp::now(), texts, errors: None })
         };
         positions.map(entry).collect()
     }

@@ -10,11 +10,15 @@ use tokio::sync::OnceCell;
 use super::renderer::{OnDemandRenderer, RenderedEvent, Renderer};
 use crate::event::{Position, SyncEvent};
 
-/// Largest number of events in a batch.
-pub(in crate::live) const BATCH: usize = 64;
+/// Number of events that a subscriber with a small batch is given at once, in several payloads.
+const AT_ONCE: usize = 64;
 
-/// Largest size of a batch of several events, in bytes. After each batch, other subscribers have their turn.
-const BATCH_BYTES: usize = 64 << 10;
+/// Largest size of the events that a subscriber is given at once, in bytes, unless a single one is larger. After that,
+/// other subscribers have their turn.
+const BYTES_AT_ONCE: usize = 128 << 10;
+
+/// Approximate size in memory of an event for whose text a payload has no place, in bytes.
+const WITHOUT_TEXT: usize = 64;
 
 /// An event of a feed.
 #[derive(Clone, Debug)]
@@ -54,7 +58,7 @@ impl FeedEntry {
         match renderer {
             Renderer::Immediate(render) => {
                 let (position, stored_at) = (event.position, event.received_at);
-                Self::Rendered(RenderedEvent { position, stored_at, text: render(event), errors: None })
+                Self::Rendered(RenderedEvent { position, stored_at, texts: render(event), errors: None })
             }
             Renderer::OnDemand(render) => {
                 let (event, render) = (Arc::clone(event), Arc::clone(render));
@@ -73,19 +77,32 @@ impl FeedEntry {
     /// The approximate size in memory, in bytes.
     pub(in crate::live) fn size(&self) -> usize {
         match self {
-            Self::Rendered(rendered) => rendered.text.len(),
+            Self::Rendered(rendered) if rendered.texts.is_empty() => WITHOUT_TEXT,
+            Self::Rendered(rendered) => rendered.texts.iter().map(|text| text.len()).sum(),
             Self::Unrendered(unrendered) => unrendered.event.size(),
         }
     }
 
-    /// The number of entries that make up the first batch: at least one, since a single event may be larger than a batch.
-    pub(in crate::live) fn first_batch<'e>(entries: impl Iterator<Item = &'e Self>) -> usize {
+    /// The largest number of events that a subscriber with this batch is given at once: a whole number of batches.
+    pub(in crate::live) const fn at_once(batch: usize) -> usize {
+        if batch >= AT_ONCE { batch } else { AT_ONCE - AT_ONCE % batch }
+    }
+
+    /// The number of entries that a subscriber with this batch is given first: at least one, since a single event may be
+    /// larger than the limit. Batches are full, unless there are not enough events for one.
+    pub(in crate::live) fn first_batches<'e>(entries: impl Iterator<Item = &'e Self>, batch: usize) -> usize {
         let mut bytes = 0;
         let fits = |entry: &&Self| {
             bytes += entry.size();
-            bytes <= BATCH_BYTES
+            bytes <= BYTES_AT_ONCE
         };
-        entries.take(BATCH).take_while(fits).count().max(1)
+        let count = entries.take(Self::at_once(batch)).take_while(fits).count().max(1);
+        if count > batch { count - count % batch } else { count }
+    }
+
+    /// True if a subscriber with this batch can be given a full payload.
+    pub(in crate::live) fn fill_payload<'e>(entries: impl ExactSizeIterator<Item = &'e Self>, batch: usize) -> bool {
+        entries.len() >= batch || entries.map(Self::size).sum::<usize>() >= BYTES_AT_ONCE
     }
 
     /// The rendered events, if all entries are rendered; else the entries as they were.
@@ -102,13 +119,13 @@ impl FeedEntry {
 
     /// Renders what is not rendered yet, several events at once, so that their reads of the database become one batch.
     pub(in crate::live) async fn render_all(entries: Vec<Self>) -> Vec<RenderedEvent> {
-        const AT_ONCE: usize = 32;
+        const CONCURRENT: usize = 32;
 
         let unrendered = entries.iter().filter_map(|entry| match entry {
             Self::Rendered(_) => None,
             Self::Unrendered(unrendered) => Some(Arc::clone(unrendered)),
         });
-        stream::iter(unrendered).for_each_concurrent(AT_ONCE, |one| async move { drop(one.render().await) }).await;
+        stream::iter(unrendered).for_each_concurrent(CONCURRENT, |one| async move { drop(one.render().await) }).await;
         let mut all = Vec::with_capacity(entries.len());
         for entry in entries {
             all.push(match entry {
@@ -125,27 +142,39 @@ mod tests {
     use super::*;
     use crate::event::Timestamp;
 
-    /// Returns how many of entries with these sizes make up the first batch.
-    fn first_batch(sizes: &[usize]) -> usize {
+    /// Entries with these sizes.
+    fn entries(sizes: &[usize]) -> Vec<FeedEntry> {
         let entry = |size: &usize| {
-            let text = "x".repeat(*size).into();
+            let texts = std::iter::once("x".repeat(*size).into()).collect();
             FeedEntry::Rendered(RenderedEvent {
                 position: Position::START,
                 stored_at: Timestamp::now(),
-                text,
+                texts,
                 errors: None,
             })
         };
-        FeedEntry::first_batch(sizes.iter().map(entry).collect::<Vec<_>>().iter())
+        sizes.iter().map(entry).collect()
     }
 
     #[test]
-    fn a_batch_is_bounded_in_events_and_in_bytes_and_never_empty() {
-        assert_eq!(first_batch(&[1; BATCH + 1]), BATCH);
-        assert_eq!(first_batch(&[1; 3]), 3);
-        assert_eq!(first_batch(&[BATCH_BYTES / 2; 4]), 2, "they just fit");
-        assert_eq!(first_batch(&[BATCH_BYTES / 2, BATCH_BYTES / 2 + 1, 1]), 1);
-        assert_eq!(first_batch(&[BATCH_BYTES + 1, 1]), 1, "a single event may be larger");
-        assert_eq!(first_batch(&[1, BATCH_BYTES, 1]), 1);
+    fn what_is_given_at_once_is_bounded_in_bytes_and_never_empty() {
+        let first = |sizes: &[usize]| FeedEntry::first_batches(entries(sizes).iter(), 100);
+        assert_eq!(first(&[1; 101]), 100);
+        assert_eq!(first(&[1; 3]), 3);
+        assert_eq!(first(&[BYTES_AT_ONCE / 2; 4]), 2, "they just fit");
+        assert_eq!(first(&[BYTES_AT_ONCE / 2, BYTES_AT_ONCE / 2 + 1, 1]), 1);
+        assert_eq!(first(&[BYTES_AT_ONCE + 1, 1]), 1, "a single event may be larger");
+        assert_eq!(first(&[1, BYTES_AT_ONCE, 1]), 1);
+    }
+
+    #[test]
+    fn small_batches_are_given_several_at_once_and_full() {
+        for (batch, count, expected) in
+            [(1, 200, 64), (10, 200, 60), (10, 25, 20), (10, 9, 9), (64, 200, 64), (1000, 999, 999), (1000, 1001, 1000)]
+        {
+            assert_eq!(FeedEntry::first_batches(entries(&vec![1; count]).iter(), batch), expected, "{batch} {count}");
+        }
+        let fill = |sizes: &[usize]| FeedEntry::fill_payload(entries(sizes).iter(), 3);
+        assert!(!fill(&[]) && !fill(&[1; 2]) && fill(&[1; 3]) && fill(&[BYTES_AT_ONCE]));
     }
 }

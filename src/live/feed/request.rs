@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::renderer::Renderer;
+use super::renderer::{PayloadWriter, Renderer};
 use crate::event::Filter;
 use crate::log::{MatchingEvents, View};
 use crate::store::Credential;
@@ -39,10 +39,12 @@ pub struct FeedRequest {
 /// The way in which a feed renders its events.
 #[derive(Clone)]
 pub struct Rendering {
-    /// Equal for two renderings if and only if they render an event to the same text.
+    /// Equal for two renderings if and only if they render an event, and write a payload, to the same text.
     pub key: String,
     /// Renders each event.
     pub renderer: Renderer,
+    /// Joins rendered events to payloads.
+    pub payload_writer: PayloadWriter,
     /// True if the renderer needs the events as Okta sent them.
     pub with_details: bool,
 }
@@ -75,13 +77,15 @@ mod tests {
 
     use super::*;
     use crate::event::SyncEvent;
+    use crate::live::feed::renderer::RenderedTexts;
 
     #[test]
     fn a_key_begins_with_the_rights_and_tells_filters_and_renderings_apart() {
         let view = View::without_database();
         let request = |orgs: Option<Vec<String>>, key: &str| {
-            let renderer = Renderer::Immediate(Arc::new(|_: &SyncEvent| Arc::from("")));
-            let rendering = Rendering { key: key.to_owned(), renderer, with_details: false };
+            let renderer = Renderer::Immediate(Arc::new(|_: &SyncEvent| RenderedTexts::new()));
+            let payload_writer: PayloadWriter = Arc::new(|_, _| Arc::from(""));
+            let rendering = Rendering { key: key.to_owned(), renderer, payload_writer, with_details: false };
             FeedRequest::new(&view, Filter { orgs, ..Filter::default() }, rendering).key
         };
         let everything = request(None, "a");

@@ -9,16 +9,16 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::event::Position;
 use crate::live::atomic_position::AtomicPosition;
-use crate::live::feed::renderer::RenderedEvent;
+use crate::live::feed::payload::Payload;
 
 /// The way to a client that takes events at once. A subscriber with an outlet parks only after its client's task has sent
 /// everything that the subscriber had handed out, so that the outlet's bytes never overtake others.
 pub trait Outlet: Send + Sync {
-    /// Equal for outlets that write the same bytes for an event: a batch is written once for all of them.
+    /// Equal for outlets that write the same bytes for a payload, which is then written once for all of them.
     fn format_key(&self) -> &[u8];
 
-    /// Writes an event in the client's format.
-    fn write(&self, event: &RenderedEvent, out: &mut Vec<u8>);
+    /// Writes a payload in the client's format.
+    fn write(&self, payload: &Payload, out: &mut Vec<u8>);
 
     /// Sends bytes without waiting.
     fn send(&self, bytes: &[u8]) -> Sent;
@@ -40,6 +40,8 @@ pub(in crate::live) struct ParkedSubscriber {
     outlet: Option<Arc<dyn Outlet>>,
     /// The subscriber's progress, which the workers move while it is parked.
     progress: Arc<AtomicPosition>,
+    /// Largest number of events in a payload.
+    batch: usize,
     state: Mutex<ParkState>,
     task: AtomicWaker,
 }
@@ -71,8 +73,8 @@ impl fmt::Debug for ParkedSubscriber {
 }
 
 impl ParkedSubscriber {
-    pub(in crate::live) fn new(outlet: Option<Arc<dyn Outlet>>, progress: Arc<AtomicPosition>) -> Self {
-        Self { outlet, progress, state: Mutex::new(ParkState::Running), task: AtomicWaker::new() }
+    pub(in crate::live) fn new(outlet: Option<Arc<dyn Outlet>>, progress: Arc<AtomicPosition>, batch: usize) -> Self {
+        Self { outlet, progress, batch, state: Mutex::new(ParkState::Running), task: AtomicWaker::new() }
     }
 
     /// Parks the subscriber after a position.
@@ -123,6 +125,11 @@ impl<'s> LockedSubscriber<'s> {
         self.position
     }
 
+    /// Largest number of events in one of its payloads.
+    pub(super) const fn batch(&self) -> usize {
+        self.subscriber.batch
+    }
+
     /// The way to its client; None if the subscriber must send everything by itself.
     pub(super) fn outlet(&self) -> Option<&'s dyn Outlet> {
         self.subscriber.outlet.as_deref()
@@ -168,7 +175,6 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::event::Timestamp;
 
     /// An outlet to a client that takes so many bytes.
     struct Narrow(Mutex<usize>);
@@ -178,8 +184,8 @@ mod tests {
             b"narrow"
         }
 
-        fn write(&self, event: &RenderedEvent, out: &mut Vec<u8>) {
-            out.extend(event.text.as_bytes());
+        fn write(&self, payload: &Payload, out: &mut Vec<u8>) {
+            out.extend(payload.text.as_bytes());
         }
 
         fn send(&self, bytes: &[u8]) -> Sent {
@@ -198,7 +204,7 @@ mod tests {
 
     fn subscriber(room: Option<usize>) -> ParkedSubscriber {
         let outlet = room.map(|room| Arc::new(Narrow(Mutex::new(room))) as Arc<dyn Outlet>);
-        ParkedSubscriber::new(outlet, Arc::new(AtomicPosition::new(Position::START)))
+        ParkedSubscriber::new(outlet, Arc::new(AtomicPosition::new(Position::START)), 100)
     }
 
     /// Sends the next event, of two bytes, as a worker does. Returns true if it was sent, and where the subscriber was
@@ -211,9 +217,9 @@ mod tests {
             return (false, Some(position.get()));
         };
         let next = position.next();
-        let event = RenderedEvent { position: next, stored_at: Timestamp::now(), text: "{}".into(), errors: None };
+        let payload = Payload { position: next, text: "{}".into(), errors: None };
         let mut bytes = Vec::new();
-        outlet.write(&event, &mut bytes);
+        outlet.write(&payload, &mut bytes);
         (parked.send(&bytes, next), Some(position.get()))
     }
 

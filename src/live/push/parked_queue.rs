@@ -68,7 +68,7 @@ mod tests {
     use crate::live::atomic_position::AtomicPosition;
 
     fn subscriber() -> Arc<ParkedSubscriber> {
-        Arc::new(ParkedSubscriber::new(None, Arc::new(AtomicPosition::new(Position::START))))
+        Arc::new(ParkedSubscriber::new(None, Arc::new(AtomicPosition::new(Position::START)), 100))
     }
 
     #[derive(Clone, Debug)]

@@ -11,8 +11,8 @@ use super::parked::{Outlet, ParkedSubscriber};
 use super::scheduler::Scheduler;
 use crate::event::Position;
 use crate::live::feed::Feed;
-use crate::live::feed::rendered::{BATCH, FeedEntry};
-use crate::live::feed::renderer::RenderedEvent;
+use crate::live::feed::payload::Payload;
+use crate::live::feed::rendered::FeedEntry;
 use crate::live::measures::{HandedOut, LiveMetrics};
 
 /// Number of subscribers that a delivery pass visits before other feeds have their turn.
@@ -41,26 +41,26 @@ pub(in crate::live) fn start(scheduler: &Arc<Scheduler>, metrics: &Arc<LiveMetri
     }
 }
 
-/// The bytes of the last batch, in the format of the last outlet: mostly the next outlet sends the same.
+/// The bytes of the last payloads, in the format of the last outlet: mostly the next outlet sends the same.
 #[derive(Debug, Default)]
 struct FormattedBatch {
-    /// False if the bytes are of another batch.
+    /// False if the bytes are of other payloads.
     is_current: bool,
     format_key: Vec<u8>,
     bytes: Vec<u8>,
 }
 
 impl FormattedBatch {
-    /// The bytes of the current batch in an outlet's format.
-    fn format(&mut self, batch: &[RenderedEvent], outlet: &dyn Outlet) -> &[u8] {
+    /// The bytes of the current payloads in an outlet's format.
+    fn format(&mut self, payloads: &[Payload], outlet: &dyn Outlet) -> &[u8] {
         let format_key = outlet.format_key();
         if !self.is_current || self.format_key != format_key {
             self.is_current = true;
             self.format_key.clear();
             self.format_key.extend_from_slice(format_key);
             self.bytes.clear();
-            for event in batch {
-                outlet.write(event, &mut self.bytes);
+            for payload in payloads {
+                outlet.write(payload, &mut self.bytes);
             }
         }
         &self.bytes
@@ -72,19 +72,26 @@ struct DeliveryPass<'p> {
     feed: &'p Feed,
     metrics: &'p LiveMetrics,
     formatted: &'p mut FormattedBatch,
-    /// The position of the last visited subscriber with the feed's batch after it; None in place of a batch if subscribers
-    /// there must read by themselves. Mostly the next subscriber is at the same position.
-    batch: Option<(Position, Option<Vec<RenderedEvent>>)>,
-    /// Number of subscribers that were sent this batch.
+    /// The position and the batch of the last visited subscriber, with the feed's new events for it; None in place of
+    /// events if such subscribers must read by themselves. Mostly the next subscriber needs the same.
+    found: Option<((Position, usize), Option<NewEvents>)>,
+    /// Number of subscribers that were sent these events.
     sent: usize,
-    /// True if some batch did not hold all events of the feed.
+    /// True if the feed has more events than some subscriber was sent.
     has_more: bool,
+}
+
+/// The events that a feed has after a position.
+struct NewEvents {
+    payloads: Vec<Payload>,
+    /// None if there are no events.
+    handed_out: Option<HandedOut>,
 }
 
 impl<'p> DeliveryPass<'p> {
     fn new(feed: &'p Feed, metrics: &'p LiveMetrics, formatted: &'p mut FormattedBatch) -> Self {
         formatted.is_current = false;
-        Self { feed, metrics, formatted, batch: None, sent: 0, has_more: false }
+        Self { feed, metrics, formatted, found: None, sent: 0, has_more: false }
     }
 
     /// Sends a subscriber what is new for it if it is parked, or wakes it if that cannot be done from here.
@@ -94,45 +101,47 @@ impl<'p> DeliveryPass<'p> {
             parked.wake();
             return;
         };
-        self.find_batch_after(parked.position());
-        match &self.batch {
-            Some((_, Some(batch))) => {
-                let Some(last) = batch.last() else { return };
-                let bytes = self.formatted.format(batch, outlet);
-                self.sent += usize::from(parked.send(bytes, last.position));
+        self.find((parked.position(), parked.batch()));
+        match &self.found {
+            Some((_, Some(new))) => {
+                let Some(last) = new.handed_out.as_ref().map(|handed_out| handed_out.last) else { return };
+                let bytes = self.formatted.format(&new.payloads, outlet);
+                self.sent += usize::from(parked.send(bytes, last));
             }
             _ => parked.wake(),
         }
     }
 
-    /// Takes the feed's batch after a position, unless the last subscriber was there, too.
-    fn find_batch_after(&mut self, position: Position) {
-        if self.batch.as_ref().is_some_and(|(after, _)| *after == position) {
+    /// Finds what is new after a position for a batch, unless the last subscriber needed the same.
+    fn find(&mut self, needed: (Position, usize)) {
+        if self.found.as_ref().is_some_and(|(known, _)| *known == needed) {
             return;
         }
         self.count_delivered();
         self.formatted.is_current = false;
-        self.batch = Some((position, self.read_feed(position)));
+        self.found = Some((needed, self.read_feed(needed)));
     }
 
-    fn read_feed(&mut self, after: Position) -> Option<Vec<RenderedEvent>> {
+    fn read_feed(&mut self, (after, batch): (Position, usize)) -> Option<NewEvents> {
         // The feed's position is read first: by then the feed has every event through there.
         let routed = self.feed.routed();
-        let mut entries = self.feed.after(after, BATCH).filter(|_| after <= routed)?;
+        let at_once = FeedEntry::at_once(batch);
+        let mut entries = self.feed.after(after, at_once).filter(|_| after <= routed)?;
         let found = entries.len();
-        entries.truncate(FeedEntry::first_batch(entries.iter()));
-        self.has_more |= entries.len() < found || found == BATCH;
-        FeedEntry::all_rendered(entries).ok()
+        entries.truncate(FeedEntry::first_batches(entries.iter(), batch));
+        self.has_more |= entries.len() < found || found == at_once;
+        let events = FeedEntry::all_rendered(entries).ok()?;
+        Some(NewEvents { payloads: self.feed.payloads_of(&events, batch), handed_out: HandedOut::live(&events) })
     }
 
-    /// Counts what was sent of the batch.
+    /// Counts the events that were sent.
     fn count_delivered(&mut self) {
         let sent = std::mem::take(&mut self.sent);
         if sent > 0
-            && let Some((_, Some(batch))) = &self.batch
-            && let Some(batch) = HandedOut::live(batch)
+            && let Some((_, Some(new))) = &self.found
+            && let Some(handed_out) = &new.handed_out
         {
-            self.metrics.delivered(&batch, sent, self.feed.routed());
+            self.metrics.delivered(handed_out, sent, self.feed.routed());
         }
     }
 

@@ -1,12 +1,10 @@
 //! Server-sent events, in the distinct connections mode of graphql-sse: see
 //! <https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>.
 //!
-//! Each event's id is its position, so that `Last-Event-ID` resumes. An id without an event reports progress to a
-//! client whose filter rarely matches: browsers store the id and dispatch nothing.
+//! The id of each payload is its position, so that `Last-Event-ID` resumes.
 
 use std::fmt::Write as _;
 
-use crate::event::Position;
 use crate::graphql::Answer;
 
 pub(super) const CONTENT_TYPE: &str = "text/event-stream; charset=utf-8";
@@ -15,7 +13,8 @@ pub(super) const CONTENT_TYPE: &str = "text/event-stream; charset=utf-8";
 pub(super) fn write_next(out: &mut String, answer: &Answer) {
     out.push_str("event: next\n");
     if let Some(position) = answer.position {
-        write_id(out, position);
+        // Writing to a string cannot fail.
+        _ = writeln!(out, "id: {position}");
     }
     for line in lines(&answer.json) {
         out.push_str("data: ");
@@ -30,17 +29,9 @@ pub(super) fn write_complete(out: &mut String) {
     out.push_str("event: complete\ndata:\n\n");
 }
 
-/// Writes a heartbeat: a position, or a comment.
-pub(super) fn write_heartbeat(out: &mut String, position: Option<Position>) {
-    match position {
-        Some(position) => write_id(out, position),
-        None => out.push_str(":\n"),
-    }
-    out.push('\n');
-}
-
-fn write_id(out: &mut String, position: Position) {
-    _ = writeln!(out, "id: {position}");
+/// Writes a heartbeat, which is a comment.
+pub(super) fn write_heartbeat(out: &mut String) {
+    out.push_str(":\n\n");
 }
 
 /// Splits a text into lines, which end with `\n`, `\r` or both.
@@ -58,6 +49,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Position;
 
     #[test]
     fn every_line_of_an_answer_is_data() {

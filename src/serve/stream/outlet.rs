@@ -3,7 +3,7 @@
 use super::StreamType;
 use super::sink::write_chunk;
 use crate::graphql::Answer;
-use crate::live::{Outlet, RenderedEvent, Sent};
+use crate::live::{Outlet, Payload, Sent};
 use crate::serve::wire::Wire;
 
 /// An outlet to a stream that has taken over its connection.
@@ -23,9 +23,9 @@ impl Outlet for StreamOutlet {
         self.stream_type.content_type().as_bytes()
     }
 
-    fn write(&self, event: &RenderedEvent, out: &mut Vec<u8>) {
+    fn write(&self, payload: &Payload, out: &mut Vec<u8>) {
         let mut text = String::new();
-        self.stream_type.write_answer(&mut text, &Answer::of_event(event.clone()));
+        self.stream_type.write_answer(&mut text, &Answer::of_payload(payload.clone()));
         write_chunk(out, &text);
     }
 

@@ -320,12 +320,19 @@ impl Connection {
         }
     }
 
-    /// Checks that the client is alive, and reports the progress of its subscriptions.
+    /// Checks that the client is alive, and reports the progress of its subscriptions: in payloads without events, since most
+    /// clients do not show pings, and in a ping.
     async fn ping(&mut self) -> Flow {
         if !std::mem::take(&mut self.has_spoken) {
             return Flow::Break(Some(Close::SILENT));
         }
-        let heartbeat = self.protocol.heartbeat(&self.operations);
+        let progress = self.operations.progress();
+        for (id, payload) in &progress.payloads {
+            if let gone @ Flow::Break(_) = self.feed(self.protocol.next(id, &payload.text)).await {
+                return gone;
+            }
+        }
+        let heartbeat = self.protocol.heartbeat(&progress);
         if !self.protocol.is_heartbeat_answered()
             && let gone @ Flow::Break(_) = self.write(Write::Feed(Message::Ping(Bytes::new()))).await
         {

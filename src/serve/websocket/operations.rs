@@ -10,7 +10,7 @@ use super::super::operation_events::{self, OperationEvent};
 use super::wake_flag::WakeFlag;
 use crate::event::Position;
 use crate::graphql::{Graph, Operation};
-use crate::live::Progress;
+use crate::live::{Payload, Progress};
 
 /// Running operations. An operation with many events waits after each of them until the others have had their turn.
 #[derive(Default)]
@@ -26,6 +26,23 @@ struct RunningOperation {
     flag: WakeFlag,
     /// The progress of a subscription; None for a query or mutation, and before the subscription has started.
     progress: Option<Progress>,
+}
+
+/// The progress of a socket's subscriptions.
+pub(super) struct ReportedProgress {
+    /// Payloads without events, with the ids of the subscriptions.
+    pub(super) payloads: Vec<(Arc<str>, Payload)>,
+    /// True if every operation of the socket is a subscription that has started.
+    is_of_all: bool,
+}
+
+impl ReportedProgress {
+    /// Returns the position of the subscription that is furthest behind, with the ids of all. Returns None if there is no
+    /// subscription, or an operation without progress.
+    pub(super) fn least(&self) -> Option<(Position, Vec<&str>)> {
+        let least = self.payloads.iter().map(|(_, payload)| payload.position).min().filter(|_| self.is_of_all)?;
+        Some((least, self.payloads.iter().map(|(id, _)| &**id).collect()))
+    }
 }
 
 impl RunningOperation {
@@ -71,17 +88,14 @@ impl Operations {
         true
     }
 
-    /// Holds all subscriptions of the socket (see [`Progress::hold`]), and returns the position of the one that is furthest
-    /// behind, with the ids of all. Returns None if there is no subscription, or if one is about to start.
-    pub(super) fn hold(&self) -> Option<(Position, Vec<&str>)> {
-        let mut ids = Vec::new();
-        let mut least = None;
-        for running in &self.running {
-            let position = running.progress.as_ref()?.hold()?;
-            least = Some(least.map_or(position, |least: Position| least.min(position)));
-            ids.push(&*running.id);
-        }
-        Some((least?, ids))
+    /// Holds all subscriptions of the socket (see [`Progress::hold`]), and returns for each a payload without events that
+    /// reports its progress. A subscription that is about to start has none.
+    pub(super) fn progress(&self) -> ReportedProgress {
+        let payload = |running: &RunningOperation| {
+            Some((Arc::clone(&running.id), running.progress.as_ref().and_then(Progress::payload)?))
+        };
+        let payloads: Vec<_> = self.running.iter().filter_map(payload).collect();
+        ReportedProgress { is_of_all: payloads.len() == self.running.len(), payloads }
     }
 
     /// Polls the operations for the next event. Without operations the poll is pending and nothing wakes the caller,

@@ -6,7 +6,7 @@ use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::super::wire::Wire;
 use super::protocol::Protocol;
-use crate::live::{Outlet, RenderedEvent, Sent};
+use crate::live::{Outlet, Payload, Sent};
 
 /// An outlet to one operation of a socket.
 pub(super) struct SocketOutlet {
@@ -29,12 +29,12 @@ impl Outlet for SocketOutlet {
         &self.before
     }
 
-    fn write(&self, event: &RenderedEvent, out: &mut Vec<u8>) {
+    fn write(&self, payload: &Payload, out: &mut Vec<u8>) {
         let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
-        let length = self.before.len() + event.text.len() + self.after.len();
+        let length = self.before.len() + payload.text.len() + self.after.len();
         // Writing to a vector cannot fail.
         _ = header.format(length as u64, out);
-        for part in [&self.before, event.text.as_bytes(), self.after.as_bytes()] {
+        for part in [&self.before, payload.text.as_bytes(), self.after.as_bytes()] {
             out.extend(part);
         }
     }

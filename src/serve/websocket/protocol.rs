@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use super::close::Close;
 use super::message::ClientMessage;
-use super::operations::Operations;
+use super::operations::ReportedProgress;
 use super::{legacy, transport};
 
 /// A sub-protocol.
@@ -62,9 +62,9 @@ impl Protocol {
     }
 
     /// Returns a heartbeat, which reports the progress of the subscriptions if the protocol supports that.
-    pub(super) fn heartbeat(self, operations: &Operations) -> String {
+    pub(super) fn heartbeat(self, progress: &ReportedProgress) -> String {
         match self {
-            Self::Transport => transport::ping(operations.hold()),
+            Self::Transport => transport::ping(progress.least()),
             Self::Legacy => legacy::KEEP_ALIVE.to_owned(),
         }
     }

@@ -5,8 +5,8 @@ import asyncio
 import aiohttp
 
 EVENTS = """
-  subscription Events($filter: SyncEventFilter, $after: Position!) {
-    syncEvents(filter: $filter, after: $after) { position user { alternateId } }
+  subscription Events($filter: SyncEventFilter, $from: SyncEventStart) {
+    syncEvents(filter: $filter, from: $from) { events { position user { alternateId } } position }
   }
 """
 HEAD = "{ ingestion { head } }"
@@ -29,11 +29,11 @@ async def query(url, token):
         return (await answer.json())["data"]["ingestion"]["head"]
 
 
-async def follow(url, token, after):
+async def follow(url, token, start):
     headers = {"accept": "multipart/mixed;subscriptionSpec=1.0"}
     async with connect(token) as session:
         while True:
-            body = {"query": EVENTS, "variables": {"filter": FILTER, "after": after}}
+            body = {"query": EVENTS, "variables": {"filter": FILTER, "from": start}}
             try:
                 async with session.post(url, json=body, headers=headers) as answer:
                     async for part in aiohttp.MultipartReader.from_response(answer):
@@ -42,9 +42,10 @@ async def follow(url, token, after):
                         if errors := told.get("errors") or payload.get("errors"):
                             raise Refused(errors)
                         if data := payload.get("data"):
-                            after = data["syncEvents"]["position"]
-                            assert data["syncEvents"]["user"] == {"alternateId": "zoë@acme.example"}
-                            yield after
+                            for event in data["syncEvents"]["events"]:
+                                assert event["user"] == {"alternateId": "zoë@acme.example"}
+                            yield data["syncEvents"]
+                            start = {"after": data["syncEvents"]["position"]}
             except aiohttp.ClientResponseError:
                 raise
             except (aiohttp.ClientError, OSError, ValueError):

@@ -17,10 +17,11 @@ async def query(url, token):
     return events[0]["position"]
 
 
-async def follow(url, token, after):
-    async for event in gql_events.follow(gql_events.connect(url, token), FILTER, after):
-        assert event["user"] == {"alternateId": "zoë@acme.example"}
-        yield event["position"]
+async def follow(url, token, start):
+    async for batch in gql_events.follow(gql_events.connect(url, token), FILTER, start):
+        for event in batch["events"]:
+            assert event["user"] == {"alternateId": "zoë@acme.example"}
+        yield batch
 
 
 def code(error):

@@ -21,9 +21,8 @@ async def query(url, token):
         return (await session.execute(HEAD))["ingestion"]["head"]
 
 
-async def follow(url, token, after):
-    async for event in gql_events.follow(connect(url, token), FILTER, after):
-        yield event["position"]
+def follow(url, token, start):
+    return gql_events.follow(connect(url, token), FILTER, start)
 
 
 def code(error):

@@ -18,10 +18,10 @@ async def query(url, token):
     return answer.raise_for_status().json()["data"]["ingestion"]["head"]
 
 
-async def follow(url, token, after):
-    events = sse_events.follow(url, token, FILTER, after)
+async def follow(url, token, start):
+    batches = sse_events.follow(url, token, FILTER, start)
     while True:
-        yield (await asyncio.to_thread(next, events))["position"]
+        yield await asyncio.to_thread(next, batches)
 
 
 def code(error):

@@ -1,8 +1,9 @@
 //! The price of each field, read from the schema.
 //!
 //! * A field costs 1 and the price of its selection. A list costs the price of its selection for each item.
-//! * A page has as many items as `first` or `last` says, or else 50. A list with a list as an argument has as many items as
-//!   that argument, and any other has 50. A histogram has as many items as buckets, for each of its series.
+//! * A page has as many items as `first` or `last` says, or else 50, and a subscription's payload as many as `batch`. A list
+//!   with a list as an argument has as many items as that argument, and any other has 50. A histogram has as many items as
+//!   buckets, for each of its series.
 //! * A field with arguments reads the database, which costs 50. Each cursor of a page costs 50, too. `upTo` costs a
 //!   hundredth of its value, and a field that counts events by a dimension costs 1,000.
 //! * Introspection's lists have as many items as they have on average in this schema.
@@ -30,8 +31,8 @@ const STATEMENT: u64 = 50;
 /// The arguments that are cursors.
 const CURSORS: [&str; 2] = ["after", "before"];
 
-/// The arguments that are sizes of pages.
-const SIZES: [&str; 2] = ["first", "last"];
+/// The arguments that are sizes of pages, or of a subscription's payloads.
+const SIZES: [&str; 3] = ["first", "last", "batch"];
 
 /// The type whose lists have an item for each bucket.
 const HISTOGRAM: &str = "Histogram";
@@ -268,8 +269,9 @@ fn number_in(value: &Value) -> Option<u64> {
     }
 }
 
+/// True for the types of pages, and of a subscription's payloads.
 fn is_connection(name: &str) -> bool {
-    name.ends_with("Connection")
+    name.ends_with("Connection") || name.ends_with("Batch")
 }
 
 /// The name of a type, and true if it is a list.

@@ -59,7 +59,7 @@ impl Totals {
 
     /// Refuses totals beyond a limit.
     pub(super) fn check(&self, limits: &DocumentLimits) -> Result<(), RequestRefusal> {
-        let refused = |message: String| Err(RequestRefusal::new("TOO_COMPLEX", message));
+        let refused = |message: String| RequestRefusal::new("TOO_COMPLEX", message);
         let counts = [
             (self.depth, limits.depth, "fields nested in each other", "document_depth"),
             (self.width, limits.root_fields, "fields at its root", "document_root_fields"),
@@ -69,16 +69,18 @@ impl Totals {
         ];
         for (count, most, what, name) in counts {
             if count > most {
-                return refused(format!("the document has more than {most} {what} (limits.{name})"));
+                let refusal = refused(format!("the document has more than {most} {what} (limits.{name})"));
+                return Err(refusal.with("limit", most));
             }
         }
         let price = self.price(PAGE);
         if price > limits.complexity as u64 {
-            return refused(format!(
+            let refusal = refused(format!(
                 "the complexity is {price}, at most {} is allowed (limits.complexity): ask for fewer fields or smaller \
                  pages",
                 limits.complexity
             ));
+            return Err(refusal.with("cost", price).with("limit", limits.complexity));
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use super::*;
 use crate::event::{Details, EventTypePattern, IngestSource, Occurrence, Timestamp};
 use crate::live::feed::rendered::FeedEntry;
-use crate::live::feed::renderer::{RenderedEvent, Renderer};
+use crate::live::feed::renderer::{PayloadWriter, RenderedEvent, Renderer};
 use crate::live::feed::request::Rendering;
 use crate::log::View;
 
@@ -36,10 +36,18 @@ pub(in crate::live) fn request(key: &str, filter: Filter, rendered: &Arc<AtomicU
     let rendered = Arc::clone(rendered);
     let render = Arc::new(move |event: &SyncEvent| {
         rendered.fetch_add(1, Ordering::Relaxed);
-        event.position.to_string().into()
+        std::iter::once(event.position.to_string().into()).collect()
     });
-    let rendering = Rendering { key: key.into(), renderer: Renderer::Immediate(render), with_details: false };
-    FeedRequest::new(&View::without_database(), filter, rendering)
+    FeedRequest::new(&View::without_database(), filter, rendering(key, Renderer::Immediate(render)))
+}
+
+/// A rendering whose payloads are the events' texts with commas between them.
+pub(in crate::live) fn rendering(key: &str, renderer: Renderer) -> Rendering {
+    let payload_writer: PayloadWriter = Arc::new(|events, _| {
+        let texts: Vec<_> = events.iter().flat_map(|event| &event.texts).map(|text| &**text).collect();
+        texts.join(",").into()
+    });
+    Rendering { key: key.into(), renderer, payload_writer, with_details: false }
 }
 
 fn list(values: &[&str]) -> Vec<String> {
@@ -205,10 +213,10 @@ async fn an_event_with_errors_is_rendered_again_for_a_subscriber_that_comes_back
     let render = Arc::new(move |event: Arc<SyncEvent>| {
         let errors = (counted.fetch_add(1, Ordering::Relaxed) == 0).then(|| "[]".into());
         let (position, stored_at) = (event.position, event.received_at);
-        std::future::ready(RenderedEvent { position, stored_at, text: "{}".into(), errors }).boxed()
+        std::future::ready(RenderedEvent { position, stored_at, texts: std::iter::once("{}".into()).collect(), errors })
+            .boxed()
     });
-    let renderer = Renderer::OnDemand(render);
-    let rendering = Rendering { key: "k".into(), renderer, with_details: false };
+    let rendering = rendering("k", Renderer::OnDemand(render));
     let feed = router.join(FeedRequest::new(&View::without_database(), Filter::default(), rendering));
     router.route(&[event(1, "0oa1", None, "a")], Position::new(1));
     let next = async || FeedEntry::render_all(feed.after(Position::START, 1).unwrap()).await.pop().unwrap();

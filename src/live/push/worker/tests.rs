@@ -6,14 +6,14 @@ use parking_lot::Mutex;
 use super::*;
 use crate::event::{Filter, SyncEvent};
 use crate::live::atomic_position::AtomicPosition;
-use crate::live::feed::renderer::Renderer;
-use crate::live::feed::request::{FeedRequest, Rendering};
+use crate::live::feed::renderer::{RenderedEvent, RenderedTexts, Renderer};
+use crate::live::feed::request::FeedRequest;
 use crate::live::feed::router::Router;
-use crate::live::feed::router::tests::{event, request, router};
+use crate::live::feed::router::tests::{event, rendering, request, router};
 use crate::live::push::parked::{Sent, WakeReason};
 use crate::log::View;
 
-/// An outlet that takes everything. Counts how many events are written in its format.
+/// An outlet that takes everything. Counts how many payloads are written in its format.
 struct Wide {
     format: &'static str,
     written: Mutex<usize>,
@@ -35,9 +35,9 @@ impl Outlet for Wide {
         self.format.as_bytes()
     }
 
-    fn write(&self, event: &RenderedEvent, out: &mut Vec<u8>) {
+    fn write(&self, payload: &Payload, out: &mut Vec<u8>) {
         *self.written.lock() += 1;
-        out.extend(format!("{}{} ", self.format, event.text).as_bytes());
+        out.extend(format!("{}{} ", self.format, payload.text).as_bytes());
     }
 
     fn send(&self, bytes: &[u8]) -> Sent {
@@ -46,10 +46,18 @@ impl Outlet for Wide {
     }
 }
 
+/// The largest payload of most subscribers.
+const BATCH: usize = 100;
+
 /// A subscriber that is parked after a position.
 fn parked(outlet: Option<&Arc<Wide>>, position: u128) -> ParkedSubscriber {
+    parked_with(outlet, position, BATCH)
+}
+
+/// A subscriber with payloads of at most `batch` events, parked after a position.
+fn parked_with(outlet: Option<&Arc<Wide>>, position: u128, batch: usize) -> ParkedSubscriber {
     let outlet = outlet.map(|outlet| Arc::clone(outlet) as Arc<dyn Outlet>);
-    let subscriber = ParkedSubscriber::new(outlet, Arc::new(AtomicPosition::new(Position::START)));
+    let subscriber = ParkedSubscriber::new(outlet, Arc::new(AtomicPosition::new(Position::START)), batch);
     subscriber.park(Position::new(position));
     subscriber
 }
@@ -85,9 +93,9 @@ fn each_subscriber_is_sent_what_comes_after_its_position_in_its_format() {
         outlets.iter().zip(positions).map(|(outlet, position)| parked(Some(outlet), position)).collect();
     assert!(!visit(&feed, &subscribers));
     let sent = outlets.each_ref().map(|outlet| outlet.sent());
-    assert_eq!(sent, ["a2 a3 ", "a2 a3 ", "b2 b3 ", "b3 ", "a3 ", ""]);
+    assert_eq!(sent, ["a2,3 ", "a2,3 ", "b2,3 ", "b3 ", "a3 ", ""]);
     let written = outlets.each_ref().map(|outlet| *outlet.written.lock());
-    assert_eq!(written, [2, 0, 2, 1, 1, 0], "a batch is written once for all subscribers with one format");
+    assert_eq!(written, [1, 0, 1, 1, 1, 0], "a batch is written once for all subscribers with one format");
     for subscriber in &subscribers {
         assert!(!is_woken(subscriber));
         assert_eq!(subscriber.unpark(), Some((Position::new(3), WakeReason::ReadOn)));
@@ -105,7 +113,7 @@ fn a_subscriber_that_the_feed_cannot_serve_is_woken_where_it_is() {
         let subscriber = parked(Some(&outlet), position);
         assert!(!visit(&feed, [&subscriber]));
         assert_eq!(is_woken(&subscriber), !is_served, "{position}");
-        assert_eq!(outlet.sent(), if position == 7 { "a8 a9 " } else { "" });
+        assert_eq!(outlet.sent(), if position == 7 { "a8,9 " } else { "" });
         let expected = if is_served { 9 } else { position };
         assert_eq!(subscriber.unpark(), Some((Position::new(expected), WakeReason::ReadOn)));
     }
@@ -124,9 +132,9 @@ fn events_that_nobody_has_rendered_are_left_to_their_subscribers() {
     let router = router(Position::START, 1 << 20);
     let render = Arc::new(|event: Arc<SyncEvent>| {
         let (position, stored_at) = (event.position, event.received_at);
-        std::future::ready(RenderedEvent { position, stored_at, text: "".into(), errors: None }).boxed()
+        std::future::ready(RenderedEvent { position, stored_at, texts: RenderedTexts::new(), errors: None }).boxed()
     });
-    let rendering = Rendering { key: "k".into(), renderer: Renderer::OnDemand(render), with_details: false };
+    let rendering = rendering("k", Renderer::OnDemand(render));
     let feed = router.join(FeedRequest::new(&View::without_database(), Filter::default(), rendering));
     router.route(&[event(1, "0oa1", None, "a")], Position::new(1));
     let outlet = Wide::new("a");
@@ -141,8 +149,20 @@ fn a_subscriber_with_more_than_a_batch_is_visited_again_until_it_has_all() {
     let (_router, feed) = feed_through(through, 1 << 20);
     let outlet = Wide::new("a");
     let subscriber = parked(Some(&outlet), 0);
-    let passes: Vec<_> =
-        (0..3).map(|_| (visit(&feed, [&subscriber]), outlet.sent().split_whitespace().count())).collect();
+    let passes: Vec<_> = (0..3).map(|_| (visit(&feed, [&subscriber]), outlet.sent().split(',').count())).collect();
     assert_eq!(passes, [(true, BATCH), (true, BATCH), (false, 1)]);
     assert_eq!(subscriber.unpark(), Some((Position::new(through), WakeReason::ReadOn)));
+}
+
+#[test]
+fn each_subscriber_is_sent_payloads_of_its_own_batch() {
+    let (_router, feed) = feed_through(5, 1 << 20);
+    let outlets = [100, 2, 2, 1, 5].map(|batch| (batch, Wide::new("a")));
+    let subscribers: Vec<_> = outlets.iter().map(|(batch, outlet)| parked_with(Some(outlet), 0, *batch)).collect();
+    visit(&feed, &subscribers);
+    // A batch that is not full waits for the next pass, as there are full ones before it.
+    let sent = outlets.each_ref().map(|(_, outlet)| outlet.sent());
+    assert_eq!(sent, ["a1,2,3,4,5 ", "a1,2 a3,4 ", "a1,2 a3,4 ", "a1 a2 a3 a4 a5 ", "a1,2,3,4,5 "]);
+    assert!(!visit(&feed, &subscribers));
+    assert_eq!(outlets.each_ref().map(|(_, outlet)| outlet.sent()), ["", "a5 ", "a5 ", "", ""]);
 }
