@@ -1,10 +1,11 @@
 // Computes costs of documents by IBM's cost specification, from the prices in a schema: node prices.mjs schema.graphql
-// DOCUMENTS, a file of JSON with a list of [document, variables]. Writes the list of their costs as JSON.
+// DOCUMENTS, a file of JSON with a list of [document, variables]. Writes the list of their costs as JSON. Fails where the prices
+// break a rule of the specification.
 
 import { readFileSync } from "node:fs";
 import {
-  buildSchema, getNamedType, getNullableType, getVariableValues, isInputObjectType, isLeafType, isListType, Kind, parse,
-  valueFromAST,
+  buildSchema, getNamedType, getNullableType, getVariableValues, GraphQLInt, isInputObjectType, isInterfaceType, isLeafType,
+  isListType, isObjectType, Kind, parse, valueFromAST,
 } from "graphql";
 
 const [schemaPath, documentsPath] = process.argv.slice(2);
@@ -21,8 +22,35 @@ function directive(element, name) {
   }));
 }
 
+/** What the specification forbids: sections 9.1 and 9.2. */
+function* faults() {
+  for (const type of Object.values(schema.getTypeMap())) {
+    for (const field of isObjectType(type) || isInterfaceType(type) ? Object.values(type.getFields()) : []) {
+      const of = `${type.name}.${field.name}`;
+      if (isInterfaceType(type) && directive(field, "cost")) yield `${of} is a field of an interface, with a price`;
+      const size = directive(field, "listSize");
+      if (!size) continue;
+      const { assumedSize, slicingArguments = [], sizedFields = [], requireOneSlicingArgument } = size;
+      const isList = (one) => isListType(getNullableType(one?.type));
+      if (!isList(field) && sizedFields.length === 0) yield `${of} is no list`;
+      const fields = sizedFields.map((name) => getNamedType(field.type).getFields()[name]);
+      if (!fields.every(isList)) yield `${of} has no lists ${sizedFields}`;
+      const slicing = slicingArguments.map((name) => field.args.find((one) => one.name === name));
+      if (!slicing.every((one) => one && getNullableType(one.type) === GraphQLInt)) yield `${of} has no Int ${slicingArguments}`;
+      const hasDefault = slicing.some((one) => one?.defaultValue !== undefined);
+      if (assumedSize !== undefined && slicing.length > 0 && (hasDefault || requireOneSlicingArgument)) {
+        yield `${of} assumes a size that an argument has`;
+      }
+    }
+  }
+}
+
 /** The price of a field, an argument or a field of an input object. */
-function weight(element) {
+function weight(element, parent) {
+  if (isInterfaceType(parent)) {
+    const fields = schema.getPossibleTypes(parent).map((type) => type.getFields()[element.name]);
+    return Math.max(...fields.map((field) => weight(field)));
+  }
   const type = getNamedType(element.type);
   const cost = directive(element, "cost") ?? directive(type, "cost");
   return cost ? Number(cost.weight) : isLeafType(type) ? 0 : 1;
@@ -38,12 +66,6 @@ function inputCost(type, value) {
     const field = bare.getFields()[name];
     return sum + weight(field) + inputCost(field.type, inner);
   }, 0);
-}
-
-/** The number that a slicing argument says: its value, or its length. */
-function slice(path, values) {
-  const value = path.split(".").reduce((found, name) => found?.[name], values);
-  return Array.isArray(value) ? value.length : value;
 }
 
 function costOf(text, given) {
@@ -63,7 +85,7 @@ function costOf(text, given) {
     const name = node.name.value;
     if (name === "__typename") return 1;
     const field = parent.getFields()[name];
-    let cost = weight(field);
+    let cost = weight(field, parent);
     const values = Object.fromEntries(field.args.map((argument) => [argument.name, argument.defaultValue]));
     for (const { name: { value: name }, value } of node.arguments) {
       const argument = field.args.find((one) => one.name === name);
@@ -71,7 +93,7 @@ function costOf(text, given) {
       cost += weight(argument) + inputCost(argument.type, values[name]);
     }
     const listSize = directive(field, "listSize");
-    const said = (listSize?.slicingArguments ?? []).map((path) => slice(path, values)).filter(Number.isInteger);
+    const said = (listSize?.slicingArguments ?? []).map((name) => values[name]).filter(Number.isInteger);
     const size = said.length > 0 ? Math.max(...said) : listSize?.assumedSize;
     const isList = isListType(getNullableType(field.type));
     const times = isList ? (listSize && !listSize.sizedFields ? size : sizes.get(name) ?? 1) : 1;
@@ -83,5 +105,8 @@ function costOf(text, given) {
   return setCost(operation.selectionSet, root, new Map());
 }
 
+const found = [...faults()];
+for (const fault of found) console.log(fault);
+if (found.length > 0) process.exit(1);
 const documents = JSON.parse(readFileSync(documentsPath, "utf8"));
 console.log(JSON.stringify(documents.map(([text, variables]) => costOf(text, variables))));

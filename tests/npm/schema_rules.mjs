@@ -14,16 +14,19 @@ const [path] = process.argv.slice(2);
 const text = readFileSync(path, "utf8");
 const modules = join(fileURLToPath(new URL(".", import.meta.url)), "node_modules");
 const { configs } = graphql;
+/** The names of all rules. */
+const known = new Set();
 
 /** The type in which a line of the file stands. */
 const typeAt = (line) =>
   text.split("\n").slice(0, line).findLast((one) => /^(type|interface|input|enum|scalar|directive) /.test(one))?.split(/[ {(]/)[1];
 
 function eslint() {
-  const known = { ...configs["schema-all"].rules, ...configs["schema-recommended"].rules, ...configs["schema-relay"].rules };
+  const settings = ["schema-all", "schema-recommended", "schema-relay"].map((name) => configs[name].rules);
   const rules = {};
-  for (const [name, setting] of Object.entries({ ...configs["flat/schema-recommended"].rules, ...known })) {
+  for (const [name, setting] of Object.entries(Object.assign({}, ...settings))) {
     const rule = name.replace("@graphql-eslint/", "");
+    known.add(rule);
     const [severity, options] = [setting].flat();
     const own = OPTIONS[rule] ?? options;
     if (!(rule in OFF)) rules[`graphql/${rule}`] = own ? [severity, own] : severity;
@@ -41,7 +44,9 @@ function eslint() {
 function schemaLinter() {
   const directory = join(modules, "graphql-schema-linter");
   const files = readdirSync(join(directory, "lib/rules"));
-  const rules = files.map((file) => file.replace(".js", "").replaceAll("_", "-")).filter((rule) => !(rule in OFF));
+  const all = files.map((file) => file.replace(".js", "").replaceAll("_", "-"));
+  all.forEach((rule) => known.add(rule));
+  const rules = all.filter((rule) => !(rule in OFF));
   const bin = createRequire(import.meta.url).resolve("graphql-schema-linter/package.json");
   const program = join(dirname(bin), JSON.parse(readFileSync(bin, "utf8")).bin["graphql-schema-linter"]);
   const ran = spawnSync(process.execPath, [program, "--format", "json", "--rules", rules.join(","), path], { encoding: "utf8" });
@@ -57,4 +62,6 @@ for (const { line, rule, said } of faults) console.log(`schema.graphql:${line}: 
 // An exception that is made for nothing hides what comes later.
 const unused = EXCEPTIONS.filter(([name, says]) => !found.some(({ rule, said }) => name === rule && says === said));
 for (const [rule, says] of unused) console.log(`schema_exceptions.mjs: nothing is found of ${rule}: ${says}`);
-process.exit(faults.length + unused.length > 0 ? 1 : 0);
+const unknown = Object.keys(OFF).filter((rule) => !known.has(rule));
+for (const rule of unknown) console.log(`schema_exceptions.mjs: no linter has the rule ${rule}`);
+process.exit(faults.length + unused.length + unknown.length > 0 ? 1 : 0);

@@ -112,7 +112,9 @@ impl ApplicationNode {
     async fn sync_events(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which events; all of them, if it is left out.")] filter: Option<SyncEventFilterInput>,
+        #[graphql(desc = "The filter that events must match; all events, if it is left out.")] filter: Option<
+            SyncEventFilterInput,
+        >,
         #[graphql(
             desc = "The order of the list: newest first, unless it is given.",
             default_with = "Some(SyncEventOrder::default())"
@@ -195,7 +197,9 @@ impl ApplicationInstanceNode {
     async fn sync_events(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which events; all of them, if it is left out.")] filter: Option<SyncEventFilterInput>,
+        #[graphql(desc = "The filter that events must match; all events, if it is left out.")] filter: Option<
+            SyncEventFilterInput,
+        >,
         #[graphql(
             desc = "The order of the list: newest first, unless it is given.",
             default_with = "Some(SyncEventOrder::default())"

@@ -46,8 +46,9 @@ fn cost() -> MetaDirective {
         "cost",
         "The price of a field, or of an argument that is given, by IBM's cost specification\n\
          (https://ibm.github.io/graphql-specs/cost-spec.html). What a list or a page selects counts once for each item. Beyond\n\
-         these prices, every 10 values in the arguments of a field cost 1, `upTo` costs a hundredth of its value (the price\n\
-         includes the default), and a histogram with `by` has its buckets for each series.",
+         these prices, every 10 values in the arguments of a field cost 1. Some prices depend on more than a directive can say,\n\
+         and have the default or the limit here: `upTo` costs a hundredth of its value, a histogram costs for its buckets and\n\
+         for each series, and `nodes` costs for its ids.",
         vec![
             Location::ARGUMENT_DEFINITION,
             Location::ENUM,
@@ -68,12 +69,7 @@ fn list_size() -> MetaDirective {
         vec![Location::FIELD_DEFINITION],
         [
             ("assumedSize", "Int", None, "The number if none of the arguments says it."),
-            (
-                "slicingArguments",
-                "[String!]",
-                None,
-                "The arguments that say the number: by their value, or by their length if they are lists. The greatest counts.",
-            ),
+            ("slicingArguments", "[String!]", None, "The arguments whose value is the number. The greatest counts."),
             (
                 "sizedFields",
                 "[String!]",

@@ -73,7 +73,9 @@ impl Query {
     async fn sync_events(
         &self,
         context: &Context<'_>,
-        #[graphql(desc = "Which events; all of them, if it is left out.")] filter: Option<SyncEventFilterInput>,
+        #[graphql(desc = "The filter that events must match; all events, if it is left out.")] filter: Option<
+            SyncEventFilterInput,
+        >,
         #[graphql(
             desc = "The order of the list: newest first, unless it is given.",
             default_with = "Some(SyncEventOrder::default())"

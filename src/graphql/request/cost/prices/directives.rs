@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use async_graphql::parser::types::{FieldDefinition, InputValueDefinition, TypeKind, TypeSystemDefinition};
 
 use super::{CURSORS, Cardinality, FieldPrice, INTERVAL_BUCKETS, PAGE, Prices, SIZES, STATEMENT, TypePrices, named};
+use crate::event::MAX_PAGE_SIZE;
 
 impl Prices {
     /// The directives of the elements of the schema that has these prices, by path, each after a space.
@@ -20,13 +21,13 @@ impl Prices {
             let name = definition.node.name.node.as_str();
             let fields = match &definition.node.kind {
                 TypeKind::Object(object) => &object.fields,
-                TypeKind::Interface(interface) => &interface.fields,
                 TypeKind::InputObject(input) => {
                     for field in &input.fields {
                         all.insert(format!("{name}.{}", field.node.name), self.of_input(&field.node));
                     }
                     continue;
                 }
+                // Fields of interfaces have no price, by the specification: those of the objects count.
                 _ => continue,
             };
             for FieldDefinition { name: field, arguments, .. } in fields.iter().map(|field| &field.node) {
@@ -71,12 +72,13 @@ impl Prices {
 impl FieldPrice {
     /// The directive that says how long the field's list is, or the lists in its page.
     fn list_size(&self, target: &TypePrices) -> String {
-        let named = |name: &&str| self.argument(name).is_some();
-        let lists = self.arguments.iter().filter(|argument| argument.is_list).map(|argument| &*argument.name);
-        let (slicing, assumed): (Vec<_>, _) = match self.cardinality {
+        let slicing: Vec<_> = SIZES.into_iter().filter(|name| self.argument(name).is_some()).collect();
+        let assumed = match self.cardinality {
             Cardinality::One => return String::new(),
-            Cardinality::List | Cardinality::Page => (SIZES.into_iter().filter(named).chain(lists).collect(), PAGE),
-            Cardinality::Histogram => (vec!["step.buckets"], INTERVAL_BUCKETS),
+            // A list of values is no slicing argument, nor is a part of an input object.
+            Cardinality::List if self.arguments.iter().any(|argument| argument.is_list) => MAX_PAGE_SIZE as u64,
+            Cardinality::Histogram => self.argument("step").and_then(|step| step.default).unwrap_or(INTERVAL_BUCKETS),
+            Cardinality::List | Cardinality::Page => PAGE,
         };
         let sized = target.fields.iter().filter(|(_, field)| field.is_list()).map(|(name, _)| name.as_str());
         let sized: Vec<_> = if self.cardinality == Cardinality::List { Vec::new() } else { sized.collect() };
