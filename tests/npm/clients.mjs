@@ -37,7 +37,7 @@ async function newestFirst() {
  * `follow` what ends it.
  */
 const clients = {
-  apollo: ({ connect, newest, follow }) => ({
+  apollo: ({ connect, newest, follow, live }) => ({
     connect,
     async list(client, size) {
       const { list, more } = newest(client, filter, size);
@@ -52,6 +52,16 @@ const clients = {
       }
       return shown.map(({ node }) => node.position);
     },
+    live: (client, size, more) => new Promise((resolve, reject) => {
+      const view = live(client, filter, size).subscribe({
+        next(events) {
+          if (events.length < size + more) return;
+          view.unsubscribe();
+          resolve(events.map(({ position }) => position));
+        },
+        error: reject,
+      });
+    }),
     follow(client, from, onBatch, onRefusal) {
       const subscription = follow(client, filter, from).subscribe({ next: onBatch, error: onRefusal });
       return () => subscription.unsubscribe();
@@ -138,6 +148,16 @@ async function lists(client, { list }) {
   assert.deepEqual(listed, after.slice(start, start + 3 * size), "three pages in a row");
 }
 
+/** A live view has the newest page, and each later event once. */
+async function showsLive(client, { live }) {
+  if (!live) return;
+  const shown = await live(client, 7, 5);
+  const all = await newestFirst();
+  const start = all.indexOf(shown[0]);
+  assert.ok(start >= 0 && shown.length >= 12, `${shown}`);
+  assert.deepEqual(shown, all.slice(start, start + shown.length), "a page and what came after it");
+}
+
 async function needsItsToken(_, { connect, list, follow, code, unauthenticated }) {
   const client = connect(url, "wrong");
   if (list) {
@@ -185,7 +205,7 @@ const modules = await compile();
 const checked = Object.entries(clients).map(async ([name, adapt]) => {
   const adapted = adapt(modules[name]);
   const client = adapted.connect(url, token);
-  for (const check of [lists, resumes, stopsWhereRefused, needsItsToken]) {
+  for (const check of [lists, showsLive, resumes, stopsWhereRefused, needsItsToken]) {
     try {
       await inTime(check(client, adapted, name), 120_000 + 1000 * cuts);
     } catch (error) {

@@ -26,6 +26,14 @@ const BAD = "subscription Bad { syncEvents { nothing } }";
 
 const ws = url => url.replace(/^http/, "ws");
 
+/** A socket that may be closed before it is open, as in browsers; `ws` has an error then, which nobody would handle. */
+class ClosableWebSocket extends WebSocket {
+  constructor(...given) {
+    super(...given);
+    this.on("error", () => {});
+  }
+}
+
 /** Ends a client. A connection that broke just before is no fault. */
 const dispose = client => Promise.resolve(client.dispose()).catch(() => {});
 
@@ -98,7 +106,7 @@ const clients = {
     close() {},
   }),
   "subscriptions-transport-ws": url => {
-    const client = new SubscriptionClient(ws(url), { connectionParams: { authorization } }, WebSocket);
+    const client = new SubscriptionClient(ws(url), { connectionParams: { authorization } }, ClosableWebSocket);
     let broken = () => {};
     client.onDisconnected(() => broken());
     return {
