@@ -93,7 +93,7 @@ struct SyncEventBatch {
     head: LogPosition,
 }
 
-/// The root of subscriptions.
+/// Subscriptions to the log, which resume from any position.
 #[SubscriptionObject(name = "Subscription")]
 impl SubscriptionRoot {
     /// Every event that matches, in the order of the log, each exactly once: first those after `from`, then live, without
