@@ -1,16 +1,19 @@
 //! Authentication and authorisation of readers and event hooks.
 //!
-//! A [`Viewer`] has the rights with which its operations read the log. Every reader may see everything today.
+//! A [`Viewer`] has the rights with which its operations read the log. Nothing outside of this module depends on how a viewer
+//! was identified.
 
 mod hook_secrets;
 mod origins;
 mod proxies;
 mod readers;
+mod viewer;
 
 pub use hook_secrets::{HookSecrets, RefusedRequest};
 pub use origins::{AllowedOrigins, NotAnOrigin, PageOrigin};
 pub use proxies::{ClientHeader, Network, NotANetwork, TrustedProxies};
-pub use readers::{Denied, Readers, Viewer};
+pub use readers::{Denied, Reader, Readers};
+pub use viewer::{MissingScope, Viewer, ViewerKind};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;

@@ -9,6 +9,7 @@ mod event_types;
 mod file;
 mod limits;
 mod log_targets;
+mod readers;
 mod reload;
 mod secret;
 mod settings;
@@ -36,9 +37,16 @@ impl Settings {
         check::check(arguments, file, &secret::Secrets { variable, directory: &directory })
     }
 
-    /// Returns notes about correct settings: for each org, the event types that only its System Log provides.
+    /// Returns notes about correct settings: the readers without limits, and for each org the event types that only its
+    /// System Log provides.
     pub fn notes(&self) -> Vec<String> {
-        self.orgs.iter().filter_map(|(name, org)| event_types::note_of_system_log(name, org)).collect()
+        let of_orgs = self.orgs.iter().filter_map(|(name, org)| event_types::note_of_system_log(name, org));
+        self.note_of_readers().into_iter().chain(of_orgs).collect()
+    }
+
+    /// Returns a note about the readers that may read everything; None if there are none.
+    pub fn note_of_readers(&self) -> Option<String> {
+        readers::note_of_unlimited(&self.readers)
     }
 }
 

@@ -11,6 +11,7 @@ mod page;
 mod pattern;
 mod position;
 mod rights;
+mod scope;
 mod source_state;
 mod statistics;
 mod texts;
@@ -33,7 +34,8 @@ pub use page::{
 };
 pub use pattern::EventTypePattern;
 pub use position::{Position, PositionParseError};
-pub use rights::{Narrowed, Rights, Rows};
+pub use rights::{Grant, GrantedPart, Narrowed, Rights, Rows};
+pub use scope::{Scope, Scopes};
 pub use source_state::SourceState;
 pub use statistics::{
     BucketLength, Dimension, Histogram, HistogramRequest, HistogramSeries, HistogramStep, MAX_BUCKETS,

@@ -6,6 +6,7 @@ mod append_request;
 mod ends;
 mod gateways;
 mod group;
+mod ingestion;
 mod matching;
 mod monthly_partitions;
 mod options;

@@ -173,6 +173,9 @@ fn log_start(arguments: &Serve, settings: &Settings) {
         readers = settings.readers.number(),
         "starting"
     );
+    if let Some(note) = settings.note_of_readers() {
+        tracing::info!("{note}");
+    }
 }
 
 /// Reads the settings again at each SIGHUP and puts their readers and secrets into force. Faulty settings change

@@ -90,6 +90,7 @@ pub fn router(parts: GatewayParts, options: &ServeOptions, subscribers: Subscrib
         .with_state(ways_in::IngestState {
             intake,
             orgs: ways_in::OrgSecrets(hooks),
+            readers: readers.clone(),
             body: body::BodyLimits { bytes: options.delivery_body_bytes, timeout: options.body_timeout },
             hook_patience: options.hook_patience,
         });

@@ -34,6 +34,7 @@ mod row_error;
 mod search_vector;
 mod stretch_counts;
 mod top;
+mod visible;
 mod walk;
 mod windows;
 
@@ -57,6 +58,7 @@ pub use row::StoredEvent;
 pub use row_error::RowError;
 pub use search_vector::SearchVector;
 pub use stretch_counts::StretchCount;
+pub(crate) use visible::{push_is_granted, push_visible_applications, push_visible_instances};
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -39,7 +39,8 @@ pub async fn list_rejected(
         loop {
             let size = PAGE.min(limit - shown);
             let bounds = PageBounds { after, before: None };
-            let page = ledger.rejections(filter, &PageRequest { direction: Direction::Forward, size, bounds }).await?;
+            let page =
+                ledger.rejections(filter, None, &PageRequest { direction: Direction::Forward, size, bounds }).await?;
             for rejection in &page.items {
                 print(rejection, with_raw)?;
             }
@@ -81,7 +82,7 @@ fn print(rejection: &StoredRejection, with_raw: bool) -> std::io::Result<()> {
 async fn check(ledger: &Ledger, settings: &IntakeSettings, filter: &RejectionFilter) -> anyhow::Result<()> {
     if let Some(org) = filter.org.as_ref().filter(|org| !settings.orgs.contains_key(*org)) {
         let of_org = RejectionFilter { org: Some(org.clone()), ids: None };
-        let has_some = !ledger.rejections(&of_org, &newest()).await?.items.is_empty();
+        let has_some = !ledger.rejections(&of_org, None, &newest()).await?.items.is_empty();
         let known = settings.orgs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         anyhow::ensure!(has_some, "--org: there is no org {org:?}, and it has no rejections; the orgs are: {known}");
     }
@@ -135,7 +136,7 @@ pub async fn retry_rejected(
         opened.close().await?;
         return Err(error);
     }
-    let newest = ledger.rejections(filter, &newest()).await?.items.first().map_or(0, |rejection| rejection.id);
+    let newest = ledger.rejections(filter, None, &newest()).await?.items.first().map_or(0, |rejection| rejection.id);
     let (mut report, mut after) = (RetryReport::default(), None);
     // Later rejections are not part of this retry.
     'all: while let Some(page) = oldest_after(&ledger, filter, after).await? {
@@ -182,7 +183,7 @@ async fn oldest_after(
     // The list has the newest first, so later rejections come before.
     let bounds = PageBounds { after: None, before: Some(after.unwrap_or(i64::MIN)) };
     let request = PageRequest { direction: Direction::Backward, size: PAGE, bounds };
-    let mut items = ledger.rejections(filter, &request).await?.items;
+    let mut items = ledger.rejections(filter, None, &request).await?.items;
     items.reverse();
     Ok(Some(items).filter(|items| !items.is_empty()))
 }

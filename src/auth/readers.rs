@@ -6,28 +6,18 @@ use parking_lot::{RwLock, RwLockReadGuard};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::is_secret;
+use super::viewer::Viewer;
 use crate::event::Rights;
-use crate::store::Credential;
 
-/// The authenticated reader of an operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Viewer {
-    /// The reader's configured name; None if no readers are configured.
-    pub name: Option<String>,
-    /// The part of the log that the reader may see.
-    pub rights: Rights,
-}
-
-impl Viewer {
-    /// Creates a viewer who may see everything.
-    const fn of_everything(name: Option<String>) -> Self {
-        Self { name, rights: Rights::everything() }
-    }
-
-    /// Returns the credential whose share of database connections the viewer uses.
-    pub fn credential(&self) -> Credential {
-        self.name.clone().map_or(Credential::Open, Credential::Reader)
-    }
+/// A configured reader.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    /// The name, in metrics and log lines.
+    pub name: String,
+    /// The token that the client sends.
+    pub token: SecretString,
+    /// The rights of the client.
+    pub rights: Arc<Rights>,
 }
 
 /// The error for a request without the token of a known reader.
@@ -38,15 +28,22 @@ pub struct Denied;
 /// The configured readers. Without any, everybody may query, which `serve` allows on a loopback address only. Clones
 /// share the readers.
 #[derive(Clone, Debug, Default)]
-pub struct Readers(Arc<RwLock<Vec<(String, SecretString)>>>);
+pub struct Readers(Arc<RwLock<Vec<Reader>>>);
 
 impl Readers {
-    /// Creates readers from names and tokens.
+    /// Creates readers without limits from names and tokens.
     pub fn new(readers: Vec<(String, SecretString)>) -> Self {
+        let rights = Arc::new(Rights::of_unlimited_reader());
+        let unlimited = |(name, token)| Reader { name, token, rights: Arc::clone(&rights) };
+        Self::with_rights(readers.into_iter().map(unlimited).collect())
+    }
+
+    /// Creates readers with their rights.
+    pub fn with_rights(readers: Vec<Reader>) -> Self {
         Self(Arc::new(RwLock::new(readers)))
     }
 
-    fn known(&self) -> RwLockReadGuard<'_, Vec<(String, SecretString)>> {
+    fn known(&self) -> RwLockReadGuard<'_, Vec<Reader>> {
         self.0.read()
     }
 
@@ -60,24 +57,31 @@ impl Readers {
         self.known().len()
     }
 
+    /// Returns the names of the readers that may read everything.
+    pub fn unlimited(&self) -> Vec<String> {
+        let is_unlimited = |reader: &&Reader| *reader.rights == Rights::of_unlimited_reader();
+        self.known().iter().filter(is_unlimited).map(|reader| reader.name.clone()).collect()
+    }
+
     /// Replaces the readers for all clones. Returns descriptions of the changes.
     pub fn replace(&self, fresh: &Self) -> Vec<String> {
         let fresh = fresh.known().clone();
         let mut known = self.0.write();
         let mut changed = Vec::new();
-        for (name, token) in &fresh {
-            match known.iter().find(|(other, _)| other == name) {
-                None => changed.push(format!("reader {name} was added")),
-                Some((_, old)) if old.expose_secret() != token.expose_secret() => {
-                    changed.push(format!("reader {name} has another token"));
-                }
-                Some(_) => {}
+        for Reader { name, token, rights } in &fresh {
+            let Some(old) = known.iter().find(|other| other.name == *name) else {
+                changed.push(format!("reader {name} was added"));
+                continue;
+            };
+            if old.token.expose_secret() != token.expose_secret() {
+                changed.push(format!("reader {name} has another token"));
+            }
+            if old.rights != *rights {
+                changed.push(format!("reader {name} has other rights"));
             }
         }
-        let is_gone = |name: &String| !fresh.iter().any(|(other, _)| other == name);
-        changed.extend(
-            known.iter().filter(|(name, _)| is_gone(name)).map(|(name, _)| format!("reader {name} was removed")),
-        );
+        let is_gone = |old: &&Reader| !fresh.iter().any(|other| other.name == old.name);
+        changed.extend(known.iter().filter(is_gone).map(|old| format!("reader {} was removed", old.name)));
         *known = fresh;
         changed
     }
@@ -89,7 +93,7 @@ impl Readers {
     pub fn identify(&self, authorization: Option<&str>) -> Result<Viewer, Denied> {
         let readers = self.known();
         if readers.is_empty() {
-            return Ok(Viewer::of_everything(None));
+            return Ok(Viewer::open());
         }
         let (scheme, token) = authorization.and_then(|value| value.trim().split_once(' ')).ok_or(Denied)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
@@ -97,14 +101,16 @@ impl Readers {
         }
         let token = token.trim().as_bytes();
         // All tokens are compared, so that the time does not reveal which one is similar.
-        let known = readers.iter().filter(|(_, secret)| is_secret(secret, token)).fold(None, |_, (name, _)| Some(name));
-        known.map(|name| Viewer::of_everything(Some(name.clone()))).ok_or(Denied)
+        let known = readers.iter().filter(|reader| is_secret(&reader.token, token)).fold(None, |_, known| Some(known));
+        known.map(|Reader { name, rights, .. }| Viewer::of_reader(name, rights)).ok_or(Denied)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::viewer::MissingScope;
     use super::*;
+    use crate::event::{Rows, Scope, Scopes};
 
     #[test]
     fn only_a_known_bearer_is_let_in() {
@@ -116,7 +122,7 @@ mod tests {
         {
             assert_eq!(readers.identify(bad), Err(Denied), "{bad:?}");
         }
-        assert_eq!(Readers::default().identify(None), Ok(Viewer::of_everything(None)));
+        assert_eq!(Readers::default().identify(None), Ok(Viewer::open()));
     }
 
     #[test]
@@ -135,5 +141,11 @@ mod tests {
             assert_eq!(found.as_deref(), name, "{token}");
         }
         assert_eq!(readers.replace(&fresh), [""; 0]);
+        let rights = Arc::new(Rights::new(Scopes::default(), Rows::All));
+        let limited = Readers::with_rights(vec![Reader { name: "one".into(), token: "t1".into(), rights }]);
+        let changed = ["reader one has other rights", "reader two was removed", "reader four was removed"];
+        assert_eq!(readers.replace(&limited), changed);
+        let viewer = clone.identify(Some("Bearer t1")).unwrap();
+        assert_eq!(viewer.require(Scope::EventsRead), Err(MissingScope(Scope::EventsRead)));
     }
 }

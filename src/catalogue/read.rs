@@ -4,9 +4,9 @@ use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
 use super::Catalogue;
-use crate::event::{Application, ApplicationInstance, CatalogueKey, Direction, Page, PageRequest, Timestamp};
+use crate::event::{Application, ApplicationInstance, CatalogueKey, Direction, Page, PageRequest, Rows, Timestamp};
 use crate::postgres::named_row::named_row;
-use crate::store::StoreError;
+use crate::store::{StoreError, push_is_granted, push_visible_applications, push_visible_instances};
 
 /// A filter of applications, all of whose conditions must hold. None is no condition.
 #[derive(Clone, Debug, Default)]
@@ -55,38 +55,46 @@ named_row! {
 }
 
 impl Catalogue {
-    /// Returns a page of applications, ordered by key.
+    /// Returns a page of the applications that may be seen, ordered by key.
     ///
     /// # Errors
     /// The database's.
     pub async fn applications(
         &self,
         wanted: &ApplicationFilter,
+        visible: &Rows,
         request: &PageRequest<CatalogueKey>,
     ) -> Result<Page<Application>, StoreError> {
         let mut query = QueryBuilder::new(APPLICATIONS);
-        query.push("(SELECT *, lower(name) AS sort, name AS key FROM application WHERE true");
+        query.push("(SELECT ");
+        push_columns(&mut query, visible);
+        query.push(", lower(name) AS sort, name AS key FROM application WHERE true");
+        push_visible_applications(&mut query, "application", visible);
         push_equal(&mut query, "org", wanted.org.as_deref());
         push_equal(&mut query, "name", wanted.name.as_deref());
         push_search(&mut query, ["name", "display_name"], wanted.search.as_deref());
         push_page(&mut query, "name", "name", request);
-        query.push(")").push(WITH_INSTANCES).push(order("p.", request.direction));
+        query.push(")");
+        push_instances(&mut query, visible);
+        query.push(order("p.", request.direction));
         let rows: Vec<ApplicationRow> = query.build_query_as().fetch_all(&self.reads.planned_for_values()).await?;
         Ok(Page::from_read(rows.into_iter().map(Application::from).collect(), request))
     }
 
-    /// Returns a page of application instances, ordered by label.
+    /// Returns a page of the application instances that may be seen, ordered by label.
     ///
     /// # Errors
     /// The database's.
     pub async fn application_instances(
         &self,
         wanted: &InstanceFilter,
+        visible: &Rows,
         request: &PageRequest<CatalogueKey>,
     ) -> Result<Page<ApplicationInstance>, StoreError> {
         let mut query = QueryBuilder::new(
             "SELECT *, lower(coalesce(label, '')) AS sort, instance_id AS key FROM application_instance WHERE true",
         );
+        push_visible_instances(&mut query, "application_instance", visible);
         push_equal(&mut query, "org", wanted.org.as_deref());
         push_equal(&mut query, "application", wanted.application.as_deref());
         if let Some(ids) = &wanted.instance_ids {
@@ -100,29 +108,35 @@ impl Catalogue {
 }
 
 impl Catalogue {
-    /// Returns the applications with these pairs of org and key, in any order, without unknown ones.
+    /// Returns the applications with these pairs of org and key that may be seen, in any order.
     ///
     /// # Errors
     /// The database's.
-    pub async fn applications_at(&self, keys: &[(&str, &str)]) -> Result<Vec<Application>, StoreError> {
+    pub async fn applications_at(&self, keys: &[(&str, &str)], visible: &Rows) -> Result<Vec<Application>, StoreError> {
         let mut query = QueryBuilder::new(APPLICATIONS);
-        query.push("(SELECT * FROM application WHERE (org, name) IN ");
+        query.push("(SELECT ");
+        push_columns(&mut query, visible);
+        query.push(" FROM application WHERE (org, name) IN ");
         push_keys(&mut query, keys);
-        query.push(")").push(WITH_INSTANCES);
+        push_visible_applications(&mut query, "application", visible);
+        query.push(")");
+        push_instances(&mut query, visible);
         let rows: Vec<ApplicationRow> = query.build_query_as().fetch_all(&self.reads).await?;
         Ok(rows.into_iter().map(Application::from).collect())
     }
 
-    /// Returns the application instances with these pairs of org and id, in any order, without unknown ones.
+    /// Returns the application instances with these pairs of org and id that may be seen, in any order.
     ///
     /// # Errors
     /// The database's.
     pub async fn application_instances_at(
         &self,
         keys: &[(&str, &str)],
+        visible: &Rows,
     ) -> Result<Vec<ApplicationInstance>, StoreError> {
         let mut query = QueryBuilder::new("SELECT * FROM application_instance WHERE (org, instance_id) IN ");
         push_keys(&mut query, keys);
+        push_visible_instances(&mut query, "application_instance", visible);
         let rows: Vec<InstanceRow> = query.build_query_as().fetch_all(&self.reads).await?;
         Ok(rows.into_iter().map(ApplicationInstance::from).collect())
     }
@@ -132,9 +146,30 @@ impl Catalogue {
 const APPLICATIONS: &str = "SELECT p.org, p.name, p.display_name, (p.event_count + i.event_count)::bigint AS event_count, \
                             greatest(p.last_event_at, i.last_event_at) AS last_event_at FROM ";
 
-/// End of that statement's FROM clause, which adds up the instances of each application.
+/// End of that statement's FROM clause, which adds up the instances of each application, without the end of the subquery.
 const WITH_INSTANCES: &str = " p CROSS JOIN LATERAL (SELECT coalesce(sum(event_count), 0) AS event_count, max(last_event_at) AS last_event_at \
-     FROM application_instance WHERE org = p.org AND application = p.name) i";
+     FROM application_instance WHERE org = p.org AND application = p.name";
+
+/// Adds the end of that statement's FROM clause, which adds up the instances that may be seen.
+fn push_instances(query: &mut QueryBuilder<Postgres>, visible: &Rows) {
+    query.push(WITH_INSTANCES);
+    push_visible_instances(query, "application_instance", visible);
+    query.push(") i");
+}
+
+/// Adds the columns of the table `application`. An application that may be seen because of an instance alone has no events
+/// beside those of its instances.
+fn push_columns(query: &mut QueryBuilder<Postgres>, visible: &Rows) {
+    if *visible == Rows::All {
+        query.push("*");
+        return;
+    }
+    query.push("org, name, display_name, CASE WHEN ");
+    push_is_granted(query, "application", visible);
+    query.push(" THEN event_count ELSE 0 END AS event_count, CASE WHEN ");
+    push_is_granted(query, "application", visible);
+    query.push(" THEN last_event_at END AS last_event_at");
+}
 
 /// Adds a subquery with pairs of org and key.
 fn push_keys(query: &mut QueryBuilder<Postgres>, keys: &[(&str, &str)]) {

@@ -1,6 +1,6 @@
 //! The check of all settings, before anything starts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::arguments::{Common, Serve};
 use super::documents;
 use super::event_types;
-use super::file::{ApiTable, File, GraphqlTable, OrgTable, ReaderTable};
+use super::file::{ApiTable, File, GraphqlTable, OrgTable};
 use super::secret::Secrets;
 use super::settings::{DatabaseLocation, GraphqlSettings, OrgSettings, Settings, SettingsError};
 use crate::auth::{HookSecrets, Readers};
@@ -35,7 +35,7 @@ pub(super) struct Checker<'a> {
 pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Result<Settings, SettingsError> {
     let mut checker = Checker::new(secrets);
     let orgs = checker.orgs(file.orgs);
-    let readers = checker.readers(file.readers);
+    let readers = checker.readers(file.readers, &orgs);
     checker.check_open_access(arguments, &orgs, &readers);
     checker.warnings.extend(orgs.iter().filter_map(|(name, org)| event_types::warning_of_hooks(name, org)));
     checker.faults.extend(super::log_targets(secrets.variable).err().into_iter().flat_map(|error| error.0));
@@ -156,24 +156,6 @@ impl<'a> Checker<'a> {
         patterns
     }
 
-    fn readers(&mut self, tables: Vec<ReaderTable>) -> Readers {
-        let mut names = BTreeSet::new();
-        let mut readers = Vec::with_capacity(tables.len());
-        for (index, table) in tables.into_iter().enumerate() {
-            let place = format!("readers[{index}] ({})", table.name);
-            if table.name.is_empty() {
-                self.faults.push(format!("{place}.name: must not be empty"));
-            }
-            if let Some(token) = self.own_secret(&format!("{place}.token"), &table.token) {
-                readers.push((table.name.clone(), token));
-            }
-            if !names.insert(table.name) {
-                self.faults.push(format!("{place}: another reader has this name"));
-            }
-        }
-        Readers::new(readers)
-    }
-
     fn graphql(&mut self, table: &GraphqlTable) -> GraphqlSettings {
         let mut settings = GraphqlSettings {
             introspection: table.introspection.unwrap_or(true),
@@ -207,7 +189,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Returns a secret with which others authenticate to sluice.
-    fn own_secret(&mut self, place: &str, named: &str) -> Option<SecretString> {
+    pub(super) fn own_secret(&mut self, place: &str, named: &str) -> Option<SecretString> {
         let found = self.secrets.find_strong(named);
         self.keep_secret(place, found)
     }

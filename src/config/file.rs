@@ -73,6 +73,16 @@ pub(super) struct ApiTable {
 pub(super) struct ReaderTable {
     pub(super) name: String,
     pub(super) token: String,
+    pub(super) scopes: Option<Vec<String>>,
+    pub(super) see: Option<Vec<GrantTable>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GrantTable {
+    pub(super) org: String,
+    pub(super) applications: Option<Vec<String>>,
+    pub(super) instances: Option<Vec<String>>,
 }
 
 /// The default name of the file.

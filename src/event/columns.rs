@@ -336,13 +336,28 @@ impl EventColumns {
     /// Columns that are always read: the event's place in every order.
     pub const KEYS: Self = Self(0).with(EventColumn::Position).with(EventColumn::Published);
 
+    /// All columns.
+    pub const ALL: Self = Self((1 << EventColumn::COUNT) - 1);
+
     /// All columns but the event as Okta sent it.
-    pub const WITHOUT_DETAILS: Self = Self(!(1 << EventColumn::Details.index()) & ((1 << EventColumn::COUNT) - 1));
+    pub const WITHOUT_DETAILS: Self = Self::ALL.without(EventColumn::Details);
 
     /// Adds a column.
     #[must_use]
     pub const fn with(self, column: EventColumn) -> Self {
         Self(self.0 | 1 << column.index())
+    }
+
+    /// Removes a column.
+    #[must_use]
+    pub const fn without(self, column: EventColumn) -> Self {
+        Self(self.0 & !(1 << column.index()))
+    }
+
+    /// Returns the columns that are in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// Returns the columns that are in either set.

@@ -78,7 +78,11 @@ impl Words {
 
 /// The words of a search, which an event must all contain. A word that ends in `*` matches every word with that prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Search(Vec<(String, bool)>);
+pub struct Search {
+    words: Vec<(String, bool)>,
+    /// The only place in which words are looked for; None for every place.
+    place: Option<Place>,
+}
 
 impl Search {
     /// The maximum number of words.
@@ -89,23 +93,29 @@ impl Search {
         let mut words: Vec<_> = split(text).collect();
         words.sort();
         words.dedup();
-        (!words.is_empty()).then_some(Self(words))
+        (!words.is_empty()).then_some(Self { words, place: None })
+    }
+
+    /// Returns the search of the same words in texts that are not of people.
+    #[must_use]
+    pub fn not_of_people(self) -> Self {
+        Self { place: Some(Place::Elsewhere), ..self }
     }
 
     /// Returns the number of words.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.words.len()
     }
 
     /// Returns true if there are no words, which [`Search::parse`] rules out.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.words.is_empty()
     }
 
     /// Returns true if an event contains all words, in one place or, without one, in any place.
     pub fn matches(&self, words: &Words, place: Option<Place>) -> bool {
-        let places = place.map_or(Places::MAX, Place::bit);
-        self.0.iter().all(|(word, is_prefix)| {
+        let places = place.or(self.place).map_or(Places::MAX, Place::bit);
+        self.words.iter().all(|(word, is_prefix)| {
             if *is_prefix {
                 let from_there = words.0.range(word.clone()..);
                 from_there.take_while(|(found, _)| found.starts_with(word)).any(|(_, found)| found & places != 0)
@@ -117,14 +127,14 @@ impl Search {
 
     /// Returns an equivalent query of PostgreSQL's text search.
     pub fn to_query(&self, place: Option<Place>) -> String {
-        let weight = match place {
+        let weight = match place.or(self.place) {
             Some(Place::Admin) => "A",
             Some(Place::User) => "B",
             Some(Place::ApplicationUser) => "C",
             Some(Place::Elsewhere) => "D",
             None => "",
         };
-        let terms = self.0.iter().map(|(word, is_prefix)| {
+        let terms = self.words.iter().map(|(word, is_prefix)| {
             let star = if *is_prefix { "*" } else { "" };
             let marks = if star.len() + weight.len() > 0 { format!(":{star}{weight}") } else { String::new() };
             format!("'{word}'{marks}")

@@ -37,6 +37,8 @@ pub enum Verdict {
     Refused,
     /// Refused, since it names an unknown document by its hash: the client sends it again, with the document.
     UnknownDocument,
+    /// Refused, since the reader lacks a scope.
+    Forbidden,
     /// Stopped, since it took too long.
     TimedOut,
     /// Refused, since other requests of the same credential keep the database busy: the client sends it again later.
@@ -91,6 +93,7 @@ impl Answer {
             "PERSISTED_QUERY_NOT_FOUND" | "PERSISTED_QUERY_NOT_SUPPORTED" => Verdict::UnknownDocument,
             "TIMEOUT" => Verdict::TimedOut,
             BUSY => Verdict::Busy,
+            "FORBIDDEN" => Verdict::Forbidden,
             _ => Verdict::Refused,
         };
         answer

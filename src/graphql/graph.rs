@@ -23,7 +23,7 @@ use super::request::documents::{DocumentOptions, Documents, FoundDocument};
 use super::request::limits::DocumentLimits;
 use super::request::refusal::RequestRefusal;
 use super::request::schema_types::schema_types;
-use super::request::{GraphRequest, omitted};
+use super::request::{GraphRequest, omitted, scopes};
 use super::types::orgs::{OrgUrls, Orgs};
 use super::types::schema::{DESCRIPTION, SchemaParts, SluiceSchema, plain_sdl, schema, unbound_schema};
 use super::types::subscription::{OnDemand, OneEvent, SubscriptionStart};
@@ -114,7 +114,7 @@ struct ParsedRequest {
 impl ParsedRequest {
     fn request(&self, reads: &Reads) -> Request {
         let mut request = Request::new(String::new()).variables(self.variables.clone());
-        request = reads.give(request);
+        request = reads.give(request).data(self.viewer.clone());
         if self.compiled.merges_printed {
             request = request.data(WithoutWriter);
         }
@@ -215,6 +215,7 @@ impl Graph {
             coerce(&self.0.types, compiled.variables(name), request.variables).map_err(RequestRefusal::from)?;
         let weighed = self.weigh(&compiled.document, &operation.node, &values);
         let (kind, weight) = weighed.map_err(|refusal| refusal.at(operation.pos))?;
+        scopes::check(&self.0.types, &compiled.document, &operation.node, &values, &viewer.rights)?;
         if let Some(hash) = register {
             self.0.documents.keep(hash, &text);
         }
@@ -265,7 +266,7 @@ impl Graph {
 
     /// Returns the reads of an operation or a feed, with the viewer's rights.
     fn reads(&self, viewer: &Viewer, credential: &Credential) -> Reads {
-        Reads::new(self.0.log.view(viewer.rights.clone(), credential), &self.0.runtime)
+        Reads::new(self.0.log.view(Arc::clone(&viewer.rights), credential), &self.0.runtime)
     }
 
     /// Executes a query or a mutation, within its time limit.
@@ -274,7 +275,7 @@ impl Graph {
             return no_mutations(&operation.parsed);
         }
         let request =
-            operation.parsed.request(&self.reads(&operation.parsed.viewer, &operation.parsed.viewer.credential()));
+            operation.parsed.request(&self.reads(&operation.parsed.viewer, &operation.parsed.viewer.credential));
         let Ok(mut response) = timeout_at(operation.deadline, self.0.schema.execute(request)).await else {
             let seconds = self.0.timeout.as_secs();
             let message = format!("the request took more than {seconds} s (limits.query_seconds) and was stopped");

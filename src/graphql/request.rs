@@ -15,6 +15,7 @@ mod subscription_root;
 
 pub(super) mod cost;
 pub(super) mod omitted;
+pub(super) mod scopes;
 
 use std::collections::HashMap;
 

@@ -23,6 +23,8 @@ mod order;
 mod ingestion;
 mod statistics;
 
+mod viewer;
+
 mod count;
 mod directives;
 mod enums;

@@ -59,19 +59,23 @@ impl Ledger {
         Ok(())
     }
 
-    /// Returns a page of rejections, the newest first. The page is shorter than requested if its records would exceed
-    /// 32 MiB.
+    /// Returns a page of the rejections of visible orgs (None for every org), the newest first. The page is shorter than
+    /// requested if its records would exceed 32 MiB.
     ///
     /// # Errors
     /// The database's.
     pub async fn rejections(
         &self,
         wanted: &RejectionFilter,
+        visible: Option<&[String]>,
         request: &PageRequest<i64>,
     ) -> Result<Page<StoredRejection>, StoreError> {
         let mut query = QueryBuilder::new("SELECT id, octet_length(raw)::bigint FROM rejected WHERE true");
         if let Some(org) = &wanted.org {
             query.push(" AND org = ").push_bind(org.clone());
+        }
+        if let Some(orgs) = visible {
+            query.push(" AND org = ANY(").push_bind(orgs).push(")");
         }
         if let Some(ids) = &wanted.ids {
             query.push(" AND id = ANY(").push_bind(ids.clone()).push(")");
@@ -101,13 +105,22 @@ impl Ledger {
         Ok(page)
     }
 
-    /// Returns the rejections with these ids, in any order, with None for those beyond 32 MiB.
+    /// Returns the rejections of visible orgs (None for every org) with these ids, in any order, with None for those beyond
+    /// 32 MiB.
     ///
     /// # Errors
     /// The database's.
-    pub async fn rejections_at(&self, ids: &[i64]) -> Result<Vec<(i64, Option<StoredRejection>)>, StoreError> {
-        let statement = "SELECT id, octet_length(raw)::bigint FROM rejected WHERE id = ANY($1)";
-        let found: Vec<(i64, i64)> = sqlx::query_as(statement).bind(ids).fetch_all(&self.reads).await?;
+    pub async fn rejections_at(
+        &self,
+        ids: &[i64],
+        visible: Option<&[String]>,
+    ) -> Result<Vec<(i64, Option<StoredRejection>)>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT id, octet_length(raw)::bigint FROM rejected WHERE id = ANY(");
+        query.push_bind(ids).push(")");
+        if let Some(orgs) = visible {
+            query.push(" AND org = ANY(").push_bind(orgs).push(")");
+        }
+        let found: Vec<(i64, i64)> = query.build_query_as().fetch_all(&self.reads).await?;
         let (here, left) = found.split_at_checked(fitting(&found)).unwrap_or((&found, &[]));
         let here: Vec<i64> = here.iter().map(|(id, _)| *id).collect();
         let items = self.rejections_with(&here).await?.into_iter().map(|item| (item.id, Some(item)));

@@ -46,7 +46,7 @@ impl CatchUp {
     /// The entries of a feed for those of some events that it wants.
     fn entries(&self, feed: &Feed, events: &[Arc<SyncEvent>]) -> Vec<FeedEntry> {
         let wanted = events.iter().filter(|event| feed.request.events.filter().matches(event));
-        let entries: Vec<_> = wanted.map(|event| FeedEntry::new(&feed.request.rendering.renderer, event)).collect();
+        let entries: Vec<_> = wanted.map(|event| feed.request.entry(event)).collect();
         self.metrics.rendered(entries.len());
         entries
     }

@@ -4,6 +4,7 @@ pub(super) mod payload;
 pub(super) mod rendered;
 pub(super) mod renderer;
 pub(super) mod request;
+mod required;
 pub(super) mod router;
 
 use std::collections::VecDeque;
@@ -67,7 +68,7 @@ impl Feed {
         if !self.request.events.filter().matches(event) {
             return None;
         }
-        let entry = FeedEntry::new(&self.request.rendering.renderer, event);
+        let entry = self.request.entry(event);
         let bytes = entry.size();
         self.newest.lock().entries.push_back(entry);
         Some(bytes)

@@ -2,8 +2,8 @@
 
 use super::View;
 use crate::event::{
-    Cursor, EventColumns, EventOrder, Filter, Histogram, HistogramRequest, Narrowed, PageRequest, Position, TallyPage,
-    TopRequest,
+    Cursor, EventColumn, EventColumns, EventOrder, Filter, Histogram, HistogramRequest, Narrowed, PageRequest,
+    Position, TallyPage, TopRequest,
 };
 use crate::store::{EventPage, ReadThrough, StoreError};
 
@@ -33,7 +33,7 @@ impl MatchingEvents {
         &self.wanted
     }
 
-    /// Reads these columns of a page.
+    /// Reads those of these columns of a page that may be seen.
     ///
     /// # Errors
     /// The database's.
@@ -43,6 +43,7 @@ impl MatchingEvents {
         request: &PageRequest<Cursor>,
         columns: EventColumns,
     ) -> Result<EventPage, StoreError> {
+        let columns = columns.intersection(self.view.rights().columns());
         self.view.0.store.page(&self.wanted, order, request, columns).await
     }
 
@@ -75,7 +76,8 @@ impl MatchingEvents {
         self.view.0.store.top(&self.wanted, request, through).await
     }
 
-    /// Reads up to `window` events of the log after a position, and returns those that match.
+    /// Reads up to `window` events of the log after a position, and returns those that match, without the values that may not
+    /// be seen.
     ///
     /// # Errors
     /// The database's.
@@ -85,6 +87,9 @@ impl MatchingEvents {
         window: usize,
         with_details: bool,
     ) -> Result<ReadThrough, StoreError> {
-        self.view.0.store.read_after(after, window, &self.wanted, with_details).await
+        let with_details = with_details && self.view.rights().columns().has(EventColumn::Details);
+        let mut read = self.view.0.store.read_after(after, window, &self.wanted, with_details).await?;
+        read.events = self.view.mask(read.events);
+        Ok(read)
     }
 }

@@ -7,11 +7,10 @@ use uuid::Uuid;
 use super::Log;
 use crate::catalogue::{ApplicationFilter, InstanceFilter};
 use crate::event::{
-    Application, ApplicationInstance, CatalogueKey, Page, PageRequest, Position, Rights, Rows, Stretch, SyncEvent,
-    Timestamp,
+    Application, ApplicationInstance, CatalogueKey, Filter, Narrowed, Page, PageRequest, Position, Rights, Rows, Scope,
+    SyncEvent, Timestamp,
 };
-use crate::ledger::{HookRefusal, IngestTally, Ledger, PollCursor, RejectionFilter, StoredRejection};
-use crate::store::{ArrivalRecord, Credential, Store, StoreError, StretchCount};
+use crate::store::{ArrivalRecord, Credential, Store, StoreError};
 
 /// The log as one reader may see it. Queries, loaders, feeds and catch-up read the log through a view only, so that
 /// every read applies the reader's rights and takes its connection from the share of the reader's credential. Only
@@ -52,13 +51,14 @@ pub(super) struct ViewState {
     pub(super) log: Log,
     /// The store, limited to the credential's share of connections.
     pub(super) store: Store,
-    pub(super) rights: Rights,
+    pub(super) rights: Arc<Rights>,
 }
 
 impl Log {
     /// Creates the view of a reader with these rights. The credential decides which share of the connections it uses.
-    pub fn view(&self, rights: Rights, credential: &Credential) -> View {
-        View(Arc::new(ViewState { log: self.clone(), store: self.0.store.for_credential(credential), rights }))
+    pub fn view(&self, rights: impl Into<Arc<Rights>>, credential: &Credential) -> View {
+        let (rights, store) = (rights.into(), self.0.store.for_credential(credential));
+        View(Arc::new(ViewState { log: self.clone(), store, rights }))
     }
 }
 
@@ -73,14 +73,14 @@ impl View {
     #[must_use]
     pub fn for_credential(&self, credential: &Credential) -> Self {
         let ViewState { log, rights, .. } = &*self.0;
-        log.view(rights.clone(), credential)
+        log.view(Arc::clone(rights), credential)
     }
 
     /// Returns a view for one request, which limits the number of the request's concurrent statements.
     #[must_use]
     pub fn for_request(&self) -> Self {
         let ViewState { log, store, rights } = &*self.0;
-        Self(Arc::new(ViewState { log: log.clone(), store: store.for_request(), rights: rights.clone() }))
+        Self(Arc::new(ViewState { log: log.clone(), store: store.for_request(), rights: Arc::clone(rights) }))
     }
 
     /// Returns the rights of the reader.
@@ -88,16 +88,22 @@ impl View {
         &self.0.rights
     }
 
-    /// Returns the store for a read without a filter. The pattern covers all rights while [`Rows`] has one variant; a
-    /// second variant does not compile here until each of these reads respects it.
-    fn whole_log(&self) -> &Store {
-        let Rows::All = self.rights().rows();
-        &self.0.store
+    /// Returns the rows of the catalogue that may be seen.
+    fn rows(&self) -> &Rows {
+        self.rights().event_rows()
     }
 
-    /// Returns the ledger, for reads of the whole log.
-    fn ledger(&self) -> Ledger {
-        self.whole_log().ledger()
+    /// Returns the filter of all events that may be seen.
+    fn visible(&self) -> Narrowed {
+        self.rights().narrow(Filter::default())
+    }
+
+    /// Removes the values that may not be seen from events.
+    pub(super) fn mask(&self, mut events: Vec<SyncEvent>) -> Vec<SyncEvent> {
+        for event in &mut events {
+            self.rights().mask(event);
+        }
+        events
     }
 
     /// Returns the newest position. It needs no rights, since it reveals only the number of events.
@@ -130,7 +136,7 @@ impl View {
     /// # Errors
     /// The database's.
     pub async fn events_by_uuid(&self, uuid: Uuid, org: Option<&str>) -> Result<Vec<SyncEvent>, StoreError> {
-        self.whole_log().events_by_uuid(uuid, org).await
+        self.0.store.events_by_uuid(uuid, org, &self.visible()).await.map(|events| self.mask(events))
     }
 
     /// Returns the events at these positions, in any order; positions without an event are left out.
@@ -138,7 +144,7 @@ impl View {
     /// # Errors
     /// The database's.
     pub async fn events_at(&self, positions: &[Position]) -> Result<Vec<SyncEvent>, StoreError> {
-        self.whole_log().events_at(positions).await
+        self.0.store.events_at(positions, &self.visible()).await.map(|events| self.mask(events))
     }
 
     /// Returns the original JSON of events.
@@ -146,7 +152,10 @@ impl View {
     /// # Errors
     /// The database's.
     pub async fn details_at(&self, positions: &[Position]) -> Result<Vec<(Position, String)>, StoreError> {
-        self.whole_log().details_at(positions).await
+        if !self.rights().has(Scope::EventsDetails) {
+            return Ok(Vec::new());
+        }
+        self.0.store.details_at(positions, &self.visible()).await
     }
 
     /// Returns the arrivals of events, in any order; positions without an event are left out.
@@ -154,7 +163,17 @@ impl View {
     /// # Errors
     /// The database's.
     pub async fn arrivals_at(&self, positions: &[Position]) -> Result<Vec<ArrivalRecord>, StoreError> {
-        self.whole_log().arrivals_at(positions).await
+        let visible: Vec<_> = match self.rows() {
+            Rows::All => positions.to_vec(),
+            Rows::Granted(_) => self.events_at(positions).await?.iter().map(|event| event.position).collect(),
+        };
+        let mut arrivals = self.0.store.arrivals_at(&visible).await?;
+        if !self.rights().has(Scope::EventsDetails) {
+            for arrival in &mut arrivals {
+                (arrival.source, arrival.headers) = (None, None);
+            }
+        }
+        Ok(arrivals)
     }
 
     /// Returns a page of applications, by key.
@@ -166,7 +185,7 @@ impl View {
         wanted: &ApplicationFilter,
         request: &PageRequest<CatalogueKey>,
     ) -> Result<Page<Application>, StoreError> {
-        self.whole_log().catalogue().applications(wanted, request).await
+        self.0.store.catalogue().applications(wanted, self.rows(), request).await
     }
 
     /// Returns a page of application instances, by label.
@@ -178,7 +197,7 @@ impl View {
         wanted: &InstanceFilter,
         request: &PageRequest<CatalogueKey>,
     ) -> Result<Page<ApplicationInstance>, StoreError> {
-        self.whole_log().catalogue().application_instances(wanted, request).await
+        self.0.store.catalogue().application_instances(wanted, self.rows(), request).await
     }
 
     /// Returns the applications with these orgs and keys, in any order; unknown ones are left out.
@@ -186,7 +205,7 @@ impl View {
     /// # Errors
     /// The database's.
     pub async fn applications_at(&self, keys: &[(&str, &str)]) -> Result<Vec<Application>, StoreError> {
-        self.whole_log().catalogue().applications_at(keys).await
+        self.0.store.catalogue().applications_at(keys, self.rows()).await
     }
 
     /// Returns the application instances with these orgs and ids, in any order; unknown ones are left out.
@@ -197,73 +216,6 @@ impl View {
         &self,
         keys: &[(&str, &str)],
     ) -> Result<Vec<ApplicationInstance>, StoreError> {
-        self.whole_log().catalogue().application_instances_at(keys).await
-    }
-
-    /// Returns the cursor of each org's System Log.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn poll_cursors(&self) -> Result<Vec<PollCursor>, StoreError> {
-        self.ledger().poll_cursors().await
-    }
-
-    /// Returns the numbers of events by org and source.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn tallies(&self) -> Result<Vec<IngestTally>, StoreError> {
-        self.ledger().tallies().await
-    }
-
-    /// Returns the last refused request of each org that has one.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn hook_refusals(&self) -> Result<Vec<HookRefusal>, StoreError> {
-        self.ledger().hook_refusals().await
-    }
-
-    /// Returns the periods of a range that were read completely from an org's System Log, ordered by start.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn read_windows(
-        &self,
-        org: &str,
-        from: Timestamp,
-        until: Timestamp,
-    ) -> Result<Vec<(Timestamp, Timestamp)>, StoreError> {
-        self.ledger().read_windows(org, from, until).await
-    }
-
-    /// Counts the events of an org in parts of a time range that do not overlap. `offered` lists the event types that
-    /// Okta offers to event hooks.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn count_stretches(
-        &self,
-        org: &str,
-        stretches: &[Stretch],
-        offered: &[&str],
-    ) -> Result<Vec<StretchCount>, StoreError> {
-        self.whole_log().count_stretches(org, stretches, offered).await
-    }
-
-    /// Returns a page of rejections, the newest first. A page of large rejections has fewer items than requested.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn rejections(&self, request: &PageRequest<i64>) -> Result<Page<StoredRejection>, StoreError> {
-        self.ledger().rejections(&RejectionFilter::default(), request).await
-    }
-
-    /// Returns the rejections with these ids; None for one that no longer fits into the response.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn rejections_at(&self, ids: &[i64]) -> Result<Vec<(i64, Option<StoredRejection>)>, StoreError> {
-        self.ledger().rejections_at(ids).await
+        self.0.store.catalogue().application_instances_at(keys, self.rows()).await
     }
 }

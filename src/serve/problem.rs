@@ -5,6 +5,8 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::auth::MissingScope;
+
 /// An error response: `{"error": {"code", "message"}}`.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -27,6 +29,13 @@ impl Problem {
     /// Creates the response for an unavailable database, after which the sender must retry.
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message)
+    }
+}
+
+impl Problem {
+    /// Creates the response for a viewer who lacks a scope.
+    pub(super) fn forbidden(missing: MissingScope) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", missing.to_string())
     }
 }
 

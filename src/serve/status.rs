@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use super::authorization;
 use super::problem::Problem;
 use crate::auth::Readers;
+use crate::event::Scope;
 
 /// A function that checks readiness: None if the gateway is ready, otherwise the reason.
 pub type Ready = Arc<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>;
@@ -46,10 +47,12 @@ pub(super) async fn readyz(State(state): State<StatusState>) -> Response {
     }
 }
 
-/// Responds with the metrics. Their labels name orgs and routes, so they need a reader's token if readers are configured.
+/// Responds with the metrics. Their labels name orgs and routes, so they need the token of a reader with the scope `metrics`
+/// if readers are configured.
 pub(super) async fn metrics(State(state): State<StatusState>, headers: HeaderMap) -> Result<Response, Problem> {
-    authorization::viewer(&state.readers, &headers)
+    let viewer = authorization::viewer(&state.readers, &headers)
         .map_err(|denied| Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", denied.to_string()))?;
+    viewer.require(Scope::Metrics).map_err(Problem::forbidden)?;
     let text = (state.status.metrics)();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

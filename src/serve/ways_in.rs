@@ -18,10 +18,11 @@ use tokio::task::JoinError;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use super::authorization;
 use super::body::{BodyFault, BodyLimits, TOO_SLOW};
 use super::problem::Problem;
-use crate::auth::HookSecrets;
-use crate::event::IngestSource;
+use crate::auth::{HookSecrets, Readers};
+use crate::event::{IngestSource, Scope};
 use crate::ingest::{BodyEncoding, Intake, IntakeError, PostError, PostedBody, Receipt};
 
 /// The state of the routes for events.
@@ -29,6 +30,7 @@ use crate::ingest::{BodyEncoding, Intake, IntakeError, PostError, PostedBody, Re
 pub(super) struct IngestState {
     pub(super) intake: Intake,
     pub(super) orgs: OrgSecrets,
+    pub(super) readers: Readers,
     pub(super) body: BodyLimits,
     /// The time limit of a delivery of an event hook or of Log Streaming, see [`take_in_time`](Self::take_in_time).
     /// Okta retries a hook's delivery at most once, so a 503 must arrive in time.
@@ -61,12 +63,19 @@ impl OrgSecrets {
     /// Returns the org of a request, which must have one of the org's secrets.
     pub(super) fn authenticated(&self, path: OrgPath, headers: &HeaderMap) -> Result<(String, &HookSecrets), Problem> {
         let (org, secrets) = self.org(path)?;
-        let value = headers.get(&secrets.header).map(header::HeaderValue::as_bytes);
-        if secrets.accept(value) {
-            return Ok((org, secrets));
-        }
-        Err(Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", secrets.refuse(&org, value)))
+        let value = value_of(secrets, headers);
+        if secrets.accept(value) { Ok((org, secrets)) } else { Err(refuse(&org, secrets, value)) }
     }
+}
+
+/// Returns the value of the header that must have an org's secret.
+fn value_of<'h>(secrets: &HookSecrets, headers: &'h HeaderMap) -> Option<&'h [u8]> {
+    headers.get(&secrets.header).map(header::HeaderValue::as_bytes)
+}
+
+/// Counts a request without an org's secret, and returns the response to it.
+fn refuse(org: &str, secrets: &HookSecrets, value: Option<&[u8]>) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", secrets.refuse(org, value))
 }
 
 /// A body for an org, from a sender with one of the org's secrets. The secret is checked before the body is read.
@@ -92,6 +101,25 @@ impl FromRequest<IngestState> for OrgPost {
 }
 
 impl IngestState {
+    /// Returns the org of an import, whose sender has one of the org's secrets, or the token of a reader with the scope `ingest`
+    /// who sees all of the org.
+    fn importing(&self, path: OrgPath, headers: &HeaderMap) -> Result<String, Problem> {
+        let (org, secrets) = self.orgs.org(path)?;
+        let value = value_of(secrets, headers);
+        if secrets.accept(value) {
+            return Ok(org);
+        }
+        // Without readers, everybody is a viewer.
+        let viewer = authorization::viewer(&self.readers, headers).ok().filter(|_| !self.readers.is_open());
+        let Some(viewer) = viewer else { return Err(refuse(&org, secrets, value)) };
+        viewer.require(Scope::Ingest).map_err(Problem::forbidden)?;
+        if viewer.rights.rows().have_whole(&org) {
+            return Ok(org);
+        }
+        let message = format!("this reader does not see all of the org {org:?} (readers.see)");
+        Err(Problem::new(StatusCode::FORBIDDEN, "FORBIDDEN", message))
+    }
+
     /// Takes in a body, and responds with 503 before its sender times out: Okta's event hooks wait for 3 seconds,
     /// Amazon EventBridge for 5.
     async fn take_in_time(

@@ -2,6 +2,8 @@
 
 use sqlx::{Postgres, QueryBuilder};
 
+use super::filter;
+use super::visible::{push_visible_applications, push_visible_instances};
 use super::windows::MonthWindow;
 use crate::event::{Dimension, Filter, IngestSource, Narrowed, source_name};
 use crate::okta::{KNOWN_EVENT_TYPES, OUTCOMES, SEVERITIES};
@@ -31,15 +33,25 @@ pub(super) const fn own_label(by: Dimension) -> Option<&'static str> {
 }
 
 /// Adds an expression for the label of a key. A row `t` has the key and the time of the key's newest event, which is in
-/// the window. The catalogue has the current labels of applications; a person's current label is in the newest event.
-pub(super) fn label(query: &mut QueryBuilder<Postgres>, by: Dimension, window: &MonthWindow) {
+/// the window. The catalogue has the current labels of applications; a person's current label is in the newest event. Only
+/// what the rights of `wanted` show has labels.
+pub(super) fn label(query: &mut QueryBuilder<Postgres>, by: Dimension, window: &MonthWindow, wanted: &Narrowed) {
+    let rights = wanted.rights();
     let id = match by {
         Dimension::Application => {
-            query.push("(SELECT max(p.display_name) FROM application p WHERE p.name = t.key)");
+            query.push("(SELECT max(p.display_name) FROM application p WHERE p.name = t.key");
+            push_visible_applications(query, "p", rights.event_rows());
+            query.push(")");
             return;
         }
         Dimension::ApplicationInstance => {
-            query.push("(SELECT max(c.label) FROM application_instance c WHERE c.instance_id = t.key)");
+            query.push("(SELECT max(c.label) FROM application_instance c WHERE c.instance_id = t.key");
+            push_visible_instances(query, "c", rights.event_rows());
+            query.push(")");
+            return;
+        }
+        Dimension::Admin | Dimension::User if !rights.see_people() => {
+            query.push("NULL::text");
             return;
         }
         Dimension::Admin => "e.admin_id",
@@ -51,6 +63,8 @@ pub(super) fn label(query: &mut QueryBuilder<Postgres>, by: Dimension, window: &
     };
     query.push("(SELECT ").push(own_label(by).unwrap_or("NULL::text")).push(" FROM sync_event e WHERE ").push(id);
     query.push(" = t.key AND e.published = t.last");
+    // Two events of a person may have happened at the same time, and only one of them may be visible.
+    filter::push(query, &wanted.without_conditions());
     window.push_months(query, "e");
     query.push(" LIMIT 1)");
 }
@@ -80,28 +94,33 @@ fn codes(needle: &str) -> Vec<String> {
 }
 
 /// Adds the condition on a group of events with the same key that the key or its label contains a text. Of a person, the
-/// text may be in any name that the events have.
-pub(super) fn push_search(query: &mut QueryBuilder<Postgres>, by: Dimension, search: &str) {
-    let (key, needle) = (key(by), search.to_ascii_lowercase());
+/// text may be in any name that the events have, if the rights of `wanted` show names.
+pub(super) fn push_search(query: &mut QueryBuilder<Postgres>, by: Dimension, search: &str, wanted: &Narrowed) {
+    let (key, needle, rights) = (key(by), search.to_ascii_lowercase(), wanted.rights());
     if by == Dimension::FirstSource {
         query.push("(").push(key).push(" = ANY(").push_bind(codes(&needle)).push("))");
         return;
     }
     query.push("coalesce(strpos(lower(").push(key).push("), ").push_bind(needle.clone()).push(") > 0");
     match (by, own_label(by)) {
+        (_, Some(_)) if !rights.see_people() => {}
         (_, Some(label)) => {
             query.push(" OR bool_or(strpos(lower(").push(label).push("), ").push_bind(needle).push(") > 0)");
         }
         (Dimension::Application, _) => {
             query.push(" OR ").push(key).push(" IN (SELECT name FROM application WHERE strpos(lower(display_name), ");
-            query.push_bind(needle).push(") > 0)");
+            query.push_bind(needle).push(") > 0");
+            push_visible_applications(query, "application", rights.event_rows());
+            query.push(")");
         }
         (Dimension::ApplicationInstance, _) => {
             query
                 .push(" OR ")
                 .push(key)
                 .push(" IN (SELECT instance_id FROM application_instance WHERE strpos(lower(label), ");
-            query.push_bind(needle).push(") > 0)");
+            query.push_bind(needle).push(") > 0");
+            push_visible_instances(query, "application_instance", rights.event_rows());
+            query.push(")");
         }
         _ => {}
     }
@@ -113,8 +132,8 @@ pub(super) const fn has_known(by: Dimension) -> bool {
     !matches!(by, Dimension::Admin | Dimension::User)
 }
 
-/// Adds a query for the known keys of a dimension, without any that is not of the filter's orgs or applications, or that a
-/// search does not find.
+/// Adds a query for the known keys of a dimension, without any that is not of the filter's orgs or applications, that a
+/// search does not find, or that the filter's rights do not show.
 pub(super) fn push_known(query: &mut QueryBuilder<Postgres>, by: Dimension, wanted: &Narrowed, search: Option<&str>) {
     let listed: Vec<String> = match by {
         Dimension::EventType => KNOWN_EVENT_TYPES.iter().map(|known| known.name.to_owned()).collect(),
@@ -160,6 +179,12 @@ fn push_catalogue(
                 query.push(" AND ").push(column).push(" = ANY(").push_bind(values.clone()).push(")");
             }
         }
+    }
+    let rows = wanted.rights().event_rows();
+    if key == "instance_id" {
+        push_visible_instances(query, table, rows);
+    } else {
+        push_visible_applications(query, table, rows);
     }
     if let Some(needle) = search.map(str::to_ascii_lowercase) {
         query.push(" AND (strpos(lower(").push(key).push("), ").push_bind(needle.clone());

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::filter::{self, Compared, INFO, SUCCESS};
-use crate::event::{EventOrderField, EventTypePattern, Filter};
+use crate::event::{EventOrderField, EventTypePattern, Filter, Narrowed};
 
 /// Largest number of values of a list whose ranges are read without a look at the first events of the page's order. That
 /// look costs about as much as 64 ranges.
@@ -59,23 +59,26 @@ pub(super) struct Candidate<'f>(pub(super) Vec<Pin<'f>>);
 
 impl<'f> Access<'f> {
     /// Chooses the access path for a filter.
-    pub(super) fn of(wanted: &'f Filter, field: EventOrderField) -> Self {
+    pub(super) fn of(wanted: &'f Narrowed, field: EventOrderField) -> Self {
         let parts = wanted.conjuncts();
         let pins = Pin::all(&parts);
         let narrowest = Pin::narrowest(&pins);
         let has_several = pins.iter().filter(|pin| pin.is_list()).count() > 1;
         let has_lists = has_long_list(wanted) || (has_several && narrowest.is_some_and(|pin| pin.breadth() > 1));
+        let has_or = parts.iter().any(|part| part.or.is_some());
         // No index has the order of the log. PostgreSQL would have to choose between a scan of the log and a sort of all
         // events of a list, and its statistics do not suffice for that.
-        if has_lists || (field == EventOrderField::Position && *wanted != Filter::default()) {
+        // Rights of several kinds are an `or`, and may show so few events that a page leads through all of the log.
+        if has_lists
+            || (field == EventOrderField::Position && **wanted != Filter::default())
+            || (wanted.is_restricted() && has_or && narrowest.is_none_or(Pin::is_common))
+        {
             return Self::Adaptive(Candidate::all(pins, &parts));
         }
         let Some(pin) = narrowest else { return Self::Any };
         // Words, alternatives or another single value may have fewer events than the pin. PostgreSQL can compare them, since
         // its statistics have estimates for all of these.
-        let is_alone = !seeks_words(wanted)
-            && parts.iter().all(|part| part.or.is_none())
-            && pins.iter().filter(|pin| !pin.is_common()).count() <= 1;
+        let is_alone = !seeks_words(wanted) && !has_or && pins.iter().filter(|pin| !pin.is_common()).count() <= 1;
         if pin.breadth() > 1 || is_alone { Self::Pinned(pin.clone()) } else { Self::Any }
     }
 

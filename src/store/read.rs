@@ -15,7 +15,7 @@ use super::row::{self, Layout, StoredEvent};
 use super::row_error::RowError;
 use super::walk::PositionSpan;
 use super::windows::MonthWindow;
-use super::{Store, StoreError};
+use super::{Store, StoreError, filter};
 use crate::event::{EventColumn, EventColumns, Narrowed, Position, SyncEvent};
 
 /// Maximum number of orgs whose events with the same uuid are returned.
@@ -151,14 +151,19 @@ impl Store {
         self.ends().await.map(|ends| ends.head)
     }
 
-    /// Returns the events with a uuid, at most one for each org.
+    /// Returns the events with a uuid that match a filter, at most one for each org.
     ///
     /// # Errors
     /// The database's.
-    pub async fn events_by_uuid(&self, uuid: Uuid, org: Option<&str>) -> Result<Vec<SyncEvent>, StoreError> {
+    pub async fn events_by_uuid(
+        &self,
+        uuid: Uuid,
+        org: Option<&str>,
+        visible: &Narrowed,
+    ) -> Result<Vec<SyncEvent>, StoreError> {
         let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
         let (rows, eras) = self
-            .rows_of(&layout.list, |query, _| {
+            .rows_of(&layout.list, visible, |query, _| {
                 query.push("a.uuid = ").push_bind(uuid);
                 if let Some(org) = org {
                     query.push(" AND a.org = ").push_bind(org.to_owned());
@@ -171,22 +176,26 @@ impl Store {
         Ok(events)
     }
 
-    /// Returns the events at these positions, in any order, without positions that have no event.
+    /// Returns the events at these positions that match a filter, in any order.
     ///
     /// # Errors
     /// The database's.
-    pub async fn events_at(&self, positions: &[Position]) -> Result<Vec<SyncEvent>, StoreError> {
+    pub async fn events_at(&self, positions: &[Position], visible: &Narrowed) -> Result<Vec<SyncEvent>, StoreError> {
         let layout = Layout::of(EventColumns::WITHOUT_DETAILS);
-        let (rows, eras) = self.rows_of(&layout.list, at(positions)).await?;
+        let (rows, eras) = self.rows_of(&layout.list, visible, at(positions)).await?;
         Ok(row::events(rows, &layout, &eras)?.iter().map(StoredEvent::to_event).collect())
     }
 
-    /// Returns the JSON of events, as Okta sent it, with their positions.
+    /// Returns the JSON of the events at these positions that match a filter, as Okta sent it, with their positions.
     ///
     /// # Errors
     /// The database's.
-    pub async fn details_at(&self, positions: &[Position]) -> Result<Vec<(Position, String)>, StoreError> {
-        let (rows, eras) = self.rows_of("e.position, e.raw", at(positions)).await?;
+    pub async fn details_at(
+        &self,
+        positions: &[Position],
+        visible: &Narrowed,
+    ) -> Result<Vec<(Position, String)>, StoreError> {
+        let (rows, eras) = self.rows_of("e.position, e.raw", visible, at(positions)).await?;
         let detail = |row: PgRow| {
             let number = row.try_get(0)?;
             let position = eras.position(number).ok_or(StoreError::DamagedEras)?;
@@ -197,11 +206,12 @@ impl Store {
         rows.into_iter().map(detail).collect()
     }
 
-    /// Returns columns of the events `e` that belong to certain rows of `arrival a`, in any order, with the eras that their
-    /// numbers belong to. In a log of many months, a first statement looks up the months of the rows.
+    /// Returns columns of the events `e` that belong to certain rows of `arrival a` and match a filter, in any order, with the
+    /// eras that their numbers belong to. In a log of many months, a first statement looks up the months of the rows.
     async fn rows_of(
         &self,
         columns: &str,
+        visible: &Narrowed,
         push_which: impl Fn(&mut QueryBuilder<Postgres>, &Eras),
     ) -> Result<(Vec<PgRow>, Arc<Eras>), StoreError> {
         for _ in 0..MAX_ATTEMPTS {
@@ -226,6 +236,7 @@ impl Store {
                 query.push(columns).push(", h.era FROM log_head h CROSS JOIN arrival a JOIN sync_event e");
                 query.push(" ON e.published = a.published AND e.position = a.position WHERE ");
                 push_which(&mut query, &known);
+                filter::push(&mut query, visible);
                 window.push(&mut query, "e");
                 query.push(" AND h.tableoid = h.home");
                 rows.extend(query.build().persistent(is_usual).fetch_all(&self.reads).await?);

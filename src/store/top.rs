@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::dimension::{graph_key, has_known, key, label, own_label, push_known, push_search, stored_key};
 use super::windows::MonthWindow;
 use super::{Store, StoreError, filter};
-use crate::event::{Dimension, Narrowed, Position, Tally, TallyCursor, TallyPage, TopRequest};
+use crate::event::{Narrowed, Position, Tally, TallyCursor, TallyPage, TopRequest};
 
 /// A key, its label, its number of events, the time of the newest one, and the number of all keys.
 type CountedRow = (Option<String>, Option<String>, Option<i64>, Option<OffsetDateTime>, Option<i64>);
@@ -87,16 +87,17 @@ impl Store {
             return top.of_window(self, window).await;
         }
         let (rows, total) = top.of_windows(self, windows, KEYS_AT_ONCE).await?;
-        Ok((self.labelled(request.by, rows, windows).await?, request.with_total.then_some(total)))
+        Ok((self.labelled(&top, rows, windows).await?, request.with_total.then_some(total)))
     }
 
     /// Adds the labels of keys. The newest event of each key is in one of the windows.
     async fn labelled(
         &self,
-        by: Dimension,
+        top: &Top<'_>,
         mut rows: Vec<KeyCount>,
         windows: &[MonthWindow],
     ) -> Result<Vec<KeyCount>, StoreError> {
+        let by = top.request.by;
         // One statement finds all labels that are in the catalogue.
         let everything = [MonthWindow::default()];
         let windows = if own_label(by).is_some() { windows } else { &everything };
@@ -107,7 +108,7 @@ impl Store {
                 continue;
             }
             let mut query = QueryBuilder::new("SELECT ");
-            label(&mut query, by, window);
+            label(&mut query, by, window, top.wanted);
             query.push(" FROM unnest(").push_bind(within.iter().map(|row| row.key.clone()).collect::<Vec<_>>());
             query.push("::text[], ").push_bind(within.iter().map(|row| row.last).collect::<Vec<_>>());
             query.push("::timestamptz[]) WITH ORDINALITY AS t (key, last, ordinal) ORDER BY t.ordinal");
@@ -138,7 +139,7 @@ impl Top<'_> {
         self.push_groups(&mut query, window, KeyPart::default());
         if let Some(search) = search {
             query.push(" HAVING ");
-            push_search(&mut query, by, search);
+            push_search(&mut query, by, search, self.wanted);
         }
         query.push("), listed AS (SELECT key, count, last FROM counted");
         if with_known && has_known(by) {
@@ -147,7 +148,7 @@ impl Top<'_> {
             query.push(") k WHERE NOT EXISTS (SELECT FROM counted c WHERE c.key = k.key)");
         }
         query.push(") SELECT t.key, ");
-        label(&mut query, by, window);
+        label(&mut query, by, window, self.wanted);
         query.push(", t.count, t.last, n.total FROM (SELECT ");
         query.push(if with_total { "count(*) AS total FROM listed" } else { "NULL::bigint AS total" });
         query.push(") n LEFT JOIN (SELECT * FROM listed u WHERE true");
@@ -213,7 +214,7 @@ impl Top<'_> {
         for window in windows {
             let mut query = QueryBuilder::new("SELECT ");
             match search {
-                Some(search) => push_search(&mut query, by, search),
+                Some(search) => push_search(&mut query, by, search, self.wanted),
                 None => drop(query.push("true")),
             }
             query.push(" AS is_found, ");

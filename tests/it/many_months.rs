@@ -238,15 +238,15 @@ async fn reads_of_the_log_in_windows_are_what_one_statement_would_give() {
     }
     let positions = [events, 1, 77, events + 9].map(Position::new);
     let mut found: Vec<_> =
-        store.events_at(&positions).await.unwrap().iter().map(|event| event.position.get()).collect();
+        store.events_at(&positions, &everything()).await.unwrap().iter().map(|event| event.position.get()).collect();
     found.sort_unstable();
     assert_eq!(found, [1, 77, events]);
-    let details: BTreeMap<_, _> = store.details_at(&positions).await.unwrap().into_iter().collect();
+    let details: BTreeMap<_, _> = store.details_at(&positions, &everything()).await.unwrap().into_iter().collect();
     assert_eq!(details.values().collect::<Vec<_>>(), ["{\"n\":1}", "{\"n\":77}", &format!("{{\"n\":{events}}}")]);
     let uuid: Uuid =
         sqlx::query_scalar("SELECT uuid FROM truth WHERE position = 50").fetch_one(&database.pool).await.unwrap();
-    assert_eq!(store.events_by_uuid(uuid, None).await.unwrap()[0].position.get(), 50);
-    assert!(store.events_by_uuid(uuid, Some("other")).await.unwrap().is_empty());
+    assert_eq!(store.events_by_uuid(uuid, None, &everything()).await.unwrap()[0].position.get(), 50);
+    assert!(store.events_by_uuid(uuid, Some("other"), &everything()).await.unwrap().is_empty());
 }
 
 /// Calls every function of a store that reads events, or that updates them in the background.
@@ -288,10 +288,10 @@ async fn use_everything(store: &Store, database: &TestDatabase) {
         store.top(&everything(), &top(by, 10), head).await.unwrap();
     }
     let positions: Vec<_> = (1..=240).map(Position::new).collect();
-    store.events_at(&positions).await.unwrap();
-    store.details_at(&positions).await.unwrap();
+    store.events_at(&positions, &everything()).await.unwrap();
+    store.details_at(&positions, &everything()).await.unwrap();
     store.arrivals_at(&positions).await.unwrap();
-    store.events_by_uuid(Uuid::nil(), Some("acme")).await.unwrap();
+    store.events_by_uuid(Uuid::nil(), Some("acme"), &everything()).await.unwrap();
     let at = |text: &str| Timestamp::parse(text).unwrap();
     let stretch = Stretch { from: at("2009-01-01T00:00:00Z"), until: at("2030-01-01T00:00:00Z"), is_verified: false };
     store.count_stretches("acme", &[stretch], &["type.1"]).await.unwrap();

@@ -207,7 +207,11 @@ fn what_cannot_be_read_is_told_with_its_line() {
     let cases = [
         ("\nlimit = 1", 2, "`limit`, expected one of `orgs`, `readers`, `graphql`, `access`, `limits`"),
         ("[[orgs]]\nname = 'a'\nhook_secret = []", 3, "`hook_secret`, expected one of `name`, `url`, `hook_secrets`"),
-        ("[[readers]]\nname = 'a'\ntoken = 'b'\norg = 'c'", 4, "`org`, expected `name` or `token`"),
+        (
+            "[[readers]]\nname = 'a'\ntoken = 'b'\norg = 'c'",
+            4,
+            "`org`, expected one of `name`, `token`, `scopes`, `see`",
+        ),
         ("\n[limits]\nsocket = 1", 3, "`socket`, expected one of `connections`, `connections_per_address`"),
         ("[limits]\nsockets = '1'", 2, "sockets: expected a whole number"),
         ("limits = {drain_seconds = true}", 1, "drain_seconds: expected a whole number"),

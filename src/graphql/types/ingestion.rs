@@ -30,13 +30,14 @@ impl Ingestion {
         context.data::<View>()?.head().await.map(LogPosition).map_err(|error| from_store(&error))
     }
 
-    /// The event hook of each org, each System Log that is read, and every other source that has brought something.
+    /// The event hook of each org, each System Log that is read, and every other source that has brought something. The
+    /// sources of an org are there only for a viewer who sees the whole org.
     async fn sources(&self, context: &Context<'_>) -> Result<Vec<IngestSourceStatus>> {
         let view = context.data::<View>()?;
         let cursors = view.poll_cursors().await.map_err(|error| from_store(&error))?;
         let tallies = view.tallies().await.map_err(|error| from_store(&error))?;
         let refusals = view.hook_refusals().await.map_err(|error| from_store(&error))?;
-        Ok(statuses(context.data()?, &cursors, &tallies, &refusals))
+        Ok(statuses(&seen_orgs(context)?, &cursors, &tallies, &refusals))
     }
 
     /// For each stretch of a range of time, whether sluice has read it completely from the System Log, the oldest first. More
@@ -154,7 +155,7 @@ async fn read_coverage(
     let view = context.data::<View>()?;
     let org = match org {
         Some(org) => known_org(context, org).await?,
-        None => only_org(context.data()?)?,
+        None => only_org(seen_orgs(context)?)?,
     };
     let range = read_range("published", Some(published)).map_err(|error| bad_input(error.to_string()))?;
     let from = range.from.unwrap_or_else(first_moment);
@@ -182,18 +183,25 @@ async fn read_coverage(
     Ok(coverage.collect())
 }
 
-/// The only configured org; an error if there are several.
-fn only_org(orgs: &Orgs) -> Result<String> {
-    match orgs.0.as_slice() {
-        [only] => Ok(only.clone()),
-        _ => Err(coded("AMBIGUOUS_ORG", "there are several orgs: say which with `org`")),
+/// Returns the configured orgs of which the viewer may see the ingestion.
+fn seen_orgs(context: &Context<'_>) -> Result<Vec<String>> {
+    let (orgs, view) = (context.data::<Orgs>()?, context.data::<View>()?);
+    Ok(orgs.0.iter().filter(|org| view.rights().see_ingestion_of(org)).cloned().collect())
+}
+
+/// Returns the only one of these orgs; an error unless there is exactly one.
+fn only_org(mut orgs: Vec<String>) -> Result<String> {
+    match (orgs.pop(), orgs.len()) {
+        (Some(only), 0) => Ok(only),
+        (Some(_), _) => Err(coded("AMBIGUOUS_ORG", "there are several orgs: say which with `org`")),
+        (None, _) => Err(bad_input("there is no org of which this reader may see the ingestion")),
     }
 }
 
 /// Returns an org that is configured or was: something of it is in the log.
 async fn known_org(context: &Context<'_>, org: String) -> Result<String> {
-    let orgs = context.data::<Orgs>()?;
-    if orgs.0.contains(&org) {
+    let orgs = seen_orgs(context)?;
+    if orgs.contains(&org) {
         return Ok(org);
     }
     let view = context.data::<View>()?;
@@ -202,7 +210,7 @@ async fn known_org(context: &Context<'_>, org: String) -> Result<String> {
     if cursors.iter().any(|cursor| cursor.org == org) || tallies.iter().any(|tally| tally.org == org) {
         return Ok(org);
     }
-    Err(bad_input(format!("`org` is {org:?}, and there is no such org; there are: {}", orgs.0.join(", "))))
+    Err(bad_input(format!("`org` is {org:?}, and there is no such org; there are: {}", orgs.join(", "))))
 }
 
 /// Returns the last failure of an org's hook since something came: a delivery that failed by Okta's word, or a request that
@@ -283,7 +291,7 @@ fn seconds(from: Timestamp, until: Timestamp) -> f64 {
 }
 
 fn statuses(
-    orgs: &Orgs,
+    orgs: &[String],
     cursors: &[PollCursor],
     tallies: &[IngestTally],
     refusals: &[HookRefusal],
@@ -308,7 +316,7 @@ fn statuses(
         let tally = tally_of(&cursor.org, IngestSource::SystemLog);
         IngestSourceStatus::of_system_log(cursor, tally, Timestamp::now())
     }));
-    let quiet = orgs.0.iter().filter(|org| tally_of(org, IngestSource::EventHook).is_none());
+    let quiet = orgs.iter().filter(|org| tally_of(org, IngestSource::EventHook).is_none());
     statuses.extend(quiet.map(|org| {
         let status = IngestSourceStatus::new(org, IngestSource::EventHook, SourceState::Waiting);
         status.with_error(hook_failure(org, &[], refusals, None))

@@ -15,6 +15,8 @@ use super::nodes::{ApplicationInstanceNode, ApplicationNode, Node, RejectedRecor
 use super::order::SyncEventOrder;
 use super::page::{self, PageArguments};
 use super::scalars::{EventUuid, Url};
+use super::viewer::ViewerNode;
+use crate::auth::Viewer;
 use crate::catalogue::{ApplicationFilter, InstanceFilter};
 use crate::event::MAX_PAGE_SIZE;
 use crate::graphql::answer::error::{bad_input, coded, from_store};
@@ -29,6 +31,14 @@ pub(in crate::graphql) struct Query;
 /// Queries of the log, of the catalogue of applications, and of the state of ingestion.
 #[Object]
 impl Query {
+    /// The viewer: the one who asks, and what it may see.
+    ///
+    #[doc = include_str!("examples/viewer.md")]
+    async fn viewer(&self, context: &Context<'_>) -> ViewerNode {
+        // Each request brings its viewer.
+        ViewerNode::from(context.data_unchecked::<Viewer>())
+    }
+
     /// The object with a global id; null if there is none.
     ///
     #[doc = include_str!("examples/node.md")]

@@ -1,9 +1,11 @@
 //! Requests for feeds: which events, and how each of them is rendered.
 
 use std::fmt;
+use std::sync::Arc;
 
+use super::rendered::FeedEntry;
 use super::renderer::{PayloadWriter, Renderer};
-use crate::event::Filter;
+use crate::event::{Filter, SyncEvent};
 use crate::log::{MatchingEvents, View};
 use crate::store::Credential;
 
@@ -59,6 +61,11 @@ impl FeedRequest {
         Self { key, events, rendering }
     }
 
+    /// Returns the entry for an event, whose renderer gets only the values that the view shows.
+    pub(in crate::live) fn entry(&self, event: &Arc<SyncEvent>) -> FeedEntry {
+        FeedEntry::new(&self.rendering.renderer, &self.view().rights().masked(event))
+    }
+
     /// The view through which the feed's subscribers read the log.
     pub(in crate::live) const fn view(&self) -> &View {
         self.events.view()
@@ -73,10 +80,7 @@ impl fmt::Debug for FeedRequest {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::event::SyncEvent;
     use crate::live::feed::renderer::RenderedTexts;
 
     #[test]

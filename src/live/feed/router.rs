@@ -1,14 +1,15 @@
 //! The router: finds the feeds that want an event by the values that their filters require, so that the cost of an event
 //! depends on the feeds that it matches and not on the number of subscribers.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
 use super::Feed;
 use super::request::FeedRequest;
-use crate::event::{EventColumn, Filter, Position, SyncEvent};
+use super::required::{ValueKind, required_values};
+use crate::event::{EventColumn, Position, SyncEvent};
 use crate::live::atomic_position::AtomicPosition;
 use crate::live::measures::LiveMetrics;
 use crate::live::push::scheduler::Scheduler;
@@ -30,8 +31,9 @@ struct Routes {
     by_instance: FeedsByValue,
     by_application: FeedsByValue,
     by_type: FeedsByValue,
+    by_org: FeedsByValue,
     /// The feeds whose filters require none of these values. They are offered every event.
-    others: HashMap<u64, Arc<Feed>>,
+    others: HashMap<u64, ListedFeed>,
     /// The entries of all feeds with their sizes in bytes, the oldest first.
     entries: VecDeque<(Weak<Feed>, usize)>,
     /// The total size of these entries.
@@ -40,7 +42,15 @@ struct Routes {
 }
 
 /// Feeds by the values that their filters require; within a value, by the feed's number.
-type FeedsByValue = HashMap<String, HashMap<u64, Arc<Feed>>>;
+type FeedsByValue = HashMap<String, HashMap<u64, ListedFeed>>;
+
+/// A feed in a list of the router.
+#[derive(Debug)]
+struct ListedFeed {
+    feed: Arc<Feed>,
+    /// True if the feed is also listed under values of another kind, so that an event may lead to it several times.
+    is_elsewhere: bool,
+}
 
 /// The feeds of a gateway, counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,14 +112,20 @@ impl Router {
         let mut rendered = 0;
         {
             let mut routes = self.routes.lock();
-            let Routes { by_instance, by_application, by_type, others, entries, bytes, .. } = &mut *routes;
+            let Routes { by_instance, by_application, by_type, by_org, others, entries, bytes, .. } = &mut *routes;
+            let mut offered = HashSet::new();
             for event in events {
                 let occurrence = &event.occurrence;
                 let instance = occurrence.text(EventColumn::InstanceId).and_then(|id| by_instance.get(id));
                 let application = occurrence.text(EventColumn::ApplicationName);
                 let application = application.and_then(|name| by_application.get(name));
-                let candidates = [instance, application, by_type.get(occurrence.event_type()), Some(&*others)];
-                for feed in candidates.into_iter().flatten().flat_map(HashMap::values) {
+                let by_type = by_type.get(occurrence.event_type());
+                let candidates = [instance, application, by_type, by_org.get(&event.org), Some(&*others)];
+                offered.clear();
+                for ListedFeed { feed, is_elsewhere } in candidates.into_iter().flatten().flat_map(HashMap::values) {
+                    if *is_elsewhere && !offered.insert(feed.number) {
+                        continue;
+                    }
                     let Some(size) = feed.offer(event) else { continue };
                     *bytes += size;
                     rendered += 1;
@@ -139,46 +155,37 @@ impl Router {
 }
 
 impl Routes {
-    /// The index for a filter's feed, and the values under which the feed is listed there: the shortest list of values that
-    /// the filter requires, itself or in its `and` parts. None if it requires no such value.
-    fn index_of(&mut self, filter: &Filter) -> Option<(&mut FeedsByValue, Vec<String>)> {
-        let parts = filter.conjuncts();
-        let shortest = |list: fn(&Filter) -> Option<&Vec<String>>| {
-            parts.iter().copied().filter_map(list).min_by_key(|values| values.len()).cloned()
-        };
-        if let Some(instances) = shortest(|part| part.application_instances.as_ref()) {
-            return Some((&mut self.by_instance, instances));
+    fn by_kind(&mut self, kind: ValueKind) -> &mut FeedsByValue {
+        match kind {
+            ValueKind::Instance => &mut self.by_instance,
+            ValueKind::Application => &mut self.by_application,
+            ValueKind::Type => &mut self.by_type,
+            ValueKind::Org => &mut self.by_org,
         }
-        if let Some(applications) = shortest(|part| part.applications.as_ref()) {
-            return Some((&mut self.by_application, applications));
-        }
-        let types = parts.iter().filter_map(|part| {
-            let types = part.event_types.as_ref()?.iter();
-            types.map(|pattern| pattern.exact().map(str::to_owned)).collect::<Option<Vec<_>>>()
-        });
-        types.min_by_key(Vec::len).map(|types| (&mut self.by_type, types))
     }
 
     fn add(&mut self, feed: &Arc<Feed>) {
         self.by_key.insert(feed.request.key.clone(), Arc::clone(feed));
-        let Some((index, values)) = self.index_of(feed.request.events.filter()) else {
-            self.others.insert(feed.number, Arc::clone(feed));
+        let listed = |is_elsewhere| ListedFeed { feed: Arc::clone(feed), is_elsewhere };
+        let Some(values) = required_values(feed.request.events.filter()) else {
+            self.others.insert(feed.number, listed(false));
             return;
         };
-        for value in values {
-            index.entry(value).or_default().insert(feed.number, Arc::clone(feed));
+        let is_elsewhere = values.first().map(|(kind, _)| kind) != values.last().map(|(kind, _)| kind);
+        for (kind, value) in values {
+            self.by_kind(kind).entry(value).or_default().insert(feed.number, listed(is_elsewhere));
         }
     }
 
     fn remove(&mut self, feed: &Arc<Feed>) {
         self.by_key.remove(&feed.request.key);
         self.others.remove(&feed.number);
-        let Some((index, values)) = self.index_of(feed.request.events.filter()) else { return };
-        for value in values {
-            if let Some(feeds) = index.get_mut(&value) {
+        for (kind, value) in required_values(feed.request.events.filter()).into_iter().flatten() {
+            let by_value = self.by_kind(kind);
+            if let Some(feeds) = by_value.get_mut(&value) {
                 feeds.remove(&feed.number);
                 if feeds.is_empty() {
-                    index.remove(&value);
+                    by_value.remove(&value);
                 }
             }
         }

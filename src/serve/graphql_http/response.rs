@@ -17,6 +17,7 @@ pub(super) fn status(verdict: Verdict, media_type: MediaType) -> StatusCode {
         // Clients of persisted queries send the whole document only if the status is not a failure.
         (_, Verdict::Executed | Verdict::UnknownDocument) | (MediaType::Json, _) => StatusCode::OK,
         (MediaType::GraphqlResponse, Verdict::Refused) => StatusCode::BAD_REQUEST,
+        (MediaType::GraphqlResponse, Verdict::Forbidden) => StatusCode::FORBIDDEN,
         (MediaType::GraphqlResponse, Verdict::TimedOut) => StatusCode::GATEWAY_TIMEOUT,
     }
 }

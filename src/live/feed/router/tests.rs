@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::FutureExt as _;
 
 use super::*;
-use crate::event::{Details, EventTypePattern, IngestSource, Occurrence, Timestamp};
+use crate::event::{Details, EventTypePattern, Filter, IngestSource, Occurrence, Timestamp};
 use crate::live::feed::rendered::FeedEntry;
 use crate::live::feed::renderer::{PayloadWriter, RenderedEvent, Renderer};
 use crate::live::feed::request::Rendering;
@@ -99,7 +99,8 @@ fn an_event_reaches_the_feeds_that_want_it_and_no_others() {
     }
     let left = router.routes.lock();
     assert!(left.by_key.is_empty() && left.others.is_empty());
-    assert!(left.by_instance.is_empty() && left.by_application.is_empty() && left.by_type.is_empty());
+    let lists = [&left.by_instance, &left.by_application, &left.by_type, &left.by_org];
+    assert!(lists.into_iter().all(HashMap::is_empty));
 }
 
 #[test]
@@ -163,7 +164,35 @@ fn filters_are_found_by_the_shortest_list_of_their_and_parts() {
     }
     let left = router.routes.lock();
     assert!(left.by_key.is_empty() && left.others.is_empty());
-    assert!(left.by_instance.is_empty() && left.by_application.is_empty() && left.by_type.is_empty());
+    let lists = [&left.by_instance, &left.by_application, &left.by_type, &left.by_org];
+    assert!(lists.into_iter().all(HashMap::is_empty));
+}
+
+#[test]
+fn a_feed_under_values_of_several_kinds_is_offered_an_event_once() {
+    let (router, rendered) = (router(Position::START, 1 << 20), Arc::default());
+    let instances = Filter { application_instances: Some(list(&["0oa1"])), ..Filter::default() };
+    let slack = Filter { applications: Some(list(&["slack"])), ..Filter::default() };
+    let beta = Filter { orgs: Some(list(&["beta"])), ..Filter::default() };
+    let filter = Filter { or: Some(vec![instances, slack, beta]), ..Filter::default() };
+    let feed = router.join(request("mixed", filter, &rendered));
+    let events = [
+        event(1, "0oa1", Some("slack"), "a"),
+        event(2, "0oa2", Some("slack"), "a"),
+        event(3, "0oa1", None, "a"),
+        event(4, "0oa2", None, "a"),
+    ];
+    router.route(&events, Position::new(4));
+    assert_eq!(positions(feed.after(Position::START, 10)), Some(vec![1, 2, 3]));
+    assert_eq!(rendered.load(Ordering::Relaxed), 3);
+    {
+        let held = router.routes.lock();
+        assert!(held.others.is_empty() && held.by_org.contains_key("beta"));
+    }
+    router.leave(&feed);
+    let left = router.routes.lock();
+    let lists = [&left.by_instance, &left.by_application, &left.by_type, &left.by_org];
+    assert!(lists.into_iter().all(HashMap::is_empty));
 }
 
 #[test]

@@ -1,0 +1,170 @@
+//! The rows that a reader may see: everything, or the events of grants.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use crate::event::Filter;
+
+/// A grant: events of one org that a reader may see.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Grant {
+    /// The configured name of the Okta org.
+    pub org: String,
+    /// The part of the org.
+    pub part: GrantedPart,
+}
+
+/// The part of an org that a grant is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum GrantedPart {
+    /// Everything in the org.
+    Whole,
+    /// The events of these applications, by Okta's keys.
+    Applications(Vec<String>),
+    /// The events of these application instances, by Okta's ids.
+    Instances(Vec<String>),
+}
+
+/// The events that a reader may see.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Rows {
+    /// Every event of every org.
+    All,
+    /// The events of any of these grants. An org has at most one grant of each kind, and no other beside the whole org.
+    Granted(Arc<[Grant]>),
+}
+
+/// No rows.
+static NOTHING: std::sync::LazyLock<Rows> = std::sync::LazyLock::new(|| Rows::Granted(Arc::from([])));
+
+impl Rows {
+    /// Returns the rows of grants, which are merged, so that equal rows have equal values.
+    pub fn granted(grants: impl IntoIterator<Item = Grant>) -> Self {
+        let mut orgs: BTreeMap<String, MergedGrants> = BTreeMap::new();
+        for Grant { org, part } in grants {
+            orgs.entry(org).or_default().add(part);
+        }
+        Self::Granted(orgs.into_iter().flat_map(|(org, merged)| merged.into_grants(&org)).collect())
+    }
+
+    /// Returns no rows.
+    pub fn nothing() -> &'static Self {
+        &NOTHING
+    }
+
+    /// Returns true if all of an org may be seen.
+    pub fn have_whole(&self, org: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Granted(grants) => grants.iter().any(|grant| grant.org == org && grant.part == GrantedPart::Whole),
+        }
+    }
+
+    /// Returns the orgs of which all may be seen; None for every org.
+    pub fn whole_orgs(&self) -> Option<Vec<String>> {
+        let Self::Granted(grants) = self else { return None };
+        let whole = grants.iter().filter(|grant| grant.part == GrantedPart::Whole);
+        Some(whole.map(|grant| grant.org.clone()).collect())
+    }
+
+    /// Narrows a filter to these rows. Lists are intersected here rather than added as conditions, so that an index and the
+    /// routing of live events still find a list. Grants of several kinds become alternatives.
+    pub(super) fn narrow(&self, filter: Filter) -> Filter {
+        let Self::Granted(grants) = self else { return filter };
+        let mut alternatives = alternatives(grants, &filter);
+        match alternatives.len() {
+            0 => Filter { orgs: Some(Vec::new()), ..filter },
+            1 => {
+                let Filter { orgs, applications, application_instances, .. } = alternatives.remove(0);
+                Filter {
+                    orgs,
+                    applications: applications.or(filter.applications),
+                    application_instances: application_instances.or(filter.application_instances),
+                    ..filter
+                }
+            }
+            _ => with_alternatives(filter, alternatives),
+        }
+    }
+}
+
+/// Returns the filters of grants, one for all whole orgs and one for each other grant, without those of which the filter
+/// wants nothing. Their lists have only what the filter wants.
+fn alternatives(grants: &[Grant], filter: &Filter) -> Vec<Filter> {
+    let parts = filter.conjuncts();
+    let wanted = |list: fn(&Filter) -> Option<&Vec<String>>, values: &[String]| {
+        let wanted: Vec<HashSet<&str>> =
+            parts.iter().filter_map(|part| list(part)).map(|list| list.iter().map(String::as_str).collect()).collect();
+        let is_wanted = |value: &&String| wanted.iter().all(|wanted| wanted.contains(value.as_str()));
+        Some(values.iter().filter(is_wanted).cloned().collect::<Vec<_>>()).filter(|found| !found.is_empty())
+    };
+    let orgs = |values: &[String]| wanted(|part| part.orgs.as_ref(), values);
+    let whole: Vec<_> =
+        grants.iter().filter(|grant| grant.part == GrantedPart::Whole).map(|one| one.org.clone()).collect();
+    let whole = orgs(&whole).map(|orgs| Filter { orgs: Some(orgs), ..Filter::default() });
+    let parts_of_orgs = grants.iter().filter_map(|Grant { org, part }| {
+        let in_org = Filter { orgs: Some(orgs(std::slice::from_ref(org))?), ..Filter::default() };
+        match part {
+            GrantedPart::Whole => None,
+            GrantedPart::Applications(names) => {
+                let applications = wanted(|part| part.applications.as_ref(), names)?;
+                Some(Filter { applications: Some(applications), ..in_org })
+            }
+            GrantedPart::Instances(ids) => {
+                let instances = wanted(|part| part.application_instances.as_ref(), ids)?;
+                Some(Filter { application_instances: Some(instances), ..in_org })
+            }
+        }
+    });
+    whole.into_iter().chain(parts_of_orgs).collect()
+}
+
+/// Adds the condition that one of several alternatives matches. If all of them have lists of one kind, the filter gets all
+/// values of these lists, too: that condition is redundant, but there is an index for it.
+fn with_alternatives(mut filter: Filter, alternatives: Vec<Filter>) -> Filter {
+    let union = |list: fn(&Filter) -> Option<&Vec<String>>| {
+        let lists = alternatives.iter().map(list).collect::<Option<Vec<_>>>()?;
+        Some(lists.into_iter().flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>())
+    };
+    if let Some(instances) = union(|part| part.application_instances.as_ref()) {
+        filter.application_instances = Some(instances);
+    }
+    if let Some(applications) = union(|part| part.applications.as_ref()) {
+        filter.applications = Some(applications);
+    }
+    if filter.or.is_none() {
+        filter.or = Some(alternatives);
+    } else {
+        filter.and.push(Filter { or: Some(alternatives), ..Filter::default() });
+    }
+    filter
+}
+
+/// The grants of one org while they are merged.
+#[derive(Default)]
+struct MergedGrants {
+    is_whole: bool,
+    applications: BTreeSet<String>,
+    instances: BTreeSet<String>,
+}
+
+impl MergedGrants {
+    fn add(&mut self, part: GrantedPart) {
+        match part {
+            GrantedPart::Whole => self.is_whole = true,
+            GrantedPart::Applications(names) => self.applications.extend(names),
+            GrantedPart::Instances(ids) => self.instances.extend(ids),
+        }
+    }
+
+    fn into_grants(self, org: &str) -> Vec<Grant> {
+        let Self { is_whole, applications, instances } = self;
+        let grant = |part| Grant { org: org.to_owned(), part };
+        if is_whole {
+            return vec![grant(GrantedPart::Whole)];
+        }
+        let lists = [(applications, GrantedPart::Applications as fn(_) -> _), (instances, GrantedPart::Instances)];
+        let filled = lists.into_iter().filter(|(values, _)| !values.is_empty());
+        filled.map(|(values, part)| grant(part(values.into_iter().collect()))).collect()
+    }
+}
