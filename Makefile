@@ -2,7 +2,7 @@
 # `make test` needs Node, Chromium, Python, curl, jq, NATS, PgBouncer, nginx and Caddy, too. What is missing they
 # install where root may (Debian).
 
-.PHONY: run test chaos cuts lint check build console bench schema fmt postgres nats pgbouncer proxies
+.PHONY: run test chaos leaks cuts lint check build console bench schema fmt postgres nats pgbouncer proxies
 
 run:        ## the gateway with a stand-in Okta org that delivers to it; Ctrl-C stops both
 	@scripts/run
@@ -17,6 +17,9 @@ test: postgres nats pgbouncer proxies ## every test, with PostgreSQLs of their o
 
 chaos: postgres nats ## make chaos ROUNDS=200: the test that kills everything at random, for longer
 	SLUICE_CHAOS_ROUNDS=$(or $(ROUNDS),200) cargo test --locked -p sluice --test it -- --nocapture whatever_is_killed
+
+leaks: postgres ## make leaks ROUNDS=10000: the test that no reader sees what is not theirs, with more random requests
+	SLUICE_LEAK_ROUNDS=$(or $(ROUNDS),10000) cargo test --locked -p sluice --test it -- --nocapture random_readers_read
 
 cuts:       ## make cuts ROUNDS=200: the tests that cut the connections of clients at random, for longer
 	SLUICE_CLIENT_CUTS=$(or $(ROUNDS),200) cargo test --workspace --locked --test it -- --nocapture npm::clients npm::a_browsers python::
