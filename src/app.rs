@@ -65,7 +65,7 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
     telemetry::count_from_zero(settings.orgs.keys());
     let startup = StartupStep::default();
     let status = Status { ready: startup.ready(), metrics: render(&metrics, None) };
-    let routes = ServedRoutes::starting(status, settings.readers.clone(), hooks(&settings), &settings.allowed_origins);
+    let routes = ServedRoutes::starting(status, settings.authenticator(), hooks(&settings), &settings.allowed_origins);
     let options = serve_options(&settings, files::raise_limit(&settings.limits));
     let address = listener.local_addr()?;
     tracing::info!(%address, "listening");
@@ -155,6 +155,7 @@ impl OpenGateway {
         until_stop(ingest::name_events(log.clone()).boxed());
         until_stop(ingest::add_words(log.clone()).boxed());
         until_stop(run_upkeep(metrics.clone()).boxed());
+        until_stop(settings.issuers.clone().keep_keys_fresh().boxed());
         until_stop(refusals::store_last(store.ledger(), hooks(settings)).boxed());
         let status = Status { ready, metrics: render(metrics, Some(live.clone())) };
         let parts = parts(settings, log, store.ledger(), live, status);
@@ -279,7 +280,7 @@ fn parts(settings: &Settings, log: Log, ledger: Ledger, live: Live, status: Stat
     GatewayParts {
         graph,
         intake: intake((log, ledger), &settings.orgs, &settings.limits, Duration::ZERO),
-        readers: settings.readers.clone(),
+        authenticator: settings.authenticator(),
         hooks: hooks(settings),
         status,
     }

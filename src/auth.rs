@@ -3,16 +3,26 @@
 //! A [`Viewer`] has the rights with which its operations read the log. Nothing outside of this module depends on how a viewer
 //! was identified.
 
+mod authenticator;
 mod hook_secrets;
+mod issuers;
 mod origins;
 mod proxies;
 mod readers;
+mod revocation;
+mod rights_end;
 mod viewer;
 
+pub use authenticator::{Authenticator, Denied};
 pub use hook_secrets::{HookSecrets, RefusedRequest};
+pub use issuers::{
+    ClaimPath, GrantedValues, IssuerSettings, Issuers, KeySource, Rule, RuleGrant, RulePart, TokenConditions,
+    TokenFault, is_safe,
+};
 pub use origins::{AllowedOrigins, NotAnOrigin, PageOrigin};
 pub use proxies::{ClientHeader, Network, NotANetwork, TrustedProxies};
-pub use readers::{Denied, Reader, Readers};
+pub use readers::{Reader, Readers};
+pub use rights_end::RightsEnd;
 pub use viewer::{MissingScope, Viewer, ViewerKind};
 
 use secrecy::{ExposeSecret as _, SecretString};

@@ -7,6 +7,7 @@ mod check;
 mod documents;
 mod event_types;
 mod file;
+mod issuers;
 mod limits;
 mod log_targets;
 mod readers;

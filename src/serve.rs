@@ -40,7 +40,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{any, get, post};
 
-use crate::auth::{HookSecrets, Readers};
+use crate::auth::{Authenticator, HookSecrets};
 use crate::graphql::Graph;
 use crate::ingest::Intake;
 
@@ -51,8 +51,8 @@ pub struct GatewayParts {
     pub graph: Graph,
     /// The intake for events.
     pub intake: Intake,
-    /// The clients that may query and subscribe.
-    pub readers: Readers,
+    /// The authenticator of clients that query and subscribe.
+    pub authenticator: Authenticator,
     /// The hook secrets of each org.
     pub hooks: BTreeMap<String, HookSecrets>,
     /// The readiness and the metrics.
@@ -61,7 +61,7 @@ pub struct GatewayParts {
 
 /// Creates all routes.
 pub fn router(parts: GatewayParts, options: &ServeOptions, subscribers: Subscribers) -> Router {
-    let GatewayParts { graph, intake, readers, hooks, status } = parts;
+    let GatewayParts { graph, intake, authenticator, hooks, status } = parts;
     let streams = stream::Streams {
         subscribers: subscribers.clone(),
         write_timeout: options.write_timeout,
@@ -69,16 +69,17 @@ pub fn router(parts: GatewayParts, options: &ServeOptions, subscribers: Subscrib
     };
     let hooks = Arc::new(hooks);
     let allowed_origins = options.allowed_origins.clone();
-    let admission = admission::Admission::new(readers.clone(), Arc::clone(&hooks), allowed_origins.clone());
+    let admission = admission::Admission::new(authenticator.clone(), Arc::clone(&hooks), allowed_origins.clone());
     let graphql_state = graphql_http::GraphqlState {
         graph: graph.clone(),
-        readers: readers.clone(),
+        authenticator: authenticator.clone(),
         batch: options.batch,
         body: body::BodyLimits { bytes: options.query_body_bytes, timeout: options.body_timeout },
         streams,
     };
     let socket_options = Arc::new(options.clone());
-    let socket = websocket::SocketContext { graph, readers: readers.clone(), subscribers, options: socket_options };
+    let socket =
+        websocket::SocketContext { graph, authenticator: authenticator.clone(), subscribers, options: socket_options };
     let graphql = Router::new()
         .route("/graphql", post(graphql_http::post).get(graphql_http::get).with_state(graphql_state))
         .layer(axum::middleware::from_fn_with_state(socket, websocket::upgrade));
@@ -90,7 +91,7 @@ pub fn router(parts: GatewayParts, options: &ServeOptions, subscribers: Subscrib
         .with_state(ways_in::IngestState {
             intake,
             orgs: ways_in::OrgSecrets(hooks),
-            readers: readers.clone(),
+            authenticator: authenticator.clone(),
             body: body::BodyLimits { bytes: options.delivery_body_bytes, timeout: options.body_timeout },
             hook_patience: options.hook_patience,
         });
@@ -98,7 +99,7 @@ pub fn router(parts: GatewayParts, options: &ServeOptions, subscribers: Subscrib
         .route("/livez", get(status::livez))
         .route("/readyz", get(status::readyz))
         .route("/metrics", get(status::metrics))
-        .with_state(status::StatusState { status, readers });
+        .with_state(status::StatusState { status, authenticator });
     let routes = Router::new()
         .route("/", get(page::page))
         .route("/graphiql", get(graphiql::page))

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use super::revocation::Revocation;
 use crate::event::{Rights, Scope, Timestamp};
 use crate::store::Credential;
 
@@ -18,6 +19,8 @@ pub struct Viewer {
     pub expires: Option<Timestamp>,
     /// The rights with which the viewer's operations read the log.
     pub rights: Arc<Rights>,
+    /// The revocation of the rights.
+    pub(super) revocation: Revocation,
 }
 
 /// The kind of what identifies a viewer.
@@ -51,17 +54,19 @@ impl Viewer {
             credential: Credential::Open,
             expires: None,
             rights: Arc::clone(&UNLIMITED),
+            revocation: Revocation::default(),
         }
     }
 
     /// Creates the viewer of a configured reader.
-    pub(super) fn of_reader(name: &str, rights: &Arc<Rights>) -> Self {
+    pub(super) fn of_reader(name: &str, rights: &Arc<Rights>, revocation: &Revocation) -> Self {
         Self {
             name: Some(name.to_owned()),
             kind: ViewerKind::Reader,
             credential: Credential::Reader(name.to_owned()),
             expires: None,
             rights: Arc::clone(rights),
+            revocation: revocation.clone(),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::check::Checker;
 use super::file::AccessTable;
-use crate::auth::{AllowedOrigins, ClientHeader, Network, Readers, TrustedProxies};
+use crate::auth::{AllowedOrigins, ClientHeader, Network, TrustedProxies};
 
 impl Checker<'_> {
     pub(super) fn trusted_proxies(&mut self, table: &AccessTable) -> TrustedProxies {
@@ -29,7 +29,7 @@ impl Checker<'_> {
         TrustedProxies::new(networks, header)
     }
 
-    pub(super) fn allowed_origins(&mut self, table: &AccessTable, readers: &Readers) -> AllowedOrigins {
+    pub(super) fn allowed_origins(&mut self, table: &AccessTable, is_open: bool) -> AllowedOrigins {
         let mut origins = Vec::with_capacity(table.allowed_origins.len());
         for (index, text) in table.allowed_origins.iter().enumerate() {
             match text.parse() {
@@ -37,8 +37,9 @@ impl Checker<'_> {
                 Err(fault) => self.faults.push(format!("access.allowed_origins[{index}]: {text:?}: {fault}")),
             }
         }
-        if !origins.is_empty() && readers.is_open() {
-            let fault = "access.allowed_origins: pages of other origins need a reader's token: configure [[readers]]";
+        if !origins.is_empty() && is_open {
+            let fault =
+                "access.allowed_origins: pages of other origins need a token: configure [[readers]] or [[issuers]]";
             self.faults.push(fault.to_owned());
         }
         AllowedOrigins::new(origins)

@@ -11,7 +11,7 @@ use super::event_types;
 use super::file::{ApiTable, File, GraphqlTable, OrgTable};
 use super::secret::Secrets;
 use super::settings::{DatabaseLocation, GraphqlSettings, OrgSettings, Settings, SettingsError};
-use crate::auth::{HookSecrets, Readers};
+use crate::auth::HookSecrets;
 use crate::event::EventTypePattern;
 use crate::ingest::CREDENTIAL_HEADERS;
 use crate::live::NatsServers;
@@ -36,12 +36,14 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
     let mut checker = Checker::new(secrets);
     let orgs = checker.orgs(file.orgs);
     let readers = checker.readers(file.readers, &orgs);
-    checker.check_open_access(arguments, &orgs, &readers);
+    let issuers = checker.issuers(file.issuers, &orgs);
+    let is_open = readers.is_open() && issuers.is_empty();
+    checker.check_open_access(arguments, &orgs, is_open);
     checker.warnings.extend(orgs.iter().filter_map(|(name, org)| event_types::warning_of_hooks(name, org)));
     checker.faults.extend(super::log_targets(secrets.variable).err().into_iter().flat_map(|error| error.0));
     checker.faults.extend(file.limits.faults());
     let trusted_proxies = checker.trusted_proxies(&file.access);
-    let allowed_origins = checker.allowed_origins(&file.access, &readers);
+    let allowed_origins = checker.allowed_origins(&file.access, is_open);
     let graphql = checker.graphql(&file.graphql);
     let database = checker.database(&arguments.common);
     let nats = checker.nats(arguments.nats_url.as_deref());
@@ -52,6 +54,7 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
             nats,
             orgs,
             readers,
+            issuers,
             trusted_proxies,
             allowed_origins,
             graphql,
@@ -213,13 +216,13 @@ impl<'a> Checker<'a> {
     }
 
     /// Reports missing secrets: a fault unless sluice listens on a loopback address, otherwise a warning.
-    fn check_open_access(&mut self, arguments: &Serve, orgs: &BTreeMap<String, OrgSettings>, readers: &Readers) {
+    fn check_open_access(&mut self, arguments: &Serve, orgs: &BTreeMap<String, OrgSettings>, is_open: bool) {
         let listen = arguments.listen;
         let open_hooks: Vec<_> = orgs.iter().filter(|(_, org)| org.hook.is_open()).map(|(name, _)| name).collect();
         if !listen.ip().is_loopback() {
-            if readers.is_open() {
+            if is_open {
                 self.faults.push(format!(
-                    "{listen} is not a loopback address, and there are no readers: add [[readers]] with a name and a token"
+                    "{listen} is not a loopback address, and there are no readers: add [[readers]] with a name and a token, or [[issuers]]"
                 ));
             }
             self.faults.extend(open_hooks.iter().map(|name| {
@@ -227,7 +230,7 @@ impl<'a> Checker<'a> {
             }));
             return;
         }
-        if readers.is_open() {
+        if is_open {
             self.warnings.push("no [[readers]]: everybody on this machine may query and subscribe".to_owned());
         }
         let open = open_hooks

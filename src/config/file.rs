@@ -15,6 +15,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) readers: Vec<ReaderTable>,
     #[serde(default)]
+    pub(super) issuers: Vec<IssuerTable>,
+    #[serde(default)]
     pub(super) graphql: GraphqlTable,
     #[serde(default)]
     pub(super) access: AccessTable,
@@ -83,6 +85,45 @@ pub(super) struct GrantTable {
     pub(super) org: String,
     pub(super) applications: Option<Vec<String>>,
     pub(super) instances: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IssuerTable {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) jwks: Option<String>,
+    pub(super) audience: String,
+    pub(super) algorithms: Option<Vec<String>>,
+    pub(super) leeway_seconds: Option<u64>,
+    pub(super) max_token_seconds: Option<u64>,
+    #[serde(default)]
+    pub(super) rules: Vec<RuleTable>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleTable {
+    pub(super) claim: String,
+    pub(super) has: String,
+    pub(super) scopes: Vec<String>,
+    pub(super) see: Option<Vec<RuleGrantTable>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleGrantTable {
+    pub(super) org: String,
+    pub(super) applications: Option<ListOrClaim>,
+    pub(super) instances: Option<ListOrClaim>,
+}
+
+/// Values of a grant: a list, or the claim that has them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum ListOrClaim {
+    List(Vec<String>),
+    Claim(String),
 }
 
 /// The default name of the file.

@@ -32,7 +32,7 @@ impl Checker<'_> {
         Readers::with_rights(readers)
     }
 
-    fn scopes(&mut self, place: &str, named: Option<&[String]>) -> Scopes {
+    pub(super) fn scopes(&mut self, place: &str, named: Option<&[String]>) -> Scopes {
         let Some(named) = named else { return Scopes::READING };
         if named.is_empty() {
             self.faults.push(format!("{place}.scopes: an empty list allows nothing; omit it, or name scopes"));
@@ -61,10 +61,7 @@ impl Checker<'_> {
         let mut grants = Vec::with_capacity(see.len());
         for (index, table) in see.into_iter().enumerate() {
             let place = format!("{place}.see[{index}]");
-            if !orgs.contains_key(&table.org) {
-                let known = orgs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-                self.faults.push(format!("{place}.org: there is no org {:?}; there are: {known}", table.org));
-            }
+            self.granted_org(&place, &table.org, orgs);
             let part = match (table.applications, table.instances) {
                 (None, None) => GrantedPart::Whole,
                 (Some(names), None) => GrantedPart::Applications(self.granted(&format!("{place}.applications"), names)),
@@ -79,8 +76,16 @@ impl Checker<'_> {
         Rows::granted(grants)
     }
 
+    /// Checks the org of a grant.
+    pub(super) fn granted_org(&mut self, place: &str, org: &str, orgs: &BTreeMap<String, OrgSettings>) {
+        if !orgs.contains_key(org) {
+            let known = orgs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            self.faults.push(format!("{place}.org: there is no org {org:?}; there are: {known}"));
+        }
+    }
+
     /// Checks the values of a grant.
-    fn granted(&mut self, place: &str, values: Vec<String>) -> Vec<String> {
+    pub(super) fn granted(&mut self, place: &str, values: Vec<String>) -> Vec<String> {
         let most = Filter::MAX_VALUES;
         if values.is_empty() {
             self.faults.push(format!("{place}: an empty list grants nothing; omit it to grant the whole org"));

@@ -16,6 +16,7 @@ impl Settings {
     /// result names readers and orgs but no secrets.
     pub fn adopt(&self, fresh: &Self) -> Reloaded {
         let mut changed = self.readers.replace(&fresh.readers);
+        changed.extend(self.issuers.replace(&fresh.issuers));
         for (name, org) in &self.orgs {
             let Some(fresh) = fresh.orgs.get(name) else { continue };
             if org.hook.replace(&fresh.hook) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::limits::Limits;
-use crate::auth::{AllowedOrigins, HookSecrets, Readers, TrustedProxies};
+use crate::auth::{AllowedOrigins, Authenticator, HookSecrets, Issuers, Readers, TrustedProxies};
 use crate::event::EventTypePattern;
 use crate::ingest::ApiOptions;
 use crate::live::NatsServers;
@@ -24,6 +24,8 @@ pub struct Settings {
     pub orgs: BTreeMap<String, OrgSettings>,
     /// The clients that may query and subscribe.
     pub readers: Readers,
+    /// The issuers whose tokens give rights.
+    pub issuers: Issuers,
     /// The proxies whose headers name the client.
     pub trusted_proxies: TrustedProxies,
     /// The origins of other sites whose pages may query and subscribe.
@@ -34,6 +36,13 @@ pub struct Settings {
     pub limits: Limits,
     /// Warnings about settings that are not wrong.
     pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// Returns the authenticator of viewers.
+    pub fn authenticator(&self) -> Authenticator {
+        Authenticator::new(self.readers.clone(), self.issuers.clone())
+    }
 }
 
 /// The settings of GraphQL.

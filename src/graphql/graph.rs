@@ -346,6 +346,11 @@ impl Operation {
         self.after = Some(position);
     }
 
+    /// Returns the viewer for whom the operation runs.
+    pub fn viewer(&self) -> &Viewer {
+        &self.parsed.viewer
+    }
+
     /// Gives a subscription an outlet, which sends events while the subscriber waits for them.
     pub fn send_through(&mut self, outlet: Arc<dyn Outlet>) {
         self.outlet = Some(outlet);

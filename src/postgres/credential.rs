@@ -14,6 +14,14 @@ pub enum Credential {
     Open,
     /// A reader, by its configured name.
     Reader(String),
+    /// Some of an issuer's tokens.
+    Token {
+        /// The issuer's configured name.
+        issuer: String,
+        /// The number of the share, which the token's subject decides. It has a bound, so that subjects that never come again
+        /// leave nothing behind.
+        share: u64,
+    },
 }
 
 impl fmt::Display for Credential {
@@ -24,6 +32,7 @@ impl fmt::Display for Credential {
             Self::Subscriptions => formatter.write_str("subscriptions"),
             Self::Open => formatter.write_str("open"),
             Self::Reader(name) => write!(formatter, "reader:{name}"),
+            Self::Token { issuer, .. } => write!(formatter, "issuer:{issuer}"),
         }
     }
 }

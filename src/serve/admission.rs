@@ -15,12 +15,12 @@ use super::origin::{MissingSetting, RequestOrigin};
 use super::per_address::AddressPermit;
 use super::problem::Problem;
 use super::{authority, forwarded};
-use crate::auth::{AllowedOrigins, HookSecrets, Readers};
+use crate::auth::{AllowedOrigins, Authenticator, HookSecrets};
 
 /// The settings that decide which routes are open to everybody on this machine, and which other sites' pages may ask.
 #[derive(Clone)]
 pub(super) struct Admission {
-    readers: Readers,
+    authenticator: Authenticator,
     hooks: Arc<BTreeMap<String, HookSecrets>>,
     allowed_origins: AllowedOrigins,
 }
@@ -34,11 +34,11 @@ pub(super) struct AdmissionRefusal {
 
 impl Admission {
     pub(super) const fn new(
-        readers: Readers,
+        authenticator: Authenticator,
         hooks: Arc<BTreeMap<String, HookSecrets>>,
         allowed_origins: AllowedOrigins,
     ) -> Self {
-        Self { readers, hooks, allowed_origins }
+        Self { authenticator, hooks, allowed_origins }
     }
 
     /// Admits a request. The returned permit counts the request of a proxy's client until it is dropped.
@@ -87,7 +87,7 @@ impl Admission {
         let org = org.map(|org| percent_decode_str(org).decode_utf8_lossy());
         match org.as_deref().and_then(|org| Some((org, self.hooks.get(org)?))) {
             Some((org, secrets)) => secrets.is_open().then(|| MissingSetting::HookSecrets(org.to_owned())),
-            None => self.readers.is_open().then_some(MissingSetting::Readers),
+            None => self.authenticator.is_open().then_some(MissingSetting::Readers),
         }
     }
 }

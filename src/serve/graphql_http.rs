@@ -16,7 +16,7 @@ use super::accept::{Accepted, MediaType};
 use super::authorization;
 use super::body::BodyLimits;
 use super::stream::Streams;
-use crate::auth::{Readers, Viewer};
+use crate::auth::{Authenticator, Viewer};
 use crate::graphql::{Answer, Graph, GraphBody, GraphRequest, Operation, OperationKind};
 use refusal::HttpRefusal;
 use response::respond;
@@ -25,7 +25,7 @@ use response::respond;
 #[derive(Clone)]
 pub(super) struct GraphqlState {
     pub(super) graph: Graph,
-    pub(super) readers: Readers,
+    pub(super) authenticator: Authenticator,
     /// The maximum number of requests in a batch; 0 turns batches off.
     pub(super) batch: usize,
     /// The limits of a POST request's body.
@@ -74,7 +74,7 @@ impl GraphqlState {
             return HttpRefusal::new(StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message).respond(MediaType::Json);
         };
         // The token is checked before the body is read, so that an unknown client uses no memory.
-        let read = match self.authenticate(parts) {
+        let read = match self.authenticate(parts).await {
             Ok(viewer) => read.await.map(|body| (viewer, body)),
             Err(refusal) => Err(refusal),
         };
@@ -89,9 +89,11 @@ impl GraphqlState {
         answered.unwrap_or_else(|refusal| refusal.respond(accepted.single_or_json()))
     }
 
-    fn authenticate(&self, parts: &Parts) -> Result<Viewer, HttpRefusal> {
-        authorization::viewer(&self.readers, &parts.headers)
-            .map_err(|denied| HttpRefusal::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", denied.to_string()))
+    async fn authenticate(&self, parts: &Parts) -> Result<Viewer, HttpRefusal> {
+        authorization::viewer(&self.authenticator, &parts.headers).await.map_err(|denied| {
+            let (status, code) = authorization::status(&denied);
+            HttpRefusal::new(status, code, denied.to_string())
+        })
     }
 
     async fn answer_one(

@@ -5,7 +5,8 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::auth::MissingScope;
+use super::authorization;
+use crate::auth::{Denied, MissingScope};
 
 /// An error response: `{"error": {"code", "message"}}`.
 #[derive(Debug)]
@@ -33,6 +34,12 @@ impl Problem {
 }
 
 impl Problem {
+    /// Creates the response for a sender that is unknown or has no rights.
+    pub(super) fn denied(denied: &Denied) -> Self {
+        let (status, code) = authorization::status(denied);
+        Self::new(status, code, denied.to_string())
+    }
+
     /// Creates the response for a viewer who lacks a scope.
     pub(super) fn forbidden(missing: MissingScope) -> Self {
         Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", missing.to_string())

@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::status::{self, StatusState};
 use super::ways_in::{OrgPath, OrgSecrets, hook};
 use super::{Status, graphiql, page, problem, request};
-use crate::auth::{AllowedOrigins, HookSecrets, Readers};
+use crate::auth::{AllowedOrigins, Authenticator, HookSecrets};
 use crate::graphql::Answer;
 
 /// The routes that a gateway serves: a few during its start, and all after [`open`](Self::open). Clones share the
@@ -32,17 +32,17 @@ impl ServedRoutes {
     /// and GraphQL requests get 503, so that their senders retry.
     pub fn starting(
         status: Status,
-        readers: Readers,
+        authenticator: Authenticator,
         hooks: BTreeMap<String, HookSecrets>,
         allowed_origins: &AllowedOrigins,
     ) -> Self {
         let hooks = Arc::new(hooks);
-        let admission = Admission::new(readers.clone(), Arc::clone(&hooks), allowed_origins.clone());
+        let admission = Admission::new(authenticator.clone(), Arc::clone(&hooks), allowed_origins.clone());
         let monitoring = Router::new()
             .route("/livez", get(status::livez))
             .route("/readyz", get(status::readyz))
             .route("/metrics", get(status::metrics))
-            .with_state(StatusState { status, readers });
+            .with_state(StatusState { status, authenticator });
         let ingestion = Router::new()
             .route("/okta/{org}/hooks", get(hook::challenge).post(later))
             .route("/okta/{org}/log-stream", axum::routing::post(later))

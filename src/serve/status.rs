@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::authorization;
 use super::problem::Problem;
-use crate::auth::Readers;
+use crate::auth::Authenticator;
 use crate::event::Scope;
 
 /// A function that checks readiness: None if the gateway is ready, otherwise the reason.
@@ -31,7 +31,7 @@ pub struct Status {
 #[derive(Clone)]
 pub(super) struct StatusState {
     pub(super) status: Status,
-    pub(super) readers: Readers,
+    pub(super) authenticator: Authenticator,
 }
 
 /// Responds while the process runs.
@@ -50,8 +50,8 @@ pub(super) async fn readyz(State(state): State<StatusState>) -> Response {
 /// Responds with the metrics. Their labels name orgs and routes, so they need the token of a reader with the scope `metrics`
 /// if readers are configured.
 pub(super) async fn metrics(State(state): State<StatusState>, headers: HeaderMap) -> Result<Response, Problem> {
-    let viewer = authorization::viewer(&state.readers, &headers)
-        .map_err(|denied| Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", denied.to_string()))?;
+    let viewer =
+        authorization::viewer(&state.authenticator, &headers).await.map_err(|denied| Problem::denied(&denied))?;
     viewer.require(Scope::Metrics).map_err(Problem::forbidden)?;
     let text = (state.status.metrics)();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())

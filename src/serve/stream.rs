@@ -12,14 +12,17 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use tokio::time::{Instant, Interval, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Subscribers;
+use super::authorization;
 use super::operation_events::OperationEvent;
 use super::subscribers::SubscriberPermit;
 use super::wire::Wire;
+use crate::auth::RightsEnd;
 use crate::graphql::Answer;
 use crate::live::Progress;
 use sink::{ClientGone, StreamSink};
@@ -105,12 +108,14 @@ pub(super) struct NewStream {
     pub(super) close: Option<CancellationToken>,
     /// The connection, if the stream may take it over.
     pub(super) wire: Option<Wire>,
+    /// The end of the viewer's rights.
+    pub(super) rights_end: BoxFuture<'static, RightsEnd>,
 }
 
 impl Streams {
     /// Responds with a stream of an operation's events, the first of which is given.
     pub(super) fn respond(&self, new: NewStream, first: OperationEvent) -> Response {
-        let NewStream { stream_type, events, permit, close, wire } = new;
+        let NewStream { stream_type, events, permit, close, wire, rights_end } = new;
         // A stream that ends at once leaves the connection to the client's next request.
         let (sink, body) = StreamSink::new(wire.filter(|_| matches!(first, OperationEvent::Started(_))));
         let now = Instant::now();
@@ -122,6 +127,7 @@ impl Streams {
             out: stream_type.opening().to_owned(),
             sink,
             write_timeout: self.write_timeout,
+            rights_end,
         };
         let subscribers = self.subscribers.clone();
         self.subscribers.spawn(async move {
@@ -167,6 +173,7 @@ struct StreamWriter {
     out: String,
     sink: StreamSink,
     write_timeout: Duration,
+    rights_end: BoxFuture<'static, RightsEnd>,
 }
 
 impl StreamWriter {
@@ -190,6 +197,11 @@ impl StreamWriter {
                 }
                 _ = self.heartbeat.tick() => self.write_heartbeat(),
                 () = self.sink.closed() => return StreamEnd::Done,
+                end = &mut self.rights_end => {
+                    self.events = stream::empty().boxed();
+                    let (code, message) = authorization::of_rights_end(end);
+                    goes_on = self.write(OperationEvent::Error(Answer::refusal(code, message)));
+                }
                 () = &mut dismissed => {
                     // The operation ends first, so that no outlet sends anything after the end.
                     self.events = stream::empty().boxed();

@@ -21,7 +21,7 @@ use tracing::Instrument as _;
 use super::authorization;
 use super::body::{BodyFault, BodyLimits, TOO_SLOW};
 use super::problem::Problem;
-use crate::auth::{HookSecrets, Readers};
+use crate::auth::{Authenticator, HookSecrets};
 use crate::event::{IngestSource, Scope};
 use crate::ingest::{BodyEncoding, Intake, IntakeError, PostError, PostedBody, Receipt};
 
@@ -30,7 +30,7 @@ use crate::ingest::{BodyEncoding, Intake, IntakeError, PostError, PostedBody, Re
 pub(super) struct IngestState {
     pub(super) intake: Intake,
     pub(super) orgs: OrgSecrets,
-    pub(super) readers: Readers,
+    pub(super) authenticator: Authenticator,
     pub(super) body: BodyLimits,
     /// The time limit of a delivery of an event hook or of Log Streaming, see [`take_in_time`](Self::take_in_time).
     /// Okta retries a hook's delivery at most once, so a 503 must arrive in time.
@@ -103,14 +103,15 @@ impl FromRequest<IngestState> for OrgPost {
 impl IngestState {
     /// Returns the org of an import, whose sender has one of the org's secrets, or the token of a reader with the scope `ingest`
     /// who sees all of the org.
-    fn importing(&self, path: OrgPath, headers: &HeaderMap) -> Result<String, Problem> {
+    async fn importing(&self, path: OrgPath, headers: &HeaderMap) -> Result<String, Problem> {
         let (org, secrets) = self.orgs.org(path)?;
         let value = value_of(secrets, headers);
         if secrets.accept(value) {
             return Ok(org);
         }
         // Without readers, everybody is a viewer.
-        let viewer = authorization::viewer(&self.readers, headers).ok().filter(|_| !self.readers.is_open());
+        let viewer = authorization::viewer(&self.authenticator, headers).await.ok();
+        let viewer = viewer.filter(|_| !self.authenticator.is_open());
         let Some(viewer) = viewer else { return Err(refuse(&org, secrets, value)) };
         viewer.require(Scope::Ingest).map_err(Problem::forbidden)?;
         if viewer.rights.rows().have_whole(&org) {

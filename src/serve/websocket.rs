@@ -44,12 +44,12 @@ pub(super) async fn upgrade(State(context): State<SocketContext>, request: Reque
     }
     let (mut parts, _) = request.into_parts();
     match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-        Ok(upgrade) => accept(context, upgrade, &parts).unwrap_or_else(Problem::into_response),
+        Ok(upgrade) => accept(context, upgrade, &parts).await.unwrap_or_else(Problem::into_response),
         Err(rejection) => rejection.into_response(),
     }
 }
 
-fn accept(context: SocketContext, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Result<Response, Problem> {
+async fn accept(context: SocketContext, mut upgrade: WebSocketUpgrade, parts: &Parts) -> Result<Response, Problem> {
     let headers = &parts.headers;
     let RequestClient { address, wire, held, .. } = RequestClient::of(&parts.extensions);
     let permit = context.subscribers.socket(address).map_err(|refused| {
@@ -57,7 +57,7 @@ fn accept(context: SocketContext, mut upgrade: WebSocketUpgrade, parts: &Parts) 
         Problem::new(status, code, refused.to_string())
     })?;
     // A client that a header authenticates needs no `authorization` in connection_init, which only browsers must use.
-    let known = authorization::viewer(&context.readers, headers).ok();
+    let known = authorization::viewer(&context.authenticator, headers).await.ok();
     // An unauthenticated client's socket still counts as a connection of its address, and may send little.
     let held = held.filter(|_| known.is_none());
     let span = tracing::Span::current();

@@ -7,9 +7,10 @@ use std::path::Path;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Where answers to GraphQL requests are made.
-const PLACES: [&str; 8] = [
+const PLACES: [&str; 9] = [
     "src/graphql",
     "src/serve/admission.rs",
+    "src/serve/authorization.rs",
     "src/serve/graphql_http",
     "src/serve/graphql_http.rs",
     "src/serve/origin.rs",

@@ -46,17 +46,20 @@ fn every_setting_of_a_table_is_told_of() {
         ("OrgTable", "## `[[orgs]]`"),
         ("ApiTable", "## `[orgs.api]`"),
         ("ReaderTable", "## `[[readers]]`"),
+        ("IssuerTable", "## `[[issuers]]`"),
+        ("RuleTable", "## `[[issuers.rules]]`"),
         ("GraphqlTable", "## `[graphql]`"),
         ("AccessTable", "## `[access]`"),
     ] {
         let mut there = fields(&code, name);
-        // A table of its own.
+        // Tables of their own.
         there.remove("api");
+        there.remove("rules");
         let told: BTreeSet<_> = rows(section(&page, heading)).into_keys().collect();
         assert_eq!(there, told, "{heading}");
     }
     let tables = fields(&code, "File");
-    assert_eq!(tables.into_iter().collect::<Vec<_>>(), ["access", "graphql", "limits", "orgs", "readers"]);
+    assert_eq!(tables.into_iter().collect::<Vec<_>>(), ["access", "graphql", "issuers", "limits", "orgs", "readers"]);
 }
 
 #[test]

@@ -205,7 +205,7 @@ fn who_trusts_everybody_is_warned() {
 #[test]
 fn what_cannot_be_read_is_told_with_its_line() {
     let cases = [
-        ("\nlimit = 1", 2, "`limit`, expected one of `orgs`, `readers`, `graphql`, `access`, `limits`"),
+        ("\nlimit = 1", 2, "`limit`, expected one of `orgs`, `readers`, `issuers`, `graphql`, `access`, `limits`"),
         ("[[orgs]]\nname = 'a'\nhook_secret = []", 3, "`hook_secret`, expected one of `name`, `url`, `hook_secrets`"),
         (
             "[[readers]]\nname = 'a'\ntoken = 'b'\norg = 'c'",
@@ -324,7 +324,7 @@ fn secrets_come_from_the_environment_files_and_the_settings_themselves() {
     for wrong in ["env:HOOK", "file:keys/hook", "hunter2 of the file\r\n", ""] {
         assert!(!hook.accept(Some(wrong.as_bytes())), "{wrong}");
     }
-    let reader = settings.readers.identify(Some(&format!("Bearer {STRONG}")));
+    let reader = settings.readers.identify(STRONG);
     assert_eq!(reader.unwrap().name.as_deref(), Some("a"));
     assert!(!format!("{settings:?}").contains(SECRET));
 }

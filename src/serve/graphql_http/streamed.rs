@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, Method, Version};
 use axum::response::Response;
-use futures_util::{StreamExt as _, stream};
+use futures_util::future::{BoxFuture, pending};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use super::super::accept::{Accepted, Form};
 use super::super::client::RequestClient;
@@ -14,6 +15,7 @@ use super::super::stream::{NewStream, StreamOutlet, StreamType};
 use super::GraphqlState;
 use super::refusal::HttpRefusal;
 use super::response::{respond, status};
+use crate::auth::RightsEnd;
 use crate::event::Position;
 use crate::graphql::{Answer, Operation};
 
@@ -28,7 +30,7 @@ impl GraphqlState {
                 Ok(respond(status(answer.verdict, media_type), media_type, answer.json.into_bytes()))
             }
             Form::Stream(stream_type) => {
-                let new = self.new_stream(parts, stream_type)?;
+                let new = self.new_stream(parts, stream_type, pending().boxed())?;
                 Ok(self.streams.respond(new, OperationEvent::Error(answer)))
             }
         }
@@ -47,7 +49,8 @@ impl GraphqlState {
         {
             operation.resume_after(position);
         }
-        let new = self.new_stream(parts, stream_type)?;
+        let rights_end = operation.viewer().rights_end().boxed();
+        let new = self.new_stream(parts, stream_type, rights_end)?;
         if let Some(wire) = &new.wire {
             operation.send_through(Arc::new(StreamOutlet::new(wire.clone(), stream_type)));
         }
@@ -63,7 +66,12 @@ impl GraphqlState {
         }
     }
 
-    fn new_stream(&self, parts: &Parts, stream_type: StreamType) -> Result<NewStream, HttpRefusal> {
+    fn new_stream(
+        &self,
+        parts: &Parts,
+        stream_type: StreamType,
+        rights_end: BoxFuture<'static, RightsEnd>,
+    ) -> Result<NewStream, HttpRefusal> {
         let client = RequestClient::of(&parts.extensions);
         let permit = self.streams.subscribers.stream(client.address).map_err(|refused| {
             let (status, code) = refused.status();
@@ -72,7 +80,7 @@ impl GraphqlState {
         // Other requests may share an HTTP/2 connection, and HTTP/1.0 has no chunks.
         let close = (parts.version <= Version::HTTP_11).then_some(client.close);
         let wire = client.wire.filter(|_| parts.version == Version::HTTP_11 && parts.method != Method::HEAD);
-        Ok(NewStream { stream_type, events: stream::empty().boxed(), permit, close, wire })
+        Ok(NewStream { stream_type, events: stream::empty().boxed(), permit, close, wire, rights_end })
     }
 }
 

@@ -26,7 +26,7 @@ pub(in crate::serve) async fn import(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ImportReport>, Problem> {
-    let org = state.importing(org, &headers)?;
+    let org = state.importing(org, &headers).await?;
     // The header must name a known encoding; the first bytes decide which one it is.
     encoding_of(&headers)?;
     let limit = state.body.bytes as u64;

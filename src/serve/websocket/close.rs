@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use axum::extract::ws::CloseFrame;
 
+use crate::auth::{Denied, RightsEnd};
+
 /// A close: its code and its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Close {
@@ -29,14 +31,32 @@ impl Close {
     pub(super) const TOO_SLOW: Self = Self::new(1013, "Too slow: resume from the last position");
     /// The client has subscribed before its connection was acknowledged.
     pub(super) const UNAUTHORIZED: Self = Self::new(4401, "Unauthorized");
-    /// The client's `connection_init` was refused.
-    pub(super) const FORBIDDEN: Self = Self::new(4403, "Forbidden");
+    /// The client has sent a new token with other rights; it reconnects and resumes.
+    pub(super) const RIGHTS_CHANGED: Self = Self::new(4403, "The new token has other rights: connect again and resume");
     /// The client offers no supported sub-protocol.
     pub(super) const PROTOCOL: Self = Self::new(4406, "Subprotocol not acceptable");
     /// The client has not sent `connection_init` in time.
     pub(super) const INIT_TIMEOUT: Self = Self::new(4408, "Connection initialisation timeout");
     /// The client has sent `connection_init` twice.
     pub(super) const TOO_MANY_INITS: Self = Self::new(4429, "Too many initialisation requests");
+
+    /// The client's `connection_init` was refused. Browsers cannot read why a handshake was refused, so the close has the
+    /// reason.
+    pub(super) fn denied(denied: &Denied) -> Self {
+        let reason = match denied {
+            Denied::NoToken => Cow::Borrowed("Forbidden"),
+            Denied::Token(fault) => Cow::Owned(format!("Forbidden: {fault}")),
+        };
+        Self { code: 4403, reason }
+    }
+
+    /// The client's rights have ended. Clients reconnect after 4403, get a new token, and resume.
+    pub(super) const fn of_rights_end(end: RightsEnd) -> Self {
+        match end {
+            RightsEnd::Expired => Self::new(4403, "Token expired: connect again with a new one and resume"),
+            RightsEnd::Revoked => Self::new(4403, "Rights revoked or changed: connect again and resume"),
+        }
+    }
 
     /// The client has sent an invalid message.
     pub(super) fn invalid(reason: impl Into<String>) -> Self {

@@ -1,5 +1,7 @@
 //! The connection of one socket, from `connection_init` to its close.
 
+mod authentication;
+
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -8,9 +10,8 @@ use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
-use futures_util::future::poll_immediate;
-use futures_util::{SinkExt as _, StreamExt as _};
-use serde_json::{Map, Value};
+use futures_util::future::{BoxFuture, pending, poll_immediate};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
@@ -24,7 +25,7 @@ use super::operations::Operations;
 use super::outlet::SocketOutlet;
 use super::protocol::Protocol;
 use super::wake_flag::WakeFlag;
-use crate::auth::Viewer;
+use crate::auth::{RightsEnd, Viewer};
 use crate::graphql::{Answer, GraphRequest};
 
 /// The maximum wait for the client's response to a close.
@@ -44,6 +45,7 @@ enum SocketInput {
     Ping,
     InitTimeout,
     Dismissed,
+    RightsEnd(RightsEnd),
 }
 
 /// The connection of one client's socket.
@@ -59,6 +61,8 @@ pub(super) struct Connection {
     held: Option<Arc<AddressPermit>>,
     /// The viewer, once the connection is acknowledged.
     viewer: Option<Viewer>,
+    /// The end of the viewer's rights.
+    rights_end: BoxFuture<'static, RightsEnd>,
     operations: Operations,
     /// True if the client has sent anything since the last ping.
     has_spoken: bool,
@@ -83,7 +87,18 @@ impl Connection {
     pub(super) fn new(new: NewConnection) -> Self {
         let NewConnection { socket, wire, protocol, context, known, held } = new;
         let operations = Operations::default();
-        Self { socket, wire, protocol, context, known, held, viewer: None, operations, has_spoken: true }
+        Self {
+            socket,
+            wire,
+            protocol,
+            context,
+            known,
+            held,
+            viewer: None,
+            rights_end: pending().boxed(),
+            operations,
+            has_spoken: true,
+        }
     }
 
     /// Runs the protocol until the client or the gateway ends the connection.
@@ -122,6 +137,9 @@ impl Connection {
                     if self.viewer.is_some() && ping.poll_tick(context).is_ready() {
                         return Poll::Ready(SocketInput::Ping);
                     }
+                    if let Poll::Ready(end) = self.rights_end.poll_unpin(context) {
+                        return Poll::Ready(SocketInput::RightsEnd(end));
+                    }
                     self.socket.poll_next_unpin(context).map(SocketInput::Received)
                 });
                 match other {
@@ -132,6 +150,7 @@ impl Connection {
             let flow = match next.await {
                 SocketInput::Dismissed => Flow::Break(Some(Close::RESTARTING)),
                 SocketInput::InitTimeout => Flow::Break(Some(Close::INIT_TIMEOUT)),
+                SocketInput::RightsEnd(end) => Flow::Break(Some(Close::of_rights_end(end))),
                 SocketInput::Ping => self.ping().await,
                 SocketInput::Received(received) => self.receive(received).await,
                 SocketInput::Event(id, event) => self.send_event(&id, event).await,
@@ -179,7 +198,7 @@ impl Connection {
         };
         match said {
             ClientMessage::ConnectionInit(payload) => self.init(&payload).await,
-            ClientMessage::Ping => self.send(Protocol::pong()).await,
+            ClientMessage::Ping(payload) => self.answer_ping(&payload).await,
             ClientMessage::Pong => Flow::Continue(()),
             ClientMessage::Subscribe(id, request) => self.subscribe(&id, request).await,
             ClientMessage::Complete(id) => {
@@ -199,34 +218,6 @@ impl Connection {
             Some(complaint) => self.send(complaint).await,
             None => Flow::Break(Some(fault)),
         }
-    }
-
-    async fn init(&mut self, payload: &Map<String, Value>) -> Flow {
-        if self.viewer.is_some() {
-            return Flow::Break(Some(Close::TOO_MANY_INITS));
-        }
-        let given = payload.iter().find(|(key, _)| key.eq_ignore_ascii_case("authorization"));
-        let viewer = match given {
-            Some((_, value)) => self.context.readers.identify(value.as_str()).ok(),
-            None => self.known.take().or_else(|| self.context.readers.identify(None).ok()),
-        };
-        let Some(viewer) = viewer else {
-            if let Some(denied) = self.protocol.denied() {
-                _ = self.send(denied).await;
-            }
-            return Flow::Break(Some(Close::FORBIDDEN));
-        };
-        self.viewer = Some(viewer);
-        self.held = None;
-        if let Some(wire) = &self.wire {
-            wire.lift_limit();
-        }
-        for message in self.protocol.acknowledged() {
-            if let gone @ Flow::Break(_) = self.feed((*message).to_owned()).await {
-                return gone;
-            }
-        }
-        self.write(Write::Flush).await
     }
 
     async fn subscribe(&mut self, id: &str, request: GraphRequest) -> Flow {

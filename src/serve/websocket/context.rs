@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::Readers;
+use crate::auth::Authenticator;
 use crate::graphql::Graph;
 use crate::serve::options::ServeOptions;
 use crate::serve::subscribers::Subscribers;
@@ -15,7 +15,7 @@ pub(super) const UNKNOWN_BYTES: usize = 16 << 10;
 #[derive(Clone)]
 pub(in crate::serve) struct SocketContext {
     pub(in crate::serve) graph: Graph,
-    pub(in crate::serve) readers: Readers,
+    pub(in crate::serve) authenticator: Authenticator,
     pub(in crate::serve) subscribers: Subscribers,
     pub(in crate::serve) options: Arc<ServeOptions>,
 }

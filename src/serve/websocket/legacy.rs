@@ -58,6 +58,7 @@ pub(super) fn complete(id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Denied;
 
     #[test]
     fn its_own_messages_are_read_and_no_others() {
@@ -74,7 +75,8 @@ mod tests {
             error("1", r#"[{"message":"a"},{"message":"b"}]"#),
             with_payload("error", "1", r#"{"message":"a"}"#)
         );
-        let denied: serde_json::Value = serde_json::from_str(&connection_error(&Close::FORBIDDEN)).unwrap();
+        let denied: serde_json::Value =
+            serde_json::from_str(&connection_error(&Close::denied(&Denied::NoToken))).unwrap();
         assert_eq!(denied, json!({"type": "connection_error", "payload": {"message": "Forbidden"}}));
     }
 }

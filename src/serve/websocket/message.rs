@@ -14,8 +14,8 @@ const LONGEST_ID: usize = 256;
 pub(super) enum ClientMessage {
     /// Opens the connection.
     ConnectionInit(Map<String, Value>),
-    /// Requests a pong.
-    Ping,
+    /// Requests a pong. Its payload may have a new token.
+    Ping(Map<String, Value>),
     /// Responds to a ping.
     Pong,
     /// Starts an operation.

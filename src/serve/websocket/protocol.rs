@@ -2,10 +2,13 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
+use serde_json::Value;
+
 use super::close::Close;
 use super::message::ClientMessage;
 use super::operations::ReportedProgress;
 use super::{legacy, transport};
+use crate::auth::Viewer;
 
 /// A sub-protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,15 +52,15 @@ impl Protocol {
     }
 
     /// Returns the message that refuses the connection, if the protocol has one before the close.
-    pub(super) fn denied(self) -> Option<String> {
-        (self == Self::Legacy).then(|| legacy::connection_error(&Close::FORBIDDEN))
+    pub(super) fn denied(self, close: &Close) -> Option<String> {
+        (self == Self::Legacy).then(|| legacy::connection_error(close))
     }
 
     /// Returns the messages that accept the connection.
-    pub(super) const fn acknowledged(self) -> &'static [&'static str] {
+    pub(super) fn acknowledged(self, viewer: &Viewer) -> Vec<String> {
         match self {
-            Self::Transport => &[transport::ACK],
-            Self::Legacy => &[legacy::ACK, legacy::KEEP_ALIVE],
+            Self::Transport => vec![transport::ack(viewer)],
+            Self::Legacy => vec![legacy::ACK.to_owned(), legacy::KEEP_ALIVE.to_owned()],
         }
     }
 
@@ -75,8 +78,8 @@ impl Protocol {
     }
 
     /// Returns the response to a ping.
-    pub(super) fn pong() -> String {
-        transport::PONG.to_owned()
+    pub(super) fn pong(payload: Option<Value>) -> String {
+        transport::pong(payload)
     }
 
     /// Returns the message with an operation's answer, which is JSON.

@@ -1,16 +1,29 @@
 //! The messages of `graphql-transport-ws`, see <https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::close::Close;
 use super::message::{ClientMessage, RawMessage, around_payload, of_operation, with_payload};
+use crate::auth::Viewer;
 use crate::event::Position;
 
 /// The message that accepts the connection.
 pub(super) const ACK: &str = r#"{"type":"connection_ack"}"#;
 
-/// The response to a ping. The protocol requires no payload in it, and the ping's payload may be a secret.
-pub(super) const PONG: &str = r#"{"type":"pong"}"#;
+/// Returns the message that accepts the connection. A viewer whose rights expire is told when.
+pub(super) fn ack(viewer: &Viewer) -> String {
+    let Some(expires) = viewer.expires else { return ACK.to_owned() };
+    let payload = json!({ "expiresAt": expires.to_string(), "name": viewer.name });
+    json!({ "type": "connection_ack", "payload": payload }).to_string()
+}
+
+/// Returns the response to a ping. It never repeats the ping's payload, which may be a secret.
+pub(super) fn pong(payload: Option<Value>) -> String {
+    match payload {
+        None => r#"{"type":"pong"}"#.to_owned(),
+        Some(payload) => json!({ "type": "pong", "payload": payload }).to_string(),
+    }
+}
 
 /// Parses a message.
 ///
@@ -20,7 +33,7 @@ pub(super) fn read(text: &str) -> Result<ClientMessage, Close> {
     let message = RawMessage::read(text)?;
     match message.kind.as_str() {
         "connection_init" => message.object().map(ClientMessage::ConnectionInit),
-        "ping" => message.object().map(|_| ClientMessage::Ping),
+        "ping" => message.object().map(ClientMessage::Ping),
         "pong" => message.object().map(|_| ClientMessage::Pong),
         "subscribe" => message.subscribe(),
         "complete" => message.id().map(ClientMessage::Complete),

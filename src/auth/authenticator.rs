@@ -1,0 +1,87 @@
+//! The authenticator: who sends a request, by the token that it has.
+
+use super::issuers::{Issuers, TokenFault};
+use super::readers::Readers;
+use super::viewer::Viewer;
+
+/// The authenticator of viewers. Clones share the readers and issuers.
+#[derive(Clone, Debug, Default)]
+pub struct Authenticator {
+    readers: Readers,
+    issuers: Issuers,
+}
+
+/// The error for a request whose sender is unknown, or has no rights.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// The request has no token, or an unknown one.
+    #[error(
+        "a reader's token is required: send it as `Authorization: Bearer …`, or in connection_init as `authorization`"
+    )]
+    NoToken,
+    /// The request has a token that no issuer vouches for.
+    #[error("the token is refused: {0}")]
+    Token(#[from] TokenFault),
+}
+
+impl Denied {
+    /// Returns true if the sender is known, and has no rights.
+    pub const fn is_without_rights(&self) -> bool {
+        matches!(self, Self::Token(TokenFault::NoRights(_)))
+    }
+}
+
+impl Authenticator {
+    /// Creates an authenticator.
+    pub const fn new(readers: Readers, issuers: Issuers) -> Self {
+        Self { readers, issuers }
+    }
+
+    /// Returns true if no token is required.
+    pub fn is_open(&self) -> bool {
+        self.readers.is_open() && self.issuers.is_empty()
+    }
+
+    /// Returns the viewer whose token an `Authorization` header has. It waits only for the keys of an issuer, if the token is
+    /// signed with a key that is not known yet.
+    ///
+    /// # Errors
+    /// Nobody known has this token.
+    pub async fn identify(&self, authorization: Option<&str>) -> Result<Viewer, Denied> {
+        if self.is_open() {
+            return Ok(Viewer::open());
+        }
+        let (scheme, token) = authorization.and_then(|value| value.trim().split_once(' ')).ok_or(Denied::NoToken)?;
+        let token = token.trim();
+        if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+            return Err(Denied::NoToken);
+        }
+        if let Some(viewer) = self.readers.identify(token) {
+            return Ok(viewer);
+        }
+        if self.issuers.is_empty() {
+            return Err(Denied::NoToken);
+        }
+        Ok(self.issuers.identify(token).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_known_bearer_is_let_in() {
+        let readers = Readers::new(vec![("one".into(), "t1".into()), ("two".into(), "t2".into())]);
+        let authenticator = Authenticator::new(readers, Issuers::default());
+        let name = async |value| authenticator.identify(value).await.map(|viewer| viewer.name);
+        assert_eq!(name(Some("Bearer t2")).await, Ok(Some("two".into())));
+        assert_eq!(name(Some("bearer  t1")).await, Ok(Some("one".into())));
+        for bad in
+            [None, Some(""), Some("t1"), Some("Basic t1"), Some("Bearer t3"), Some("Bearer "), Some("Bearer t1t1")]
+        {
+            assert_eq!(name(bad).await, Err(Denied::NoToken), "{bad:?}");
+        }
+        assert_eq!(Authenticator::default().identify(None).await, Ok(Viewer::open()));
+    }
+}

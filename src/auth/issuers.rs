@@ -1,0 +1,224 @@
+//! Issuers: authorities outside sluice, whose signed tokens (JSON Web Tokens) give rights, such as Okta's custom authorization
+//! servers or a team's own backend.
+
+mod claims;
+mod issuer_keys;
+mod key_set;
+mod key_source;
+mod rules;
+mod token;
+
+pub use claims::ClaimPath;
+pub use key_source::{KeySource, is_safe};
+pub use rules::{GrantedValues, Rule, RuleGrant, RulePart};
+pub use token::{TokenConditions, TokenFault};
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use parking_lot::{Mutex, RwLock};
+use reqwest::Client;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::revocation::Revocation;
+use super::viewer::{Viewer, ViewerKind};
+use crate::backoff::Backoff;
+use crate::event::Timestamp;
+use crate::lru_cache::LruCache;
+use crate::store::Credential;
+use claims::TokenClaims;
+use issuer_keys::{IssuerKeys, REFRESH_INTERVAL};
+
+/// The size of the cache of verified tokens, in bytes.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// The approximate size of a viewer in the cache, in bytes, with rights of some dozens of instances.
+const VIEWER_BYTES: usize = 2 << 10;
+
+/// The first pause after keys could not be fetched.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The number of shares of database connections that the tokens of one issuer use. It bounds what the gateway keeps for
+/// subjects that never come again.
+const SHARES: u64 = 64;
+
+/// The settings of an issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerSettings {
+    /// The name in the settings.
+    pub name: String,
+    /// The place of its keys.
+    pub keys: KeySource,
+    /// The conditions that its tokens must meet.
+    pub conditions: TokenConditions,
+    /// The rules that give rights to its tokens.
+    pub rules: Vec<Rule>,
+}
+
+/// The configured issuers. Clones share them, their keys, and the cache of verified tokens.
+#[derive(Clone, Debug, Default)]
+pub struct Issuers(Arc<IssuersState>);
+
+#[derive(Debug, Default)]
+struct IssuersState {
+    all: RwLock<Arc<[Arc<Issuer>]>>,
+    /// Notified when issuers were replaced, whose keys are not fetched yet.
+    replaced: Notify,
+}
+
+/// The SHA-256 of a token, and the number of the keys with which it was verified.
+type VerifiedKey = ([u8; 32], u64);
+
+#[derive(Debug)]
+struct Issuer {
+    settings: IssuerSettings,
+    keys: IssuerKeys,
+    /// The viewers of verified tokens. A key that the issuer has removed verifies nothing more.
+    verified: Mutex<LruCache<VerifiedKey, Arc<Viewer>>>,
+    /// The revocation of the rights of all its tokens.
+    revocation: Revocation,
+}
+
+impl Issuers {
+    /// Creates issuers.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be created.
+    pub fn new(settings: Vec<IssuerSettings>) -> Result<Self, reqwest::Error> {
+        let http = key_source::http_client()?;
+        let all = settings.into_iter().map(|settings| Arc::new(Issuer::new(settings, http.clone()))).collect();
+        Ok(Self(Arc::new(IssuersState { all: RwLock::new(all), replaced: Notify::new() })))
+    }
+
+    fn all(&self) -> Arc<[Arc<Issuer>]> {
+        Arc::clone(&self.0.all.read())
+    }
+
+    /// Returns true if there is no issuer.
+    pub fn is_empty(&self) -> bool {
+        self.0.all.read().is_empty()
+    }
+
+    /// Returns the names of the issuers.
+    pub fn names(&self) -> Vec<String> {
+        self.all().iter().map(|issuer| issuer.settings.name.clone()).collect()
+    }
+
+    /// Replaces the issuers for all clones, and has all keys fetched again. An issuer whose settings are the same keeps its keys
+    /// until then; the tokens of others are cut off. Returns descriptions of the changes.
+    pub fn replace(&self, fresh: &Self) -> Vec<String> {
+        let (known, fresh) = (self.all(), fresh.all());
+        let named = |issuers: &[Arc<Issuer>], name: &str| {
+            issuers.iter().find(|issuer| issuer.settings.name == name).map(Arc::clone)
+        };
+        let mut changed = Vec::new();
+        let kept = fresh.iter().map(|issuer| {
+            let name = &issuer.settings.name;
+            match named(&known, name) {
+                Some(old) if old.settings == issuer.settings => return old,
+                Some(old) => {
+                    changed.push(format!("issuer {name} has other settings"));
+                    old.revocation.revoke();
+                }
+                None => changed.push(format!("issuer {name} was added")),
+            }
+            Arc::clone(issuer)
+        });
+        let kept: Arc<[_]> = kept.collect();
+        let is_gone = |issuer: &&Arc<Issuer>| named(&fresh, &issuer.settings.name).is_none();
+        for old in known.iter().filter(is_gone) {
+            changed.push(format!("issuer {} was removed", old.settings.name));
+            old.revocation.revoke();
+        }
+        *self.0.all.write() = kept;
+        self.0.replaced.notify_one();
+        changed
+    }
+
+    /// Returns the viewer of a token.
+    ///
+    /// # Errors
+    /// The token is refused.
+    pub async fn identify(&self, token: &str) -> Result<Viewer, TokenFault> {
+        let issuers = self.all();
+        if issuers.is_empty() {
+            return Err(TokenFault::NoToken);
+        }
+        let hash: [u8; 32] = Sha256::digest(token).into();
+        if let Some(viewer) = issuers.iter().find_map(|issuer| issuer.known(hash)) {
+            return Ok(viewer);
+        }
+        let name = token::named_issuer(token)?;
+        let issuer = issuers.iter().find(|issuer| issuer.settings.conditions.issuer == name);
+        let issuer = issuer.ok_or_else(|| TokenFault::UnknownIssuer(name.chars().take(200).collect()))?;
+        let result = issuer.verify(token, hash).await;
+        let outcome = if result.is_ok() { "verified" } else { "refused" };
+        metrics::counter!("sluice_tokens_total", "issuer" => issuer.settings.name.clone(), "result" => outcome)
+            .increment(1);
+        if let Err(fault) = &result {
+            tracing::info!(issuer = issuer.settings.name, %fault, "refused a token");
+        }
+        result
+    }
+
+    /// Refreshes the keys of all issuers every 10 minutes, and soon after a failure. Ends only when it is dropped.
+    pub async fn keep_keys_fresh(self) {
+        let mut backoff = Backoff::new(FIRST_PAUSE, REFRESH_INTERVAL);
+        loop {
+            let issuers = self.all();
+            let refreshed = join_all(issuers.iter().map(|issuer| issuer.keys.refresh())).await;
+            let pause = if refreshed.iter().all(Result::is_ok) {
+                backoff = Backoff::new(FIRST_PAUSE, REFRESH_INTERVAL);
+                REFRESH_INTERVAL
+            } else {
+                backoff.pause()
+            };
+            _ = timeout(pause, self.0.replaced.notified()).await;
+        }
+    }
+}
+
+impl Issuer {
+    fn new(settings: IssuerSettings, http: Client) -> Self {
+        let keys = IssuerKeys::new(settings.name.clone(), settings.keys.clone(), http);
+        Self { settings, keys, verified: Mutex::new(LruCache::new(CACHE_BYTES)), revocation: Revocation::default() }
+    }
+
+    /// Returns the viewer of a token that was verified before with the present keys, and has not expired.
+    fn known(&self, hash: [u8; 32]) -> Option<Viewer> {
+        let keys = self.keys.current()?.number;
+        let viewer = self.verified.lock().get(&(hash, keys))?;
+        viewer.expires.is_some_and(|expires| Timestamp::now() < expires).then(|| (*viewer).clone())
+    }
+
+    async fn verify(&self, token: &str, hash: [u8; 32]) -> Result<Viewer, TokenFault> {
+        let IssuerSettings { name, conditions, rules, .. } = &self.settings;
+        let verified = conditions.verify(name, token, &self.keys).await?;
+        let rights = rules::rights(rules, &verified.claims).ok_or_else(|| TokenFault::NoRights(name.clone()))?;
+        let subject = subject(&verified.claims);
+        let mut hasher = DefaultHasher::new();
+        subject.hash(&mut hasher);
+        let viewer = Viewer {
+            credential: Credential::Token { issuer: name.clone(), share: hasher.finish() % SHARES },
+            name: Some(subject),
+            kind: ViewerKind::Token,
+            expires: Some(verified.expires),
+            rights: Arc::new(rights),
+            revocation: self.revocation.clone(),
+        };
+        if let Some(keys) = self.keys.current() {
+            self.verified.lock().insert((hash, keys.number), Arc::new(viewer.clone()), VIEWER_BYTES);
+        }
+        Ok(viewer)
+    }
+}
+
+/// Returns the name of a token's subject, for log lines and the viewer itself.
+fn subject(claims: &TokenClaims) -> String {
+    let texts = ["sub", "client_id", "cid"].into_iter().filter_map(|claim| claims.get(claim)?.as_str());
+    texts.into_iter().next().unwrap_or("unnamed").chars().take(200).collect()
+}

@@ -1,0 +1,125 @@
+//! The keys of an issuer in memory: refreshed in the background, and at once for a token with an unknown key.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, DecodingKey};
+use parking_lot::RwLock;
+use reqwest::Client;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::key_set::KeySet;
+use super::key_source::{FETCH_TIMEOUT, FetchError, KeySource};
+
+/// The interval at which keys are refreshed.
+pub(super) const REFRESH_INTERVAL: Duration = Duration::from_mins(10);
+
+/// The time for which keys may be used that could not be refreshed.
+const MAX_AGE: Duration = Duration::from_hours(24);
+
+/// The least interval between two fetches because of unknown keys. Without it, tokens with invented keys would make the
+/// gateway ask the issuer without end.
+const FORCED_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The keys of an issuer.
+#[derive(Debug)]
+pub(super) struct IssuerKeys {
+    /// The issuer's name in the settings.
+    name: String,
+    source: KeySource,
+    http: Client,
+    current: RwLock<Option<Arc<FetchedKeys>>>,
+    /// The time of the last fetch because of an unknown key. The request that fetches holds the lock, and others wait for it.
+    forced: Mutex<Option<Instant>>,
+    fetches: AtomicU64,
+}
+
+/// Keys as they were fetched.
+#[derive(Debug)]
+pub(super) struct FetchedKeys {
+    /// A number that no other fetch of the issuer's keys has.
+    pub(super) number: u64,
+    keys: KeySet,
+    fetched: Instant,
+}
+
+/// The reason why there is no key for a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoKey {
+    /// The issuer's keys do not have it.
+    Unknown,
+    /// The issuer's keys could not be fetched.
+    NoKeys,
+}
+
+impl IssuerKeys {
+    pub(super) fn new(name: String, source: KeySource, http: Client) -> Self {
+        Self { name, source, http, current: RwLock::default(), forced: Mutex::default(), fetches: AtomicU64::new(0) }
+    }
+
+    /// Returns the usable keys in memory.
+    pub(super) fn current(&self) -> Option<Arc<FetchedKeys>> {
+        self.current.read().clone().filter(|fetched| fetched.fetched.elapsed() < MAX_AGE)
+    }
+
+    /// Calls a function with the key of a token. If the keys in memory lack it, they are fetched, but not more often than
+    /// every 30 s.
+    ///
+    /// # Errors
+    /// There is no such key.
+    pub(super) async fn with_key<T>(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+        verify: impl FnOnce(&DecodingKey) -> T,
+    ) -> Result<T, NoKey> {
+        let is_known = |fetched: &Arc<FetchedKeys>| fetched.keys.find(id, algorithm).is_some();
+        let mut current = self.current();
+        if !current.as_ref().is_some_and(is_known) {
+            self.fetch_for_unknown().await;
+            current = self.current();
+        }
+        let Some(fetched) = current else { return Err(NoKey::NoKeys) };
+        fetched.keys.find(id, algorithm).map(verify).ok_or(NoKey::Unknown)
+    }
+
+    /// Fetches the keys, unless that was done within the last 30 s. Requests that ask meanwhile wait for the same fetch.
+    async fn fetch_for_unknown(&self) {
+        let fetch = async {
+            let mut forced = self.forced.lock().await;
+            if forced.is_none_or(|at| at.elapsed() >= FORCED_INTERVAL) {
+                *forced = Some(Instant::now());
+                _ = self.refresh().await;
+            }
+        };
+        // Whoever waits longer is refused; the fetch of another request goes on.
+        _ = timeout(FETCH_TIMEOUT, fetch).await;
+    }
+
+    /// Fetches the keys. If that fails, those in memory stay.
+    ///
+    /// # Errors
+    /// The source has no keys.
+    pub(super) async fn refresh(&self) -> Result<(), FetchError> {
+        let fetched = self.source.fetch(&self.http).await;
+        let result = if fetched.is_ok() { "fetched" } else { "failed" };
+        let counter =
+            metrics::counter!("sluice_issuer_key_fetches_total", "issuer" => self.name.clone(), "result" => result);
+        counter.increment(1);
+        match fetched {
+            Ok(keys) => {
+                let number = self.fetches.fetch_add(1, Ordering::Relaxed);
+                *self.current.write() = Some(Arc::new(FetchedKeys { number, keys, fetched: Instant::now() }));
+                Ok(())
+            }
+            Err(error) => {
+                let age = self.current().map_or(-1.0, |fetched| fetched.fetched.elapsed().as_secs_f64());
+                let name = &self.name;
+                tracing::warn!(issuer = name, %error, age, "the issuer's keys could not be fetched (issuers.{name})");
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The `[[issuers]]` tables: the authorities whose tokens give rights, and the rules by which they do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jsonwebtoken::Algorithm;
+use url::Url;
+
+use super::check::Checker;
+use super::file::{IssuerTable, ListOrClaim, RuleGrantTable, RuleTable};
+use super::settings::OrgSettings;
+use crate::auth::{
+    ClaimPath, GrantedValues, IssuerSettings, Issuers, KeySource, Rule, RuleGrant, RulePart, TokenConditions, is_safe,
+};
+
+/// The algorithms with which tokens may be signed if the settings name none.
+const DEFAULT_ALGORITHMS: [Algorithm; 2] = [Algorithm::RS256, Algorithm::ES256];
+
+/// The algorithms that the settings may name: none with a shared secret, which the gateway could use as well.
+const ALGORITHMS: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// The default tolerance for differences between clocks, in seconds.
+const LEEWAY_SECONDS: u64 = 30;
+
+/// The default of the longest time for which a token may be valid, in seconds.
+const MAX_TOKEN_SECONDS: u64 = 86_400;
+
+impl Checker<'_> {
+    /// Checks the issuers, whose names and URLs must differ.
+    pub(super) fn issuers(&mut self, tables: Vec<IssuerTable>, orgs: &BTreeMap<String, OrgSettings>) -> Issuers {
+        let (mut names, mut urls) = (BTreeSet::new(), BTreeSet::new());
+        let mut issuers = Vec::with_capacity(tables.len());
+        for (index, table) in tables.into_iter().enumerate() {
+            let place = format!("issuers[{index}] ({})", table.name);
+            if table.name.is_empty() {
+                self.faults.push(format!("{place}.name: must not be empty"));
+            }
+            if !names.insert(table.name.clone()) {
+                self.faults.push(format!("{place}: another issuer has this name"));
+            }
+            if !urls.insert(table.url.clone()) {
+                self.faults.push(format!("{place}.url: another issuer has this URL"));
+            }
+            issuers.extend(self.issuer(&place, table, orgs));
+        }
+        Issuers::new(issuers).unwrap_or_else(|error| {
+            self.faults.push(format!("issuers: no HTTP client for their keys ({error})"));
+            Issuers::default()
+        })
+    }
+
+    fn issuer(
+        &mut self,
+        place: &str,
+        table: IssuerTable,
+        orgs: &BTreeMap<String, OrgSettings>,
+    ) -> Option<IssuerSettings> {
+        if table.audience.is_empty() {
+            self.faults.push(format!("{place}.audience: must not be empty: tokens for others would be accepted"));
+        }
+        if table.rules.is_empty() {
+            self.faults
+                .push(format!("{place}.rules: there are none, so no token would have rights: add [[issuers.rules]]"));
+        }
+        let algorithms = self.algorithms(place, table.algorithms.as_deref());
+        let leeway_seconds = table.leeway_seconds.unwrap_or(LEEWAY_SECONDS);
+        if leeway_seconds > 300 {
+            self.faults.push(format!("{place}.leeway_seconds: {leeway_seconds}, at most 300 are allowed"));
+        }
+        let max_token_seconds = table.max_token_seconds.unwrap_or(MAX_TOKEN_SECONDS);
+        if !(1..=31_536_000).contains(&max_token_seconds) {
+            self.faults.push(format!("{place}.max_token_seconds: expected 1 to 31536000 (a year)"));
+        }
+        let rules = table.rules.into_iter().enumerate();
+        let rules =
+            rules.filter_map(|(index, rule)| self.rule(&format!("{place}.rules[{index}]"), rule, orgs)).collect();
+        let keys = self.key_source(place, &table.url, table.jwks.as_deref())?;
+        let (issuer, audience) = (table.url, table.audience);
+        let conditions = TokenConditions { issuer, audience, algorithms, leeway_seconds, max_token_seconds };
+        Some(IssuerSettings { name: table.name, keys, conditions, rules })
+    }
+
+    /// Returns the place of an issuer's keys: `jwks`, or what the metadata at its URL says.
+    fn key_source(&mut self, place: &str, url: &str, jwks: Option<&str>) -> Option<KeySource> {
+        let (setting, text) = jwks.map_or(("url", url), |jwks| ("jwks", jwks));
+        if let (Some(path), "jwks") = (text.strip_prefix("file:"), setting) {
+            return Some(KeySource::File(self.secrets.directory.join(path)));
+        }
+        match Url::parse(text).ok().filter(is_safe) {
+            Some(url) if setting == "jwks" => Some(KeySource::Url(url)),
+            Some(url) => Some(KeySource::Issuer(url)),
+            None => {
+                let expected = "expected https://…, or http://… on this machine";
+                let advice =
+                    if setting == "jwks" { ", or file:PATH" } else { "; an issuer without metadata needs jwks" };
+                self.faults.push(format!("{place}.{setting}: {text:?}: {expected}{advice}"));
+                None
+            }
+        }
+    }
+
+    fn algorithms(&mut self, place: &str, named: Option<&[String]>) -> Vec<Algorithm> {
+        let Some(named) = named else { return DEFAULT_ALGORITHMS.to_vec() };
+        let known = |name: &String| ALGORITHMS.into_iter().find(|algorithm| format!("{algorithm:?}") == *name);
+        let allowed = || ALGORITHMS.map(|algorithm| format!("{algorithm:?}")).join(", ");
+        if named.is_empty() {
+            self.faults.push(format!(
+                "{place}.algorithms: an empty list allows no token; omit it, or name some of: {}",
+                allowed()
+            ));
+        }
+        let mut algorithms = Vec::with_capacity(named.len());
+        for (index, name) in named.iter().enumerate() {
+            match known(name) {
+                Some(algorithm) => algorithms.push(algorithm),
+                None => self.faults.push(format!("{place}.algorithms[{index}]: {name:?}; allowed are: {}", allowed())),
+            }
+        }
+        algorithms
+    }
+
+    fn rule(&mut self, place: &str, table: RuleTable, orgs: &BTreeMap<String, OrgSettings>) -> Option<Rule> {
+        let claim = self.claim(&format!("{place}.claim"), &table.claim);
+        if table.has.is_empty() {
+            self.faults.push(format!("{place}.has: must not be empty"));
+        }
+        let scopes = self.scopes(place, Some(&table.scopes));
+        let see = table.see.map(|see| {
+            if see.is_empty() {
+                self.faults.push(format!("{place}.see: an empty list shows nothing; omit it to show everything"));
+            }
+            let grants = see.into_iter().enumerate();
+            grants.filter_map(|(index, grant)| self.rule_grant(&format!("{place}.see[{index}]"), grant, orgs)).collect()
+        });
+        Some(Rule { claim: claim?, has: table.has, scopes, see })
+    }
+
+    fn rule_grant(
+        &mut self,
+        place: &str,
+        table: RuleGrantTable,
+        orgs: &BTreeMap<String, OrgSettings>,
+    ) -> Option<RuleGrant> {
+        self.granted_org(place, &table.org, orgs);
+        let part = match (table.applications, table.instances) {
+            (None, None) => RulePart::Whole,
+            (Some(values), None) => RulePart::Applications(self.values(&format!("{place}.applications"), values)?),
+            (None, Some(values)) => RulePart::Instances(self.values(&format!("{place}.instances"), values)?),
+            (Some(_), Some(_)) => {
+                self.faults.push(format!("{place}: give applications or instances; write a grant for each"));
+                return None;
+            }
+        };
+        Some(RuleGrant { org: table.org, part })
+    }
+
+    fn values(&mut self, place: &str, values: ListOrClaim) -> Option<GrantedValues> {
+        match values {
+            ListOrClaim::List(values) => Some(GrantedValues::Listed(self.granted(place, values))),
+            ListOrClaim::Claim(text) => {
+                if let Some(claim) = text.strip_prefix("claim:") {
+                    return self.claim(place, claim).map(GrantedValues::Claimed);
+                }
+                self.faults.push(format!("{place}: {text:?}: expected a list, or \"claim:NAME\""));
+                None
+            }
+        }
+    }
+
+    fn claim(&mut self, place: &str, text: &str) -> Option<ClaimPath> {
+        let claim = ClaimPath::new(text);
+        if claim.is_none() {
+            self.faults.push(format!("{place}: must not be empty"));
+        }
+        claim
+    }
+}

@@ -1,0 +1,78 @@
+//! The authentication of a connection's client: at `connection_init`, and again by a ping with a new token.
+
+use futures_util::FutureExt as _;
+use serde_json::{Map, Value, json};
+
+use super::super::super::authorization;
+use super::super::close::Close;
+use super::super::protocol::Protocol;
+use super::{Connection, Flow, Write};
+use crate::auth::Viewer;
+
+impl Connection {
+    pub(super) async fn init(&mut self, payload: &Map<String, Value>) -> Flow {
+        if self.viewer.is_some() {
+            return Flow::Break(Some(Close::TOO_MANY_INITS));
+        }
+        let viewer = match authorization_of(payload) {
+            Some(value) => self.context.authenticator.identify(value.as_str()).await,
+            None => match self.known.take() {
+                Some(known) => Ok(known),
+                None => self.context.authenticator.identify(None).await,
+            },
+        };
+        let viewer = match viewer {
+            Ok(viewer) => viewer,
+            Err(denied) => {
+                let close = Close::denied(&denied);
+                if let Some(message) = self.protocol.denied(&close) {
+                    _ = self.send(message).await;
+                }
+                return Flow::Break(Some(close));
+            }
+        };
+        let acknowledged = self.protocol.acknowledged(&viewer);
+        self.take_viewer(viewer);
+        self.held = None;
+        if let Some(wire) = &self.wire {
+            wire.lift_limit();
+        }
+        for message in acknowledged {
+            if let gone @ Flow::Break(_) = self.feed(message).await {
+                return gone;
+            }
+        }
+        self.write(Write::Flush).await
+    }
+
+    fn take_viewer(&mut self, viewer: Viewer) {
+        self.rights_end = viewer.rights_end().boxed();
+        self.viewer = Some(viewer);
+    }
+
+    /// Responds to a client's ping. With a new token for the same rights in it, only the end of the rights moves, and
+    /// subscriptions go on.
+    pub(super) async fn answer_ping(&mut self, payload: &Map<String, Value>) -> Flow {
+        // Rights that do not expire need no new token.
+        let viewer = self.viewer.as_ref().filter(|viewer| viewer.expires.is_some());
+        let (Some(viewer), Some(value)) = (viewer, authorization_of(payload)) else {
+            return self.send(Protocol::pong(None)).await;
+        };
+        let told = match self.context.authenticator.identify(value.as_str()).await {
+            Ok(fresh) if (&fresh.name, &fresh.rights) == (&viewer.name, &viewer.rights) => {
+                let told = json!({ "expiresAt": fresh.expires.map(|expires| expires.to_string()) });
+                self.take_viewer(fresh);
+                told
+            }
+            Ok(_) => return Flow::Break(Some(Close::RIGHTS_CHANGED)),
+            // The old token goes on until it expires.
+            Err(denied) => json!({ "code": authorization::status(&denied).1, "message": denied.to_string() }),
+        };
+        self.send(Protocol::pong(Some(told))).await
+    }
+}
+
+/// Returns the value of `authorization` in a payload.
+fn authorization_of(payload: &Map<String, Value>) -> Option<&Value> {
+    payload.iter().find(|(key, _)| key.eq_ignore_ascii_case("authorization")).map(|(_, value)| value)
+}
