@@ -63,6 +63,7 @@ mod graphql_http;
 mod hook;
 mod import;
 mod import_command;
+mod issuer_settings;
 mod issuers;
 mod kills;
 mod leaks;
