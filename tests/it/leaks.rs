@@ -2,6 +2,7 @@
 //! and no frame has a canary of what the reader may not see.
 
 pub(crate) mod cases;
+pub(crate) mod checks;
 pub(crate) mod filters;
 pub(crate) mod readers;
 pub(crate) mod world;
@@ -17,7 +18,8 @@ use tokio::time::timeout;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::leaks::cases::{Case, check_events};
+use crate::leaks::cases::Case;
+use crate::leaks::checks::check_events;
 use crate::leaks::readers::TestReader;
 use crate::leaks::world::{APPLICATIONS, ORGS, World, event_of};
 use crate::socket::handshake;

@@ -7,9 +7,10 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use serde_json::{Value, json};
 
+use crate::leaks::checks::{check_catalogue, check_events, check_nodes, check_uuid, texts_of_keys};
 use crate::leaks::filters::Wanted;
 use crate::leaks::readers::TestReader;
-use crate::leaks::world::{APPLICATIONS, Cell, ORGS, World, WorldEvent, application_canary, org_name};
+use crate::leaks::world::{APPLICATIONS, ORGS, World, WorldEvent, org_name};
 
 /// A request, and what is to be checked of its answer.
 pub(crate) struct Case {
@@ -65,8 +66,10 @@ const EVENT: &str = "uuid org position message eventType outcome { result reason
 const INSTANCE: &str = "receivedVia applicationInstance { org instanceId label application { org name displayName } }";
 
 /// The dimensions, with the places of their keys in an event's JSON.
-const DIMENSIONS: [(&str, &str); 6] = [
+const DIMENSIONS: [(&str, &str); 8] = [
     ("APPLICATION", "/debugContext/debugData/appname"),
+    ("APPLICATION", "/debugContext/debugData/appname"),
+    ("APPLICATION_INSTANCE", "/target/0/id"),
     ("APPLICATION_INSTANCE", "/target/0/id"),
     ("USER", "/target/2/id"),
     ("ADMIN", "/actor/id"),
@@ -148,12 +151,13 @@ impl Case {
         let search = match random.random_range(0..4) {
             0 => format!("perx{}x", random.random_range(0..44)),
             1 => format!("appx{}x", random.random_range(0..9)),
+            2 if random.random_bool(0.5) => format!("rowx{}x", random.random_range(0..44)),
             _ => String::new(),
         };
         if !search.is_empty() && ["ADMIN", "USER"].contains(&by) {
             needs.push("people:read");
         }
-        let known = random.random_bool(0.3) && by.starts_with("APPLICATION");
+        let known = random.random_bool(0.5) && by.starts_with("APPLICATION");
         let query = format!(
             "query ($f: SyncEventFilter, $t: String) {{ a: syncEvents(filter: $f, first: 0) {{ totalCount {{ value }} \
              top(by: {by}, first: 100, search: $t, known: {known}) {{ nodes {{ key label count }} totalCount {{ value }} }} \
@@ -293,6 +297,21 @@ impl Case {
         if !is_searched && !is_known {
             assert_eq!(tallies.len(), counts.len(), "{tallies:?} {counts:?}");
         }
+        if let Some(texts) = texts_of_keys(world, reader, by) {
+            // A key is known by what the reader sees of the catalogue, and found by the key itself or by the names there.
+            let search = self.variables["t"].as_str().unwrap_or_default();
+            let is_found = |key: &str| {
+                key.contains(search)
+                    || texts.get(key).is_some_and(|texts| texts.iter().any(|text| text.contains(search)))
+            };
+            let known = texts.keys().filter(|_| is_known).chain(counts.keys().flatten());
+            let all: BTreeSet<_> = known.filter(|key| is_found(key)).cloned().collect();
+            let found: BTreeSet<_> = tallies.iter().filter_map(key).collect();
+            let unwanted: Vec<_> = found.difference(&all).collect();
+            assert!(unwanted.is_empty(), "{unwanted:?}: {tallies:?}");
+            let missing = all.difference(&found).filter(|key| counts.contains_key(&Some((*key).clone())));
+            assert_eq!(missing.count(), 0, "{tallies:?} {all:?}");
+        }
         for series in found["histogram"]["series"].as_array().unwrap() {
             assert!(
                 !["ADMIN", "USER"].contains(&by) || reader.has("people:read") || series["label"].is_null(),
@@ -301,95 +320,4 @@ impl Case {
         }
         hidden
     }
-}
-
-/// Checks events of an answer against those of the model, in order.
-pub(crate) fn check_events(reader: &TestReader, expected: &[&WorldEvent], found: &[&Value]) {
-    let identity = |found: &&Value| (found["org"].clone(), found["uuid"].clone());
-    let expected_ids: Vec<_> = expected.iter().map(|event| (json!(org_name(event.org)), json!(event.uuid))).collect();
-    assert_eq!(found.iter().map(identity).collect::<Vec<_>>(), expected_ids);
-    let names = reader.has("people:read");
-    for (event, found) in expected.iter().zip(found) {
-        let of = |place: &str| event.raw.pointer(place).cloned().unwrap_or_default();
-        let shown = |place: &str| if names { of(place) } else { Value::Null };
-        assert_eq!(
-            found["u"],
-            json!({"oktaId": of("/target/2/id"), "alternateId": shown("/target/2/alternateId"),
-            "displayName": shown("/target/2/displayName")})
-        );
-        assert_eq!(found["applicationUser"]["alternateId"], shown("/target/1/alternateId"));
-        assert_eq!(found["admin"]["displayName"], shown("/actor/displayName"));
-        assert_eq!(found["outcome"], json!({"result": of("/outcome/result"), "reason": shown("/outcome/reason")}));
-        assert_eq!(found["message"], of("/displayMessage"));
-    }
-}
-
-fn check_uuid(world: &World, reader: &TestReader, answer: &Value, uuid: &str, org: Option<usize>) -> bool {
-    let same: Vec<_> =
-        world.events.iter().filter(|event| event.uuid == uuid && org.is_none_or(|org| org == event.org)).collect();
-    let seen: Vec<_> = same.iter().copied().filter(|event| reader.sees(&world.cells[event.cell])).collect();
-    match seen.as_slice() {
-        [] => assert_eq!(answer["data"]["a"], Value::Null),
-        [_] => check_events(reader, &seen, &[&answer["data"]["a"]]),
-        _ => assert_eq!(answer["errors"][0]["extensions"]["code"], "AMBIGUOUS_ORG"),
-    }
-    seen.len() < same.len()
-}
-
-fn check_nodes(world: &World, reader: &TestReader, found: &Value, ids: &[String]) -> bool {
-    let sees_some = |is_it: &dyn Fn(&Cell) -> bool| world.cells.iter().any(|cell| is_it(cell) && reader.sees(cell));
-    let is_seen = |id: &str| {
-        let parts: Vec<_> = id.split(':').collect();
-        let is_org = |cell: &Cell| parts.get(1) == Some(&org_name(cell.org).as_str());
-        match parts[0] {
-            "SyncEvent" => world
-                .events
-                .iter()
-                .any(|event| event.position.to_string() == parts[1] && reader.sees(&world.cells[event.cell])),
-            "Application" => {
-                sees_some(&|cell| is_org(cell) && cell.application.is_some_and(|one| APPLICATIONS[one] == parts[2]))
-            }
-            "ApplicationInstance" => sees_some(&|cell| is_org(cell) && cell.instance.as_deref() == Some(parts[2])),
-            _ => (0..ORGS).any(|org| world.rejected[org] == id && reader.sees_ingestion(org)),
-        }
-    };
-    for (id, node) in ids.iter().zip(found.as_array().unwrap()) {
-        assert_eq!(node.is_null(), !is_seen(id), "{id}: {node}");
-    }
-    ids.iter().any(|id| !is_seen(id))
-}
-
-fn check_catalogue(world: &World, reader: &TestReader, found: &Value) -> bool {
-    let mut instances = BTreeMap::new();
-    let mut applications: BTreeMap<(String, &str), u64> = BTreeMap::new();
-    for cell in world.cells.iter().filter(|cell| reader.sees(cell)) {
-        let Some(application) = cell.application else { continue };
-        let count = world.events.iter().filter(|event| event.cell == cell.number).count() as u64;
-        *applications.entry((org_name(cell.org), APPLICATIONS[application])).or_default() += count;
-        if let Some(id) = &cell.instance {
-            instances.insert((org_name(cell.org), id.clone()), count);
-        }
-    }
-    let text = |node: &Value, field: &str| node[field].as_str().unwrap().to_owned();
-    let nodes = |list: &Value| list["nodes"].as_array().unwrap().clone();
-    let found_instances: BTreeMap<_, _> = nodes(&found["applicationInstances"])
-        .iter()
-        .map(|node| ((text(node, "org"), text(node, "instanceId")), node["eventCount"].as_u64().unwrap()))
-        .collect();
-    assert_eq!(found_instances, instances);
-    let known = nodes(&found["applications"]);
-    assert_eq!(known.len(), applications.len());
-    for node in &known {
-        let (org, name) = (text(node, "org"), text(node, "name"));
-        let at = APPLICATIONS.iter().position(|known| *known == name).unwrap();
-        assert_eq!(applications.get(&(org.clone(), APPLICATIONS[at])), node["eventCount"].as_u64().as_ref(), "{node}");
-        let number = (0..ORGS).find(|number| org_name(*number) == org).unwrap();
-        assert_eq!(node["displayName"], format!("Name {}", application_canary(number, at)));
-        let own = nodes(&node["instances"]);
-        assert!(own.iter().all(|one| instances.contains_key(&(org.clone(), text(one, "instanceId")))), "{node}");
-    }
-    assert!(
-        nodes(&found["b"]).iter().all(|node| instances.contains_key(&(text(node, "org"), text(node, "instanceId"))))
-    );
-    instances.len() < world.cells.iter().filter(|cell| cell.instance.is_some()).count()
 }
