@@ -49,7 +49,7 @@ impl Authenticator {
     /// Nobody known has this token.
     pub async fn identify(&self, authorization: Option<&str>) -> Result<Viewer, Denied> {
         if self.is_open() {
-            return Ok(Viewer::open());
+            return Ok(self.readers.open_viewer());
         }
         let (scheme, token) = authorization.and_then(|value| value.trim().split_once(' ')).ok_or(Denied::NoToken)?;
         let token = token.trim();
@@ -68,6 +68,8 @@ impl Authenticator {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rights_end::RightsEnd;
+    use super::super::viewer::ViewerKind;
     use super::*;
 
     #[tokio::test]
@@ -82,6 +84,11 @@ mod tests {
         {
             assert_eq!(name(bad).await, Err(Denied::NoToken), "{bad:?}");
         }
-        assert_eq!(Authenticator::default().identify(None).await, Ok(Viewer::open()));
+        let open = Authenticator::default();
+        let viewer = open.identify(None).await.unwrap();
+        assert_eq!((viewer.kind, viewer.name.as_ref()), (ViewerKind::Open, None));
+        open.readers.close();
+        assert_eq!(viewer.rights_end().await, RightsEnd::Revoked);
+        assert_eq!(open.identify(None).await, Err(Denied::NoToken));
     }
 }

@@ -22,7 +22,7 @@ use parking_lot::{Mutex, RwLock};
 use reqwest::Client;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::revocation::Revocation;
 use super::viewer::{Viewer, ViewerKind};
@@ -36,8 +36,11 @@ use issuer_keys::{IssuerKeys, REFRESH_INTERVAL};
 /// The size of the cache of verified tokens, in bytes.
 const CACHE_BYTES: usize = 16 << 20;
 
-/// The approximate size of a viewer in the cache, in bytes, with rights of some dozens of instances.
-const VIEWER_BYTES: usize = 2 << 10;
+/// The approximate size of a viewer in the cache without its rights, in bytes.
+const VIEWER_BYTES: usize = 1 << 10;
+
+/// The least interval between two log lines about refused tokens of an issuer: anybody can send such tokens.
+const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The first pause after keys could not be fetched.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -76,9 +79,11 @@ type VerifiedKey = ([u8; 32], u64);
 #[derive(Debug)]
 struct Issuer {
     settings: IssuerSettings,
-    keys: IssuerKeys,
+    keys: Arc<IssuerKeys>,
     /// The viewers of verified tokens. A key that the issuer has removed verifies nothing more.
     verified: Mutex<LruCache<VerifiedKey, Arc<Viewer>>>,
+    /// The time of the last log line about a refused token.
+    logged: Mutex<Option<Instant>>,
     /// The revocation of the rights of all its tokens.
     revocation: Revocation,
 }
@@ -160,7 +165,7 @@ impl Issuers {
         metrics::counter!("sluice_tokens_total", "issuer" => issuer.settings.name.clone(), "result" => outcome)
             .increment(1);
         if let Err(fault) = &result {
-            tracing::info!(issuer = issuer.settings.name, %fault, "refused a token");
+            issuer.log_refusal(fault);
         }
         result
     }
@@ -184,8 +189,14 @@ impl Issuers {
 
 impl Issuer {
     fn new(settings: IssuerSettings, http: Client) -> Self {
-        let keys = IssuerKeys::new(settings.name.clone(), settings.keys.clone(), http);
-        Self { settings, keys, verified: Mutex::new(LruCache::new(CACHE_BYTES)), revocation: Revocation::default() }
+        let keys = Arc::new(IssuerKeys::new(settings.name.clone(), settings.keys.clone(), http));
+        Self {
+            settings,
+            keys,
+            verified: Mutex::new(LruCache::new(CACHE_BYTES)),
+            logged: Mutex::default(),
+            revocation: Revocation::default(),
+        }
     }
 
     /// Returns the viewer of a token that was verified before with the present keys, and has not expired.
@@ -193,6 +204,14 @@ impl Issuer {
         let keys = self.keys.current()?.number;
         let viewer = self.verified.lock().get(&(hash, keys))?;
         viewer.expires.is_some_and(|expires| Timestamp::now() < expires).then(|| (*viewer).clone())
+    }
+
+    fn log_refusal(&self, fault: &TokenFault) {
+        let mut logged = self.logged.lock();
+        if logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+            *logged = Some(Instant::now());
+            tracing::warn!(issuer = self.settings.name, %fault, "refused a token; others within a minute are only counted");
+        }
     }
 
     async fn verify(&self, token: &str, hash: [u8; 32]) -> Result<Viewer, TokenFault> {
@@ -210,9 +229,9 @@ impl Issuer {
             rights: Arc::new(rights),
             revocation: self.revocation.clone(),
         };
-        if let Some(keys) = self.keys.current() {
-            self.verified.lock().insert((hash, keys.number), Arc::new(viewer.clone()), VIEWER_BYTES);
-        }
+        // The text of the rights is about as long as they are.
+        let bytes = VIEWER_BYTES + viewer.rights.to_string().len();
+        self.verified.lock().insert((hash, verified.keys), Arc::new(viewer.clone()), bytes);
         Ok(viewer)
     }
 }

@@ -24,7 +24,14 @@ pub struct Reader {
 /// The configured readers. Without any, everybody may query, which `serve` allows on a loopback address only. Clones
 /// share the readers.
 #[derive(Clone, Debug, Default)]
-pub struct Readers(Arc<RwLock<Vec<KnownReader>>>);
+pub struct Readers(Arc<ReadersState>);
+
+#[derive(Debug, Default)]
+struct ReadersState {
+    known: RwLock<Vec<KnownReader>>,
+    /// The revocation of the rights of everybody on the machine, who may query without readers and issuers.
+    open: Revocation,
+}
 
 /// A reader, and the revocation of the rights of its viewers.
 #[derive(Clone, Debug)]
@@ -44,16 +51,27 @@ impl Readers {
     /// Creates readers with their rights.
     pub fn with_rights(readers: Vec<Reader>) -> Self {
         let known = |reader| KnownReader { reader, revocation: Revocation::default() };
-        Self(Arc::new(RwLock::new(readers.into_iter().map(known).collect())))
+        let known = RwLock::new(readers.into_iter().map(known).collect());
+        Self(Arc::new(ReadersState { known, open: Revocation::default() }))
     }
 
     fn known(&self) -> RwLockReadGuard<'_, Vec<KnownReader>> {
-        self.0.read()
+        self.0.known.read()
     }
 
-    /// Returns true if no token is required.
+    /// Returns true if there are no readers, and there were none before.
     pub fn is_open(&self) -> bool {
-        self.known().is_empty()
+        self.known().is_empty() && !self.0.open.is_revoked()
+    }
+
+    /// Closes the gateway to everybody who has no token, until a restart. Whoever was let in without one is cut off.
+    pub fn close(&self) {
+        self.0.open.revoke();
+    }
+
+    /// Returns the viewer of a request without a token, while none is required.
+    pub(super) fn open_viewer(&self) -> Viewer {
+        Viewer::open(&self.0.open)
     }
 
     /// Returns the number of readers.
@@ -72,7 +90,7 @@ impl Readers {
     /// descriptions of the changes.
     pub fn replace(&self, fresh: &Self) -> Vec<String> {
         let mut fresh = fresh.known().clone();
-        let mut known = self.0.write();
+        let mut known = self.0.known.write();
         let mut changed = Vec::new();
         for KnownReader { reader: Reader { name, token, rights }, revocation } in &mut fresh {
             let Some(old) = known.iter().find(|other| other.reader.name == *name) else {

@@ -12,6 +12,11 @@ impl Revocation {
         self.0.cancel();
     }
 
+    /// Returns true if the rights are revoked.
+    pub(super) fn is_revoked(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
     /// Waits for the revocation.
     pub(super) fn revoked(&self) -> impl Future<Output = ()> + Send + use<> {
         self.0.clone().cancelled_owned()

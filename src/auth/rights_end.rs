@@ -58,11 +58,12 @@ mod tests {
     use futures_util::FutureExt as _;
     use time::Duration as SignedDuration;
 
+    use super::super::revocation::Revocation;
     use super::*;
 
     #[tokio::test]
     async fn rights_end_when_they_are_revoked() {
-        let viewer = Viewer::open();
+        let viewer = Viewer::open(&Revocation::default());
         let (before, after) = (viewer.rights_end(), viewer.clone().rights_end());
         assert_eq!(before.now_or_never(), None);
         viewer.revocation.revoke();

@@ -40,21 +40,21 @@ pub enum ViewerKind {
 
 /// The error for a viewer whose rights lack a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this needs the scope {0}, which this reader lacks (readers.scopes)")]
+#[error("this needs the scope {0}, which this reader or token lacks (scopes of [[readers]] or [[issuers.rules]])")]
 pub struct MissingScope(pub Scope);
 
 static UNLIMITED: LazyLock<Arc<Rights>> = LazyLock::new(|| Arc::new(Rights::of_unlimited_reader()));
 
 impl Viewer {
     /// Creates the viewer of a gateway without readers.
-    pub(super) fn open() -> Self {
+    pub(super) fn open(revocation: &Revocation) -> Self {
         Self {
             name: None,
             kind: ViewerKind::Open,
             credential: Credential::Open,
             expires: None,
             rights: Arc::clone(&UNLIMITED),
-            revocation: Revocation::default(),
+            revocation: revocation.clone(),
         }
     }
 

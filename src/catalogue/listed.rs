@@ -55,7 +55,7 @@ impl Catalogue {
              FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) \
                  AS l (instance_id, application, label, status) ORDER BY l.instance_id \
              ON CONFLICT (org, instance_id) DO UPDATE SET \
-                 application = coalesce(i.application, excluded.application), status = excluded.status, \
+                 application = coalesce(excluded.application, i.application), status = excluded.status, \
                  label = CASE WHEN excluded.label IS NULL OR i.label_at > $6 THEN i.label ELSE excluded.label END, \
                  label_at = greatest(i.label_at, excluded.label_at)",
         )

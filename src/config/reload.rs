@@ -12,9 +12,14 @@ pub struct Reloaded {
 }
 
 impl Settings {
-    /// Puts the readers and secrets of other settings into force, for everything that shares those of `self`. The
-    /// result names readers and orgs but no secrets.
+    /// Puts the readers, issuers and secrets of other settings into force, for everything that shares those of `self`. A gateway
+    /// that required tokens requires them until a restart, also if no reader is left. The result names readers and orgs but no
+    /// secrets.
     pub fn adopt(&self, fresh: &Self) -> Reloaded {
+        let is_left_open = self.authenticator().is_open() && fresh.authenticator().is_open();
+        if !is_left_open {
+            self.readers.close();
+        }
         let mut changed = self.readers.replace(&fresh.readers);
         changed.extend(self.issuers.replace(&fresh.issuers));
         for (name, org) in &self.orgs {
@@ -28,7 +33,11 @@ impl Settings {
                 changed.push(format!("the credentials of [orgs.api] of org {name}"));
             }
         }
-        Reloaded { changed, needs_restart: self.fixed_parts_that_differ(fresh) }
+        let mut needs_restart = self.fixed_parts_that_differ(fresh);
+        if !is_left_open && fresh.authenticator().is_open() {
+            needs_restart.push("[[readers]] and [[issuers]], of which none are left (nobody may query until then)");
+        }
+        Reloaded { changed, needs_restart }
     }
 
     fn fixed_parts_that_differ(&self, fresh: &Self) -> Vec<&'static str> {

@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use okta_sim::{AuthorizationServer, IssuerBehaviour};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use sluice::auth::Readers;
+use sluice::auth::{Issuers, Readers};
 use sluice::config::Settings;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
@@ -358,4 +358,24 @@ async fn what_the_settings_revoke_ends_at_once() {
     assert_eq!(of_reader.hear().await, Heard::Closed(Some(4403)));
     assert_eq!(with_token.hear().await, Heard::Closed(Some(4403)));
     assert_eq!(trusting.ask(&trusting.token(&json!({}))).await.0, StatusCode::OK);
+    // A gateway that required tokens goes on to do so, also if nobody is left.
+    let (fresh_readers, fresh_issuers) = (Readers::default(), Issuers::default());
+    (fresh.readers, fresh.issuers) = (fresh_readers, fresh_issuers);
+    let reloaded = shared.adopt(&fresh);
+    assert!(reloaded.needs_restart[0].contains("none are left"), "{reloaded:?}");
+    assert_eq!(trusting.ask("anybody").await.0, StatusCode::UNAUTHORIZED);
+}
+
+/// Whoever subscribed while no token was required is cut off when one is.
+#[tokio::test]
+async fn a_gateway_that_is_closed_cuts_off_who_came_without_a_token() {
+    let database = TestDatabase::new().await;
+    let shared = settings(&database);
+    let gateway = Gateway::start_over(database, shared.clone()).await;
+    let mut socket = gateway.socket().await;
+    socket.subscribed("1", SUBSCRIPTION, json!({})).await;
+    let closed = Readers::new(vec![("dashboard".to_owned(), "the-dashboard's-token".into())]);
+    assert_eq!(shared.adopt(&Settings { readers: closed, ..shared.clone() }).changed, ["reader dashboard was added"]);
+    assert_eq!(socket.hear().await, Heard::Closed(Some(4403)));
+    assert_eq!(ask(&gateway, "anybody").await.0, StatusCode::UNAUTHORIZED);
 }

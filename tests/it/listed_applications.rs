@@ -76,6 +76,21 @@ async fn events_that_came_first_find_their_application() {
     assert!(counted.unwrap().parse::<u64>().unwrap() >= 2, "{counted:?}");
 }
 
+/// An event can name any application. The list corrects it, since grants by application rely on the name.
+#[tokio::test]
+async fn the_list_corrects_what_an_event_called_the_application() {
+    let org = OktaOrg::start().await;
+    org.api.fail_apps(Fault::Status(503), 2);
+    let record = org.api.apps().records()[0].clone();
+    let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
+    let mut event = sync_event("x");
+    event["target"][0]["id"] = record.id.clone().into();
+    event["debugContext"] = json!({"debugData": {"appname": "another_application"}});
+    gateway.deliver(&[event]).await;
+    let name = async || instance(&gateway, &record.id).await["application"]["name"].clone();
+    wait_until("the name", async || name().await == json!(record.name)).await;
+}
+
 #[tokio::test]
 async fn a_label_that_an_event_told_later_than_the_list_stays() {
     let org = OktaOrg::start().await;
@@ -95,7 +110,8 @@ async fn a_label_that_an_event_told_later_than_the_list_stays() {
     catalogue.keep_listed("acme", std::slice::from_ref(&listing), at("2026-03-04T05:06:07Z")).await.unwrap();
     let found = instance(&gateway, &record.id).await;
     assert_eq!(found["label"], "Label x");
-    assert_eq!((&found["status"], &found["application"]["name"]), (&json!("ACTIVE"), &json!("office365")));
+    // The application is the list's, whatever the event called it.
+    assert_eq!((&found["status"], &found["application"]["name"]), (&json!("ACTIVE"), &json!("other")));
     catalogue.keep_listed("acme", &[listing], at("2026-03-04T05:06:08Z")).await.unwrap();
     assert_eq!(instance(&gateway, &record.id).await["label"], "Listed");
 }

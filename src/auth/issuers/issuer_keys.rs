@@ -64,17 +64,17 @@ impl IssuerKeys {
         self.current.read().clone().filter(|fetched| fetched.fetched.elapsed() < MAX_AGE)
     }
 
-    /// Calls a function with the key of a token. If the keys in memory lack it, they are fetched, but not more often than
-    /// every 30 s.
+    /// Calls a function with the key of a token, and returns also the number of the keys. If the keys in memory lack it, they are
+    /// fetched, but not more often than every 30 s.
     ///
     /// # Errors
     /// There is no such key.
     pub(super) async fn with_key<T>(
-        &self,
+        self: &Arc<Self>,
         id: Option<&str>,
         algorithm: Algorithm,
         verify: impl FnOnce(&DecodingKey) -> T,
-    ) -> Result<T, NoKey> {
+    ) -> Result<(T, u64), NoKey> {
         let is_known = |fetched: &Arc<FetchedKeys>| fetched.keys.find(id, algorithm).is_some();
         let mut current = self.current();
         if !current.as_ref().is_some_and(is_known) {
@@ -82,19 +82,20 @@ impl IssuerKeys {
             current = self.current();
         }
         let Some(fetched) = current else { return Err(NoKey::NoKeys) };
-        fetched.keys.find(id, algorithm).map(verify).ok_or(NoKey::Unknown)
+        fetched.keys.find(id, algorithm).map(|key| (verify(key), fetched.number)).ok_or(NoKey::Unknown)
     }
 
     /// Fetches the keys, unless that was done within the last 30 s. Requests that ask meanwhile wait for the same fetch.
-    async fn fetch_for_unknown(&self) {
-        let fetch = async {
-            let mut forced = self.forced.lock().await;
+    async fn fetch_for_unknown(self: &Arc<Self>) {
+        let keys = Arc::clone(self);
+        // A task of its own, which goes on when the client that caused it disconnects.
+        let fetch = tokio::spawn(async move {
+            let mut forced = keys.forced.lock().await;
             if forced.is_none_or(|at| at.elapsed() >= FORCED_INTERVAL) {
                 *forced = Some(Instant::now());
-                _ = self.refresh().await;
+                _ = keys.refresh().await;
             }
-        };
-        // Whoever waits longer is refused; the fetch of another request goes on.
+        });
         _ = timeout(FETCH_TIMEOUT, fetch).await;
     }
 
@@ -103,6 +104,7 @@ impl IssuerKeys {
     /// # Errors
     /// The source has no keys.
     pub(super) async fn refresh(&self) -> Result<(), FetchError> {
+        let number = self.fetches.fetch_add(1, Ordering::Relaxed);
         let fetched = self.source.fetch(&self.http).await;
         let result = if fetched.is_ok() { "fetched" } else { "failed" };
         let counter =
@@ -110,8 +112,11 @@ impl IssuerKeys {
         counter.increment(1);
         match fetched {
             Ok(keys) => {
-                let number = self.fetches.fetch_add(1, Ordering::Relaxed);
-                *self.current.write() = Some(Arc::new(FetchedKeys { number, keys, fetched: Instant::now() }));
+                let mut current = self.current.write();
+                // The answer to an earlier fetch may come later.
+                if current.as_ref().is_none_or(|current| current.number < number) {
+                    *current = Some(Arc::new(FetchedKeys { number, keys, fetched: Instant::now() }));
+                }
                 Ok(())
             }
             Err(error) => {

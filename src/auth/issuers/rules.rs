@@ -1,7 +1,10 @@
 //! Rules: the rights that the claims of a token give.
 
 use super::claims::{ClaimPath, TokenClaims};
-use crate::event::{Filter, Grant, GrantedPart, Rights, Rows, Scopes};
+use crate::event::{Filter, Grant, GrantedPart, Rights, Rows, Scope, Scopes};
+
+/// The scopes that are about rows.
+const SCOPES_OF_ROWS: [Scope; 3] = [Scope::EventsRead, Scope::IngestionRead, Scope::Ingest];
 
 /// A rule of an issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,14 +83,15 @@ impl Rule {
 }
 
 /// Returns the rights that rules give to claims; None if no rule matches. What matching rules give adds up: their scopes, and
-/// their rows.
+/// the rows of those that have a scope for rows. A rule with another scope alone, such as `metrics`, adds no rows.
 pub(super) fn rights(rules: &[Rule], claims: &TokenClaims) -> Option<Rights> {
     let matching: Vec<_> = rules.iter().filter(|rule| rule.matches(claims)).collect();
     if matching.is_empty() {
         return None;
     }
     let scopes = matching.iter().flat_map(|rule| rule.scopes.iter()).collect();
-    let grants: Option<Vec<_>> = matching.iter().map(|rule| rule.grants(claims)).collect();
+    let with_rows = matching.iter().filter(|rule| SCOPES_OF_ROWS.iter().any(|scope| rule.scopes.has(*scope)));
+    let grants: Option<Vec<_>> = with_rows.map(|rule| rule.grants(claims)).collect();
     let rows = grants.map_or(Rows::All, |grants| Rows::granted(grants.into_iter().flatten()));
     Some(Rights::new(scopes, rows))
 }
@@ -97,7 +101,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::event::Scope;
 
     fn claims(value: Value) -> TokenClaims {
         let Value::Object(claims) = value else { panic!() };
@@ -119,8 +122,9 @@ mod tests {
         let whole = vec![RuleGrant { org: "other".to_owned(), part: RulePart::Whole }];
         let rules = [
             rule("some", &[Scope::EventsRead], Some(claimed_instances())),
-            rule("people", &[Scope::PeopleRead], Some(whole)),
+            rule("people", &[Scope::EventsRead, Scope::PeopleRead], Some(whole)),
             rule("auditors", &[Scope::EventsRead], None),
+            rule("operators", &[Scope::Metrics], None),
         ];
         let of = |value| rights(&rules, &claims(value));
         assert_eq!(of(json!({})), None);
@@ -135,6 +139,10 @@ mod tests {
         assert_eq!(both, Rights::new(scopes.into_iter().collect(), Rows::granted([grant, whole])));
         let all = of(json!({"groups": ["some", "auditors"]})).unwrap();
         assert_eq!(*all.rows(), Rows::All);
+        let operator = of(json!({"groups": ["operators"]})).unwrap();
+        assert_eq!((operator.rows(), operator.has(Scope::Metrics)), (Rows::nothing(), true));
+        let both = of(json!({"groups": ["operators", "some"], "instances": ["0oa1", "0oa2"]})).unwrap();
+        assert_eq!((both.rows(), both.has(Scope::Metrics)), (some.rows(), true));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The verification of a token: its form, its signature and its claims.
 
+use std::sync::Arc;
+
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
@@ -32,6 +34,8 @@ pub struct TokenConditions {
 pub(super) struct VerifiedToken {
     pub(super) claims: TokenClaims,
     pub(super) expires: Timestamp,
+    /// The number of the keys with which it was verified.
+    pub(super) keys: u64,
 }
 
 /// The reason why a token is refused. It is told to the client, so it has nothing secret.
@@ -121,7 +125,12 @@ impl TokenConditions {
     ///
     /// # Errors
     /// The token is refused.
-    pub(super) async fn verify(&self, name: &str, token: &str, keys: &IssuerKeys) -> Result<VerifiedToken, TokenFault> {
+    pub(super) async fn verify(
+        &self,
+        name: &str,
+        token: &str,
+        keys: &Arc<IssuerKeys>,
+    ) -> Result<VerifiedToken, TokenFault> {
         let header = decode_header(token).map_err(|_| TokenFault::NoToken)?;
         if !self.algorithms.contains(&header.alg) {
             return Err(TokenFault::Algorithm(format!("{:?}", header.alg), name.to_owned()));
@@ -132,14 +141,14 @@ impl TokenConditions {
         let validation = self.validation(header.alg);
         let decoded =
             keys.with_key(header.kid.as_deref(), header.alg, |key| decode::<TokenClaims>(token, key, &validation));
-        let claims = match decoded.await {
+        let (claims, keys) = match decoded.await {
             Err(NoKey::Unknown) => return Err(TokenFault::UnknownKey),
             Err(NoKey::NoKeys) => return Err(TokenFault::NoKeys),
-            Ok(Ok(decoded)) => decoded.claims,
-            Ok(Err(error)) => return Err(self.fault(name, token, error.kind())),
+            Ok((Ok(decoded), keys)) => (decoded.claims, keys),
+            Ok((Err(error), _)) => return Err(self.fault(name, token, error.kind())),
         };
         let expires = self.expiry(name, &claims)?;
-        Ok(VerifiedToken { claims, expires })
+        Ok(VerifiedToken { claims, expires, keys })
     }
 
     fn validation(&self, algorithm: Algorithm) -> Validation {

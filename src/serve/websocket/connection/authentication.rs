@@ -59,7 +59,7 @@ impl Connection {
             return self.send(Protocol::pong(None)).await;
         };
         let told = match self.context.authenticator.identify(value.as_str()).await {
-            Ok(fresh) if (&fresh.name, &fresh.rights) == (&viewer.name, &viewer.rights) => {
+            Ok(fresh) if is_same(&fresh, viewer) => {
                 let told = json!({ "expiresAt": fresh.expires.map(|expires| expires.to_string()) });
                 self.take_viewer(fresh);
                 told
@@ -70,6 +70,12 @@ impl Connection {
         };
         self.send(Protocol::pong(Some(told))).await
     }
+}
+
+/// Returns true if the same issuer vouches for the same subject with the same rights.
+fn is_same(fresh: &Viewer, viewer: &Viewer) -> bool {
+    (&fresh.name, fresh.kind, &fresh.credential, &fresh.rights)
+        == (&viewer.name, viewer.kind, &viewer.credential, &viewer.rights)
 }
 
 /// Returns the value of `authorization` in a payload.
