@@ -288,6 +288,12 @@ fn describe_serving() {
     metrics::describe_gauge!("sluice_large_bodies_waiting", "Large bodies that wait until an earlier one is read");
     metrics::describe_counter!("sluice_bodies_timed_out_total", "Requests whose bodies did not arrive in time");
     metrics::describe_counter!("sluice_starting_refused_total", "Requests refused while the gateway was starting");
+    metrics::describe_counter!("sluice_tokens_total", "Tokens of issuers that were verified or refused");
+    metrics::describe_counter!("sluice_issuer_key_fetches_total", "Fetches of the keys of issuers");
+    metrics::describe_counter!(
+        "sluice_rights_ended_total",
+        "WebSockets and streams whose rights expired or were revoked"
+    );
     metrics::describe_gauge!("sluice_sockets", "Open WebSockets");
     metrics::describe_gauge!("sluice_operations", "Running operations on WebSockets");
     metrics::describe_counter!("sluice_sockets_closed_total", "WebSockets that the gateway closed, by code");
