@@ -136,7 +136,7 @@ impl Options {
 const SUBSCRIPTION: &str = "subscription { syncEvents { events { id position uuid eventType published message version \
     severity outcome { result reason } org receivedAt user { alternateId } } } }";
 
-/// The same for servers that send each event by itself.
+/// The subscription at servers that send each event by itself.
 const SINGLE_EVENTS: &str = "subscription { syncEvents { id position uuid eventType published message version \
     severity outcome { result reason } org receivedAt user { alternateId } } }";
 

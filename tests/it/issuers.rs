@@ -366,7 +366,7 @@ async fn what_the_settings_revoke_ends_at_once() {
     assert_eq!(trusting.ask("anybody").await.0, StatusCode::UNAUTHORIZED);
 }
 
-/// Whoever subscribed while no token was required is cut off when one is.
+/// A subscriber without a token is cut off as soon as the gateway requires one.
 #[tokio::test]
 async fn a_gateway_that_is_closed_cuts_off_who_came_without_a_token() {
     let database = TestDatabase::new().await;

@@ -1,6 +1,6 @@
 //! The catalogue as the Apps API lists it, beside what events tell.
 
-use okta_sim::{AppStatus, Fault, Scope, ServiceApp};
+use okta_sim::{AppRecord, AppStatus, Fault, Scope, ServiceApp};
 use serde_json::{Value, json};
 use sluice::okta::{ClientKey, Credentials};
 use time::OffsetDateTime;
@@ -52,16 +52,22 @@ async fn every_instance_is_listed_with_its_label_and_status() {
     );
 }
 
-#[tokio::test]
-async fn events_that_came_first_find_their_application() {
+/// Starts a gateway that stores an event of the first listed instance, with this debug data, before it reads the list.
+async fn with_an_event_before_the_list(debug_data: Value) -> (OktaOrg, Gateway, AppRecord) {
     let org = OktaOrg::start().await;
     org.api.fail_apps(Fault::Status(503), 2);
     let record = org.api.apps().records()[0].clone();
     let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
     let mut event = sync_event("x");
     event["target"][0]["id"] = record.id.clone().into();
-    event["debugContext"] = json!({"debugData": {}});
+    event["debugContext"] = json!({ "debugData": debug_data });
     gateway.deliver(&[event]).await;
+    (org, gateway, record)
+}
+
+#[tokio::test]
+async fn events_that_came_first_find_their_application() {
+    let (_org, gateway, record) = with_an_event_before_the_list(json!({})).await;
     let filter = json!({"filter": {"applications": [record.name]}});
     let query = "query ($filter: SyncEventFilter) { syncEvents(filter: $filter) { nodes { position } } }";
     wait_until("the name", async || {
@@ -79,14 +85,7 @@ async fn events_that_came_first_find_their_application() {
 /// An event can name any application. The list corrects it, since grants by application rely on the name.
 #[tokio::test]
 async fn the_list_corrects_what_an_event_called_the_application() {
-    let org = OktaOrg::start().await;
-    org.api.fail_apps(Fault::Status(503), 2);
-    let record = org.api.apps().records()[0].clone();
-    let gateway = Gateway::start_with(|settings| org.read_by(settings)).await;
-    let mut event = sync_event("x");
-    event["target"][0]["id"] = record.id.clone().into();
-    event["debugContext"] = json!({"debugData": {"appname": "another_application"}});
-    gateway.deliver(&[event]).await;
+    let (_org, gateway, record) = with_an_event_before_the_list(json!({"appname": "another_application"})).await;
     let name = async || instance(&gateway, &record.id).await["application"]["name"].clone();
     wait_until("the name", async || name().await == json!(record.name)).await;
 }

@@ -202,7 +202,7 @@ async fn names_are_null_without_the_right_to_people_and_cannot_be_guessed() {
     let named = ask(&gateway, "without details", query).await.1["data"]["syncEvents"].clone();
     assert_eq!(named["top"]["nodes"][0]["label"], "Grace User");
     assert_eq!(named["nodes"][0]["outcome"]["reason"], "Grace User is known already");
-    // The same through resolvers, since an alias selects a list twice.
+    // An alias selects a list twice, so that resolvers answer instead of the writer: names are hidden there, too.
     let twice = "{ syncEvents { nodes { user { displayName } } more: nodes { id user { displayName } applicationInstance { label } } } }";
     let found = ask(&gateway, "without people", twice).await.1;
     assert_eq!(found["data"]["syncEvents"]["more"][0]["user"]["displayName"], Value::Null, "{found}");

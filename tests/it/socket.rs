@@ -96,7 +96,7 @@ impl Socket {
         self.send(json!({"type": "subscribe", "id": id, "payload": payload})).await;
     }
 
-    /// What is heard next. Pings are answered and not returned. A message with several events comes as one message for
+    /// Returns the next message, or the end. Pings are answered and not returned. A message with several events comes as one message for
     /// each of them, and one without events does not come.
     pub(crate) async fn hear(&mut self) -> Heard {
         loop {

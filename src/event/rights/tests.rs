@@ -105,7 +105,7 @@ fn grants_of_several_kinds_become_alternatives() {
     let narrowed = mixed.narrow(Filter::default());
     assert_eq!(narrowed.or.as_ref().map(Vec::len), Some(3));
     assert_eq!((&narrowed.orgs, &narrowed.application_instances), (&None, &None));
-    // What the filter does not want is no alternative.
+    // A grant in an org that the filter leaves out is no alternative.
     let wanted = Filter { orgs: Some(list(&["acme"])), or: Some(vec![Filter::default()]), ..Filter::default() };
     let narrowed = mixed.narrow(wanted);
     assert_eq!(narrowed.and[0].or.as_ref().map(Vec::len), Some(2));

@@ -94,7 +94,7 @@ impl Wanted {
         }
     }
 
-    /// Whether the filter asks for names of people.
+    /// Returns true if the filter asks for names of people.
     pub(crate) fn asks_for_names(&self) -> bool {
         match self {
             Self::PersonName(..) => true,
@@ -104,7 +104,7 @@ impl Wanted {
         }
     }
 
-    /// Whether an event matches, for a reader who may see names or may not.
+    /// Returns true if an event matches. A reader without the right to see names passes `with_names` as false.
     pub(crate) fn matches(&self, event: &WorldEvent, with_names: bool) -> bool {
         let text = |place: &str| event.raw.pointer(place).and_then(Value::as_str);
         let of_person = |place: &str| [text(&format!("{place}/alternateId")), text(&format!("{place}/displayName"))];

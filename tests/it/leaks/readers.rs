@@ -89,7 +89,7 @@ impl TestReader {
         self.grants.as_ref().is_none_or(|grants| grants.iter().any(|(org, part)| is_it(*org, part)))
     }
 
-    /// Whether the events of a cell may be seen.
+    /// Returns true if the reader may see the events of a cell.
     pub(crate) fn sees(&self, cell: &Cell) -> bool {
         self.has("events:read")
             && self.is_granted(|org, part| {
@@ -102,12 +102,12 @@ impl TestReader {
             })
     }
 
-    /// Whether the ingestion of an org may be seen.
+    /// Returns true if the reader may see the ingestion of an org.
     pub(crate) fn sees_ingestion(&self, of: usize) -> bool {
         self.has("ingestion:read") && self.is_granted(|org, part| org == of && matches!(part, TestPart::Whole))
     }
 
-    /// Whether there is a grant in an org, whose name is then no secret.
+    /// Returns true if the reader has a grant in an org, whose name is then no secret.
     pub(crate) fn knows(&self, of: usize) -> bool {
         self.is_granted(|org, _| org == of)
     }
