@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sluice::auth::{AllowedOrigins, Readers};
 use tokio_tungstenite::tungstenite;
 
+use crate::events::sync_events;
 use crate::gateway::Gateway;
 use crate::npm::run_beside_events;
 use crate::socket::{Socket, handshake};
@@ -135,4 +136,41 @@ async fn a_front_end_on_another_origin_works_in_a_browser() {
     let portal = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gateway = start(&format!("http://{portal}")).await;
     run_beside_events(&gateway, "portal.mjs", &[&gateway.url(""), TOKEN, &portal.port().to_string()]).await;
+}
+
+#[tokio::test]
+async fn a_single_page_application_renews_its_tokens_and_resumes() {
+    // The port that the page's backend will have, which must be known before the gateway starts.
+    let portal = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let origin = format!("http://{portal}");
+    let place = Place::new(format!(
+        r#"
+        [access]
+        allowed_origins = ["{origin}"]
+        [[orgs]]
+        name = "acme"
+        hook_secrets = ["literal:the hook's own secret"]
+        [[issuers]]
+        name = "portal"
+        url = "{origin}"
+        audience = "api://sluice"
+        jwks = "file:portal-keys.json"
+        leeway_seconds = 0
+        [[issuers.rules]]
+        claim = "roles"
+        has = "viewer"
+        scopes = ["events:read", "people:read"]
+        see = [{{ org = "acme", instances = "claim:instances" }}]
+        "#
+    ));
+    let trusting = place.read(&|_| None);
+    let gateway = Gateway::start_with(|settings| {
+        settings.issuers = trusting.issuers.clone();
+        settings.allowed_origins = trusting.allowed_origins.clone();
+    })
+    .await;
+    // Events of others, which the page must not show.
+    gateway.deliver(&sync_events("others", 3)).await;
+    let (directory, port) = (place.0.path().to_str().unwrap(), portal.port().to_string());
+    run_beside_events(&gateway, "single_page.mjs", &[&gateway.url(""), directory, &port, "0oalisted"]).await;
 }

@@ -74,6 +74,14 @@ export async function compile(directory = "generated") {
     logLevel: "silent",
     plugins: [relay],
   });
+  await build({
+    absWorkingDir: generated,
+    entryPoints: ["app.ts"],
+    outfile: "built/app.js",
+    bundle: true,
+    format: "esm",
+    logLevel: "silent",
+  });
   const modules = names.map(async name => [name, await import(join(generated, "built", `${name}.mjs`))]);
   return Object.fromEntries(await Promise.all(modules));
 }
