@@ -49,7 +49,7 @@ const PACE: u32 = 20;
 const PACED_FOR: u32 = 3;
 
 /// More than all can be told of, by little: what is taken in besides takes from what can be told.
-const TOO_MUCH: Pace = Pace { deliveries: 25, events: 100 };
+const TOO_MUCH: Pace = Pace { deliveries: 45, events: 100 };
 
 /// Subscribers whose memory is measured.
 const IDLE: usize = 10_000;

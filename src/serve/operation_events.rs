@@ -21,11 +21,10 @@ pub(super) enum OperationEvent {
     Complete,
 }
 
-/// The state of an operation.
-#[expect(clippy::large_enum_variant, reason = "most operations are subscriptions that last long")]
+/// The state of an operation. What is large is boxed, since the stream has room for several states at once.
 enum OperationState {
     New(Graph, Box<Operation>),
-    Subscribed(Subscription),
+    Subscribed(Box<Subscription>),
     Answered,
     Ended,
 }
@@ -42,7 +41,7 @@ async fn advance(state: OperationState) -> Option<(OperationEvent, OperationStat
             match Box::pin(graph.subscribe(*operation)).await {
                 Ok(subscription) => {
                     let started = OperationEvent::Started(subscription.progress.clone());
-                    (started, OperationState::Subscribed(subscription))
+                    (started, OperationState::Subscribed(Box::new(subscription)))
                 }
                 Err(refused) => (OperationEvent::Error(refused), OperationState::Ended),
             }

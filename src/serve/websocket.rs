@@ -20,6 +20,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
 use super::authorization;
@@ -77,14 +78,16 @@ async fn accept(context: SocketContext, mut upgrade: WebSocketUpgrade, parts: &P
         .max_frame_size(context.options.query_body_bytes);
     let subscribers = context.subscribers.clone();
     Ok(upgrade.on_upgrade(async move |socket| {
+        let run = match protocol {
+            Some(protocol) => {
+                let new = NewConnection { socket, wire, protocol, context, known, held };
+                Connection::new(new).run().boxed()
+            }
+            None => async move { connection::close(socket, &Close::PROTOCOL).await }.boxed(),
+        };
         let conversation = async move {
             metrics::gauge!("sluice_sockets").increment(1);
-            match protocol {
-                Some(protocol) => {
-                    Connection::new(NewConnection { socket, wire, protocol, context, known, held }).run().await;
-                }
-                None => connection::close(socket, &Close::PROTOCOL).await,
-            }
+            run.await;
             metrics::gauge!("sluice_sockets").decrement(1);
             drop(permit);
         };

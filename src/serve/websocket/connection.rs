@@ -84,10 +84,11 @@ pub(super) struct NewConnection {
 }
 
 impl Connection {
-    pub(super) fn new(new: NewConnection) -> Self {
+    /// Creates a connection. Its box keeps the task small that runs it.
+    pub(super) fn new(new: NewConnection) -> Box<Self> {
         let NewConnection { socket, wire, protocol, context, known, held } = new;
         let operations = Operations::default();
-        Self {
+        Box::new(Self {
             socket,
             wire,
             protocol,
@@ -98,16 +99,17 @@ impl Connection {
             rights_end: pending().boxed(),
             operations,
             has_spoken: true,
-        }
+        })
     }
 
     /// Runs the protocol until the client or the gateway ends the connection.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self: Box<Self>) {
         if let Some(reason) = self.converse().await {
+            let Self { socket, wire, operations, .. } = *self;
             // The operations end first, so that none of them sends anything while the socket is closed.
-            drop(self.operations);
-            close(self.socket, &reason).await;
-            if let Some(wire) = self.wire.filter(Wire::is_over_limit) {
+            drop(operations);
+            Box::pin(close(socket, &reason)).await;
+            if let Some(wire) = wire.filter(Wire::is_over_limit) {
                 wire.lift_limit();
                 let mut discarded = wire.take(DISCARDED);
                 _ = timeout(CLOSE_PATIENCE, tokio::io::copy(&mut discarded, &mut tokio::io::sink())).await;
@@ -152,8 +154,9 @@ impl Connection {
                 SocketInput::InitTimeout => Flow::Break(Some(Close::INIT_TIMEOUT)),
                 SocketInput::RightsEnd(end) => Flow::Break(Some(Close::of_rights_end(end))),
                 SocketInput::Ping => self.ping().await,
-                SocketInput::Received(received) => self.receive(received).await,
-                SocketInput::Event(id, event) => self.send_event(&id, event).await,
+                // Boxed, since these futures are large and soon done, while there are many connections that last long.
+                SocketInput::Received(received) => Box::pin(self.receive(received)).await,
+                SocketInput::Event(id, event) => Box::pin(self.send_event(&id, event)).await,
             };
             if let Flow::Break(end) = flow {
                 return end;
