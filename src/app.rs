@@ -2,6 +2,7 @@
 
 mod database;
 mod delivery;
+mod explain;
 mod files;
 mod import;
 mod open;
@@ -10,6 +11,7 @@ mod refusals;
 mod rejected;
 
 pub use database::{migrate, new_era};
+pub use explain::explain;
 pub use import::{ImportEnded, import};
 pub use rejected::{drop_rejected, list_rejected, retry_rejected};
 

@@ -16,8 +16,8 @@ mod viewer;
 pub use authenticator::{Authenticator, Denied};
 pub use hook_secrets::{HookSecrets, RefusedRequest};
 pub use issuers::{
-    ClaimPath, GrantedValues, IssuerSettings, Issuers, KeySource, Rule, RuleGrant, RulePart, TokenConditions,
-    TokenFault, is_safe,
+    ClaimPath, GrantedValues, IssuerSettings, Issuers, KeySource, Mismatch, Rule, RuleExplanation, RuleGrant, RulePart,
+    TokenConditions, TokenExplanation, TokenFault, is_safe,
 };
 pub use origins::{AllowedOrigins, NotAnOrigin, PageOrigin};
 pub use proxies::{ClientHeader, Network, NotANetwork, TrustedProxies};

@@ -16,8 +16,8 @@ mod secret;
 mod settings;
 
 pub use arguments::{
-    Arguments, Command, Common, Import, LogArguments, LogCommand, LogFormat, Rejected, RejectedCommand, Selection,
-    Serve, TargetLog,
+    AccessArguments, AccessCommand, Arguments, Command, Common, Import, LogArguments, LogCommand, LogFormat, Rejected,
+    RejectedCommand, Selection, Serve, TargetLog,
 };
 pub use limits::Limits;
 pub use log_targets::LogTargets;

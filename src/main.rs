@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use sluice::app::ImportEnded;
 use sluice::config::{
-    self, Arguments, Command, Common, Import, IntakeSettings, LogArguments, LogCommand, LogFormat, Rejected,
-    RejectedCommand, Serve, Settings, SettingsError, TargetLog,
+    self, AccessArguments, AccessCommand, Arguments, Command, Common, Import, IntakeSettings, LogArguments, LogCommand,
+    LogFormat, Rejected, RejectedCommand, Serve, Settings, SettingsError, TargetLog,
 };
 use sluice::ledger::RejectionFilter;
 use sluice::store::StoreError;
@@ -24,6 +24,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The exit status if everything was read, but some records were rejected.
 const SOME_REJECTED: u8 = 3;
+
+/// The exit status if the explained token is refused.
+const REFUSED: u8 = 3;
 
 /// The exit status for a log from before 0.1.0, which `scripts/run` moves aside.
 const LOG_TOO_OLD: u8 = 4;
@@ -79,6 +82,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(target) => migrate(&target).await,
         Command::Import(arguments) => import(&arguments).await,
         Command::Rejected(Rejected { command }) => rejected(&command).await,
+        Command::Access(AccessArguments { command: AccessCommand::Explain(common) }) => explain(common).await,
         Command::Log(LogArguments { command: LogCommand::NewEra { target, reason } }) => {
             new_era(&target, &reason).await
         }
@@ -105,6 +109,12 @@ async fn new_era(TargetLog { common, create }: &TargetLog, reason: &str) -> anyh
         begun.start, begun.previous_end
     );
     Ok(ExitCode::SUCCESS)
+}
+
+async fn explain(common: Common) -> anyhow::Result<ExitCode> {
+    start_logging(&common)?;
+    let settings = Settings::read(&Serve::unstarted(common), &variable)?;
+    Ok(if app::explain(&settings).await? { ExitCode::SUCCESS } else { REFUSED.into() })
 }
 
 async fn import(arguments: &Import) -> anyhow::Result<ExitCode> {
@@ -280,6 +290,7 @@ fn format_of_errors(command: &Command) -> LogFormat {
         Command::Migrate(target) | Command::Log(LogArguments { command: LogCommand::NewEra { target, .. } }) => {
             (&target.common, false)
         }
+        Command::Access(AccessArguments { command: AccessCommand::Explain(common) }) => (common, false),
         Command::Schema => return LogFormat::Text,
     };
     if is_gateway { telemetry::log_format(common.log_format) } else { common.log_format.unwrap_or(LogFormat::Text) }

@@ -2,6 +2,7 @@
 //! servers or a team's own backend.
 
 mod claims;
+mod explain;
 mod issuer_keys;
 mod key_set;
 mod key_source;
@@ -9,6 +10,7 @@ mod rules;
 mod token;
 
 pub use claims::ClaimPath;
+pub use explain::{Mismatch, RuleExplanation, TokenExplanation};
 pub use key_source::{KeySource, is_safe};
 pub use rules::{GrantedValues, Rule, RuleGrant, RulePart};
 pub use token::{TokenConditions, TokenFault};
@@ -113,6 +115,12 @@ impl Issuers {
         self.all().iter().map(|issuer| issuer.settings.name.clone()).collect()
     }
 
+    /// Returns the names and URLs of the issuers.
+    pub fn names_and_urls(&self) -> Vec<(String, String)> {
+        let of = |issuer: &Arc<Issuer>| (issuer.settings.name.clone(), issuer.settings.conditions.issuer.clone());
+        self.all().iter().map(of).collect()
+    }
+
     /// Replaces the issuers for all clones, and has all keys fetched again. An issuer whose settings are the same keeps its keys
     /// until then; the tokens of others are cut off. Returns descriptions of the changes.
     pub fn replace(&self, fresh: &Self) -> Vec<String> {
@@ -157,9 +165,7 @@ impl Issuers {
         if let Some(viewer) = issuers.iter().find_map(|issuer| issuer.known(hash)) {
             return Ok(viewer);
         }
-        let name = token::named_issuer(token)?;
-        let issuer = issuers.iter().find(|issuer| issuer.settings.conditions.issuer == name);
-        let issuer = issuer.ok_or_else(|| TokenFault::UnknownIssuer(name.chars().take(200).collect()))?;
+        let issuer = self.named(&token::named_issuer(token)?)?;
         let result = issuer.verify(token, hash).await;
         let outcome = if result.is_ok() { "verified" } else { "refused" };
         metrics::counter!("sluice_tokens_total", "issuer" => issuer.settings.name.clone(), "result" => outcome)
@@ -168,6 +174,15 @@ impl Issuers {
             issuer.log_refusal(fault);
         }
         result
+    }
+
+    /// Returns the issuer that a token names.
+    ///
+    /// # Errors
+    /// No such issuer is configured.
+    fn named(&self, name: &str) -> Result<Arc<Issuer>, TokenFault> {
+        let issuer = self.all().iter().find(|issuer| issuer.settings.conditions.issuer == name).cloned();
+        issuer.ok_or_else(|| TokenFault::UnknownIssuer(name.chars().take(200).collect()))
     }
 
     /// Refreshes the keys of all issuers every 10 minutes, and soon after a failure. Ends only when it is dropped.

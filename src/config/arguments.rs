@@ -30,8 +30,30 @@ pub enum Command {
     Import(Import),
     /// List, retry or delete rejected records, which could not be read.
     Rejected(Rejected),
+    /// Commands about the rights of those who read.
+    Access(AccessArguments),
     /// Commands for the log as a whole.
     Log(LogArguments),
+}
+
+/// Arguments of `access`.
+#[derive(Clone, Debug, Args)]
+pub struct AccessArguments {
+    /// The command.
+    #[command(subcommand)]
+    pub command: AccessCommand,
+}
+
+/// Commands of `access`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AccessCommand {
+    /// Explain the token on standard input: whether it is accepted, which rules match it, and what it may do and see.
+    #[command(
+        after_help = "The token of a reader or of an issuer; or claims as a JSON object, of which nothing is verified. A token \
+                      is a secret: send it by a pipe or from a file, not as an argument.\n\nExit status: 0 a gateway with \
+                      these settings accepts it; 3 it is refused; 1 an error."
+    )]
+    Explain(Common),
 }
 
 /// Arguments of `log`.
@@ -191,6 +213,14 @@ pub struct Serve {
     /// Check the settings, print every fault with its place, and exit.
     #[arg(long)]
     pub check: bool,
+}
+
+impl Serve {
+    /// Returns the arguments of a gateway that is not started, for commands that read the settings as it would.
+    pub fn unstarted(common: Common) -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { common, listen, nats_url: None, threads: None, check: true }
+    }
 }
 
 /// Parses an address to listen on. If a name has several addresses, an IPv4 address is preferred, since every machine

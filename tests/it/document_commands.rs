@@ -23,7 +23,7 @@ use crate::process::GatewayProcess;
 use crate::traffic::Traffic;
 
 /// The blocks of commands that are not run: page, first line, and why. In the pages they are ```` ```console ````.
-const NOT_RUN: [(&str, &str, &str); 11] = [
+const NOT_RUN: [(&str, &str, &str); 13] = [
     (
         "README.md",
         "make run     # the gateway on 127.0.0.1:8080, and a stand-in Okta org that sends events to it; Ctrl-C stops both",
@@ -38,6 +38,12 @@ const NOT_RUN: [(&str, &str, &str); 11] = [
         "docs/issuers.md",
         r#"curl -s https://sluice.example.com/graphql -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' \"#,
         "it asks with a token of Okta",
+    ),
+    ("docs/issuers.md", "$ sluice access explain < token.txt", "it explains a token of Okta, and has the output"),
+    (
+        "docs/issuers.md",
+        r#"echo '{"groups": ["sluice-auditors"]}' | sluice access explain"#,
+        "it needs the settings above, with an issuer of Okta",
     ),
     ("docs/install.md", "git clone REPOSITORY sluice && cd sluice     # the address of this repository", INSTALLS),
     ("docs/install.md", "sudo useradd --system --home-dir /var/lib/sluice --shell /usr/sbin/nologin sluice", INSTALLS),

@@ -23,6 +23,7 @@ mod switch;
 mod traffic;
 
 mod access;
+mod access_explained;
 mod admission;
 mod append;
 mod append_function;

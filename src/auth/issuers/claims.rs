@@ -29,7 +29,8 @@ impl ClaimPath {
         }
     }
 
-    fn value<'c>(&self, claims: &'c TokenClaims) -> Option<&'c Value> {
+    /// Returns the claim's value; None if the claim is missing.
+    pub(super) fn value<'c>(&self, claims: &'c TokenClaims) -> Option<&'c Value> {
         let Some(pointer) = self.0.strip_prefix('/') else { return claims.get(&self.0) };
         let mut parts = pointer.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
         let mut value = claims.get(&parts.next()?)?;

@@ -120,6 +120,14 @@ pub(super) fn named_issuer(token: &str) -> Result<String, TokenFault> {
     }
 }
 
+/// Returns the claims of a token, of which nothing is verified.
+///
+/// # Errors
+/// The text is no token.
+pub(super) fn claimed(token: &str) -> Result<TokenClaims, TokenFault> {
+    jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| TokenFault::NoToken)
+}
+
 impl TokenConditions {
     /// Verifies a token of the issuer with this name in the settings.
     ///
@@ -178,10 +186,7 @@ impl TokenConditions {
 
     /// Returns the reason of a refusal. The claims that it names are the token's own, which its sender knows.
     fn fault(&self, name: &str, token: &str, error: &ErrorKind) -> TokenFault {
-        let claim = |claim: &str| {
-            let claims: Option<TokenClaims> = jsonwebtoken::dangerous::insecure_decode_claims(token).ok();
-            claims.and_then(|claims| claims.get(claim).cloned()).unwrap_or_default()
-        };
+        let claim = |claim: &str| claimed(token).ok().and_then(|claims| claims.get(claim).cloned()).unwrap_or_default();
         let time = |name: &str| {
             let time =
                 whole_seconds(&claim(name)).and_then(|seconds| Timestamp::from_millis(seconds.checked_mul(1000)?));

@@ -1,0 +1,149 @@
+//! The command `sluice access explain`: what a token may do and see, and why not.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use okta_sim::AuthorizationServer;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::started_with::{Place, STRONG};
+
+/// A place whose settings trust an authorization server.
+struct TrustingPlace {
+    place: Place,
+    issuer: AuthorizationServer,
+}
+
+impl TrustingPlace {
+    async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let issuer = AuthorizationServer::start(listener).unwrap();
+        let place = Place::new(format!(
+            r#"
+            [[orgs]]
+            name = "acme"
+            hook_secrets = ["literal:the hook's own secret"]
+            [[readers]]
+            name = "dashboard"
+            token = "literal:{STRONG}"
+            scopes = ["events:read"]
+            see = [{{ org = "acme", applications = ["office365", "salesforce"] }}]
+            [[issuers]]
+            name = "okta"
+            url = "{}"
+            audience = "api://sluice"
+            [[issuers.rules]]
+            claim = "groups"
+            has = "auditors"
+            scopes = ["events:read", "people:read"]
+            [[issuers.rules]]
+            claim = "scp"
+            has = "sluice.events"
+            scopes = ["events:read"]
+            see = [{{ org = "acme", instances = "claim:instances" }}]
+            "#,
+            issuer.url()
+        ));
+        Self { place, issuer }
+    }
+
+    fn token(&self, claims: Value) -> String {
+        let Value::Object(claims) = claims else { panic!() };
+        let mut all = json!({"aud": "api://sluice", "sub": "00u1"});
+        all.as_object_mut().unwrap().extend(claims);
+        self.issuer.token(&all).unwrap()
+    }
+
+    /// Sends a text to the command, and returns its exit status and what it prints.
+    async fn explain(&self, input: &str) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+        command.args(["access", "explain"]).current_dir(self.place.0.path()).env_clear();
+        command.env("SLUICE_DATA_DIR", self.place.0.path().join("data"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let input = input.to_owned();
+        // The authorization server runs on this runtime, which must not be blocked.
+        let ended = tokio::task::spawn_blocking(move || {
+            let mut child = command.spawn().unwrap();
+            child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+            child.wait_with_output().unwrap()
+        });
+        let output = ended.await.unwrap();
+        let [said, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(!errors.contains("panicked"), "{errors}");
+        (output.status.code(), said + &errors)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_explained_rule_by_rule() {
+    let trusting = TrustingPlace::new().await;
+    let token = trusting.token(json!({"groups": ["staff"], "scp": ["sluice.events"], "instances": ["0oa1", "0oa2"]}));
+    let (code, said) = trusting.explain(&token).await;
+    assert_eq!(code, Some(0), "{said}");
+    let url = trusting.issuer.url();
+    for line in [
+        &format!("issuer     okta ({url})\n"),
+        "subject    00u1\n",
+        "verified   accepted until 2",
+        "rules[0]   does not match, since groups must have \"auditors\": the claim groups has [\"staff\"]\n",
+        "rules[1]   matches: scp has \"sluice.events\"\n  may      events:read\n  sees     acme: instances 0oa1, 0oa2\n",
+        "together\n  may      events:read\n  sees     acme: instances 0oa1, 0oa2\n",
+    ] {
+        assert!(said.contains(line), "{line:?}\n{said}");
+    }
+    assert!(!said.contains(&token), "the token is not told: {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_explained() {
+    let trusting = TrustingPlace::new().await;
+    let org_server = "eyJraWQiOiJvcGFxdWUifQ-an-opaque-token";
+    let rights = json!({"groups": ["auditors"]});
+    let with = |claims: Value| {
+        let Value::Object(claims) = claims else { panic!() };
+        let mut all = rights.clone();
+        all.as_object_mut().unwrap().extend(claims);
+        trusting.token(all)
+    };
+    let cases = [
+        (trusting.token(json!({})), vec!["there is no claim groups", "no rule of issuers.okta.rules matches"]),
+        (trusting.token(json!({"groups": 7})), vec!["the claim groups is 7, which is neither a text"]),
+        (
+            with(json!({"aud": "api://other"})),
+            vec![
+                "refused    it is for the audience \"api://other\", but issuers.okta.audience is \"api://sluice\"",
+                "  sees     everything",
+            ],
+        ),
+        (with(json!({"exp": 1_700_000_000})), vec!["refused    it expired at 2023"]),
+        (with(json!({"nbf": 4_000_000_000_u64})), vec!["compare the clocks (issuers.leeway_seconds)"]),
+        (
+            org_server.to_owned(),
+            vec!["no reader has this token", "custom authorization server", "issuer     okta (http"],
+        ),
+    ];
+    for (token, told) in cases {
+        let (code, said) = trusting.explain(&format!("Bearer {token}\n")).await;
+        assert_eq!(code, Some(3), "{said}");
+        assert!(told.iter().all(|told| said.contains(told)), "{told:?}\n{said}");
+        assert!(!said.contains(&token), "the token is not told: {said}");
+    }
+    let (code, said) = trusting.explain("").await;
+    assert!(code == Some(1) && said.contains("standard input is empty"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_and_bare_claims_are_explained() {
+    let trusting = TrustingPlace::new().await;
+    let (code, said) = trusting.explain(STRONG).await;
+    let expected =
+        "reader     dashboard\n  may      events:read\n  sees     acme: applications office365, salesforce\n";
+    assert_eq!((code, said.as_str()), (Some(0), expected));
+    let (code, said) = trusting.explain(r#"{"sub": "00u2", "groups": ["auditors"]}"#).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("verified   nothing: these are claims without a token"), "{said}");
+    assert!(said.contains("rules[0]   matches") && said.contains("there is no claim scp"), "{said}");
+    let (code, said) = trusting.explain(r#"{"iss": "https://other.example"}"#).await;
+    assert!(code == Some(3) && said.contains("no issuer \"https://other.example\" is configured"), "{said}");
+}
