@@ -1,5 +1,6 @@
 //! sluice's benchmarks: each one beside its reference, in the same run.
 
+mod access;
 mod comparison;
 mod gateway;
 mod gateways;
@@ -88,6 +89,11 @@ enum Benchmark {
     /// alone, then while other clients attack the gateway in one way after the other: heavy queries, long lists, unfinished
     /// bodies, silent sockets, wrong tokens and large deliveries. The exit code tells whether an event was lost.
     Hostile(hostile::Options),
+    /// Cost of tokens, and of the rights of many subscribers.
+    ///
+    /// The time to find the viewer of a reader's token, of a known token of an issuer and of a new one; then the gateway's
+    /// CPU an event beside a hundred subscribers and beside ten thousand, each with a token whose grants are its own.
+    Access(access::Options),
     /// The raw broadcast of `live`.
     #[command(hide = true)]
     Raw(live::raw::RawOptions),
@@ -105,6 +111,7 @@ async fn main() -> anyhow::Result<()> {
         Benchmark::Live(options) => live::run(&options).await,
         Benchmark::Gateways(options) => gateways::run(&options).await,
         Benchmark::Hostile(options) => hostile::run(&options).await,
+        Benchmark::Access(options) => access::run(&options).await,
         Benchmark::Raw(options) => live::raw::serve(options).await,
     }
 }

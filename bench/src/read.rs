@@ -151,7 +151,7 @@ async fn measure(options: &Options, subjects: &[Subject]) -> Result<Results> {
     let mut results = Results::default();
     results.depths = bench.depths();
     results.missing = aggregates.missing();
-    let mut lists = Lists::start(&questions, &options.setup, &options.setup.sluice).await?;
+    let mut lists = Lists::start(&questions, &options.setup, &options.setup.sluice, true).await?;
     bench.warm_up(&questions).await?;
     cluster.checkpoint().await?;
     for run in 1..=options.runs {

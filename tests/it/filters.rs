@@ -1,17 +1,26 @@
 //! Filters: each means the same live, in history and when counted.
 
+use std::sync::Arc;
+
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use reqwest::Client;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
+use sluice::auth::{Reader, Readers};
+use sluice::event::{Grant, GrantedPart, Rights, Rows, Scopes};
 
 use crate::events::sync_event;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, ORG};
 use crate::random_events::{random_event, random_filter};
-use crate::socket::Socket;
+use crate::socket::{Socket, handshake};
 use crate::traffic::seed;
 
 const FILTERS: usize = 90;
 const EVENTS: usize = 240;
+
+/// The token of a limited reader.
+const TOKEN: &str = "the limited reader's token";
 
 /// A word that only the last event has.
 const LAST: &str = "thelast";
@@ -23,17 +32,49 @@ fn positions(page: &Value) -> Vec<usize> {
 
 #[tokio::test]
 async fn live_and_history_choose_the_same_events() {
-    let seed = seed();
-    let mut random = StdRng::seed_from_u64(seed);
     let gateway = Gateway::start().await;
-    let filters: Vec<Value> = (0..FILTERS).map(|number| subscribed_filter(&mut random, number)).collect();
-    let mut socket = gateway.socket().await;
+    let socket = gateway.socket().await;
+    let (_, all) = choose(&gateway, socket, &mut StdRng::seed_from_u64(seed())).await;
+    assert_eq!(all, EVENTS + 1, "an unlimited reader sees everything");
+}
+
+/// The rights narrow each filter, in SQL and where live events are routed.
+#[tokio::test]
+async fn live_and_history_choose_the_same_events_of_a_limited_reader() {
+    let grants =
+        |parts: &[GrantedPart]| Rows::granted(parts.iter().cloned().map(|part| Grant { org: ORG.to_owned(), part }));
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let instances = GrantedPart::Instances(names(&["0oaone", "0oalast", "0oanone"]));
+    let applications = GrantedPart::Applications(names(&["slack"]));
+    let both = [instances, applications];
+    for rows in [grants(&both[..1]), grants(&both[1..]), grants(&both)] {
+        let rights = Arc::new(Rights::new(Scopes::READING, rows));
+        let reader = Reader { name: "limited".to_owned(), token: TOKEN.into(), rights };
+        let mut gateway = Gateway::start_with(|settings| settings.readers = Readers::with_rights(vec![reader])).await;
+        let headers =
+            HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {TOKEN}")).unwrap())]);
+        gateway.client = Client::builder().default_headers(headers.clone()).build().unwrap();
+        let mut request = handshake(gateway.address, "graphql-transport-ws");
+        request.headers_mut().extend(headers);
+        let mut socket = Socket::connect(request).await.unwrap();
+        socket.send(json!({"type": "connection_init"})).await;
+        assert_eq!(socket.message().await["type"], "connection_ack");
+        let (narrowing, all) = choose(&gateway, socket, &mut StdRng::seed_from_u64(seed())).await;
+        assert!(narrowing > 0 && (EVENTS / 10..EVENTS).contains(&all), "{narrowing}, {all}");
+    }
+}
+
+/// Checks that live and history choose the same events by each of some filters. Returns the number of filters that chose some
+/// events and not others, and the number of all events that are seen.
+async fn choose(gateway: &Gateway, mut socket: Socket, random: &mut StdRng) -> (usize, usize) {
+    let seed = seed();
+    let filters: Vec<Value> = (0..FILTERS).map(|number| subscribed_filter(random, number)).collect();
     let query = "subscription ($filter: SyncEventFilter) { syncEvents(filter: $filter, from: {after: \"0\"}) { events { position } } }";
     for (id, filter) in filters.iter().enumerate() {
         socket.subscribe(&id.to_string(), query, json!({"filter": filter})).await;
     }
     wait_until_answered(&mut socket).await;
-    let mut events: Vec<Value> = (0..EVENTS).map(|_| random_event(&mut random)).collect();
+    let mut events: Vec<Value> = (0..EVENTS).map(|_| random_event(random)).collect();
     let mut last = sync_event("last");
     last["displayMessage"] = LAST.into();
     events.push(last);
@@ -69,6 +110,9 @@ async fn live_and_history_choose_the_same_events() {
     }
     let narrowing = chosen.iter().filter(|positions| (2..EVENTS).contains(&positions.len())).count();
     assert!(narrowing > FILTERS / 4, "only {narrowing} of {FILTERS} filters chose some events and not others");
+    let all =
+        gateway.query("{ syncEvents { totalCount { value } } }").await["syncEvents"]["totalCount"]["value"].clone();
+    (narrowing, all.as_u64().unwrap().try_into().unwrap())
 }
 
 /// Returns a filter. Every other one is a filter as users write it, and the router finds it by the values that it names.

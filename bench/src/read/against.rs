@@ -17,15 +17,17 @@ use crate::report::progress;
 
 /// Measures both builds. Each build idles while the other one is measured.
 pub(super) async fn measure(options: &Options, this: &mut Subject, other: &mut Subject) -> Result<Results> {
-    let questions = Question::selected(&options.only);
+    let mut questions = Question::selected(&options.only);
+    // The other build may be from before readers had rights.
+    questions.retain(|question| !matches!(question, Question::List(name) if name.starts_with("rights-")));
     let mut bench = Bench::new(Duration::from_secs(options.seconds));
     let mut results = Results::default();
     results.different = prepare(&mut bench, &questions, this, other).await?;
     let aggregates = Pair { this: of(this, &questions).await?, other: of(other, &questions).await? };
     let mut lists = Pair {
-        this: Lists::start(&questions, &options.setup, &options.setup.sluice).await?,
+        this: Lists::start(&questions, &options.setup, &options.setup.sluice, false).await?,
         other: match &options.against.against {
-            Some(program) => Lists::start(&questions, &options.setup, program).await?,
+            Some(program) => Lists::start(&questions, &options.setup, program, false).await?,
             None => None,
         },
     };

@@ -34,9 +34,10 @@ pub(super) fn page(address: SocketAddr, instance: Option<&str>, after: Option<&s
     post(address, PAGE_OF_EVENTS, &variables(instance, PAGE, after))
 }
 
-/// Asks for the first page of the events that a filter wants.
-pub(super) fn page_of(address: SocketAddr, filter: &Value) -> Vec<u8> {
-    post(address, PAGE_OF_EVENTS, &json!({ "filter": filter, "first": PAGE }))
+/// Asks with a token for the first page of the events that a filter wants. A gateway without readers needs none.
+pub(super) fn page_of(address: SocketAddr, filter: &Value, token: &str) -> Vec<u8> {
+    let authorization = format!("authorization: Bearer {token}\r\n");
+    post_with(address, &authorization, PAGE_OF_EVENTS, &json!({ "filter": filter, "first": PAGE }))
 }
 
 /// Asks where a page ends, and nothing of its events.
@@ -54,9 +55,13 @@ fn variables(instance: Option<&str>, first: usize, after: Option<&str>) -> Value
 
 /// A POST of a document and its variables.
 pub(super) fn post(address: SocketAddr, query: &str, variables: &Value) -> Vec<u8> {
+    post_with(address, "", query, variables)
+}
+
+fn post_with(address: SocketAddr, headers: &str, query: &str, variables: &Value) -> Vec<u8> {
     let body = json!({ "query": query, "variables": variables }).to_string();
     format!(
-        "POST /graphql HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+        "POST /graphql HTTP/1.1\r\nhost: {address}\r\n{headers}content-type: application/json\r\n\
          accept: application/graphql-response+json, application/json;q=0.9\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )

@@ -2,6 +2,7 @@
 //! statement that sluice used to send, by hand from one connection.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
@@ -25,7 +26,7 @@ use crate::setup::Setup;
 
 /// The cases, and the targets that they have. All 2,000 instances are asked for as two lists in an `or`, since a list may
 /// have 1,000 values.
-pub(super) const CASES: [(&str, &str); 17] = [
+pub(super) const CASES: [(&str, &str); 24] = [
     ("list-2000", "list-2000, mean latency of all 2,000 instances in ms"),
     ("list-1000", "list-1000, mean latency of 1,000 of 2,000 in ms"),
     ("list-400", "list-400, mean latency of 400 of 2,000 in ms"),
@@ -43,6 +44,32 @@ pub(super) const CASES: [(&str, &str); 17] = [
     ("list-old", "list-old, mean latency of 1,000 users of the older half in ms"),
     ("list-transactions", "list-transactions, mean latency of 1,000 transactions in ms"),
     ("list-transaction", "list-transaction, mean latency of 1,000 absent transactions in ms"),
+    (ALL_RIGHTS, "rights-all, mean latency without limits in ms"),
+    ("rights-1", "rights-1, mean latency with rights to 1 of 2,000 instances in ms"),
+    ("rights-40", "rights-40, mean latency with rights to 40 in ms"),
+    ("rights-400", "rights-400, mean latency with rights to 400 in ms"),
+    ("rights-1000", "rights-1000, mean latency with rights to 1,000 in ms"),
+    ("rights-nothing", "rights-nothing, mean latency with rights to an absent one in ms"),
+    ("rights-absent", "rights-absent, mean latency with rights to 1,000 absent ones in ms"),
+];
+
+/// The case of a page of everything, for a reader without limits.
+pub(super) const ALL_RIGHTS: &str = "rights-all";
+
+/// The cases of limited readers that see a fifth of the events or more.
+pub(super) const WIDE_RIGHTS: [(&str, &str); 2] = [
+    ("rights-400", "rights-400, mean latency of rights-all's"),
+    ("rights-1000", "rights-1000, mean latency of rights-all's"),
+];
+
+/// The cases of limited readers, and the instances that they see.
+const LIMITED: [(&str, &str, Range<usize>); 6] = [
+    ("rights-1", "instance", 7..8),
+    ("rights-40", "instance", 0..40),
+    ("rights-400", "instance", 0..400),
+    ("rights-1000", "instance", 0..1000),
+    ("rights-nothing", "absent", 0..1),
+    ("rights-absent", "absent", 0..1000),
 ];
 
 /// 300,000 events of 2,000 instances, 5,000 users, 8 types and two orgs, in the three months before this one. Those of one org
@@ -68,6 +95,31 @@ const FILL: &str = "
     INSERT INTO event_type SELECT DISTINCT event_type FROM sync_event;
     UPDATE log_head SET position = 300000";
 
+/// Returns numbered names.
+fn numbered(prefix: &str, numbers: Range<usize>) -> Vec<String> {
+    numbers.map(|number| format!("{prefix}{number}")).collect()
+}
+
+/// The token of the reader of a case. Readers of lists have no limits.
+fn token(case: &str) -> String {
+    format!("the token of the reader {}", if case.starts_with("rights-") { case } else { ALL_RIGHTS })
+}
+
+/// Returns the settings of a gateway with a reader for each case.
+fn settings() -> String {
+    let reader =
+        |name: &str, see: &str| format!("[[readers]]\nname = \"{name}\"\ntoken = \"literal:{}\"\n{see}\n", token(name));
+    let limited = LIMITED.map(|(name, prefix, numbers)| {
+        let ids = numbered(prefix, numbers);
+        let grant = |org| format!("{{ org = \"{org}\", instances = {ids:?} }}");
+        let scopes = "scopes = [\"events:read\", \"people:read\"]";
+        reader(name, &format!("{scopes}\nsee = [{}, {}]", grant("default"), grant("other")))
+    });
+    let orgs = ["default", "other"]
+        .map(|org| format!("[[orgs]]\nname = \"{org}\"\nhook_secrets = [\"literal:the secret of {org}'s hook\"]\n"));
+    orgs.concat() + &reader(ALL_RIGHTS, "") + &limited.concat()
+}
+
 /// A list, or two, and what they are of.
 #[derive(Clone, Debug, Default)]
 struct Case {
@@ -80,16 +132,19 @@ struct Case {
 
 impl Case {
     fn named(name: &str) -> Self {
-        let list = |prefix: &str, numbers: Range<usize>| -> Vec<String> {
-            numbers.map(|number| format!("{prefix}{number}")).collect()
-        };
+        let list = numbered;
         let instances = |ids: Vec<String>| Self {
             filter: json!({ "applicationInstances": ids }),
             pinned: ("e.instance_id", ids),
             other: None,
         };
         let half = list("instance", 0..1000);
+        if let Some((_, prefix, numbers)) = LIMITED.into_iter().find(|(limited, ..)| *limited == name) {
+            // The rights are what narrows the page.
+            return Self { filter: Value::Null, ..instances(list(prefix, numbers)) };
+        }
         match name {
+            ALL_RIGHTS => Self::default(),
             "list-2000" => Self {
                 filter: json!({ "or": [
                     { "applicationInstances": half }, { "applicationInstances": list("instance", 1000..2000) }
@@ -193,11 +248,17 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// Starts a gateway over a new log, and asks each of the cases among some questions; None where there is none.
-    pub(super) async fn start(questions: &[Question], setup: &Setup, program: &Path) -> Result<Option<Self>> {
+    /// Starts a gateway over a new log, and asks each of the cases among some questions; None where there is none. A build
+    /// from before readers had rights is asked without them.
+    pub(super) async fn start(
+        questions: &[Question],
+        setup: &Setup,
+        program: &Path,
+        with_rights: bool,
+    ) -> Result<Option<Self>> {
         let names = questions.iter().filter_map(|question| match question {
-            Question::List(name) => Some(*name),
-            Question::Page { .. } | Question::Aggregate(_) => None,
+            Question::List(name) if with_rights || !name.starts_with("rights-") => Some(*name),
+            Question::List(_) | Question::Page { .. } | Question::Aggregate(_) => None,
         });
         let names: Vec<_> = names.collect();
         if names.is_empty() {
@@ -205,6 +266,9 @@ impl Lists {
         }
         progress("lists: storing 300,000 events of 2,000 instances");
         let directory = setup.directory()?;
+        if with_rights {
+            fs::write(directory.path().join("sluice.toml"), settings())?;
+        }
         let gateway = Gateway::start(program, directory.path()).await?;
         let mut cluster = Cluster::of(&directory.path().join("gateway")).await?;
         for statement in [FILL, "VACUUM (ANALYZE)"] {
@@ -241,7 +305,7 @@ impl Lists {
         let case = Case::named(name);
         let address = self.gateway.address();
         let mut connection = Connection::open(address).await?;
-        let request = document::page_of(address, &case.filter);
+        let request = document::page_of(address, &case.filter, &token(name));
         let data = asking::once(&mut connection, &request).await?;
         let nodes = data["syncEvents"]["nodes"].as_array().context("no events")?;
         let found: Vec<_> = nodes.iter().map(|node| node["position"].as_str().unwrap_or_default().to_owned()).collect();
