@@ -5,6 +5,7 @@ mod delivery;
 mod explain;
 mod files;
 mod import;
+mod keys;
 mod open;
 mod readiness;
 mod refusals;
@@ -13,6 +14,7 @@ mod rejected;
 pub use database::{migrate, new_era};
 pub use explain::explain;
 pub use import::{ImportEnded, import};
+pub use keys::{add_key, list_keys, revoke_key};
 pub use rejected::{drop_rejected, list_rejected, retry_rejected};
 
 use std::collections::BTreeMap;
@@ -28,7 +30,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::HookSecrets;
+use crate::auth::{AccessWatch, HookSecrets};
 use crate::backoff::Backoff;
 use crate::config::{Limits, OrgSettings, Settings};
 use crate::graphql::{DocumentOptions, Graph, GraphOptions, OrgUrls};
@@ -92,6 +94,7 @@ struct OpenGateway {
     database: OpenDatabase,
     store: Store,
     log: Log,
+    watch: AccessWatch,
 }
 
 impl OpenGateway {
@@ -108,7 +111,9 @@ impl OpenGateway {
         startup.enter("the database cannot be reached yet");
         let log = open_log(&store, &log_options(limits), (true, None)).await?;
         warn_of_few_locks(&store, limits.query_connections).await;
-        Ok(Self { database, store, log })
+        let watch = || AccessWatch::start(store.access_records(), settings.authenticator());
+        let watch = once_available(None, watch).await.context("could not read the API keys")?;
+        Ok(Self { database, store, log, watch })
     }
 
     /// Logs that the gateway is ready, with its addresses and its database.
@@ -143,7 +148,7 @@ impl OpenGateway {
         serving: JoinHandle<()>,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        let Self { database, store, log } = self;
+        let Self { database, store, log, watch } = self;
         // Live delivery ends after the last subscriber has been disconnected.
         let live_stop = CancellationToken::new();
         let delivery = DeliveryRuntime::start()?;
@@ -158,6 +163,8 @@ impl OpenGateway {
         until_stop(ingest::add_words(log.clone()).boxed());
         until_stop(run_upkeep(metrics.clone()).boxed());
         until_stop(settings.issuers.clone().keep_keys_fresh().boxed());
+        until_stop(watch.run().boxed());
+        until_stop(settings.keys.clone().keep_last_uses(store.access_records()).boxed());
         until_stop(refusals::store_last(store.ledger(), hooks(settings)).boxed());
         let status = Status { ready, metrics: render(metrics, Some(live.clone())) };
         let parts = parts(settings, log, store.ledger(), live, status);
@@ -209,15 +216,29 @@ async fn open_log(
     options: &LogOptions,
     (create, patience): (bool, Option<Duration>),
 ) -> anyhow::Result<Log> {
+    let open = || async {
+        store.prepare(create).await?;
+        Log::open(store.clone(), options).await
+    };
+    match once_available(patience, open).await {
+        Ok(log) => Ok(log),
+        Err(
+            error
+            @ (StoreError::Migration(_) | StoreError::TooOld | StoreError::NoPrivilege { .. } | StoreError::NoLog),
+        ) => Err(error.into()),
+        Err(error) => Err(error).context("could not open the log"),
+    }
+}
+
+/// Repeats attempts while the database is unavailable, for at most `patience` if that is given.
+async fn once_available<T, F: Future<Output = Result<T, StoreError>>>(
+    patience: Option<Duration>,
+    attempt: impl Fn() -> F,
+) -> Result<T, StoreError> {
     let deadline = patience.map(|patience| Instant::now() + patience);
     let mut backoff = Backoff::new(Duration::from_millis(100), LONGEST_PAUSE).with_jitter();
     loop {
-        let opened = async {
-            store.prepare(create).await?;
-            Log::open(store.clone(), options).await
-        };
-        match opened.await {
-            Ok(log) => return Ok(log),
+        match attempt().await {
             Err(error) if error.is_unavailable() && deadline.is_none_or(|deadline| Instant::now() < deadline) => {
                 let pause = backoff.pause();
                 if !error.is_logged() {
@@ -225,13 +246,7 @@ async fn open_log(
                 }
                 sleep(pause).await;
             }
-            Err(
-                error @ (StoreError::Migration(_)
-                | StoreError::TooOld
-                | StoreError::NoPrivilege { .. }
-                | StoreError::NoLog),
-            ) => return Err(error.into()),
-            Err(error) => return Err(error).context("could not open the log"),
+            done => return done,
         }
     }
 }

@@ -3,6 +3,8 @@
 //! A [`Viewer`] has the rights with which its operations read the log. Nothing outside of this module depends on how a viewer
 //! was identified.
 
+mod access_watch;
+mod api_keys;
 mod authenticator;
 mod hook_secrets;
 mod issuers;
@@ -13,6 +15,8 @@ mod revocation;
 mod rights_end;
 mod viewer;
 
+pub use access_watch::AccessWatch;
+pub use api_keys::{ApiKeys, GeneratedKey, KeyFault, NoRandomNumbers};
 pub use authenticator::{Authenticator, Denied};
 pub use hook_secrets::{HookSecrets, RefusedRequest};
 pub use issuers::{

@@ -8,6 +8,7 @@ mod documents;
 mod event_types;
 mod file;
 mod issuers;
+mod keys;
 mod limits;
 mod log_targets;
 mod readers;
@@ -16,9 +17,10 @@ mod secret;
 mod settings;
 
 pub use arguments::{
-    AccessArguments, AccessCommand, Arguments, Command, Common, Import, LogArguments, LogCommand, LogFormat, Rejected,
-    RejectedCommand, Selection, Serve, TargetLog,
+    AccessArguments, AccessCommand, AddKey, Arguments, Command, Common, Import, KeysArguments, KeysCommand,
+    LogArguments, LogCommand, LogFormat, Rejected, RejectedCommand, Selection, Serve, TargetLog,
 };
+pub use keys::NewKeySettings;
 pub use limits::Limits;
 pub use log_targets::LogTargets;
 pub use reload::Reloaded;

@@ -10,7 +10,8 @@
 //! * [`okta`]: Okta's wire formats, and a client of its APIs
 //! * [`postgres`]: PostgreSQL as a server: the private one, the one of a URL, and connections
 //! * [`store`]: the log's tables: appends and reads in SQL
-//! * [`ledger`], [`catalogue`]: the record of what came by which way in; the applications of each org
+//! * [`ledger`], [`catalogue`], [`access`]: the record of what came by which way in; the applications of each org; who may
+//!   come in
 //! * [`log`]: the log on top of the store: appends in order, reads with a reader's rights
 //! * [`ingest`]: the sources of events, and the intake
 //! * [`live`]: live delivery of new events to every subscriber that wants them
@@ -20,6 +21,7 @@
 //! * [`config`], [`telemetry`], [`app`]: settings, logs and metrics, and the wiring
 
 mod abort_on_drop;
+pub mod access;
 pub mod app;
 pub mod auth;
 mod backoff;

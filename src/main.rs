@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use sluice::app::ImportEnded;
 use sluice::config::{
-    self, AccessArguments, AccessCommand, Arguments, Command, Common, Import, IntakeSettings, LogArguments, LogCommand,
-    LogFormat, Rejected, RejectedCommand, Serve, Settings, SettingsError, TargetLog,
+    self, AccessArguments, AccessCommand, AddKey, Arguments, Command, Common, Import, IntakeSettings, KeysArguments,
+    KeysCommand, LogArguments, LogCommand, LogFormat, NewKeySettings, Rejected, RejectedCommand, Serve, Settings,
+    SettingsError, TargetLog,
 };
 use sluice::ledger::RejectionFilter;
 use sluice::store::StoreError;
@@ -83,6 +84,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(arguments) => import(&arguments).await,
         Command::Rejected(Rejected { command }) => rejected(&command).await,
         Command::Access(AccessArguments { command: AccessCommand::Explain(common) }) => explain(common).await,
+        Command::Keys(KeysArguments { command }) => keys(&command).await,
         Command::Log(LogArguments { command: LogCommand::NewEra { target, reason } }) => {
             new_era(&target, &reason).await
         }
@@ -152,6 +154,32 @@ async fn rejected(command: &RejectedCommand) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn keys(command: &KeysCommand) -> anyhow::Result<ExitCode> {
+    start_logging(&target_of_keys(command).common)?;
+    match command {
+        KeysCommand::Add(arguments) => {
+            let NewKeySettings { intake, rights } = NewKeySettings::read(arguments, &variable)?;
+            app::add_key(&intake, &arguments.name, &rights, arguments.days).await?;
+        }
+        KeysCommand::List(TargetLog { common, create }) => {
+            app::list_keys(&config::database(common, &variable)?, *create).await?;
+        }
+        KeysCommand::Revoke { target: TargetLog { common, create }, name } => {
+            app::revoke_key(&config::database(common, &variable)?, *create, name).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the log of a command for API keys.
+const fn target_of_keys(command: &KeysCommand) -> &TargetLog {
+    match command {
+        KeysCommand::Add(AddKey { target, .. }) | KeysCommand::List(target) | KeysCommand::Revoke { target, .. } => {
+            target
+        }
+    }
 }
 
 async fn serve(arguments: &Serve) -> anyhow::Result<()> {
@@ -287,6 +315,7 @@ fn format_of_errors(command: &Command) -> LogFormat {
                 | RejectedCommand::Retry(selection)
                 | RejectedCommand::Drop { selection, .. },
         }) => (&selection.target.common, false),
+        Command::Keys(KeysArguments { command }) => (&target_of_keys(command).common, false),
         Command::Migrate(target) | Command::Log(LogArguments { command: LogCommand::NewEra { target, .. } }) => {
             (&target.common, false)
         }

@@ -64,7 +64,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 
 pub use crate::postgres::{ConnectError, ConnectFailure, Credential, ReadLimits, Refused};
 
@@ -124,6 +124,8 @@ pub struct Store {
     months: KnownMonths,
     eras: KnownEras,
     memory: LogMemory,
+    /// Notified when a gateway or a command has announced a change of the records about who may come in.
+    access_hints: Arc<Notify>,
     /// Names of the time zones that the database knows, in lower case; empty until they are first needed.
     time_zones: Arc<OnceCell<HashSet<String>>>,
 }
@@ -150,6 +152,7 @@ impl Store {
             months: KnownMonths::default(),
             eras: KnownEras::default(),
             memory,
+            access_hints: Arc::default(),
             time_zones: Arc::default(),
         })
     }

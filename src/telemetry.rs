@@ -290,6 +290,13 @@ fn describe_serving() {
     metrics::describe_counter!("sluice_starting_refused_total", "Requests refused while the gateway was starting");
     metrics::describe_counter!("sluice_tokens_total", "Tokens of issuers that were verified or refused");
     metrics::describe_counter!("sluice_issuer_key_fetches_total", "Fetches of the keys of issuers");
+    metrics::describe_gauge!("sluice_api_keys", "API keys that are neither revoked nor expired");
+    metrics::describe_counter!("sluice_api_keys_total", "Requests and sockets with an API key, by result");
+    metrics::describe_counter!("sluice_access_revoked_total", "Credentials that were revoked while they were valid");
+    metrics::describe_counter!(
+        "sluice_access_refresh_failures_total",
+        "Looks for changed credentials in the database that failed"
+    );
     metrics::describe_counter!(
         "sluice_rights_ended_total",
         "WebSockets and streams whose rights expired or were revoked"

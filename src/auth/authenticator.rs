@@ -1,14 +1,18 @@
 //! The authenticator: who sends a request, by the token that it has.
 
+use super::api_keys::{ApiKeys, KeyFault, PREFIX};
 use super::issuers::{Issuers, TokenFault};
 use super::readers::Readers;
 use super::viewer::Viewer;
+use crate::access::AccessRecords;
+use crate::store::StoreError;
 
-/// The authenticator of viewers. Clones share the readers and issuers.
+/// The authenticator of viewers. Clones share the readers, issuers and API keys.
 #[derive(Clone, Debug, Default)]
 pub struct Authenticator {
     readers: Readers,
     issuers: Issuers,
+    keys: ApiKeys,
 }
 
 /// The error for a request whose sender is unknown, or has no rights.
@@ -19,6 +23,12 @@ pub enum Denied {
         "a reader's token is required: send it as `Authorization: Bearer …`, or in connection_init as `authorization`"
     )]
     NoToken,
+    /// The request has an API key that opens nothing.
+    #[error("{0}")]
+    Key(#[from] KeyFault),
+    /// No token is required unless there are API keys, and they were not read from the database yet.
+    #[error("the gateway is starting, and has not read the API keys from its database yet; send the request again")]
+    KeysUnread,
     /// The request has a token that no issuer vouches for.
     #[error("the token is refused: {0}")]
     Token(#[from] TokenFault),
@@ -32,9 +42,9 @@ impl Denied {
 }
 
 impl Authenticator {
-    /// Creates an authenticator.
-    pub const fn new(readers: Readers, issuers: Issuers) -> Self {
-        Self { readers, issuers }
+    /// Creates an authenticator. It accepts API keys once an [`AccessWatch`](super::AccessWatch) has read them.
+    pub const fn new(readers: Readers, issuers: Issuers, keys: ApiKeys) -> Self {
+        Self { readers, issuers, keys }
     }
 
     /// Returns true if no token is required.
@@ -43,13 +53,13 @@ impl Authenticator {
     }
 
     /// Returns the viewer whose token an `Authorization` header has. It waits only for the keys of an issuer, if the token is
-    /// signed with a key that is not known yet.
+    /// signed with a key that is not known yet, or for a look at the database, if an API key is unknown.
     ///
     /// # Errors
     /// Nobody known has this token.
     pub async fn identify(&self, authorization: Option<&str>) -> Result<Viewer, Denied> {
         if self.is_open() {
-            return Ok(self.readers.open_viewer());
+            return if self.keys.are_read() { Ok(self.readers.open_viewer()) } else { Err(Denied::KeysUnread) };
         }
         let (scheme, token) = authorization.and_then(|value| value.trim().split_once(' ')).ok_or(Denied::NoToken)?;
         let token = token.trim();
@@ -59,10 +69,31 @@ impl Authenticator {
         if let Some(viewer) = self.readers.identify(token) {
             return Ok(viewer);
         }
+        if token.starts_with(PREFIX) {
+            return Ok(self.keys.identify(token).await?);
+        }
         if self.issuers.is_empty() {
             return Err(Denied::NoToken);
         }
         Ok(self.issuers.identify(token).await?)
+    }
+
+    /// Returns the API keys.
+    pub(super) const fn keys(&self) -> &ApiKeys {
+        &self.keys
+    }
+
+    /// Reads the API keys again. As soon as there is one, a token or a key is required until a restart.
+    ///
+    /// # Errors
+    /// The database's; then the keys stay as they were.
+    pub(super) async fn refresh_keys(&self, access: &AccessRecords) -> Result<(), StoreError> {
+        self.keys.refresh(access).await?;
+        if self.keys.exist() && self.is_open() {
+            tracing::info!("there are API keys: from now on, everybody needs a token or a key");
+            self.readers.close();
+        }
+        Ok(())
     }
 }
 
@@ -75,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn only_a_known_bearer_is_let_in() {
         let readers = Readers::new(vec![("one".into(), "t1".into()), ("two".into(), "t2".into())]);
-        let authenticator = Authenticator::new(readers, Issuers::default());
+        let authenticator = Authenticator::new(readers, Issuers::default(), ApiKeys::default());
         let name = async |value| authenticator.identify(value).await.map(|viewer| viewer.name);
         assert_eq!(name(Some("Bearer t2")).await, Ok(Some("two".into())));
         assert_eq!(name(Some("bearer  t1")).await, Ok(Some("one".into())));
@@ -85,6 +116,8 @@ mod tests {
             assert_eq!(name(bad).await, Err(Denied::NoToken), "{bad:?}");
         }
         let open = Authenticator::default();
+        assert_eq!(open.identify(None).await, Err(Denied::KeysUnread));
+        open.keys.replace(Vec::new());
         let viewer = open.identify(None).await.unwrap();
         assert_eq!((viewer.kind, viewer.name.as_ref()), (ViewerKind::Open, None));
         open.readers.close();

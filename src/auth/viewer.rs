@@ -40,7 +40,9 @@ pub enum ViewerKind {
 
 /// The error for a viewer whose rights lack a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this needs the scope {0}, which this reader or token lacks (scopes of [[readers]] or [[issuers.rules]])")]
+#[error(
+    "this needs the scope {0}, which this reader, token or key lacks (scopes of [[readers]] or [[issuers.rules]], or of sluice keys add)"
+)]
 pub struct MissingScope(pub Scope);
 
 static UNLIMITED: LazyLock<Arc<Rights>> = LazyLock::new(|| Arc::new(Rights::of_unlimited_reader()));

@@ -38,8 +38,7 @@ impl Checker<'_> {
             }
         }
         if !origins.is_empty() && is_open {
-            let fault =
-                "access.allowed_origins: pages of other origins need a token: configure [[readers]] or [[issuers]]";
+            let fault = "access.allowed_origins: pages of other origins need a token: configure [[readers]] or [[issuers]], or set access.open = false";
             self.faults.push(fault.to_owned());
         }
         AllowedOrigins::new(origins)

@@ -32,6 +32,8 @@ pub enum Command {
     Rejected(Rejected),
     /// Commands about the rights of those who read.
     Access(AccessArguments),
+    /// Add, list or revoke the API keys of machines.
+    Keys(KeysArguments),
     /// Commands for the log as a whole.
     Log(LogArguments),
 }
@@ -156,6 +158,57 @@ pub struct Selection {
     /// Only records with these ids, which `list` shows.
     #[arg(value_name = "ID")]
     pub ids: Vec<i64>,
+}
+
+/// Arguments of `keys`.
+#[derive(Clone, Debug, Args)]
+pub struct KeysArguments {
+    /// The command.
+    #[command(subcommand)]
+    pub command: KeysCommand,
+}
+
+/// Commands of `keys`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Add an API key, and print it, once, to standard output.
+    #[command(
+        after_help = "Gateways accept the key within 3 seconds. Once there is a key, everybody needs a token or a key, also at \
+                      gateways without [[readers]]."
+    )]
+    Add(AddKey),
+    /// List the API keys with their rights and times, usable ones first.
+    List(TargetLog),
+    /// Revoke an API key: every gateway refuses it within 3 seconds, and ends what runs with it.
+    Revoke {
+        /// The log.
+        #[command(flatten)]
+        target: TargetLog,
+        /// The name of the key.
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+/// Arguments of `keys add`.
+#[derive(Clone, Debug, Args)]
+pub struct AddKey {
+    /// The log.
+    #[command(flatten)]
+    pub target: TargetLog,
+    /// The name of the key, in lists, metrics and log lines.
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// The scopes, such as events:read,people:read [default: all but ingest and admin].
+    #[arg(long, value_name = "SCOPE", value_delimiter = ',')]
+    pub scopes: Vec<String>,
+    /// Events that the key sees: ORG, ORG/applications=KEY,… or ORG/instances=ID,…; may be given several times [default:
+    /// everything].
+    #[arg(long, value_name = "GRANT")]
+    pub see: Vec<String>,
+    /// The days after which the key expires.
+    #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub days: u16,
 }
 
 /// Arguments of every command.

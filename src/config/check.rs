@@ -11,7 +11,7 @@ use super::event_types;
 use super::file::{ApiTable, File, GraphqlTable, OrgTable};
 use super::secret::Secrets;
 use super::settings::{DatabaseLocation, GraphqlSettings, OrgSettings, Settings, SettingsError};
-use crate::auth::HookSecrets;
+use crate::auth::{ApiKeys, HookSecrets};
 use crate::event::EventTypePattern;
 use crate::ingest::CREDENTIAL_HEADERS;
 use crate::live::NatsServers;
@@ -37,6 +37,9 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
     let orgs = checker.orgs(file.orgs);
     let readers = checker.readers(file.readers, &orgs);
     let issuers = checker.issuers(file.issuers, &orgs);
+    if file.access.open == Some(false) {
+        readers.close();
+    }
     let is_open = readers.is_open() && issuers.is_empty();
     checker.check_open_access(arguments, &orgs, is_open);
     checker.warnings.extend(orgs.iter().filter_map(|(name, org)| event_types::warning_of_hooks(name, org)));
@@ -55,6 +58,7 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
             orgs,
             readers,
             issuers,
+            keys: ApiKeys::default(),
             trusted_proxies,
             allowed_origins,
             graphql,
@@ -81,7 +85,7 @@ fn default_org(secrets: &Secrets<'_>) -> OrgTable {
 }
 
 impl<'a> Checker<'a> {
-    fn new(secrets: &'a Secrets<'a>) -> Self {
+    pub(super) fn new(secrets: &'a Secrets<'a>) -> Self {
         Self { secrets, faults: Vec::new(), warnings: Vec::new(), found: Vec::new() }
     }
 
@@ -222,7 +226,7 @@ impl<'a> Checker<'a> {
         if !listen.ip().is_loopback() {
             if is_open {
                 self.faults.push(format!(
-                    "{listen} is not a loopback address, and there are no readers: add [[readers]] with a name and a token, or [[issuers]]"
+                    "{listen} is not a loopback address, and there are no readers: add [[readers]] with a name and a token, or [[issuers]], or set access.open = false if all clients have API keys"
                 ));
             }
             self.faults.extend(open_hooks.iter().map(|name| {
@@ -231,7 +235,10 @@ impl<'a> Checker<'a> {
             return;
         }
         if is_open {
-            self.warnings.push("no [[readers]]: everybody on this machine may query and subscribe".to_owned());
+            self.warnings.push(
+                "no [[readers]]: everybody on this machine may query and subscribe, unless there are API keys"
+                    .to_owned(),
+            );
         }
         let open = open_hooks
             .iter()

@@ -30,6 +30,7 @@ pub(super) struct AccessTable {
     #[serde(default)]
     pub(super) trusted_proxies: Vec<String>,
     pub(super) client_header: Option<String>,
+    pub(super) open: Option<bool>,
     #[serde(default)]
     pub(super) allowed_origins: Vec<String>,
 }

@@ -133,7 +133,7 @@ impl Checker<'_> {
         if table.has.is_empty() {
             self.faults.push(format!("{place}.has: must not be empty"));
         }
-        let scopes = self.scopes(place, Some(&table.scopes));
+        let scopes = self.scopes(&format!("{place}.scopes"), Some(&table.scopes));
         let see = table.see.map(|see| {
             if see.is_empty() {
                 self.faults.push(format!("{place}.see: an empty list shows nothing; omit it to show everything"));

@@ -19,8 +19,8 @@ impl Checker<'_> {
             if table.name.is_empty() {
                 self.faults.push(format!("{place}.name: must not be empty"));
             }
-            let scopes = self.scopes(&place, table.scopes.as_deref());
-            let rows = self.rows(&place, table.see, orgs);
+            let scopes = self.scopes(&format!("{place}.scopes"), table.scopes.as_deref());
+            let rows = self.rows(&format!("{place}.see"), table.see, orgs);
             if let Some(token) = self.own_secret(&format!("{place}.token"), &table.token) {
                 let rights = Arc::new(Rights::new(scopes, rows));
                 readers.push(Reader { name: table.name.clone(), token, rights });
@@ -32,10 +32,11 @@ impl Checker<'_> {
         Readers::with_rights(readers)
     }
 
+    /// Checks the scopes at a place; without any, they are those that read.
     pub(super) fn scopes(&mut self, place: &str, named: Option<&[String]>) -> Scopes {
         let Some(named) = named else { return Scopes::READING };
         if named.is_empty() {
-            self.faults.push(format!("{place}.scopes: an empty list allows nothing; omit it, or name scopes"));
+            self.faults.push(format!("{place}: an empty list allows nothing; omit it, or name scopes"));
         }
         let mut scopes = Scopes::default();
         for (index, name) in named.iter().enumerate() {
@@ -43,24 +44,30 @@ impl Checker<'_> {
                 scopes = scopes.with(scope);
             } else {
                 let known = Scope::ALL.map(Scope::name).join(", ");
-                self.faults.push(format!("{place}.scopes[{index}]: there is no scope {name:?}; there are: {known}"));
+                self.faults.push(format!("{place}[{index}]: there is no scope {name:?}; there are: {known}"));
             }
         }
         let [details, people] = [Scope::EventsDetails, Scope::PeopleRead];
         if scopes.has(details) && !scopes.has(people) {
-            self.faults.push(format!("{place}.scopes: {details} needs {people}, since the raw JSON has every name"));
+            self.faults.push(format!("{place}: {details} needs {people}, since the raw JSON has every name"));
         }
         scopes
     }
 
-    fn rows(&mut self, place: &str, see: Option<Vec<GrantTable>>, orgs: &BTreeMap<String, OrgSettings>) -> Rows {
+    /// Checks the rows that grants at a place show; without any, they are everything.
+    pub(super) fn rows(
+        &mut self,
+        place: &str,
+        see: Option<Vec<GrantTable>>,
+        orgs: &BTreeMap<String, OrgSettings>,
+    ) -> Rows {
         let Some(see) = see else { return Rows::All };
         if see.is_empty() {
-            self.faults.push(format!("{place}.see: an empty list shows nothing; omit it to show everything"));
+            self.faults.push(format!("{place}: an empty list shows nothing; omit it to show everything"));
         }
         let mut grants = Vec::with_capacity(see.len());
         for (index, table) in see.into_iter().enumerate() {
-            let place = format!("{place}.see[{index}]");
+            let place = format!("{place}[{index}]");
             self.granted_org(&place, &table.org, orgs);
             let part = match (table.applications, table.instances) {
                 (None, None) => GrantedPart::Whole,

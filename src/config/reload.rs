@@ -34,7 +34,7 @@ impl Settings {
             }
         }
         let mut needs_restart = self.fixed_parts_that_differ(fresh);
-        if !is_left_open && fresh.authenticator().is_open() {
+        if !is_left_open && fresh.authenticator().is_open() && !self.keys.exist() {
             needs_restart.push("[[readers]] and [[issuers]], of which none are left (nobody may query until then)");
         }
         Reloaded { changed, needs_restart }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::limits::Limits;
-use crate::auth::{AllowedOrigins, Authenticator, HookSecrets, Issuers, Readers, TrustedProxies};
+use crate::auth::{AllowedOrigins, ApiKeys, Authenticator, HookSecrets, Issuers, Readers, TrustedProxies};
 use crate::event::EventTypePattern;
 use crate::ingest::ApiOptions;
 use crate::live::NatsServers;
@@ -26,6 +26,8 @@ pub struct Settings {
     pub readers: Readers,
     /// The issuers whose tokens give rights.
     pub issuers: Issuers,
+    /// The API keys, which are in the database rather than in the settings.
+    pub keys: ApiKeys,
     /// The proxies whose headers name the client.
     pub trusted_proxies: TrustedProxies,
     /// The origins of other sites whose pages may query and subscribe.
@@ -41,7 +43,7 @@ pub struct Settings {
 impl Settings {
     /// Returns the authenticator of viewers.
     pub fn authenticator(&self) -> Authenticator {
-        Authenticator::new(self.readers.clone(), self.issuers.clone())
+        Authenticator::new(self.readers.clone(), self.issuers.clone(), self.keys.clone())
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Credential {
     Open,
     /// A reader, by its configured name.
     Reader(String),
+    /// An API key, by its name.
+    ApiKey(String),
     /// Some of an issuer's tokens.
     Token {
         /// The issuer's configured name.
@@ -32,6 +34,7 @@ impl fmt::Display for Credential {
             Self::Subscriptions => formatter.write_str("subscriptions"),
             Self::Open => formatter.write_str("open"),
             Self::Reader(name) => write!(formatter, "reader:{name}"),
+            Self::ApiKey(name) => write!(formatter, "key:{name}"),
             Self::Token { issuer, .. } => write!(formatter, "issuer:{issuer}"),
         }
     }

@@ -11,10 +11,10 @@ pub(super) async fn viewer(authenticator: &Authenticator, headers: &HeaderMap) -
 
 /// Returns the status and the code of the response to a request whose sender is unknown or has no rights.
 pub(super) fn status(denied: &Denied) -> (StatusCode, &'static str) {
-    if denied.is_without_rights() {
-        (StatusCode::FORBIDDEN, "NO_RIGHTS")
-    } else {
-        (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED")
+    match denied {
+        Denied::KeysUnread => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+        denied if denied.is_without_rights() => (StatusCode::FORBIDDEN, "NO_RIGHTS"),
+        _ => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
     }
 }
 

@@ -1,10 +1,11 @@
-//! Notifications between gateways that the log has grown (LISTEN and NOTIFY). They are only hints: gateways also poll the
-//! log, so a lost notification is harmless.
+//! Notifications between gateways that the log has grown, or that the records about who may come in have changed (LISTEN and
+//! NOTIFY). They are only hints: gateways also poll, so a lost notification is harmless.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::{Store, StoreError};
@@ -45,7 +46,15 @@ pub struct HeadListener {
     connector: Connector,
     /// Generation of the listener's connection.
     generation: u64,
+    /// Notified when the records about who may come in may have changed.
+    access_hints: Arc<Notify>,
 }
+
+/// Channel of notifications that the log has grown.
+const LOG_CHANNEL: &str = "sluice_log";
+
+/// Channel of notifications that the records about who may come in have changed, which a trigger in the database sends.
+const ACCESS_CHANNEL: &str = "sluice_access";
 
 /// Time limit for sending a notification.
 const NOTIFY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -80,11 +89,19 @@ impl Store {
             let mut listener = PgListener::connect_with(&pool.connect_lazy_with(options)).await?;
             // The caller listens again instead, since the primary may then be at another address.
             listener.eager_reconnect(false);
-            listener.listen("sluice_log").await?;
+            listener.listen_all([LOG_CHANNEL, ACCESS_CHANNEL]).await?;
             Ok::<_, StoreError>(listener)
         };
         let listener = timeout(ACQUIRE_TIMEOUT * 2, listening).await.map_err(|_| StoreError::NoAnswer)??;
-        Ok(HeadListener { listener, connector: self.connector.clone(), generation })
+        // Earlier notifications may have been lost.
+        self.access_hints.notify_one();
+        let (connector, access_hints) = (self.connector.clone(), self.access_hints());
+        Ok(HeadListener { listener, connector, generation, access_hints })
+    }
+
+    /// Returns the hints that the records about who may come in may have changed, which come while a listener waits.
+    pub(crate) fn access_hints(&self) -> Arc<Notify> {
+        Arc::clone(&self.access_hints)
     }
 }
 
@@ -96,7 +113,12 @@ impl HeadListener {
     pub async fn wait(&mut self) -> Result<Option<Position>, StoreError> {
         loop {
             if let Ok(received) = timeout(CHECK_INTERVAL, self.listener.try_recv()).await {
-                return Ok(received?.ok_or(StoreError::ConnectionLost)?.payload().parse().ok());
+                let received = received?.ok_or(StoreError::ConnectionLost)?;
+                if received.channel() == ACCESS_CHANNEL {
+                    self.access_hints.notify_one();
+                    continue;
+                }
+                return Ok(received.payload().parse().ok());
             }
             if self.generation != self.connector.generation() {
                 return Err(StoreError::ConnectionLost);

@@ -1,16 +1,20 @@
 //! Rights: which viewer gets what from which field of the graph, over which route.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use sluice::auth::{Reader, Readers};
+use sluice::access::NewApiKey;
+use sluice::auth::{GeneratedKey, Reader, Readers};
+use sluice::config::Settings;
 use sluice::event::{Grant, GrantedPart, Rights, Rows, Scope, Scopes};
 
+use crate::database::TestDatabase;
 use crate::event_stream::EventStream;
 use crate::events::{sync_event, uuid};
-use crate::gateway::{Gateway, ORG};
+use crate::gateway::{Gateway, ORG, settings};
 use crate::socket::{Socket, handshake};
 
 /// The kinds of viewers: their scopes, and the grant of each; None for everything.
@@ -30,20 +34,33 @@ fn viewers() -> Vec<(&'static str, Scopes, Option<GrantedPart>)> {
         ("without ingestion", Scopes::READING.without(Scope::IngestionRead), None),
         ("metrics", only(Scope::Metrics), None),
         ("admin", only(Scope::Admin), None),
+        (OF_A_KEY, Scopes::READING, Some(GrantedPart::Instances(vec!["0oaone".to_owned()]))),
     ]
 }
 
+/// The viewer with an API key, which has the rights of the viewer `instance`.
+const OF_A_KEY: &str = "API key";
+
+/// The key of that viewer.
+static KEY: LazyLock<GeneratedKey> = LazyLock::new(|| GeneratedKey::generate().unwrap());
+
 fn token(name: &str) -> String {
-    format!("the token of {name}")
+    if name == OF_A_KEY { KEY.text.expose_secret().to_owned() } else { format!("the token of {name}") }
 }
 
 async fn start() -> Gateway {
+    let database = TestDatabase::new().await;
     let reader = |(name, scopes, part): (&str, Scopes, Option<GrantedPart>)| {
         let rows = part.map_or(Rows::All, |part| Rows::granted([Grant { org: ORG.to_owned(), part }]));
         Reader { name: name.to_owned(), token: token(name).into(), rights: Arc::new(Rights::new(scopes, rows)) }
     };
-    let readers = Readers::with_rights(viewers().into_iter().map(reader).collect());
-    Gateway::start_with(|settings| settings.readers = readers).await
+    let (of_a_key, of_readers): (Vec<_>, Vec<_>) =
+        viewers().into_iter().map(reader).partition(|one| one.name == OF_A_KEY);
+    let rights = Rights::clone(&of_a_key[0].rights);
+    let key = NewApiKey { id: KEY.id.clone(), name: OF_A_KEY.to_owned(), hash: KEY.hash, rights, days: 1 };
+    database.store().access_records().add_api_key(&key).await.unwrap();
+    let settings = Settings { readers: Readers::with_rights(of_readers), ..settings(&database) };
+    Gateway::start_over(database, settings).await
 }
 
 async fn ask(gateway: &Gateway, name: &str, query: &str) -> (StatusCode, Value) {
@@ -90,7 +107,7 @@ async fn each_kind_of_viewer_gets_its_part_of_each_field_over_each_route() {
     let (first, second) = (uuid(&one), uuid(&two));
     // For each viewer that is not refused: does it see the first event, the second, and the org's ingestion?
     let seen = |name: &str| match name {
-        "instance" => (true, false, false),
+        "instance" | OF_A_KEY => (true, false, false),
         "application" => (false, true, false),
         "other instance" => (false, false, false),
         "without ingestion" => (true, true, false),

@@ -45,6 +45,7 @@ impl Close {
     pub(super) fn denied(denied: &Denied) -> Self {
         let reason = match denied {
             Denied::NoToken => Cow::Borrowed("Forbidden"),
+            Denied::Key(_) | Denied::KeysUnread => Cow::Owned(format!("Forbidden: {denied}")),
             Denied::Token(fault) => Cow::Owned(format!("Forbidden: {fault}")),
         };
         Self { code: 4403, reason }

@@ -5,7 +5,7 @@ use super::{Fault, File, first_names, words};
 /// Types, their modules, and the modules that may name each type. The store reads without a reader's rights; the ledger,
 /// the catalogue and the appender are for writers.
 const TYPES: [(&str, &str, &[&str]); 4] = [
-    ("store::", "Store", &["store", "ledger", "catalogue", "log", "app"]),
+    ("store::", "Store", &["store", "ledger", "catalogue", "access", "log", "app"]),
     ("store::", "Appender", &["store", "log"]),
     ("ledger::", "Ledger", &["ledger", "log", "ingest", "app"]),
     ("catalogue::", "Catalogue", &["catalogue", "ingest"]),
