@@ -6,7 +6,8 @@ use std::io::{IsTerminal as _, Read as _};
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 
-use crate::auth::{RuleExplanation, TokenExplanation, TokenFault, Viewer};
+use super::database::with_store;
+use crate::auth::{AccessWatch, ApiKeys, Denied, RuleExplanation, TokenExplanation, TokenFault, Viewer};
 use crate::config::Settings;
 use crate::event::{GrantedPart, Rights, Rows};
 
@@ -35,8 +36,13 @@ pub async fn explain(settings: &Settings) -> anyhow::Result<bool> {
     } else {
         let token = input.strip_prefix("Bearer ").unwrap_or(input).trim();
         if let Some(viewer) = settings.readers.identify(token) {
-            print!("{}", text_of_reader(&viewer));
+            print!("{}", text_of_viewer("reader", &viewer));
             return Ok(true);
+        }
+        if ApiKeys::is_key(token) {
+            let found = identify_key(settings, token).await?;
+            print!("{}", found.as_ref().map_or_else(text_of_refused_key, |viewer| text_of_viewer("API key", viewer)));
+            return Ok(found.is_ok());
         }
         settings.issuers.explain_token(token).await
     };
@@ -48,9 +54,28 @@ pub async fn explain(settings: &Settings) -> anyhow::Result<bool> {
     Ok(is_accepted)
 }
 
-fn text_of_reader(viewer: &Viewer) -> String {
+/// Returns the viewer of an API key in the database.
+async fn identify_key(settings: &Settings, key: &str) -> anyhow::Result<Result<Viewer, Denied>> {
+    with_store(&settings.database, false, "reading the API keys in", async |store| {
+        let authenticator = settings.authenticator();
+        AccessWatch::start(store.access_records(), authenticator.clone()).await?;
+        Ok(authenticator.identify(Some(&format!("Bearer {key}"))).await)
+    })
+    .await
+}
+
+fn text_of_refused_key(denied: &Denied) -> String {
     let mut text = String::new();
-    line(&mut text, "reader", viewer.name.as_deref().unwrap_or_default());
+    line(&mut text, "refused", &denied.to_string());
+    text
+}
+
+fn text_of_viewer(kind: &str, viewer: &Viewer) -> String {
+    let mut text = String::new();
+    line(&mut text, kind, viewer.name.as_deref().unwrap_or_default());
+    if let Some(expires) = viewer.expires {
+        line(&mut text, "verified", &format!("accepted until {expires}"));
+    }
     of_rights(&mut text, &viewer.rights);
     text
 }

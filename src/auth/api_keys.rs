@@ -7,7 +7,6 @@ mod key_fault;
 mod key_text;
 
 pub use key_fault::KeyFault;
-pub(super) use key_text::PREFIX;
 pub use key_text::{GeneratedKey, NoRandomNumbers};
 
 use std::collections::HashMap;
@@ -15,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use key_text::PREFIX;
 use parking_lot::{Mutex, RwLock};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Notify;
@@ -72,6 +72,11 @@ struct HeldKey {
 }
 
 impl ApiKeys {
+    /// Returns true if a text has the form of a key, as opposed to other tokens.
+    pub fn is_key(text: &str) -> bool {
+        text.starts_with(PREFIX)
+    }
+
     /// Returns true once the keys were read from the database.
     pub(super) fn are_read(&self) -> bool {
         self.0.held.read().is_some()

@@ -1,6 +1,6 @@
 //! The authenticator: who sends a request, by the token that it has.
 
-use super::api_keys::{ApiKeys, KeyFault, PREFIX};
+use super::api_keys::{ApiKeys, KeyFault};
 use super::issuers::{Issuers, TokenFault};
 use super::readers::Readers;
 use super::viewer::Viewer;
@@ -69,7 +69,7 @@ impl Authenticator {
         if let Some(viewer) = self.readers.identify(token) {
             return Ok(viewer);
         }
-        if token.starts_with(PREFIX) {
+        if ApiKeys::is_key(token) {
             return Ok(self.keys.identify(token).await?);
         }
         if self.issuers.is_empty() {

@@ -51,7 +51,7 @@ pub struct AccessArguments {
 pub enum AccessCommand {
     /// Explain the token on standard input: whether it is accepted, which rules match it, and what it may do and see.
     #[command(
-        after_help = "The token of a reader or of an issuer; or claims as a JSON object, of which nothing is verified. A token \
+        after_help = "The token of a reader or of an issuer, or an API key; or claims as a JSON object, of which nothing is verified. A token \
                       is a secret: send it by a pipe or from a file, not as an argument.\n\nExit status: 0 a gateway with \
                       these settings accepts it; 3 it is refused; 1 an error."
     )]

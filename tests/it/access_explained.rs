@@ -1,13 +1,26 @@
 //! The command `sluice access explain`: what a token may do and see, and why not.
 
-use std::io::Write as _;
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use okta_sim::AuthorizationServer;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
+use crate::database::TestDatabase;
+use crate::process::GatewayProcess;
 use crate::started_with::{Place, STRONG};
+
+/// Runs `sluice access explain` on the database of a gateway, with a text on standard input.
+async fn explain_at(gateway: &GatewayProcess, input: &str) -> (Option<i32>, String) {
+    let mut command = gateway.command_of(&["access", "explain"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    let [said, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    (output.status.code(), said + &errors)
+}
 
 /// A place whose settings trust an authorization server.
 struct TrustingPlace {
@@ -65,7 +78,7 @@ impl TrustingPlace {
         // The authorization server runs on this runtime, which must not be blocked.
         let ended = tokio::task::spawn_blocking(move || {
             let mut child = command.spawn().unwrap();
-            child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+            Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
             child.wait_with_output().unwrap()
         });
         let output = ended.await.unwrap();
@@ -146,4 +159,23 @@ async fn readers_and_bare_claims_are_explained() {
     assert!(said.contains("rules[0]   matches") && said.contains("there is no claim scp"), "{said}");
     let (code, said) = trusting.explain(r#"{"iss": "https://other.example"}"#).await;
     assert!(code == Some(3) && said.contains("no issuer \"https://other.example\" is configured"), "{said}");
+}
+
+#[tokio::test]
+async fn an_api_key_is_explained() {
+    let database = TestDatabase::new().await;
+    let gateway = GatewayProcess::prepare_over(&database.url, "");
+    let add = ["keys", "add", "--name", "ci", "--scopes", "events:read", "--see", "acme/instances=0oa1"];
+    let output = gateway.command_of(&[&add[..], &["--create"]].concat()).stdout(Stdio::piped()).output().await.unwrap();
+    let key = String::from_utf8(output.stdout).unwrap();
+    let (code, said) = explain_at(&gateway, &key).await;
+    assert_eq!(code, Some(0), "{said}");
+    for told in ["API key    ci\n", "accepted until 2", "  may      events:read\n  sees     acme: instances 0oa1\n"] {
+        assert!(said.contains(told), "{told:?}\n{said}");
+    }
+    assert!(!said.contains(key.trim()), "the key is not told: {said}");
+    let revoked = gateway.command_of(&["keys", "revoke", "ci"]).status().await.unwrap();
+    assert!(revoked.success());
+    let (code, said) = explain_at(&gateway, &key).await;
+    assert!(code == Some(3) && said.contains("refused    the API key was revoked at 2"), "{said}");
 }
