@@ -7,8 +7,10 @@
 //! those that are gone.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout};
 
 use super::authenticator::Authenticator;
@@ -62,12 +64,15 @@ impl AccessWatch {
                 }
             };
             _ = timeout(POLL_INTERVAL, wanted).await;
-            match timeout(PATIENCE, self.look()).await.unwrap_or(Err(StoreError::NoAnswer)) {
-                Ok(()) => {
+            // A panic must not end the watch: revocations would never be noticed again.
+            match AssertUnwindSafe(timeout(PATIENCE, self.look())).catch_unwind().await {
+                Ok(Ok(Ok(()))) => {
                     self.succeeded();
                     self.authenticator.keys().have_looked();
                 }
-                Err(error) => self.failed(&error),
+                Ok(Ok(Err(error))) => self.failed(&error.to_string()),
+                Ok(Err(_)) => self.failed(&StoreError::NoAnswer.to_string()),
+                Err(_) => self.failed("the gateway has a fault"),
             }
         }
     }
@@ -97,12 +102,12 @@ impl AccessWatch {
         }
     }
 
-    fn failed(&mut self, error: &StoreError) {
+    fn failed(&mut self, error: &str) {
         metrics::counter!("sluice_access_refresh_failures_total").increment(1);
         if self.logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
             self.logged = Some(Instant::now());
             tracing::warn!(
-                %error,
+                error,
                 "could not look for changed API keys: known ones are still accepted, and revocations are not noticed meanwhile"
             );
         }
