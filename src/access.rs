@@ -1,10 +1,14 @@
-//! Records about who may come in, beside the log: API keys. Gateways hold them in memory, and look for changes of their
-//! versions.
+//! Records about who may come in, beside the log: API keys, sign-ins and sessions. Gateways hold them in memory, and look for
+//! changes of their versions.
 
 mod api_key;
+mod login;
+mod session;
 mod stored_rights;
 
 pub use api_key::{AddKeyError, ApiKeyRecord, MAX_API_KEYS, NewApiKey};
+pub use login::{LoginKey, LoginRecord};
+pub use session::{IssuerLogout, SessionRecord};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -10,9 +10,12 @@ mod hook_secrets;
 mod issuers;
 mod origins;
 mod proxies;
+mod public_url;
 mod readers;
 mod revocation;
 mod rights_end;
+mod sessions;
+mod sign_in;
 mod viewer;
 
 pub use access_watch::AccessWatch;
@@ -20,13 +23,16 @@ pub use api_keys::{ApiKeys, GeneratedKey, KeyFault, NoRandomNumbers};
 pub use authenticator::{Authenticator, Denied};
 pub use hook_secrets::{HookSecrets, RefusedRequest};
 pub use issuers::{
-    ClaimPath, GrantedValues, IssuerSettings, Issuers, KeySource, Mismatch, Rule, RuleExplanation, RuleGrant, RulePart,
-    TokenConditions, TokenExplanation, TokenFault, is_safe,
+    Audience, ClaimPath, ClientSecret, GrantedValues, IssuerSettings, Issuers, KeySource, Mismatch, Rule,
+    RuleExplanation, RuleGrant, RulePart, SignInSettings, TokenConditions, TokenExplanation, TokenFault, is_safe,
 };
 pub use origins::{AllowedOrigins, NotAnOrigin, PageOrigin};
 pub use proxies::{ClientHeader, Network, NotANetwork, TrustedProxies};
+pub use public_url::PublicUrl;
 pub use readers::{Reader, Readers};
 pub use rights_end::RightsEnd;
+pub use sessions::{SessionFault, SessionSummary, Sessions};
+pub use sign_in::{BegunLogin, BegunSession, LOGIN_TIME, LoginAnswer, LogoutFault, SignIn, SignInFault};
 pub use viewer::{MissingScope, Viewer, ViewerKind};
 
 use secrecy::{ExposeSecret as _, SecretString};

@@ -15,6 +15,7 @@ mod readers;
 mod reload;
 mod secret;
 mod settings;
+mod sign_in;
 
 pub use arguments::{
     AccessArguments, AccessCommand, AddKey, Arguments, Command, Common, Import, KeysArguments, KeysCommand,

@@ -20,6 +20,8 @@ mod per_address;
 mod problem;
 mod request;
 mod security_headers;
+mod session_cookie;
+mod sign_in;
 mod starting;
 mod status;
 mod stream;
@@ -95,6 +97,13 @@ pub fn router(parts: GatewayParts, options: &ServeOptions, subscribers: Subscrib
             body: body::BodyLimits { bytes: options.delivery_body_bytes, timeout: options.body_timeout },
             hook_patience: options.hook_patience,
         });
+    let sign_in = Router::new()
+        .route("/auth/login", get(sign_in::login))
+        .route("/auth/callback", get(sign_in::callback))
+        .route("/auth/session", get(sign_in::session))
+        .route("/auth/logout", post(sign_in::logout))
+        .route("/auth/backchannel-logout", post(sign_in::backchannel_logout))
+        .with_state(sign_in::SignInState::new(&authenticator, options.body_timeout));
     let monitoring = Router::new()
         .route("/livez", get(status::livez))
         .route("/readyz", get(status::readyz))
@@ -105,6 +114,7 @@ pub fn router(parts: GatewayParts, options: &ServeOptions, subscribers: Subscrib
         .route("/graphiql", get(graphiql::page))
         .route("/graphiql/", get(graphiql::without_slash))
         .route("/graphiql/{file}", get(graphiql::file))
+        .merge(sign_in)
         .merge(graphql)
         .merge(ingestion)
         .merge(monitoring)

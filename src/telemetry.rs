@@ -289,6 +289,9 @@ fn describe_serving() {
     metrics::describe_counter!("sluice_bodies_timed_out_total", "Requests whose bodies did not arrive in time");
     metrics::describe_counter!("sluice_starting_refused_total", "Requests refused while the gateway was starting");
     metrics::describe_counter!("sluice_tokens_total", "Tokens of issuers that were verified or refused");
+    metrics::describe_counter!("sluice_sign_ins_total", "Sign-ins of people, by issuer and result");
+    metrics::describe_counter!("sluice_sign_outs_total", "Sessions ended by their people or issuers");
+    metrics::describe_counter!("sluice_logout_tokens_refused_total", "Logout tokens of issuers that were refused");
     metrics::describe_counter!("sluice_issuer_key_fetches_total", "Fetches of the keys of issuers");
     metrics::describe_gauge!("sluice_api_keys", "API keys that are neither revoked nor expired");
     metrics::describe_counter!("sluice_api_keys_total", "Requests and sockets with an API key, by result");

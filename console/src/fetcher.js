@@ -14,16 +14,16 @@ function headersFor(token, written = {}) {
   return isWritten ? written : { ...authorization(token), ...written };
 }
 
-/** Whether the gateway answers who bears a token. */
-export async function isAccepted(token) {
+/** Why the gateway does not answer who bears a token, or has a session: a status and a message. Null if it answers. */
+export async function refusalOf(token) {
   const answer = await fetch(url, {
     method: "POST",
     headers: { "content-type": "application/json", ...authorization(token) },
     body: JSON.stringify({ query: "{ __typename }" }),
   });
   // Read whatever the status is: an answer that is left unread stays open until the page is left.
-  await answer.text();
-  return answer.status !== 401;
+  const { errors } = await answer.json();
+  return [401, 403].includes(answer.status) ? { status: answer.status, message: errors[0].message } : null;
 }
 
 /**

@@ -1,4 +1,8 @@
-//! A custom authorization server: its metadata, its keys, and the access tokens that it signs.
+//! A custom authorization server: its metadata, its keys, the access tokens that it signs, and the sign-in of people.
+
+mod sign_in;
+
+pub use sign_in::{CLIENT_ID, CLIENT_SECRET, SignInLie};
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +14,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -41,7 +45,8 @@ pub enum IssuerBehaviour {
 #[derive(Clone, Debug)]
 pub struct AuthorizationServer {
     state: Arc<IssuerState>,
-    _end: Arc<DropGuard>,
+    /// Ends the server; None for a handler, which is a part of it.
+    _end: Option<Arc<DropGuard>>,
 }
 
 #[derive(Debug)]
@@ -52,6 +57,8 @@ struct IssuerState {
     /// The number of requests for keys.
     fetches: AtomicUsize,
     made: AtomicUsize,
+    sign_in: Mutex<sign_in::SignInState>,
+    token_auth_methods: Mutex<Vec<&'static str>>,
 }
 
 #[derive(Clone)]
@@ -95,17 +102,25 @@ impl AuthorizationServer {
             behaviour: Mutex::default(),
             fetches: AtomicUsize::new(0),
             made: AtomicUsize::new(0),
+            sign_in: Mutex::default(),
+            token_auth_methods: Mutex::new(vec!["client_secret_basic", "client_secret_post"]),
         });
         let end = CancellationToken::new();
         let routes = Router::new()
             .route("/oauth2/default/.well-known/openid-configuration", get(metadata))
             .route("/oauth2/default/v1/keys", get(keys))
+            .route("/oauth2/default/v1/authorize", get(sign_in::authorize))
+            .route("/oauth2/default/v1/token", post(sign_in::token))
             .with_state(Arc::clone(&state));
         let stop = end.clone();
         tokio::spawn(async move { axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await });
-        let server = Self { state, _end: Arc::new(end.drop_guard()) };
+        let server = Self { state, _end: Some(Arc::new(end.drop_guard())) };
         server.rotate(false)?;
         Ok(server)
+    }
+
+    const fn of(state: Arc<IssuerState>) -> Self {
+        Self { state, _end: None }
     }
 
     /// Returns the URL of the issuer.
@@ -116,6 +131,11 @@ impl AuthorizationServer {
     /// Changes the behaviour.
     pub fn behave(&self, behaviour: IssuerBehaviour) {
         *lock(&self.state.behaviour) = behaviour;
+    }
+
+    /// Accepts the client's secret in these ways only from now on.
+    pub fn accept_secrets_by(&self, methods: &[&'static str]) {
+        *lock(&self.state.token_auth_methods) = methods.to_vec();
     }
 
     /// Returns the number of requests for keys until now.
@@ -178,7 +198,15 @@ async fn metadata(State(state): State<Arc<IssuerState>>) -> Response {
     let behaviour = *lock(&state.behaviour);
     let issuer =
         if behaviour == IssuerBehaviour::OtherIssuer { "https://other.example".to_owned() } else { state.url() };
-    let metadata = json!({"issuer": issuer, "jwks_uri": format!("{}/v1/keys", state.url())});
+    let at = |endpoint: &str| format!("{}/v1/{endpoint}", state.url());
+    let metadata = json!({
+        "issuer": issuer,
+        "jwks_uri": at("keys"),
+        "authorization_endpoint": at("authorize"),
+        "token_endpoint": at("token"),
+        "end_session_endpoint": at("logout"),
+        "token_endpoint_auth_methods_supported": *lock(&state.token_auth_methods),
+    });
     respond(&state, behaviour, metadata).await
 }
 

@@ -1,5 +1,5 @@
-//! The watch of the records in the database that let clients in, such as API keys. One task for each gateway reads their versions
-//! every 2 seconds, and reads the records again that have changed: so a revocation ends sockets and streams at every gateway
+//! The watch of the records in the database that let clients in, API keys and sessions. One task for each gateway reads their
+//! versions every 2 seconds, and reads the records again that have changed: so a revocation ends sockets and streams at every gateway
 //! within 3 seconds. NOTIFY only makes it faster.
 //!
 //! A further kind of record, such as sessions, has a table with a trigger that calls `access_changed()`, and a row in
@@ -7,14 +7,12 @@
 //! those that are gone.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout};
 
 use super::authenticator::Authenticator;
-use crate::access::{AccessRecords, ApiKeyRecord};
+use crate::access::{AccessRecords, ApiKeyRecord, SessionRecord};
 use crate::store::StoreError;
 
 /// The pause between two looks at the versions.
@@ -49,6 +47,7 @@ impl AccessWatch {
     /// # Errors
     /// The database's.
     pub async fn start(access: AccessRecords, authenticator: Authenticator) -> Result<Self, StoreError> {
+        authenticator.open_sessions(&access);
         let mut watch = Self { access, authenticator, seen: BTreeMap::new(), whole: None, logged: None };
         watch.look().await?;
         Ok(watch)
@@ -64,15 +63,12 @@ impl AccessWatch {
                 }
             };
             _ = timeout(POLL_INTERVAL, wanted).await;
-            // A panic must not end the watch: revocations would never be noticed again.
-            match AssertUnwindSafe(timeout(PATIENCE, self.look())).catch_unwind().await {
-                Ok(Ok(Ok(()))) => {
+            match timeout(PATIENCE, self.look()).await.unwrap_or(Err(StoreError::NoAnswer)) {
+                Ok(()) => {
                     self.succeeded();
                     self.authenticator.keys().have_looked();
                 }
-                Ok(Ok(Err(error))) => self.failed(&error.to_string()),
-                Ok(Err(_)) => self.failed(&StoreError::NoAnswer.to_string()),
-                Err(_) => self.failed("the gateway has a fault"),
+                Err(error) => self.failed(&error),
             }
         }
     }
@@ -89,6 +85,9 @@ impl AccessWatch {
         if is_stale(ApiKeyRecord::TABLE) {
             self.authenticator.refresh_keys(&self.access).await?;
         }
+        if is_stale(SessionRecord::TABLE) {
+            self.authenticator.refresh_sessions().await?;
+        }
         self.seen = versions;
         if is_whole {
             self.whole = Some(Instant::now());
@@ -98,17 +97,17 @@ impl AccessWatch {
 
     fn succeeded(&mut self) {
         if self.logged.take().is_some() {
-            tracing::info!("API keys are read from the database again, and revocations are noticed");
+            tracing::info!("API keys and sessions are read from the database again, and revocations are noticed");
         }
     }
 
-    fn failed(&mut self, error: &str) {
+    fn failed(&mut self, error: &StoreError) {
         metrics::counter!("sluice_access_refresh_failures_total").increment(1);
         if self.logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
             self.logged = Some(Instant::now());
             tracing::warn!(
-                error,
-                "could not look for changed API keys: known ones are still accepted, and revocations are not noticed meanwhile"
+                %error,
+                "could not look for changed API keys and sessions: known ones are still accepted, and revocations are not noticed meanwhile"
             );
         }
     }

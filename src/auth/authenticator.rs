@@ -2,7 +2,10 @@
 
 use super::api_keys::{ApiKeys, KeyFault};
 use super::issuers::{Issuers, TokenFault};
+use super::public_url::PublicUrl;
 use super::readers::Readers;
+use super::sessions::{SessionFault, SessionSummary, Sessions};
+use super::sign_in::SignIn;
 use super::viewer::Viewer;
 use crate::access::AccessRecords;
 use crate::store::StoreError;
@@ -13,6 +16,8 @@ pub struct Authenticator {
     readers: Readers,
     issuers: Issuers,
     keys: ApiKeys,
+    sessions: Sessions,
+    public_url: Option<PublicUrl>,
 }
 
 /// The error for a request whose sender is unknown, or has no rights.
@@ -29,6 +34,9 @@ pub enum Denied {
     /// No token is required unless there are API keys, and they were not read from the database yet.
     #[error("the gateway is starting, and has not read the API keys from its database yet; send the request again")]
     KeysUnread,
+    /// The request has the cookie of a session that opens nothing.
+    #[error("{0}")]
+    Session(#[from] SessionFault),
     /// The request has a token that no issuer vouches for.
     #[error("the token is refused: {0}")]
     Token(#[from] TokenFault),
@@ -37,14 +45,60 @@ pub enum Denied {
 impl Denied {
     /// Returns true if the sender is known, and has no rights.
     pub const fn is_without_rights(&self) -> bool {
-        matches!(self, Self::Token(TokenFault::NoRights(_)))
+        matches!(self, Self::Token(TokenFault::NoRights(_)) | Self::Session(SessionFault::NoRights(_)))
     }
 }
 
 impl Authenticator {
-    /// Creates an authenticator. It accepts API keys once an [`AccessWatch`](super::AccessWatch) has read them.
-    pub const fn new(readers: Readers, issuers: Issuers, keys: ApiKeys) -> Self {
-        Self { readers, issuers, keys }
+    /// Creates an authenticator. It accepts API keys and sessions once an [`AccessWatch`](super::AccessWatch) has read them.
+    pub fn new(readers: Readers, issuers: Issuers, keys: ApiKeys) -> Self {
+        Self { readers, issuers, keys, sessions: Sessions::default(), public_url: None }
+    }
+
+    /// Sets the sessions of people, and the URL at which their browsers reach the gateway.
+    #[must_use]
+    pub fn with_sessions(self, sessions: Sessions, public_url: Option<PublicUrl>) -> Self {
+        Self { sessions, public_url, ..self }
+    }
+
+    /// Returns the sign-in of people; None without a public URL, to which they could be sent back.
+    pub fn sign_in(&self) -> Option<SignIn> {
+        Some(SignIn::new(self.issuers.clone(), self.sessions.clone(), self.public_url.clone()?))
+    }
+
+    /// Returns the viewer of the session whose id a cookie has. The caller has checked that a page of the gateway has sent it.
+    ///
+    /// # Errors
+    /// The session has ended or gives no rights.
+    pub async fn identify_session(&self, id: &str) -> Result<Viewer, Denied> {
+        Ok(self.sessions.identify(id, &self.issuers).await?)
+    }
+
+    /// Accepts the sessions in the database from now on.
+    pub(super) fn open_sessions(&self, access: &AccessRecords) {
+        self.sessions.open(access);
+    }
+
+    /// Reads the sessions again that are in memory, and revokes those that have ended.
+    ///
+    /// # Errors
+    /// The database's; then the sessions stay as they were.
+    pub(super) async fn refresh_sessions(&self) -> Result<(), StoreError> {
+        self.sessions.refresh().await
+    }
+
+    /// Describes a session to its person.
+    ///
+    /// # Errors
+    /// The session has ended or gives no rights.
+    pub async fn session(&self, id: &str) -> Result<SessionSummary, SessionFault> {
+        self.sessions.identify(id, &self.issuers).await?;
+        self.sessions.summary(id).await
+    }
+
+    /// Returns the URL at which browsers reach the gateway; None if it is not configured.
+    pub const fn public_url(&self) -> Option<&PublicUrl> {
+        self.public_url.as_ref()
     }
 
     /// Returns true if no token is required.

@@ -6,14 +6,19 @@ mod explain;
 mod issuer_keys;
 mod key_set;
 mod key_source;
+mod metadata;
 mod rules;
+mod safe_url;
+mod sign_in_settings;
 mod token;
 
 pub use claims::ClaimPath;
 pub use explain::{Mismatch, RuleExplanation, TokenExplanation};
-pub use key_source::{KeySource, is_safe};
+pub use key_source::KeySource;
 pub use rules::{GrantedValues, Rule, RuleGrant, RulePart};
-pub use token::{TokenConditions, TokenFault};
+pub use safe_url::is_safe;
+pub use sign_in_settings::{ClientSecret, SignInSettings};
+pub use token::{Audience, TokenConditions, TokenFault};
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -29,11 +34,13 @@ use tokio::time::{Instant, timeout};
 use super::revocation::Revocation;
 use super::viewer::{Viewer, ViewerKind};
 use crate::backoff::Backoff;
-use crate::event::Timestamp;
+use crate::event::{Rights, Timestamp};
 use crate::lru_cache::LruCache;
 use crate::store::Credential;
-use claims::TokenClaims;
+pub(super) use claims::TokenClaims;
 use issuer_keys::{IssuerKeys, REFRESH_INTERVAL};
+pub(super) use key_source::{MAX_BYTES, read_body, reason};
+pub(super) use metadata::IssuerMetadata;
 
 /// The size of the cache of verified tokens, in bytes.
 const CACHE_BYTES: usize = 16 << 20;
@@ -62,6 +69,8 @@ pub struct IssuerSettings {
     pub conditions: TokenConditions,
     /// The rules that give rights to its tokens.
     pub rules: Vec<Rule>,
+    /// The settings with which people sign in; None if the issuer is for tokens only.
+    pub sign_in: Option<SignInSettings>,
 }
 
 /// The configured issuers. Clones share them, their keys, and the cache of verified tokens.
@@ -78,16 +87,19 @@ struct IssuersState {
 /// The SHA-256 of a token, and the number of the keys with which it was verified.
 type VerifiedKey = ([u8; 32], u64);
 
+/// An issuer with its keys.
 #[derive(Debug)]
-struct Issuer {
-    settings: IssuerSettings,
+pub(super) struct Issuer {
+    pub(super) settings: IssuerSettings,
+    /// The HTTP client with which the issuer is asked.
+    pub(super) http: Client,
     keys: Arc<IssuerKeys>,
     /// The viewers of verified tokens. A key that the issuer has removed verifies nothing more.
     verified: Mutex<LruCache<VerifiedKey, Arc<Viewer>>>,
     /// The time of the last log line about a refused token.
     logged: Mutex<Option<Instant>>,
     /// The revocation of the rights of all its tokens.
-    revocation: Revocation,
+    pub(super) revocation: Revocation,
 }
 
 impl Issuers {
@@ -108,6 +120,25 @@ impl Issuers {
     /// Returns true if there is no issuer.
     pub fn is_empty(&self) -> bool {
         self.0.all.read().is_empty()
+    }
+
+    /// Returns the issuer with this name in the settings.
+    pub(super) fn configured(&self, name: &str) -> Option<Arc<Issuer>> {
+        self.all().iter().find(|issuer| issuer.settings.name == name).map(Arc::clone)
+    }
+
+    /// Returns the issuer that has issued a token, as the token says. Nothing is verified yet.
+    ///
+    /// # Errors
+    /// The text is no token, or of an unknown issuer.
+    pub(super) fn issuer_of(&self, token: &str) -> Result<Arc<Issuer>, TokenFault> {
+        self.named(&token::named_issuer(token)?)
+    }
+
+    /// Returns the names of the issuers at which people may sign in.
+    pub fn with_sign_in(&self) -> Vec<String> {
+        let with_sign_in = |issuer: &&Arc<Issuer>| issuer.settings.sign_in.is_some();
+        self.all().iter().filter(with_sign_in).map(|issuer| issuer.settings.name.clone()).collect()
     }
 
     /// Returns the names of the issuers.
@@ -165,7 +196,7 @@ impl Issuers {
         if let Some(viewer) = issuers.iter().find_map(|issuer| issuer.known(hash)) {
             return Ok(viewer);
         }
-        let issuer = self.named(&token::named_issuer(token)?)?;
+        let issuer = self.issuer_of(token)?;
         let result = issuer.verify(token, hash).await;
         let outcome = if result.is_ok() { "verified" } else { "refused" };
         metrics::counter!("sluice_tokens_total", "issuer" => issuer.settings.name.clone(), "result" => outcome)
@@ -204,9 +235,10 @@ impl Issuers {
 
 impl Issuer {
     fn new(settings: IssuerSettings, http: Client) -> Self {
-        let keys = Arc::new(IssuerKeys::new(settings.name.clone(), settings.keys.clone(), http));
+        let keys = Arc::new(IssuerKeys::new(settings.name.clone(), settings.keys.clone(), http.clone()));
         Self {
             settings,
+            http,
             keys,
             verified: Mutex::new(LruCache::new(CACHE_BYTES)),
             logged: Mutex::default(),
@@ -221,6 +253,26 @@ impl Issuer {
         viewer.expires.is_some_and(|expires| Timestamp::now() < expires).then(|| (*viewer).clone())
     }
 
+    /// Returns the issuer's metadata; None if it could not be fetched.
+    pub(super) async fn metadata(&self) -> Option<Arc<IssuerMetadata>> {
+        self.keys.metadata().await
+    }
+
+    /// Verifies a token of the issuer that is for another audience than access tokens are, and returns its claims.
+    ///
+    /// # Errors
+    /// The token is refused.
+    pub(super) async fn verify_for(&self, audience: Audience, token: &str) -> Result<TokenClaims, TokenFault> {
+        let IssuerSettings { name, conditions, .. } = &self.settings;
+        let conditions = TokenConditions { audience: Some(audience), ..conditions.clone() };
+        Ok(conditions.verify(name, token, &self.keys).await?.claims)
+    }
+
+    /// Returns the rights that the issuer's rules give to claims; None if no rule matches.
+    pub(super) fn rights(&self, claims: &TokenClaims) -> Option<Rights> {
+        rules::rights(&self.settings.rules, claims)
+    }
+
     fn log_refusal(&self, fault: &TokenFault) {
         let mut logged = self.logged.lock();
         if logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
@@ -230,14 +282,12 @@ impl Issuer {
     }
 
     async fn verify(&self, token: &str, hash: [u8; 32]) -> Result<Viewer, TokenFault> {
-        let IssuerSettings { name, conditions, rules, .. } = &self.settings;
+        let IssuerSettings { name, conditions, .. } = &self.settings;
         let verified = conditions.verify(name, token, &self.keys).await?;
-        let rights = rules::rights(rules, &verified.claims).ok_or_else(|| TokenFault::NoRights(name.clone()))?;
+        let rights = self.rights(&verified.claims).ok_or_else(|| TokenFault::NoRights(name.clone()))?;
         let subject = subject(&verified.claims);
-        let mut hasher = DefaultHasher::new();
-        subject.hash(&mut hasher);
         let viewer = Viewer {
-            credential: Credential::Token { issuer: name.clone(), share: hasher.finish() % SHARES },
+            credential: Credential::Token { issuer: name.clone(), share: share(&subject) },
             name: Some(subject),
             kind: ViewerKind::Token,
             expires: Some(verified.expires),
@@ -249,6 +299,13 @@ impl Issuer {
         self.verified.lock().insert((hash, verified.keys), Arc::new(viewer.clone()), bytes);
         Ok(viewer)
     }
+}
+
+/// Returns the number of the share of database connections that a subject uses.
+pub(super) fn share(subject: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    subject.hash(&mut hasher);
+    hasher.finish() % SHARES
 }
 
 /// Returns the name of a token's subject, for log lines and the viewer itself.

@@ -55,6 +55,13 @@ impl fmt::Display for PageOrigin {
     }
 }
 
+impl PageOrigin {
+    /// Returns the origin as browsers write it.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The allowed origins of pages. Without any, only pages of the gateway's own host may send requests.
 #[derive(Clone, Debug, Default)]
 pub struct AllowedOrigins(Arc<[PageOrigin]>);

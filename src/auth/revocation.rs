@@ -12,6 +12,11 @@ impl Revocation {
         self.0.cancel();
     }
 
+    /// Returns a revocation of some of these viewers, which come with this one and can come before.
+    pub(super) fn child(&self) -> Self {
+        Self(self.0.child_token())
+    }
+
     /// Returns true if the rights are revoked.
     pub(super) fn is_revoked(&self) -> bool {
         self.0.is_cancelled()

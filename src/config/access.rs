@@ -1,11 +1,24 @@
-//! The `[access]` table: the trusted proxies, the header in which they name the client's address, and the origins whose
+//! The `[access]` table: the URL at which browsers reach the gateway, the trusted proxies, the header in which they name the client's address, and the origins whose
 //! pages may query and subscribe.
 
 use super::check::Checker;
 use super::file::AccessTable;
-use crate::auth::{AllowedOrigins, ClientHeader, Network, TrustedProxies};
+use crate::auth::{AllowedOrigins, ClientHeader, Network, PublicUrl, TrustedProxies};
 
 impl Checker<'_> {
+    pub(super) fn public_url(&mut self, table: &AccessTable) -> Option<PublicUrl> {
+        let text = table.public_url.as_deref()?;
+        let url = text.parse();
+        url.map_err(|_| {
+            let fault = format!(
+                "access.public_url: {text:?}: expected the address that people type, without a path: \
+                 \"https://sluice.example.com\", or http on localhost"
+            );
+            self.faults.push(fault);
+        })
+        .ok()
+    }
+
     pub(super) fn trusted_proxies(&mut self, table: &AccessTable) -> TrustedProxies {
         let mut networks: Vec<Network> = Vec::with_capacity(table.trusted_proxies.len());
         for (index, text) in table.trusted_proxies.iter().enumerate() {

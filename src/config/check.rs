@@ -11,7 +11,7 @@ use super::event_types;
 use super::file::{ApiTable, File, GraphqlTable, OrgTable};
 use super::secret::Secrets;
 use super::settings::{DatabaseLocation, GraphqlSettings, OrgSettings, Settings, SettingsError};
-use crate::auth::{ApiKeys, HookSecrets};
+use crate::auth::{ApiKeys, HookSecrets, Sessions};
 use crate::event::EventTypePattern;
 use crate::ingest::CREDENTIAL_HEADERS;
 use crate::live::NatsServers;
@@ -36,7 +36,8 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
     let mut checker = Checker::new(secrets);
     let orgs = checker.orgs(file.orgs);
     let readers = checker.readers(file.readers, &orgs);
-    let issuers = checker.issuers(file.issuers, &orgs);
+    let public_url = checker.public_url(&file.access);
+    let issuers = checker.issuers(file.issuers, &orgs, file.access.public_url.is_some());
     if file.access.open == Some(false) {
         readers.close();
     }
@@ -59,6 +60,8 @@ pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Res
             readers,
             issuers,
             keys: ApiKeys::default(),
+            sessions: Sessions::default(),
+            public_url,
             trusted_proxies,
             allowed_origins,
             graphql,

@@ -27,6 +27,7 @@ pub(super) struct File {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AccessTable {
+    pub(super) public_url: Option<String>,
     #[serde(default)]
     pub(super) trusted_proxies: Vec<String>,
     pub(super) client_header: Option<String>,
@@ -94,12 +95,22 @@ pub(super) struct IssuerTable {
     pub(super) name: String,
     pub(super) url: String,
     pub(super) jwks: Option<String>,
-    pub(super) audience: String,
+    pub(super) audience: Option<String>,
     pub(super) algorithms: Option<Vec<String>>,
     pub(super) leeway_seconds: Option<u64>,
     pub(super) max_token_seconds: Option<u64>,
+    pub(super) sign_in: Option<SignInTable>,
     #[serde(default)]
     pub(super) rules: Vec<RuleTable>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignInTable {
+    pub(super) client_id: String,
+    pub(super) client_secret: String,
+    pub(super) scopes: Option<Vec<String>>,
+    pub(super) session_hours: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

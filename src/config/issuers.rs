@@ -9,7 +9,8 @@ use super::check::Checker;
 use super::file::{IssuerTable, ListOrClaim, RuleGrantTable, RuleTable};
 use super::settings::OrgSettings;
 use crate::auth::{
-    ClaimPath, GrantedValues, IssuerSettings, Issuers, KeySource, Rule, RuleGrant, RulePart, TokenConditions, is_safe,
+    Audience, ClaimPath, GrantedValues, IssuerSettings, Issuers, KeySource, Rule, RuleGrant, RulePart, TokenConditions,
+    is_safe,
 };
 
 /// The algorithms with which tokens may be signed if the settings name none.
@@ -36,7 +37,12 @@ const MAX_TOKEN_SECONDS: u64 = 86_400;
 
 impl Checker<'_> {
     /// Checks the issuers, whose names and URLs must differ.
-    pub(super) fn issuers(&mut self, tables: Vec<IssuerTable>, orgs: &BTreeMap<String, OrgSettings>) -> Issuers {
+    pub(super) fn issuers(
+        &mut self,
+        tables: Vec<IssuerTable>,
+        orgs: &BTreeMap<String, OrgSettings>,
+        has_public_url: bool,
+    ) -> Issuers {
         let (mut names, mut urls) = (BTreeSet::new(), BTreeSet::new());
         let mut issuers = Vec::with_capacity(tables.len());
         for (index, table) in tables.into_iter().enumerate() {
@@ -49,6 +55,11 @@ impl Checker<'_> {
             }
             if !urls.insert(table.url.clone()) {
                 self.faults.push(format!("{place}.url: another issuer has this URL"));
+            }
+            if table.sign_in.is_some() && !has_public_url {
+                self.faults.push(format!(
+                    "{place}.sign_in: access.public_url is missing: without it, people could not be sent back after they have signed in"
+                ));
             }
             issuers.extend(self.issuer(&place, table, orgs));
         }
@@ -64,9 +75,8 @@ impl Checker<'_> {
         table: IssuerTable,
         orgs: &BTreeMap<String, OrgSettings>,
     ) -> Option<IssuerSettings> {
-        if table.audience.is_empty() {
-            self.faults.push(format!("{place}.audience: must not be empty: tokens for others would be accepted"));
-        }
+        self.audience(place, &table);
+        let sign_in = table.sign_in.map(|sign_in| self.sign_in(place, sign_in, table.jwks.is_some()));
         if table.rules.is_empty() {
             self.faults
                 .push(format!("{place}.rules: there are none, so no token would have rights: add [[issuers.rules]]"));
@@ -84,9 +94,24 @@ impl Checker<'_> {
         let rules =
             rules.filter_map(|(index, rule)| self.rule(&format!("{place}.rules[{index}]"), rule, orgs)).collect();
         let keys = self.key_source(place, &table.url, table.jwks.as_deref())?;
-        let (issuer, audience) = (table.url, table.audience);
+        let audience = table.audience.map(|name| Audience { name, setting: "audience" });
+        let issuer = table.url;
         let conditions = TokenConditions { issuer, audience, algorithms, leeway_seconds, max_token_seconds };
-        Some(IssuerSettings { name: table.name, keys, conditions, rules })
+        Some(IssuerSettings { name: table.name, keys, conditions, rules, sign_in: sign_in.flatten() })
+    }
+
+    /// Checks the audience of an issuer's access tokens, which only an issuer for sign-in may lack.
+    fn audience(&mut self, place: &str, table: &IssuerTable) {
+        let client_id = table.sign_in.as_ref().map(|sign_in| &sign_in.client_id);
+        let fault = match &table.audience {
+            None if client_id.is_none() => "is missing: the audience that tokens must be for",
+            Some(audience) if audience.is_empty() => "must not be empty: tokens for others would be accepted",
+            Some(audience) if client_id == Some(audience) => {
+                "must not be sign_in.client_id: ID tokens would be accepted as access tokens"
+            }
+            _ => return,
+        };
+        self.faults.push(format!("{place}.audience: {fault}"));
     }
 
     /// Returns the place of an issuer's keys: `jwks`, or what the metadata at its URL says.

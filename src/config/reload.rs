@@ -52,7 +52,9 @@ impl Settings {
             settings.orgs.iter().map(|(name, org)| (name.clone(), options(org))).collect::<Vec<_>>()
         };
         // The debug text of these parts is complete and contains no secrets.
-        let access = |settings: &Self| format!("{:?} {:?}", settings.trusted_proxies, settings.allowed_origins);
+        let access = |settings: &Self| {
+            format!("{:?} {:?} {:?}", settings.public_url, settings.trusted_proxies, settings.allowed_origins)
+        };
         let parts = [
             ("[[orgs]]", orgs(self) != orgs(fresh)),
             ("[orgs.api]", apis(self) != apis(fresh)),

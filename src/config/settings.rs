@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::limits::Limits;
-use crate::auth::{AllowedOrigins, ApiKeys, Authenticator, HookSecrets, Issuers, Readers, TrustedProxies};
+use crate::auth::{
+    AllowedOrigins, ApiKeys, Authenticator, HookSecrets, Issuers, PublicUrl, Readers, Sessions, TrustedProxies,
+};
 use crate::event::EventTypePattern;
 use crate::ingest::ApiOptions;
 use crate::live::NatsServers;
@@ -28,6 +30,10 @@ pub struct Settings {
     pub issuers: Issuers,
     /// The API keys, which are in the database rather than in the settings.
     pub keys: ApiKeys,
+    /// The sessions of people, which are in the database rather than in the settings.
+    pub sessions: Sessions,
+    /// The URL at which browsers reach the gateway.
+    pub public_url: Option<PublicUrl>,
     /// The proxies whose headers name the client.
     pub trusted_proxies: TrustedProxies,
     /// The origins of other sites whose pages may query and subscribe.
@@ -44,6 +50,7 @@ impl Settings {
     /// Returns the authenticator of viewers.
     pub fn authenticator(&self) -> Authenticator {
         Authenticator::new(self.readers.clone(), self.issuers.clone(), self.keys.clone())
+            .with_sessions(self.sessions.clone(), self.public_url.clone())
     }
 }
 

@@ -16,6 +16,13 @@ pub enum Credential {
     Reader(String),
     /// An API key, by its name.
     ApiKey(String),
+    /// Some of the people who have signed in at an issuer.
+    Session {
+        /// The issuer's configured name.
+        issuer: String,
+        /// The number of the share, which the person decides.
+        share: u64,
+    },
     /// Some of an issuer's tokens.
     Token {
         /// The issuer's configured name.
@@ -35,6 +42,7 @@ impl fmt::Display for Credential {
             Self::Open => formatter.write_str("open"),
             Self::Reader(name) => write!(formatter, "reader:{name}"),
             Self::ApiKey(name) => write!(formatter, "key:{name}"),
+            Self::Session { issuer, .. } => write!(formatter, "session:{issuer}"),
             Self::Token { issuer, .. } => write!(formatter, "issuer:{issuer}"),
         }
     }

@@ -15,7 +15,7 @@ use super::origin::{MissingSetting, RequestOrigin};
 use super::per_address::AddressPermit;
 use super::problem::Problem;
 use super::{authority, forwarded};
-use crate::auth::{AllowedOrigins, Authenticator, HookSecrets};
+use crate::auth::{AllowedOrigins, Authenticator, HookSecrets, PublicUrl};
 
 /// The settings that decide which routes are open to everybody on this machine, and which other sites' pages may ask.
 #[derive(Clone)]
@@ -39,6 +39,11 @@ impl Admission {
         allowed_origins: AllowedOrigins,
     ) -> Self {
         Self { authenticator, hooks, allowed_origins }
+    }
+
+    /// Returns true if browsers reach the gateway by TLS, as `access.public_url` says.
+    pub(super) fn is_https(&self) -> bool {
+        self.authenticator.public_url().is_some_and(PublicUrl::is_https)
     }
 
     /// Admits a request. The returned permit counts the request of a proxy's client until it is dropped.
@@ -72,6 +77,7 @@ impl Admission {
             host,
             forwarded_hosts: &forwarded_hosts,
             allowed_origins: &self.allowed_origins,
+            public_url: self.authenticator.public_url(),
             headers,
         };
         origin.check(self.missing(path)).map_err(|foreign| AdmissionRefusal {

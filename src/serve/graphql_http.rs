@@ -18,6 +18,7 @@ use super::body::BodyLimits;
 use super::stream::Streams;
 use crate::auth::{Authenticator, Viewer};
 use crate::graphql::{Answer, Graph, GraphBody, GraphRequest, Operation, OperationKind};
+pub(super) use body::is_json;
 use refusal::HttpRefusal;
 use response::respond;
 

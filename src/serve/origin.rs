@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use super::authority::without_port;
-use crate::auth::AllowedOrigins;
+use crate::auth::{AllowedOrigins, PublicUrl};
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -27,6 +27,8 @@ pub(super) struct RequestOrigin<'r> {
     pub(super) forwarded_hosts: &'r [String],
     /// The other origins whose pages may query and subscribe.
     pub(super) allowed_origins: &'r AllowedOrigins,
+    /// The URL at which browsers reach the gateway.
+    pub(super) public_url: Option<&'r PublicUrl>,
     pub(super) headers: &'r HeaderMap,
 }
 
@@ -45,7 +47,7 @@ pub(super) enum ForeignRequest {
     /// The request comes from a page of another origin.
     #[error(
         "a page of {page} may not send requests to the host {host}: only pages of the same host may, and on /graphql those \
-         of access.allowed_origins. If a proxy has set that host, configure it to keep the Host header, or to send the original one as X-Forwarded-Host, and list the \
+         of access.allowed_origins. If a proxy has set that host, set access.public_url, or configure it to keep the Host header, or to send the original one as X-Forwarded-Host, and list the \
          proxy's address in access.trusted_proxies (docs/proxies.md)"
     )]
     Origin { page: String, host: String },
@@ -112,8 +114,11 @@ impl RequestOrigin<'_> {
         self.path == "/graphql" && self.headers.get(header::ORIGIN).is_some_and(allowed)
     }
 
-    /// Returns true if an origin has one of the requested hosts.
+    /// Returns true if an origin is the gateway's own by the settings, or has one of the requested hosts.
     fn is_own(&self, origin: &str) -> bool {
+        if self.public_url.is_some_and(|url| url.is_origin(origin.as_bytes())) {
+            return true;
+        }
         let Some((scheme, origin_host)) = origin.split_once("://") else { return false };
         let plain = |host: &str| without_port(Some(scheme), host);
         let requested = self.host.into_iter().chain(self.forwarded_hosts.iter().map(String::as_str));
@@ -187,6 +192,7 @@ mod tests {
             host: Some(host),
             forwarded_hosts: &forwarded_hosts,
             allowed_origins: &allowed_origins,
+            public_url: Some(&"https://public.example".parse().unwrap()),
             headers: &headers,
         };
         origin.check(is_open.then_some(MissingSetting::Readers))
@@ -199,6 +205,7 @@ mod tests {
         assert!(own("https://sluice.example", "sluice.example"));
         assert!(own("https://Sluice.example", "sluice.example:443"));
         assert!(own("http://127.0.0.1:8080", "127.0.0.1:8080"));
+        assert!(own("https://public.example", "127.0.0.1:8080") && !own("http://public.example", "127.0.0.1:8080"));
         for foreign in [
             "https://evil.example",
             "null",

@@ -26,6 +26,7 @@ pub(super) async fn observe(State(admission): State<Admission>, mut request: Req
     let method = request.method().clone();
     let span = tracing::info_span!("request", id = id.as_ref().and_then(|id| id.to_str().ok()), %method, route);
     let started = Instant::now();
+    let is_https = admission.is_https();
     let mut response = async {
         let response = match admission.admit(&mut request) {
             Ok(held) => {
@@ -50,7 +51,7 @@ pub(super) async fn observe(State(admission): State<Admission>, mut request: Req
     let counted = metrics::counter!("sluice_http_requests_total", "route" => route.clone(), "method" => method_label(&method), "status" => status);
     counted.increment(1);
     metrics::histogram!("sluice_http_request_seconds", "route" => route).record(started.elapsed());
-    security_headers::add(response.headers_mut());
+    security_headers::add(response.headers_mut(), is_https);
     if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);
     }

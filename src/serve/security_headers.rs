@@ -11,6 +11,9 @@ const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-p
 /// The content security policy of a response that loads nothing.
 const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'";
 
+/// The header with which a browser remembers for a year to use TLS only.
+const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// The headers of all responses. A response that is no page loads nothing, and no other site may show or embed it.
 const HEADERS: [(HeaderName, &str); 5] = [
     (header::CONTENT_SECURITY_POLICY, NOTHING),
@@ -21,7 +24,10 @@ const HEADERS: [(HeaderName, &str); 5] = [
 ];
 
 /// Adds the headers to a response. A header that the response has already stays, since a page has a policy of its own.
-pub(super) fn add(headers: &mut HeaderMap) {
+pub(super) fn add(headers: &mut HeaderMap, is_https: bool) {
+    if is_https {
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(STRICT_TRANSPORT);
+    }
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }

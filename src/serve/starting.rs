@@ -55,6 +55,7 @@ impl ServedRoutes {
             .route("/graphiql/", get(graphiql::without_slash))
             .route("/graphiql/{file}", get(graphiql::file))
             .route("/graphql", any(not_yet))
+            .route("/auth/{action}", any(not_yet_for_people))
             .merge(ingestion)
             .merge(monitoring)
             .fallback(any(problem::no_route))
@@ -83,6 +84,11 @@ async fn later(State(orgs): State<OrgSecrets>, org: OrgPath, headers: HeaderMap)
     orgs.authenticated(org, &headers)?;
     metrics::counter!("sluice_starting_refused_total").increment(1);
     Err(Problem::unavailable(STARTING))
+}
+
+/// Responds to a person who wants to sign in or out before the database can be used.
+async fn not_yet_for_people() -> Problem {
+    Problem::unavailable(STARTING)
 }
 
 /// Responds to a GraphQL request before the database can be used: 503 with a GraphQL error.

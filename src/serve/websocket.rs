@@ -58,7 +58,7 @@ async fn accept(context: SocketContext, mut upgrade: WebSocketUpgrade, parts: &P
         Problem::new(status, code, refused.to_string())
     })?;
     // A client that a header authenticates needs no `authorization` in connection_init, which only browsers must use.
-    let known = authorization::viewer(&context.authenticator, headers).await.ok();
+    let known = authorization::viewer_of_handshake(&context.authenticator, headers).await.ok();
     // An unauthenticated client's socket still counts as a connection of its address, and may send little.
     let held = held.filter(|_| known.is_none());
     let span = tracing::Span::current();

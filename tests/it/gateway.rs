@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use reqwest::{Body, Client, Response, StatusCode};
 use serde_json::{Value, json};
-use sluice::auth::{AllowedOrigins, ApiKeys, HookSecrets, Issuers, Readers, TrustedProxies};
+use sluice::auth::{AllowedOrigins, ApiKeys, HookSecrets, Issuers, Readers, Sessions, TrustedProxies};
 use sluice::config::{DatabaseLocation, GraphqlSettings, Limits, OrgSettings, Settings};
 use sluice::event::EventTypePattern;
 use tokio::net::TcpListener;
@@ -52,6 +52,8 @@ pub(crate) fn settings(database: &TestDatabase) -> Settings {
         readers: Readers::default(),
         issuers: Issuers::default(),
         keys: ApiKeys::default(),
+        sessions: Sessions::default(),
+        public_url: None,
         trusted_proxies: TrustedProxies::default(),
         allowed_origins: AllowedOrigins::default(),
         graphql: GraphqlSettings::default(),

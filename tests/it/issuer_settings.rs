@@ -39,6 +39,51 @@ fn faults_of_the_settings_are_named() {
     ] {
         Place::new(file).check(&[]).assert_fault(place, reason);
     }
+    let public = "access.public_url = \"https://sluice.example\"\n";
+    let sign_in = "sign_in = { client_id = \"0oa1\", client_secret = \"literal:s3cret\" }\n";
+    let only_sign_in = format!("{}{sign_in}", good.replace("audience = \"api://sluice\"\n", ""));
+    for (file, place, reason) in [
+        (issuer(&format!("{only_sign_in}{rule}")), "issuers[0] (okta).sign_in", "access.public_url is missing"),
+        (
+            format!("{public}{}", issuer(&format!("{good}{}{rule}", sign_in.replace("0oa1", "api://sluice")))),
+            "issuers[0] (okta).audience",
+            "must not be sign_in.client_id",
+        ),
+        (
+            format!("{public}{}", issuer(&format!("{only_sign_in}jwks = \"file:keys.json\"\n{rule}"))),
+            "issuers[0] (okta).sign_in",
+            "remove jwks",
+        ),
+        (
+            format!(
+                "{public}{}",
+                issuer(&format!("{}{rule}", only_sign_in.replace(" }", ", scopes = [\"profile\"] }")))
+            ),
+            "issuers[0] (okta).sign_in.scopes",
+            "openid",
+        ),
+        (
+            format!("{public}{}", issuer(&format!("{}{rule}", only_sign_in.replace(" }", ", session_hours = 0 }")))),
+            "issuers[0] (okta).sign_in.session_hours",
+            "1 to 720",
+        ),
+        (
+            format!("{public}{}", issuer(&format!("{}{rule}", only_sign_in.replace("literal:s3cret", "env:MISSING")))),
+            "issuers[0] (okta).sign_in.client_secret",
+            "MISSING is not set",
+        ),
+        (
+            issuer(&format!("{}{rule}", good.replace("audience = \"api://sluice\"\n", ""))),
+            "issuers[0] (okta).audience",
+            "is missing",
+        ),
+        ("access.public_url = \"http://sluice.example\"".to_owned(), "access.public_url", "without a path"),
+        ("access.public_url = \"https://sluice.example/path\"".to_owned(), "access.public_url", "without a path"),
+    ] {
+        Place::new(file).check(&[]).assert_fault(place, reason);
+    }
+    let said = Place::new(format!("{public}{}", issuer(&format!("{only_sign_in}{rule}")))).check(&[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
     let said = Place::new(issuer(&format!("{good}{rule}"))).check(&[]);
     assert_eq!(said.code, Some(0), "{said:?}");
 }

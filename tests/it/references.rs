@@ -47,6 +47,7 @@ fn every_setting_of_a_table_is_told_of() {
         ("ApiTable", "## `[orgs.api]`"),
         ("ReaderTable", "## `[[readers]]`"),
         ("IssuerTable", "## `[[issuers]]`"),
+        ("SignInTable", "## `sign_in` of an issuer"),
         ("RuleTable", "## `[[issuers.rules]]`"),
         ("GraphqlTable", "## `[graphql]`"),
         ("AccessTable", "## `[access]`"),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// The claims of a verified token.
-pub(super) type TokenClaims = Map<String, Value>;
+pub(in crate::auth) type TokenClaims = Map<String, Value>;
 
 /// The place of a claim: its name, or a JSON pointer that begins with a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]

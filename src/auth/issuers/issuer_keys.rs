@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::key_set::KeySet;
 use super::key_source::{FETCH_TIMEOUT, FetchError, KeySource};
+use super::metadata::IssuerMetadata;
 
 /// The interval at which keys are refreshed.
 pub(super) const REFRESH_INTERVAL: Duration = Duration::from_mins(10);
@@ -42,6 +43,7 @@ pub(super) struct FetchedKeys {
     /// A number that no other fetch of the issuer's keys has.
     pub(super) number: u64,
     keys: KeySet,
+    metadata: Option<Arc<IssuerMetadata>>,
     fetched: Instant,
 }
 
@@ -62,6 +64,15 @@ impl IssuerKeys {
     /// Returns the usable keys in memory.
     pub(super) fn current(&self) -> Option<Arc<FetchedKeys>> {
         self.current.read().clone().filter(|fetched| fetched.fetched.elapsed() < MAX_AGE)
+    }
+
+    /// Returns the issuer's metadata, which is fetched if it is not known, but not more often than every 30 s.
+    pub(super) async fn metadata(self: &Arc<Self>) -> Option<Arc<IssuerMetadata>> {
+        let known = || self.current().and_then(|fetched| fetched.metadata.clone());
+        if known().is_none() {
+            self.fetch_for_unknown().await;
+        }
+        known()
     }
 
     /// Calls a function with the key of a token, and returns also the number of the keys. If the keys in memory lack it, they are
@@ -111,11 +122,12 @@ impl IssuerKeys {
             metrics::counter!("sluice_issuer_key_fetches_total", "issuer" => self.name.clone(), "result" => result);
         counter.increment(1);
         match fetched {
-            Ok(keys) => {
+            Ok((keys, metadata)) => {
+                let metadata = metadata.map(Arc::new);
                 let mut current = self.current.write();
                 // The answer to an earlier fetch may come later.
                 if current.as_ref().is_none_or(|current| current.number < number) {
-                    *current = Some(Arc::new(FetchedKeys { number, keys, fetched: Instant::now() }));
+                    *current = Some(Arc::new(FetchedKeys { number, keys, metadata, fetched: Instant::now() }));
                 }
                 Ok(())
             }

@@ -4,17 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode};
-use serde::Deserialize;
+use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
 use super::key_set::{KeySet, KeySetFault};
+use super::metadata::IssuerMetadata;
 
 /// The longest time for which a whole fetch may take.
 pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The maximum size of a response, in bytes.
-const MAX_BYTES: usize = 256 << 10;
+pub(in crate::auth) const MAX_BYTES: usize = 256 << 10;
 
 /// The place from which an issuer's keys come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,27 +46,23 @@ pub(super) enum FetchError {
     NoKeySet { place: String, fault: KeySetFault },
 }
 
-/// The metadata of an issuer, by OpenID Connect Discovery.
-#[derive(Deserialize)]
-struct IssuerMetadata {
-    issuer: String,
-    jwks_uri: String,
-}
-
 impl KeySource {
-    /// Fetches the keys.
-    pub(super) async fn fetch(&self, http: &Client) -> Result<KeySet, FetchError> {
-        let keys_at = match self {
+    /// Fetches the keys, and the metadata of an issuer that has some.
+    pub(super) async fn fetch(&self, http: &Client) -> Result<(KeySet, Option<IssuerMetadata>), FetchError> {
+        let (keys_at, metadata) = match self {
             Self::File(path) => {
                 let text = tokio::fs::read(path).await;
                 let text = text.map_err(|error| FetchError::File { path: path.clone(), error })?;
-                return parse(&text, path.display().to_string());
+                return Ok((parse(&text, path.display().to_string())?, None));
             }
-            Self::Url(url) => url.clone(),
-            Self::Issuer(issuer) => discover(http, issuer).await?,
+            Self::Url(url) => (url.clone(), None),
+            Self::Issuer(issuer) => {
+                let (keys_at, metadata) = discover(http, issuer).await?;
+                (keys_at, Some(metadata))
+            }
         };
         let text = get(http, &keys_at).await?;
-        parse(&text, keys_at.to_string())
+        Ok((parse(&text, keys_at.to_string())?, metadata))
     }
 }
 
@@ -80,46 +76,50 @@ fn parse(text: &[u8], place: String) -> Result<KeySet, FetchError> {
     KeySet::parse(text).map_err(|fault| FetchError::NoKeySet { place, fault })
 }
 
-/// Returns the address of an issuer's key set, which its metadata has.
-async fn discover(http: &Client, issuer: &Url) -> Result<Url, FetchError> {
+/// Returns the metadata of an issuer, and the address of its key set.
+async fn discover(http: &Client, issuer: &Url) -> Result<(Url, IssuerMetadata), FetchError> {
     let mut url = issuer.clone();
     url.set_path(&format!("{}/.well-known/openid-configuration", issuer.path().trim_end_matches('/')));
     let text = get(http, &url).await?;
-    let metadata: IssuerMetadata = serde_json::from_slice(&text)
+    let metadata = IssuerMetadata::parse(&text)
         .map_err(|error| FetchError::NoMetadata { url: url.clone(), reason: error.to_string() })?;
     if metadata.issuer.trim_end_matches('/') != issuer.as_str().trim_end_matches('/') {
         return Err(FetchError::OtherIssuer { url, found: metadata.issuer });
     }
-    let keys = Url::parse(&metadata.jwks_uri).ok().filter(is_safe);
-    keys.ok_or_else(|| FetchError::NoMetadata { url, reason: "its jwks_uri is not https".to_owned() })
-}
-
-/// Returns true if nobody on the way can change what an address answers: it has TLS, or is on this machine.
-pub fn is_safe(url: &Url) -> bool {
-    let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    url.scheme() == "https" || (url.scheme() == "http" && is_local)
+    match metadata.keys.clone() {
+        Some(keys) => Ok((keys, metadata)),
+        None => Err(FetchError::NoMetadata { url, reason: "its jwks_uri is not https".to_owned() }),
+    }
 }
 
 async fn get(http: &Client, url: &Url) -> Result<Vec<u8>, FetchError> {
-    let no_answer = |error: reqwest::Error| {
-        let reason = if error.is_timeout() {
-            format!("no answer within {} s", FETCH_TIMEOUT.as_secs())
-        } else {
-            std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
-        };
-        FetchError::NoAnswer { url: url.clone(), reason }
-    };
-    let mut response = http.get(url.clone()).send().await.map_err(no_answer)?;
+    let no_answer =
+        |error: reqwest::Error| FetchError::NoAnswer { url: url.clone(), reason: reason(&error, FETCH_TIMEOUT) };
+    let response = http.get(url.clone()).send().await.map_err(no_answer)?;
     let status = response.status();
     if status != StatusCode::OK {
         return Err(FetchError::Status { url: url.clone(), status });
     }
+    read_body(response).await.map_err(no_answer)?.ok_or_else(|| FetchError::TooLarge { url: url.clone() })
+}
+
+/// Reads the body of a response; None if it has more than [`MAX_BYTES`].
+pub(in crate::auth) async fn read_body(mut response: Response) -> reqwest::Result<Option<Vec<u8>>> {
     let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(no_answer)? {
+    while let Some(piece) = response.chunk().await? {
         if body.len() + piece.len() > MAX_BYTES {
-            return Err(FetchError::TooLarge { url: url.clone() });
+            return Ok(None);
         }
         body.extend_from_slice(&piece);
     }
-    Ok(body)
+    Ok(Some(body))
+}
+
+/// Returns in words why there is no response within a time limit.
+pub(in crate::auth) fn reason(error: &reqwest::Error, limit: Duration) -> String {
+    if error.is_timeout() {
+        format!("no answer within {} s", limit.as_secs())
+    } else {
+        std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+    }
 }

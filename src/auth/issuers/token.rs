@@ -19,14 +19,23 @@ pub(super) const MAX_TOKEN_BYTES: usize = 16 << 10;
 pub struct TokenConditions {
     /// The issuer that the token must name.
     pub issuer: String,
-    /// The audience that the token must be for.
-    pub audience: String,
+    /// The audience that the token must be for; None if the issuer is for sign-in only, and no token is accepted.
+    pub audience: Option<Audience>,
     /// The algorithms with which a token may be signed: none with a shared secret.
     pub algorithms: Vec<Algorithm>,
     /// The tolerance for differences between clocks, in seconds.
     pub leeway_seconds: u64,
     /// The longest time for which a token may be valid, in seconds.
     pub max_token_seconds: u64,
+}
+
+/// An audience of tokens, and the setting that has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audience {
+    /// The audience.
+    pub name: String,
+    /// The key of the setting in `[[issuers]]`.
+    pub setting: &'static str,
 }
 
 /// A verified token.
@@ -65,15 +74,20 @@ pub enum TokenFault {
     #[error("its signature is wrong")]
     Signature,
     /// The token is for another audience.
-    #[error("it is for the audience {found}, but issuers.{issuer}.audience is {expected:?}")]
+    #[error("it is for the audience {found}, but issuers.{issuer}.{setting} is {expected:?}")]
     Audience {
         /// The token's audience, as JSON.
         found: String,
         /// The configured audience.
         expected: String,
+        /// The setting that has it.
+        setting: &'static str,
         /// The issuer's name in the settings.
         issuer: String,
     },
+    /// No audience is configured: the issuer is for sign-in only.
+    #[error("issuers.{0}.audience is not set, so people may sign in there, and tokens are not accepted")]
+    NoAudience(String),
     /// The token has expired.
     #[error("it expired at {0}: get a new one")]
     Expired(String),
@@ -146,23 +160,24 @@ impl TokenConditions {
         if header.crit.is_some() {
             return Err(TokenFault::Critical);
         }
-        let validation = self.validation(header.alg);
+        let Some(audience) = &self.audience else { return Err(TokenFault::NoAudience(name.to_owned())) };
+        let validation = self.validation(header.alg, audience);
         let decoded =
             keys.with_key(header.kid.as_deref(), header.alg, |key| decode::<TokenClaims>(token, key, &validation));
         let (claims, keys) = match decoded.await {
             Err(NoKey::Unknown) => return Err(TokenFault::UnknownKey),
             Err(NoKey::NoKeys) => return Err(TokenFault::NoKeys),
             Ok((Ok(decoded), keys)) => (decoded.claims, keys),
-            Ok((Err(error), _)) => return Err(self.fault(name, token, error.kind())),
+            Ok((Err(error), _)) => return Err(fault((name, audience), token, error.kind())),
         };
         let expires = self.expiry(name, &claims)?;
         Ok(VerifiedToken { claims, expires, keys })
     }
 
-    fn validation(&self, algorithm: Algorithm) -> Validation {
+    fn validation(&self, algorithm: Algorithm, audience: &Audience) -> Validation {
         let mut validation = Validation::new(algorithm);
         validation.set_issuer(&[&self.issuer]);
-        validation.set_audience(&[&self.audience]);
+        validation.set_audience(&[&audience.name]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation.validate_nbf = true;
         validation.leeway = self.leeway_seconds;
@@ -183,35 +198,34 @@ impl TokenConditions {
         let end = expires.saturating_add(i64::try_from(self.leeway_seconds).unwrap_or(i64::MAX));
         Timestamp::from_millis(end.saturating_mul(1000)).ok_or_else(wrong)
     }
-
-    /// Returns the reason of a refusal. The claims that it names are the token's own, which its sender knows.
-    fn fault(&self, name: &str, token: &str, error: &ErrorKind) -> TokenFault {
-        let claim = |claim: &str| claimed(token).ok().and_then(|claims| claims.get(claim).cloned()).unwrap_or_default();
-        let time = |name: &str| {
-            let time =
-                whole_seconds(&claim(name)).and_then(|seconds| Timestamp::from_millis(seconds.checked_mul(1000)?));
-            time.map_or_else(|| "an unknown time".to_owned(), |time| time.to_string())
-        };
-        match error {
-            ErrorKind::ExpiredSignature => TokenFault::Expired(time("exp")),
-            ErrorKind::ImmatureSignature => {
-                TokenFault::NotYetValid { from: time("nbf"), now: Timestamp::now().to_string() }
-            }
-            ErrorKind::InvalidAudience => TokenFault::Audience {
-                found: claim("aud").to_string().chars().take(200).collect(),
-                expected: self.audience.clone(),
-                issuer: name.to_owned(),
-            },
-            ErrorKind::MissingRequiredClaim(claim) | ErrorKind::InvalidClaimFormat(claim) => {
-                TokenFault::Claim(claim.clone())
-            }
-            ErrorKind::InvalidIssuer => TokenFault::Claim("iss".to_owned()),
-            ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => TokenFault::Signature,
-            _ => TokenFault::NoToken,
-        }
-    }
 }
 
+/// Returns the reason of a refusal. The claims that it names are the token's own, which its sender knows.
+fn fault((name, audience): (&str, &Audience), token: &str, error: &ErrorKind) -> TokenFault {
+    let claim = |claim: &str| claimed(token).ok().and_then(|claims| claims.get(claim).cloned()).unwrap_or_default();
+    let time = |name: &str| {
+        let time = whole_seconds(&claim(name)).and_then(|seconds| Timestamp::from_millis(seconds.checked_mul(1000)?));
+        time.map_or_else(|| "an unknown time".to_owned(), |time| time.to_string())
+    };
+    match error {
+        ErrorKind::ExpiredSignature => TokenFault::Expired(time("exp")),
+        ErrorKind::ImmatureSignature => {
+            TokenFault::NotYetValid { from: time("nbf"), now: Timestamp::now().to_string() }
+        }
+        ErrorKind::InvalidAudience => TokenFault::Audience {
+            found: claim("aud").to_string().chars().take(200).collect(),
+            expected: audience.name.clone(),
+            setting: audience.setting,
+            issuer: name.to_owned(),
+        },
+        ErrorKind::MissingRequiredClaim(claim) | ErrorKind::InvalidClaimFormat(claim) => {
+            TokenFault::Claim(claim.clone())
+        }
+        ErrorKind::InvalidIssuer => TokenFault::Claim("iss".to_owned()),
+        ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => TokenFault::Signature,
+        _ => TokenFault::NoToken,
+    }
+}
 /// Returns the whole seconds of a time in claims, which may have a fraction.
 fn whole_seconds(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_f64()?.trunc().to_string().parse().ok())

@@ -39,7 +39,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
 }
 
 /// Returns true for JSON in UTF-8. A foreign page could send any other type without a preflight request.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(in crate::serve) fn is_json(headers: &HeaderMap) -> bool {
     let mut parts = text(headers, &header::CONTENT_TYPE).unwrap_or_default().split(';').map(str::trim);
     let is_json = parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json"));
     let charset = parts.find_map(|part| part.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("charset")));

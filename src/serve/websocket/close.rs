@@ -46,6 +46,7 @@ impl Close {
         let reason = match denied {
             Denied::NoToken => Cow::Borrowed("Forbidden"),
             Denied::Key(_) | Denied::KeysUnread => Cow::Owned(format!("Forbidden: {denied}")),
+            Denied::Session(fault) => Cow::Owned(format!("Forbidden: {fault}")),
             Denied::Token(fault) => Cow::Owned(format!("Forbidden: {fault}")),
         };
         Self { code: 4403, reason }
@@ -54,7 +55,7 @@ impl Close {
     /// The client's rights have ended. Clients reconnect after 4403, get a new token, and resume.
     pub(super) const fn of_rights_end(end: RightsEnd) -> Self {
         match end {
-            RightsEnd::Expired => Self::new(4403, "Token expired: connect again with a new one and resume"),
+            RightsEnd::Expired => Self::new(4403, "Token or session expired: connect again with a new one and resume"),
             RightsEnd::Revoked => Self::new(4403, "Rights revoked or changed: connect again and resume"),
         }
     }

@@ -1,0 +1,134 @@
+//! The reasons why sign-ins and logouts fail, in words for the person and the operator.
+
+use crate::auth::issuers::TokenFault;
+use crate::store::StoreError;
+
+/// The longest text of an issuer that a page shows, in characters.
+const MAX_SHOWN: usize = 300;
+
+/// The reason why a sign-in has failed. It is shown to the person, so it has nothing secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignInFault {
+    /// No issuer has the table `sign_in`.
+    #[error("Nobody can sign in here: no issuer of the settings has sign_in (docs/sign-in.md).")]
+    NotConfigured,
+    /// No issuer with this name has the table `sign_in`.
+    #[error("There is no issuer {0:?} with issuers.sign_in in the settings.")]
+    UnknownIssuer(String),
+    /// The page to return to is not one of the gateway.
+    #[error("The parameter `to` must be a path of this gateway, such as /graphiql.")]
+    NotLocal,
+    /// Too many sign-ins begin at once.
+    #[error("Too many people are signing in at this moment. Try again.")]
+    Busy,
+    /// The database is not available.
+    #[error("The gateway cannot use its database at this moment. Try again.")]
+    Unavailable,
+    /// The sign-in is not known.
+    #[error(
+        "This sign-in is not known. It took longer than 10 minutes, was finished before, or has begun in another browser."
+    )]
+    UnknownLogin,
+    /// The metadata of the issuer could not be fetched.
+    #[error("The metadata of the issuer {0} could not be fetched; the gateway's log has the reason (issuers.{0}.url).")]
+    NoMetadata(String),
+    /// The metadata has no such endpoint, or one without TLS.
+    #[error("The metadata of the issuer {0} has no {1} with https (issuers.{0}.url).")]
+    NoEndpoint(String, &'static str),
+    /// Another issuer has sent the browser back.
+    #[error("The browser was sent back by the issuer {1:?}, not by issuers.{0}.url.")]
+    OtherIssuer(String, String),
+    /// The issuer has refused the sign-in.
+    #[error("The issuer {0} has refused the sign-in: {1}.")]
+    Refused(String, String),
+    /// The browser came back without a code.
+    #[error("The issuer {0} has sent the browser back without a code.")]
+    NoCode(String),
+    /// The issuer accepts no client secret.
+    #[error(
+        "The issuer {0} accepts neither client_secret_basic nor client_secret_post, of which sluice uses one. Use another kind \
+         of client at the issuer."
+    )]
+    NoSecretAllowed(String),
+    /// The issuer does not answer when the code is exchanged.
+    #[error("The issuer {0} does not answer when the code is exchanged: {1}.")]
+    NoAnswer(String, String),
+    /// The issuer refuses to exchange the code.
+    #[error("The issuer {issuer} does not exchange the code: {reason}. {advice}")]
+    NotExchanged {
+        /// The issuer's name in the settings.
+        issuer: String,
+        /// The error, as the issuer says it.
+        reason: String,
+        /// The settings to look at.
+        advice: String,
+    },
+    /// The issuer's answer has no ID token.
+    #[error("The issuer {0} has answered without an ID token: {1} (issuers.{0}.sign_in.scopes must have openid).")]
+    NoIdToken(String, String),
+    /// The ID token is refused.
+    #[error("The ID token of the issuer {0} is refused: {1}.")]
+    IdToken(String, TokenFault),
+    /// The ID token belongs to another sign-in.
+    #[error("The ID token of the issuer {0} is refused: its nonce is of another sign-in.")]
+    Nonce(String),
+    /// The ID token was issued to another client.
+    #[error(
+        "The ID token of the issuer {0} is refused: it was issued to another client (issuers.{0}.sign_in.client_id)."
+    )]
+    OtherClient(String),
+    /// The ID token was issued a long time ago, or in the future.
+    #[error(
+        "The ID token of the issuer {issuer} is refused: it was issued {seconds} s from now. Compare the clocks of this machine \
+         and of the issuer (issuers.{issuer}.leeway_seconds)."
+    )]
+    IssuedAt {
+        /// The issuer's name in the settings.
+        issuer: String,
+        /// The number of seconds; negative in the past.
+        seconds: i64,
+    },
+    /// No rule of the issuer gives the person any rights.
+    #[error(
+        "You have signed in, but no rule gives you rights here. The ID token has the claims {claims}; the rules are \
+         [[issuers.rules]] of the issuer {issuer}."
+    )]
+    NoRights {
+        /// The issuer's name in the settings.
+        issuer: String,
+        /// The names of the claims that the ID token has.
+        claims: String,
+    },
+}
+
+impl SignInFault {
+    pub(super) fn of_database(error: &StoreError) -> Self {
+        tracing::warn!(%error, "a sign-in has failed because of the database");
+        Self::Unavailable
+    }
+}
+
+/// The reason why a logout token of an issuer ends nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogoutFault {
+    /// The issuer is not for sign-in.
+    #[error("issuers.{0} has no sign_in")]
+    NoSignIn(String),
+    /// The token is refused as all others of the issuer would be.
+    #[error("the logout token is refused: {0}")]
+    Token(#[from] TokenFault),
+    /// The token is no logout token.
+    #[error("the logout token is refused: {0}")]
+    NoLogoutToken(&'static str),
+    /// The token was used before.
+    #[error("the logout token was used before")]
+    Replayed,
+    /// The database is not available.
+    #[error("the gateway cannot use its database at this moment; send the token again")]
+    Unavailable,
+}
+
+/// Returns the part of a foreign text that a page may show.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(MAX_SHOWN).collect()
+}
