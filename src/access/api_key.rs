@@ -96,8 +96,16 @@ impl AccessRecords {
     /// # Errors
     /// The database's.
     pub async fn api_keys(&self, most: usize) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        // Somebody may have written a time by hand that is infinite, which no `OffsetDateTime` can be: one such row must not make
+        // the others unreadable. A null stays null.
         let rows: Vec<ApiKeyRow> = sqlx::query_as(
-            "SELECT id, name, hash, rights::text AS rights, created_at, expires_at, revoked_at, last_used_at \
+            "SELECT id, name, hash, rights::text AS rights, \
+             least(greatest(created_at, to_timestamp(0)), to_timestamp(2e11)) AS created_at, \
+             least(greatest(expires_at, to_timestamp(0)), to_timestamp(2e11)) AS expires_at, \
+             CASE WHEN revoked_at IS NOT NULL \
+                 THEN least(greatest(revoked_at, to_timestamp(0)), to_timestamp(2e11)) END AS revoked_at, \
+             CASE WHEN last_used_at IS NOT NULL \
+                 THEN least(greatest(last_used_at, to_timestamp(0)), to_timestamp(2e11)) END AS last_used_at \
              FROM api_key ORDER BY (revoked_at IS NULL AND expires_at > now()) DESC, created_at DESC, id LIMIT $1",
         )
         .bind(i64::try_from(most).unwrap_or(i64::MAX))

@@ -1,14 +1,16 @@
 //! The watch of the records in the database that let clients in, API keys and sessions. One task for each gateway reads their
-//! versions every 2 seconds, and reads the records again that have changed: so a revocation ends sockets and streams at every gateway
-//! within 3 seconds. NOTIFY only makes it faster.
+//! versions every 2 seconds, and reads the records again that have changed: so a revocation ends sockets and streams at every
+//! gateway within 3 seconds. NOTIFY only makes it faster.
 //!
 //! A further kind of record, such as sessions, has a table with a trigger that calls `access_changed()`, and a row in
 //! `access_change`. It adds a field to [`Authenticator`], and to `look` below a call that reads its records again and revokes
 //! those that are gone.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout};
 
 use super::authenticator::Authenticator;
@@ -63,12 +65,15 @@ impl AccessWatch {
                 }
             };
             _ = timeout(POLL_INTERVAL, wanted).await;
-            match timeout(PATIENCE, self.look()).await.unwrap_or(Err(StoreError::NoAnswer)) {
-                Ok(()) => {
+            // A panic must not end the watch: revocations would never be noticed again.
+            match AssertUnwindSafe(timeout(PATIENCE, self.look())).catch_unwind().await {
+                Ok(Ok(Ok(()))) => {
                     self.succeeded();
                     self.authenticator.keys().have_looked();
                 }
-                Err(error) => self.failed(&error),
+                Ok(Ok(Err(error))) => self.failed(&error.to_string()),
+                Ok(Err(_)) => self.failed(&StoreError::NoAnswer.to_string()),
+                Err(_) => self.failed("the gateway has a fault"),
             }
         }
     }
@@ -101,12 +106,12 @@ impl AccessWatch {
         }
     }
 
-    fn failed(&mut self, error: &StoreError) {
+    fn failed(&mut self, error: &str) {
         metrics::counter!("sluice_access_refresh_failures_total").increment(1);
         if self.logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
             self.logged = Some(Instant::now());
             tracing::warn!(
-                %error,
+                error,
                 "could not look for changed API keys and sessions: known ones are still accepted, and revocations are not noticed meanwhile"
             );
         }

@@ -254,7 +254,7 @@ impl HeldKey {
 
     /// Ends what runs with the key.
     fn cut_off(&self) {
-        if self.record.revoked_at.is_none() {
+        if !self.record.is_over(Timestamp::now()) {
             metrics::counter!("sluice_access_revoked_total", "kind" => ApiKeyRecord::TABLE).increment(1);
             tracing::info!(
                 key = self.record.name,

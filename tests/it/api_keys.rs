@@ -203,6 +203,14 @@ async fn each_refusal_of_a_key_has_words_of_its_own() {
     wait_for(&gateway, &key, StatusCode::UNAUTHORIZED).await;
     let (_, answer) = ask(&gateway, &key).await;
     assert!(answer["errors"][0]["message"].as_str().unwrap().starts_with("the API key expired at "), "{answer}");
+    // Times that somebody has written by hand hide no other key.
+    let by_hand = "UPDATE api_key SET expires_at = '-infinity', created_at = '-infinity', last_used_at = 'infinity', \
+                   revoked_at = 'infinity'";
+    sqlx::query(by_hand).execute(&gateway.database.pool).await.unwrap();
+    let other = add(&gateway.database, "other", of_one_instance()).await;
+    wait_for(&gateway, &other, StatusCode::OK).await;
+    let (_, answer) = ask(&gateway, &key).await;
+    assert!(answer["errors"][0]["message"].as_str().unwrap().starts_with("the API key was revoked at "), "{answer}");
 }
 
 #[tokio::test]
