@@ -87,12 +87,13 @@ impl AccessWatch {
         }
         let is_whole = self.whole.is_none_or(|at| at.elapsed() >= WHOLE_INTERVAL);
         let is_stale = |table: &str| is_whole || self.seen.get(table) != versions.get(table);
-        if is_stale(ApiKeyRecord::TABLE) {
-            self.authenticator.refresh_keys(&self.access).await?;
-        }
+        // A fault of one kind of record does not hide the revocations of another.
+        let keys =
+            if is_stale(ApiKeyRecord::TABLE) { self.authenticator.refresh_keys(&self.access).await } else { Ok(()) };
         if is_stale(SessionRecord::TABLE) {
             self.authenticator.refresh_sessions().await?;
         }
+        keys?;
         self.seen = versions;
         if is_whole {
             self.whole = Some(Instant::now());

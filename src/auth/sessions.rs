@@ -129,13 +129,14 @@ impl Sessions {
     pub(super) async fn end(&self, id: &str) -> Result<Option<SessionRecord>, StoreError> {
         let Some(hash) = session_id::hash(id) else { return Ok(None) };
         let access = self.access().ok_or(StoreError::NoAnswer)?;
-        let record = match self.0.known.get(&hash) {
-            Some(known) => Some(known.record.clone()),
-            None => access.session(&hash).await?,
+        let known = match self.find(id).await {
+            Ok(known) => known,
+            Err(SessionFault::Unavailable) => return Err(StoreError::NoAnswer),
+            Err(_) => return Ok(None),
         };
         access.end_session(&hash).await?;
         self.0.known.remove(&hash);
-        Ok(record)
+        Ok(Some(known.record.clone()))
     }
 
     /// Reads the sessions again that are in memory, and revokes those that have ended.

@@ -30,10 +30,10 @@ use crate::access::{AccessRecords, LoginKey, LoginRecord, SessionRecord};
 use crate::event::Timestamp;
 use fault::shown;
 
-/// The number of sign-ins that may begin at once, since anybody can begin one, and each writes a row.
-const BEGINNING: usize = 1;
+/// The number of sign-ins that use the database at once, since anybody can begin one, and each writes.
+const WRITING: usize = 1;
 
-/// The longest wait for the beginning of a sign-in.
+/// The longest wait for the beginning of a sign-in, and for its row.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The least interval between two log lines about failures.
@@ -48,7 +48,7 @@ pub struct SignIn {
     issuers: Issuers,
     sessions: Sessions,
     public_url: PublicUrl,
-    beginning: Arc<Semaphore>,
+    writing: Arc<Semaphore>,
     /// The time of the last log line about a failure.
     logged: Arc<Mutex<Option<Instant>>>,
 }
@@ -90,8 +90,8 @@ pub struct BegunSession {
 
 impl SignIn {
     pub(super) fn new(issuers: Issuers, sessions: Sessions, public_url: PublicUrl) -> Self {
-        let beginning = Arc::new(Semaphore::new(BEGINNING));
-        Self { issuers, sessions, public_url, beginning, logged: Arc::default() }
+        let writing = Arc::new(Semaphore::new(WRITING));
+        Self { issuers, sessions, public_url, writing, logged: Arc::default() }
     }
 
     /// Returns the names of the issuers at which people may sign in.
@@ -151,7 +151,7 @@ impl SignIn {
         let (nonce, verifier) = (nonce.as_str().to_owned(), verifier.as_str().to_owned());
         let login = LoginRecord { issuer: name.clone(), nonce, verifier, return_to };
         let expires = after(Timestamp::now(), LOGIN_TIME);
-        let _permit = self.beginning.acquire().await.map_err(|_| SignInFault::Busy)?;
+        let _permit = self.writing.acquire().await.map_err(|_| SignInFault::Busy)?;
         self.access()?.add_login(&key, &login, expires).await.map_err(|error| SignInFault::of_database(&error))?;
         Ok(BegunLogin { location: location.into(), browser: browser.as_str().to_owned() })
     }
@@ -169,8 +169,7 @@ impl SignIn {
     ) -> Result<BegunSession, SignInFault> {
         let (Some(state), Some(browser)) = (&answer.state, browser) else { return Err(SignInFault::UnknownLogin) };
         let key = LoginKey { state: digest(state), browser: digest(browser) };
-        let login = self.access()?.take_login(&key).await.map_err(|error| SignInFault::of_database(&error))?;
-        let login = login.ok_or(SignInFault::UnknownLogin)?;
+        let login = timeout(PATIENCE, self.take_login(&key)).await.unwrap_or(Err(SignInFault::Busy))?;
         let (issuer, settings) = self.issuer(&login.issuer)?;
         let finished = self.counted(&issuer, self.finish_at(&issuer, &settings, login, answer).await)?;
         if let Some(earlier) = earlier {
@@ -182,6 +181,12 @@ impl SignIn {
         metrics::counter!("sluice_sign_ins_total", "issuer" => issuer.settings.name.clone(), "result" => "signed_in")
             .increment(1);
         Ok(finished)
+    }
+
+    async fn take_login(&self, key: &LoginKey) -> Result<LoginRecord, SignInFault> {
+        let _permit = self.writing.acquire().await.map_err(|_| SignInFault::Busy)?;
+        let login = self.access()?.take_login(key).await.map_err(|error| SignInFault::of_database(&error))?;
+        login.ok_or(SignInFault::UnknownLogin)
     }
 
     async fn finish_at(

@@ -207,4 +207,9 @@ async fn other_rules_apply_to_sessions_at_once() {
     assert!(session["session"].is_null() && session["message"].as_str().unwrap().contains("issuers.okta.rules"));
     shared.adopt(&settings_of(&issuer, &database, "owners"));
     assert_eq!(browser.ask(&gateway, "{ __typename }").await.0, StatusCode::OK);
+    // Another issuer may call other people by the same names.
+    let other = crate::sign_in::issuer().await;
+    shared.adopt(&settings_of(&other, &database, "owners"));
+    let (status, answer) = browser.ask(&gateway, "{ __typename }").await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{answer}");
 }
