@@ -2,7 +2,7 @@
 # `make test` needs Node, Chromium, Python, curl, jq, NATS, PgBouncer, nginx and Caddy, too. What is missing they
 # install where root may (Debian).
 
-.PHONY: run test chaos leaks cuts lint check build console bench schema fmt postgres nats pgbouncer proxies
+.PHONY: run test chaos leaks cuts fuzz lint check build console bench schema fmt postgres nats pgbouncer proxies
 
 run:        ## the gateway with a stand-in Okta org that delivers to it; Ctrl-C stops both
 	@scripts/run
@@ -23,6 +23,9 @@ leaks: postgres ## make leaks ROUNDS=10000: the test that no reader sees what is
 
 cuts:       ## make cuts ROUNDS=200: the tests that cut the connections of clients at random, for longer
 	SLUICE_CLIENT_CUTS=$(or $(ROUNDS),200) cargo test --workspace --locked --test it -- --nocapture npm::clients npm::a_browsers python::
+
+fuzz:       ## make fuzz TARGET=token SECONDS=60: fuzzes what reads the input of strangers, by default each target for 600 s
+	@scripts/fuzz $(or $(SECONDS),600) $(TARGET)
 
 lint:       ## formatting, clippy, licences and bans of dependencies
 	cargo fmt --all --check

@@ -22,6 +22,8 @@ pub use access_watch::AccessWatch;
 pub use api_keys::{ApiKeys, GeneratedKey, KeyFault, NoRandomNumbers};
 pub use authenticator::{Authenticator, Denied};
 pub use hook_secrets::{HookSecrets, RefusedRequest};
+#[cfg(any(test, fuzzing))]
+pub(crate) use issuers::fuzzing;
 pub use issuers::{
     Audience, ClaimPath, ClientSecret, GrantedValues, IssuerSettings, Issuers, KeySource, Mismatch, Rule,
     RuleExplanation, RuleGrant, RulePart, SignInSettings, TokenConditions, TokenExplanation, TokenFault, is_safe,

@@ -14,13 +14,19 @@ mod answer;
 
 mod types;
 
+mod operation;
+
 mod graph;
 
 mod printed_schema;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+
 pub use answer::text::JsonText;
 pub use answer::{Answer, Verdict};
-pub use graph::{Graph, GraphOptions, Operation, OperationKind, RequestError, Subscription};
+pub use graph::{Graph, GraphOptions, RequestError, Subscription};
+pub use operation::{Operation, OperationKind};
 pub use printed_schema::sdl;
 pub use request::documents::{DocumentOptions, syntax_fault};
 pub use request::limits::DocumentLimits;

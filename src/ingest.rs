@@ -1,6 +1,8 @@
 //! Ingestion: the sources of events, and the intake, through which the events of all sources enter the log.
 
 mod body;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod headers;
 mod import;
 mod intake;

@@ -28,6 +28,8 @@ mod backoff;
 pub mod catalogue;
 pub mod config;
 pub mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod graphql;
 pub mod ingest;
 mod language;

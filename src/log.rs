@@ -27,7 +27,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, oneshot, watch};
 
 use crate::event::Position;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 use crate::store::StoreOptions;
 use crate::store::{CursorMove, LogEnds, NewEvent, Store, StoreError};
 use append_queue::AppendSender;
@@ -132,7 +132,8 @@ impl Log {
     }
 
     /// Creates a log without a database, for tests that neither append nor read.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
+    #[expect(clippy::unwrap_used, reason = "the URL is valid")]
     pub(crate) fn without_database() -> Self {
         let store = Store::new(&StoreOptions::new("postgres://nobody@127.0.0.1:1/nothing")).unwrap();
         let (queue, _) = append_queue::open(1);

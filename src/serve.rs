@@ -30,6 +30,9 @@ mod ways_in;
 mod websocket;
 mod wire;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use websocket::fuzzing;
+
 pub use listen::run;
 pub use options::ServeOptions;
 pub use starting::ServedRoutes;

@@ -45,6 +45,8 @@ pub(crate) use cursor_move::move_cursor;
 pub use database_facts::DatabaseFacts;
 pub use eras::Era;
 pub use error::StoreError;
+#[cfg(any(test, fuzzing))]
+pub(crate) use filter::conditions_of;
 pub use identity::LogIdentity;
 pub use lead::Lead;
 pub use listen::{HeadListener, HeadNotifier};

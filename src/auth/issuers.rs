@@ -3,6 +3,8 @@
 
 mod claims;
 mod explain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod issuer_keys;
 mod key_set;
 mod key_source;

@@ -22,8 +22,7 @@ impl Timestamp {
             return None;
         }
         let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        // A moment outside the calendar in UTC (year 0 or 10000) is not accepted.
-        moment.checked_to_offset(UtcOffset::UTC).map(Self::from)
+        moment.checked_to_offset(UtcOffset::UTC).filter(is_printable).map(Self::from)
     }
 
     /// Returns the calendar date and time.
@@ -36,9 +35,9 @@ impl Timestamp {
         i64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
     }
 
-    /// Returns the moment that is this number of milliseconds after 1970; None outside the calendar.
+    /// Returns the moment that is this number of milliseconds after 1970; None outside the years 0 to 9999.
     pub fn from_millis(millis: i64) -> Option<Self> {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok().map(Self)
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok().filter(is_printable).map(Self)
     }
 
     /// Formats the moment as Okta does.
@@ -70,6 +69,11 @@ impl Timestamp {
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration))
     }
+}
+
+/// Returns true for a moment of the years that RFC 3339 has. PostgreSQL has fewer years before them than `time` has.
+fn is_printable(moment: &OffsetDateTime) -> bool {
+    (0..=9999).contains(&moment.year())
 }
 
 impl From<OffsetDateTime> for Timestamp {
@@ -122,6 +126,7 @@ mod tests {
             "2022-06-22",
             "2022-13-01T00:00:00Z",
             "9999-12-31T23:59:59-23:00",
+            "0000-01-01T00:00:00+00:01",
             "1700000000",
         ] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
@@ -132,5 +137,9 @@ mod tests {
     fn milliseconds_go_there_and_back() {
         let moment = Timestamp::now();
         assert_eq!(Timestamp::from_millis(moment.millis()), Some(moment));
+        for [first, beyond] in [[-62_167_219_200_000, -62_167_219_200_001], [253_402_300_799_999, 253_402_300_800_000]]
+        {
+            assert!(Timestamp::from_millis(first).is_some() && Timestamp::from_millis(beyond).is_none());
+        }
     }
 }

@@ -1,11 +1,10 @@
 //! The graph as other modules see it: a request goes in, and JSON comes out.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
-use async_graphql::{Name, Positioned, Request, Response, ServerError, Variables};
+use async_graphql::{Positioned, Response, ServerError, Variables};
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Map;
 use tokio::runtime::Handle;
@@ -16,7 +15,7 @@ use super::answer::error::{BUSY, from_resume};
 use super::answer::loaders::WaitsForDatabase;
 use super::answer::reads::Reads;
 use super::answer::schema_description::describe;
-use super::answer::writer::WithoutWriter;
+use super::operation::{Operation, OperationKind, ParsedRequest};
 use super::request::compiled::{Compiled, CompiledDocuments};
 use super::request::cost::{self, Prices, VariableValues, Weight};
 use super::request::documents::{DocumentOptions, Documents, FoundDocument};
@@ -28,12 +27,12 @@ use super::types::orgs::{OrgUrls, Orgs};
 use super::types::schema::{DESCRIPTION, SchemaParts, SluiceSchema, plain_sdl, schema, unbound_schema};
 use super::types::subscription::{OnDemand, OneEvent, SubscriptionStart};
 use crate::auth::Viewer;
-use crate::event::{Position, SyncEvent};
+use crate::event::SyncEvent;
 use crate::language::parser::parse;
 use crate::language::types::{RootKind, SchemaTypes};
 use crate::language::validation::validate;
 use crate::language::variables::coerce;
-use crate::live::{Live, Outlet, Progress, Subscriber};
+use crate::live::{Live, Progress, Subscriber};
 use crate::log::Log;
 use crate::store::Credential;
 
@@ -69,61 +68,6 @@ pub struct GraphOptions {
     pub documents: DocumentOptions,
     /// The configured names of all orgs.
     pub orgs: Vec<String>,
-}
-
-/// The kind of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OperationKind {
-    /// An operation that reads.
-    Query,
-    /// An operation that changes something.
-    Mutation,
-    /// An operation that waits for events.
-    Subscription,
-}
-
-/// An operation that can be executed.
-pub struct Operation {
-    /// The kind.
-    pub kind: OperationKind,
-    /// The cost of the answer, in the unit of `limits.complexity`.
-    pub complexity: u64,
-    /// True if the answer is to have its cost.
-    wants_cost: bool,
-    /// True if the operation selects parts of the schema.
-    introspects: bool,
-    parsed: ParsedRequest,
-    document: Arc<str>,
-    deadline: Instant,
-    /// The position from which a subscription resumes, which takes precedence over the document's `from`.
-    after: Option<Position>,
-    /// Sends a subscription's events while the subscriber waits for them.
-    outlet: Option<Arc<dyn Outlet>>,
-}
-
-/// A parsed request, which is executed once or for each event.
-struct ParsedRequest {
-    compiled: Arc<Compiled>,
-    operation_name: Option<String>,
-    variables: Variables,
-    /// The variables that have neither a value nor a default.
-    omitted: HashSet<Name>,
-    viewer: Viewer,
-}
-
-impl ParsedRequest {
-    fn request(&self, reads: &Reads) -> Request {
-        let mut request = Request::new(String::new()).variables(self.variables.clone());
-        request = reads.give(request).data(self.viewer.clone());
-        if self.compiled.merges_printed {
-            request = request.data(WithoutWriter);
-        }
-        request.operation_name.clone_from(&self.operation_name);
-        let mut document = self.compiled.document.clone();
-        omitted::remove(&mut document, &self.omitted);
-        request.set_parsed_query(document);
-        request
-    }
 }
 
 /// A subscription that runs.
@@ -337,23 +281,6 @@ impl Graph {
             .boxed()
         };
         OnDemand { cache_key, renderer: Arc::new(render) }
-    }
-}
-
-impl Operation {
-    /// Makes a subscription resume after a position, whatever the document says.
-    pub fn resume_after(&mut self, position: Position) {
-        self.after = Some(position);
-    }
-
-    /// Returns the viewer for whom the operation runs.
-    pub fn viewer(&self) -> &Viewer {
-        &self.parsed.viewer
-    }
-
-    /// Gives a subscription an outlet, which sends events while the subscriber waits for them.
-    pub fn send_through(&mut self, outlet: Arc<dyn Outlet>) {
-        self.outlet = Some(outlet);
     }
 }
 

@@ -17,7 +17,7 @@ mod event_lists;
 mod page;
 mod printed_list;
 
-mod filter;
+pub(super) mod filter;
 mod order;
 
 mod ingestion;

@@ -4,6 +4,8 @@ mod batch;
 mod source;
 
 pub(super) use batch::RECORD_BYTES;
+#[cfg(any(test, fuzzing))]
+pub(super) use batch::sort_source;
 pub(super) use source::check_beginning;
 pub use source::{ImportError, ImportProgress};
 

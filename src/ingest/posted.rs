@@ -60,7 +60,7 @@ impl Intake {
 }
 
 /// Decompresses a body and sorts its records. A body that does not belong to the route is rejected as a whole.
-fn sort_posted(
+pub(super) fn sort_posted(
     reader: &RecordReader,
     bytes: &[u8],
     encoding: BodyEncoding,

@@ -3,6 +3,8 @@
 mod close;
 mod connection;
 mod context;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod legacy;
 mod lost_upgrade;
 mod message;

@@ -11,6 +11,14 @@ pub(super) fn push(query: &mut QueryBuilder<Postgres>, filter: &Narrowed) {
     Conditions::default().push(query, filter);
 }
 
+/// Returns the conditions of a filter as SQL, for the fuzzer.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn conditions_of(filter: &Narrowed) -> String {
+    let mut query = QueryBuilder::new("");
+    push(&mut query, filter);
+    query.sql().as_str().to_owned()
+}
+
 /// Largest number of values that a statement compares one by one with each event. More are looked up in a hash table.
 const MOST_COMPARED: usize = 16;
 

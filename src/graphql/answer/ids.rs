@@ -41,7 +41,7 @@ impl NodeId {
 }
 
 /// Encodes a place in a list of events. The cursor is valid in lists that are ordered by the same field.
-pub(super) fn encode_cursor(field: EventOrderField, cursor: Cursor) -> String {
+pub(in crate::graphql) fn encode_cursor(field: EventOrderField, cursor: Cursor) -> String {
     match field {
         EventOrderField::Published => format!("e{}.{}", cursor.published.millis(), cursor.position),
         EventOrderField::Position => format!("p{}", cursor.position),

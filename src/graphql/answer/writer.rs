@@ -8,6 +8,7 @@ mod plan;
 use super::ids::{NodeId, encode_event_cursor};
 use super::print;
 use crate::event::{EventColumn, EventColumns, EventFields, EventOrderField, GraphKind, Timestamp};
+use crate::graphql::request::fragments::Fragments;
 use crate::okta::SEVERITIES;
 use async_graphql::context::ContextBase;
 use async_graphql::parser::types::SelectionSet;
@@ -60,12 +61,28 @@ impl EventWriter {
         if context.data_opt::<WithoutWriter>().is_some() {
             return None;
         }
-        let fields = plan::fields(&context.query_env.fragments, selection, shape)?;
+        Self::of(&context.query_env.fragments, selection, shape, order)
+    }
+
+    fn of(
+        fragments: &Fragments,
+        selection: &SelectionSet,
+        shape: PlannedObject,
+        order: EventOrderField,
+    ) -> Option<Self> {
+        let fields = plan::fields(fragments, selection, shape)?;
         let mut writer = Self { steps: Vec::new(), columns: EventColumns::KEYS, order };
         let mut steps = Vec::new();
         writer.add_fields(&mut steps, &fields);
         writer.steps = steps;
         Some(writer)
+    }
+
+    /// Compiles a selection on events, and one on edges, for the fuzzer.
+    #[cfg(any(test, fuzzing))]
+    pub(in crate::graphql) fn each(fragments: &Fragments, selection: &SelectionSet) -> impl Iterator<Item = Self> {
+        let shapes = [PlannedObject::Event, PlannedObject::Edge];
+        shapes.into_iter().filter_map(|shape| Self::of(fragments, selection, shape, EventOrderField::Published))
     }
 
     /// The columns that must be read of events to print them.

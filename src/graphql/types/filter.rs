@@ -39,7 +39,7 @@ pub(super) struct EntityFilterInput {
 /// field that is left out does not filter. A list has at most 1,000 values. A filter and all filters in it are at most 100.
 #[derive(InputObject, Clone, Debug, Default)]
 #[graphql(name = "SyncEventFilter")]
-pub(super) struct SyncEventFilterInput {
+pub(in crate::graphql) struct SyncEventFilterInput {
     /// Okta orgs, by their names in sluice's settings.
     orgs: Option<Vec<String>>,
     /// Okta's keys of applications, such as office365: the events of all their instances.

@@ -58,6 +58,15 @@ pub(super) fn read_all<R: Read>(
     }
 }
 
+/// Returns the records of a small source, sorted, for the fuzzer.
+#[cfg(any(test, fuzzing))]
+pub(in crate::ingest) fn sort_source(source: &[u8], reader: RecordReader, limit: u64) -> Vec<SortedRecords> {
+    let (sender, mut batches) = mpsc::channel(1000);
+    read_all(source, reader, &ImportProgress::default(), Some(limit), &sender);
+    let messages = std::iter::from_fn(|| batches.try_recv().ok());
+    messages.filter_map(|message| if let Message::Batch(batch) = message { Some(batch.sorted) } else { None }).collect()
+}
+
 /// A reader of a source that fills one batch after the other.
 struct BatchReader {
     reader: RecordReader,

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::Message;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, pending, poll_immediate};
-use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
@@ -48,9 +48,20 @@ enum SocketInput {
     RightsEnd(RightsEnd),
 }
 
+/// A socket, which brings and takes whole messages: axum's `WebSocket`, and the one of the fuzzer, which has no network.
+pub(super) trait MessageSocket:
+    Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Send + Unpin
+{
+}
+
+impl<S> MessageSocket for S where
+    S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Send + Unpin
+{
+}
+
 /// The connection of one client's socket.
-pub(super) struct Connection {
-    socket: WebSocket,
+pub(super) struct Connection<S> {
+    socket: S,
     /// The underlying connection, if workers can send events on it without waking this task.
     wire: Option<Wire>,
     protocol: Protocol,
@@ -72,8 +83,8 @@ pub(super) struct Connection {
 type Flow = ControlFlow<Option<Close>>;
 
 /// The parts of a new connection.
-pub(super) struct NewConnection {
-    pub(super) socket: WebSocket,
+pub(super) struct NewConnection<S> {
+    pub(super) socket: S,
     pub(super) wire: Option<Wire>,
     pub(super) protocol: Protocol,
     pub(super) context: SocketContext,
@@ -83,9 +94,9 @@ pub(super) struct NewConnection {
     pub(super) held: Option<Arc<AddressPermit>>,
 }
 
-impl Connection {
+impl<S: MessageSocket> Connection<S> {
     /// Creates a connection. Its box keeps the task small that runs it.
-    pub(super) fn new(new: NewConnection) -> Box<Self> {
+    pub(super) fn new(new: NewConnection<S>) -> Box<Self> {
         let NewConnection { socket, wire, protocol, context, known, held } = new;
         let operations = Operations::default();
         Box::new(Self {
@@ -337,7 +348,7 @@ impl Connection {
 }
 
 /// Closes a socket, and waits a moment for the client's response.
-pub(super) async fn close(mut socket: WebSocket, reason: &Close) {
+pub(super) async fn close(mut socket: impl MessageSocket, reason: &Close) {
     tracing::debug!(code = reason.code, "closing a socket");
     metrics::counter!("sluice_sockets_closed_total", "code" => reason.code.to_string()).increment(1);
     let patience = if *reason == Close::TOO_SLOW { SLOW_PATIENCE } else { CLOSE_PATIENCE };

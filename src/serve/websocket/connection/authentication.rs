@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 use super::super::super::authorization;
 use super::super::close::Close;
 use super::super::protocol::Protocol;
-use super::{Connection, Flow, Write};
+use super::{Connection, Flow, MessageSocket, Write};
 use crate::auth::Viewer;
 
-impl Connection {
+impl<S: MessageSocket> Connection<S> {
     pub(super) async fn init(&mut self, payload: &Map<String, Value>) -> Flow {
         if self.viewer.is_some() {
             return Flow::Break(Some(Close::TOO_MANY_INITS));
