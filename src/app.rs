@@ -312,7 +312,8 @@ fn intake(
 ) -> Intake {
     let orgs = orgs.iter().map(|(name, org)| {
         let headers = KeptHeaders::new(&org.keep_headers, &org.hook.header);
-        (name.clone(), OrgIntake { event_types: org.event_types.clone(), headers })
+        let (event_types, privacy) = (org.event_types.clone(), org.privacy.clone());
+        (name.clone(), OrgIntake { event_types, headers, privacy })
     });
     let (body_bytes, delivery_events) = (limits.delivery_body_bytes, limits.delivery_events);
     Intake::new(log, ledger, orgs.collect(), IntakeLimits { body_bytes, delivery_events, patience })

@@ -35,7 +35,7 @@ pub use readers::{Reader, Readers};
 pub use rights_end::RightsEnd;
 pub use sessions::{SessionFault, SessionSummary, Sessions};
 pub use sign_in::{BegunLogin, BegunSession, LOGIN_TIME, LoginAnswer, LogoutFault, SignIn, SignInFault};
-pub use viewer::{MissingScope, Viewer, ViewerKind};
+pub use viewer::{AllowedDocuments, MissingScope, Viewer, ViewerKind};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;

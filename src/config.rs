@@ -11,6 +11,7 @@ mod issuers;
 mod keys;
 mod limits;
 mod log_targets;
+mod privacy;
 mod readers;
 mod reload;
 mod secret;

@@ -10,6 +10,7 @@ mod event_types;
 mod instance_url;
 mod json;
 mod log_event;
+mod privacy;
 mod records;
 mod shape;
 mod system_log;
@@ -23,6 +24,7 @@ pub use event_types::{KNOWN_EVENT_TYPES, KnownEventType, OFFERED_TO_HOOKS, famil
 pub use instance_url::instance_id_in_url;
 pub use json::{JsonBody, RawJson};
 pub use log_event::{ENTITY_TYPES, OUTCOMES, SEVERITIES, read_event};
+pub use privacy::{EventPointer, PointerFault, Privacy};
 pub use records::{BrokenRecord, Record, Records, read_records};
 pub use shape::{Shape, is_event_bridge, read_shapes};
 pub use system_log::{HOOK_DELIVERY, LIFECYCLE, LOG_PAGE, LogFilter, read_log_page};

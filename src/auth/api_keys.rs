@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::revocation::Revocation;
-use super::viewer::{Viewer, ViewerKind};
+use super::viewer::{AllowedDocuments, Viewer, ViewerKind};
 use crate::access::{AccessRecords, ApiKeyRecord, MAX_API_KEYS};
 use crate::event::Timestamp;
 use crate::store::{Credential, StoreError};
@@ -237,6 +237,7 @@ impl HeldKey {
             credential: Credential::ApiKey(record.name.clone()),
             expires: Some(record.expires_at),
             rights: Arc::new(record.rights()),
+            documents: AllowedDocuments::Any,
             revocation: Revocation::default(),
         };
         Self { record, viewer, used: AtomicI64::new(0), stored: AtomicI64::new(0) }

@@ -34,7 +34,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::revocation::Revocation;
-use super::viewer::{Viewer, ViewerKind};
+use super::viewer::{AllowedDocuments, Viewer, ViewerKind};
 use crate::backoff::Backoff;
 use crate::event::{Rights, Timestamp};
 use crate::lru_cache::LruCache;
@@ -275,6 +275,11 @@ impl Issuer {
         rules::rights(&self.settings.rules, claims)
     }
 
+    /// Returns the documents that the issuer's rules let claims send.
+    pub(super) fn documents(&self, claims: &TokenClaims) -> AllowedDocuments {
+        rules::documents(&self.settings.rules, claims)
+    }
+
     fn log_refusal(&self, fault: &TokenFault) {
         let mut logged = self.logged.lock();
         if logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
@@ -294,6 +299,7 @@ impl Issuer {
             kind: ViewerKind::Token,
             expires: Some(verified.expires),
             rights: Arc::new(rights),
+            documents: self.documents(&verified.claims),
             revocation: self.revocation.clone(),
         };
         // The text of the rights is about as long as they are.

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::is_secret;
 use super::revocation::Revocation;
-use super::viewer::Viewer;
+use super::viewer::{AllowedDocuments, Viewer};
 use crate::event::Rights;
 
 /// A configured reader.
@@ -19,6 +19,8 @@ pub struct Reader {
     pub token: SecretString,
     /// The rights of the client.
     pub rights: Arc<Rights>,
+    /// The documents that the client may send.
+    pub documents: AllowedDocuments,
 }
 
 /// The configured readers. Without any, everybody may query, which `serve` allows on a loopback address only. Clones
@@ -44,7 +46,8 @@ impl Readers {
     /// Creates readers without limits from names and tokens.
     pub fn new(readers: Vec<(String, SecretString)>) -> Self {
         let rights = Arc::new(Rights::of_unlimited_reader());
-        let unlimited = |(name, token)| Reader { name, token, rights: Arc::clone(&rights) };
+        let documents = AllowedDocuments::Any;
+        let unlimited = |(name, token)| Reader { name, token, rights: Arc::clone(&rights), documents };
         Self::with_rights(readers.into_iter().map(unlimited).collect())
     }
 
@@ -92,7 +95,7 @@ impl Readers {
         let mut fresh = fresh.known().clone();
         let mut known = self.0.known.write();
         let mut changed = Vec::new();
-        for KnownReader { reader: Reader { name, token, rights }, revocation } in &mut fresh {
+        for KnownReader { reader: Reader { name, token, rights, documents }, revocation } in &mut fresh {
             let Some(old) = known.iter().find(|other| other.reader.name == *name) else {
                 changed.push(format!("reader {name} was added"));
                 continue;
@@ -103,6 +106,9 @@ impl Readers {
             }
             if old.reader.rights != *rights {
                 changed.push(format!("reader {name} has other rights"));
+            }
+            if old.reader.documents != *documents {
+                changed.push(format!("reader {name} may send other documents"));
             }
             if changed.len() == before {
                 *revocation = old.revocation.clone();
@@ -125,7 +131,9 @@ impl Readers {
         // All tokens are compared, so that the time does not reveal which one is similar.
         let has_token = |known: &&KnownReader| is_secret(&known.reader.token, token);
         let known = readers.iter().filter(has_token).fold(None, |_, known| Some(known));
-        known.map(|KnownReader { reader, revocation }| Viewer::of_reader(&reader.name, &reader.rights, revocation))
+        known.map(|KnownReader { reader, revocation }| {
+            Viewer::of_reader(&reader.name, &reader.rights, reader.documents, revocation)
+        })
     }
 }
 
@@ -152,8 +160,14 @@ mod tests {
         }
         assert_eq!(readers.replace(&fresh), [""; 0]);
         let rights = Arc::new(Rights::new(Scopes::default(), Rows::All));
-        let limited = Readers::with_rights(vec![Reader { name: "one".into(), token: "t1".into(), rights }]);
-        let changed = ["reader one has other rights", "reader two was removed", "reader four was removed"];
+        let documents = AllowedDocuments::Trusted;
+        let limited = Readers::with_rights(vec![Reader { name: "one".into(), token: "t1".into(), rights, documents }]);
+        let changed = [
+            "reader one has other rights",
+            "reader one may send other documents",
+            "reader two was removed",
+            "reader four was removed",
+        ];
         assert_eq!(readers.replace(&limited), changed);
         let viewer = clone.identify("t1").unwrap();
         assert_eq!(viewer.require(Scope::EventsRead), Err(MissingScope(Scope::EventsRead)));

@@ -94,6 +94,7 @@ impl Sessions {
                 // Sessions may have become shorter in the settings.
                 expires: Some(after(*created_at, settings.session).min(*expires_at)),
                 rights: Arc::new(rights),
+                documents: issuer.documents(&session.claims),
                 revocation,
             })
         })?;

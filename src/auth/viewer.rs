@@ -19,8 +19,20 @@ pub struct Viewer {
     pub expires: Option<Timestamp>,
     /// The rights with which the viewer's operations read the log.
     pub rights: Arc<Rights>,
+    /// The documents that the viewer may send.
+    pub documents: AllowedDocuments,
     /// The revocation of the rights.
     pub(super) revocation: Revocation,
+}
+
+/// The documents that a viewer may send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AllowedDocuments {
+    /// Every document, unless the gateway executes trusted ones only.
+    #[default]
+    Any,
+    /// Only the documents that the operator trusts.
+    Trusted,
 }
 
 /// The kind of what identifies a viewer.
@@ -56,18 +68,25 @@ impl Viewer {
             credential: Credential::Open,
             expires: None,
             rights: Arc::clone(&UNLIMITED),
+            documents: AllowedDocuments::Any,
             revocation: revocation.clone(),
         }
     }
 
     /// Creates the viewer of a configured reader.
-    pub(super) fn of_reader(name: &str, rights: &Arc<Rights>, revocation: &Revocation) -> Self {
+    pub(super) fn of_reader(
+        name: &str,
+        rights: &Arc<Rights>,
+        documents: AllowedDocuments,
+        revocation: &Revocation,
+    ) -> Self {
         Self {
             name: Some(name.to_owned()),
             kind: ViewerKind::Reader,
             credential: Credential::Reader(name.to_owned()),
             expires: None,
             rights: Arc::clone(rights),
+            documents,
             revocation: revocation.clone(),
         }
     }

@@ -27,6 +27,8 @@ pub(super) struct Checker<'a> {
     pub(super) secrets: &'a Secrets<'a>,
     pub(super) faults: Vec<String>,
     pub(super) warnings: Vec<String>,
+    /// True if the settings name a file of trusted documents.
+    pub(super) has_trusted_documents: bool,
     /// All secrets that were found, with their places.
     found: Vec<(String, SecretString)>,
 }
@@ -34,6 +36,7 @@ pub(super) struct Checker<'a> {
 /// Checks the settings file and the arguments. The error lists all faults.
 pub(super) fn check(arguments: &Serve, file: File, secrets: &Secrets<'_>) -> Result<Settings, SettingsError> {
     let mut checker = Checker::new(secrets);
+    checker.has_trusted_documents = file.graphql.trusted_documents.is_some();
     let orgs = checker.orgs(file.orgs);
     let readers = checker.readers(file.readers, &orgs);
     let public_url = checker.public_url(&file.access);
@@ -82,6 +85,7 @@ fn default_org(secrets: &Secrets<'_>) -> OrgTable {
         hook_header: None,
         keep_headers: Vec::new(),
         event_types: None,
+        privacy: None,
         api: variable("SLUICE_OKTA_TOKEN")
             .map(|_| ApiTable { token: Some("env:SLUICE_OKTA_TOKEN".to_owned()), ..ApiTable::default() }),
     }
@@ -89,7 +93,7 @@ fn default_org(secrets: &Secrets<'_>) -> OrgTable {
 
 impl<'a> Checker<'a> {
     pub(super) fn new(secrets: &'a Secrets<'a>) -> Self {
-        Self { secrets, faults: Vec::new(), warnings: Vec::new(), found: Vec::new() }
+        Self { secrets, faults: Vec::new(), warnings: Vec::new(), has_trusted_documents: false, found: Vec::new() }
     }
 
     /// Checks the orgs, whose names must differ.
@@ -134,7 +138,8 @@ impl<'a> Checker<'a> {
             self.faults.push(format!("{place}.event_types: an empty list keeps no events; omit it, or write [\"*\"]"));
         }
         let event_types = self.event_types(place, &event_types);
-        OrgSettings { url: table.url, hook, keep_headers: table.keep_headers, event_types, api }
+        let privacy = table.privacy.and_then(|privacy| self.privacy(&format!("{place}.privacy"), &privacy));
+        OrgSettings { url: table.url, hook, keep_headers: table.keep_headers, event_types, privacy, api }
     }
 
     /// Checks the names of the headers that are stored in addition to the default ones.

@@ -56,7 +56,18 @@ pub(super) struct OrgTable {
     #[serde(default)]
     pub(super) keep_headers: Vec<String>,
     pub(super) event_types: Option<Vec<String>>,
+    pub(super) privacy: Option<PrivacyTable>,
     pub(super) api: Option<ApiTable>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PrivacyTable {
+    #[serde(default)]
+    pub(super) drop: Vec<String>,
+    #[serde(default)]
+    pub(super) hash: Vec<String>,
+    pub(super) hash_key: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -79,6 +90,17 @@ pub(super) struct ReaderTable {
     pub(super) token: String,
     pub(super) scopes: Option<Vec<String>>,
     pub(super) see: Option<Vec<GrantTable>>,
+    #[serde(default)]
+    pub(super) documents: DocumentsSetting,
+}
+
+/// The documents that a client may send.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum DocumentsSetting {
+    #[default]
+    Any,
+    Trusted,
 }
 
 #[derive(Debug, Deserialize)]
@@ -120,6 +142,8 @@ pub(super) struct RuleTable {
     pub(super) has: String,
     pub(super) scopes: Vec<String>,
     pub(super) see: Option<Vec<RuleGrantTable>>,
+    #[serde(default)]
+    pub(super) documents: DocumentsSetting,
 }
 
 #[derive(Debug, Deserialize)]

@@ -159,6 +159,7 @@ impl Checker<'_> {
             self.faults.push(format!("{place}.has: must not be empty"));
         }
         let scopes = self.scopes(&format!("{place}.scopes"), Some(&table.scopes));
+        let documents = self.documents(place, table.documents);
         let see = table.see.map(|see| {
             if see.is_empty() {
                 self.faults.push(format!("{place}.see: an empty list shows nothing; omit it to show everything"));
@@ -166,7 +167,7 @@ impl Checker<'_> {
             let grants = see.into_iter().enumerate();
             grants.filter_map(|(index, grant)| self.rule_grant(&format!("{place}.see[{index}]"), grant, orgs)).collect()
         });
-        Some(Rule { claim: claim?, has: table.has, scopes, see })
+        Some(Rule { claim: claim?, has: table.has, scopes, see, documents })
     }
 
     fn rule_grant(

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::check::Checker;
-use super::file::{GrantTable, ReaderTable};
+use super::file::{DocumentsSetting, GrantTable, ReaderTable};
 use super::settings::OrgSettings;
-use crate::auth::{Reader, Readers};
+use crate::auth::{AllowedDocuments, Reader, Readers};
 use crate::event::{Filter, Grant, GrantedPart, Rights, Rows, Scope, Scopes};
 
 impl Checker<'_> {
@@ -21,15 +21,31 @@ impl Checker<'_> {
             }
             let scopes = self.scopes(&format!("{place}.scopes"), table.scopes.as_deref());
             let rows = self.rows(&format!("{place}.see"), table.see, orgs);
+            let documents = self.documents(&place, table.documents);
             if let Some(token) = self.own_secret(&format!("{place}.token"), &table.token) {
                 let rights = Arc::new(Rights::new(scopes, rows));
-                readers.push(Reader { name: table.name.clone(), token, rights });
+                readers.push(Reader { name: table.name.clone(), token, rights, documents });
             }
             if !names.insert(table.name) {
                 self.faults.push(format!("{place}: another reader has this name"));
             }
         }
         Readers::with_rights(readers)
+    }
+
+    /// Checks which documents a client may send. Without trusted documents, it could not send any.
+    pub(super) fn documents(&mut self, place: &str, setting: DocumentsSetting) -> AllowedDocuments {
+        match setting {
+            DocumentsSetting::Any => AllowedDocuments::Any,
+            DocumentsSetting::Trusted => {
+                if !self.has_trusted_documents {
+                    self.faults.push(format!(
+                        "{place}.documents: there are no trusted documents: set graphql.trusted_documents"
+                    ));
+                }
+                AllowedDocuments::Trusted
+            }
+        }
     }
 
     /// Checks the scopes at a place; without any, they are those that read.

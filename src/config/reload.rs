@@ -43,7 +43,8 @@ impl Settings {
     fn fixed_parts_that_differ(&self, fresh: &Self) -> Vec<&'static str> {
         let orgs = |settings: &Self| {
             let org = |(name, org): (&String, &OrgSettings)| {
-                format!("{name} {:?} {} {:?} {:?}", org.url, org.hook.header, org.keep_headers, org.event_types)
+                let (url, header, kept) = (&org.url, &org.hook.header, &org.keep_headers);
+                format!("{name} {url:?} {header} {kept:?} {:?} {:?}", org.event_types, org.privacy)
             };
             settings.orgs.iter().map(org).collect::<Vec<_>>()
         };

@@ -11,7 +11,7 @@ use crate::auth::{
 use crate::event::EventTypePattern;
 use crate::ingest::ApiOptions;
 use crate::live::NatsServers;
-use crate::okta::CurrentCredentials;
+use crate::okta::{CurrentCredentials, Privacy};
 
 /// The settings of a gateway.
 #[derive(Clone, Debug)]
@@ -91,6 +91,8 @@ pub struct OrgSettings {
     pub keep_headers: Vec<String>,
     /// The event types that are kept.
     pub event_types: Vec<EventTypePattern>,
+    /// The members of its events that are removed or hashed.
+    pub privacy: Option<Privacy>,
     /// The settings for reading its APIs, which require a URL; None if they are not read.
     pub api: Option<OrgApiSettings>,
 }

@@ -148,7 +148,7 @@ impl Graph {
     /// See [`RequestError`].
     pub fn operation(&self, mut request: GraphRequest, viewer: Viewer) -> Result<Operation, RequestError> {
         let deadline = Instant::now() + self.0.timeout;
-        let FoundDocument { text, register } = self.0.documents.find(&mut request)?;
+        let FoundDocument { text, register } = self.0.documents.find(&mut request, viewer.documents)?;
         let compiled = match self.0.compiled.find(&text) {
             Some(known) => known,
             None => self.compile(&text)?,

@@ -2,6 +2,7 @@
 
 use super::headers::KeptHeaders;
 use crate::event::EventTypePattern;
+use crate::okta::Privacy;
 
 /// The settings of an org for its events and deliveries.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +11,8 @@ pub struct OrgIntake {
     pub event_types: Vec<EventTypePattern>,
     /// The headers of deliveries that are stored.
     pub headers: KeptHeaders,
+    /// The members of events that are removed or hashed before anything is stored.
+    pub privacy: Option<Privacy>,
 }
 
 impl OrgIntake {

@@ -157,9 +157,32 @@ impl RecordReader {
         delivery: Option<Uuid>,
         sorted: &mut SortedRecords,
     ) {
+        let Some(privacy) = &self.intake.privacy else { return self.sort_read(read, json, delivery, sorted) };
+        match json.exact() {
+            Ok(exact) => self.sort_private(&privacy.apply(exact), delivery, sorted),
+            Err(broken) => sorted.rejected.push(self.rejection(broken.to_string(), json.as_bytes())),
+        }
+    }
+
+    fn sort_read(
+        &self,
+        read: Result<Occurrence, BrokenEvent>,
+        json: RawJson<'_>,
+        delivery: Option<Uuid>,
+        sorted: &mut SortedRecords,
+    ) {
         match read {
             Ok(occurrence) => self.sort_wanted(occurrence, json.text().get(), delivery, sorted),
             Err(broken) => sorted.rejected.push(self.rejection(broken.to_string(), json.as_bytes())),
+        }
+    }
+
+    /// Sorts an event from which everything private was removed. A broken one is kept without it.
+    fn sort_private(&self, event: &str, delivery: Option<Uuid>, sorted: &mut SortedRecords) {
+        let json: Result<&RawValue, _> = serde_json::from_str(event);
+        match json.map_err(|_| BrokenEvent::NotAnObject).and_then(|json| read_event(json, self.now)) {
+            Ok(occurrence) => self.sort_wanted(occurrence, event, delivery, sorted),
+            Err(broken) => sorted.rejected.push(self.kept_rejection(broken.to_string(), event.as_bytes())),
         }
     }
 
@@ -175,6 +198,10 @@ impl RecordReader {
     fn read_card(&self, card: Card, json: RawJson<'_>, sorted: &mut SortedRecords) {
         let delivery = card.has_delivery().then(Uuid::now_v7);
         let made = RawValue::from_string(card.event).map_err(|_| BrokenEvent::NotAnObject);
+        let made = made.and_then(|made| match &self.intake.privacy {
+            Some(privacy) => RawValue::from_string(privacy.apply(&made)).map_err(|_| BrokenEvent::NotAnObject),
+            None => Ok(made),
+        });
         match made.and_then(|made| Ok((read_event(&made, self.now)?, made))) {
             Ok((occurrence, made)) => self.sort_wanted(occurrence, made.get(), delivery, sorted),
             // The card's own JSON is stored if it does not yield an event.
@@ -193,8 +220,16 @@ impl RecordReader {
         }
     }
 
-    /// Creates a rejection.
+    /// Creates a rejection. Of an org with private members, the bytes are withheld, since these may stand anywhere in them.
     pub(super) fn rejection(&self, reason: String, raw: &[u8]) -> Rejection {
+        if self.intake.privacy.is_none() {
+            return self.kept_rejection(reason, raw);
+        }
+        let withheld = format!("{} bytes, withheld because of orgs.privacy: {reason}", raw.len());
+        self.kept_rejection(reason, withheld.as_bytes())
+    }
+
+    fn kept_rejection(&self, reason: String, raw: &[u8]) -> Rejection {
         Rejection { org: self.org.clone(), source: self.source, reason, raw: raw.to_vec(), place: None }
     }
 }

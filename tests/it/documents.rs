@@ -1,12 +1,16 @@
 //! Documents that clients need not send: persisted by Apollo's protocol, and trusted ones.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use sluice::auth::{AllowedDocuments, Reader, Readers};
 use sluice::config::Settings;
+use sluice::event::Rights;
 
 use crate::gateway::Gateway;
+use crate::socket::{Socket, handshake};
 
 fn hash(document: &str) -> String {
     Sha256::digest(document).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
@@ -139,6 +143,61 @@ async fn where_only_trusted_documents_are_executed_no_other_is() {
     assert_eq!(socket.batch("2").await, json!({"events": []}));
     gateway.deliver(&crate::events::sync_events("one", 1)).await;
     assert_eq!(socket.event("2").await, json!({"position": "1"}));
+}
+
+/// A reader, and the request of a client that sends its token.
+fn reader(name: &str, documents: AllowedDocuments) -> Reader {
+    let rights = Arc::new(Rights::of_unlimited_reader());
+    Reader { name: name.to_owned(), token: format!("the token of {name}").into(), rights, documents }
+}
+
+#[tokio::test]
+async fn a_reader_of_trusted_documents_may_send_no_others_by_any_protocol() {
+    let gateway = Gateway::start_with(|settings| {
+        trusting(settings);
+        let (page, auditor) = (AllowedDocuments::Trusted, AllowedDocuments::Any);
+        settings.readers = Readers::with_rights(vec![reader("page", page), reader("auditor", auditor)]);
+    })
+    .await;
+    let post = async |name: &str, request: &Value| {
+        let request = gateway.client.post(gateway.url("/graphql")).json(request);
+        let request = request.bearer_auth(format!("the token of {name}"));
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        answer.pointer("/errors/0/extensions/code").cloned().unwrap_or_default()
+    };
+    let not_trusted = json!("DOCUMENT_NOT_TRUSTED");
+    let other = "{ a: __typename }";
+    assert_eq!(post("auditor", &persisted(other, true)).await, json!(null), "others are not limited");
+    for refused in [json!({ "query": other }), json!({"query": "{"}), persisted(other, true), persisted(other, false)] {
+        assert_eq!(post("page", &refused).await, not_trusted, "{refused}");
+    }
+    for trusted in [json!({"documentId": "head"}), json!({ "query": DOCUMENT }), persisted(OTHER, false)] {
+        assert_eq!(post("page", &trusted).await, json!(null), "{trusted}");
+    }
+    assert_eq!(
+        post("page", &json!([{"documentId": "head"}, {"query": other}])).await,
+        json!(null),
+        "a list of answers"
+    );
+    let get = gateway.client.get(gateway.url("/graphql?query=%7B__typename%20a%3A__typename%7D"));
+    let answer: Value = get.bearer_auth("the token of page").send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["errors"][0]["extensions"]["code"], not_trusted);
+    let said = answer["errors"][0]["message"].as_str().unwrap();
+    assert!(said.contains("documents = \"trusted\""), "the setting is named: {said}");
+
+    let follow = "subscription { syncEvents { events { uuid } } }";
+    let stream = gateway.event_stream(follow, &json!({})).bearer_auth("the token of page");
+    let answer = stream.send().await.unwrap().text().await.unwrap();
+    assert!(answer.contains("DOCUMENT_NOT_TRUSTED"), "{answer}");
+
+    let mut socket = Socket::connect(handshake(gateway.address, "graphql-transport-ws")).await.unwrap();
+    let payload = json!({"authorization": "Bearer the token of page"});
+    socket.send(json!({"type": "connection_init", "payload": payload})).await;
+    assert_eq!(socket.message().await["type"], "connection_ack");
+    socket.subscribe("1", follow, json!({})).await;
+    assert_eq!(socket.message().await["payload"][0]["extensions"]["code"], not_trusted);
+    socket.send(json!({"type": "subscribe", "id": "2", "payload": {"documentId": "watch"}})).await;
+    assert_eq!(socket.batch("2").await, json!({"events": []}));
 }
 
 #[tokio::test]

@@ -49,7 +49,8 @@ async fn live_and_history_choose_the_same_events_of_a_limited_reader() {
     let both = [instances, applications];
     for rows in [grants(&both[..1]), grants(&both[1..]), grants(&both)] {
         let rights = Arc::new(Rights::new(Scopes::READING, rows));
-        let reader = Reader { name: "limited".to_owned(), token: TOKEN.into(), rights };
+        let documents = sluice::auth::AllowedDocuments::Any;
+        let reader = Reader { name: "limited".to_owned(), token: TOKEN.into(), rights, documents };
         let mut gateway = Gateway::start_with(|settings| settings.readers = Readers::with_rights(vec![reader])).await;
         let headers =
             HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {TOKEN}")).unwrap())]);

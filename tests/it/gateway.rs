@@ -42,6 +42,7 @@ pub(crate) fn settings(database: &TestDatabase) -> Settings {
         hook: HookSecrets::new("authorization", vec![HOOK_SECRET.into()]),
         keep_headers: Vec::new(),
         event_types: event_types.into_iter().filter_map(EventTypePattern::parse).collect(),
+        privacy: None,
         api: None,
     };
     Settings {

@@ -97,6 +97,7 @@ mod poller_settings;
 mod pooler;
 mod positions;
 mod prices;
+mod privacy;
 mod private_postgres;
 mod progress;
 mod proxies;

@@ -28,6 +28,7 @@ fn wrong_scopes_and_grants_are_faults() {
         ("scopes = ['metrics', 'events']", "readers[0] (a).scopes[1]: ", "there are: events:read, events:details"),
         ("scopes = ['events:read', 'events:details']", "readers[0] (a).scopes: ", "events:details needs people:read"),
         ("see = []", "readers[0] (a).see: ", "omit it to show everything"),
+        ("documents = \"trusted\"", "readers[0] (a).documents: ", "set graphql.trusted_documents"),
         ("see = [{org = 'acme'}, {org = 'gamma'}]", "readers[0] (a).see[1].org: ", "there are: acme, beta"),
         (
             "see = [{org = 'acme', applications = []}]",
@@ -114,6 +115,7 @@ async fn imports_are_opened_by_the_orgs_secret_or_by_the_scope() {
         name: name.to_owned(),
         token: format!("the token of {name}").into(),
         rights: Arc::new(Rights::new(scopes, Rows::granted([Grant { org: org.to_owned(), part: GrantedPart::Whole }]))),
+        documents: sluice::auth::AllowedDocuments::Any,
     };
     let ingest = Scopes::default().with(Scope::Ingest);
     let readers = vec![

@@ -52,7 +52,12 @@ async fn start() -> Gateway {
     let database = TestDatabase::new().await;
     let reader = |(name, scopes, part): (&str, Scopes, Option<GrantedPart>)| {
         let rows = part.map_or(Rows::All, |part| Rows::granted([Grant { org: ORG.to_owned(), part }]));
-        Reader { name: name.to_owned(), token: token(name).into(), rights: Arc::new(Rights::new(scopes, rows)) }
+        Reader {
+            name: name.to_owned(),
+            token: token(name).into(),
+            rights: Arc::new(Rights::new(scopes, rows)),
+            documents: sluice::auth::AllowedDocuments::Any,
+        }
     };
     let (of_a_key, of_readers): (Vec<_>, Vec<_>) =
         viewers().into_iter().map(reader).partition(|one| one.name == OF_A_KEY);

@@ -8,7 +8,7 @@ use crate::events::{PUBLISHED, delivery, sync_event, uuid};
 use crate::gateway::{Gateway, HOOK_SECRET};
 
 /// What the card gives for an event.
-fn card(event: &Value, with_details: bool) -> Value {
+pub(crate) fn card(event: &Value, with_details: bool) -> Value {
     let entity = |of: &Value| json!({"ID": of["id"], "Alternate ID": of["alternateId"], "Display Name": of["displayName"], "Type": of["type"]});
     let mut card = json!({
         "Date and Time": event["published"],

@@ -9,10 +9,10 @@ use tokio::runtime::Runtime;
 
 use super::key_set::KeySet;
 use super::{
-    ClaimPath, GrantedValues, IssuerSettings, Issuers, KeySource, Rule, RuleGrant, RulePart, TokenConditions, rules,
-    token,
+    Audience, ClaimPath, GrantedValues, IssuerSettings, Issuers, KeySource, Rule, RuleGrant, RulePart, TokenConditions,
+    rules, token,
 };
-use crate::auth::{AllowedDocuments, Authenticator, Readers};
+use crate::auth::{AllowedDocuments, ApiKeys, Authenticator, Readers};
 use crate::event::{Filter, Grant, GrantedPart, Rights, Rows, Scope, Scopes};
 
 /// The subject of all tokens that the issuer's keys have signed. The keys themselves are gone.
@@ -59,18 +59,18 @@ fn trust() -> Option<Trust> {
     let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/keys.json");
     let conditions = TokenConditions {
         issuer: "https://acme.okta.com/oauth2/default".to_owned(),
-        audience: "api://sluice".to_owned(),
+        audience: Some(Audience { name: "api://sluice".to_owned(), setting: "audience" }),
         algorithms: vec![Algorithm::RS256, Algorithm::ES256],
         leeway_seconds: 30,
         // The seeds are to be valid for long.
         max_token_seconds: 10_000_000_000,
     };
     let rules = rules_of_seeds()?;
-    let settings =
-        IssuerSettings { name: "okta".to_owned(), keys: KeySource::File(keys), conditions, rules: rules.clone() };
+    let (name, keys, rules_of_issuer) = ("okta".to_owned(), KeySource::File(keys), rules.clone());
+    let settings = IssuerSettings { name, keys, conditions, rules: rules_of_issuer, sign_in: None };
     let issuers = Issuers::new(vec![settings]).ok()?;
     let readers = Readers::new(vec![("reader".to_owned(), "a-token-that-no-seed-has".into())]);
-    Some(Trust { runtime, authenticator: Authenticator::new(readers, issuers), rules })
+    Some(Trust { runtime, authenticator: Authenticator::new(readers, issuers, ApiKeys::default()), rules })
 }
 
 /// Returns a rule for all of the org `globex`, and one for the instances of `acme` that a claim lists.

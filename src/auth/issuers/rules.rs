@@ -1,6 +1,7 @@
 //! Rules: the rights that the claims of a token give.
 
 use super::claims::{ClaimPath, TokenClaims};
+use crate::auth::viewer::AllowedDocuments;
 use crate::event::{Filter, Grant, GrantedPart, Rights, Rows, Scope, Scopes};
 
 /// The scopes that are about rows.
@@ -17,6 +18,8 @@ pub struct Rule {
     pub scopes: Scopes,
     /// The rows that the rule gives; None for all.
     pub see: Option<Vec<RuleGrant>>,
+    /// The documents that the rule lets a token send.
+    pub documents: AllowedDocuments,
 }
 
 /// A grant of a rule.
@@ -96,6 +99,16 @@ pub(super) fn rights(rules: &[Rule], claims: &TokenClaims) -> Option<Rights> {
     Some(Rights::new(scopes, rows))
 }
 
+/// Returns the documents that a token with these claims may send: any, if one of the matching rules lets it.
+pub(super) fn documents(rules: &[Rule], claims: &TokenClaims) -> AllowedDocuments {
+    let mut matching = rules.iter().filter(|rule| rule.matches(claims));
+    if matching.any(|rule| rule.documents == AllowedDocuments::Any) {
+        AllowedDocuments::Any
+    } else {
+        AllowedDocuments::Trusted
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -109,7 +122,8 @@ mod tests {
 
     fn rule(has: &str, scopes: &[Scope], see: Option<Vec<RuleGrant>>) -> Rule {
         let claim = ClaimPath::new("groups").unwrap();
-        Rule { claim, has: has.to_owned(), scopes: scopes.iter().copied().collect(), see }
+        let (scopes, documents) = (scopes.iter().copied().collect(), AllowedDocuments::Any);
+        Rule { claim, has: has.to_owned(), scopes, see, documents }
     }
 
     fn claimed_instances() -> Vec<RuleGrant> {
@@ -143,6 +157,19 @@ mod tests {
         assert_eq!((operator.rows(), operator.has(Scope::Metrics)), (Rows::nothing(), true));
         let both = of(json!({"groups": ["operators", "some"], "instances": ["0oa1", "0oa2"]})).unwrap();
         assert_eq!((both.rows(), both.has(Scope::Metrics)), (some.rows(), true));
+    }
+
+    #[test]
+    fn trusted_documents_are_all_unless_another_rule_gives_more() {
+        let trusted = Rule { documents: AllowedDocuments::Trusted, ..rule("pages", &[Scope::EventsRead], None) };
+        let rules = [trusted, rule("auditors", &[Scope::EventsRead], None)];
+        for (groups, expected) in [
+            (json!(["pages"]), AllowedDocuments::Trusted),
+            (json!(["auditors"]), AllowedDocuments::Any),
+            (json!(["pages", "auditors"]), AllowedDocuments::Any),
+        ] {
+            assert_eq!(documents(&rules, &claims(json!({ "groups": groups }))), expected, "{groups}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::GraphRequest;
 use super::refusal::RequestRefusal;
+use crate::auth::AllowedDocuments;
 use crate::language::parser::parse;
 use crate::lru_cache::LruCache;
 
@@ -52,8 +53,12 @@ impl Documents {
         }
     }
 
-    /// Finds the document of a request.
-    pub(in crate::graphql) fn find(&self, request: &mut GraphRequest) -> Result<FoundDocument, RequestRefusal> {
+    /// Finds the document of a request from a viewer that may send these documents.
+    pub(in crate::graphql) fn find(
+        &self,
+        request: &mut GraphRequest,
+        allowed: AllowedDocuments,
+    ) -> Result<FoundDocument, RequestRefusal> {
         if let Some(id) = &request.document_id {
             let known = self.trusted(id).ok_or_else(|| {
                 RequestRefusal::new("DOCUMENT_NOT_FOUND", "`documentId` is not the id of a trusted document here")
@@ -61,25 +66,23 @@ impl Documents {
             return Ok(FoundDocument { text: known, register: None });
         }
         match (request.query.take(), request.persisted_hash.take()) {
-            (Some(text), None) => self.written(text, None),
+            (Some(text), None) => self.written(text, allowed, None),
             (Some(text), Some(hash)) => {
                 if hex(&Sha256::digest(&text)) != hash {
                     let message = "`extensions.persistedQuery.sha256Hash` is not the SHA-256 of `query`";
                     return Err(RequestRefusal::new("PERSISTED_QUERY_HASH_MISMATCH", message));
                 }
-                self.written(text, self.persisted.is_some().then_some(hash))
+                self.written(text, allowed, self.persisted.is_some().then_some(hash))
             }
-            (None, hash) => self.by_hash(&hash.unwrap_or_default()),
+            (None, hash) => self.by_hash(&hash.unwrap_or_default(), allowed),
         }
     }
 
-    fn by_hash(&self, hash: &str) -> Result<FoundDocument, RequestRefusal> {
+    fn by_hash(&self, hash: &str, allowed: AllowedDocuments) -> Result<FoundDocument, RequestRefusal> {
         if let Some(text) = self.trusted(hash) {
             return Ok(FoundDocument { text, register: None });
         }
-        if self.trusted_only {
-            return Err(not_trusted());
-        }
+        self.check_other(allowed)?;
         // The protocol prescribes these messages, and clients compare them.
         let Some(persisted) = &self.persisted else {
             return Err(RequestRefusal::new("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported"));
@@ -98,11 +101,29 @@ impl Documents {
         }
     }
 
-    fn written(&self, text: String, register: Option<String>) -> Result<FoundDocument, RequestRefusal> {
-        if self.trusted_only && !self.trusted_texts.contains(text.as_str()) {
-            return Err(not_trusted());
+    fn written(
+        &self,
+        text: String,
+        allowed: AllowedDocuments,
+        register: Option<String>,
+    ) -> Result<FoundDocument, RequestRefusal> {
+        if !self.trusted_texts.contains(text.as_str()) {
+            self.check_other(allowed)?;
         }
         Ok(FoundDocument { text: text.into(), register })
+    }
+
+    /// Checks that a document which is not trusted may be executed.
+    fn check_other(&self, allowed: AllowedDocuments) -> Result<(), RequestRefusal> {
+        let message = if self.trusted_only {
+            "this gateway executes trusted documents only (graphql.trusted_only), and this is none of them"
+        } else if allowed == AllowedDocuments::Trusted {
+            "this reader may send trusted documents only (`documents = \"trusted\"` in [[readers]], or in all matching \
+             [[issuers.rules]]), and this is none of them"
+        } else {
+            return Ok(());
+        };
+        Err(RequestRefusal::new("DOCUMENT_NOT_TRUSTED", message))
     }
 
     /// Finds a trusted document. An id that is a SHA-256 may also be written as `sha256:…`.
@@ -115,11 +136,6 @@ impl Documents {
 /// Returns the message of the error of syntax in a text; None if it is a document.
 pub fn syntax_fault(text: &str) -> Option<String> {
     parse(text, usize::MAX).err().map(|fault| fault.message)
-}
-
-fn not_trusted() -> RequestRefusal {
-    let message = "this gateway executes trusted documents only (graphql.trusted_only), and this is none of them";
-    RequestRefusal::new("DOCUMENT_NOT_TRUSTED", message)
 }
 
 fn hex(bytes: &[u8]) -> String {

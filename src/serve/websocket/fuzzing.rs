@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Connection, NewConnection};
 use super::context::SocketContext;
 use super::protocol::Protocol;
-use crate::auth::{AllowedOrigins, Authenticator, Issuers, TrustedProxies};
+use crate::auth::{AllowedOrigins, ApiKeys, Authenticator, Issuers, TrustedProxies};
 use crate::graphql::fuzzing::{DetachedGraph, detached};
 use crate::serve::options::ServeOptions;
 use crate::serve::subscribers::Subscribers;
@@ -70,7 +70,7 @@ fn context(detached: &DetachedGraph) -> SocketContext {
     let stop = CancellationToken::new();
     SocketContext {
         graph: detached.graph.clone(),
-        authenticator: Authenticator::new(detached.readers.clone(), Issuers::default()),
+        authenticator: Authenticator::new(detached.readers.clone(), Issuers::default(), ApiKeys::default()),
         subscribers: Subscribers::new(&options, detached.runtime.handle().clone(), stop),
         options: Arc::new(options),
     }

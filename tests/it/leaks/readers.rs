@@ -60,6 +60,7 @@ impl TestReader {
             name: format!("reader {nth}"),
             token: reader.token.clone().into(),
             rights: Arc::new(reader.rights()),
+            documents: sluice::auth::AllowedDocuments::Any,
         };
         Readers::with_rights(readers.iter().enumerate().map(reader).collect())
     }

@@ -74,8 +74,8 @@ impl<S: MessageSocket> Connection<S> {
 
 /// Returns true if the same issuer vouches for the same subject with the same rights.
 fn is_same(fresh: &Viewer, viewer: &Viewer) -> bool {
-    (&fresh.name, fresh.kind, &fresh.credential, &fresh.rights)
-        == (&viewer.name, viewer.kind, &viewer.credential, &viewer.rights)
+    (&fresh.name, fresh.kind, &fresh.credential, &fresh.rights, fresh.documents)
+        == (&viewer.name, viewer.kind, &viewer.credential, &viewer.rights, viewer.documents)
 }
 
 /// Returns the value of `authorization` in a payload.
