@@ -156,6 +156,7 @@ mod tests {
     use super::super::rights_end::RightsEnd;
     use super::super::viewer::ViewerKind;
     use super::*;
+    use crate::event::Rights;
 
     #[tokio::test]
     async fn only_a_known_bearer_is_let_in() {
@@ -174,6 +175,7 @@ mod tests {
         open.keys.replace(Vec::new());
         let viewer = open.identify(None).await.unwrap();
         assert_eq!((viewer.kind, viewer.name.as_ref()), (ViewerKind::Open, None));
+        assert_eq!(*viewer.rights, Rights::of_unlimited_reader());
         open.readers.close();
         assert_eq!(viewer.rights_end().await, RightsEnd::Revoked);
         assert_eq!(open.identify(None).await, Err(Denied::NoToken));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use sluice::auth::{Authenticator, Reader, Readers, ViewerKind};
+use sluice::auth::{Reader, Readers, ViewerKind};
 use sluice::event::{Grant, GrantedPart, Rights, Rows, Scope, Scopes};
 
 use crate::events::{lines, sync_event};
@@ -54,8 +54,8 @@ fn wrong_scopes_and_grants_are_faults() {
     assert!(unknown.errors.contains("`instance`, expected one of `org`, `applications`, `instances`"), "{unknown:?}");
 }
 
-#[tokio::test]
-async fn settings_become_rights() {
+#[test]
+fn settings_become_rights() {
     let more =
         "scopes = ['events:read', 'ingest'], see = [{org = 'beta'}, {org = 'acme', instances = ['0oa2', '0oa1']}]";
     let settings = Place::new(reader(more)).read(&|_| None);
@@ -67,8 +67,6 @@ async fn settings_become_rights() {
     let scopes: Scopes = [Scope::EventsRead, Scope::Ingest].into_iter().collect();
     assert_eq!(*viewer.rights, Rights::new(scopes, Rows::granted(grants)));
     assert_eq!((viewer.kind, viewer.name.as_deref(), viewer.expires), (ViewerKind::Reader, Some("a"), None));
-    let open = Authenticator::default().identify(None).await.unwrap();
-    assert_eq!((open.kind, &*open.rights), (ViewerKind::Open, &Rights::of_unlimited_reader()));
     let note = "note: reader a: no scopes and no see, so they may read everything";
     let [unlimited, limited] = ["", more].map(|more| Place::new(reader(more)).check(&[]).output);
     assert!(unlimited.contains(note) && !limited.contains(note), "{unlimited}{limited}");
