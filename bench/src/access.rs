@@ -42,7 +42,7 @@ const FEW: usize = 100;
 const SUBSCRIPTION: &str =
     "subscription { syncEvents { events { id position uuid eventType published message receivedAt } } }";
 
-/// What is measured, and for how long.
+/// The options of the benchmark.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Rounds; each of them measures everything once.

@@ -2,7 +2,7 @@
 
 mod sign_in;
 
-pub use sign_in::{CLIENT_ID, CLIENT_SECRET, SignInLie};
+pub use sign_in::{CLIENT_ID, CLIENT_SECRET, SignInBehaviour};
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

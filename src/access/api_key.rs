@@ -54,7 +54,7 @@ pub enum AddKeyError {
         "there is an API key {0:?} already, added at {1}: revoke it first (sluice keys revoke {0}), or choose another name"
     )]
     NameTaken(String, Timestamp),
-    /// There are too many keys.
+    /// Gateways hold no more keys.
     #[error("there are {MAX_API_KEYS} API keys already, which is the most that gateways hold: revoke some first")]
     TooMany,
     /// The database's error.

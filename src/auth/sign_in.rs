@@ -285,7 +285,7 @@ impl SignIn {
             LogoutFault::Unavailable
         })?;
         let ended = ended.ok_or(LogoutFault::Replayed)?;
-        // This gateway need not wait for its watch.
+        // The watch of this gateway would notice the change up to 2 s later.
         if let Err(error) = self.sessions.refresh().await {
             tracing::debug!(%error, "could not look at the sessions again");
         }

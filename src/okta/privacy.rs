@@ -72,7 +72,7 @@ impl Privacy {
             return out.push_str(json.get());
         }
         if let Some(members) = Members::read(json) {
-            // One object in the place of a list counts as a list of one, as it does where targets are read.
+            // An object in the place of a list counts as a list of one, as it does where targets are read.
             let as_item = rules.iter().filter(|(steps, _)| steps.len() > 1).filter_map(|rule| step_into(rule, "0"));
             let as_item: ActiveRules<'_> = as_item.collect();
             let parts = members.iter().map(|(name, value)| {

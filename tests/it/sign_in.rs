@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use okta_sim::{AuthorizationServer, CLIENT_ID, SignInLie};
+use okta_sim::{AuthorizationServer, CLIENT_ID, SignInBehaviour};
 use reqwest::header::{COOKIE, STRICT_TRANSPORT_SECURITY};
 use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
@@ -140,40 +140,44 @@ async fn people_sign_in_with_a_browser() {
 #[tokio::test]
 async fn each_lie_of_an_issuer_is_refused() {
     let (gateway, issuer) = with_issuer().await;
-    for (lie, status, words) in [
-        (SignInLie::State, StatusCode::BAD_REQUEST, "This sign-in is not known"),
-        (SignInLie::Issuer, StatusCode::BAD_REQUEST, "&quot;https://other.example&quot;, not by issuers.okta.url"),
+    for (behaviour, status, words) in [
+        (SignInBehaviour::State, StatusCode::BAD_REQUEST, "This sign-in is not known"),
         (
-            SignInLie::Refusal,
+            SignInBehaviour::Issuer,
+            StatusCode::BAD_REQUEST,
+            "&quot;https://other.example&quot;, not by issuers.okta.url",
+        ),
+        (
+            SignInBehaviour::Refusal,
             StatusCode::BAD_REQUEST,
             "access_denied: User is not assigned &lt;b&gt;to&lt;/b&gt; the app.",
         ),
-        (SignInLie::NoCode, StatusCode::BAD_REQUEST, "without a code"),
-        (SignInLie::Nonce, StatusCode::BAD_GATEWAY, "its nonce is of another sign-in"),
-        (SignInLie::NoNonce, StatusCode::BAD_GATEWAY, "its nonce is of another sign-in"),
-        (SignInLie::Audience, StatusCode::BAD_GATEWAY, "issuers.okta.sign_in.client_id is &quot;0oasluice&quot;"),
-        (SignInLie::AuthorizedParty, StatusCode::BAD_GATEWAY, "issued to another client"),
-        (SignInLie::SeveralAudiences, StatusCode::BAD_GATEWAY, "issued to another client"),
-        (SignInLie::Expired, StatusCode::BAD_GATEWAY, "it expired at"),
-        (SignInLie::IssuedLongAgo, StatusCode::BAD_GATEWAY, "issuers.okta.leeway_seconds"),
-        (SignInLie::Unsigned, StatusCode::BAD_GATEWAY, "no signed JSON Web Token"),
-        (SignInLie::OtherIssuer, StatusCode::BAD_GATEWAY, "&quot;iss&quot;"),
-        (SignInLie::NoSubject, StatusCode::BAD_GATEWAY, "&quot;sub&quot;"),
-        (SignInLie::NoIdToken, StatusCode::BAD_GATEWAY, "issuers.okta.sign_in.scopes must have openid"),
-        (SignInLie::Html, StatusCode::BAD_GATEWAY, "answers with 200 OK and no JSON"),
-        (SignInLie::Large, StatusCode::BAD_GATEWAY, "more than 262144 bytes"),
-        (SignInLie::Redirect, StatusCode::BAD_GATEWAY, "redirects are not followed"),
-        (SignInLie::Slow, StatusCode::BAD_GATEWAY, "no answer within 10 s"),
+        (SignInBehaviour::NoCode, StatusCode::BAD_REQUEST, "without a code"),
+        (SignInBehaviour::Nonce, StatusCode::BAD_GATEWAY, "its nonce is of another sign-in"),
+        (SignInBehaviour::NoNonce, StatusCode::BAD_GATEWAY, "its nonce is of another sign-in"),
+        (SignInBehaviour::Audience, StatusCode::BAD_GATEWAY, "issuers.okta.sign_in.client_id is &quot;0oasluice&quot;"),
+        (SignInBehaviour::AuthorizedParty, StatusCode::BAD_GATEWAY, "issued to another client"),
+        (SignInBehaviour::SeveralAudiences, StatusCode::BAD_GATEWAY, "issued to another client"),
+        (SignInBehaviour::Expired, StatusCode::BAD_GATEWAY, "it expired at"),
+        (SignInBehaviour::IssuedLongAgo, StatusCode::BAD_GATEWAY, "issuers.okta.leeway_seconds"),
+        (SignInBehaviour::Unsigned, StatusCode::BAD_GATEWAY, "no signed JSON Web Token"),
+        (SignInBehaviour::OtherIssuer, StatusCode::BAD_GATEWAY, "&quot;iss&quot;"),
+        (SignInBehaviour::NoSubject, StatusCode::BAD_GATEWAY, "&quot;sub&quot;"),
+        (SignInBehaviour::NoIdToken, StatusCode::BAD_GATEWAY, "issuers.okta.sign_in.scopes must have openid"),
+        (SignInBehaviour::Html, StatusCode::BAD_GATEWAY, "answers with 200 OK and no JSON"),
+        (SignInBehaviour::Large, StatusCode::BAD_GATEWAY, "more than 262144 bytes"),
+        (SignInBehaviour::Redirect, StatusCode::BAD_GATEWAY, "redirects are not followed"),
+        (SignInBehaviour::Slow, StatusCode::BAD_GATEWAY, "no answer within 10 s"),
     ] {
-        issuer.lie(lie);
+        issuer.behave_at_sign_in(behaviour);
         let mut browser = Browser::default();
         let failed = browser.sign_in(&gateway).await;
-        assert_eq!(failed.status(), status, "{lie:?}");
+        assert_eq!(failed.status(), status, "{behaviour:?}");
         let page = failed.text().await.unwrap();
-        assert!(page.contains(words) && page.contains("Sign in again"), "{lie:?}: {page}");
-        assert!(!browser.cookies.contains_key("__Host-sluice"), "{lie:?}");
+        assert!(page.contains(words) && page.contains("Sign in again"), "{behaviour:?}: {page}");
+        assert!(!browser.cookies.contains_key("__Host-sluice"), "{behaviour:?}");
     }
-    issuer.lie(SignInLie::Nothing);
+    issuer.behave_at_sign_in(SignInBehaviour::Correct);
     Browser::signed_in(&gateway).await;
     assert_eq!(gateway.database.number("SELECT count(*) FROM session").await, 1);
 }

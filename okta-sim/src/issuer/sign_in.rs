@@ -22,49 +22,49 @@ pub const CLIENT_ID: &str = "0oasluice";
 /// The secret of the server's only client.
 pub const CLIENT_SECRET: &str = "the client's secret: 100 % & more";
 
-/// The way in which the server does not do what it should when somebody signs in.
+/// The behaviour of an authorization server at which somebody signs in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SignInLie {
-    /// Nothing: it does what it should.
+pub enum SignInBehaviour {
+    /// Sign-ins as at Okta.
     #[default]
-    Nothing,
-    /// It sends the browser back with another state.
+    Correct,
+    /// Redirects to the gateway with another `state`.
     State,
-    /// It sends the browser back as another issuer (RFC 9207).
+    /// Redirects to the gateway with another issuer in `iss` (RFC 9207).
     Issuer,
-    /// It sends the browser back with an error.
+    /// Redirects to the gateway with an error.
     Refusal,
-    /// It sends the browser back without a code.
+    /// Redirects to the gateway without a code.
     NoCode,
-    /// Its ID token has another nonce.
+    /// ID tokens with another nonce.
     Nonce,
-    /// Its ID token has no nonce.
+    /// ID tokens without a nonce.
     NoNonce,
-    /// Its ID token is for another client.
+    /// ID tokens for another client.
     Audience,
-    /// Its ID token is for several clients, and issued to another one.
+    /// ID tokens for several clients, issued to another one (`azp`).
     AuthorizedParty,
-    /// Its ID token is for several clients, and does not say to which it was issued.
+    /// ID tokens for several clients, without the one to which they were issued (`azp`).
     SeveralAudiences,
-    /// Its ID token has expired.
+    /// ID tokens that have expired.
     Expired,
-    /// Its ID token was issued an hour ago.
+    /// ID tokens that were issued an hour ago.
     IssuedLongAgo,
-    /// Its ID token has the algorithm `none`.
+    /// ID tokens with the algorithm `none`.
     Unsigned,
-    /// Its ID token is of another issuer.
+    /// ID tokens of another issuer.
     OtherIssuer,
-    /// Its ID token has no subject.
+    /// ID tokens without a subject.
     NoSubject,
-    /// It answers without an ID token.
+    /// Responses to a code without an ID token.
     NoIdToken,
-    /// It answers with HTML.
+    /// Responses to a code in HTML.
     Html,
-    /// It answers with 1 MiB.
+    /// Responses to a code of 1 MiB.
     Large,
-    /// It redirects the exchange of a code.
+    /// Redirects of the request with the code.
     Redirect,
-    /// It answers after a minute.
+    /// Responses to a code after a minute.
     Slow,
 }
 
@@ -73,7 +73,7 @@ pub enum SignInLie {
 pub(super) struct SignInState {
     /// The claims of the person who signs in.
     person: Value,
-    lie: SignInLie,
+    behaviour: SignInBehaviour,
     codes: HashMap<String, IssuedCode>,
 }
 
@@ -90,9 +90,9 @@ impl AuthorizationServer {
         lock(&self.state.sign_in).person = person;
     }
 
-    /// Tells a lie from now on.
-    pub fn lie(&self, lie: SignInLie) {
-        lock(&self.state.sign_in).lie = lie;
+    /// Behaves in this way when somebody signs in, from now on.
+    pub fn behave_at_sign_in(&self, behaviour: SignInBehaviour) {
+        lock(&self.state.sign_in).behaviour = behaviour;
     }
 }
 
@@ -117,16 +117,16 @@ pub(super) async fn authorize(State(state): State<Arc<IssuerState>>, Query(asked
         challenge: asked.get("code_challenge").cloned(),
     };
     sign_in.codes.insert(code.clone(), issued);
-    let answered_state = match sign_in.lie {
-        SignInLie::State => "another-state",
+    let answered_state = match sign_in.behaviour {
+        SignInBehaviour::State => "another-state",
         _ => asked.get("state").map(String::as_str).unwrap_or_default(),
     };
-    let more = match sign_in.lie {
-        SignInLie::Refusal => {
+    let more = match sign_in.behaviour {
+        SignInBehaviour::Refusal => {
             "error=access_denied&error_description=User+is+not+assigned+%3Cb%3Eto%3C%2Fb%3E+the+app.".to_owned()
         }
-        SignInLie::NoCode => String::new(),
-        SignInLie::Issuer => format!("code={code}&iss=https%3A%2F%2Fother.example"),
+        SignInBehaviour::NoCode => String::new(),
+        SignInBehaviour::Issuer => format!("code={code}&iss=https%3A%2F%2Fother.example"),
         _ => format!("code={code}"),
     };
     drop(sign_in);
@@ -138,11 +138,11 @@ pub(super) async fn authorize(State(state): State<Arc<IssuerState>>, Query(asked
 pub(super) async fn token(State(state): State<Arc<IssuerState>>, headers: HeaderMap, form: String) -> Response {
     let form = reqwest::Url::parse(&format!("http://form/?{form}"));
     let asked: Parameters = form.map(|form| form.query_pairs().into_owned().collect()).unwrap_or_default();
-    let lie = lock(&state.sign_in).lie;
-    match lie {
-        SignInLie::Html => return "<html>".into_response(),
-        SignInLie::Redirect => return (StatusCode::FOUND, [(header::LOCATION, "/elsewhere")]).into_response(),
-        SignInLie::Slow => tokio::time::sleep(Duration::from_mins(1)).await,
+    let behaviour = lock(&state.sign_in).behaviour;
+    match behaviour {
+        SignInBehaviour::Html => return "<html>".into_response(),
+        SignInBehaviour::Redirect => return (StatusCode::FOUND, [(header::LOCATION, "/elsewhere")]).into_response(),
+        SignInBehaviour::Slow => tokio::time::sleep(Duration::from_mins(1)).await,
         _ => {}
     }
     let refused = |error: &str| {
@@ -155,11 +155,11 @@ pub(super) async fn token(State(state): State<Arc<IssuerState>>, headers: Header
     let code = asked.get("code").and_then(|code| lock(&state.sign_in).codes.remove(code));
     let Some(code) = code.filter(|code| code.allows(&asked)) else { return refused("invalid_grant") };
     let server = AuthorizationServer::of(Arc::clone(&state));
-    let id_token = server.id_token(lie, code.nonce.as_deref());
+    let id_token = server.id_token(behaviour, code.nonce.as_deref());
     let mut body = json!({ "token_type": "Bearer", "access_token": "opaque", "expires_in": 3600 });
-    match lie {
-        SignInLie::NoIdToken => {}
-        SignInLie::Large => body["padding"] = json!("x".repeat(1 << 20)),
+    match behaviour {
+        SignInBehaviour::NoIdToken => {}
+        SignInBehaviour::Large => body["padding"] = json!("x".repeat(1 << 20)),
         _ => body["id_token"] = json!(id_token.unwrap_or_default()),
     }
     Json(body).into_response()
@@ -185,7 +185,7 @@ impl IssuedCode {
 }
 
 impl AuthorizationServer {
-    fn id_token(&self, lie: SignInLie, nonce: Option<&str>) -> anyhow::Result<String> {
+    fn id_token(&self, behaviour: SignInBehaviour, nonce: Option<&str>) -> anyhow::Result<String> {
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
         let mut claims = json!({ "aud": CLIENT_ID, "nonce": nonce, "sub": "00u1", "sid": "session-1" });
         if let Value::Object(person) = lock(&self.state.sign_in).person.clone() {
@@ -193,23 +193,23 @@ impl AuthorizationServer {
                 claims[name] = value;
             }
         }
-        match lie {
-            SignInLie::Nonce => claims["nonce"] = json!("another"),
-            SignInLie::NoNonce => claims["nonce"] = Value::Null,
-            SignInLie::Audience => claims["aud"] = json!("0oaother"),
-            SignInLie::AuthorizedParty => {
+        match behaviour {
+            SignInBehaviour::Nonce => claims["nonce"] = json!("another"),
+            SignInBehaviour::NoNonce => claims["nonce"] = Value::Null,
+            SignInBehaviour::Audience => claims["aud"] = json!("0oaother"),
+            SignInBehaviour::AuthorizedParty => {
                 claims["aud"] = json!([CLIENT_ID, "0oaother"]);
                 claims["azp"] = json!("0oaother");
             }
-            SignInLie::SeveralAudiences => claims["aud"] = json!([CLIENT_ID, "0oaother"]),
-            SignInLie::Expired => claims["exp"] = json!(now - 60),
-            SignInLie::IssuedLongAgo => claims["iat"] = json!(now - 3_600),
-            SignInLie::OtherIssuer => claims["iss"] = json!("https://other.example"),
-            SignInLie::NoSubject => claims["sub"] = Value::Null,
+            SignInBehaviour::SeveralAudiences => claims["aud"] = json!([CLIENT_ID, "0oaother"]),
+            SignInBehaviour::Expired => claims["exp"] = json!(now - 60),
+            SignInBehaviour::IssuedLongAgo => claims["iat"] = json!(now - 3_600),
+            SignInBehaviour::OtherIssuer => claims["iss"] = json!("https://other.example"),
+            SignInBehaviour::NoSubject => claims["sub"] = Value::Null,
             _ => {}
         }
         let token = self.token(&claims)?;
-        if lie != SignInLie::Unsigned {
+        if behaviour != SignInBehaviour::Unsigned {
             return Ok(token);
         }
         let claims = token.split('.').nth(1).unwrap_or_default();

@@ -11,7 +11,7 @@ pub enum KeyFault {
     /// A part of the text was changed.
     #[error("the API key is altered: its checksum is wrong; copy it again")]
     Checksum,
-    /// There is no such key.
+    /// No key has this id and secret.
     #[error("there is no such API key: sluice keys list shows those that there are")]
     Unknown,
     /// The key has expired.

@@ -3,7 +3,7 @@
 /// The reason why the cookie of a session opens nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionFault {
-    /// There is no such session, or it has ended.
+    /// The session is unknown, or has ended.
     #[error("the session has ended: sign in again at /auth/login")]
     Ended,
     /// The session was not looked up, since the database is not available.
