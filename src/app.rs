@@ -30,6 +30,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::access_log;
 use crate::auth::{AccessWatch, HookSecrets};
 use crate::backoff::Backoff;
 use crate::config::{Limits, OrgSettings, Settings};
@@ -187,6 +188,7 @@ impl OpenGateway {
         store.close().await;
         drop(delivery);
         tokio::task::spawn_blocking(move || drop(database)).await?;
+        access_log::flush();
         tracing::info!("stopped");
         Ok(())
     }

@@ -34,7 +34,9 @@ pub use public_url::PublicUrl;
 pub use readers::{Reader, Readers};
 pub use rights_end::RightsEnd;
 pub use sessions::{SessionFault, SessionSummary, Sessions};
-pub use sign_in::{BegunLogin, BegunSession, LOGIN_TIME, LoginAnswer, LogoutFault, SignIn, SignInFault};
+pub use sign_in::{
+    BegunLogin, BegunSession, EndedSession, LOGIN_TIME, LoginAnswer, LogoutFault, SessionsEnded, SignIn, SignInFault,
+};
 pub use viewer::{AllowedDocuments, MissingScope, Viewer, ViewerKind};
 
 use secrecy::{ExposeSecret as _, SecretString};

@@ -13,6 +13,7 @@ mod position;
 mod rights;
 mod scope;
 mod source_state;
+mod statement_usage;
 mod statistics;
 mod texts;
 mod timestamp;
@@ -37,6 +38,7 @@ pub use position::{Position, PositionParseError};
 pub use rights::{Grant, GrantedPart, Narrowed, Rights, Rows};
 pub use scope::{Scope, Scopes};
 pub use source_state::SourceState;
+pub use statement_usage::StatementUsage;
 pub use statistics::{
     BucketLength, Dimension, Histogram, HistogramRequest, HistogramSeries, HistogramStep, MAX_BUCKETS,
     MAX_HISTOGRAM_KEYS, Tally, TallyCursor, TallyPage, TopRequest, source_name,

@@ -22,6 +22,7 @@
 
 mod abort_on_drop;
 pub mod access;
+mod access_log;
 pub mod app;
 pub mod auth;
 mod backoff;

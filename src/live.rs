@@ -25,6 +25,7 @@ mod subscriber;
 mod atomic_position;
 mod measures;
 mod options;
+mod reached;
 
 pub use feed::payload::Payload;
 pub use feed::renderer::{

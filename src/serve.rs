@@ -1,6 +1,7 @@
 //! HTTP: the routes for events, GraphQL and status.
 
 mod accept;
+mod access;
 mod admission;
 mod authority;
 mod authorization;

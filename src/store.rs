@@ -70,6 +70,7 @@ use tokio::sync::{Notify, OnceCell};
 
 pub use crate::postgres::{ConnectError, ConnectFailure, Credential, ReadLimits, Refused};
 
+use crate::event::StatementUsage;
 use crate::postgres::connect::{Connector, DatabaseUrl, Setup};
 use crate::postgres::connections::ConnectionPool;
 
@@ -169,6 +170,12 @@ impl Store {
     #[must_use]
     pub fn for_request(&self) -> Self {
         Self { reads: self.reads.for_request(), ..self.clone() }
+    }
+
+    /// Returns the same store, whose reads are counted.
+    #[must_use]
+    pub fn counted(&self, usage: Arc<StatementUsage>) -> Self {
+        Self { reads: self.reads.counted(usage), ..self.clone() }
     }
 
     /// Closes every connection.

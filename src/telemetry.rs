@@ -288,6 +288,10 @@ fn describe_serving() {
     metrics::describe_gauge!("sluice_large_bodies_waiting", "Large bodies that wait until an earlier one is read");
     metrics::describe_counter!("sluice_bodies_timed_out_total", "Requests whose bodies did not arrive in time");
     metrics::describe_counter!("sluice_starting_refused_total", "Requests refused while the gateway was starting");
+    metrics::describe_counter!(
+        "sluice_access_log_dropped_total",
+        "Records of the access log that were dropped, since it could not be written fast enough"
+    );
     metrics::describe_counter!("sluice_tokens_total", "Tokens of issuers that were verified or refused");
     metrics::describe_counter!("sluice_sign_ins_total", "Sign-ins of people, by issuer and result");
     metrics::describe_counter!("sluice_sign_outs_total", "Sessions ended by their people or issuers");

@@ -86,6 +86,30 @@ pub struct BegunSession {
     pub lasts: Duration,
     /// The path of the gateway to which the browser returns.
     pub return_to: String,
+    /// The configured name of the issuer.
+    pub issuer: String,
+    /// The subject of the person.
+    pub subject: String,
+}
+
+/// A session that its person has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedSession {
+    /// The configured name of the issuer.
+    pub issuer: String,
+    /// The subject of the person.
+    pub subject: String,
+    /// The issuer's address at which its own session ends, if it has one.
+    pub issuers_logout: Option<String>,
+}
+
+/// The sessions that an issuer has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionsEnded {
+    /// The configured name of the issuer.
+    pub issuer: String,
+    /// The subject of the person, if the issuer has named it.
+    pub subject: Option<String>,
 }
 
 impl SignIn {
@@ -231,23 +255,29 @@ impl SignIn {
             created_at: now,
             expires_at: after(now, settings.session),
         };
-        let subject = record.subject.clone();
+        let (issuer, subject) = (name.clone(), record.subject.clone());
         let id = self.sessions.begin(record).await.map_err(|error| SignInFault::of_database(&error))?;
         tracing::info!(issuer = name, subject, "a person has signed in");
-        Ok(BegunSession { id: id.as_str().to_owned(), lasts: settings.session, return_to: login.return_to })
+        let (id, lasts, return_to) = (id.as_str().to_owned(), settings.session, login.return_to);
+        Ok(BegunSession { id, lasts, return_to, issuer, subject })
     }
 
-    /// Ends a session on all gateways. Returns the issuer's address at which its own session ends, if it has one.
+    /// Ends a session on all gateways. Returns None if it has ended already.
     ///
     /// # Errors
     /// The database is not available.
-    pub async fn sign_out(&self, session: &str) -> Result<Option<String>, SignInFault> {
+    pub async fn sign_out(&self, session: &str) -> Result<Option<EndedSession>, SignInFault> {
         let record = self.sessions.end(session).await.map_err(|error| SignInFault::of_database(&error))?;
         let Some(record) = record else { return Ok(None) };
         metrics::counter!("sluice_sign_outs_total", "by" => "person").increment(1);
-        let Ok((issuer, settings)) = self.issuer(&record.issuer) else { return Ok(None) };
-        let endpoint = issuer.metadata().await.and_then(|metadata| metadata.end_session_endpoint.clone());
-        Ok(endpoint.map(|endpoint| self.end_session_address(endpoint, &settings, &record)))
+        let issuers_logout = match self.issuer(&record.issuer) {
+            Ok((issuer, settings)) => {
+                let endpoint = issuer.metadata().await.and_then(|metadata| metadata.end_session_endpoint.clone());
+                endpoint.map(|endpoint| self.end_session_address(endpoint, &settings, &record))
+            }
+            Err(_) => None,
+        };
+        Ok(Some(EndedSession { issuer: record.issuer, subject: record.subject, issuers_logout }))
     }
 
     fn end_session_address(&self, mut endpoint: Url, settings: &SignInSettings, record: &SessionRecord) -> String {
@@ -259,11 +289,11 @@ impl SignIn {
         endpoint.into()
     }
 
-    /// Ends the sessions that a logout token of an issuer names, and returns their number.
+    /// Ends the sessions that a logout token of an issuer names.
     ///
     /// # Errors
     /// The token is refused, or the database is not available.
-    pub async fn end_by_issuer(&self, token: &str) -> Result<u64, LogoutFault> {
+    pub async fn end_by_issuer(&self, token: &str) -> Result<SessionsEnded, LogoutFault> {
         let ended = self.end_by(token).await;
         if let Err(fault) = &ended {
             metrics::counter!("sluice_logout_tokens_refused_total").increment(1);
@@ -274,7 +304,7 @@ impl SignIn {
         ended
     }
 
-    async fn end_by(&self, token: &str) -> Result<u64, LogoutFault> {
+    async fn end_by(&self, token: &str) -> Result<SessionsEnded, LogoutFault> {
         let issuer = self.issuers.issuer_of(token)?;
         let name = &issuer.settings.name;
         let settings = issuer.settings.sign_in.as_ref().ok_or_else(|| LogoutFault::NoSignIn(name.clone()))?;
@@ -291,7 +321,7 @@ impl SignIn {
         }
         metrics::counter!("sluice_sign_outs_total", "by" => "issuer").increment(ended);
         tracing::info!(issuer = name, ended, "an issuer has ended sessions");
-        Ok(ended)
+        Ok(SessionsEnded { issuer: name.clone(), subject: logout.subject })
     }
 
     /// Counts and logs a failure at an issuer.

@@ -34,6 +34,9 @@ const LIBRARIES: [&str; 16] = [
 /// Libraries whose lines repeat sluice's own, and the level up to which they are logged unless `RUST_LOG` names them.
 const TALKATIVE: [(&str, Level); 2] = [("async_nats", Level::ERROR), ("sqlx", Level::ERROR)];
 
+/// The target of the access log.
+const ACCESS_LOG: &str = crate::access_log::TARGET;
+
 const LEVELS: &str = "off, error, warn, info, debug or trace";
 
 impl Default for LogTargets {
@@ -47,9 +50,12 @@ impl LogTargets {
     fn new(named: Targets) -> Self {
         let is_quiet = |library: &str| !named.iter().any(|(target, _)| target.starts_with(library));
         let quiet: Vec<_> = TALKATIVE.into_iter().filter(|(library, _)| is_quiet(library)).collect();
+        let is_access_off = is_quiet(ACCESS_LOG);
         let most = named.default_level().unwrap_or(LevelFilter::OFF);
         let quiet = quiet.into_iter().map(|(library, level)| (library, LevelFilter::from(level).min(most)));
-        Self(named.with_targets(quiet))
+        // The access log has names and addresses of people, so it is written only if it is asked for.
+        let access = Some((ACCESS_LOG, LevelFilter::OFF)).filter(|_| is_access_off);
+        Self(named.with_targets(quiet.chain(access)))
     }
 
     /// Parses levels, each alone or for a target: `info,sluice::log=debug`. An empty text selects the defaults.
@@ -131,6 +137,7 @@ mod tests {
             // Lines of sqlx repeat sluice's own, so they are left out unless the setting names sqlx.
             ("debug", "sqlx_core", Level::ERROR),
             ("info,sqlx=debug", "sqlx_core", Level::DEBUG),
+            ("info,sluice::access_log=info", "sluice::access_log", Level::INFO),
             ("info,sqlx_postgres=warn", "sqlx_postgres::options", Level::WARN),
         ] {
             let parsed = LogTargets::parse(text).unwrap();
@@ -142,6 +149,9 @@ mod tests {
             );
         }
         assert!(!level(&LogTargets::parse("off").unwrap(), "sqlx_core", Level::ERROR));
+        for text in ["", "trace", "sluice=debug"] {
+            assert!(!level(&LogTargets::parse(text).unwrap(), "sluice::access_log", Level::ERROR), "{text}");
+        }
     }
 
     #[test]

@@ -168,8 +168,8 @@ impl Graph {
         let parsed = ParsedRequest { compiled, operation_name: request.operation_name, variables, omitted, viewer };
         let Weight { complexity, introspects } = weight;
         let wants_cost = request.wants_cost;
-        let (document, after, outlet) = (text, None, None);
-        Ok(Operation { kind, complexity, wants_cost, introspects, parsed, document, deadline, after, outlet })
+        let (document, after, outlet, usage) = (text, None, None, None);
+        Ok(Operation { kind, complexity, wants_cost, introspects, parsed, document, deadline, after, outlet, usage })
     }
 
     /// Reads and validates a document that comes for the first time.
@@ -209,8 +209,10 @@ impl Graph {
     }
 
     /// Returns the reads of an operation or a feed, with the viewer's rights.
-    fn reads(&self, viewer: &Viewer, credential: &Credential) -> Reads {
-        Reads::new(self.0.log.view(Arc::clone(&viewer.rights), credential), &self.0.runtime)
+    fn reads(&self, operation: &Operation, credential: &Credential) -> Reads {
+        let view = self.0.log.view(Arc::clone(&operation.viewer().rights), credential);
+        let view = operation.usage.as_ref().map(|usage| view.counted(Arc::clone(usage))).unwrap_or(view);
+        Reads::new(view, &self.0.runtime)
     }
 
     /// Executes a query or a mutation, within its time limit.
@@ -218,8 +220,7 @@ impl Graph {
         if operation.kind == OperationKind::Mutation && self.0.types.root(RootKind::Mutation).is_none() {
             return no_mutations(&operation.parsed);
         }
-        let request =
-            operation.parsed.request(&self.reads(&operation.parsed.viewer, &operation.parsed.viewer.credential));
+        let request = operation.parsed.request(&self.reads(&operation, &operation.parsed.viewer.credential));
         let Ok(mut response) = timeout_at(operation.deadline, self.0.schema.execute(request)).await else {
             let seconds = self.0.timeout.as_secs();
             let message = format!("the request took more than {seconds} s (limits.query_seconds) and was stopped");
@@ -249,7 +250,7 @@ impl Graph {
             ..SubscriptionStart::default()
         };
         let (progress, subscriber) = (start.progress.clone(), Arc::clone(&start.subscriber));
-        let reads = self.reads(&operation.parsed.viewer, &Credential::Subscriptions);
+        let reads = self.reads(&operation, &Credential::Subscriptions);
         let request = operation.parsed.request(&reads).data(start).data(self.on_demand(operation, reads));
         // The feed renders the events. The stream that is executed here ends as soon as the subscriber has joined its feed.
         let refused = self.0.schema.execute_stream(request).next().await;

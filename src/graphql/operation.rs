@@ -13,7 +13,7 @@ use super::answer::writer::WithoutWriter;
 use super::request::compiled::Compiled;
 use super::request::omitted;
 use crate::auth::Viewer;
-use crate::event::Position;
+use crate::event::{Position, StatementUsage};
 use crate::live::Outlet;
 
 /// The kind of an operation.
@@ -44,6 +44,8 @@ pub struct Operation {
     pub(super) after: Option<Position>,
     /// Sends a subscription's events while the subscriber waits for them.
     pub(super) outlet: Option<Arc<dyn Outlet>>,
+    /// The count of its statements, if they are counted.
+    pub(super) usage: Option<Arc<StatementUsage>>,
 }
 
 /// A parsed request, which is executed once or for each event.
@@ -80,6 +82,22 @@ impl Operation {
     /// Returns the viewer for whom the operation runs.
     pub fn viewer(&self) -> &Viewer {
         &self.parsed.viewer
+    }
+
+    /// Counts the statements of the operation from now on.
+    pub fn count_statements(&mut self) -> Arc<StatementUsage> {
+        Arc::clone(self.usage.get_or_insert_default())
+    }
+
+    /// Returns the document as it was written.
+    pub fn document_text(&self) -> &str {
+        &self.document
+    }
+
+    /// Returns the name of the operation.
+    pub fn name(&self) -> Option<&str> {
+        let only = || self.parsed.compiled.document.operations.iter().next()?.0;
+        self.parsed.operation_name.as_deref().or_else(|| Some(only()?.as_str()))
     }
 
     /// Gives a subscription an outlet, which sends events while the subscriber waits for them.

@@ -17,7 +17,7 @@ pub(super) struct LiveMetrics {
 /// Events that a subscriber was given. They count as delivered when it asks for more.
 #[derive(Debug)]
 pub(super) struct HandedOut {
-    events: usize,
+    pub(super) events: usize,
     /// The position of the last one.
     pub(super) last: Position,
     /// The time at which the first one was stored; None for history, whose age is no lag.

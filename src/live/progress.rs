@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::atomic_position::AtomicPosition;
 use super::feed::Feed;
 use super::feed::payload::Payload;
 use super::push::parked::ParkedSubscriber;
+use super::reached::Reached;
 use crate::event::Position;
 
 /// The position through which a subscriber was given everything that matches its filter: a client that resumes from there
@@ -15,7 +15,7 @@ pub struct Progress(Arc<SharedProgress>);
 
 #[derive(Debug)]
 struct SharedProgress {
-    position: Arc<AtomicPosition>,
+    reached: Arc<Reached>,
     /// The subscriber's feed, and the place where it parks, once it has joined.
     joined: OnceLock<(Weak<Feed>, Weak<ParkedSubscriber>)>,
 }
@@ -25,8 +25,8 @@ const UNKNOWN: Position = Position::new(u128::MAX);
 
 impl Default for Progress {
     fn default() -> Self {
-        let position = Arc::new(AtomicPosition::new(UNKNOWN));
-        Self(Arc::new(SharedProgress { position, joined: OnceLock::new() }))
+        let reached = Arc::new(Reached::new(UNKNOWN));
+        Self(Arc::new(SharedProgress { reached, joined: OnceLock::new() }))
     }
 }
 
@@ -39,7 +39,7 @@ impl Progress {
         if let Some((_, parked)) = &joined {
             parked.wake();
         }
-        let position = Some(self.0.position.get()).filter(|position| *position != UNKNOWN)?;
+        let position = self.position()?;
         // A parked subscriber is not woken for events that do not match. While its feed has nothing for it, it is as far as
         // the router is.
         let routed = joined.and_then(|(feed, _)| {
@@ -58,14 +58,24 @@ impl Progress {
         Some(feed.empty_payload(position))
     }
 
-    /// Moves to a position.
-    pub(super) fn set(&self, position: Position) {
-        self.0.position.set(position);
+    /// Returns the position through which the subscriber was given everything; None before it has started.
+    pub fn position(&self) -> Option<Position> {
+        Some(self.0.reached.position.get()).filter(|position| *position != UNKNOWN)
     }
 
-    /// The position itself, for the parked subscriber that the workers move.
-    pub(super) fn position(&self) -> Arc<AtomicPosition> {
-        Arc::clone(&self.0.position)
+    /// Returns the number of events that the subscriber was sent.
+    pub fn events(&self) -> u64 {
+        self.0.reached.events()
+    }
+
+    /// Moves to a position.
+    pub(super) fn set(&self, position: Position) {
+        self.0.reached.position.set(position);
+    }
+
+    /// Returns what the workers move while the subscriber is parked.
+    pub(super) fn reached(&self) -> Arc<Reached> {
+        Arc::clone(&self.0.reached)
     }
 
     /// Connects this with the subscriber's feed and with the place where it parks.
@@ -89,7 +99,7 @@ mod tests {
         let filter = Filter { orgs: Some(vec!["acme".to_owned()]), ..Filter::default() };
         let feed = router.join(request("k", filter, &Arc::default()));
         let progress = Progress::default();
-        let parked = Arc::new(ParkedSubscriber::new(None, progress.position(), 100));
+        let parked = Arc::new(ParkedSubscriber::new(None, progress.reached(), 100));
         progress.join(&feed, &parked);
         (progress, feed, parked)
     }

@@ -123,7 +123,7 @@ impl Live {
     pub async fn join(&self, request: FeedRequest, new: NewSubscriber) -> Result<Subscriber, ResumeError> {
         let NewSubscriber { after, batch, progress, outlet } = new;
         let follower = Follower::start(Arc::clone(&self.catch_up), request.view(), after, progress.clone()).await?;
-        let parked = ParkedSubscriber::new(outlet, progress.position(), batch);
+        let parked = ParkedSubscriber::new(outlet, progress.reached(), batch);
         let membership = FeedMembership::new(&self.router, request, parked);
         follower.report_progress();
         progress.join(&membership.feed, &membership.parked);
@@ -146,6 +146,7 @@ impl Subscriber {
         }
         if let Some(handed_out) = self.handed_out.take() {
             self.metrics.delivered(&handed_out, 1, self.membership.feed.routed());
+            self.membership.parked.count_sent(handed_out.events);
             self.follower.report_progress_through(handed_out.last);
         }
         loop {

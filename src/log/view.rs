@@ -8,7 +8,7 @@ use super::Log;
 use crate::catalogue::{ApplicationFilter, InstanceFilter};
 use crate::event::{
     Application, ApplicationInstance, CatalogueKey, Filter, Narrowed, Page, PageRequest, Position, Rights, Rows, Scope,
-    SyncEvent, Timestamp,
+    StatementUsage, SyncEvent, Timestamp,
 };
 use crate::store::{ArrivalRecord, Credential, Store, StoreError};
 
@@ -81,6 +81,13 @@ impl View {
     pub fn for_request(&self) -> Self {
         let ViewState { log, store, rights } = &*self.0;
         Self(Arc::new(ViewState { log: log.clone(), store: store.for_request(), rights: Arc::clone(rights) }))
+    }
+
+    /// Returns the same view, whose reads are counted.
+    #[must_use]
+    pub fn counted(&self, usage: Arc<StatementUsage>) -> Self {
+        let ViewState { log, store, rights } = &*self.0;
+        Self(Arc::new(ViewState { log: log.clone(), store: store.counted(usage), rights: Arc::clone(rights) }))
     }
 
     /// Returns the rights of the reader.

@@ -23,6 +23,7 @@ pub use limits::ReadLimits;
 
 use super::Credential;
 use super::connect::{ConnectError, Connector, Refused, Session, Setup, TAKES_NO_WRITES};
+use crate::event::StatementUsage;
 use fair_queue::{Division, QueueLimits};
 use mode::{Mode, PING_TIMEOUT, Planning};
 use permits::{CredentialAccount, NoPermit, Permit, Permits};
@@ -52,6 +53,8 @@ pub(crate) struct ConnectionPool {
     account: Arc<CredentialAccount>,
     /// Turns of one request's statements; None where any number of them may run at once.
     turns: Option<Arc<Turns>>,
+    /// The count of statements; None if they are not counted.
+    usage: Option<Arc<StatementUsage>>,
 }
 
 /// Turns of the statements of one request.
@@ -140,7 +143,7 @@ impl ConnectionPool {
 
     fn of(pool: PoolState) -> Self {
         let account = pool.permits.account(&Credential::Gateway);
-        Self { planning: pool.planning, pool: Arc::new(pool), account, turns: None }
+        Self { planning: pool.planning, pool: Arc::new(pool), account, turns: None, usage: None }
     }
 
     /// Returns the same pool, for statements whose best plan depends on their values.
@@ -158,6 +161,11 @@ impl ConnectionPool {
     pub(crate) fn for_request(&self) -> Self {
         let semaphore = Arc::new(Semaphore::new(self.pool.request_statements));
         Self { turns: Some(Arc::new(Turns { semaphore, refused: OnceLock::new() })), ..self.clone() }
+    }
+
+    /// Returns the same pool, whose statements are counted.
+    pub(crate) fn counted(&self, usage: Arc<StatementUsage>) -> Self {
+        Self { usage: Some(usage), ..self.clone() }
     }
 
     /// Returns the time limit of a statement.

@@ -41,6 +41,11 @@ impl RequestClient {
         extensions.get().cloned().unwrap_or_else(nobody)
     }
 
+    /// Returns the address of a request's client.
+    pub(super) fn address_of(extensions: &Extensions) -> IpAddr {
+        extensions.get::<Self>().map_or(Ipv4Addr::UNSPECIFIED.into(), |client| client.address)
+    }
+
     /// Returns the trusted proxies if a request comes from one of them.
     pub(super) fn trusted_proxies(extensions: &Extensions) -> Option<&TrustedProxies> {
         extensions.get::<Self>()?.proxies.as_ref()

@@ -9,6 +9,7 @@ use axum::http::{HeaderName, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_layer::Layer as _;
 
+use super::access::CLIENT_HEADERS;
 use crate::auth::AllowedOrigins;
 
 /// The time for which a browser may remember that it may send requests.
@@ -24,10 +25,12 @@ pub(super) fn with_cors(routes: Router, allowed: &AllowedOrigins) -> Router {
         return routes;
     }
     let allowed = allowed.clone();
+    let clients = CLIENT_HEADERS.into_iter().flat_map(|(name, version)| [name, version]).map(HeaderName::from_static);
+    let headers = [AUTHORIZATION, CONTENT_TYPE, REQUEST_ID, LAST_EVENT_ID].into_iter().chain(clients);
     let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, _| allowed.contains(origin.as_bytes())))
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, REQUEST_ID, LAST_EVENT_ID])
+        .allow_headers(headers.collect::<Vec<_>>())
         .expose_headers([REQUEST_ID, RETRY_AFTER])
         .max_age(PREFLIGHT_AGE);
     Router::new().route_service("/graphql", cors.layer(routes.clone())).fallback_service(routes)

@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::accept::{Accepted, MediaType};
+use super::access::{self, OperationAccess, RequestSender};
 use super::authorization;
 use super::body::BodyLimits;
 use super::stream::Streams;
@@ -75,14 +76,17 @@ impl GraphqlState {
             return HttpRefusal::new(StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message).respond(MediaType::Json);
         };
         // The token is checked before the body is read, so that an unknown client uses no memory.
-        let read = match self.authenticate(parts).await {
+        let sender = RequestSender::of(&parts.extensions, &parts.headers);
+        let read = match self.authenticate(parts, &sender).await {
             Ok(viewer) => read.await.map(|body| (viewer, body)),
             Err(refusal) => Err(refusal),
         };
         let answered = match read {
-            Ok((viewer, GraphBody::One(request))) => self.answer_one(parts, accepted, request, viewer, method).await,
+            Ok((viewer, GraphBody::One(request))) => {
+                self.answer_one((parts, accepted, &sender), request, viewer, method).await
+            }
             Ok((viewer, GraphBody::Batch(requests))) => {
-                let answers = self.execute_batch(requests, &viewer, method).await;
+                let answers = self.execute_batch(requests, &viewer, &sender, method).await;
                 Ok(respond(StatusCode::OK, accepted.single_or_json(), answers))
             }
             Err(refusal) => Err(refusal),
@@ -90,8 +94,9 @@ impl GraphqlState {
         answered.unwrap_or_else(|refusal| refusal.respond(accepted.single_or_json()))
     }
 
-    async fn authenticate(&self, parts: &Parts) -> Result<Viewer, HttpRefusal> {
+    async fn authenticate(&self, parts: &Parts, sender: &RequestSender) -> Result<Viewer, HttpRefusal> {
         authorization::viewer(&self.authenticator, &parts.headers).await.map_err(|denied| {
+            access::denied(sender, &denied);
             let (status, code) = authorization::status(&denied);
             HttpRefusal::new(status, code, denied.to_string())
         })
@@ -99,34 +104,52 @@ impl GraphqlState {
 
     async fn answer_one(
         &self,
-        parts: &Parts,
-        accepted: Accepted,
+        (parts, accepted, sender): (&Parts, Accepted, &RequestSender),
         request: GraphRequest,
         viewer: Viewer,
         method: RequestMethod,
     ) -> Result<Response, HttpRefusal> {
-        let operation = match self.graph.operation(request, viewer) {
+        let mut access = OperationAccess::begin(&request, &viewer, sender);
+        let mut operation = match self.graph.operation(request, viewer) {
             Ok(operation) => operation,
-            Err(error) => return self.respond_once(parts, accepted.for_one_answer(), error.0),
+            Err(error) => {
+                access.answered(&error.0);
+                return self.respond_once(parts, accepted.for_one_answer(), error.0);
+            }
         };
+        access.found(&mut operation);
         if operation.kind == OperationKind::Subscription
             && let Some(stream_type) = accepted.for_many_answers()
         {
-            return self.subscribe(parts, accepted, stream_type, operation).await;
+            return self.subscribe((parts, accepted, sender), stream_type, (operation, access)).await;
         }
-        let answer = self.execute(operation, method, &mut 0).await?;
+        let answer = self.execute((operation, access), method, &mut 0).await?;
         self.respond_once(parts, accepted.for_one_answer(), answer)
     }
 
     /// Executes the requests of a batch one after the other. A batch has the cost limit of one request; each of its requests
     /// has a time limit of its own.
-    async fn execute_batch(&self, requests: Vec<GraphRequest>, viewer: &Viewer, method: RequestMethod) -> String {
+    async fn execute_batch(
+        &self,
+        requests: Vec<GraphRequest>,
+        viewer: &Viewer,
+        sender: &RequestSender,
+        method: RequestMethod,
+    ) -> String {
         let mut answers = Vec::with_capacity(requests.len());
         let mut spent = 0;
         for request in requests {
+            let mut access = OperationAccess::begin(&request, viewer, sender);
             let answer = match self.graph.operation(request, viewer.clone()) {
-                Ok(operation) => self.execute(operation, method, &mut spent).await.unwrap_or_else(HttpRefusal::answer),
-                Err(error) => error.0,
+                Ok(mut operation) => {
+                    access.found(&mut operation);
+                    let answer = self.execute((operation, access), method, &mut spent).await;
+                    answer.unwrap_or_else(HttpRefusal::answer)
+                }
+                Err(error) => {
+                    access.answered(&error.0);
+                    error.0
+                }
             };
             answers.push(answer.json);
         }
@@ -136,12 +159,13 @@ impl GraphqlState {
     /// Executes an operation, unless its cost and the cost `spent` before exceed the limit.
     async fn execute(
         &self,
-        operation: Operation,
+        (operation, mut access): (Operation, OperationAccess),
         method: RequestMethod,
         spent: &mut u64,
     ) -> Result<Answer, HttpRefusal> {
         const STREAMS: &str = "subscriptions go over a WebSocket, or are accepted as text/event-stream or as \
                                multipart/mixed with subscriptionSpec=1.0";
+        access.refused("METHOD_NOT_ALLOWED");
         match operation.kind {
             OperationKind::Query => {}
             OperationKind::Mutation if method == RequestMethod::Post => {}
@@ -151,15 +175,22 @@ impl GraphqlState {
             OperationKind::Subscription if method == RequestMethod::Get => {
                 return Err(HttpRefusal::only_by_post(STREAMS));
             }
-            OperationKind::Subscription => return Err(HttpRefusal::bad_request(STREAMS)),
+            OperationKind::Subscription => {
+                access.refused("BAD_REQUEST");
+                return Err(HttpRefusal::bad_request(STREAMS));
+            }
         }
         *spent = spent.saturating_add(operation.complexity);
         let most = self.graph.limits().complexity;
         if *spent > most as u64 {
             let message = format!("the batch's complexity is more than {most} (limits.complexity) up to here");
+            access.refused("TOO_COMPLEX");
             return Ok(Answer::too_complex(*spent, most, message));
         }
-        Ok(self.graph.execute(operation).await)
+        access.refused("cancelled");
+        let answer = self.graph.execute(operation).await;
+        access.answered(&answer);
+        Ok(answer)
     }
 }
 

@@ -3,6 +3,7 @@
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 
+use super::access::OperationAccess;
 use crate::abort_on_drop::spawn_abort_on_drop;
 use crate::graphql::{Answer, Graph, Operation, OperationKind, Subscription};
 use crate::live::Progress;
@@ -23,31 +24,36 @@ pub(super) enum OperationEvent {
 
 /// The state of an operation. What is large is boxed, since the stream has room for several states at once.
 enum OperationState {
-    New(Graph, Box<Operation>),
-    Subscribed(Box<Subscription>),
+    New(Graph, Box<Operation>, OperationAccess),
+    Subscribed(Box<Subscription>, OperationAccess),
     Answered,
     Ended,
 }
 
-/// Runs an operation. Each poll of the stream moves it on, and dropping the stream ends it.
-pub(super) fn run(graph: &Graph, operation: Operation) -> BoxStream<'static, OperationEvent> {
-    stream::unfold(OperationState::New(graph.clone(), Box::new(operation)), advance).boxed()
+/// Runs an operation. Each poll of the stream moves it on, and dropping the stream ends it and its record in the access log.
+pub(super) fn run(graph: &Graph, operation: Operation, access: OperationAccess) -> BoxStream<'static, OperationEvent> {
+    stream::unfold(OperationState::New(graph.clone(), Box::new(operation), access), advance).boxed()
 }
 
 async fn advance(state: OperationState) -> Option<(OperationEvent, OperationState)> {
     Some(match state {
-        OperationState::New(graph, operation) if operation.kind == OperationKind::Subscription => {
+        OperationState::New(graph, operation, mut access) if operation.kind == OperationKind::Subscription => {
             // Boxed, since this future is large and soon done, while there are many subscriptions that last long.
             match Box::pin(graph.subscribe(*operation)).await {
                 Ok(subscription) => {
+                    access.started(&subscription.progress);
                     let started = OperationEvent::Started(subscription.progress.clone());
-                    (started, OperationState::Subscribed(Box::new(subscription)))
+                    (started, OperationState::Subscribed(Box::new(subscription), access))
                 }
-                Err(refused) => (OperationEvent::Error(refused), OperationState::Ended),
+                Err(refused) => {
+                    access.answered(&refused);
+                    (OperationEvent::Error(refused), OperationState::Ended)
+                }
             }
         }
-        OperationState::New(graph, operation) => {
+        OperationState::New(graph, operation, mut access) => {
             let answer = spawn_abort_on_drop(async move { graph.execute(*operation).await }).await;
+            access.answered(&answer);
             // Errors of single fields are part of the answer.
             if answer.is_request_error() {
                 (OperationEvent::Error(answer), OperationState::Ended)
@@ -55,9 +61,12 @@ async fn advance(state: OperationState) -> Option<(OperationEvent, OperationStat
                 (OperationEvent::Next(vec![answer]), OperationState::Answered)
             }
         }
-        OperationState::Subscribed(mut subscription) => match subscription.next().await {
-            Ok(answers) => (OperationEvent::Next(answers), OperationState::Subscribed(subscription)),
-            Err(last) => (OperationEvent::Error(last), OperationState::Ended),
+        OperationState::Subscribed(mut subscription, mut access) => match subscription.next().await {
+            Ok(answers) => (OperationEvent::Next(answers), OperationState::Subscribed(subscription, access)),
+            Err(last) => {
+                access.answered(&last);
+                (OperationEvent::Error(last), OperationState::Ended)
+            }
         },
         OperationState::Answered => (OperationEvent::Complete, OperationState::Ended),
         OperationState::Ended => return None,

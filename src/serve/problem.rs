@@ -21,6 +21,11 @@ impl Problem {
         Self { status, code, message: message.into() }
     }
 
+    /// Returns the code.
+    pub(super) const fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// Creates the response for a body that did not arrive in time. It closes the connection, on which the rest of the
     /// body may still arrive.
     pub(super) fn too_slow(message: impl Into<String>) -> Self {

@@ -7,19 +7,20 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
+use super::access::{self, Person, RequestSender};
 use super::body::{BodyFault, BodyLimits, TOO_SLOW};
 use super::graphql_http::is_json;
 use super::problem::Problem;
 use super::session_cookie::{self, Cookie, SentBy};
 use crate::auth::{
-    Authenticator, BegunLogin, BegunSession, LOGIN_TIME, LoginAnswer, LogoutFault, PublicUrl, SessionFault, SignIn,
-    SignInFault,
+    Authenticator, BegunLogin, BegunSession, LOGIN_TIME, LoginAnswer, LogoutFault, PublicUrl, SessionFault,
+    SessionsEnded, SignIn, SignInFault,
 };
 
 /// The maximum size of a logout token's body, in bytes.
@@ -79,7 +80,12 @@ impl SignInState {
         Ok(redirect(&location, [Cookie::Login.set(public_url, &browser, LOGIN_TIME)]))
     }
 
-    async fn finish(&self, parameters: CallbackParameters, headers: &HeaderMap) -> Result<Response, SignInFault> {
+    async fn finish(
+        &self,
+        parameters: CallbackParameters,
+        headers: &HeaderMap,
+        sender: &RequestSender,
+    ) -> Result<Response, SignInFault> {
         let (sign_in, public_url) = self.sign_in()?;
         let answer = LoginAnswer {
             state: parameters.state,
@@ -90,7 +96,9 @@ impl SignInState {
         };
         let browser = Cookie::Login.value(public_url, headers);
         let earlier = Cookie::Session.value(public_url, headers);
-        let BegunSession { id, lasts, return_to } = sign_in.finish(answer, browser, earlier).await?;
+        let finished = sign_in.finish(answer, browser, earlier).await;
+        access::signed_in(sender, finished.as_ref().map(Person::from).map_err(code));
+        let BegunSession { id, lasts, return_to, .. } = finished?;
         Ok(redirect(&return_to, [Cookie::Session.set(public_url, &id, lasts)]))
     }
 }
@@ -110,10 +118,12 @@ pub(super) async fn callback(
     State(state): State<SignInState>,
     parameters: Result<Query<CallbackParameters>, QueryRejection>,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Response {
+    let sender = RequestSender::of(&extensions, &headers);
     // A parameter that comes twice is none: its sender and its reader might take different ones.
     let Query(parameters) = parameters.unwrap_or_default();
-    state.finish(parameters, &headers).await.unwrap_or_else(|fault| page::fault(&fault))
+    state.finish(parameters, &headers, &sender).await.unwrap_or_else(|fault| page::fault(&fault))
 }
 
 /// Tells a page of the gateway where people can sign in, and who has.
@@ -143,11 +153,17 @@ pub(super) async fn session(State(state): State<SignInState>, headers: HeaderMap
 }
 
 /// Ends the session of a browser. A page of another site cannot send such a request: it lacks the origin, and JSON.
-pub(super) async fn logout(State(state): State<SignInState>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn logout(
+    State(state): State<SignInState>,
+    headers: HeaderMap,
+    extensions: Extensions,
+) -> Result<Response, Problem> {
+    let sender = RequestSender::of(&extensions, &headers);
     let Ok((sign_in, public_url)) = state.sign_in() else {
         return Err(Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", SignInFault::NotConfigured.to_string()));
     };
     if !session_cookie::is_own_page(public_url, &headers, SentBy::Request) {
+        access::signed_out(&sender, Err("FOREIGN_ORIGIN"));
         let fault = SessionFault::ForeignPage(public_url.to_string());
         return Err(Problem::new(StatusCode::FORBIDDEN, "FOREIGN_ORIGIN", fault.to_string()));
     }
@@ -155,11 +171,15 @@ pub(super) async fn logout(State(state): State<SignInState>, headers: HeaderMap)
         let message = "the content-type must be application/json";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message));
     }
-    let issuers_logout = match Cookie::Session.value(public_url, &headers) {
-        Some(id) => sign_in.sign_out(id).await.map_err(|fault| Problem::unavailable(fault.to_string()))?,
-        None => None,
+    let ended = match Cookie::Session.value(public_url, &headers) {
+        Some(id) => sign_in.sign_out(id).await.inspect_err(|fault| access::signed_out(&sender, Err(code(fault)))),
+        None => Ok(None),
     };
-    let mut response = fresh(json!({ "signOut": issuers_logout }));
+    let ended = ended.map_err(|fault| Problem::unavailable(fault.to_string()))?;
+    if let Some(ended) = &ended {
+        access::signed_out(&sender, Ok(Person { issuer: &ended.issuer, subject: Some(&ended.subject) }));
+    }
+    let mut response = fresh(json!({ "signOut": ended.and_then(|ended| ended.issuers_logout) }));
     append_cookies(&mut response, [Cookie::Session.set(public_url, "", Duration::ZERO)]);
     Ok(response)
 }
@@ -169,6 +189,7 @@ pub(super) async fn backchannel_logout(
     State(state): State<SignInState>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let sender = RequestSender::of(request.extensions(), request.headers());
     let refused = |message: String| Problem::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", message);
     let (sign_in, _) =
         state.sign_in().map_err(|fault| Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", fault.to_string()))?;
@@ -183,10 +204,27 @@ pub(super) async fn backchannel_logout(
     let mut tokens = form_urlencoded::parse(&body).filter(|(name, _)| name == "logout_token");
     let token =
         tokens.next().ok_or_else(|| refused("the body has no logout_token, in the form of HTML forms".to_owned()))?;
-    match sign_in.end_by_issuer(&token.1).await {
-        Ok(_) => Ok(fresh(json!({}))),
-        Err(fault @ LogoutFault::Unavailable) => Err(Problem::unavailable(fault.to_string())),
-        Err(fault) => Err(refused(fault.to_string())),
+    let ended = sign_in.end_by_issuer(&token.1).await.map_err(|fault| match fault {
+        LogoutFault::Unavailable => Problem::unavailable(fault.to_string()),
+        _ => refused(fault.to_string()),
+    });
+    let person = ended.as_ref().map(|SessionsEnded { issuer, subject }| Person { issuer, subject: subject.as_deref() });
+    access::signed_out(&sender, person.map_err(Problem::code));
+    ended.map(|_| fresh(json!({})))
+}
+
+impl<'s> From<&'s BegunSession> for Person<'s> {
+    fn from(session: &'s BegunSession) -> Self {
+        Self { issuer: &session.issuer, subject: Some(&session.subject) }
+    }
+}
+
+/// Returns the code of a fault in the access log.
+const fn code(fault: &SignInFault) -> &'static str {
+    match fault {
+        SignInFault::NoRights { .. } => "NO_RIGHTS",
+        SignInFault::Busy | SignInFault::Unavailable | SignInFault::NoMetadata(_) => "UNAVAILABLE",
+        _ => "UNAUTHENTICATED",
     }
 }
 

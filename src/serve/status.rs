@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 
+use super::access::{self, RequestSender};
 use super::authorization;
 use super::problem::Problem;
 use crate::auth::Authenticator;
@@ -49,10 +50,17 @@ pub(super) async fn readyz(State(state): State<StatusState>) -> Response {
 
 /// Responds with the metrics. Their labels name orgs and routes, so they need the token of a reader with the scope `metrics`
 /// if readers are configured.
-pub(super) async fn metrics(State(state): State<StatusState>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn metrics(
+    State(state): State<StatusState>,
+    headers: HeaderMap,
+    extensions: Extensions,
+) -> Result<Response, Problem> {
+    let sender = RequestSender::of(&extensions, &headers);
+    let viewer = authorization::viewer(&state.authenticator, &headers).await;
     let viewer =
-        authorization::viewer(&state.authenticator, &headers).await.map_err(|denied| Problem::denied(&denied))?;
-    viewer.require(Scope::Metrics).map_err(Problem::forbidden)?;
+        viewer.inspect_err(|denied| access::denied(&sender, denied)).map_err(|denied| Problem::denied(&denied))?;
+    let allowed = viewer.require(Scope::Metrics).map_err(Problem::forbidden);
+    allowed.inspect_err(|problem| access::refused(&sender, Some(&viewer), problem.code()))?;
     let text = (state.status.metrics)();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

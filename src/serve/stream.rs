@@ -18,6 +18,7 @@ use tokio::time::{Instant, Interval, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Subscribers;
+use super::access::RequestSender;
 use super::authorization;
 use super::operation_events::OperationEvent;
 use super::subscribers::SubscriberPermit;
@@ -110,12 +111,13 @@ pub(super) struct NewStream {
     pub(super) wire: Option<Wire>,
     /// The end of the viewer's rights.
     pub(super) rights_end: BoxFuture<'static, RightsEnd>,
+    pub(super) sender: RequestSender,
 }
 
 impl Streams {
     /// Responds with a stream of an operation's events, the first of which is given.
     pub(super) fn respond(&self, new: NewStream, first: OperationEvent) -> Response {
-        let NewStream { stream_type, events, permit, close, wire, rights_end } = new;
+        let NewStream { stream_type, events, permit, close, wire, rights_end, sender } = new;
         // A stream that ends at once leaves the connection to the client's next request.
         let (sink, body) = StreamSink::new(wire.filter(|_| matches!(first, OperationEvent::Started(_))));
         let now = Instant::now();
@@ -128,6 +130,7 @@ impl Streams {
             sink,
             write_timeout: self.write_timeout,
             rights_end,
+            sender,
         };
         let subscribers = self.subscribers.clone();
         self.subscribers.spawn(async move {
@@ -174,6 +177,7 @@ struct StreamWriter {
     sink: StreamSink,
     write_timeout: Duration,
     rights_end: BoxFuture<'static, RightsEnd>,
+    sender: RequestSender,
 }
 
 impl StreamWriter {
@@ -198,8 +202,9 @@ impl StreamWriter {
                 _ = self.heartbeat.tick() => self.write_heartbeat(),
                 () = self.sink.closed() => return StreamEnd::Done,
                 end = &mut self.rights_end => {
-                    self.events = stream::empty().boxed();
                     let (code, message) = authorization::of_rights_end(end);
+                    self.sender.rights_ended(code);
+                    self.events = stream::empty().boxed();
                     goes_on = self.write(OperationEvent::Error(Answer::refusal(code, message)));
                 }
                 () = &mut dismissed => {

@@ -18,10 +18,11 @@ use tokio::task::JoinError;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use super::access::{self, RequestSender};
 use super::authorization;
 use super::body::{BodyFault, BodyLimits, TOO_SLOW};
 use super::problem::Problem;
-use crate::auth::{Authenticator, HookSecrets};
+use crate::auth::{Authenticator, HookSecrets, Viewer};
 use crate::event::{IngestSource, Scope};
 use crate::ingest::{BodyEncoding, Intake, IntakeError, PostError, PostedBody, Receipt};
 
@@ -91,7 +92,9 @@ impl FromRequest<IngestState> for OrgPost {
         let (mut parts, body) = request.into_parts();
         let path = Path::from_request_parts(&mut parts, state).await;
         let headers = &parts.headers;
-        let (org, _) = state.orgs.authenticated(path, headers)?;
+        let (org, _) = state.orgs.authenticated(path, headers).inspect_err(|problem| {
+            access::refused(&RequestSender::of(&parts.extensions, headers), None, problem.code());
+        })?;
         let encoding = encoding_of(headers)?;
         let bytes = read_body(body, state.body).await?;
         let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
@@ -102,23 +105,33 @@ impl FromRequest<IngestState> for OrgPost {
 
 impl IngestState {
     /// Returns the org of an import, whose sender has one of the org's secrets, or the token of a reader with the scope `ingest`
-    /// who sees all of the org.
-    async fn importing(&self, path: OrgPath, headers: &HeaderMap) -> Result<String, Problem> {
-        let (org, secrets) = self.orgs.org(path)?;
+    /// who sees all of the org. That viewer is returned, too.
+    async fn importing(
+        &self,
+        path: OrgPath,
+        headers: &HeaderMap,
+        sender: &RequestSender,
+    ) -> Result<(String, Option<Viewer>), Problem> {
+        let tell = |viewer: Option<&Viewer>, problem: &Problem| access::refused(sender, viewer, problem.code());
+        let (org, secrets) = self.orgs.org(path).inspect_err(|problem| tell(None, problem))?;
         let value = value_of(secrets, headers);
         if secrets.accept(value) {
-            return Ok(org);
+            return Ok((org, None));
         }
         // Without readers, everybody is a viewer.
         let viewer = authorization::viewer(&self.authenticator, headers).await.ok();
         let viewer = viewer.filter(|_| !self.authenticator.is_open());
-        let Some(viewer) = viewer else { return Err(refuse(&org, secrets, value)) };
-        viewer.require(Scope::Ingest).map_err(Problem::forbidden)?;
+        let Some(viewer) = viewer else {
+            return Err(refuse(&org, secrets, value)).inspect_err(|problem| tell(None, problem));
+        };
+        let allowed = viewer.require(Scope::Ingest).map_err(Problem::forbidden);
+        allowed.inspect_err(|problem| tell(Some(&viewer), problem))?;
         if viewer.rights.rows().have_whole(&org) {
-            return Ok(org);
+            return Ok((org, Some(viewer)));
         }
         let message = format!("this reader does not see all of the org {org:?} (readers.see)");
         Err(Problem::new(StatusCode::FORBIDDEN, "FORBIDDEN", message))
+            .inspect_err(|problem| tell(Some(&viewer), problem))
     }
 
     /// Takes in a body, and responds with 503 before its sender times out: Okta's event hooks wait for 3 seconds,

@@ -25,6 +25,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
+use super::access::RequestSender;
 use super::authorization;
 use super::client::RequestClient;
 use super::problem::Problem;
@@ -60,9 +61,10 @@ async fn accept(context: SocketContext, mut upgrade: WebSocketUpgrade, parts: &P
         Problem::new(status, code, refused.to_string())
     })?;
     // A client that a header authenticates needs no `authorization` in connection_init, which only browsers must use.
-    let known = authorization::viewer_of_handshake(&context.authenticator, headers).await.ok();
+    let known = authorization::viewer_of_handshake(&context.authenticator, headers).await;
+    let sender = RequestSender::of(&parts.extensions, headers);
     // An unauthenticated client's socket still counts as a connection of its address, and may send little.
-    let held = held.filter(|_| known.is_none());
+    let held = held.filter(|_| known.is_err());
     let span = tracing::Span::current();
     let protocol = Protocol::chosen(headers);
     if let Some(protocol) = protocol {
@@ -70,7 +72,7 @@ async fn accept(context: SocketContext, mut upgrade: WebSocketUpgrade, parts: &P
     }
     if let Some(wire) = &wire {
         wire.share();
-        if known.is_none() {
+        if known.is_err() {
             wire.limit_reads(UNKNOWN_BYTES);
         }
     }
@@ -82,7 +84,7 @@ async fn accept(context: SocketContext, mut upgrade: WebSocketUpgrade, parts: &P
     Ok(upgrade.on_upgrade(async move |socket| {
         let run = match protocol {
             Some(protocol) => {
-                let new = NewConnection { socket, wire, protocol, context, known, held };
+                let new = NewConnection { socket, wire, protocol, context, sender, known, held };
                 Connection::new(new).run().boxed()
             }
             None => async move { connection::close(socket, &Close::PROTOCOL).await }.boxed(),

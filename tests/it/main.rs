@@ -24,6 +24,7 @@ mod traffic;
 
 mod access;
 mod access_explained;
+mod access_log;
 mod admission;
 mod api_keys;
 mod append;

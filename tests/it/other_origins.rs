@@ -51,7 +51,7 @@ async fn a_page_of_an_allowed_origin_may_ask_and_read_the_answer() {
         assert_eq!(headers["access-control-allow-origin"], origin);
         assert!(headers.get("access-control-allow-credentials").is_none(), "no cookies are sent");
         assert!(values(headers, "access-control-allow-methods").contains(&"POST"));
-        for name in ["authorization", "content-type", "last-event-id", "x-request-id"] {
+        for name in ["authorization", "content-type", "graphql-client-name", "last-event-id", "x-request-id"] {
             assert!(values(headers, "access-control-allow-headers").contains(&name), "{name}");
         }
         assert!(values(headers, "vary").contains(&"origin"));

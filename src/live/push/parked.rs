@@ -8,8 +8,9 @@ use futures_util::task::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::event::Position;
-use crate::live::atomic_position::AtomicPosition;
 use crate::live::feed::payload::Payload;
+use crate::live::measures::HandedOut;
+use crate::live::reached::Reached;
 
 /// The way to a client that takes events at once. A subscriber with an outlet parks only after its client's task has sent
 /// everything that the subscriber had handed out, so that the outlet's bytes never overtake others.
@@ -39,7 +40,7 @@ pub enum Sent {
 pub(in crate::live) struct ParkedSubscriber {
     outlet: Option<Arc<dyn Outlet>>,
     /// The subscriber's progress, which the workers move while it is parked.
-    progress: Arc<AtomicPosition>,
+    progress: Arc<Reached>,
     /// Largest number of events in a payload.
     batch: usize,
     state: Mutex<ParkState>,
@@ -73,8 +74,18 @@ impl fmt::Debug for ParkedSubscriber {
 }
 
 impl ParkedSubscriber {
-    pub(in crate::live) fn new(outlet: Option<Arc<dyn Outlet>>, progress: Arc<AtomicPosition>, batch: usize) -> Self {
+    pub(in crate::live) fn new(outlet: Option<Arc<dyn Outlet>>, progress: Arc<Reached>, batch: usize) -> Self {
         Self { outlet, progress, batch, state: Mutex::new(ParkState::Running), task: AtomicWaker::new() }
+    }
+
+    /// Counts events that the subscriber was sent.
+    pub(in crate::live) fn count_sent(&self, events: usize) {
+        self.progress.add_events(events);
+    }
+
+    fn move_to(&self, position: Position, events: usize) {
+        self.progress.add_events(events);
+        self.progress.position.set(position);
     }
 
     /// Parks the subscriber after a position.
@@ -135,21 +146,22 @@ impl<'s> LockedSubscriber<'s> {
         self.subscriber.outlet.as_deref()
     }
 
-    /// Sends a batch that ends with the event at `last`. The subscriber stays parked if its client takes all of it; else it
-    /// is woken. Returns true if the client receives the batch, now or after a flush.
-    pub(super) fn send(mut self, batch: &[u8], last: Position) -> bool {
+    /// Sends a batch of events. The subscriber stays parked if its client takes all of it; else it is woken. Returns true if the
+    /// client receives the batch, now or after a flush.
+    pub(super) fn send(mut self, batch: &[u8], events: &HandedOut) -> bool {
+        let last = events.last;
         match self.outlet().map_or(Sent::Nothing, |outlet| outlet.send(batch)) {
             Sent::Nothing => {
                 self.wake();
                 return false;
             }
             Sent::All => {
-                self.subscriber.progress.set(last);
+                self.subscriber.move_to(last, events.events);
                 *self.state = ParkState::Parked(last);
             }
             Sent::Part => {
                 // A report of this position goes out behind the rest of the batch, so it is true when the client reads it.
-                self.subscriber.progress.set(last);
+                self.subscriber.move_to(last, events.events);
                 self.wake_at(last, WakeReason::Flush);
             }
         }
@@ -175,6 +187,8 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+    use crate::event::Timestamp;
+    use crate::live::feed::renderer::RenderedEvent;
 
     /// An outlet to a client that takes so many bytes.
     struct Narrow(Mutex<usize>);
@@ -204,7 +218,13 @@ mod tests {
 
     fn subscriber(room: Option<usize>) -> ParkedSubscriber {
         let outlet = room.map(|room| Arc::new(Narrow(Mutex::new(room))) as Arc<dyn Outlet>);
-        ParkedSubscriber::new(outlet, Arc::new(AtomicPosition::new(Position::START)), 100)
+        ParkedSubscriber::new(outlet, Arc::new(Reached::new(Position::START)), 100)
+    }
+
+    fn one_event(position: Position) -> HandedOut {
+        let event =
+            RenderedEvent { position, stored_at: Timestamp::now(), texts: std::iter::empty().collect(), errors: None };
+        HandedOut::history(&[event]).unwrap()
     }
 
     /// Sends the next event, of two bytes, as a worker does. Returns true if it was sent, and where the subscriber was
@@ -220,7 +240,7 @@ mod tests {
         let payload = Payload { position: next, text: "{}".into(), errors: None };
         let mut bytes = Vec::new();
         outlet.write(&payload, &mut bytes);
-        (parked.send(&bytes, next), Some(position.get()))
+        (parked.send(&bytes, &one_event(next)), Some(position.get()))
     }
 
     fn is_woken(subscriber: &ParkedSubscriber) -> bool {
@@ -235,7 +255,7 @@ mod tests {
         subscriber.park(Position::new(5));
         assert_eq!((send_next(&subscriber), is_woken(&subscriber)), ((true, Some(5)), false));
         assert_eq!((send_next(&subscriber), is_woken(&subscriber)), ((true, Some(6)), true));
-        assert_eq!(subscriber.progress.get(), Position::new(7));
+        assert_eq!((subscriber.progress.position.get(), subscriber.progress.events()), (Position::new(7), 2));
         assert_eq!(send_next(&subscriber), (false, None), "a woken subscriber reads on by itself");
         assert_eq!(subscriber.unpark(), Some((Position::new(7), WakeReason::Flush)));
         subscriber.park(Position::new(7));

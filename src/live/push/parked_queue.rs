@@ -65,10 +65,10 @@ mod tests {
 
     use super::*;
     use crate::event::Position;
-    use crate::live::atomic_position::AtomicPosition;
+    use crate::live::reached::Reached;
 
     fn subscriber() -> Arc<ParkedSubscriber> {
-        Arc::new(ParkedSubscriber::new(None, Arc::new(AtomicPosition::new(Position::START)), 100))
+        Arc::new(ParkedSubscriber::new(None, Arc::new(Reached::new(Position::START)), 100))
     }
 
     #[derive(Clone, Debug)]

@@ -104,9 +104,9 @@ impl<'p> DeliveryPass<'p> {
         self.find((parked.position(), parked.batch()));
         match &self.found {
             Some((_, Some(new))) => {
-                let Some(last) = new.handed_out.as_ref().map(|handed_out| handed_out.last) else { return };
+                let Some(handed_out) = &new.handed_out else { return };
                 let bytes = self.formatted.format(&new.payloads, outlet);
-                self.sent += usize::from(parked.send(bytes, last));
+                self.sent += usize::from(parked.send(bytes, handed_out));
             }
             _ => parked.wake(),
         }

@@ -9,20 +9,25 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use sqlx::postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Either, Error, Execute, Executor, PgConnection, Postgres, SqlStr};
 use tokio::time::error::Elapsed;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{ConnectionPool, PooledConnection};
+use crate::event::StatementUsage;
 
 /// A connection taken from the pool for one statement. Dropping it during the statement cancels the statement in the database.
 struct Statement {
     pooled: Option<PooledConnection>,
     /// True while the statement is being executed.
     is_executing: bool,
+    /// The count of statements, if there is one, and the time at which this one began.
+    usage: Option<(Arc<StatementUsage>, Instant)>,
 }
 
 impl Statement {
     async fn on(connections: &ConnectionPool) -> Result<Self, Error> {
-        Ok(Self { pooled: Some(connections.acquire().await?), is_executing: false })
+        let pooled = Some(connections.acquire().await?);
+        let usage = connections.usage.as_ref().map(|usage| (Arc::clone(usage), Instant::now()));
+        Ok(Self { pooled, is_executing: false, usage })
     }
 
     /// Marks the statement as begun, and returns its connection.
@@ -33,7 +38,11 @@ impl Statement {
 
     /// Ends the statement and returns its result. A statement beyond the time limit is cancelled; the database's own
     /// timeout comes first, unless the database hangs.
-    fn end<T>(mut self, done: Result<Result<T, Error>, Elapsed>) -> Result<T, Error> {
+    fn end<T>(mut self, done: Result<Result<T, Error>, Elapsed>, rows: impl FnOnce(&T) -> usize) -> Result<T, Error> {
+        if let Some((usage, began)) = self.usage.take() {
+            let rows = done.as_ref().ok().and_then(|done| done.as_ref().ok()).map_or(0, rows);
+            usage.add(rows, began.elapsed());
+        }
         let done = done.map_err(|_| Error::Io(ErrorKind::TimedOut.into()))?;
         self.is_executing = false;
         if done.as_ref().is_err_and(breaks_connection) {
@@ -58,6 +67,9 @@ fn breaks_connection(error: &Error) -> bool {
 
 impl Drop for Statement {
     fn drop(&mut self) {
+        if let Some((usage, began)) = self.usage.take().filter(|_| self.is_executing) {
+            usage.add(0, began.elapsed());
+        }
         let Some(pooled) = self.pooled.take() else { return };
         if !self.is_executing {
             pooled.release();
@@ -86,7 +98,7 @@ impl<'r> Executor<'r> for &'r ConnectionPool {
         let all = async move {
             let mut statement = Statement::on(self).await?;
             let done = timeout(self.limit(), statement.begin()?.fetch_many(query).try_collect::<Vec<_>>()).await;
-            statement.end(done)
+            statement.end(done, |all| all.iter().filter(|one| one.is_right()).count())
         };
         stream::once(all).map_ok(|all| stream::iter(all.into_iter().map(Ok))).try_flatten().boxed()
     }
@@ -99,7 +111,7 @@ impl<'r> Executor<'r> for &'r ConnectionPool {
         Box::pin(async move {
             let mut statement = Statement::on(self).await?;
             let done = timeout(self.limit(), statement.begin()?.fetch_all(query)).await;
-            statement.end(done)
+            statement.end(done, Vec::len)
         })
     }
 
@@ -111,7 +123,7 @@ impl<'r> Executor<'r> for &'r ConnectionPool {
         Box::pin(async move {
             let mut statement = Statement::on(self).await?;
             let done = timeout(self.limit(), statement.begin()?.fetch_optional(query)).await;
-            statement.end(done)
+            statement.end(done, |row| usize::from(row.is_some()))
         })
     }
 
@@ -122,7 +134,7 @@ impl<'r> Executor<'r> for &'r ConnectionPool {
         Box::pin(async move {
             let mut statement = Statement::on(self).await?;
             let done = timeout(self.limit(), statement.begin()?.prepare_with(sql, parameters)).await;
-            statement.end(done)
+            statement.end(done, |_| 0)
         })
     }
 }

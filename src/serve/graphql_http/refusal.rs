@@ -27,6 +27,11 @@ impl HttpRefusal {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message)
     }
 
+    /// Returns the code.
+    pub(super) const fn code(&self) -> &'static str {
+        self.code
+    }
+
     pub(super) fn answer(self) -> Answer {
         Answer::refusal(self.code, self.message)
     }

@@ -9,6 +9,7 @@ use futures_util::future::{BoxFuture, pending};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 
 use super::super::accept::{Accepted, Form};
+use super::super::access::{OperationAccess, RequestSender};
 use super::super::client::RequestClient;
 use super::super::operation_events::{self, OperationEvent};
 use super::super::stream::{NewStream, StreamOutlet, StreamType};
@@ -30,7 +31,7 @@ impl GraphqlState {
                 Ok(respond(status(answer.verdict, media_type), media_type, answer.json.into_bytes()))
             }
             Form::Stream(stream_type) => {
-                let new = self.new_stream(parts, stream_type, pending().boxed())?;
+                let new = self.new_stream(parts, stream_type, (pending().boxed(), RequestSender::default()))?;
                 Ok(self.streams.respond(new, OperationEvent::Error(answer)))
             }
         }
@@ -39,22 +40,22 @@ impl GraphqlState {
     /// Starts a subscription and responds with its answers.
     pub(super) async fn subscribe(
         &self,
-        parts: &Parts,
-        accepted: Accepted,
+        (parts, accepted, sender): (&Parts, Accepted, &RequestSender),
         stream_type: StreamType,
-        mut operation: Operation,
+        (mut operation, mut access): (Operation, OperationAccess),
     ) -> Result<Response, HttpRefusal> {
         if stream_type == StreamType::EventStream
-            && let Some(position) = last_event_id(parts)?
+            && let Some(position) = last_event_id(parts).inspect_err(|refusal| access.refused(refusal.code()))?
         {
             operation.resume_after(position);
         }
         let rights_end = operation.viewer().rights_end().boxed();
-        let new = self.new_stream(parts, stream_type, rights_end)?;
+        let new = self.new_stream(parts, stream_type, (rights_end, sender.clone()));
+        let new = new.inspect_err(|refusal| access.refused(refusal.code()))?;
         if let Some(wire) = &new.wire {
             operation.send_through(Arc::new(StreamOutlet::new(wire.clone(), stream_type)));
         }
-        let mut events = operation_events::run(&self.graph, operation);
+        let mut events = operation_events::run(&self.graph, operation, access);
         let first = events.next().await.unwrap_or(OperationEvent::Complete);
         match (first, accepted.for_one_answer()) {
             // Apollo's clients expect an error before the start as a single response; those of graphql-sse expect it in
@@ -70,7 +71,7 @@ impl GraphqlState {
         &self,
         parts: &Parts,
         stream_type: StreamType,
-        rights_end: BoxFuture<'static, RightsEnd>,
+        (rights_end, sender): (BoxFuture<'static, RightsEnd>, RequestSender),
     ) -> Result<NewStream, HttpRefusal> {
         let client = RequestClient::of(&parts.extensions);
         let permit = self.streams.subscribers.stream(client.address).map_err(|refused| {
@@ -80,7 +81,7 @@ impl GraphqlState {
         // Other requests may share an HTTP/2 connection, and HTTP/1.0 has no chunks.
         let close = (parts.version <= Version::HTTP_11).then_some(client.close);
         let wire = client.wire.filter(|_| parts.version == Version::HTTP_11 && parts.method != Method::HEAD);
-        Ok(NewStream { stream_type, events: stream::empty().boxed(), permit, close, wire, rights_end })
+        Ok(NewStream { stream_type, events: stream::empty().boxed(), permit, close, wire, rights_end, sender })
     }
 }
 

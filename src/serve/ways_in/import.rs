@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 
 use super::{IngestState, OrgPath, encoding_of};
 use crate::ingest::{ImportEnd, ImportError, ImportOptions, ImportProgress, ImportReport, IntakeError, Receipt};
+use crate::serve::access::{ImportAccess, RequestSender};
 use crate::serve::body::{TOO_SLOW, too_slow};
 use crate::serve::problem::Problem;
 
@@ -24,11 +25,20 @@ pub(in crate::serve) async fn import(
     State(state): State<IngestState>,
     org: OrgPath,
     headers: HeaderMap,
+    extensions: Extensions,
     body: Body,
 ) -> Result<Json<ImportReport>, Problem> {
-    let org = state.importing(org, &headers).await?;
+    let sender = RequestSender::of(&extensions, &headers);
+    let (org, viewer) = state.importing(org, &headers, &sender).await?;
+    let mut access = ImportAccess::begin(&sender, viewer.as_ref(), &org);
+    let result = take(state, &org, &headers, body).await;
+    access.ended(result.as_ref().map(|Json(report)| report.receipt.stored).map_err(Problem::code));
+    result
+}
+
+async fn take(state: IngestState, org: &str, headers: &HeaderMap, body: Body) -> Result<Json<ImportReport>, Problem> {
     // The header must name a known encoding; the first bytes decide which one it is.
-    encoding_of(&headers)?;
+    encoding_of(headers)?;
     let limit = state.body.bytes as u64;
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > limit) {
@@ -42,7 +52,7 @@ pub(in crate::serve) async fn import(
         progress: Arc::new(ImportProgress::default()),
     };
     // A separate task, which a client that disconnects does not interrupt.
-    let intake = state.intake;
+    let (intake, org) = (state.intake, org.to_owned());
     let source = BodyReader { parts: source, part: Bytes::new(), has_ended: false };
     let taken = tokio::spawn(async move { intake.import(&org, source, options).await }.in_current_span());
     let is_in_time = forward(body, &parts, state.body.timeout).await;

@@ -15,6 +15,8 @@ use futures_util::{FutureExt as _, Sink, SinkExt as _, Stream, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 
+use super::super::access::{self, OperationAccess, RequestSender};
+use super::super::authorization;
 use super::super::operation_events::OperationEvent;
 use super::super::per_address::AddressPermit;
 use super::super::wire::Wire;
@@ -25,7 +27,7 @@ use super::operations::Operations;
 use super::outlet::SocketOutlet;
 use super::protocol::Protocol;
 use super::wake_flag::WakeFlag;
-use crate::auth::{RightsEnd, Viewer};
+use crate::auth::{Denied, RightsEnd, Viewer};
 use crate::graphql::{Answer, GraphRequest};
 
 /// The maximum wait for the client's response to a close.
@@ -66,8 +68,9 @@ pub(super) struct Connection<S> {
     wire: Option<Wire>,
     protocol: Protocol,
     context: SocketContext,
+    sender: RequestSender,
     /// The viewer, if a header of the request authenticated the client.
-    known: Option<Viewer>,
+    known: Result<Viewer, Denied>,
     /// The permit of the client's address, until the client is authenticated.
     held: Option<Arc<AddressPermit>>,
     /// The viewer, once the connection is acknowledged.
@@ -88,8 +91,9 @@ pub(super) struct NewConnection<S> {
     pub(super) wire: Option<Wire>,
     pub(super) protocol: Protocol,
     pub(super) context: SocketContext,
+    pub(super) sender: RequestSender,
     /// The viewer, if a header of the request authenticated the client.
-    pub(super) known: Option<Viewer>,
+    pub(super) known: Result<Viewer, Denied>,
     /// The permit of the client's address; None if the client is authenticated.
     pub(super) held: Option<Arc<AddressPermit>>,
 }
@@ -97,13 +101,14 @@ pub(super) struct NewConnection<S> {
 impl<S: MessageSocket> Connection<S> {
     /// Creates a connection. Its box keeps the task small that runs it.
     pub(super) fn new(new: NewConnection<S>) -> Box<Self> {
-        let NewConnection { socket, wire, protocol, context, known, held } = new;
+        let NewConnection { socket, wire, protocol, context, sender, known, held } = new;
         let operations = Operations::default();
         Box::new(Self {
             socket,
             wire,
             protocol,
             context,
+            sender,
             known,
             held,
             viewer: None,
@@ -163,7 +168,10 @@ impl<S: MessageSocket> Connection<S> {
             let flow = match next.await {
                 SocketInput::Dismissed => Flow::Break(Some(Close::RESTARTING)),
                 SocketInput::InitTimeout => Flow::Break(Some(Close::INIT_TIMEOUT)),
-                SocketInput::RightsEnd(end) => Flow::Break(Some(Close::of_rights_end(end))),
+                SocketInput::RightsEnd(end) => {
+                    self.sender.rights_ended(authorization::of_rights_end(end).0);
+                    Flow::Break(Some(Close::of_rights_end(end)))
+                }
                 SocketInput::Ping => self.ping().await,
                 // Boxed, since these futures are large and soon done, while there are many connections that last long.
                 SocketInput::Received(received) => Box::pin(self.receive(received)).await,
@@ -235,24 +243,33 @@ impl<S: MessageSocket> Connection<S> {
     }
 
     async fn subscribe(&mut self, id: &str, request: GraphRequest) -> Flow {
-        let Some(viewer) = self.viewer.clone() else { return Flow::Break(Some(Close::UNAUTHORIZED)) };
+        let Some(viewer) = self.viewer.clone() else {
+            access::denied(&self.sender, &Denied::NoToken);
+            return Flow::Break(Some(Close::UNAUTHORIZED));
+        };
         if self.operations.contains(id) {
             return Flow::Break(Some(Close::duplicate(id)));
         }
+        let mut access = OperationAccess::begin(&request, &viewer, &self.sender);
         let most = self.context.options.operations_per_socket;
         if self.operations.len() >= most {
+            access.refused("TOO_MANY_OPERATIONS");
             let text = format!("{most} operations run on this socket already (limits.operations_per_socket)");
             return self.send(self.protocol.error(id, &Answer::refusal("TOO_MANY_OPERATIONS", text).errors)).await;
         }
         match self.context.graph.operation(request, viewer) {
             Ok(mut operation) => {
+                access.found(&mut operation);
                 if let Some(wire) = &self.wire {
                     operation.send_through(Arc::new(SocketOutlet::new(wire.clone(), self.protocol, id)));
                 }
-                self.operations.start(id, &self.context.graph, operation);
+                self.operations.start(id, &self.context.graph, operation, access);
                 Flow::Continue(())
             }
-            Err(error) => self.send(self.protocol.error(id, &error.0.errors)).await,
+            Err(error) => {
+                access.answered(&error.0);
+                self.send(self.protocol.error(id, &error.0.errors)).await
+            }
         }
     }
 

@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Connection, NewConnection};
 use super::context::SocketContext;
 use super::protocol::Protocol;
-use crate::auth::{AllowedOrigins, ApiKeys, Authenticator, Issuers, TrustedProxies};
+use crate::auth::{AllowedOrigins, ApiKeys, Authenticator, Denied, Issuers, TrustedProxies};
 use crate::graphql::fuzzing::{DetachedGraph, detached};
+use crate::serve::access::RequestSender;
 use crate::serve::options::ServeOptions;
 use crate::serve::subscribers::Subscribers;
 
@@ -39,7 +40,8 @@ pub(crate) fn conversations(input: &[u8]) {
         let sent = Arc::new(Mutex::new(Vec::new()));
         let frames = text.lines().take(MAX_FRAMES).map(frame).collect();
         let socket = ScriptedSocket { frames, is_silent: false, sent: Arc::clone(&sent) };
-        let new = NewConnection { socket, wire: None, protocol, context: context.clone(), known: None, held: None };
+        let (context, sender, known) = (context.clone(), RequestSender::default(), Err(Denied::NoToken));
+        let new = NewConnection { socket, wire: None, protocol, context, sender, known, held: None };
         detached.runtime.block_on(Connection::new(new).run());
         check(&sent.lock());
     }

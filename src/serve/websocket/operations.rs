@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 
+use super::super::access::OperationAccess;
 use super::super::operation_events::{self, OperationEvent};
 use super::wake_flag::WakeFlag;
 use crate::event::Position;
@@ -67,8 +68,8 @@ impl Operations {
         self.running.iter().any(|running| &*running.id == id)
     }
 
-    pub(super) fn start(&mut self, id: &str, graph: &Graph, operation: Operation) {
-        let events = operation_events::run(graph, operation).fuse().boxed();
+    pub(super) fn start(&mut self, id: &str, graph: &Graph, operation: Operation, access: OperationAccess) {
+        let events = operation_events::run(graph, operation, access).fuse().boxed();
         self.running.push(RunningOperation { id: id.into(), events, flag: WakeFlag::default(), progress: None });
         metrics::gauge!("sluice_operations").increment(1);
     }

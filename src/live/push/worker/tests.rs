@@ -5,12 +5,12 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::event::{Filter, SyncEvent};
-use crate::live::atomic_position::AtomicPosition;
 use crate::live::feed::renderer::{RenderedEvent, RenderedTexts, Renderer};
 use crate::live::feed::request::FeedRequest;
 use crate::live::feed::router::Router;
 use crate::live::feed::router::tests::{event, rendering, request, router};
 use crate::live::push::parked::{Sent, WakeReason};
+use crate::live::reached::Reached;
 use crate::log::View;
 
 /// An outlet that takes everything. Counts how many payloads are written in its format.
@@ -57,7 +57,7 @@ fn parked(outlet: Option<&Arc<Wide>>, position: u128) -> ParkedSubscriber {
 /// A subscriber with payloads of at most `batch` events, parked after a position.
 fn parked_with(outlet: Option<&Arc<Wide>>, position: u128, batch: usize) -> ParkedSubscriber {
     let outlet = outlet.map(|outlet| Arc::clone(outlet) as Arc<dyn Outlet>);
-    let subscriber = ParkedSubscriber::new(outlet, Arc::new(AtomicPosition::new(Position::START)), batch);
+    let subscriber = ParkedSubscriber::new(outlet, Arc::new(Reached::new(Position::START)), batch);
     subscriber.park(Position::new(position));
     subscriber
 }

@@ -3,27 +3,28 @@
 use futures_util::FutureExt as _;
 use serde_json::{Map, Value, json};
 
-use super::super::super::authorization;
+use super::super::super::{access, authorization};
 use super::super::close::Close;
 use super::super::protocol::Protocol;
 use super::{Connection, Flow, MessageSocket, Write};
-use crate::auth::Viewer;
+use crate::auth::{Denied, Viewer};
 
 impl<S: MessageSocket> Connection<S> {
     pub(super) async fn init(&mut self, payload: &Map<String, Value>) -> Flow {
         if self.viewer.is_some() {
             return Flow::Break(Some(Close::TOO_MANY_INITS));
         }
-        let viewer = match authorization_of(payload) {
-            Some(value) => self.context.authenticator.identify(value.as_str()).await,
-            None => match self.known.take() {
-                Some(known) => Ok(known),
-                None => self.context.authenticator.identify(None).await,
-            },
+        self.sender.take_names(payload);
+        let by_header = std::mem::replace(&mut self.known, Err(Denied::NoToken));
+        let (viewer, refused) = match (authorization_of(payload), by_header) {
+            (Some(value), _) => (self.context.authenticator.identify(value.as_str()).await, None),
+            (None, Ok(known)) => (Ok(known), None),
+            (None, Err(refused)) => (self.context.authenticator.identify(None).await, Some(refused)),
         };
         let viewer = match viewer {
             Ok(viewer) => viewer,
             Err(denied) => {
+                access::denied(&self.sender, refused.as_ref().unwrap_or(&denied));
                 let close = Close::denied(&denied);
                 if let Some(message) = self.protocol.denied(&close) {
                     _ = self.send(message).await;
@@ -66,7 +67,10 @@ impl<S: MessageSocket> Connection<S> {
             }
             Ok(_) => return Flow::Break(Some(Close::RIGHTS_CHANGED)),
             // The old token goes on until it expires.
-            Err(denied) => json!({ "code": authorization::status(&denied).1, "message": denied.to_string() }),
+            Err(denied) => {
+                access::denied(&self.sender, &denied);
+                json!({ "code": authorization::status(&denied).1, "message": denied.to_string() })
+            }
         };
         self.send(Protocol::pong(Some(told))).await
     }
