@@ -14,6 +14,7 @@ mod privacy;
 mod records;
 mod shape;
 mod system_log;
+mod unknown_shape;
 
 pub use apps::{APPS_PAGE, ListedInstance, read_apps_page};
 pub use broken_event::BrokenEvent;
@@ -24,7 +25,8 @@ pub use event_types::{KNOWN_EVENT_TYPES, KnownEventType, OFFERED_TO_HOOKS, famil
 pub use instance_url::instance_id_in_url;
 pub use json::{JsonBody, RawJson};
 pub use log_event::{ENTITY_TYPES, OUTCOMES, SEVERITIES, read_event};
-pub use privacy::{EventPointer, PointerFault, Privacy};
+pub use privacy::{EventPointer, PointerFault, Privacy, PrivateEvent};
 pub use records::{BrokenRecord, Record, Records, read_records};
 pub use shape::{Shape, is_event_bridge, read_shapes};
 pub use system_log::{HOOK_DELIVERY, LIFECYCLE, LOG_PAGE, LogFilter, read_log_page};
+pub use unknown_shape::UnknownShape;

@@ -67,8 +67,9 @@ pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// Metrics with labels, which are registered when they first occur or by [`count_from_zero`].
-const LABELLED: [&str; 11] = [
+const LABELLED: [&str; 12] = [
     "sluice_events_total",
+    "sluice_private_members_total",
     "sluice_catalogue_failures_total",
     "sluice_poll_failures_total",
     "sluice_hooks_refused_total",
@@ -135,6 +136,10 @@ pub fn count_from_zero<'a>(orgs: impl Iterator<Item = &'a String>) {
                 metrics::counter!("sluice_events_total", &labels).increment(0);
             }
         }
+        for action in ["dropped", "hashed"] {
+            let labels = [("org", org.clone()), ("action", action.to_owned())];
+            metrics::counter!("sluice_private_members_total", &labels).increment(0);
+        }
         for name in [
             "sluice_poll_failures_total",
             "sluice_catalogue_failures_total",
@@ -171,6 +176,10 @@ fn describe() {
 }
 
 fn describe_storing() {
+    metrics::describe_counter!(
+        "sluice_private_members_total",
+        "Members of events that were dropped or hashed because of orgs.privacy"
+    );
     metrics::describe_counter!("sluice_events_total", "Events received, by org, source and result");
     metrics::describe_counter!(
         "sluice_headers_reduced_total",

@@ -9,7 +9,9 @@ use uuid::Uuid;
 use super::org_intake::OrgIntake;
 use crate::event::{IngestSource, Occurrence, ReceivedEvent, Timestamp};
 use crate::ledger::{RecordPlace, Rejection};
-use crate::okta::{BrokenEvent, Card, Delivery, MalformedBody, RawJson, Record, Shape, read_event, read_shapes};
+use crate::okta::{
+    BrokenEvent, Card, Delivery, MalformedBody, Privacy, PrivateEvent, RawJson, Record, Shape, read_event, read_shapes,
+};
 use crate::store::{DeliveryRecord, NewEvent};
 
 /// The places of an import's events in its file.
@@ -115,7 +117,11 @@ impl RecordReader {
                 sorted.recognised += 1;
                 self.read_card(card, json, sorted);
             }
-            Shape::Unknown(reason) => sorted.rejected.push(self.rejection(reason, json.as_bytes())),
+            Shape::Unknown(found) => {
+                // Of an org with private members, keys may be private too.
+                let found = if self.intake.privacy.is_some() { found.without_keys() } else { found };
+                sorted.rejected.push(self.rejection(found.to_string(), json.as_bytes()));
+            }
         }
     }
 
@@ -159,9 +165,21 @@ impl RecordReader {
     ) {
         let Some(privacy) = &self.intake.privacy else { return self.sort_read(read, json, delivery, sorted) };
         match json.exact() {
-            Ok(exact) => self.sort_private(&privacy.apply(exact), delivery, sorted),
+            Ok(exact) => self.sort_private(&self.without_private(privacy, exact), delivery, sorted),
             Err(broken) => sorted.rejected.push(self.rejection(broken.to_string(), json.as_bytes())),
         }
+    }
+
+    /// Returns an event's JSON without what is private, and counts that.
+    fn without_private(&self, privacy: &Privacy, event: &RawValue) -> String {
+        let PrivateEvent { json, dropped, hashed } = privacy.apply(event);
+        for (action, members) in
+            [("dropped", dropped), ("hashed", hashed)].into_iter().filter(|(_, members)| *members > 0)
+        {
+            metrics::counter!("sluice_private_members_total", "org" => self.org.clone(), "action" => action)
+                .increment(members);
+        }
+        json
     }
 
     fn sort_read(
@@ -199,7 +217,9 @@ impl RecordReader {
         let delivery = card.has_delivery().then(Uuid::now_v7);
         let made = RawValue::from_string(card.event).map_err(|_| BrokenEvent::NotAnObject);
         let made = made.and_then(|made| match &self.intake.privacy {
-            Some(privacy) => RawValue::from_string(privacy.apply(&made)).map_err(|_| BrokenEvent::NotAnObject),
+            Some(privacy) => {
+                RawValue::from_string(self.without_private(privacy, &made)).map_err(|_| BrokenEvent::NotAnObject)
+            }
             None => Ok(made),
         });
         match made.and_then(|made| Ok((read_event(&made, self.now)?, made))) {

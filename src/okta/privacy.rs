@@ -37,6 +37,17 @@ enum PrivacyAction {
     Drop,
 }
 
+/// An event's JSON without what is private.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrivateEvent {
+    /// The JSON.
+    pub json: String,
+    /// The number of members and items that were removed.
+    pub dropped: u64,
+    /// The number of values in whose place hashes stand now.
+    pub hashed: u64,
+}
+
 /// The rules that apply in a part of an event: the steps that are left, and what happens after the last one.
 type ActiveRules<'p> = Vec<(&'p [PointerStep], PrivacyAction)>;
 
@@ -57,19 +68,19 @@ impl Privacy {
 
     /// Returns an event's JSON without what is removed, and with hashes in place of what is hashed. Everything else stays as it
     /// is. The result of a second time is the same.
-    pub fn apply(&self, event: &RawValue) -> String {
+    pub fn apply(&self, event: &RawValue) -> PrivateEvent {
         let rules = self.rules.iter().map(|(pointer, action)| (pointer.steps(), *action)).collect();
-        let mut out = String::with_capacity(event.get().len());
+        let mut out = PrivateEvent { json: String::with_capacity(event.get().len()), ..PrivateEvent::default() };
         self.write(event, &rules, false, &mut out);
         out
     }
 
     /// Writes a part of an event. If it is hashed, hashes stand in place of all texts, numbers and booleans in it. Null stays, since
     /// it says nothing.
-    fn write(&self, json: &RawValue, rules: &ActiveRules<'_>, is_hashed: bool, out: &mut String) {
+    fn write(&self, json: &RawValue, rules: &ActiveRules<'_>, is_hashed: bool, out: &mut PrivateEvent) {
         let is_hashed = is_hashed || rules.iter().any(|(steps, _)| steps.is_empty());
         if rules.is_empty() && !is_hashed {
-            return out.push_str(json.get());
+            return out.json.push_str(json.get());
         }
         if let Some(members) = Members::read(json) {
             // An object in the place of a list counts as a list of one, as it does where targets are read.
@@ -90,10 +101,13 @@ impl Privacy {
                 self.write_parts(['[', ']'], parts, is_hashed, out);
             }
             Err(_) if is_hashed => match text(json) {
-                Some(text) if !is_hash(&text) => _ = write!(out, "\"{}\"", self.hash(&text)),
-                _ => out.push_str(json.get()),
+                Some(text) if !is_hash(&text) => {
+                    out.hashed += 1;
+                    _ = write!(out.json, "\"{}\"", self.hash(&text));
+                }
+                _ => out.json.push_str(json.get()),
             },
-            Err(_) => out.push_str(json.get()),
+            Err(_) => out.json.push_str(json.get()),
         }
     }
 
@@ -103,24 +117,25 @@ impl Privacy {
         [open, close]: [char; 2],
         parts: impl Iterator<Item = (Option<&'j str>, &'j RawValue, ActiveRules<'p>)>,
         is_hashed: bool,
-        out: &mut String,
+        out: &mut PrivateEvent,
     ) {
-        out.push(open);
+        out.json.push(open);
         let mut is_first = true;
         for (name, value, rules) in parts {
             let is_removed = |action: PrivacyAction| action == PrivacyAction::Drop || self.key.is_none();
             if rules.iter().any(|(steps, action)| steps.is_empty() && is_removed(*action)) {
+                out.dropped += 1;
                 continue;
             }
             if !std::mem::take(&mut is_first) {
-                out.push(',');
+                out.json.push(',');
             }
             if let Some(name) = name {
-                _ = write!(out, "{}:", Value::from(name));
+                _ = write!(out.json, "{}:", Value::from(name));
             }
             self.write(value, &rules, is_hashed, out);
         }
-        out.push(close);
+        out.json.push(close);
     }
 
     /// Returns the hash of a text. Addresses that differ in case only have the same, as they are the same in filters.

@@ -7,6 +7,7 @@ use super::card::{Card, card_of, is_card};
 use super::delivery::{Delivery, delivery_of};
 use super::json::{Members, RawJson, text};
 use super::log_event::event_of;
+use super::unknown_shape::UnknownShape;
 use crate::event::{Occurrence, Timestamp};
 
 /// The kind of a JSON object, with its parsed content.
@@ -19,16 +20,12 @@ pub enum Shape<'a> {
     Delivery(Delivery<'a>),
     /// The output of a card of Okta Workflows.
     Card(Card),
-    /// Something else, described in words.
-    Unknown(String),
+    /// Something else.
+    Unknown(UnknownShape),
 }
 
 /// The maximum depth of nested wrappers. Elastic's response to a search has six.
 const MAX_WRAPPERS: usize = 8;
-
-/// The number of keys that a reason names, and the number of characters of each.
-const NAMED_KEYS: usize = 12;
-const NAMED_CHARACTERS: usize = 40;
 
 /// Keys of lists of wrapped events: Workflows, Elastic, Splunk, Amazon S3.
 const LISTS: [&str; 6] = ["events", "list", "hits", "results", "Records", "records"];
@@ -52,7 +49,7 @@ fn visit(json: RawJson<'_>, now: Timestamp, depth: usize, each: &mut dyn FnMut(R
     let Some(members) = Members::read(json.text()) else {
         match json.items().filter(|_| depth > 0) {
             Some(items) => items.into_iter().for_each(|item| visit(item, now, depth - 1, each)),
-            None => each(json, Shape::Unknown(BrokenEvent::NotAnObject.to_string())),
+            None => each(json, Shape::Unknown(UnknownShape::Other(BrokenEvent::NotAnObject.to_string()))),
         }
         return;
     };
@@ -76,7 +73,10 @@ fn visit_text(
     }
     match text(part).map(RawValue::from_string) {
         Some(Ok(inner)) => visit(RawJson::of(&inner), now, depth, each),
-        Some(Err(error)) => each(json, Shape::Unknown(format!("the quoted event in it is not JSON: {error}"))),
+        Some(Err(error)) => {
+            let what = format!("the quoted event in it is not JSON: {error}");
+            each(json, Shape::Unknown(UnknownShape::Other(what)));
+        }
         None => each(json, Shape::Unknown(unknown(&Members::default()))),
     }
 }
@@ -151,16 +151,8 @@ fn is_quoted_object(json: &RawValue) -> bool {
 }
 
 /// Describes an unknown object by its keys.
-fn unknown(members: &Members<'_>) -> String {
-    let keys: Vec<String> = members.iter().map(|(key, _)| key.chars().take(NAMED_CHARACTERS).collect()).collect();
-    let named = keys.get(..NAMED_KEYS).unwrap_or(&keys).join(", ");
-    let more = keys.len().saturating_sub(NAMED_KEYS);
-    let found = match (keys.len(), more) {
-        (0, _) => "an object without keys".to_owned(),
-        (_, 0) => format!("an object with the keys {named}"),
-        _ => format!("an object with the keys {named} and {more} more"),
-    };
-    format!("{found}: neither an event (which has `uuid`), a delivery, a card, nor a known wrapper of these")
+fn unknown(members: &Members<'_>) -> UnknownShape {
+    UnknownShape::object(members.iter().map(|(key, _)| key))
 }
 
 #[cfg(test)]

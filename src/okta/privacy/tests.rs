@@ -14,6 +14,10 @@ fn privacy(drop: &[&str], hash: &[&str]) -> Privacy {
 }
 
 fn apply(privacy: &Privacy, event: &str) -> String {
+    applied(privacy, event).json
+}
+
+fn applied(privacy: &Privacy, event: &str) -> PrivateEvent {
     privacy.apply(&RawValue::from_string(event.to_owned()).unwrap())
 }
 
@@ -24,7 +28,11 @@ fn members_are_removed_and_hashed_and_the_rest_stays_byte_for_byte() {
         "request":{"ipChain":[{"ip":"192.0.2.7","version":"V4"},7]},"odd":"\u00e9\ud800","ipAddress":"kept"}"#;
     let hash = privacy.hash("ada@acme.example");
     let expected = r#"{"uuid":"1","client":{"zone":1.50},"actor":{"alternateId":"HASH"},"request":{"ipChain":[{"version":"V4"},7]},"odd":"\u00e9\ud800","ipAddress":"kept"}"#;
-    assert_eq!(apply(&privacy, event), expected.replace("HASH", &hash));
+    let once = applied(&privacy, event);
+    assert_eq!(once.json, expected.replace("HASH", &hash));
+    assert_eq!((once.dropped, once.hashed), (2, 1));
+    let again = applied(&privacy, &once.json);
+    assert_eq!((again.dropped, again.hashed, again.json), (0, 0, once.json), "a hash is not hashed");
 }
 
 #[test]

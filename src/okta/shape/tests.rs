@@ -15,7 +15,7 @@ fn found(body: &[u8]) -> Vec<String> {
             Shape::Event(Err(broken)) => broken.to_string(),
             Shape::Delivery(delivery) => format!("a delivery of {}", delivery.events.len()),
             Shape::Card(card) => format!("a card of {}", card.event),
-            Shape::Unknown(what) => what,
+            Shape::Unknown(what) => what.to_string(),
         });
     });
     found
