@@ -125,6 +125,7 @@ mod sign_out;
 mod silent_zeros;
 mod slow_clients;
 mod start_lines;
+mod statement_texts;
 mod statements;
 mod statistics;
 mod status;

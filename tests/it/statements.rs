@@ -128,6 +128,15 @@ const SEED: &str = "
     UPDATE log_head SET position = 50000;
     ANALYZE";
 
+/// Fills a database with events of four months.
+pub(crate) async fn seed(database: &TestDatabase) {
+    for month in 1..=4 {
+        let month = time::Date::from_calendar_date(2025, time::Month::try_from(month).unwrap(), 1).unwrap();
+        database.store().add_month(month).await.unwrap();
+    }
+    sqlx::raw_sql(SEED).execute(&database.pool).await.unwrap();
+}
+
 /// What a plan does that grows with the number of events.
 fn faults(plan: &Value, faults: &mut Vec<String>) {
     let kind = plan["Node Type"].as_str().unwrap();
@@ -166,11 +175,7 @@ impl TestDatabase {
 #[tokio::test]
 async fn a_page_is_a_range_of_an_index_at_any_depth() {
     let database = TestDatabase::new().await;
-    for month in 1..=4 {
-        let month = time::Date::from_calendar_date(2025, time::Month::try_from(month).unwrap(), 1).unwrap();
-        database.store().add_month(month).await.unwrap();
-    }
-    sqlx::raw_sql(SEED).execute(&database.pool).await.unwrap();
+    seed(&database).await;
     let settings = settings(&database);
     let gateway = Gateway::start_over(database, settings).await;
     let query = "query ($filter: SyncEventFilter, $orderBy: SyncEventOrder, $after: String) { \
