@@ -58,11 +58,11 @@ pub struct Filter {
     /// Okta's severities.
     pub severities: Option<Vec<String>>,
     /// Conditions on the admin who caused the event.
-    pub admin: Option<EntityFilter>,
+    pub admin: Option<Box<EntityFilter>>,
     /// Conditions on the Okta user.
-    pub user: Option<EntityFilter>,
+    pub user: Option<Box<EntityFilter>>,
     /// Conditions on the user in the application.
-    pub application_user: Option<EntityFilter>,
+    pub application_user: Option<Box<EntityFilter>>,
     /// The sources from which sluice first received the event.
     pub first_sources: Option<Vec<IngestSource>>,
     /// Words that the message, names or alternate ids must contain.

@@ -137,7 +137,7 @@ fn without_people(filter: &mut Filter) {
     filter.search = filter.search.take().map(Search::not_of_people);
     for person in [&mut filter.admin, &mut filter.user, &mut filter.application_user].into_iter().flatten() {
         if person.alternate_ids.is_some() || person.search.is_some() {
-            *person = EntityFilter { ids: Some(Vec::new()), ..EntityFilter::default() };
+            **person = EntityFilter { ids: Some(Vec::new()), ..EntityFilter::default() };
         }
     }
     let parts = filter.and.iter_mut().chain(filter.or.iter_mut().flatten()).chain(filter.not.as_deref_mut());

@@ -70,10 +70,10 @@ impl CatchUp {
         after: Position,
         size: usize,
     ) -> Result<(Vec<Arc<SyncEvent>>, Position), StoreError> {
-        let FeedRequest { events, rendering, .. } = &feed.request;
+        let FeedRequest { events, with_details, .. } = &feed.request;
         let read = {
             let _permit = self.permits.acquire().await;
-            events.read_after(after, size, rendering.with_details).await?
+            events.read_after(after, size, *with_details).await?
         };
         metrics::counter!("sluice_catch_up_reads_total").increment(1);
         Ok((read.events.into_iter().map(Arc::new).collect(), read.through))

@@ -105,7 +105,7 @@ impl Feed {
     }
 
     fn payloads(&self) -> Payloads<'_> {
-        let writer = &self.request.rendering.payload_writer;
+        let writer = &self.request.payload_writer;
         Payloads { writer, last: &self.last_payload, routed: self.routed() }
     }
 

@@ -272,7 +272,7 @@ pub(super) fn people(filter: &Filter) -> impl Iterator<Item = (&EntityFilter, Pe
         place: Place::Admin,
     };
     let asked = [(&filter.user, user), (&filter.application_user, application_user), (&filter.admin, admin)];
-    asked.into_iter().filter_map(|(person, columns)| Some((person.as_ref()?, columns)))
+    asked.into_iter().filter_map(|(person, columns)| Some((person.as_deref()?, columns)))
 }
 
 /// Adds ` AND …` for each end of a range of time.

@@ -152,7 +152,7 @@ fn a_filter_tells_nothing_of_people_who_may_not_be_seen() {
     let rights = Rights::new([Scope::EventsRead].into_iter().collect(), Rows::All);
     let of = |filter: &Filter| rights.narrow(filter.clone()).matches(&event("acme", "box", "a"));
     let search = |text: &str| Filter { search: Search::parse(text), ..Filter::default() };
-    let user = |user: EntityFilter| Filter { user: Some(user), ..Filter::default() };
+    let user = |user: EntityFilter| Filter { user: Some(Box::new(user)), ..Filter::default() };
     let by_name = |text: &str| user(EntityFilter { search: Search::parse(text), ..EntityFilter::default() });
     let by_login = |text: &str| user(EntityFilter { alternate_ids: Some(list(&[text])), ..EntityFilter::default() });
     let not = |filter: Filter| Filter { not: Some(Box::new(filter)), ..Filter::default() };

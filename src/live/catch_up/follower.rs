@@ -210,5 +210,5 @@ impl Follower {
 }
 
 fn store_read_size(feed: &Feed) -> u16 {
-    if feed.request.rendering.with_details { STORE_READ_WITH_DETAILS } else { STORE_READ }
+    if feed.request.with_details { STORE_READ_WITH_DETAILS } else { STORE_READ }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 use super::rendered::FeedEntry;
 use super::renderer::{PayloadWriter, Renderer};
 use crate::event::{Filter, SyncEvent};
@@ -15,8 +17,9 @@ use crate::store::Credential;
 /// use sluice::live::{FeedRequest, Rendering};
 /// use sluice::log::MatchingEvents;
 ///
-/// fn request(key: String, events: MatchingEvents, rendering: Rendering) -> FeedRequest {
-///     FeedRequest { key, events, rendering }
+/// fn request(key: [u8; 32], events: MatchingEvents, rendering: Rendering) -> FeedRequest {
+///     let Rendering { renderer, payload_writer, with_details, .. } = rendering;
+///     FeedRequest { key, rendering_key: key, events, renderer, payload_writer, with_details }
 /// }
 /// ```
 ///
@@ -31,12 +34,20 @@ use crate::store::Credential;
 #[derive(Clone)]
 pub struct FeedRequest {
     /// Equal for two requests if and only if they have the same rights, select the same events and render them to the same
-    /// text: their subscribers share one feed.
-    pub(in crate::live) key: String,
+    /// text: their subscribers share one feed. A SHA-256, since the text itself takes kilobytes.
+    pub(in crate::live) key: FeedKey,
+    /// Equal for two requests if and only if they render an event, and write a payload, to the same text.
+    pub(in crate::live) rendering_key: FeedKey,
     /// Selects the events, and reads those of the past.
     pub(in crate::live) events: MatchingEvents,
-    pub(in crate::live) rendering: Rendering,
+    pub(in crate::live) renderer: Renderer,
+    pub(in crate::live) payload_writer: PayloadWriter,
+    /// True if the renderer needs the events as Okta sent them.
+    pub(in crate::live) with_details: bool,
 }
+
+/// The key of a feed, or of a rendering.
+pub(in crate::live) type FeedKey = [u8; 32];
 
 /// The way in which a feed renders its events.
 #[derive(Clone)]
@@ -52,18 +63,20 @@ pub struct Rendering {
 }
 
 impl FeedRequest {
-    /// Makes a request for the events that match a filter, of those that a view shows. The key begins with the view's
-    /// rights, so that all subscribers of the feed have the same rights. The feed outlives the operation that began it, and
+    /// Makes a request for the events that match a filter, of those that a view shows. The view's rights are part of the
+    /// key, so that all subscribers of the feed have the same rights. The feed outlives the operation that began it, and
     /// reads on behalf of all subscriptions.
     pub fn new(view: &View, filter: Filter, rendering: Rendering) -> Self {
         let events = view.for_credential(&Credential::Subscriptions).matching(filter);
-        let key = format!("{} {:?} {}", view.rights(), **events.filter(), rendering.key);
-        Self { key, events, rendering }
+        let Rendering { key, renderer, payload_writer, with_details } = rendering;
+        let rendering_key = Sha256::digest(&key).into();
+        let key = Sha256::digest(format!("{} {:?} {key}", view.rights(), **events.filter())).into();
+        Self { key, rendering_key, events, renderer, payload_writer, with_details }
     }
 
     /// Returns the entry for an event, whose renderer gets only the values that the view shows.
     pub(in crate::live) fn entry(&self, event: &Arc<SyncEvent>) -> FeedEntry {
-        FeedEntry::new(&self.rendering.renderer, &self.view().rights().masked(event))
+        FeedEntry::new(&self.renderer, &self.view().rights().masked(event))
     }
 
     /// The view through which the feed's subscribers read the log.
@@ -81,21 +94,27 @@ impl fmt::Debug for FeedRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Grant, GrantedPart, Rights, Rows, Scope, Scopes};
     use crate::live::feed::renderer::RenderedTexts;
+    use crate::log::Log;
 
     #[test]
-    fn a_key_begins_with_the_rights_and_tells_filters_and_renderings_apart() {
-        let view = View::without_database();
-        let request = |orgs: Option<Vec<String>>, key: &str| {
+    fn a_key_tells_rights_filters_and_renderings_apart() {
+        let request = |rights: Rights, orgs: Option<Vec<String>>, key: &str| {
             let renderer = Renderer::Immediate(Arc::new(|_: &SyncEvent| RenderedTexts::new()));
             let payload_writer: PayloadWriter = Arc::new(|_, _| Arc::from(""));
             let rendering = Rendering { key: key.to_owned(), renderer, payload_writer, with_details: false };
+            let view = Log::without_database().view(rights, &Credential::Gateway);
             FeedRequest::new(&view, Filter { orgs, ..Filter::default() }, rendering).key
         };
-        let everything = request(None, "a");
-        assert!(everything.starts_with(&format!("{} ", view.rights())), "{everything}");
-        assert_eq!(everything, request(None, "a"));
-        assert_ne!(everything, request(None, "b"));
-        assert_ne!(everything, request(Some(vec!["acme".to_owned()]), "a"));
+        let all = || Rights::everything();
+        let everything = request(all(), None, "a");
+        assert_eq!(everything, request(all(), None, "a"));
+        assert_ne!(everything, request(all(), None, "b"));
+        assert_ne!(everything, request(all(), Some(vec!["acme".to_owned()]), "a"));
+        let without_people = Rights::new(Scopes::READING.without(Scope::PeopleRead), Rows::All);
+        assert_ne!(everything, request(without_people, None, "a"));
+        let of_an_org = Rows::granted([Grant { org: "acme".to_owned(), part: GrantedPart::Whole }]);
+        assert_ne!(everything, request(Rights::new(Scopes::READING, of_an_org), None, "a"));
     }
 }

@@ -1,13 +1,16 @@
 //! The router: finds the feeds that want an event by the values that their filters require, so that the cost of an event
 //! depends on the feeds that it matches and not on the number of subscribers.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
 use super::Feed;
-use super::request::FeedRequest;
+use super::renderer::{ImmediateRenderer, PayloadWriter, Renderer};
+use super::request::{FeedKey, FeedRequest};
 use super::required::{ValueKind, required_values};
 use crate::event::{EventColumn, Position, SyncEvent};
 use crate::live::atomic_position::AtomicPosition;
@@ -25,9 +28,11 @@ pub(in crate::live) struct Router {
     metrics: Arc<LiveMetrics>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Routes {
-    by_key: HashMap<String, Arc<Feed>>,
+    by_key: HashMap<FeedKey, Arc<Feed>>,
+    /// The renderings of feeds that render at once, by their keys.
+    renderings: HashMap<FeedKey, SharedRendering>,
     by_instance: FeedsByValue,
     by_application: FeedsByValue,
     by_type: FeedsByValue,
@@ -43,6 +48,14 @@ struct Routes {
 
 /// Feeds by the values that their filters require; within a value, by the feed's number.
 type FeedsByValue = HashMap<String, HashMap<u64, ListedFeed>>;
+
+/// A rendering that several feeds share, since it takes as much memory as the rest of a feed.
+struct SharedRendering {
+    renderer: ImmediateRenderer,
+    payload_writer: PayloadWriter,
+    /// Number of the feeds.
+    feeds: usize,
+}
 
 /// A feed in a list of the router.
 #[derive(Debug)]
@@ -83,12 +96,13 @@ impl Router {
 
     /// Adds a subscriber to the feed with this request's key, or to a new feed that starts now. Every call must be followed
     /// by a call of [`leave`](Self::leave).
-    pub(in crate::live) fn join(&self, request: FeedRequest) -> Arc<Feed> {
+    pub(in crate::live) fn join(&self, mut request: FeedRequest) -> Arc<Feed> {
         let mut routes = self.routes.lock();
         let feed = if let Some(feed) = routes.by_key.get(&request.key) {
             Arc::clone(feed)
         } else {
             routes.last_number += 1;
+            routes.share_rendering(&mut request);
             let feed = Arc::new(Feed::new(routes.last_number, request, Arc::clone(&self.routed)));
             routes.add(&feed);
             feed
@@ -154,6 +168,12 @@ impl Router {
     }
 }
 
+impl fmt::Debug for Routes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Routes").field("feeds", &self.by_key.len()).finish_non_exhaustive()
+    }
+}
+
 impl Routes {
     fn by_kind(&mut self, kind: ValueKind) -> &mut FeedsByValue {
         match kind {
@@ -165,7 +185,7 @@ impl Routes {
     }
 
     fn add(&mut self, feed: &Arc<Feed>) {
-        self.by_key.insert(feed.request.key.clone(), Arc::clone(feed));
+        self.by_key.insert(feed.request.key, Arc::clone(feed));
         let listed = |is_elsewhere| ListedFeed { feed: Arc::clone(feed), is_elsewhere };
         let Some(values) = required_values(feed.request.events.filter()) else {
             self.others.insert(feed.number, listed(false));
@@ -177,8 +197,30 @@ impl Routes {
         }
     }
 
+    /// Gives a request the rendering that other feeds have for the same text. A renderer on demand is not shared: it reads
+    /// with the rights of its feed.
+    fn share_rendering(&mut self, request: &mut FeedRequest) {
+        let Renderer::Immediate(renderer) = &mut request.renderer else { return };
+        let shared = self.renderings.entry(request.rendering_key).or_insert_with(|| SharedRendering {
+            renderer: Arc::clone(renderer),
+            payload_writer: Arc::clone(&request.payload_writer),
+            feeds: 0,
+        });
+        shared.feeds += 1;
+        *renderer = Arc::clone(&shared.renderer);
+        request.payload_writer = Arc::clone(&shared.payload_writer);
+    }
+
     fn remove(&mut self, feed: &Arc<Feed>) {
         self.by_key.remove(&feed.request.key);
+        if let Entry::Occupied(mut shared) = self.renderings.entry(feed.request.rendering_key)
+            && matches!(feed.request.renderer, Renderer::Immediate(_))
+        {
+            shared.get_mut().feeds -= 1;
+            if shared.get().feeds == 0 {
+                shared.remove();
+            }
+        }
         self.others.remove(&feed.number);
         for (kind, value) in required_values(feed.request.events.filter()).into_iter().flatten() {
             let by_value = self.by_kind(kind);

@@ -255,3 +255,23 @@ async fn an_event_with_errors_is_rendered_again_for_a_subscriber_that_comes_back
     assert!(next().await.errors.is_none());
     assert_eq!(tries.load(Ordering::Relaxed), 2);
 }
+
+#[test]
+fn feeds_share_a_rendering_until_the_last_of_them_is_gone() {
+    let router = router(Position::START, 1 << 20);
+    let rendered = Arc::default();
+    let request = |key: &str, instance: &str| {
+        let filter = Filter { application_instances: Some(list(&[instance])), ..Filter::default() };
+        request(key, filter, &rendered)
+    };
+    let [a, b, other] = [("k", "a"), ("k", "b"), ("l", "c")].map(|(key, instance)| router.join(request(key, instance)));
+    assert!(Arc::ptr_eq(&a.request.payload_writer, &b.request.payload_writer));
+    assert!(!Arc::ptr_eq(&a.request.payload_writer, &other.request.payload_writer));
+    let renderings = || router.routes.lock().renderings.len();
+    assert_eq!(renderings(), 2);
+    router.leave(&a);
+    assert_eq!(renderings(), 2);
+    router.leave(&b);
+    router.leave(&other);
+    assert_eq!(renderings(), 0);
+}
