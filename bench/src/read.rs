@@ -40,6 +40,9 @@ const FULL_RUNS: usize = 5;
 const FULL_SECONDS: u64 = 4;
 const FULL_EVENTS: usize = 1_000_000;
 
+/// Default number of events in the log of lists.
+const LIST_EVENTS: u32 = 300_000;
+
 /// Default number of months over which the events are spread.
 const MONTHS: i64 = 12;
 
@@ -52,6 +55,9 @@ pub(crate) struct Options {
     /// Months until now over which the events are spread. Each month is one partition of `sync_event`.
     #[arg(long, value_name = "N", default_value_t = MONTHS, value_parser = clap::value_parser!(i64).range(1..=240))]
     months: i64,
+    /// Events in the log of the cases of lists and rights, which has 2,000 instances.
+    #[arg(long, value_name = "N", default_value_t = LIST_EVENTS, value_parser = clap::value_parser!(u32).range(150_000..))]
+    list_events: u32,
     /// Rounds; each of them measures every case once.
     #[arg(long, value_name = "N", default_value_t = FULL_RUNS)]
     runs: usize,
@@ -82,7 +88,11 @@ pub(crate) struct Options {
 impl Options {
     fn is_full(&self) -> bool {
         let is_long = self.runs >= FULL_RUNS && self.seconds >= FULL_SECONDS;
-        self.only.is_empty() && is_long && self.events >= FULL_EVENTS && self.months == MONTHS
+        self.only.is_empty()
+            && is_long
+            && self.events >= FULL_EVENTS
+            && self.list_events >= LIST_EVENTS
+            && self.months == MONTHS
     }
 }
 
@@ -151,7 +161,7 @@ async fn measure(options: &Options, subjects: &[Subject]) -> Result<Results> {
     let mut results = Results::default();
     results.depths = bench.depths();
     results.missing = aggregates.missing();
-    let mut lists = Lists::start(&questions, &options.setup, &options.setup.sluice, true).await?;
+    let mut lists = Lists::start(&questions, options, &options.setup.sluice, true).await?;
     bench.warm_up(&questions).await?;
     cluster.checkpoint().await?;
     for run in 1..=options.runs {

@@ -25,9 +25,9 @@ pub(super) async fn measure(options: &Options, this: &mut Subject, other: &mut S
     results.different = prepare(&mut bench, &questions, this, other).await?;
     let aggregates = Pair { this: of(this, &questions).await?, other: of(other, &questions).await? };
     let mut lists = Pair {
-        this: Lists::start(&questions, &options.setup, &options.setup.sluice, false).await?,
+        this: Lists::start(&questions, options, &options.setup.sluice, false).await?,
         other: match &options.against.against {
-            Some(program) => Lists::start(&questions, &options.setup, program, false).await?,
+            Some(program) => Lists::start(&questions, options, program, false).await?,
             None => None,
         },
     };

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use sqlx::{Connection as _, PgConnection, Postgres, QueryBuilder, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, QueryBuilder, Row as _};
 use tempfile::TempDir;
 
+use super::Options;
 use super::asking::{self, Answered, Asked};
 use super::document;
 use super::question::{PAGE, Peer, Question};
@@ -21,8 +22,7 @@ use super::server::Server;
 use crate::gateway::Gateway;
 use crate::load::Connection;
 use crate::postgres::Cluster;
-use crate::report::progress;
-use crate::setup::Setup;
+use crate::report::{Thousands, progress};
 
 /// The cases, and the targets that they have. All 2,000 instances are asked for as two lists in an `or`, since a list may
 /// have 1,000 values.
@@ -72,7 +72,7 @@ const LIMITED: [(&str, &str, Range<usize>); 6] = [
     ("rights-absent", "absent", 0..1000),
 ];
 
-/// 300,000 events of 2,000 instances, 5,000 users, 8 types and two orgs, in the three months before this one. Those of one org
+/// $EVENTS events of 2,000 instances, 5,000 users, 8 types and two orgs, in the three months before this one. Those of one org
 /// also differ in severity and type of admin. The application users of the older half have no events in the newer one.
 const FILL: &str = "
     SET timezone = 'UTC';
@@ -80,20 +80,20 @@ const FILL: &str = "
     INSERT INTO sync_event (position, published, org, uuid, event_type, message, outcome_result, severity, admin_id,
         admin_alternate_id, admin_type, transaction_id, user_id, user_alternate_id, application_user_id, instance_id, instance_label,
         application_name, received_at, first_source, words, raw)
-    SELECT n, date_trunc('month', now(), 'UTC') - interval '3 months' + n * interval '25 seconds',
+    SELECT n, date_trunc('month', now(), 'UTC') - interval '3 months' + n * interval '86 days' / $EVENTS,
         CASE WHEN n % 1000 = 7 THEN 'default' ELSE 'other' END, gen_random_uuid(), 'type.' || n % 8,
         'Sync user in external application', 'SUCCESS', CASE WHEN n % 1000 = 7 THEN 'WARN' ELSE 'INFO' END,
         'admin' || n % 10, 'admin' || n % 10 || '@acme.example',
         CASE WHEN n % 1000 = 7 THEN 'SystemPrincipal' ELSE 'User' END, 'transaction' || n / 4,
         'user' || n::bigint * 7907 % 5000, 'user' || n::bigint * 7907 % 5000 || '@acme.example',
-        CASE WHEN n <= 150000 THEN 'old' ELSE 'new' END || n::bigint * 7907 % 2000,
+        CASE WHEN n <= $EVENTS / 2 THEN 'old' ELSE 'new' END || n::bigint * 7907 % 2000,
         'instance' || n::bigint * 7919 % 2000, 'Instance', 'app' || n % 40, now(), 3, array_to_tsvector(ARRAY['sync']),
         convert_to('{\"n\":\"' || repeat(md5(n::text), 8) || '\"}', 'UTF8')
-    FROM generate_series(1, 300000) n;
+    FROM generate_series(1, $EVENTS) n;
     INSERT INTO arrival (org, uuid, position, published, import_at)
     SELECT org, uuid, position, published, received_at FROM sync_event;
     INSERT INTO event_type SELECT DISTINCT event_type FROM sync_event;
-    UPDATE log_head SET position = 300000";
+    UPDATE log_head SET position = $EVENTS";
 
 /// Returns numbered names.
 fn numbered(prefix: &str, numbers: Range<usize>) -> Vec<String> {
@@ -252,7 +252,7 @@ impl Lists {
     /// from before readers had rights is asked without them.
     pub(super) async fn start(
         questions: &[Question],
-        setup: &Setup,
+        options: &Options,
         program: &Path,
         with_rights: bool,
     ) -> Result<Option<Self>> {
@@ -264,15 +264,16 @@ impl Lists {
         if names.is_empty() {
             return Ok(None);
         }
-        progress("lists: storing 300,000 events of 2,000 instances");
-        let directory = setup.directory()?;
+        let events = options.list_events;
+        progress(&format!("lists: storing {} events of 2,000 instances", Thousands(f64::from(events))));
+        let directory = options.setup.directory()?;
         if with_rights {
             fs::write(directory.path().join("sluice.toml"), settings())?;
         }
         let gateway = Gateway::start(program, directory.path()).await?;
         let mut cluster = Cluster::of(&directory.path().join("gateway")).await?;
-        for statement in [FILL, "VACUUM (ANALYZE)"] {
-            sqlx::raw_sql(statement).execute(cluster.connection()).await?;
+        for statement in [FILL.replace("$EVENTS", &events.to_string()), "VACUUM (ANALYZE)".to_owned()] {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(cluster.connection()).await?;
         }
         let hand = PgConnection::connect(cluster.url()).await?;
         let mut lists = Self { gateway, hand, ready: BTreeMap::new(), directory };

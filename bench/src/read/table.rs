@@ -26,7 +26,7 @@ pub(super) fn print(options: &Options, results: &Results) -> Result<()> {
     writeln!(output)?;
     target::write(&mut output, &targets(results))?;
     writeln!(output)?;
-    write_notes(&mut output, results)?;
+    write_notes(&mut output, options, results)?;
     Ok(())
 }
 
@@ -184,15 +184,16 @@ fn write_differences(output: &mut impl Write, results: &Results) -> io::Result<(
     Ok(())
 }
 
-fn write_notes(output: &mut impl Write, results: &Results) -> io::Result<()> {
+fn write_notes(output: &mut impl Write, options: &Options, results: &Results) -> io::Result<()> {
     writeln!(
         output,
         "first: the first page of one of the ten most popular instances, each as often as things happen in it; line: of\n\
          all events. of SQL: answers/s, as a ratio of the gateway's own statements by pgbench at as many clients, or of\n\
-         the same question by hand from one connection. list: of 300,000 events of 2,000 instances in three months, by\n\
+         the same question by hand from one connection. list: of {} events of 2,000 instances in three months, by\n\
          hand with the statement that sluice sent before it knew of long lists. rights: the first page of all that a reader\n\
          sees, of the same events. server, postgres: CPU an answer. Ratios are medians of the\n\
-         runs' own. Every answer was the same as one that was checked before."
+         runs' own. Every answer was the same as one that was checked before.",
+        Thousands(f64::from(options.list_events))
     )?;
     for (place, least, greatest) in &results.depths {
         let depth = if least == greatest { greatest.to_string() } else { format!("{least} to {greatest}") };

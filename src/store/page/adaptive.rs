@@ -15,7 +15,7 @@ use crate::store::filter::{self, Conditions};
 use crate::store::{Store, StoreError};
 
 /// Number of events that the first statement looks at, at least. For a large page it looks at four times the page's size.
-const FIRST_LOOK: i64 = 200;
+const FIRST_LOOK: i64 = 320;
 
 /// Largest numbers of events that a second statement looks at: in the order of time, and in the order of the log, where each
 /// event costs more. The second statement is sent only if the first one found enough matches.
