@@ -107,7 +107,7 @@ mod tests {
             let view = Log::without_database().view(rights, &Credential::Gateway);
             FeedRequest::new(&view, Filter { orgs, ..Filter::default() }, rendering).key
         };
-        let all = || Rights::everything();
+        let all = || Rights::new(Scopes::READING, Rows::All);
         let everything = request(all(), None, "a");
         assert_eq!(everything, request(all(), None, "a"));
         assert_ne!(everything, request(all(), None, "b"));
