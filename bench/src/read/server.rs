@@ -94,7 +94,8 @@ impl Server {
         let data = asking::once(connection, &request).await?;
         let nodes = data["syncEvents"]["nodes"].as_array().context("no events")?;
         ensure!(nodes.len() == PAGE, "{} events", nodes.len());
-        let of_instance = nodes.iter().all(|node| instance.is_none() || node["application"]["id"].as_str() == instance);
+        let of_instance =
+            nodes.iter().all(|node| instance.is_none() || node["application"]["oktaId"].as_str() == instance);
         ensure!(of_instance, "events of other instances");
         Ok(Asked { request, body: connection.body().to_vec() })
     }
