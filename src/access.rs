@@ -8,7 +8,7 @@ mod stored_rights;
 
 pub use api_key::{AddKeyError, ApiKeyRecord, MAX_API_KEYS, NewApiKey};
 pub use login::{LoginKey, LoginRecord};
-pub use session::{IssuerLogout, SessionRecord};
+pub use session::{IssuerLogout, SessionRecord, StoredSession};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -6,8 +6,10 @@
 mod access_watch;
 mod api_keys;
 mod authenticator;
+mod denied;
 mod hook_secrets;
 mod issuers;
+mod logged_refusals;
 mod origins;
 mod proxies;
 mod public_url;
@@ -20,7 +22,8 @@ mod viewer;
 
 pub use access_watch::AccessWatch;
 pub use api_keys::{ApiKeys, GeneratedKey, KeyFault, NoRandomNumbers};
-pub use authenticator::{Authenticator, Denied};
+pub use authenticator::Authenticator;
+pub use denied::{AcceptedCredentials, Denied};
 pub use hook_secrets::{HookSecrets, RefusedRequest};
 #[cfg(any(test, fuzzing))]
 pub(crate) use issuers::fuzzing;

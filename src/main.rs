@@ -114,7 +114,9 @@ async fn new_era(TargetLog { common, create }: &TargetLog, reason: &str) -> anyh
 }
 
 async fn explain(common: Common) -> anyhow::Result<ExitCode> {
-    start_logging(&common)?;
+    // The explanation says itself why a token is refused.
+    let targets = config::log_targets(&variable)?.without("sluice::auth");
+    telemetry::start_logging(common.log_format, &targets);
     let settings = Settings::read(&Serve::unstarted(common), &variable)?;
     Ok(if app::explain(&settings).await? { ExitCode::SUCCESS } else { REFUSED.into() })
 }

@@ -37,11 +37,13 @@ impl AccessRecords {
     /// # Errors
     /// The database's.
     pub async fn add_login(&self, key: &LoginKey, login: &LoginRecord, expires: Timestamp) -> Result<(), StoreError> {
+        // The surplus is chosen first and then locked, since `FOR UPDATE` also locks the rows that `OFFSET` skips.
         sqlx::query(
             "WITH expired AS (DELETE FROM login WHERE state_hash IN \
              (SELECT state_hash FROM login WHERE expires_at <= now() FOR UPDATE SKIP LOCKED)), \
              surplus AS (DELETE FROM login WHERE state_hash IN \
-             (SELECT state_hash FROM login ORDER BY expires_at DESC OFFSET $8 FOR UPDATE SKIP LOCKED)) \
+             (SELECT state_hash FROM login WHERE state_hash IN \
+             (SELECT state_hash FROM login ORDER BY expires_at DESC OFFSET $8) FOR UPDATE SKIP LOCKED)) \
              INSERT INTO login (state_hash, browser_hash, issuer, nonce, verifier, return_to, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )

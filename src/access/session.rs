@@ -29,6 +29,17 @@ pub struct SessionRecord {
     pub expires_at: Timestamp,
 }
 
+/// A session in the database, or how it has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoredSession {
+    /// The session goes on.
+    Live(SessionRecord),
+    /// The session has expired at this time.
+    Expired(Timestamp),
+    /// The session was ended at this time, by its person, its issuer or an operator.
+    Revoked(Timestamp),
+}
+
 /// The logout of an issuer: the sessions to end, and the token that says so.
 #[derive(Clone, Debug)]
 pub struct IssuerLogout {
@@ -55,6 +66,8 @@ named_row! {
         id_token: String,
         created_at: OffsetDateTime,
         expires_at: OffsetDateTime,
+        is_expired: bool,
+        revoked_at: Option<OffsetDateTime>,
     }
 }
 
@@ -69,11 +82,15 @@ impl AccessRecords {
     /// # Errors
     /// The database's.
     pub async fn add_session(&self, hash: &[u8; 32], session: &SessionRecord) -> Result<(), StoreError> {
+        // Sessions that have ended already go first. The surplus is chosen before it is locked, since `FOR UPDATE` also locks the
+        // rows that `OFFSET` skips.
         sqlx::query(
             "WITH expired AS (DELETE FROM session WHERE hash IN \
              (SELECT hash FROM session WHERE expires_at <= now() FOR UPDATE SKIP LOCKED)), \
-             surplus AS (DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE issuer = $2 AND subject = $3 \
-             ORDER BY created_at DESC OFFSET $9 FOR UPDATE SKIP LOCKED)) \
+             surplus AS (DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE hash IN \
+             (SELECT hash FROM session WHERE issuer = $2 AND subject = $3 \
+             ORDER BY (revoked_at IS NULL AND expires_at > now()) DESC, created_at DESC OFFSET $9) \
+             FOR UPDATE SKIP LOCKED)) \
              INSERT INTO session (hash, issuer, subject, sid, claims, id_token, created_at, expires_at) \
              VALUES ($1, $2, $3, $4, $5::text::json, $6, $7, $8)",
         )
@@ -91,19 +108,22 @@ impl AccessRecords {
         Ok(())
     }
 
-    /// Returns the session with a hash; None if there is none, or it has ended.
+    /// Returns the session with a hash; None if there is none, or none any more.
     ///
     /// # Errors
     /// The database's.
-    pub async fn session(&self, hash: &[u8; 32]) -> Result<Option<SessionRecord>, StoreError> {
+    pub async fn session(&self, hash: &[u8; 32]) -> Result<Option<StoredSession>, StoreError> {
+        // An operator may have written the time of revocation by hand, also an infinite one, which no `OffsetDateTime` can be.
         let row: Option<SessionRow> = sqlx::query_as(
-            "SELECT issuer, subject, sid, claims::text AS claims, id_token, created_at, expires_at FROM session \
-             WHERE hash = $1 AND revoked_at IS NULL AND expires_at > now()",
+            "SELECT issuer, subject, sid, claims::text AS claims, id_token, created_at, expires_at, \
+             expires_at <= now() AS is_expired, CASE WHEN revoked_at IS NOT NULL \
+                 THEN least(greatest(revoked_at, to_timestamp(0)), to_timestamp(2e11)) END AS revoked_at \
+             FROM session WHERE hash = $1",
         )
         .bind(&hash[..])
         .fetch_optional(&self.reads)
         .await?;
-        Ok(row.map(SessionRecord::from))
+        Ok(row.map(StoredSession::from))
     }
 
     /// Returns the hashes of those sessions that have not ended.
@@ -152,9 +172,15 @@ impl AccessRecords {
     }
 }
 
-impl From<SessionRow> for SessionRecord {
+impl From<SessionRow> for StoredSession {
     fn from(row: SessionRow) -> Self {
-        Self {
+        if let Some(at) = row.revoked_at {
+            return Self::Revoked(at.into());
+        }
+        if row.is_expired {
+            return Self::Expired(row.expires_at.into());
+        }
+        Self::Live(SessionRecord {
             issuer: row.issuer,
             subject: row.subject,
             sid: row.sid,
@@ -162,6 +188,6 @@ impl From<SessionRow> for SessionRecord {
             id_token: row.id_token,
             created_at: row.created_at.into(),
             expires_at: row.expires_at.into(),
-        }
+        })
     }
 }

@@ -56,6 +56,8 @@ pub async fn explain(settings: &Settings) -> anyhow::Result<bool> {
 
 /// Returns the viewer of an API key in the database.
 async fn identify_key(settings: &Settings, key: &str) -> anyhow::Result<Result<Viewer, Denied>> {
+    // A gateway that anybody may use would accept any text.
+    settings.readers.close();
     with_store(&settings.database, false, "reading the API keys in", async |store| {
         let authenticator = settings.authenticator();
         AccessWatch::start(store.access_records(), authenticator.clone()).await?;
@@ -90,17 +92,25 @@ fn text_of_unknown(settings: &Settings, fault: &TokenFault) -> String {
 }
 
 fn text(explanation: &TokenExplanation) -> String {
-    let TokenExplanation { issuer, url, subject, expires, fault, claims, rules, rights } = explanation;
+    let TokenExplanation { issuer, url, subject, expires, fault, keys_fault, claims, rules, rights } = explanation;
     let mut text = String::new();
     line(&mut text, "issuer", &format!("{issuer} ({url})"));
     line(&mut text, "subject", subject);
     line(&mut text, "claims", &claims.join(", "));
     match (fault, expires) {
+        (Some(TokenFault::NoKeys(_)), _) => {
+            let reason = keys_fault.as_deref().unwrap_or("they were not fetched in time");
+            line(
+                &mut text,
+                "refused",
+                &format!("the keys of issuers.{issuer} could not be fetched: {reason}. If it were accepted:"),
+            );
+        }
         (Some(fault), _) => line(&mut text, "refused", &format!("{fault}. If it were accepted:")),
         (None, Some(expires)) => line(&mut text, "verified", &format!("accepted until {expires}")),
         (None, None) => line(&mut text, "verified", "nothing: these are claims without a token"),
     }
-    for (index, RuleExplanation { claim, has, result }) in rules.iter().enumerate() {
+    for (index, RuleExplanation { claim, has, result, notes }) in rules.iter().enumerate() {
         let told = match result {
             Ok(_) => format!("matches: {claim} has {has:?}"),
             Err(mismatch) => format!("does not match, since {claim} must have {has:?}: {mismatch}"),
@@ -108,6 +118,9 @@ fn text(explanation: &TokenExplanation) -> String {
         line(&mut text, &format!("rules[{index}]"), &told);
         if let Ok(rights) = result {
             of_rights(&mut text, rights);
+        }
+        for note in notes {
+            line(&mut text, "  note", note);
         }
     }
     match rights {

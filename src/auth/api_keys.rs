@@ -11,7 +11,7 @@ pub use key_text::{GeneratedKey, NoRandomNumbers};
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use key_text::PREFIX;
@@ -20,6 +20,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::logged_refusals::LoggedRefusals;
 use super::revocation::Revocation;
 use super::viewer::{AllowedDocuments, Viewer, ViewerKind};
 use crate::access::{AccessRecords, ApiKeyRecord, MAX_API_KEYS};
@@ -39,9 +40,6 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest wait for such a look.
 const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The least interval between two log lines about refused keys: anybody can send such keys.
-const LOG_INTERVAL: Duration = Duration::from_mins(1);
-
 /// The API keys that a gateway holds. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct ApiKeys(Arc<ApiKeysState>);
@@ -51,8 +49,10 @@ struct ApiKeysState {
     /// The keys by their ids, revoked and expired ones as well, so that their clients learn the reason of the refusal. None until
     /// they were read.
     held: RwLock<Option<HashMap<String, Arc<HeldKey>>>>,
-    /// The time of the last log line about a refused key.
-    logged: Mutex<Option<Instant>>,
+    /// The limit of log lines about refused keys.
+    refusals: LoggedRefusals<KeyFault>,
+    /// True if the database has more usable keys than the gateway holds, which the log has said.
+    are_too_many: AtomicBool,
     /// The time of the last request for a look at the database.
     wanted_at: Mutex<Option<Instant>>,
     /// Notified when a look at the database is wanted.
@@ -100,7 +100,7 @@ impl ApiKeys {
             Ok(_) => metrics::counter!("sluice_api_keys_total", "result" => "accepted").increment(1),
             Err(fault) => {
                 metrics::counter!("sluice_api_keys_total", "result" => fault.name()).increment(1);
-                self.log_refusal(*fault);
+                self.log_refusal(text, *fault);
             }
         }
         found
@@ -148,11 +148,11 @@ impl ApiKeys {
         Ok(key.viewer.clone())
     }
 
-    fn log_refusal(&self, fault: KeyFault) {
-        let mut logged = self.0.logged.lock();
-        if logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
-            *logged = Some(Instant::now());
-            tracing::warn!(%fault, "refused an API key; others within a minute are only counted");
+    /// Logs a refusal with the public part of the key, by which `sluice keys list` shows it.
+    fn log_refusal(&self, text: &str, fault: KeyFault) {
+        if self.0.refusals.is_due(&fault) {
+            let id = key_text::public_id(text).unwrap_or("unknown");
+            tracing::warn!(id, %fault, "refused an API key; others for the same reason within a minute are only counted");
         }
     }
 
@@ -161,9 +161,21 @@ impl ApiKeys {
     /// # Errors
     /// The database's; then the keys stay as they were.
     pub(super) async fn refresh(&self, access: &AccessRecords) -> Result<(), StoreError> {
-        let records = access.api_keys(MAX_API_KEYS).await?;
+        let mut records = access.api_keys(MAX_API_KEYS + 1).await?;
+        let surplus = records.split_off(records.len().min(MAX_API_KEYS));
+        self.warn_of_surplus(surplus.first().is_some_and(|record| !record.is_over(Timestamp::now())));
         self.replace(records);
         Ok(())
+    }
+
+    /// Logs once that keys are refused since there are too many, which only somebody can cause who writes them by hand.
+    fn warn_of_surplus(&self, are_too_many: bool) {
+        if !self.0.are_too_many.swap(are_too_many, Ordering::Relaxed) && are_too_many {
+            tracing::warn!(
+                held = MAX_API_KEYS,
+                "the database has more usable API keys than a gateway holds: those that were added first are refused; revoke some"
+            );
+        }
     }
 
     /// Replaces the keys that are held.

@@ -1,6 +1,7 @@
 //! The authenticator: who sends a request, by the token that it has.
 
-use super::api_keys::{ApiKeys, KeyFault};
+use super::api_keys::ApiKeys;
+use super::denied::{AcceptedCredentials, Denied};
 use super::issuers::{Issuers, TokenFault};
 use super::public_url::PublicUrl;
 use super::readers::Readers;
@@ -18,35 +19,6 @@ pub struct Authenticator {
     keys: ApiKeys,
     sessions: Sessions,
     public_url: Option<PublicUrl>,
-}
-
-/// The error for a request whose sender is unknown, or has no rights.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
-    /// The request has no token, or an unknown one.
-    #[error(
-        "a reader's token is required: send it as `Authorization: Bearer …`, or in connection_init as `authorization`"
-    )]
-    NoToken,
-    /// The request has an API key that opens nothing.
-    #[error("{0}")]
-    Key(#[from] KeyFault),
-    /// No token is required unless there are API keys, and they were not read from the database yet.
-    #[error("the gateway is starting, and has not read the API keys from its database yet; send the request again")]
-    KeysUnread,
-    /// The request has the cookie of a session that opens nothing.
-    #[error("{0}")]
-    Session(#[from] SessionFault),
-    /// The request has a token that no issuer vouches for.
-    #[error("the token is refused: {0}")]
-    Token(#[from] TokenFault),
-}
-
-impl Denied {
-    /// Returns true if the sender is known, and has no rights.
-    pub const fn is_without_rights(&self) -> bool {
-        matches!(self, Self::Token(TokenFault::NoRights(_)) | Self::Session(SessionFault::NoRights(_)))
-    }
 }
 
 impl Authenticator {
@@ -115,10 +87,11 @@ impl Authenticator {
         if self.is_open() {
             return if self.keys.are_read() { Ok(self.readers.open_viewer()) } else { Err(Denied::KeysUnread) };
         }
-        let (scheme, token) = authorization.and_then(|value| value.trim().split_once(' ')).ok_or(Denied::NoToken)?;
+        let no_token = || Denied::NoToken(self.accepted());
+        let (scheme, token) = authorization.and_then(|value| value.trim().split_once(' ')).ok_or_else(no_token)?;
         let token = token.trim();
         if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-            return Err(Denied::NoToken);
+            return Err(no_token());
         }
         if let Some(viewer) = self.readers.identify(token) {
             return Ok(viewer);
@@ -126,10 +99,21 @@ impl Authenticator {
         if ApiKeys::is_key(token) {
             return Ok(self.keys.identify(token).await?);
         }
-        if self.issuers.is_empty() {
-            return Err(Denied::NoToken);
+        self.issuers.identify(token).await.map_err(|fault| match fault {
+            TokenFault::NoToken if !self.issuers.accept_tokens() => Denied::UnknownToken(self.accepted()),
+            TokenFault::NoToken if self.readers.number() > 0 => Denied::OfNoReader(fault),
+            fault => Denied::Token(fault),
+        })
+    }
+
+    /// Returns the kinds of credentials that the gateway accepts.
+    fn accepted(&self) -> AcceptedCredentials {
+        AcceptedCredentials {
+            readers: self.readers.number() > 0,
+            keys: self.keys.exist(),
+            tokens: self.issuers.accept_tokens(),
+            sign_in: self.public_url.is_some() && !self.issuers.with_sign_in().is_empty(),
         }
-        Ok(self.issuers.identify(token).await?)
     }
 
     /// Returns the API keys.
@@ -165,10 +149,12 @@ mod tests {
         let name = async |value| authenticator.identify(value).await.map(|viewer| viewer.name);
         assert_eq!(name(Some("Bearer t2")).await, Ok(Some("two".into())));
         assert_eq!(name(Some("bearer  t1")).await, Ok(Some("one".into())));
-        for bad in
-            [None, Some(""), Some("t1"), Some("Basic t1"), Some("Bearer t3"), Some("Bearer "), Some("Bearer t1t1")]
-        {
-            assert_eq!(name(bad).await, Err(Denied::NoToken), "{bad:?}");
+        let accepted = AcceptedCredentials { readers: true, ..AcceptedCredentials::default() };
+        for none in [None, Some(""), Some("t1"), Some("Basic t1"), Some("Bearer ")] {
+            assert_eq!(name(none).await, Err(Denied::NoToken(accepted)), "{none:?}");
+        }
+        for unknown in ["Bearer t3", "Bearer t1t1"] {
+            assert_eq!(name(Some(unknown)).await, Err(Denied::UnknownToken(accepted)), "{unknown:?}");
         }
         let open = Authenticator::default();
         assert_eq!(open.identify(None).await, Err(Denied::KeysUnread));
@@ -178,6 +164,6 @@ mod tests {
         assert_eq!(*viewer.rights, Rights::of_unlimited_reader());
         open.readers.close();
         assert_eq!(viewer.rights_end().await, RightsEnd::Revoked);
-        assert_eq!(open.identify(None).await, Err(Denied::NoToken));
+        assert_eq!(open.identify(None).await, Err(Denied::NoToken(AcceptedCredentials::default())));
     }
 }

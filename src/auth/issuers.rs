@@ -9,18 +9,22 @@ mod issuer_keys;
 mod key_set;
 mod key_source;
 mod metadata;
+mod mismatch;
 mod rules;
 mod safe_url;
 mod sign_in_settings;
 mod token;
+mod token_fault;
 
 pub use claims::ClaimPath;
-pub use explain::{Mismatch, RuleExplanation, TokenExplanation};
+pub use explain::{RuleExplanation, TokenExplanation};
 pub use key_source::KeySource;
+pub use mismatch::Mismatch;
 pub use rules::{GrantedValues, Rule, RuleGrant, RulePart};
 pub use safe_url::is_safe;
 pub use sign_in_settings::{ClientSecret, SignInSettings};
-pub use token::{Audience, TokenConditions, TokenFault};
+pub use token::{Audience, TokenConditions};
+pub use token_fault::TokenFault;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -31,8 +35,9 @@ use parking_lot::{Mutex, RwLock};
 use reqwest::Client;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
+use super::logged_refusals::LoggedRefusals;
 use super::revocation::Revocation;
 use super::viewer::{AllowedDocuments, Viewer, ViewerKind};
 use crate::backoff::Backoff;
@@ -43,15 +48,13 @@ pub(super) use claims::TokenClaims;
 use issuer_keys::{IssuerKeys, REFRESH_INTERVAL};
 pub(super) use key_source::{MAX_BYTES, read_body, reason};
 pub(super) use metadata::IssuerMetadata;
+use token_fault::shortened;
 
 /// The size of the cache of verified tokens, in bytes.
 const CACHE_BYTES: usize = 16 << 20;
 
 /// The approximate size of a viewer in the cache without its rights, in bytes.
 const VIEWER_BYTES: usize = 1 << 10;
-
-/// The least interval between two log lines about refused tokens of an issuer: anybody can send such tokens.
-const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The first pause after keys could not be fetched.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -84,6 +87,8 @@ struct IssuersState {
     all: RwLock<Arc<[Arc<Issuer>]>>,
     /// Notified when issuers were replaced, whose keys are not fetched yet.
     replaced: Notify,
+    /// The limit of log lines about tokens of no configured issuer.
+    refusals: LoggedRefusals<TokenFault>,
 }
 
 /// The SHA-256 of a token, and the number of the keys with which it was verified.
@@ -98,8 +103,8 @@ pub(super) struct Issuer {
     keys: Arc<IssuerKeys>,
     /// The viewers of verified tokens. A key that the issuer has removed verifies nothing more.
     verified: Mutex<LruCache<VerifiedKey, Arc<Viewer>>>,
-    /// The time of the last log line about a refused token.
-    logged: Mutex<Option<Instant>>,
+    /// The limit of log lines about refused tokens.
+    refusals: LoggedRefusals<TokenFault>,
     /// The revocation of the rights of all its tokens.
     pub(super) revocation: Revocation,
 }
@@ -112,7 +117,7 @@ impl Issuers {
     pub fn new(settings: Vec<IssuerSettings>) -> Result<Self, reqwest::Error> {
         let http = key_source::http_client()?;
         let all = settings.into_iter().map(|settings| Arc::new(Issuer::new(settings, http.clone()))).collect();
-        Ok(Self(Arc::new(IssuersState { all: RwLock::new(all), replaced: Notify::new() })))
+        Ok(Self(Arc::new(IssuersState { all: RwLock::new(all), ..IssuersState::default() })))
     }
 
     fn all(&self) -> Arc<[Arc<Issuer>]> {
@@ -122,6 +127,11 @@ impl Issuers {
     /// Returns true if there is no issuer.
     pub fn is_empty(&self) -> bool {
         self.0.all.read().is_empty()
+    }
+
+    /// Returns true if tokens are accepted of an issuer; others are for sign-in only.
+    pub fn accept_tokens(&self) -> bool {
+        self.all().iter().any(|issuer| issuer.settings.conditions.audience.is_some())
     }
 
     /// Returns the issuer with this name in the settings.
@@ -198,7 +208,7 @@ impl Issuers {
         if let Some(viewer) = issuers.iter().find_map(|issuer| issuer.known(hash)) {
             return Ok(viewer);
         }
-        let issuer = self.issuer_of(token)?;
+        let issuer = self.issuer_of(token).inspect_err(|fault| self.count_unknown(fault))?;
         let result = issuer.verify(token, hash).await;
         let outcome = if result.is_ok() { "verified" } else { "refused" };
         metrics::counter!("sluice_tokens_total", "issuer" => issuer.settings.name.clone(), "result" => outcome)
@@ -209,13 +219,39 @@ impl Issuers {
         result
     }
 
+    /// Counts and logs a token of no configured issuer.
+    fn count_unknown(&self, fault: &TokenFault) {
+        metrics::counter!("sluice_tokens_total", "issuer" => "unknown", "result" => "refused").increment(1);
+        // Where no issuer's tokens are accepted, any unknown text comes here.
+        if self.accept_tokens() && self.0.refusals.is_due(fault) {
+            let configured: Vec<_> =
+                self.names_and_urls().into_iter().map(|(name, url)| format!("{name} ({url})")).collect();
+            let configured = configured.join(", ");
+            tracing::warn!(configured, %fault, "refused a token of no configured issuer; others for the same reason within a minute are only counted");
+        }
+    }
+
     /// Returns the issuer that a token names.
     ///
     /// # Errors
     /// No such issuer is configured.
     fn named(&self, name: &str) -> Result<Arc<Issuer>, TokenFault> {
-        let issuer = self.all().iter().find(|issuer| issuer.settings.conditions.issuer == name).cloned();
-        issuer.ok_or_else(|| TokenFault::UnknownIssuer(name.chars().take(200).collect()))
+        let all = self.all();
+        let find = |is_found: &dyn Fn(&str) -> bool| {
+            all.iter().find(|issuer| is_found(&issuer.settings.conditions.issuer)).map(Arc::clone)
+        };
+        if let Some(issuer) = find(&|url| url == name) {
+            return Ok(issuer);
+        }
+        let plain = |url: &str| url.trim_end_matches('/').to_ascii_lowercase();
+        let (found, plain_name) = (shortened(name), plain(name));
+        if let Some(similar) = find(&|url| plain(url) == plain_name) {
+            let IssuerSettings { name: issuer, conditions, .. } = &similar.settings;
+            return Err(TokenFault::Issuer { found, expected: conditions.issuer.clone(), issuer: issuer.clone() });
+        }
+        let org_server = format!("{plain_name}/oauth2/");
+        Err(find(&|url| url.starts_with(&org_server))
+            .map_or(TokenFault::UnknownIssuer(found), |custom| TokenFault::OrgServer(custom.settings.name.clone())))
     }
 
     /// Refreshes the keys of all issuers every 10 minutes, and soon after a failure. Ends only when it is dropped.
@@ -243,7 +279,7 @@ impl Issuer {
             http,
             keys,
             verified: Mutex::new(LruCache::new(CACHE_BYTES)),
-            logged: Mutex::default(),
+            refusals: LoggedRefusals::default(),
             revocation: Revocation::default(),
         }
     }
@@ -280,18 +316,23 @@ impl Issuer {
         rules::documents(&self.settings.rules, claims)
     }
 
+    /// Returns why no rule of the issuer matches claims, without their values.
+    pub(super) fn mismatches(&self, claims: &TokenClaims) -> String {
+        mismatch::mismatches(&self.settings.rules, claims)
+    }
+
     fn log_refusal(&self, fault: &TokenFault) {
-        let mut logged = self.logged.lock();
-        if logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
-            *logged = Some(Instant::now());
-            tracing::warn!(issuer = self.settings.name, %fault, "refused a token; others within a minute are only counted");
+        if self.refusals.is_due(fault) {
+            let issuer = &self.settings.name;
+            tracing::warn!(issuer, %fault, "refused a token; others for the same reason within a minute are only counted");
         }
     }
 
     async fn verify(&self, token: &str, hash: [u8; 32]) -> Result<Viewer, TokenFault> {
         let IssuerSettings { name, conditions, .. } = &self.settings;
         let verified = conditions.verify(name, token, &self.keys).await?;
-        let rights = self.rights(&verified.claims).ok_or_else(|| TokenFault::NoRights(name.clone()))?;
+        let no_rights = || TokenFault::NoRights { issuer: name.clone(), mismatches: self.mismatches(&verified.claims) };
+        let rights = self.rights(&verified.claims).ok_or_else(no_rights)?;
         let subject = subject(&verified.claims);
         let viewer = Viewer {
             credential: Credential::Token { issuer: name.clone(), share: share(&subject) },

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::issuers::{Issuers, TokenClaims, share};
 use super::viewer::{Viewer, ViewerKind};
-use crate::access::{AccessRecords, SessionRecord};
+use crate::access::{AccessRecords, SessionRecord, StoredSession};
 use crate::event::Timestamp;
 use crate::store::{Credential, StoreError};
 use known_sessions::{KnownSession, KnownSessions};
@@ -80,13 +80,15 @@ impl Sessions {
     /// The session has ended, gives no rights, or could not be looked up.
     pub(super) async fn identify(&self, id: &str, issuers: &Issuers) -> Result<Viewer, SessionFault> {
         let session = self.find(id).await?;
-        let issuer = issuers.configured(&session.record.issuer).ok_or(SessionFault::Ended)?;
+        let no_sign_in = || SessionFault::NoSignIn(session.record.issuer.clone());
+        let issuer = issuers.configured(&session.record.issuer).ok_or_else(no_sign_in)?;
         // An issuer of the same name at another URL may call other people by the same names.
         let is_of = session.claims.get("iss").and_then(Value::as_str) == Some(&issuer.settings.conditions.issuer);
-        let settings = issuer.settings.sign_in.as_ref().filter(|_| is_of).ok_or(SessionFault::Ended)?;
+        let settings = issuer.settings.sign_in.as_ref().filter(|_| is_of).ok_or_else(no_sign_in)?;
         let viewer = session.viewer(&issuer, |revocation| {
             let SessionRecord { issuer: name, subject, created_at, expires_at, .. } = &session.record;
-            let rights = issuer.rights(&session.claims).ok_or_else(|| SessionFault::NoRights(name.clone()))?;
+            let no_rights = || SessionFault::NoRights(name.clone(), issuer.mismatches(&session.claims));
+            let rights = issuer.rights(&session.claims).ok_or_else(no_rights)?;
             Ok(Viewer {
                 credential: Credential::Session { issuer: name.clone(), share: share(subject) },
                 name: Some(subject.clone()),
@@ -98,10 +100,9 @@ impl Sessions {
                 revocation,
             })
         })?;
-        if viewer.expires.is_some_and(|expires| expires <= Timestamp::now()) {
-            Err(SessionFault::Ended)
-        } else {
-            Ok(viewer)
+        match viewer.expires {
+            Some(at) if at <= Timestamp::now() => Err(SessionFault::Expired(at)),
+            _ => Ok(viewer),
         }
     }
 
@@ -156,7 +157,7 @@ impl Sessions {
     async fn find(&self, id: &str) -> Result<Arc<KnownSession>, SessionFault> {
         let hash = session_id::hash(id).ok_or(SessionFault::Ended)?;
         if let Some(known) = self.0.known.get(&hash) {
-            return if known.is_over() { Err(SessionFault::Ended) } else { Ok(known) };
+            return if known.is_over() { Err(SessionFault::Expired(known.record.expires_at)) } else { Ok(known) };
         }
         let access = self.access().ok_or(SessionFault::Unavailable)?;
         let look_up = async {
@@ -167,12 +168,17 @@ impl Sessions {
                     return Ok(known);
                 }
                 let generation = self.0.known.generation();
-                let record = access.session(&hash).await.map_err(|error| {
+                let stored = access.session(&hash).await.map_err(|error| {
                     tracing::debug!(%error, "could not look up a session");
                     SessionFault::Unavailable
                 })?;
+                let record = match stored.ok_or(SessionFault::Ended)? {
+                    StoredSession::Live(record) => record,
+                    StoredSession::Expired(at) => return Err(SessionFault::Expired(at)),
+                    StoredSession::Revoked(at) => return Err(SessionFault::Revoked(at)),
+                };
                 // A session that may have ended since it was read is read again.
-                if let Some(known) = self.0.known.insert(hash, record.ok_or(SessionFault::Ended)?, generation) {
+                if let Some(known) = self.0.known.insert(hash, record, generation) {
                     return Ok(known);
                 }
             }

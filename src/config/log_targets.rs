@@ -79,6 +79,13 @@ impl LogTargets {
         if faults.is_empty() { Ok(Self::new(targets)) } else { Err(faults) }
     }
 
+    /// Leaves out the lines of a target, unless it or a part of it is named.
+    #[must_use]
+    pub fn without(self, target: &'static str) -> Self {
+        let is_named = self.0.iter().any(|(named, _)| named.starts_with(target));
+        if is_named { self } else { Self(self.0.with_target(target, LevelFilter::OFF)) }
+    }
+
     /// Returns the filter for log lines.
     pub fn filter(&self) -> Targets {
         self.0.clone()

@@ -16,11 +16,15 @@ impl Settings {
     /// that required tokens requires them until a restart, also if no reader is left. The result names readers and orgs but no
     /// secrets.
     pub fn adopt(&self, fresh: &Self) -> Reloaded {
-        let is_left_open = self.authenticator().is_open() && fresh.authenticator().is_open();
+        let was_open = self.authenticator().is_open();
+        let is_left_open = was_open && fresh.authenticator().is_open();
         if !is_left_open {
             self.readers.close();
         }
         let mut changed = self.readers.replace(&fresh.readers);
+        if was_open && !is_left_open && fresh.readers.number() == 0 && fresh.issuers.is_empty() {
+            changed.push("access.open is false: everybody needs an API key".to_owned());
+        }
         changed.extend(self.issuers.replace(&fresh.issuers));
         for (name, org) in &self.orgs {
             let Some(fresh) = fresh.orgs.get(name) else { continue };
@@ -35,7 +39,9 @@ impl Settings {
         }
         let mut needs_restart = self.fixed_parts_that_differ(fresh);
         if !is_left_open && fresh.authenticator().is_open() && !self.keys.exist() {
-            needs_restart.push("[[readers]] and [[issuers]], of which none are left (nobody may query until then)");
+            needs_restart.push(
+                "[[readers]] and [[issuers]], of which none are left, or access.open, which is true now (nobody may query until then)",
+            );
         }
         Reloaded { changed, needs_restart }
     }

@@ -107,10 +107,10 @@ impl Drop for OperationAccess {
 pub(super) fn denied(sender: &RequestSender, denied: &Denied) {
     let Some(facts) = sender.facts() else { return };
     let credential = match denied {
-        Denied::NoToken | Denied::KeysUnread => "none",
+        Denied::NoToken(_) | Denied::KeysUnread => "none",
         Denied::Key(_) => kind(ViewerKind::ApiKey),
         Denied::Session(_) => kind(ViewerKind::Session),
-        Denied::Token(_) => kind(ViewerKind::Token),
+        Denied::Token(_) | Denied::UnknownToken(_) | Denied::OfNoReader(_) => kind(ViewerKind::Token),
     };
     let verdict = super::authorization::status(denied).1.into();
     access_log::write(AccessRecord { credential, verdict, ..record_of(None, facts) });

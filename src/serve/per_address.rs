@@ -56,7 +56,7 @@ impl Drop for AddressPermit {
 
 /// Returns the network that counts as one client: an IPv4 address, or the /64 network of an IPv6 address, since one
 /// client may use all addresses of such a network.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & (u128::MAX << 64)).into(),
         address @ IpAddr::V4(_) => address,

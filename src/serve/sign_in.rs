@@ -1,7 +1,9 @@
 //! The routes with which people sign in and out.
 
+mod begun;
 mod page;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Json;
@@ -11,10 +13,12 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::access::{self, Person, RequestSender};
 use super::body::{BodyFault, BodyLimits, TOO_SLOW};
+use super::client::RequestClient;
 use super::graphql_http::is_json;
 use super::problem::Problem;
 use super::session_cookie::{self, Cookie, SentBy};
@@ -22,6 +26,7 @@ use crate::auth::{
     Authenticator, BegunLogin, BegunSession, LOGIN_TIME, LoginAnswer, LogoutFault, PublicUrl, SessionFault,
     SessionsEnded, SignIn, SignInFault,
 };
+use begun::BegunLogins;
 
 /// The maximum size of a logout token's body, in bytes.
 const LOGOUT_BYTES: usize = 64 << 10;
@@ -32,6 +37,8 @@ pub(super) struct SignInState {
     authenticator: Authenticator,
     /// The sign-in and its public URL; None without a public URL.
     sign_in: Option<(SignIn, PublicUrl)>,
+    /// The sign-ins that have begun lately.
+    begun: BegunLogins,
     body: BodyLimits,
 }
 
@@ -58,7 +65,7 @@ impl SignInState {
     pub(super) fn new(authenticator: &Authenticator, body_timeout: Duration) -> Self {
         let sign_in = authenticator.sign_in().zip(authenticator.public_url().cloned());
         let body = BodyLimits { bytes: LOGOUT_BYTES, timeout: body_timeout };
-        Self { authenticator: authenticator.clone(), sign_in, body }
+        Self { authenticator: authenticator.clone(), sign_in, begun: BegunLogins::default(), body }
     }
 
     fn sign_in(&self) -> Result<&(SignIn, PublicUrl), SignInFault> {
@@ -66,7 +73,12 @@ impl SignInState {
         configured.ok_or(SignInFault::NotConfigured)
     }
 
-    async fn begin(&self, parameters: LoginParameters, headers: &HeaderMap) -> Result<Response, SignInFault> {
+    async fn begin(
+        &self,
+        parameters: LoginParameters,
+        headers: &HeaderMap,
+        address: IpAddr,
+    ) -> Result<Response, SignInFault> {
         let (sign_in, public_url) = self.sign_in()?;
         let return_to = sign_in.return_path(parameters.to.as_deref())?;
         let issuers = sign_in.issuers();
@@ -75,6 +87,9 @@ impl SignInState {
             (None, [only]) => only,
             (None, _) => return Ok(page::choice(&issuers, &return_to)),
         };
+        if !self.begun.count(address, Instant::now()) {
+            return Err(SignInFault::TooMany);
+        }
         let browser = Cookie::Login.value(public_url, headers);
         let BegunLogin { location, browser } = sign_in.begin(issuer, return_to, browser).await?;
         Ok(redirect(&location, [Cookie::Login.set(public_url, &browser, LOGIN_TIME)]))
@@ -108,9 +123,11 @@ pub(super) async fn login(
     State(state): State<SignInState>,
     parameters: Result<Query<LoginParameters>, QueryRejection>,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Response {
     let Ok(Query(parameters)) = parameters else { return page::fault(&SignInFault::NotLocal) };
-    state.begin(parameters, &headers).await.unwrap_or_else(|fault| page::fault(&fault))
+    let address = RequestClient::of(&extensions).address;
+    state.begin(parameters, &headers, address).await.unwrap_or_else(|fault| page::fault(&fault))
 }
 
 /// Takes a browser that comes back from an issuer, and begins a session.

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use okta_sim::AuthorizationServer;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use sluice::auth::GeneratedKey;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
@@ -13,7 +15,7 @@ use crate::process::GatewayProcess;
 use crate::started_with::{Place, STRONG};
 
 /// Runs `sluice access explain` on the database of a gateway, with a text on standard input.
-async fn explain_at(gateway: &GatewayProcess, input: &str) -> (Option<i32>, String) {
+pub(crate) async fn explain_at(gateway: &GatewayProcess, input: &str) -> (Option<i32>, String) {
     let mut command = gateway.command_of(&["access", "explain"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
@@ -130,7 +132,7 @@ async fn a_refusal_is_explained() {
             ],
         ),
         (with(json!({"exp": 1_700_000_000})), vec!["refused    it expired at 2023"]),
-        (with(json!({"nbf": 4_000_000_000_u64})), vec!["compare the clocks (issuers.leeway_seconds)"]),
+        (with(json!({"nbf": 4_000_000_000_u64})), vec!["compare the clocks (issuers.okta.leeway_seconds)"]),
         (
             org_server.to_owned(),
             vec!["no reader has this token", "custom authorization server", "issuer     okta (http"],
@@ -161,6 +163,24 @@ async fn readers_and_bare_claims_are_explained() {
     assert!(code == Some(3) && said.contains("no issuer \"https://other.example\" is configured"), "{said}");
 }
 
+/// A rule that matches may still show nothing, or not everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_of_a_claim_without_values_is_explained() {
+    let trusting = TrustingPlace::new().await;
+    let many: Vec<_> = (0..1_001).map(|number| format!("0oa{number}")).collect();
+    for (instances, note) in [
+        (json!(null), "the grant of acme shows nothing: instances is missing"),
+        (json!([]), "the grant of acme shows nothing: instances is an empty list"),
+        (json!({"0oa1": true}), "the grant of acme shows nothing: instances is neither a text nor a list of texts"),
+        (json!(many), "instances has 1001 values, of which the first 1000 count"),
+    ] {
+        let (code, said) =
+            trusting.explain(&json!({"scp": ["sluice.events"], "instances": instances}).to_string()).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains(&format!("  note     {note}\n")), "{note}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn an_api_key_is_explained() {
     let database = TestDatabase::new().await;
@@ -174,8 +194,15 @@ async fn an_api_key_is_explained() {
         assert!(said.contains(told), "{told:?}\n{said}");
     }
     assert!(!said.contains(key.trim()), "the key is not told: {said}");
+    assert!(said.starts_with("API key ") && !said.contains("from now on"), "no line of the gateway's log: {said}");
     let revoked = gateway.command_of(&["keys", "revoke", "ci"]).status().await.unwrap();
     assert!(revoked.success());
     let (code, said) = explain_at(&gateway, &key).await;
-    assert!(code == Some(3) && said.contains("refused    the API key was revoked at 2"), "{said}");
+    assert!(code == Some(3) && said.starts_with("refused    the API key was revoked at 2"), "{said}");
+    let others: Vec<_> = said.lines().skip(1).collect();
+    assert!(matches!(others[..], [note] if note.starts_with("reading the API keys in ")), "{said}");
+    let unknown = GeneratedKey::generate().unwrap();
+    sqlx::query("DELETE FROM api_key").execute(&database.pool).await.unwrap();
+    let (code, said) = explain_at(&gateway, unknown.text.expose_secret()).await;
+    assert!(code == Some(3) && said.starts_with("refused    there is no such API key"), "{said}");
 }

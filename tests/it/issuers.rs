@@ -147,7 +147,7 @@ async fn each_mistake_is_named() {
         (json!({"aud": null}), "\"aud\" is missing"),
         (json!({"exp": now - 3600, "iat": now - 7200}), "it expired at"),
         (json!({"exp": null}), "\"exp\" is missing"),
-        (json!({"nbf": now + 3600}), "issuers.leeway_seconds"),
+        (json!({"nbf": now + 3600}), "issuers.okta.leeway_seconds"),
         (json!({"exp": now + 400_000}), "issuers.okta.max_token_seconds"),
         (json!({"iss": foreign.url()}), "is configured (issuers.url)"),
         (json!({"iss": 1}), "\"iss\""),

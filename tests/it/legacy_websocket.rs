@@ -100,7 +100,8 @@ async fn who_is_not_known_is_told_before_the_close() {
     .await;
     let mut socket = Socket::connect(handshake(gateway.address, "graphql-ws")).await.unwrap();
     socket.send(json!({"type": "connection_init", "payload": {"authorization": "Bearer another"}})).await;
-    assert_eq!(socket.message().await, json!({"type": "connection_error", "payload": {"message": "Forbidden"}}));
+    let message = "Forbidden: the token is unknown: this gateway accepts a reader's token";
+    assert_eq!(socket.message().await, json!({"type": "connection_error", "payload": {"message": message}}));
     assert_eq!(socket.hear().await, Heard::Closed(Some(4403)));
     let mut socket = Socket::connect(handshake(gateway.address, "graphql-ws")).await.unwrap();
     socket.start("1", "{ __typename }", json!({})).await;

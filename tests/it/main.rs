@@ -24,6 +24,7 @@ mod traffic;
 
 mod access;
 mod access_explained;
+mod access_limits;
 mod access_log;
 mod admission;
 mod api_keys;
@@ -81,6 +82,7 @@ mod long_lists;
 mod malformed;
 mod many_months;
 mod migrations;
+mod mistakes;
 mod multipart;
 mod nats;
 mod nats_faults;

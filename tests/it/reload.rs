@@ -90,3 +90,21 @@ async fn readers_and_secrets_change_while_the_gateway_goes_on() {
     gateway.signal(Signal::TERM);
     assert!(gateway.ended().await.success());
 }
+
+#[tokio::test]
+async fn a_gateway_closes_with_access_open_and_stays_closed_until_a_restart() {
+    let mut gateway = GatewayProcess::prepare("data", "");
+    gateway.start_again().await;
+    assert_eq!(gateway.status_for("nobody's").await, StatusCode::OK);
+    gateway.change_settings(|settings| format!("access.open = false\n{settings}"));
+    gateway.reload().await;
+    assert_eq!(gateway.status_for("nobody's").await, StatusCode::UNAUTHORIZED);
+    assert!(gateway.output().contains("access.open is false: everybody needs an API key"), "{}", gateway.output());
+    gateway.change_settings(|settings| settings.replace("access.open = false\n", ""));
+    gateway.reload().await;
+    gateway.wait_until(async |process| process.output().contains("or access.open, which is true now")).await;
+    assert_eq!(gateway.status_for("nobody's").await, StatusCode::UNAUTHORIZED);
+    gateway.kill().await;
+    gateway.start_again().await;
+    assert_eq!(gateway.status_for("nobody's").await, StatusCode::OK);
+}

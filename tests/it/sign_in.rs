@@ -161,7 +161,11 @@ async fn each_lie_of_an_issuer_is_refused() {
         (SignInBehaviour::Expired, StatusCode::BAD_GATEWAY, "it expired at"),
         (SignInBehaviour::IssuedLongAgo, StatusCode::BAD_GATEWAY, "issuers.okta.leeway_seconds"),
         (SignInBehaviour::Unsigned, StatusCode::BAD_GATEWAY, "no signed JSON Web Token"),
-        (SignInBehaviour::OtherIssuer, StatusCode::BAD_GATEWAY, "&quot;iss&quot;"),
+        (
+            SignInBehaviour::OtherIssuer,
+            StatusCode::BAD_GATEWAY,
+            "its issuer is &quot;https://other.example&quot;, but issuers.okta.url is &quot;http",
+        ),
         (SignInBehaviour::NoSubject, StatusCode::BAD_GATEWAY, "&quot;sub&quot;"),
         (SignInBehaviour::NoIdToken, StatusCode::BAD_GATEWAY, "issuers.okta.sign_in.scopes must have openid"),
         (SignInBehaviour::Html, StatusCode::BAD_GATEWAY, "answers with 200 OK and no JSON"),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::browser::Browser;
+use crate::browser::{Browser, PUBLIC_URL};
 use crate::database::TestDatabase;
 use crate::events::sync_events;
 use crate::gateway::Gateway;
@@ -212,4 +212,44 @@ async fn other_rules_apply_to_sessions_at_once() {
     shared.adopt(&settings_of(&other, &database, "owners"));
     let (status, answer) = browser.ask(&gateway, "{ __typename }").await;
     assert_eq!(status, StatusCode::UNAUTHORIZED, "{answer}");
+}
+
+#[tokio::test]
+async fn a_socket_is_told_why_its_session_does_not_count() {
+    let issuer = issuer().await;
+    let [first, second] = two_gateways(&issuer).await;
+    let (mut revoked, expired) = (Browser::signed_in(&first).await, Browser::signed_in(&first).await);
+    let (mut other_page, mut invented) = (Browser::signed_in(&first).await, Browser::default());
+    let copy = Browser { cookies: revoked.cookies.clone() };
+    assert_eq!(revoked.sign_out(&first).await.0, StatusCode::OK);
+    let expire = "UPDATE session SET created_at = now() - interval '9 h', expires_at = now() - interval '1 s' \
+                  WHERE hash = sha256($1::bytea)";
+    let query = sqlx::query(expire).bind(expired.cookies["__Host-sluice"].as_bytes());
+    assert_eq!(query.execute(&first.database.pool).await.unwrap().rows_affected(), 1);
+    invented.cookies.insert("__Host-sluice".to_owned(), "A".repeat(43));
+    for (browser, origin, says) in [
+        (&copy, PUBLIC_URL, "Forbidden: the session was ended at 20"),
+        (&expired, PUBLIC_URL, "Forbidden: the session expired at 20"),
+        (&invented, PUBLIC_URL, "Forbidden: the session has ended: sign in again at /auth/login"),
+        (
+            &other_page,
+            "https://portal.sluice.example",
+            "Forbidden: a session counts only for pages at access.public_url",
+        ),
+    ] {
+        let (code, reason) = browser.socket_of(&second, origin).await.unwrap().close_reason().await;
+        assert!(code == Some(4403) && reason.starts_with(says), "{says}: {code:?} {reason}");
+        assert!(origin != PUBLIC_URL || reason.ends_with(": sign in again at /auth/login"), "{reason}");
+        if origin == PUBLIC_URL {
+            let (status, answer) = browser.ask(&second, "{ __typename }").await;
+            let message = answer["errors"][0]["message"].as_str().unwrap();
+            assert_eq!((status, format!("Forbidden: {message}")), (StatusCode::UNAUTHORIZED, reason));
+        }
+    }
+    other_page.cookies.clear();
+    let (code, reason) = other_page.socket_of(&second, PUBLIC_URL).await.unwrap().close_reason().await;
+    assert!(
+        code == Some(4403) && reason.ends_with("the session of a person who has signed in is required"),
+        "{reason}"
+    );
 }

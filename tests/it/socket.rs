@@ -144,6 +144,14 @@ impl Socket {
         }
     }
 
+    /// The code and the reason of the close, which must come next.
+    pub(crate) async fn close_reason(&mut self) -> (Option<u16>, String) {
+        match timeout(PATIENCE, self.0.next()).await.expect("the close comes in time") {
+            Some(Ok(Message::Close(Some(frame)))) => (Some(frame.code.into()), frame.reason.to_string()),
+            other => (None, format!("{other:?}")),
+        }
+    }
+
     /// The next message; the socket must not be closed.
     pub(crate) async fn message(&mut self) -> Value {
         match self.hear().await {

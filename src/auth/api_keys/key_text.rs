@@ -76,6 +76,12 @@ pub(super) fn parse(text: &str) -> Result<ParsedKey<'_>, KeyFault> {
     Ok(ParsedKey { id, hash: Sha256::digest(&rest.as_bytes()[..SECRET]).into() })
 }
 
+/// Returns the id of a text that begins like a key, also if the rest of it is no secret of a key.
+pub(super) fn public_id(text: &str) -> Option<&str> {
+    let (id, _) = text.strip_prefix(PREFIX)?.split_once('_')?;
+    (id.len() == ID && id.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(id)
+}
+
 /// Returns random digits, each of them equally likely.
 fn random_digits(length: usize) -> Result<String, NoRandomNumbers> {
     let mut digits = String::with_capacity(length);
@@ -110,6 +116,10 @@ mod tests {
         let text = key.text.expose_secret();
         assert_eq!(text.len(), 64);
         assert_eq!(parse(text), Ok(ParsedKey { id: &key.id, hash: key.hash }));
+        assert_eq!(public_id(text), Some(&*key.id));
+        for no_id in ["", "slk_", "slk_0123456789", "slk_012345678_9", "slk_01234 6789_x", "0123456789_x"] {
+            assert_eq!(public_id(no_id), None, "{no_id}");
+        }
         for at in 0..text.len() {
             for other in ["0", "1", "_", "-", "é", ""] {
                 let changed = format!("{}{other}{}", &text[..at], &text[at + 1..]);

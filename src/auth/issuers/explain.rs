@@ -3,8 +3,10 @@
 use serde_json::Value;
 
 use super::claims::TokenClaims;
-use super::rules::{self, Rule};
-use super::token::{TokenFault, claimed, named_issuer};
+use super::mismatch::{Mismatch, note_of_grant};
+use super::rules::{self, GrantedValues, Rule, RuleGrant, RulePart};
+use super::token::{claimed, named_issuer};
+use super::token_fault::TokenFault;
 use super::{Issuer, Issuers, subject};
 use crate::event::{Rights, Timestamp};
 
@@ -21,6 +23,8 @@ pub struct TokenExplanation {
     pub expires: Option<Timestamp>,
     /// The reason why the token is refused, whatever its rights would be.
     pub fault: Option<TokenFault>,
+    /// The reason why the issuer's keys could not be fetched.
+    pub keys_fault: Option<String>,
     /// The names of the claims.
     pub claims: Vec<String>,
     /// The issuer's rules, in their order.
@@ -38,20 +42,8 @@ pub struct RuleExplanation {
     pub has: String,
     /// The rights that the rule gives, or the reason why it does not match.
     pub result: Result<Rights, Mismatch>,
-}
-
-/// The reason why a rule does not match.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Mismatch {
-    /// The claim is missing.
-    #[error("there is no claim {0}")]
-    NoClaim(String),
-    /// The claim has another type.
-    #[error("the claim {0} is {1}, which is neither a text nor a list of texts")]
-    OtherType(String, Value),
-    /// The claim has other texts.
-    #[error("the claim {0} has {1:?}")]
-    OtherTexts(String, Vec<String>),
+    /// Remarks on the grants of a rule that matches: that one shows nothing, for example.
+    pub notes: Vec<String>,
 }
 
 impl Issuers {
@@ -93,6 +85,7 @@ impl Issuer {
             url: settings.conditions.issuer.clone(),
             subject: subject(claims),
             expires,
+            keys_fault: fault.as_ref().and_then(|_| self.keys.failure()),
             fault,
             claims: claims.keys().cloned().collect(),
             rules: settings.rules.iter().map(|rule| rule.explain(claims)).collect(),
@@ -104,16 +97,14 @@ impl Issuer {
 impl Rule {
     fn explain(&self, claims: &TokenClaims) -> RuleExplanation {
         let claim = self.claim.to_string();
-        let result = rules::rights(std::slice::from_ref(self), claims).ok_or_else(|| {
-            let texts = self.claim.texts(claims);
-            match self.claim.value(claims) {
-                None | Some(Value::Null) => Mismatch::NoClaim(claim.clone()),
-                Some(value) if texts.is_empty() && *value != Value::Array(Vec::new()) => {
-                    Mismatch::OtherType(claim.clone(), value.clone())
-                }
-                Some(_) => Mismatch::OtherTexts(claim.clone(), texts.into_iter().map(str::to_owned).collect()),
-            }
+        let rights = rules::rights(std::slice::from_ref(self), claims);
+        let result = rights.ok_or_else(|| Mismatch::of(&self.claim, claims));
+        let grants = self.see.iter().flatten().filter(|_| result.is_ok());
+        let notes = grants.filter_map(|RuleGrant { org, part }| match part {
+            RulePart::Applications(GrantedValues::Claimed(claim))
+            | RulePart::Instances(GrantedValues::Claimed(claim)) => note_of_grant(org, claim, claims),
+            _ => None,
         });
-        RuleExplanation { claim, has: self.has.clone(), result }
+        RuleExplanation { claim, has: self.has.clone(), notes: notes.collect(), result }
     }
 }

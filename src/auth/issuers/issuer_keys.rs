@@ -35,6 +35,8 @@ pub(super) struct IssuerKeys {
     /// The time of the last fetch because of an unknown key. The request that fetches holds the lock, and others wait for it.
     forced: Mutex<Option<Instant>>,
     fetches: AtomicU64,
+    /// The reason why the last fetch has failed.
+    failure: RwLock<Option<String>>,
 }
 
 /// Keys as they were fetched.
@@ -58,12 +60,18 @@ pub(super) enum NoKey {
 
 impl IssuerKeys {
     pub(super) fn new(name: String, source: KeySource, http: Client) -> Self {
-        Self { name, source, http, current: RwLock::default(), forced: Mutex::default(), fetches: AtomicU64::new(0) }
+        let (current, forced, fetches) = (RwLock::default(), Mutex::default(), AtomicU64::new(0));
+        Self { name, source, http, current, forced, fetches, failure: RwLock::default() }
     }
 
     /// Returns the usable keys in memory.
     pub(super) fn current(&self) -> Option<Arc<FetchedKeys>> {
         self.current.read().clone().filter(|fetched| fetched.fetched.elapsed() < MAX_AGE)
+    }
+
+    /// Returns the reason why the last fetch has failed, and the setting to look at; None if it has not failed.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.read().clone()
     }
 
     /// Returns the issuer's metadata, which is fetched if it is not known, but not more often than every 30 s.
@@ -129,12 +137,14 @@ impl IssuerKeys {
                 if current.as_ref().is_none_or(|current| current.number < number) {
                     *current = Some(Arc::new(FetchedKeys { number, keys, metadata, fetched: Instant::now() }));
                 }
+                *self.failure.write() = None;
                 Ok(())
             }
             Err(error) => {
                 let age = self.current().map_or(-1.0, |fetched| fetched.fetched.elapsed().as_secs_f64());
-                let name = &self.name;
-                tracing::warn!(issuer = name, %error, age, "the issuer's keys could not be fetched (issuers.{name})");
+                let (name, setting) = (&self.name, self.source.setting());
+                tracing::warn!(issuer = name, %error, age, "the issuer's keys could not be fetched (issuers.{name}.{setting})");
+                *self.failure.write() = Some(format!("{error} (issuers.{name}.{setting})"));
                 Err(error)
             }
         }

@@ -47,6 +47,14 @@ pub(super) enum FetchError {
 }
 
 impl KeySource {
+    /// Returns the key of the setting in `[[issuers]]` that names the place.
+    pub(super) const fn setting(&self) -> &'static str {
+        match self {
+            Self::File(_) | Self::Url(_) => "jwks",
+            Self::Issuer(_) => "url",
+        }
+    }
+
     /// Fetches the keys, and the metadata of an issuer that has some.
     pub(super) async fn fetch(&self, http: &Client) -> Result<(KeySet, Option<IssuerMetadata>), FetchError> {
         let (keys_at, metadata) = match self {

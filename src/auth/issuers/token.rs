@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::claims::TokenClaims;
 use super::issuer_keys::{IssuerKeys, NoKey};
+use super::token_fault::{TokenFault, shortened};
 use crate::event::Timestamp;
 
 /// The maximum length of a token, in bytes.
@@ -47,74 +51,10 @@ pub(super) struct VerifiedToken {
     pub(super) keys: u64,
 }
 
-/// The reason why a token is refused. It is told to the client, so it has nothing secret.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TokenFault {
-    /// The text is no JSON Web Token.
-    #[error(
-        "it is no signed JSON Web Token: an Okta org's own authorization server gives opaque tokens, a custom authorization server gives these"
-    )]
-    NoToken,
-    /// No configured issuer has the name that the token has.
-    #[error("no issuer {0:?} is configured (issuers.url)")]
-    UnknownIssuer(String),
-    /// The token is signed with an algorithm that is not allowed.
-    #[error("it is signed with {0}, which issuers.{1}.algorithms does not allow")]
-    Algorithm(String, String),
-    /// The token has a header that sluice would have to understand.
-    #[error("its header names critical extensions, which sluice does not know")]
-    Critical,
-    /// The issuer's keys do not have the token's key.
-    #[error("it is signed with a key that the issuer does not have")]
-    UnknownKey,
-    /// The issuer's keys could not be fetched.
-    #[error("the issuer's keys could not be fetched; the gateway's log has the reason")]
-    NoKeys,
-    /// The signature does not belong to the token.
-    #[error("its signature is wrong")]
-    Signature,
-    /// The token is for another audience.
-    #[error("it is for the audience {found}, but issuers.{issuer}.{setting} is {expected:?}")]
-    Audience {
-        /// The token's audience, as JSON.
-        found: String,
-        /// The configured audience.
-        expected: String,
-        /// The setting that has it.
-        setting: &'static str,
-        /// The issuer's name in the settings.
-        issuer: String,
-    },
-    /// No audience is configured: the issuer is for sign-in only.
-    #[error("issuers.{0}.audience is not set, so people may sign in there, and tokens are not accepted")]
-    NoAudience(String),
-    /// The token has expired.
-    #[error("it expired at {0}: get a new one")]
-    Expired(String),
-    /// The token is not valid yet.
-    #[error(
-        "it is valid from {from} on, and this machine's clock says {now}: compare the clocks (issuers.leeway_seconds)"
-    )]
-    NotYetValid {
-        /// The time from which the token is valid.
-        from: String,
-        /// The time of the gateway's clock.
-        now: String,
-    },
-    /// The token is valid for longer than allowed.
-    #[error("it is valid for {0} s, but issuers.{1}.max_token_seconds is {2}")]
-    TooLong(i64, String, u64),
-    /// A claim is missing, or has a wrong type.
-    #[error("its claim {0:?} is missing or has a wrong type")]
-    Claim(String),
-    /// No rule of the issuer gives the token any rights.
-    #[error("no rule of issuers.{0}.rules matches it, so it has no rights")]
-    NoRights(String),
-}
-
 /// The parts of the claims that are looked at before the signature, to find the issuer.
 #[derive(Deserialize)]
 struct UnverifiedClaims {
+    #[serde(default)]
     iss: Value,
 }
 
@@ -126,8 +66,7 @@ pub(super) fn named_issuer(token: &str) -> Result<String, TokenFault> {
     if token.len() > MAX_TOKEN_BYTES || token.split('.').count() != 3 {
         return Err(TokenFault::NoToken);
     }
-    let claims: UnverifiedClaims =
-        jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| TokenFault::NoToken)?;
+    let claims: UnverifiedClaims = unverified(token)?;
     match claims.iss {
         Value::String(issuer) => Ok(issuer),
         _ => Err(TokenFault::Claim("iss".to_owned())),
@@ -139,7 +78,13 @@ pub(super) fn named_issuer(token: &str) -> Result<String, TokenFault> {
 /// # Errors
 /// The text is no token.
 pub(super) fn claimed(token: &str) -> Result<TokenClaims, TokenFault> {
-    jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| TokenFault::NoToken)
+    unverified(token)
+}
+
+/// Returns the claims of a token whose header may be anything.
+fn unverified<T: DeserializeOwned>(token: &str) -> Result<T, TokenFault> {
+    let claims = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    claims.and_then(|claims| serde_json::from_slice(&claims).ok()).ok_or(TokenFault::NoToken)
 }
 
 impl TokenConditions {
@@ -153,9 +98,11 @@ impl TokenConditions {
         token: &str,
         keys: &Arc<IssuerKeys>,
     ) -> Result<VerifiedToken, TokenFault> {
-        let header = decode_header(token).map_err(|_| TokenFault::NoToken)?;
+        let other_algorithm = |algorithm| TokenFault::Algorithm(algorithm, name.to_owned());
+        let header =
+            decode_header(token).map_err(|_| foreign_algorithm(token).map_or(TokenFault::NoToken, other_algorithm))?;
         if !self.algorithms.contains(&header.alg) {
-            return Err(TokenFault::Algorithm(format!("{:?}", header.alg), name.to_owned()));
+            return Err(other_algorithm(format!("{:?}", header.alg)));
         }
         if header.crit.is_some() {
             return Err(TokenFault::Critical);
@@ -165,10 +112,10 @@ impl TokenConditions {
         let decoded =
             keys.with_key(header.kid.as_deref(), header.alg, |key| decode::<TokenClaims>(token, key, &validation));
         let (claims, keys) = match decoded.await {
-            Err(NoKey::Unknown) => return Err(TokenFault::UnknownKey),
-            Err(NoKey::NoKeys) => return Err(TokenFault::NoKeys),
+            Err(NoKey::Unknown) => return Err(TokenFault::UnknownKey(name.to_owned())),
+            Err(NoKey::NoKeys) => return Err(TokenFault::NoKeys(name.to_owned())),
             Ok((Ok(decoded), keys)) => (decoded.claims, keys),
-            Ok((Err(error), _)) => return Err(fault((name, audience), token, error.kind())),
+            Ok((Err(error), _)) => return Err(self.fault(name, audience, token, error.kind())),
         };
         let expires = self.expiry(name, &claims)?;
         Ok(VerifiedToken { claims, expires, keys })
@@ -198,35 +145,50 @@ impl TokenConditions {
         let end = expires.saturating_add(i64::try_from(self.leeway_seconds).unwrap_or(i64::MAX));
         Timestamp::from_millis(end.saturating_mul(1000)).ok_or_else(wrong)
     }
-}
 
-/// Returns the reason of a refusal. The claims that it names are the token's own, which its sender knows.
-fn fault((name, audience): (&str, &Audience), token: &str, error: &ErrorKind) -> TokenFault {
-    let claim = |claim: &str| claimed(token).ok().and_then(|claims| claims.get(claim).cloned()).unwrap_or_default();
-    let time = |name: &str| {
-        let time = whole_seconds(&claim(name)).and_then(|seconds| Timestamp::from_millis(seconds.checked_mul(1000)?));
-        time.map_or_else(|| "an unknown time".to_owned(), |time| time.to_string())
-    };
-    match error {
-        ErrorKind::ExpiredSignature => TokenFault::Expired(time("exp")),
-        ErrorKind::ImmatureSignature => {
-            TokenFault::NotYetValid { from: time("nbf"), now: Timestamp::now().to_string() }
+    /// Returns the reason of a refusal. The claims that it names are the token's own, which its sender knows.
+    fn fault(&self, name: &str, audience: &Audience, token: &str, error: &ErrorKind) -> TokenFault {
+        let claim = |claim: &str| claimed(token).ok().and_then(|claims| claims.get(claim).cloned()).unwrap_or_default();
+        let time = |name: &str| {
+            let time =
+                whole_seconds(&claim(name)).and_then(|seconds| Timestamp::from_millis(seconds.checked_mul(1000)?));
+            time.map_or_else(|| "an unknown time".to_owned(), |time| time.to_string())
+        };
+        let (issuer, now) = (name.to_owned(), Timestamp::now().to_string());
+        match error {
+            ErrorKind::ExpiredSignature => TokenFault::Expired { at: time("exp"), now, issuer },
+            ErrorKind::ImmatureSignature => TokenFault::NotYetValid { from: time("nbf"), now, issuer },
+            ErrorKind::InvalidAudience => TokenFault::Audience {
+                found: shortened(&claim("aud").to_string()),
+                expected: audience.name.clone(),
+                setting: audience.setting,
+                issuer,
+            },
+            ErrorKind::InvalidIssuer => match claim("iss") {
+                Value::String(found) => {
+                    TokenFault::Issuer { found: shortened(&found), expected: self.issuer.clone(), issuer }
+                }
+                _ => TokenFault::Claim("iss".to_owned()),
+            },
+            ErrorKind::MissingRequiredClaim(claim) | ErrorKind::InvalidClaimFormat(claim) => {
+                TokenFault::Claim(claim.clone())
+            }
+            ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => TokenFault::Signature(issuer),
+            _ => TokenFault::NoToken,
         }
-        ErrorKind::InvalidAudience => TokenFault::Audience {
-            found: claim("aud").to_string().chars().take(200).collect(),
-            expected: audience.name.clone(),
-            setting: audience.setting,
-            issuer: name.to_owned(),
-        },
-        ErrorKind::MissingRequiredClaim(claim) | ErrorKind::InvalidClaimFormat(claim) => {
-            TokenFault::Claim(claim.clone())
-        }
-        ErrorKind::InvalidIssuer => TokenFault::Claim("iss".to_owned()),
-        ErrorKind::InvalidSignature | ErrorKind::InvalidAlgorithm => TokenFault::Signature,
-        _ => TokenFault::NoToken,
     }
 }
+
 /// Returns the whole seconds of a time in claims, which may have a fraction.
 fn whole_seconds(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_f64()?.trunc().to_string().parse().ok())
+}
+
+/// Returns the algorithm in a token's header that this version does not know; None for a token without a signature.
+fn foreign_algorithm(token: &str) -> Option<String> {
+    let header = URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?;
+    let header: Value = serde_json::from_slice(&header).ok()?;
+    let algorithm = header.get("alg")?.as_str()?;
+    let is_name = !algorithm.eq_ignore_ascii_case("none") && algorithm.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_name.then(|| shortened(algorithm))
 }

@@ -33,6 +33,8 @@ struct Shared {
 struct PermitState {
     queue: FairQueue<Waiter>,
     accounts: HashMap<Credential, Arc<CredentialAccount>>,
+    /// Number of accounts of API keys.
+    keys: usize,
     is_closed: bool,
 }
 
@@ -52,7 +54,13 @@ pub(super) struct CredentialAccount {
     logged: Mutex<Option<Instant>>,
 }
 
-/// Metrics of an account. Readers are named in the settings, so the number of labels is bounded.
+/// Largest number of API keys that have metrics of their own. Keys come and go while a gateway runs, and a label stays.
+const LABELLED_KEYS: usize = 100;
+
+/// Label of the API keys that come later.
+const OTHER_KEYS: &str = "other keys";
+
+/// Metrics of an account. Readers and issuers are named in the settings, so the number of their labels is bounded.
 #[derive(Debug)]
 struct Measures {
     waits: Histogram,
@@ -82,7 +90,7 @@ pub(super) enum NoPermit {
 
 impl Permits {
     pub(super) fn new(limits: QueueLimits, patience: Duration) -> Self {
-        let state = PermitState { queue: FairQueue::new(limits), accounts: HashMap::new(), is_closed: false };
+        let state = PermitState { queue: FairQueue::new(limits), accounts: HashMap::new(), keys: 0, is_closed: false };
         Self(Arc::new(Shared { started: Instant::now(), limits, patience, state: Mutex::new(state) }))
     }
 
@@ -98,10 +106,15 @@ impl Permits {
         if let Some(account) = state.accounts.get(credential) {
             return Arc::clone(account);
         }
+        let label = match credential {
+            Credential::ApiKey(_) if state.keys >= LABELLED_KEYS => OTHER_KEYS.to_owned(),
+            credential => credential.to_string(),
+        };
+        state.keys += usize::from(matches!(credential, Credential::ApiKey(_)));
         let account = Arc::new(CredentialAccount {
             number: state.queue.open_account(),
             credential: credential.clone(),
-            measures: self.are_divided().then(|| Measures::of(credential)),
+            measures: self.are_divided().then(|| Measures::of(label)),
             logged: Mutex::default(),
         });
         state.accounts.insert(credential.clone(), Arc::clone(&account));
@@ -230,8 +243,7 @@ impl CredentialAccount {
 }
 
 impl Measures {
-    fn of(credential: &Credential) -> Self {
-        let label = credential.to_string();
+    fn of(label: String) -> Self {
         Self {
             waits: metrics::histogram!("sluice_read_wait_seconds", "credential" => label.clone()),
             uses: metrics::histogram!("sluice_read_seconds", "credential" => label.clone()),
@@ -243,6 +255,7 @@ impl Measures {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
+    use metrics_exporter_prometheus::PrometheusBuilder;
 
     use super::*;
 
@@ -261,6 +274,23 @@ mod tests {
         assert!((&mut waiting).now_or_never().is_none());
         drop(first);
         assert!(waiting.await.is_ok());
+    }
+
+    #[test]
+    fn many_keys_share_a_label() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let limits = QueueLimits { division: Division::ByAccount, size: 4, most_waiters: usize::MAX, most_long: 4 };
+            let permits = Permits::new(limits, Duration::from_millis(20));
+            for key in 0..2 * LABELLED_KEYS {
+                permits.account(&Credential::ApiKey(format!("key-{key}")));
+            }
+            permits.account(&Credential::Reader("reader".to_owned()));
+        });
+        let text = handle.render();
+        let counted = |label: &str| text.matches(&format!("sluice_reads_refused_total{{credential=\"{label}")).count();
+        assert_eq!((counted("key:"), counted(OTHER_KEYS), counted("reader:")), (LABELLED_KEYS, 1, 1), "{text}");
     }
 
     #[tokio::test]

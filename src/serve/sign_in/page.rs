@@ -31,6 +31,7 @@ pub(super) fn fault(fault: &SignInFault) -> Response {
             (StatusCode::NOT_FOUND, "Nobody can sign in here")
         }
         SignInFault::NoRights { .. } => (StatusCode::FORBIDDEN, "No access"),
+        SignInFault::TooMany => (StatusCode::TOO_MANY_REQUESTS, "The sign-in is not possible now"),
         SignInFault::NotLocal
         | SignInFault::UnknownLogin
         | SignInFault::OtherIssuer(..)

@@ -44,12 +44,12 @@ impl Close {
     /// reason.
     pub(super) fn denied(denied: &Denied) -> Self {
         let reason = match denied {
-            Denied::NoToken => Cow::Borrowed("Forbidden"),
-            Denied::Key(_) | Denied::KeysUnread => Cow::Owned(format!("Forbidden: {denied}")),
-            Denied::Session(fault) => Cow::Owned(format!("Forbidden: {fault}")),
-            Denied::Token(fault) => Cow::Owned(format!("Forbidden: {fault}")),
+            Denied::NoToken(accepted) => format!("Forbidden: {accepted} is required"),
+            // Whatever is cut off here is in the answer to a request.
+            Denied::Token(fault) | Denied::OfNoReader(fault) => format!("Forbidden: {fault}"),
+            denied => format!("Forbidden: {denied}"),
         };
-        Self { code: 4403, reason }
+        Self { code: 4403, reason: Cow::Owned(reason) }
     }
 
     /// The client's rights have ended. Clients reconnect after 4403, get a new token, and resume.

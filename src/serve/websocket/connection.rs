@@ -27,7 +27,7 @@ use super::operations::Operations;
 use super::outlet::SocketOutlet;
 use super::protocol::Protocol;
 use super::wake_flag::WakeFlag;
-use crate::auth::{Denied, RightsEnd, Viewer};
+use crate::auth::{AcceptedCredentials, Denied, RightsEnd, Viewer};
 use crate::graphql::{Answer, GraphRequest};
 
 /// The maximum wait for the client's response to a close.
@@ -69,7 +69,7 @@ pub(super) struct Connection<S> {
     protocol: Protocol,
     context: SocketContext,
     sender: RequestSender,
-    /// The viewer, if a header of the request authenticated the client.
+    /// The viewer that a header of the request authenticated, or the reason why none did.
     known: Result<Viewer, Denied>,
     /// The permit of the client's address, until the client is authenticated.
     held: Option<Arc<AddressPermit>>,
@@ -92,7 +92,7 @@ pub(super) struct NewConnection<S> {
     pub(super) protocol: Protocol,
     pub(super) context: SocketContext,
     pub(super) sender: RequestSender,
-    /// The viewer, if a header of the request authenticated the client.
+    /// The viewer that a header of the request authenticated, or the reason why none did.
     pub(super) known: Result<Viewer, Denied>,
     /// The permit of the client's address; None if the client is authenticated.
     pub(super) held: Option<Arc<AddressPermit>>,
@@ -244,7 +244,7 @@ impl<S: MessageSocket> Connection<S> {
 
     async fn subscribe(&mut self, id: &str, request: GraphRequest) -> Flow {
         let Some(viewer) = self.viewer.clone() else {
-            access::denied(&self.sender, &Denied::NoToken);
+            access::denied(&self.sender, &Denied::NoToken(AcceptedCredentials::default()));
             return Flow::Break(Some(Close::UNAUTHORIZED));
         };
         if self.operations.contains(id) {

@@ -40,7 +40,7 @@ pub(crate) fn conversations(input: &[u8]) {
         let sent = Arc::new(Mutex::new(Vec::new()));
         let frames = text.lines().take(MAX_FRAMES).map(frame).collect();
         let socket = ScriptedSocket { frames, is_silent: false, sent: Arc::clone(&sent) };
-        let (context, sender, known) = (context.clone(), RequestSender::default(), Err(Denied::NoToken));
+        let (context, sender, known) = (context.clone(), RequestSender::default(), Err(Denied::KeysUnread));
         let new = NewConnection { socket, wire: None, protocol, context, sender, known, held: None };
         detached.runtime.block_on(Connection::new(new).run());
         check(&sent.lock());

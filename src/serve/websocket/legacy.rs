@@ -76,7 +76,8 @@ mod tests {
             with_payload("error", "1", r#"{"message":"a"}"#)
         );
         let denied: serde_json::Value =
-            serde_json::from_str(&connection_error(&Close::denied(&Denied::NoToken))).unwrap();
-        assert_eq!(denied, json!({"type": "connection_error", "payload": {"message": "Forbidden"}}));
+            serde_json::from_str(&connection_error(&Close::denied(&Denied::KeysUnread))).unwrap();
+        let message = format!("Forbidden: {}", Denied::KeysUnread);
+        assert_eq!(denied, json!({"type": "connection_error", "payload": {"message": message}}));
     }
 }

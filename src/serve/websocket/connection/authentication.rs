@@ -15,16 +15,18 @@ impl<S: MessageSocket> Connection<S> {
             return Flow::Break(Some(Close::TOO_MANY_INITS));
         }
         self.sender.take_names(payload);
-        let by_header = std::mem::replace(&mut self.known, Err(Denied::NoToken));
-        let (viewer, refused) = match (authorization_of(payload), by_header) {
-            (Some(value), _) => (self.context.authenticator.identify(value.as_str()).await, None),
-            (None, Ok(known)) => (Ok(known), None),
-            (None, Err(refused)) => (self.context.authenticator.identify(None).await, Some(refused)),
+        let by_header = std::mem::replace(&mut self.known, Err(Denied::KeysUnread));
+        let viewer = match (authorization_of(payload), by_header) {
+            (Some(value), _) => self.context.authenticator.identify(value.as_str()).await,
+            (None, Ok(known)) => Ok(known),
+            // A header that was refused is why the client is, if it sends nothing else.
+            (None, Err(refused)) if refused.is_of_credential() => Err(refused),
+            (None, Err(_)) => self.context.authenticator.identify(None).await,
         };
         let viewer = match viewer {
             Ok(viewer) => viewer,
             Err(denied) => {
-                access::denied(&self.sender, refused.as_ref().unwrap_or(&denied));
+                access::denied(&self.sender, &denied);
                 let close = Close::denied(&denied);
                 if let Some(message) = self.protocol.denied(&close) {
                     _ = self.send(message).await;
