@@ -89,6 +89,7 @@ pub fn router(parts: GatewayParts, options: &ServeOptions, subscribers: Subscrib
     let graphql = Router::new()
         .route("/graphql", post(graphql_http::post).get(graphql_http::get).with_state(graphql_state))
         .layer(axum::middleware::from_fn_with_state(socket, websocket::upgrade));
+    let graphql = cors::with_cors(observed(graphql, &admission), &allowed_origins);
     let ingestion = Router::new()
         .route("/okta/{org}/hooks", get(ways_in::hook::challenge).post(ways_in::hook::deliver))
         .route("/okta/{org}/log-stream", post(ways_in::log_stream::stream))
@@ -119,11 +120,15 @@ pub fn router(parts: GatewayParts, options: &ServeOptions, subscribers: Subscrib
         .route("/graphiql/", get(graphiql::without_slash))
         .route("/graphiql/{file}", get(graphiql::file))
         .merge(sign_in)
-        .merge(graphql)
         .merge(ingestion)
         .merge(monitoring)
-        .fallback(any(problem::no_route))
+        .fallback(any(problem::no_route));
+    observed(routes, &admission).merge(graphql)
+}
+
+/// Adds to routes what every request goes through: admission, log and metrics.
+fn observed(routes: Router, admission: &admission::Admission) -> Router {
+    routes
         .method_not_allowed_fallback(problem::no_method)
-        .layer(axum::middleware::from_fn_with_state(admission, request::observe));
-    cors::with_cors(routes, &allowed_origins)
+        .layer(axum::middleware::from_fn_with_state(admission.clone(), request::observe))
 }

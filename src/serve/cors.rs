@@ -7,7 +7,6 @@ use axum::Router;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
-use tower_layer::Layer as _;
 
 use super::access::CLIENT_HEADERS;
 use crate::auth::AllowedOrigins;
@@ -18,11 +17,11 @@ const PREFLIGHT_AGE: Duration = Duration::from_hours(1);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// Adds CORS to `/graphql`, if pages of other origins are allowed. Refusals of admission have its headers too, so that a page
-/// can read why it was refused.
-pub(super) fn with_cors(routes: Router, allowed: &AllowedOrigins) -> Router {
+/// Adds CORS to the routes of `/graphql`, if pages of other origins are allowed. The caller has added admission before, so that its
+/// refusals have the headers too, and a page can read why it was refused.
+pub(super) fn with_cors(graphql: Router, allowed: &AllowedOrigins) -> Router {
     if allowed.is_empty() {
-        return routes;
+        return graphql;
     }
     let allowed = allowed.clone();
     let clients = CLIENT_HEADERS.into_iter().flat_map(|(name, version)| [name, version]).map(HeaderName::from_static);
@@ -33,5 +32,5 @@ pub(super) fn with_cors(routes: Router, allowed: &AllowedOrigins) -> Router {
         .allow_headers(headers.collect::<Vec<_>>())
         .expose_headers([REQUEST_ID, RETRY_AFTER])
         .max_age(PREFLIGHT_AGE);
-    Router::new().route_service("/graphql", cors.layer(routes.clone())).fallback_service(routes)
+    graphql.layer(cors)
 }

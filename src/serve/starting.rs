@@ -15,7 +15,7 @@ use super::cors::with_cors;
 use super::problem::Problem;
 use super::status::{self, StatusState};
 use super::ways_in::{OrgPath, OrgSecrets, hook};
-use super::{Status, graphiql, page, problem, request};
+use super::{Status, graphiql, observed, page, problem};
 use crate::auth::{AllowedOrigins, Authenticator, HookSecrets};
 use crate::graphql::Answer;
 
@@ -54,14 +54,12 @@ impl ServedRoutes {
             .route("/graphiql", get(graphiql::page))
             .route("/graphiql/", get(graphiql::without_slash))
             .route("/graphiql/{file}", get(graphiql::file))
-            .route("/graphql", any(not_yet))
             .route("/auth/{action}", any(not_yet_for_people))
             .merge(ingestion)
             .merge(monitoring)
-            .fallback(any(problem::no_route))
-            .method_not_allowed_fallback(problem::no_method)
-            .layer(axum::middleware::from_fn_with_state(admission, request::observe));
-        let routes = with_cors(routes, allowed_origins);
+            .fallback(any(problem::no_route));
+        let graphql = Router::new().route("/graphql", any(not_yet));
+        let routes = observed(routes, &admission).merge(with_cors(observed(graphql, &admission), allowed_origins));
         Self { starting: TowerToHyperService::new(routes), all: Arc::default() }
     }
 
