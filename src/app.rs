@@ -31,7 +31,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::access_log;
-use crate::auth::{AccessWatch, HookSecrets};
+use crate::auth::{AccessWatch, HookSecrets, PublicUrl};
 use crate::backoff::Backoff;
 use crate::config::{Limits, OrgSettings, Settings};
 use crate::graphql::{DocumentOptions, Graph, GraphOptions, OrgUrls};
@@ -85,7 +85,7 @@ pub async fn run(listener: TcpListener, settings: Settings, stop: CancellationTo
             return failed.map_or(Ok(()), |failed| failed.map(drop));
         }
     };
-    gateway.log_ready(address).await;
+    gateway.log_ready(address, settings.public_url.as_ref()).await;
     gateway.serve(&settings, &options, routes, &metrics, serving, stop).await
 }
 
@@ -117,8 +117,11 @@ impl OpenGateway {
         Ok(Self { database, store, log, watch })
     }
 
-    /// Logs that the gateway is ready, with its addresses and its database.
-    async fn log_ready(&self, address: SocketAddr) {
+    /// Logs that the gateway is ready, with its database, and with its addresses as people type them.
+    async fn log_ready(&self, address: SocketAddr, public_url: Option<&PublicUrl>) {
+        let at = |path: &str| {
+            public_url.map_or_else(|| format!("http://{address}{path}"), |public_url| public_url.with_path(path))
+        };
         let ready = async {
             let (facts, ends) = (self.store.facts().await?, self.store.ends().await?);
             let (database, postgresql, schema) = (facts.server, facts.version, facts.schema);
@@ -129,8 +132,8 @@ impl OpenGateway {
                 schema,
                 %head,
                 eras,
-                page = %format!("http://{address}/"),
-                graphql = %format!("http://{address}/graphql"),
+                page = at("/"),
+                graphql = at("/graphql"),
                 "ready"
             );
             Ok::<_, StoreError>(())

@@ -39,6 +39,11 @@ impl PublicUrl {
         self.0.as_str().as_bytes() == origin
     }
 
+    /// Returns the host, with its port unless that is the scheme's default.
+    pub fn host(&self) -> &str {
+        self.0.as_str().split_once("://").map_or("", |(_, host)| host)
+    }
+
     /// Returns the whole URL of a path of the gateway, which begins with a slash.
     pub fn with_path(&self, path: &str) -> String {
         format!("{}{path}", self.0.as_str())
@@ -103,6 +108,7 @@ mod tests {
     fn its_origin_is_compared_exactly() {
         let url = public_url("HTTPS://Sluice.example:443");
         assert!(url.is_https() && url.is_origin(b"https://sluice.example"));
+        assert_eq!((url.host(), public_url("http://localhost:8080").host()), ("sluice.example", "localhost:8080"));
         for other in ["http://sluice.example", "https://sluice.example:8443", "https://sluice.example/", "null", ""] {
             assert!(!url.is_origin(other.as_bytes()), "{other}");
         }

@@ -2,13 +2,14 @@
 
 mod begun;
 mod page;
+mod public_host;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -48,6 +49,8 @@ pub(super) struct SignInState {
 pub(super) struct LoginParameters {
     to: Option<String>,
     issuer: Option<String>,
+    /// Present if the gateway has sent the browser here from another of its hosts.
+    moved: Option<String>,
 }
 
 /// The parameters of `/auth/callback`.
@@ -73,24 +76,22 @@ impl SignInState {
         configured.ok_or(SignInFault::NotConfigured)
     }
 
-    async fn begin(
-        &self,
-        parameters: LoginParameters,
-        headers: &HeaderMap,
-        address: IpAddr,
-    ) -> Result<Response, SignInFault> {
+    async fn begin(&self, parameters: LoginParameters, parts: &Parts) -> Result<Response, SignInFault> {
         let (sign_in, public_url) = self.sign_in()?;
         let return_to = sign_in.return_path(parameters.to.as_deref())?;
+        if let Some(address) = public_host::login_address(public_url, parts, &parameters) {
+            return Ok(redirect(&address, [None]));
+        }
         let issuers = sign_in.issuers();
         let issuer = match (&parameters.issuer, &issuers[..]) {
             (Some(issuer), _) => issuer,
             (None, [only]) => only,
             (None, _) => return Ok(page::choice(&issuers, &return_to)),
         };
-        if !self.begun.count(address, Instant::now()) {
+        if !self.begun.count(RequestClient::of(&parts.extensions).address, Instant::now()) {
             return Err(SignInFault::TooMany);
         }
-        let browser = Cookie::Login.value(public_url, headers);
+        let browser = Cookie::Login.value(public_url, &parts.headers);
         let BegunLogin { location, browser } = sign_in.begin(issuer, return_to, browser).await?;
         Ok(redirect(&location, [Cookie::Login.set(public_url, &browser, LOGIN_TIME)]))
     }
@@ -118,16 +119,14 @@ impl SignInState {
     }
 }
 
-/// Sends a browser to an issuer, or lets the person choose one.
+/// Sends a browser to an issuer, or lets the person choose one. A browser at another host goes to the public URL first.
 pub(super) async fn login(
     State(state): State<SignInState>,
     parameters: Result<Query<LoginParameters>, QueryRejection>,
-    headers: HeaderMap,
-    extensions: Extensions,
+    parts: Parts,
 ) -> Response {
     let Ok(Query(parameters)) = parameters else { return page::fault(&SignInFault::NotLocal) };
-    let address = RequestClient::of(&extensions).address;
-    state.begin(parameters, &headers, address).await.unwrap_or_else(|fault| page::fault(&fault))
+    state.begin(parameters, &parts).await.unwrap_or_else(|fault| page::fault(&fault))
 }
 
 /// Takes a browser that comes back from an issuer, and begins a session.

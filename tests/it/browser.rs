@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE};
+use reqwest::header::{COOKIE, HOST, HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ pub(crate) struct Browser {
     pub(crate) cookies: HashMap<String, String>,
 }
 
-fn client() -> Client {
+pub(crate) fn client() -> Client {
     Client::builder().no_proxy().redirect(Policy::none()).build().unwrap()
 }
 
@@ -53,7 +53,8 @@ impl Browser {
     /// Goes to an address of the gateway, or to a path of it.
     pub(crate) async fn go(&mut self, gateway: &Gateway, to: &str) -> Response {
         let path = to.strip_prefix(PUBLIC_URL).unwrap_or(to);
-        let request = client().get(gateway.url(path)).header("sec-fetch-mode", "navigate");
+        let host = PUBLIC_URL.strip_prefix("https://").unwrap();
+        let request = client().get(gateway.url(path)).header(HOST, host).header("sec-fetch-mode", "navigate");
         let request = request.header("sec-fetch-site", "cross-site").header("sec-fetch-dest", "document");
         let response = request.header(COOKIE, self.cookie()).send().await.unwrap();
         self.keep(response.headers());
