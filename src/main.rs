@@ -231,9 +231,8 @@ fn reload_on_hangup(mut hangup: Signal, arguments: Serve, settings: Settings) {
                     metrics::counter!("sluice_settings_reload_failures_total").increment(1);
                     let faults = faults.join("; ");
                     tracing::error!(
-                        faults,
-                        "SIGHUP: the settings are wrong; the readers and secrets stay as they were. A process keeps the \
-                         environment with which it was started: a new secret must be in a file (file:PATH)"
+                        "SIGHUP: the settings are wrong, and the readers and secrets stay as they were: {faults}{}",
+                        hint_of_environment(&faults)
                     );
                 }
                 // The runtime is shutting down.
@@ -241,6 +240,15 @@ fn reload_on_hangup(mut hangup: Signal, arguments: Serve, settings: Settings) {
             }
         }
     });
+}
+
+/// Returns what to know if the faults are of environment variables.
+fn hint_of_environment(faults: &str) -> &'static str {
+    if faults.contains("environment variable ") || faults.contains(": env:") {
+        ". A process keeps the environment with which it was started: a new secret must be in a file (file:PATH)"
+    } else {
+        ""
+    }
 }
 
 fn adopt(settings: &Settings, fresh: &Settings) {

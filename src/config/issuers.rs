@@ -29,6 +29,9 @@ const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::EdDSA,
 ];
 
+/// The domains of Okta's orgs.
+const OKTA_DOMAINS: [&str; 3] = ["okta.com", "oktapreview.com", "okta-emea.com"];
+
 /// The default tolerance for differences between clocks, in seconds.
 const LEEWAY_SECONDS: u64 = 30;
 
@@ -56,6 +59,7 @@ impl Checker<'_> {
             if !urls.insert(table.url.clone()) {
                 self.faults.push(format!("{place}.url: another issuer has this URL"));
             }
+            self.warnings.extend(warning_of_okta(&place, &table));
             if table.sign_in.is_some() && !has_public_url {
                 self.faults.push(format!(
                     "{place}.sign_in: access.public_url is missing: without it, people could not be sent back after they have signed in"
@@ -118,15 +122,26 @@ impl Checker<'_> {
     fn key_source(&mut self, place: &str, url: &str, jwks: Option<&str>) -> Option<KeySource> {
         let (setting, text) = jwks.map_or(("url", url), |jwks| ("jwks", jwks));
         if let (Some(path), "jwks") = (text.strip_prefix("file:"), setting) {
-            return Some(KeySource::File(self.secrets.directory.join(path)));
+            let source = KeySource::File(self.secrets.directory.join(path));
+            // The backend that writes the file may start later.
+            self.warnings.extend(
+                source
+                    .fault_of_file()
+                    .map(|fault| format!("{place}.jwks: {fault}; until it has keys, the issuer's tokens are refused")),
+            );
+            return Some(source);
         }
-        match Url::parse(text).ok().filter(is_safe) {
+        let parsed = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let advice = match (setting, &parsed) {
+            ("jwks", _) => ", or file:PATH",
+            (_, None) => "; an issuer whose name is no address needs jwks",
+            _ => "",
+        };
+        match parsed.filter(is_safe) {
             Some(url) if setting == "jwks" => Some(KeySource::Url(url)),
-            Some(url) => Some(KeySource::Issuer(url)),
+            Some(url) => Some(KeySource::Issuer { url, name: text.to_owned() }),
             None => {
                 let expected = "expected https://…, or http://… on this machine";
-                let advice =
-                    if setting == "jwks" { ", or file:PATH" } else { "; an issuer without metadata needs jwks" };
                 self.faults.push(format!("{place}.{setting}: {text:?}: {expected}{advice}"));
                 None
             }
@@ -158,7 +173,11 @@ impl Checker<'_> {
         if table.has.is_empty() {
             self.faults.push(format!("{place}.has: must not be empty"));
         }
-        let scopes = self.scopes(&format!("{place}.scopes"), Some(&table.scopes));
+        if table.scopes.is_empty() {
+            self.faults.push(format!("{place}.scopes: an empty list allows nothing: name scopes"));
+        }
+        let scopes = Some(&table.scopes[..]).filter(|scopes| !scopes.is_empty());
+        let scopes = self.scopes(&format!("{place}.scopes"), scopes);
         let documents = self.documents(place, table.documents);
         let see = table.see.map(|see| {
             if see.is_empty() {
@@ -191,6 +210,10 @@ impl Checker<'_> {
 
     fn values(&mut self, place: &str, values: ListOrClaim) -> Option<GrantedValues> {
         match values {
+            ListOrClaim::List(values) if values.iter().any(|value| value.starts_with("claim:")) => {
+                self.faults.push(format!("{place}: a claim stands alone, without a list: write \"claim:NAME\""));
+                None
+            }
             ListOrClaim::List(values) => Some(GrantedValues::Listed(self.granted(place, values))),
             ListOrClaim::Claim(text) => {
                 if let Some(claim) = text.strip_prefix("claim:") {
@@ -209,4 +232,21 @@ impl Checker<'_> {
         }
         claim
     }
+}
+
+/// Returns a warning about the URL of an Okta org's authorization server that cannot be right.
+fn warning_of_okta(place: &str, table: &IssuerTable) -> Option<String> {
+    let url = Url::parse(&table.url).ok()?;
+    let is_okta =
+        OKTA_DOMAINS.iter().any(|domain| url.host_str().is_some_and(|host| host.ends_with(&format!(".{domain}"))));
+    let fault = if !is_okta {
+        return None;
+    } else if table.url.ends_with('/') {
+        "the issuers of Okta have no slash at their end, and it must be the same, to the letter"
+    } else if !url.path().starts_with("/oauth2/") && table.audience.is_some() {
+        "the access tokens of an Okta org's own authorization server are opaque: take the Issuer URI of a custom one, such as …/oauth2/default, or remove audience if people only sign in"
+    } else {
+        return None;
+    };
+    Some(format!("{place}.url: {:?}: {fault}", table.url))
 }

@@ -1,6 +1,6 @@
 //! Faults of the `[[issuers]]` tables.
 
-use crate::started_with::Place;
+use crate::started_with::{OTHER, Place, STRONG};
 
 #[test]
 fn faults_of_the_settings_are_named() {
@@ -9,7 +9,26 @@ fn faults_of_the_settings_are_named() {
     let rule = "[[issuers.rules]]\nclaim = \"scp\"\nhas = \"x\"\nscopes = [\"events:read\"]\n";
     for (file, place, reason) in [
         (issuer(good), "issuers[0] (okta).rules", "add [[issuers.rules]]"),
-        (issuer(&format!("{}{rule}", good.replace("https", "http"))), "issuers[0] (okta).url", "expected https://"),
+        (
+            issuer(&format!("{}{rule}", good.replace("https", "http"))),
+            "issuers[0] (okta).url",
+            "default\": expected https://…, or http://… on this machine",
+        ),
+        (
+            issuer(&format!("{}{rule}", good.replace("https://acme.okta.com/oauth2/default", "portal"))),
+            "issuers[0] (okta).url",
+            "this machine; an issuer whose name is no address needs jwks",
+        ),
+        (
+            issuer(&format!("{good}{}", rule.replace("\"events:read\"", ""))),
+            "issuers[0] (okta).rules[0].scopes",
+            "an empty list allows nothing: name scopes",
+        ),
+        (
+            issuer(&format!("{good}{rule}see = [{{ org = \"default\", instances = [\"claim:mine\"] }}]\n")),
+            "issuers[0] (okta).rules[0].see[0].instances",
+            "without a list: write \"claim:NAME\"",
+        ),
         (issuer(&format!("{}{rule}", good.replace("api://sluice", ""))), "issuers[0] (okta).audience", "empty"),
         (issuer(&format!("{good}jwks = \"keys.json\"\n{rule}")), "issuers[0] (okta).jwks", "file:PATH"),
         (issuer(&format!("{good}algorithms = [\"HS256\"]\n{rule}")), "issuers[0] (okta).algorithms[0]", "RS256"),
@@ -39,6 +58,8 @@ fn faults_of_the_settings_are_named() {
     ] {
         Place::new(file).check(&[]).assert_fault(place, reason);
     }
+    let plain = Place::new(issuer(&format!("{}{rule}", good.replace("https", "http")))).check(&[]);
+    assert!(plain.faults()[0].ends_with("on this machine"), "jwks would be no remedy: {plain:?}");
     let public = "access.public_url = \"https://sluice.example\"\n";
     let sign_in = "sign_in = { client_id = \"0oa1\", client_secret = \"literal:s3cret\" }\n";
     let only_sign_in = format!("{}{sign_in}", good.replace("audience = \"api://sluice\"\n", ""));
@@ -86,4 +107,59 @@ fn faults_of_the_settings_are_named() {
     assert_eq!(said.code, Some(0), "{said:?}");
     let said = Place::new(issuer(&format!("{good}{rule}"))).check(&[]);
     assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+/// What is certainly a mistake, but might be mended elsewhere, is told before the gateway starts.
+#[test]
+fn settings_that_cannot_work_are_warned_of() {
+    let settings = |url: &str, more: &str| {
+        let rule = "[[issuers.rules]]\nclaim = \"scp\"\nhas = \"x\"\nscopes = [\"events:read\"]\n";
+        format!(
+            "access.public_url = \"https://sluice.example\"\nreaders = [{{name = \"r\", token = \"literal:{STRONG}\"}}]\n\
+                 orgs = [{{name = \"acme\", hook_secrets = [\"literal:{OTHER}\"], api = {{token = \"literal:t\"}}, url = \"https://acme.okta.com\"}}]\n\
+                 [[issuers]]\nname = \"okta\"\nurl = \"{url}\"\n{more}{rule}"
+        )
+    };
+    let audience = "audience = \"api://sluice\"\n";
+    let sign_in = "sign_in = { client_id = \"0oa1\", client_secret = \"literal:s3cret\" }\n";
+    let file = format!("{audience}jwks = \"file:keys.json\"\n");
+    for (url, more, warnings) in [
+        ("https://acme.okta.com/oauth2/default", audience, &[][..]),
+        (
+            "https://acme.okta.com/oauth2/default/",
+            audience,
+            &["issuers[0] (okta).url: \"https://acme.okta.com/oauth2/default/\": the issuers of Okta have no slash"],
+        ),
+        (
+            "https://acme.okta.com",
+            audience,
+            &["the access tokens of an Okta org's own authorization server are opaque"],
+        ),
+        ("https://acme.okta.com", sign_in, &[]),
+        // Auth0's issuers end in a slash.
+        ("https://acme.eu.auth0.com/", audience, &[]),
+        ("https://notokta.com/", audience, &[]),
+        (
+            "https://portal.example",
+            file.as_str(),
+            &["(okta).jwks: keys.json cannot be read: No such file or directory"],
+        ),
+    ] {
+        Place::new(settings(url, more)).check(&[]).assert_right(warnings);
+    }
+    for (keys, warnings) in [
+        ("{}", &["(okta).jwks: keys.json: it is no JSON object with a list `keys`"][..]),
+        (
+            r#"{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}"#,
+            &["it has no public key with which signatures could be verified"],
+        ),
+        (
+            r#"{"keys": [{"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#,
+            &[],
+        ),
+    ] {
+        let place = Place::new(settings("https://portal.example", &file));
+        place.write("keys.json", keys);
+        place.check(&[]).assert_right(warnings);
+    }
 }

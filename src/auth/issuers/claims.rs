@@ -16,10 +16,12 @@ impl ClaimPath {
     }
 
     /// Returns the claim's text or texts; none, if it is missing or is anything else than a text or a list of texts. The
-    /// claim `scope` has its scopes in one text, separated by blanks (RFC 8693).
+    /// claim `scope` has its scopes in one text, separated by blanks (RFC 8693), and some issuers write `scp` in this way.
     pub(super) fn texts<'c>(&self, claims: &'c TokenClaims) -> Vec<&'c str> {
         match self.value(claims) {
-            Some(Value::String(text)) if self.0 == "scope" => text.split_ascii_whitespace().collect(),
+            Some(Value::String(text)) if matches!(self.0.as_str(), "scope" | "scp") => {
+                text.split_ascii_whitespace().collect()
+            }
             Some(Value::String(text)) => vec![text],
             Some(Value::Array(values)) => {
                 let texts: Option<Vec<_>> = values.iter().map(Value::as_str).collect();
@@ -61,13 +63,14 @@ mod tests {
     fn only_texts_and_lists_of_texts_count() {
         let claims = json!({
             "groups": ["a", "b"], "scope": "x y", "scp": "x y", "number": 1, "mixed": ["a", 1], "empty": [], "null": null,
-            "https://acme.example/teams": "t", "deep": {"a/b": [{"c": "d"}]},
+            "https://acme.example/teams": "t", "role": "x y", "deep": {"a/b": [{"c": "d"}]},
         });
         let Value::Object(claims) = claims else { panic!() };
         for (path, expected) in [
             ("groups", &["a", "b"][..]),
             ("scope", &["x", "y"]),
-            ("scp", &["x y"]),
+            ("scp", &["x", "y"]),
+            ("role", &["x y"]),
             ("number", &[]),
             ("mixed", &[]),
             ("empty", &[]),

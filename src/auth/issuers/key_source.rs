@@ -24,7 +24,12 @@ pub enum KeySource {
     /// The address of a key set.
     Url(Url),
     /// The address of an issuer, whose metadata has the address of the key set.
-    Issuer(Url),
+    Issuer {
+        /// The address.
+        url: Url,
+        /// The address as the settings write it, which the metadata must name.
+        name: String,
+    },
 }
 
 /// The reason why keys could not be fetched.
@@ -40,8 +45,11 @@ pub(super) enum FetchError {
     TooLarge { url: Url },
     #[error("{url} is not the metadata of an issuer: {reason}")]
     NoMetadata { url: Url, reason: String },
-    #[error("{url} is the metadata of the issuer {found:?}; the setting must be the same, to the letter")]
-    OtherIssuer { url: Url, found: String },
+    #[error(
+        "{url} is the metadata of the issuer {found:?}, but the setting is {expected:?}; it must be the same, to the letter{}",
+        if found.trim_end_matches('/') == expected.trim_end_matches('/') { " (it differs by the slash at its end)" } else { "" }
+    )]
+    OtherIssuer { url: Url, found: String, expected: String },
     #[error("{place}: {fault}")]
     NoKeySet { place: String, fault: KeySetFault },
 }
@@ -64,13 +72,22 @@ impl KeySource {
                 return Ok((parse(&text, path.display().to_string())?, None));
             }
             Self::Url(url) => (url.clone(), None),
-            Self::Issuer(issuer) => {
-                let (keys_at, metadata) = discover(http, issuer).await?;
+            Self::Issuer { url, name } => {
+                let (keys_at, metadata) = discover(http, url, name).await?;
                 (keys_at, Some(metadata))
             }
         };
         let text = get(http, &keys_at).await?;
         Ok((parse(&text, keys_at.to_string())?, metadata))
+    }
+}
+
+impl KeySource {
+    /// Reads the keys of a file, and returns the reason if there are none. Keys elsewhere are not looked at.
+    pub fn fault_of_file(&self) -> Option<String> {
+        let Self::File(path) = self else { return None };
+        let read = std::fs::read(path).map_err(|error| FetchError::File { path: path.clone(), error });
+        read.and_then(|text| parse(&text, path.display().to_string())).err().map(|fault| fault.to_string())
     }
 }
 
@@ -84,15 +101,16 @@ fn parse(text: &[u8], place: String) -> Result<KeySet, FetchError> {
     KeySet::parse(text).map_err(|fault| FetchError::NoKeySet { place, fault })
 }
 
-/// Returns the metadata of an issuer, and the address of its key set.
-async fn discover(http: &Client, issuer: &Url) -> Result<(Url, IssuerMetadata), FetchError> {
+/// Returns the metadata of an issuer, which must name it as the settings do, and the address of its key set.
+async fn discover(http: &Client, issuer: &Url, name: &str) -> Result<(Url, IssuerMetadata), FetchError> {
     let mut url = issuer.clone();
     url.set_path(&format!("{}/.well-known/openid-configuration", issuer.path().trim_end_matches('/')));
     let text = get(http, &url).await?;
     let metadata = IssuerMetadata::parse(&text)
         .map_err(|error| FetchError::NoMetadata { url: url.clone(), reason: error.to_string() })?;
-    if metadata.issuer.trim_end_matches('/') != issuer.as_str().trim_end_matches('/') {
-        return Err(FetchError::OtherIssuer { url, found: metadata.issuer });
+    // Its tokens name it as its metadata does, with or without a slash at the end.
+    if metadata.issuer != name {
+        return Err(FetchError::OtherIssuer { url, found: metadata.issuer, expected: name.to_owned() });
     }
     match metadata.keys.clone() {
         Some(keys) => Ok((keys, metadata)),
