@@ -66,7 +66,7 @@ const clients = {
       const subscription = follow(client, filter, from).subscribe({ next: onBatch, error: onRefusal });
       return () => subscription.unsubscribe();
     },
-    code: error => error.errors[0].extensions.code,
+    code: error => error.errors?.[0].extensions.code ?? error.message,
   }),
   urql: ({ connect, pages, follow }) => ({
     connect,
@@ -79,7 +79,7 @@ const clients = {
       return listed;
     },
     follow: (client, from, onBatch, onRefusal) => follow(client, filter, from, onBatch, onRefusal),
-    code: error => error.graphQLErrors[0].extensions.code,
+    code: error => error.graphQLErrors[0]?.extensions.code ?? error.networkError.reason,
   }),
   Feed: ({ connect, page, follow }) => ({
     connect,
@@ -91,18 +91,18 @@ const clients = {
       return syncEvents.edges.map(({ node }) => node.position);
     },
     follow: (environment, from, onBatch, onRefusal) => follow(environment, filter, from, onBatch, onRefusal),
-    code: error => error.cause[0].extensions.code,
+    code: error => error.cause[0]?.extensions.code ?? error.message,
   }),
   socket: ({ connect, follow }) => ({
     connect,
     follow: (client, from, onBatch, onRefusal) => follow(client, filter, from, onBatch, onRefusal),
-    code: error => error.cause[0].extensions.code,
+    code: error => error.cause[0]?.extensions.code ?? error.message,
   }),
   sse: ({ connect, follow }) => ({
     connect,
     follow: (client, from, onBatch, onRefusal) => follow(client, filter, from, onBatch, onRefusal),
     code: error => error.cause[0]?.extensions.code ?? error.message,
-    unauthenticated: "status 401",
+    unauthenticated: /^status 401$/,
   }),
   stream: ({ follow }) => ({
     connect: (url, token) => ({ url, token }),
@@ -115,7 +115,7 @@ const clients = {
       return () => stop.abort();
     },
     code: error => error.errors[0].extensions.code,
-    unauthenticated: "UNAUTHENTICATED",
+    unauthenticated: /^UNAUTHENTICATED$/,
   }),
 };
 
@@ -124,7 +124,7 @@ async function resumes(_, { connect, follow }, name) {
   await survivesCuts({
     name, seed: Number(seed), cuts: Number(cuts),
     startProxy: () => startProxy(url),
-    follow: (proxy, from, onBatch, onRefusal) => follow(connect(proxy.url, token), from, onBatch, onRefusal),
+    follow: (proxy, from, onBatch, onRefusal) => follow(connect(proxy.url, () => token), from, onBatch, onRefusal),
     inOrder: () => inOrder(url, token, filter),
   });
 }
@@ -158,14 +158,22 @@ async function showsLive(client, { live }) {
   assert.deepEqual(shown, all.slice(start, start + shown.length), "a page and what came after it");
 }
 
-async function needsItsToken(_, { connect, list, follow, code, unauthenticated }) {
-  const client = connect(url, "wrong");
-  if (list) {
-    await assert.rejects(list(client, 5));
-  } else if (unauthenticated) {
-    const refused = await new Promise(resolve => follow(client, { after: "0" }, resolve, resolve));
-    assert.equal(code(refused), unauthenticated);
-  }
+/** A token that is refused is told, and not sent again and again. Until then, each connection has a new one. */
+async function needsItsToken(_, { connect, list, follow, code, unauthenticated = /Forbidden/ }) {
+  let asked = 0;
+  const client = connect(url, () => { asked += 1; return "wrong"; });
+  if (list) await assert.rejects(list(client, 5));
+  const before = asked;
+  const refused = await new Promise(resolve => follow(client, { after: "0" }, resolve, resolve));
+  assert.match(code(refused), unauthenticated);
+  const attempts = `${unauthenticated}` === "/Forbidden/" ? 2 : 1;
+  await sleep(3_000);
+  assert.equal(asked - before, attempts, "it stops");
+  if (attempts === 1) return;
+  const tokens = ["wrong", token];
+  const renewing = connect(url, () => tokens.shift() ?? token);
+  const batch = await new Promise((resolve, reject) => { follow(renewing, { after: "0" }, resolve, reject); });
+  assert.ok(batch.position && tokens.length === 0, "a new token is let in");
 }
 
 /** Follows by the shell script, which keeps its position in a file. */
@@ -201,10 +209,24 @@ async function curlResumes() {
   });
 }
 
+/** The script ends with the gateway's errors, if its token is wrong. */
+async function curlStops() {
+  const shell = spawn("bash", ["-c", script("follow.sh"), "follow.sh"], {
+    cwd: mkdtempSync(join(tmpdir(), "follow-")),
+    env: { ...process.env, GATEWAY: new URL(url).origin, TOKEN: "wrong" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  shell.stderr.on("data", text => { said += text; });
+  const [code] = await once(shell, "close");
+  assert.equal(code, 1, said);
+  assert.equal(JSON.parse(said)[0].extensions.code, "UNAUTHENTICATED");
+}
+
 const modules = await compile();
 const checked = Object.entries(clients).map(async ([name, adapt]) => {
   const adapted = adapt(modules[name]);
-  const client = adapted.connect(url, token);
+  const client = adapted.connect(url, () => token);
   for (const check of [lists, showsLive, resumes, stopsWhereRefused, needsItsToken]) {
     try {
       await inTime(check(client, adapted, name), 120_000 + 1000 * cuts);
@@ -213,5 +235,5 @@ const checked = Object.entries(clients).map(async ([name, adapt]) => {
     }
   }
 });
-await Promise.all([...checked, inTime(curlResumes(), 120_000 + 4000 * cuts)]);
+await Promise.all([...checked, inTime(curlResumes(), 120_000 + 4000 * cuts), inTime(curlStops(), 60_000)]);
 process.exit(0);

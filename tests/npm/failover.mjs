@@ -90,7 +90,7 @@ await Promise.all(Object.entries(followers).map(async ([name, start]) => {
   const seen = [];
   let refusal;
   const onBatch = ({ events }) => seen.push(...events.map(({ position }) => position));
-  start(connect(`${url}?client=${name}`, token), follow, onBatch, error => { refusal = error; });
+  start(connect(`${url}?client=${name}`, () => token), follow, onBatch, error => { refusal = error; });
   const over = Date.now() + 100_000;
   while (seen.length < Number(events)) {
     if (refusal) throw new Error(`${name} is refused after ${seen.length} events`, { cause: refusal });
