@@ -1,7 +1,11 @@
 //! A custom authorization server: its metadata, its keys, the access tokens that it signs, and the sign-in of people.
 
+mod client_credentials;
+mod options;
 mod sign_in;
 
+pub use client_credentials::ServiceClient;
+pub use options::IssuerOptions;
 pub use sign_in::{CLIENT_ID, CLIENT_SECRET, SignInBehaviour};
 
 use std::net::SocketAddr;
@@ -39,6 +43,8 @@ pub enum IssuerBehaviour {
     Slow(Duration),
     /// Metadata of another issuer.
     OtherIssuer,
+    /// Metadata and tokens whose issuer ends in a slash, as Auth0's do.
+    EndsInSlash,
 }
 
 /// A running authorization server. It ends when all clones are dropped.
@@ -59,6 +65,8 @@ struct IssuerState {
     made: AtomicUsize,
     sign_in: Mutex<sign_in::SignInState>,
     token_auth_methods: Mutex<Vec<&'static str>>,
+    /// The service that gets access tokens by its credentials.
+    service: Mutex<Option<ServiceClient>>,
 }
 
 #[derive(Clone)]
@@ -104,6 +112,7 @@ impl AuthorizationServer {
             made: AtomicUsize::new(0),
             sign_in: Mutex::default(),
             token_auth_methods: Mutex::new(vec!["client_secret_basic", "client_secret_post"]),
+            service: Mutex::default(),
         });
         let end = CancellationToken::new();
         let routes = Router::new()
@@ -176,7 +185,7 @@ impl AuthorizationServer {
     /// The token could not be signed.
     pub fn sign(&self, header: &Header, claims: &Value) -> anyhow::Result<String> {
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        let mut all = json!({"iss": self.url(), "iat": now, "exp": now + 3600, "ver": 1});
+        let mut all = json!({"iss": self.state.name(), "iat": now, "exp": now + 3600, "ver": 1});
         for (name, value) in claims.as_object().into_iter().flatten() {
             all[name] = value.clone();
         }
@@ -192,12 +201,18 @@ impl IssuerState {
     fn url(&self) -> String {
         format!("http://{}/oauth2/default", self.address)
     }
+
+    /// Returns the issuer's name in its metadata and tokens.
+    fn name(&self) -> String {
+        let slash = if *lock(&self.behaviour) == IssuerBehaviour::EndsInSlash { "/" } else { "" };
+        format!("{}{slash}", self.url())
+    }
 }
 
 async fn metadata(State(state): State<Arc<IssuerState>>) -> Response {
     let behaviour = *lock(&state.behaviour);
     let issuer =
-        if behaviour == IssuerBehaviour::OtherIssuer { "https://other.example".to_owned() } else { state.url() };
+        if behaviour == IssuerBehaviour::OtherIssuer { "https://other.example".to_owned() } else { state.name() };
     let at = |endpoint: &str| format!("{}/v1/{endpoint}", state.url());
     let metadata = json!({
         "issuer": issuer,
@@ -219,7 +234,7 @@ async fn keys(State(state): State<Arc<IssuerState>>) -> Response {
 
 async fn respond(state: &IssuerState, behaviour: IssuerBehaviour, mut body: Value) -> Response {
     match behaviour {
-        IssuerBehaviour::Correct | IssuerBehaviour::OtherIssuer => {}
+        IssuerBehaviour::Correct | IssuerBehaviour::OtherIssuer | IssuerBehaviour::EndsInSlash => {}
         IssuerBehaviour::Status(status) => {
             return StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
         }

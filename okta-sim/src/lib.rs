@@ -31,7 +31,9 @@ pub use hook::{
     Behaviour, Courier, Delivery, DeliveryPlan, DeliveryReport, EventHook, Fate, HookSender, HookSenderError,
     HookSenderOptions, PlanCounts, Tally, VerifyError,
 };
-pub use issuer::{AuthorizationServer, CLIENT_ID, CLIENT_SECRET, IssuerBehaviour, SignInBehaviour};
+pub use issuer::{
+    AuthorizationServer, CLIENT_ID, CLIENT_SECRET, IssuerBehaviour, IssuerOptions, ServiceClient, SignInBehaviour,
+};
 pub use log_stream::LogStream;
 pub use organisation::{Application, Instance, Organisation, OrganisationOptions, Person};
 pub use system_log::{LogEntry, SystemLog};

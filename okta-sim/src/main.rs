@@ -59,6 +59,11 @@ async fn main() -> anyhow::Result<()> {
     if let Some(api) = &api {
         say(&format!("System Log, applications and OAuth 2 at {}", api.url()));
     }
+    // It serves for as long as this handle lives.
+    let issuer = options.issuer.start().await?;
+    if let Some(issuer) = &issuer {
+        say(&format!("authorization server at {}", issuer.url()));
+    }
     let Options { apps, instances, seed, .. } = &options;
     say(&format!("{apps} applications, {instances} instances, seed {seed}"));
     let tally = Arc::new(Tally::default());
@@ -133,7 +138,7 @@ async fn run(
     }
     tell(DeliveryPlan::new(hook, happening, Behaviour::default(), rand::random()), options.rate, &mut courier).await;
     courier.finish().await;
-    if options.listen.is_some() {
+    if options.listen.is_some() || options.issuer.issuer.is_some() {
         std::future::pending::<()>().await;
     }
     Ok(())

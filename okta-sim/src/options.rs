@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
-use okta_sim::{ApiToken, RateLimit, Scope, ServiceApp};
+use okta_sim::{ApiToken, IssuerOptions, RateLimit, Scope, ServiceApp};
 use reqwest::Url;
 
-/// A simulated Okta organisation: its event hook, its System Log and Apps APIs, and their faults
+/// A simulated Okta organisation: its event hook, its System Log and Apps APIs, an authorization server, and their faults
 #[derive(Parser)]
 #[command(name = "okta-sim", version)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -99,6 +99,8 @@ pub(crate) struct Options {
     /// The seconds by which the org's clock is ahead; negative if it is behind
     #[arg(long, value_name = "SECONDS", default_value = "0", allow_hyphen_values = true)]
     pub(crate) clock_ahead: i64,
+    #[command(flatten)]
+    pub(crate) issuer: IssuerOptions,
 }
 
 impl Options {

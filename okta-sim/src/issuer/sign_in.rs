@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{AuthorizationServer, IssuerState, lock};
+use super::{AuthorizationServer, IssuerState, client_credentials, lock};
 
 /// The id of the server's only client.
 pub const CLIENT_ID: &str = "0oasluice";
@@ -96,7 +96,8 @@ impl AuthorizationServer {
     }
 }
 
-type Parameters = HashMap<String, String>;
+/// The parameters of a request.
+pub(super) type Parameters = HashMap<String, String>;
 
 /// Sends the browser back with a code.
 pub(super) async fn authorize(State(state): State<Arc<IssuerState>>, Query(asked): Query<Parameters>) -> Response {
@@ -134,10 +135,13 @@ pub(super) async fn authorize(State(state): State<Arc<IssuerState>>, Query(asked
     (StatusCode::FOUND, [(header::LOCATION, location)]).into_response()
 }
 
-/// Exchanges a code for an ID token.
+/// Exchanges a code for an ID token, or the credentials of a service for an access token.
 pub(super) async fn token(State(state): State<Arc<IssuerState>>, headers: HeaderMap, form: String) -> Response {
     let form = reqwest::Url::parse(&format!("http://form/?{form}"));
     let asked: Parameters = form.map(|form| form.query_pairs().into_owned().collect()).unwrap_or_default();
+    if IssuerState::is_of_service(&asked) {
+        return client_credentials::token(&AuthorizationServer::of(state), &headers, &asked);
+    }
     let behaviour = lock(&state.sign_in).behaviour;
     match behaviour {
         SignInBehaviour::Html => return "<html>".into_response(),
