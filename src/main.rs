@@ -117,8 +117,9 @@ async fn explain(common: Common) -> anyhow::Result<ExitCode> {
     // The explanation says itself why a token is refused.
     let targets = config::log_targets(&variable)?.without("sluice::auth");
     telemetry::start_logging(common.log_format, &targets);
+    let file = config::settings_file(&common);
     let settings = Settings::read(&Serve::unstarted(common), &variable)?;
-    Ok(if app::explain(&settings).await? { ExitCode::SUCCESS } else { REFUSED.into() })
+    Ok(if app::explain(&settings, file.as_deref()).await? { ExitCode::SUCCESS } else { REFUSED.into() })
 }
 
 async fn import(arguments: &Import) -> anyhow::Result<ExitCode> {

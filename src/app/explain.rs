@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Read as _};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
@@ -14,13 +15,13 @@ use crate::event::{GrantedPart, Rights, Rows};
 /// The maximum length of what is read from standard input, in bytes.
 const MAX_INPUT_BYTES: u64 = 64 << 10;
 
-/// Explains the token or the claims on standard input: what they may do and see, by which rule, and why not. Returns true if a
-/// gateway with these settings accepts them.
+/// Explains the token or the claims on standard input: what they may do and see, by which rule of the settings file, and why not.
+/// Returns true if a gateway with these settings accepts them.
 ///
 /// # Errors
 /// The input cannot be read.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the command's output")]
-pub async fn explain(settings: &Settings) -> anyhow::Result<bool> {
+pub async fn explain(settings: &Settings, file: Option<&Path>) -> anyhow::Result<bool> {
     if std::io::stdin().is_terminal() {
         eprintln!("enter a token, or claims as a JSON object, and end with Ctrl+D");
     }
@@ -30,7 +31,9 @@ pub async fn explain(settings: &Settings) -> anyhow::Result<bool> {
     if input.is_empty() {
         bail!("standard input is empty: send a token, or claims as a JSON object");
     }
-    let explained = if input.starts_with('{') {
+    print!("{}", text_of_file(file));
+    let is_claims = input.starts_with('{');
+    let explained = if is_claims {
         let claims: Map<String, Value> = serde_json::from_str(input).context("the claims are no JSON object")?;
         settings.issuers.explain_claims(&claims)
     } else {
@@ -48,7 +51,7 @@ pub async fn explain(settings: &Settings) -> anyhow::Result<bool> {
     };
     let (text, is_accepted) = match explained {
         Ok(explanation) => (text(&explanation), explanation.fault.is_none() && explanation.rights.is_some()),
-        Err(fault) => (text_of_unknown(settings, &fault), false),
+        Err(fault) => (text_of_unknown(settings, &fault, is_claims), false),
     };
     print!("{text}");
     Ok(is_accepted)
@@ -82,9 +85,22 @@ fn text_of_viewer(kind: &str, viewer: &Viewer) -> String {
     text
 }
 
-fn text_of_unknown(settings: &Settings, fault: &TokenFault) -> String {
+fn text_of_file(file: Option<&Path>) -> String {
     let mut text = String::new();
-    line(&mut text, "refused", &format!("no reader has this token, and as a token of an issuer: {fault}"));
+    let name = file.map(|file| file.display().to_string());
+    line(&mut text, "settings", &name.unwrap_or_else(|| "none: there is no sluice.toml here (--config)".to_owned()));
+    text
+}
+
+fn text_of_unknown(settings: &Settings, fault: &TokenFault, is_claims: bool) -> String {
+    let mut text = String::new();
+    let reason = match (settings.issuers.is_empty(), is_claims) {
+        (true, true) => "there are no issuers".to_owned(),
+        (true, false) => "no reader has this token, and there are no issuers".to_owned(),
+        (false, true) => fault.to_string(),
+        (false, false) => format!("no reader has this token, and as a token of an issuer: {fault}"),
+    };
+    line(&mut text, "refused", &reason);
     for (name, url) in settings.issuers.names_and_urls() {
         line(&mut text, "issuer", &format!("{name} ({url})"));
     }
@@ -92,7 +108,8 @@ fn text_of_unknown(settings: &Settings, fault: &TokenFault) -> String {
 }
 
 fn text(explanation: &TokenExplanation) -> String {
-    let TokenExplanation { issuer, url, subject, expires, fault, keys_fault, claims, rules, rights } = explanation;
+    let TokenExplanation { issuer, url, subject, expires, fault, keys_fault, unknown_key, claims, rules, rights } =
+        explanation;
     let mut text = String::new();
     line(&mut text, "issuer", &format!("{issuer} ({url})"));
     line(&mut text, "subject", subject);
@@ -109,6 +126,9 @@ fn text(explanation: &TokenExplanation) -> String {
         (Some(fault), _) => line(&mut text, "refused", &format!("{fault}. If it were accepted:")),
         (None, Some(expires)) => line(&mut text, "verified", &format!("accepted until {expires}")),
         (None, None) => line(&mut text, "verified", "nothing: these are claims without a token"),
+    }
+    if let Some(unknown_key) = unknown_key {
+        line(&mut text, "  key", unknown_key);
     }
     for (index, RuleExplanation { claim, has, result, notes }) in rules.iter().enumerate() {
         let told = match result {

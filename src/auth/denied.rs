@@ -24,6 +24,9 @@ pub enum Denied {
     /// The request has the cookie of a session that opens nothing.
     #[error("{0}")]
     Session(#[from] SessionFault),
+    /// The request has several `Authorization` headers, of which somebody on the way might take another one.
+    #[error("the request has several authorization headers: send one")]
+    SeveralHeaders,
     /// The request has a token that no issuer vouches for.
     #[error("the token is refused: {0}")]
     Token(#[from] TokenFault),
@@ -47,6 +50,14 @@ pub struct AcceptedCredentials {
 }
 
 impl Denied {
+    /// Returns true if the sender could not be identified for want of something that the gateway lacks, so that it must retry.
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(
+            self,
+            Self::KeysUnread | Self::Session(SessionFault::Unavailable) | Self::Token(TokenFault::NoKeys { .. })
+        )
+    }
+
     /// Returns true if the sender is known, and has no rights.
     pub const fn is_without_rights(&self) -> bool {
         matches!(self, Self::Token(TokenFault::NoRights { .. }) | Self::Session(SessionFault::NoRights(..)))

@@ -335,8 +335,11 @@ impl Issuer {
         let rights = self.rights(&verified.claims).ok_or_else(no_rights)?;
         let subject = subject(&verified.claims);
         let viewer = Viewer {
-            credential: Credential::Token { issuer: name.clone(), share: share(&subject) },
-            name: Some(subject),
+            credential: Credential::Token {
+                issuer: name.clone(),
+                share: share(subject.as_deref().unwrap_or_default()),
+            },
+            name: subject,
             kind: ViewerKind::Token,
             expires: Some(verified.expires),
             rights: Arc::new(rights),
@@ -357,8 +360,8 @@ pub(super) fn share(subject: &str) -> u64 {
     hasher.finish() % SHARES
 }
 
-/// Returns the name of a token's subject, for log lines and the viewer itself.
-fn subject(claims: &TokenClaims) -> String {
-    let texts = ["sub", "client_id", "cid"].into_iter().filter_map(|claim| claims.get(claim)?.as_str());
-    texts.into_iter().next().unwrap_or("unnamed").chars().take(200).collect()
+/// Returns the name of a token's subject, for log lines and the viewer itself; None if the token names nobody.
+fn subject(claims: &TokenClaims) -> Option<String> {
+    let mut texts = ["sub", "client_id", "cid"].into_iter().filter_map(|claim| claims.get(claim)?.as_str());
+    Some(texts.find(|text| !text.is_empty())?.chars().take(200).collect())
 }

@@ -243,7 +243,8 @@ impl SignIn {
         let verified = id_token::verify(issuer, settings, &id_token, &login.nonce).await?;
         if issuer.rights(&verified.claims).is_none() {
             let names = verified.claims.keys().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
-            return Err(SignInFault::NoRights { issuer: name.clone(), claims: names });
+            let subject = shown(&verified.subject);
+            return Err(SignInFault::NoRights { issuer: name.clone(), subject, claims: names });
         }
         let now = Timestamp::now();
         let record = SessionRecord {

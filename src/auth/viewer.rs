@@ -9,7 +9,7 @@ use crate::store::Credential;
 /// The party that sends a request. Behind this module all viewers are alike: their kind is told to them, and decides nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Viewer {
-    /// The configured name; None if no readers are configured.
+    /// The name of the reader or key, or the subject of the token or session; None if the gateway is open, or the token names nobody.
     pub name: Option<String>,
     /// The kind of what identified the viewer.
     pub kind: ViewerKind,

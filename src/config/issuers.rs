@@ -98,7 +98,7 @@ impl Checker<'_> {
         let rules =
             rules.filter_map(|(index, rule)| self.rule(&format!("{place}.rules[{index}]"), rule, orgs)).collect();
         let keys = self.key_source(place, &table.url, table.jwks.as_deref())?;
-        let audience = table.audience.map(|name| Audience { name, setting: "audience" });
+        let audience = table.audience.map(|name| Audience { name, setting: Audience::OF_ACCESS_TOKENS });
         let issuer = table.url;
         let conditions = TokenConditions { issuer, audience, algorithms, leeway_seconds, max_token_seconds };
         Some(IssuerSettings { name: table.name, keys, conditions, rules, sign_in: sign_in.flatten() })

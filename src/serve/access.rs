@@ -107,7 +107,7 @@ impl Drop for OperationAccess {
 pub(super) fn denied(sender: &RequestSender, denied: &Denied) {
     let Some(facts) = sender.facts() else { return };
     let credential = match denied {
-        Denied::NoToken(_) | Denied::KeysUnread => "none",
+        Denied::NoToken(_) | Denied::KeysUnread | Denied::SeveralHeaders => "none",
         Denied::Key(_) => kind(ViewerKind::ApiKey),
         Denied::Session(_) => kind(ViewerKind::Session),
         Denied::Token(_) | Denied::UnknownToken(_) | Denied::OfNoReader(_) => kind(ViewerKind::Token),

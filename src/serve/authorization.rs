@@ -17,7 +17,12 @@ pub(super) async fn viewer_of_handshake(authenticator: &Authenticator, headers: 
 }
 
 async fn viewer_of(authenticator: &Authenticator, headers: &HeaderMap, sent_by: SentBy) -> Result<Viewer, Denied> {
-    let token = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let (token, others) = (lines.next(), lines.count());
+    if others > 0 {
+        return Err(Denied::SeveralHeaders);
+    }
+    let token = token.map(|value| value.to_str().unwrap_or_default());
     let cookie = authenticator.public_url().zip(session_cookie::session(authenticator.public_url(), headers));
     match (token, cookie) {
         (None, Some((public_url, session))) if !authenticator.is_open() => {
@@ -33,9 +38,8 @@ async fn viewer_of(authenticator: &Authenticator, headers: &HeaderMap, sent_by: 
 /// Returns the status and the code of the response to a request whose sender is unknown or has no rights.
 pub(super) fn status(denied: &Denied) -> (StatusCode, &'static str) {
     match denied {
-        Denied::KeysUnread | Denied::Session(SessionFault::Unavailable) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE")
-        }
+        denied if denied.is_unavailable() => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+        Denied::SeveralHeaders => (StatusCode::BAD_REQUEST, "BAD_REQUEST"),
         denied if denied.is_without_rights() => (StatusCode::FORBIDDEN, "NO_RIGHTS"),
         _ => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
     }

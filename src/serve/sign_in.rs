@@ -49,6 +49,8 @@ pub(super) struct SignInState {
 pub(super) struct LoginParameters {
     to: Option<String>,
     issuer: Option<String>,
+    /// Present if the issuer is to ask who the person is.
+    again: Option<String>,
     /// Present if the gateway has sent the browser here from another of its hosts.
     moved: Option<String>,
 }
@@ -79,7 +81,11 @@ impl SignInState {
     async fn begin(&self, parameters: LoginParameters, parts: &Parts) -> Result<Response, SignInFault> {
         let (sign_in, public_url) = self.sign_in()?;
         let return_to = sign_in.return_path(parameters.to.as_deref())?;
-        if let Some(address) = public_host::login_address(public_url, parts, &parameters) {
+        let LoginParameters { to, issuer, again, moved } = &parameters;
+        let asked = [("issuer", issuer.as_deref()), ("to", to.as_deref()), ("again", again.as_deref())];
+        if moved.is_none()
+            && let Some(address) = public_host::login_address(public_url, parts, &asked)
+        {
             return Ok(redirect(&address, [None]));
         }
         let issuers = sign_in.issuers();
@@ -92,7 +98,10 @@ impl SignInState {
             return Err(SignInFault::TooMany);
         }
         let browser = Cookie::Login.value(public_url, &parts.headers);
-        let BegunLogin { location, browser } = sign_in.begin(issuer, return_to, browser).await?;
+        let BegunLogin { mut location, browser } = sign_in.begin(issuer, return_to, browser).await?;
+        if parameters.again.is_some() {
+            location.push_str("&prompt=login");
+        }
         Ok(redirect(&location, [Cookie::Login.set(public_url, &browser, LOGIN_TIME)]))
     }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use jsonwebtoken::{Algorithm, Header};
 use okta_sim::AuthorizationServer;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -14,14 +15,17 @@ use crate::database::TestDatabase;
 use crate::process::GatewayProcess;
 use crate::started_with::{Place, STRONG};
 
-/// Runs `sluice access explain` on the database of a gateway, with a text on standard input.
+/// Runs `sluice access explain` on the database of a gateway, with a text on standard input. Returns what follows the name of the
+/// settings file.
 pub(crate) async fn explain_at(gateway: &GatewayProcess, input: &str) -> (Option<i32>, String) {
     let mut command = gateway.command_of(&["access", "explain"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
     let output = child.wait_with_output().await.unwrap();
     let [said, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-    (output.status.code(), said + &errors)
+    let (settings, said) = said.split_once('\n').unwrap();
+    assert!(settings.starts_with("settings   /") && settings.ends_with("/sluice.toml"), "{settings}");
+    (output.status.code(), said.to_owned() + &errors)
 }
 
 /// A place whose settings trust an authorization server.
@@ -144,6 +148,14 @@ async fn a_refusal_is_explained() {
         assert!(told.iter().all(|told| said.contains(told)), "{told:?}\n{said}");
         assert!(!said.contains(&token), "the token is not told: {said}");
     }
+    for (kid, told) in [(Some("nope"), "the token names \"nope\""), (None, "the token names none (kid)")] {
+        trusting.issuer.rotate(true).unwrap();
+        let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::ES256) };
+        let token = trusting.issuer.sign(&header, &json!({"aud": "api://sluice"})).unwrap();
+        let (code, said) = trusting.explain(&token).await;
+        assert!(code == Some(3) && said.contains(&format!("  key      {told}")), "{said}");
+        assert!(said.contains("; the issuer has [\"key-"), "{said}");
+    }
     let (code, said) = trusting.explain("").await;
     assert!(code == Some(1) && said.contains("standard input is empty"), "{said}");
 }
@@ -152,8 +164,8 @@ async fn a_refusal_is_explained() {
 async fn readers_and_bare_claims_are_explained() {
     let trusting = TrustingPlace::new().await;
     let (code, said) = trusting.explain(STRONG).await;
-    let expected =
-        "reader     dashboard\n  may      events:read\n  sees     acme: applications office365, salesforce\n";
+    let expected = "settings   sluice.toml\nreader     dashboard\n  may      events:read\n  \
+                    sees     acme: applications office365, salesforce\n";
     assert_eq!((code, said.as_str()), (Some(0), expected));
     let (code, said) = trusting.explain(r#"{"sub": "00u2", "groups": ["auditors"]}"#).await;
     assert_eq!(code, Some(0), "{said}");
@@ -178,6 +190,22 @@ async fn a_grant_of_a_claim_without_values_is_explained() {
             trusting.explain(&json!({"scp": ["sluice.events"], "instances": instances}).to_string()).await;
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains(&format!("  note     {note}\n")), "{note}: {said}");
+    }
+}
+
+/// A command in another directory than the settings' says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_are_not_found_are_told() {
+    let trusting = TrustingPlace::new().await;
+    std::fs::rename(trusting.place.0.path().join("sluice.toml"), trusting.place.0.path().join("other.toml")).unwrap();
+    for (input, reason) in [
+        (trusting.token(json!({})), "refused    no reader has this token, and there are no issuers\n"),
+        (r#"{"groups": ["auditors"]}"#.to_owned(), "refused    there are no issuers\n"),
+    ] {
+        let (code, said) = trusting.explain(&input).await;
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.starts_with("settings   none: there is no sluice.toml here (--config)\n"), "{said}");
+        assert!(said.contains(reason), "{said}");
     }
 }
 

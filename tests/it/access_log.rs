@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use futures_util::StreamExt as _;
 use okta_sim::{AuthorizationServer, CLIENT_ID};
-use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use reqwest::header::{COOKIE, HOST, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
@@ -116,7 +116,8 @@ impl Watched {
             line.split(';').next().unwrap().to_owned()
         };
         let location = |response: &Response| response.headers()[LOCATION].to_str().unwrap().to_owned();
-        let begun = self.client.get(self.url("/auth/login")).send().await.unwrap();
+        let host = PUBLIC_URL.strip_prefix("https://").unwrap();
+        let begun = self.client.get(self.url("/auth/login")).header(HOST, host).send().await.unwrap();
         let answered = self.client.get(location(&begun)).send().await.unwrap();
         let back = location(&answered);
         let back = back.strip_prefix(PUBLIC_URL).unwrap();

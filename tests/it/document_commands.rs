@@ -23,7 +23,7 @@ use crate::process::GatewayProcess;
 use crate::traffic::Traffic;
 
 /// The blocks of commands that are not run: page, first line, and why. In the pages they are ```` ```console ````.
-const NOT_RUN: [(&str, &str, &str); 13] = [
+const NOT_RUN: [(&str, &str, &str); 16] = [
     (
         "README.md",
         "make run     # the gateway on 127.0.0.1:8080, and a stand-in Okta org that sends events to it; Ctrl-C stops both",
@@ -44,6 +44,17 @@ const NOT_RUN: [(&str, &str, &str); 13] = [
         "docs/issuers.md",
         r#"echo '{"groups": ["sluice-auditors"]}' | sluice access explain"#,
         "it needs the settings above, with an issuer of Okta",
+    ),
+    (
+        "docs/issuers.md",
+        r#"curl -s https://acme.okta.com/oauth2/default/v1/token -u "$CLIENT_ID:$CLIENT_SECRET" \"#,
+        "it asks Okta",
+    ),
+    ("docs/issuers.md", "okta-sim --issuer 127.0.0.1:8082 \\", "issuer_trial.rs runs it"),
+    (
+        "docs/issuers.md",
+        "TOKEN=$(curl -s http://127.0.0.1:8082/oauth2/default/v1/token -u 0oaservice:trial-secret \\",
+        "issuer_trial.rs runs it",
     ),
     ("docs/install.md", "git clone REPOSITORY sluice && cd sluice     # the address of this repository", INSTALLS),
     ("docs/install.md", "sudo useradd --system --home-dir /var/lib/sluice --shell /usr/sbin/nologin sluice", INSTALLS),

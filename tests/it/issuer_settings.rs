@@ -9,26 +9,6 @@ fn faults_of_the_settings_are_named() {
     let rule = "[[issuers.rules]]\nclaim = \"scp\"\nhas = \"x\"\nscopes = [\"events:read\"]\n";
     for (file, place, reason) in [
         (issuer(good), "issuers[0] (okta).rules", "add [[issuers.rules]]"),
-        (
-            issuer(&format!("{}{rule}", good.replace("https", "http"))),
-            "issuers[0] (okta).url",
-            "default\": expected https://…, or http://… on this machine",
-        ),
-        (
-            issuer(&format!("{}{rule}", good.replace("https://acme.okta.com/oauth2/default", "portal"))),
-            "issuers[0] (okta).url",
-            "this machine; an issuer whose name is no address needs jwks",
-        ),
-        (
-            issuer(&format!("{good}{}", rule.replace("\"events:read\"", ""))),
-            "issuers[0] (okta).rules[0].scopes",
-            "an empty list allows nothing: name scopes",
-        ),
-        (
-            issuer(&format!("{good}{rule}see = [{{ org = \"default\", instances = [\"claim:mine\"] }}]\n")),
-            "issuers[0] (okta).rules[0].see[0].instances",
-            "without a list: write \"claim:NAME\"",
-        ),
         (issuer(&format!("{}{rule}", good.replace("api://sluice", ""))), "issuers[0] (okta).audience", "empty"),
         (issuer(&format!("{good}jwks = \"keys.json\"\n{rule}")), "issuers[0] (okta).jwks", "file:PATH"),
         (issuer(&format!("{good}algorithms = [\"HS256\"]\n{rule}")), "issuers[0] (okta).algorithms[0]", "RS256"),
@@ -58,8 +38,6 @@ fn faults_of_the_settings_are_named() {
     ] {
         Place::new(file).check(&[]).assert_fault(place, reason);
     }
-    let plain = Place::new(issuer(&format!("{}{rule}", good.replace("https", "http")))).check(&[]);
-    assert!(plain.faults()[0].ends_with("on this machine"), "jwks would be no remedy: {plain:?}");
     let public = "access.public_url = \"https://sluice.example\"\n";
     let sign_in = "sign_in = { client_id = \"0oa1\", client_secret = \"literal:s3cret\" }\n";
     let only_sign_in = format!("{}{sign_in}", good.replace("audience = \"api://sluice\"\n", ""));
@@ -109,7 +87,40 @@ fn faults_of_the_settings_are_named() {
     assert_eq!(said.code, Some(0), "{said:?}");
 }
 
-/// What is certainly a mistake, but might be mended elsewhere, is told before the gateway starts.
+#[test]
+fn mistakes_in_rules_and_urls_have_their_remedy() {
+    let issuer = |lines: &str| format!("[[issuers]]\nname = \"okta\"\n{lines}");
+    let good = "url = \"https://acme.okta.com/oauth2/default\"\naudience = \"api://sluice\"\n";
+    let rule = "[[issuers.rules]]\nclaim = \"scp\"\nhas = \"x\"\nscopes = [\"events:read\"]\n";
+    for (file, place, reason) in [
+        (
+            issuer(&format!("{}{rule}", good.replace("https", "http"))),
+            "issuers[0] (okta).url",
+            "default\": expected https://…, or http://… on this machine",
+        ),
+        (
+            issuer(&format!("{}{rule}", good.replace("https://acme.okta.com/oauth2/default", "portal"))),
+            "issuers[0] (okta).url",
+            "this machine; an issuer whose name is no address needs jwks",
+        ),
+        (
+            issuer(&format!("{good}{}", rule.replace("\"events:read\"", ""))),
+            "issuers[0] (okta).rules[0].scopes",
+            "an empty list allows nothing: name scopes",
+        ),
+        (
+            issuer(&format!("{good}{rule}see = [{{ org = \"default\", instances = [\"claim:mine\"] }}]\n")),
+            "issuers[0] (okta).rules[0].see[0].instances",
+            "without a list: write \"claim:NAME\"",
+        ),
+    ] {
+        Place::new(file).check(&[]).assert_fault(place, reason);
+    }
+    let plain = Place::new(issuer(&format!("{}{rule}", good.replace("https", "http")))).check(&[]);
+    assert!(plain.faults()[0].ends_with("on this machine"), "jwks would be no remedy: {plain:?}");
+}
+
+/// Certain mistakes that might be mended elsewhere are told before the gateway starts.
 #[test]
 fn settings_that_cannot_work_are_warned_of() {
     let settings = |url: &str, more: &str| {

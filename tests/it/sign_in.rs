@@ -194,11 +194,21 @@ async fn a_person_without_rights_is_told_why() {
     let refused = browser.sign_in(&gateway).await;
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     let page = refused.text().await.unwrap();
-    for words in ["no rule gives you rights", "department", "groups", "[[issuers.rules]] of the issuer okta"] {
+    for words in [
+        "You have signed in as 00u1, but no rule gives you rights",
+        "department",
+        "groups",
+        "[[issuers.rules]] of the issuer okta",
+    ] {
         assert!(page.contains(words), "{words}: {page}");
     }
     assert!(!page.contains("guests") && !page.contains("sales"), "{page}");
     assert!(!browser.cookies.contains_key("__Host-sluice"));
+    // The issuer would otherwise let the same person in.
+    assert!(page.contains(r#"<a href="/auth/login?again=1&amp;issuer=okta">Sign in as somebody else</a>"#), "{page}");
+    let again = browser.go(&gateway, "/auth/login?again=1&issuer=okta").await;
+    assert!(location(&again).contains("&prompt=login"), "{again:?}");
+    assert!(!location(&browser.go(&gateway, "/auth/login").await).contains("prompt="));
 }
 
 /// A sign-in is finished once, and by the browser that has begun it.

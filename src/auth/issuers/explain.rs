@@ -1,5 +1,6 @@
 //! Explanations of tokens: which issuer a token is of, whether it is accepted, and what each rule makes of its claims.
 
+use jsonwebtoken::decode_header;
 use serde_json::Value;
 
 use super::claims::TokenClaims;
@@ -25,6 +26,8 @@ pub struct TokenExplanation {
     pub fault: Option<TokenFault>,
     /// The reason why the issuer's keys could not be fetched.
     pub keys_fault: Option<String>,
+    /// The key that the token names, and those that the issuer has, if the token's is unknown.
+    pub unknown_key: Option<String>,
     /// The names of the claims.
     pub claims: Vec<String>,
     /// The issuer's rules, in their order.
@@ -59,7 +62,9 @@ impl Issuers {
             Err(fault) => (None, Some(fault)),
         };
         let claims = claimed(token)?;
-        Ok(issuer.explain(&claims, expires, fault))
+        let unknown_key = fault.as_ref().filter(|fault| matches!(fault, TokenFault::UnknownKey { .. }));
+        let unknown_key = unknown_key.map(|_| issuer.unknown_key(token));
+        Ok(TokenExplanation { unknown_key, ..issuer.explain(&claims, expires, fault) })
     }
 
     /// Explains claims without a token. Nothing about them is verified; without `iss`, they are of the only issuer.
@@ -78,15 +83,26 @@ impl Issuers {
 }
 
 impl Issuer {
+    /// Describes the key that a token names, beside those that the issuer has.
+    fn unknown_key(&self, token: &str) -> String {
+        let named = decode_header(token).ok().and_then(|header| header.kid);
+        let named = named.map_or_else(
+            || "the token names none (kid), which is enough only where one key fits".to_owned(),
+            |id| format!("the token names {id:?}"),
+        );
+        format!("{named}; the issuer has {:?}", self.keys.ids())
+    }
+
     fn explain(&self, claims: &TokenClaims, expires: Option<Timestamp>, fault: Option<TokenFault>) -> TokenExplanation {
         let settings = &self.settings;
         TokenExplanation {
             issuer: settings.name.clone(),
             url: settings.conditions.issuer.clone(),
-            subject: subject(claims),
+            subject: subject(claims).unwrap_or_else(|| "nobody: there is no claim sub, client_id or cid".to_owned()),
             expires,
             keys_fault: fault.as_ref().and_then(|_| self.keys.failure()),
             fault,
+            unknown_key: None,
             claims: claims.keys().cloned().collect(),
             rules: settings.rules.iter().map(|rule| rule.explain(claims)).collect(),
             rights: rules::rights(&settings.rules, claims),

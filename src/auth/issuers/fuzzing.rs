@@ -59,7 +59,7 @@ fn trust() -> Option<Trust> {
     let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/keys.json");
     let conditions = TokenConditions {
         issuer: "https://acme.okta.com/oauth2/default".to_owned(),
-        audience: Some(Audience { name: "api://sluice".to_owned(), setting: "audience" }),
+        audience: Some(Audience { name: "api://sluice".to_owned(), setting: Audience::OF_ACCESS_TOKENS }),
         algorithms: vec![Algorithm::RS256, Algorithm::ES256],
         leeway_seconds: 30,
         // The seeds are to be valid for long.

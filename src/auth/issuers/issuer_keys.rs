@@ -74,6 +74,11 @@ impl IssuerKeys {
         self.failure.read().clone()
     }
 
+    /// Returns the ids of the usable keys in memory.
+    pub(super) fn ids(&self) -> Vec<String> {
+        self.current().map(|fetched| fetched.keys.ids().map(str::to_owned).collect()).unwrap_or_default()
+    }
+
     /// Returns the issuer's metadata, which is fetched if it is not known, but not more often than every 30 s.
     pub(super) async fn metadata(self: &Arc<Self>) -> Option<Arc<IssuerMetadata>> {
         let known = || self.current().and_then(|fetched| fetched.metadata.clone());
@@ -141,9 +146,10 @@ impl IssuerKeys {
                 Ok(())
             }
             Err(error) => {
-                let age = self.current().map_or(-1.0, |fetched| fetched.fetched.elapsed().as_secs_f64());
+                // Absent if there are no keys yet.
+                let age_seconds = self.current().map(|fetched| fetched.fetched.elapsed().as_secs_f64());
                 let (name, setting) = (&self.name, self.source.setting());
-                tracing::warn!(issuer = name, %error, age, "the issuer's keys could not be fetched (issuers.{name}.{setting})");
+                tracing::warn!(issuer = name, %error, age_seconds, "the issuer's keys could not be fetched (issuers.{name}.{setting})");
                 *self.failure.write() = Some(format!("{error} (issuers.{name}.{setting})"));
                 Err(error)
             }

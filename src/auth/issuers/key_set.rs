@@ -63,6 +63,11 @@ impl KeySet {
         if keys.is_empty() { Err(KeySetFault::NoUsableKey) } else { Ok(Self(keys)) }
     }
 
+    /// Returns the ids of the keys; those without one are left out.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|key| key.id.as_deref())
+    }
+
     /// Returns the key of a token. A token that names no key has one only if exactly one key fits its algorithm.
     pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
         let fits =
@@ -135,6 +140,7 @@ mod tests {
     #[test]
     fn a_key_is_found_by_its_id_or_as_the_only_one() {
         let set = parse(&[rsa(2048, &json!({"kid": "a"})), rsa(2048, &json!({"kid": "b", "alg": "RS256"}))]).unwrap();
+        assert_eq!(set.ids().collect::<Vec<_>>(), ["a", "b"]);
         for (id, algorithm, is_found) in [
             (Some("a"), Algorithm::RS256, true),
             (Some("b"), Algorithm::RS256, true),

@@ -49,7 +49,7 @@ pub(super) enum FetchError {
         "{url} is the metadata of the issuer {found:?}, but the setting is {expected:?}; it must be the same, to the letter{}",
         if found.trim_end_matches('/') == expected.trim_end_matches('/') { " (it differs by the slash at its end)" } else { "" }
     )]
-    OtherIssuer { url: Url, found: String, expected: String },
+    OtherIssuer { url: Url, found: Box<str>, expected: Box<str> },
     #[error("{place}: {fault}")]
     NoKeySet { place: String, fault: KeySetFault },
 }
@@ -59,7 +59,7 @@ impl KeySource {
     pub(super) const fn setting(&self) -> &'static str {
         match self {
             Self::File(_) | Self::Url(_) => "jwks",
-            Self::Issuer(_) => "url",
+            Self::Issuer { .. } => "url",
         }
     }
 
@@ -110,7 +110,7 @@ async fn discover(http: &Client, issuer: &Url, name: &str) -> Result<(Url, Issue
         .map_err(|error| FetchError::NoMetadata { url: url.clone(), reason: error.to_string() })?;
     // Its tokens name it as its metadata does, with or without a slash at the end.
     if metadata.issuer != name {
-        return Err(FetchError::OtherIssuer { url, found: metadata.issuer, expected: name.to_owned() });
+        return Err(FetchError::OtherIssuer { url, found: metadata.issuer.into(), expected: name.into() });
     }
     match metadata.keys.clone() {
         Some(keys) => Ok((keys, metadata)),

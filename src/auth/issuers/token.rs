@@ -42,6 +42,11 @@ pub struct Audience {
     pub setting: &'static str,
 }
 
+impl Audience {
+    /// The setting that has the audience of access tokens.
+    pub const OF_ACCESS_TOKENS: &str = "audience";
+}
+
 /// A verified token.
 #[derive(Debug)]
 pub(super) struct VerifiedToken {
@@ -108,6 +113,10 @@ impl TokenConditions {
             return Err(TokenFault::Critical);
         }
         let Some(audience) = &self.audience else { return Err(TokenFault::NoAudience(name.to_owned())) };
+        let is_access_token = audience.setting == Audience::OF_ACCESS_TOKENS;
+        if let Some(other) = header.typ.as_ref().filter(|typ| is_access_token && !is_access_token_type(typ)) {
+            return Err(TokenFault::Type(shortened(other)));
+        }
         let validation = self.validation(header.alg, audience);
         let decoded =
             keys.with_key(header.kid.as_deref(), header.alg, |key| decode::<TokenClaims>(token, key, &validation));
@@ -117,6 +126,13 @@ impl TokenConditions {
             Ok((Ok(decoded), keys)) => (decoded.claims, keys),
             Ok((Err(error), _)) => return Err(self.fault(name, audience, token, error.kind())),
         };
+        // Anybody who has seen it could send it.
+        if claims.get("cnf").is_some_and(|bound_to| !bound_to.is_null()) {
+            return Err(TokenFault::SenderConstrained);
+        }
+        if is_access_token {
+            self.check_issue(name, &claims)?;
+        }
         let expires = self.expiry(name, &claims)?;
         Ok(VerifiedToken { claims, expires, keys })
     }
@@ -129,6 +145,19 @@ impl TokenConditions {
         validation.validate_nbf = true;
         validation.leeway = self.leeway_seconds;
         validation
+    }
+
+    /// Checks that a token was not issued in the future. The ID and logout tokens of sign-in have checks of their own.
+    fn check_issue(&self, name: &str, claims: &TokenClaims) -> Result<(), TokenFault> {
+        let now = Timestamp::now();
+        let leeway = i64::try_from(self.leeway_seconds).unwrap_or(i64::MAX);
+        let latest = (now.millis() / 1000).saturating_add(leeway);
+        let Some(issued) = claims.get("iat").and_then(whole_seconds).filter(|issued| *issued > latest) else {
+            return Ok(());
+        };
+        let at = Timestamp::from_millis(issued.saturating_mul(1000));
+        let at = at.map_or_else(|| "an unknown time".to_owned(), |at| at.to_string());
+        Err(TokenFault::IssuedLater { at, now: now.to_string(), issuer: name.to_owned() })
     }
 
     /// Returns the time until which a token is accepted, which must not be later than allowed.
@@ -177,6 +206,11 @@ impl TokenConditions {
             _ => TokenFault::NoToken,
         }
     }
+}
+
+/// Returns true for the types of access tokens (RFC 9068); others, such as logout tokens, are for something else.
+fn is_access_token_type(typ: &str) -> bool {
+    ["JWT", "at+jwt", "application/at+jwt"].iter().any(|known| known.eq_ignore_ascii_case(typ))
 }
 
 /// Returns the whole seconds of a time in claims, which may have a fraction.

@@ -37,6 +37,26 @@ pub enum TokenFault {
     /// The token has a header that sluice would have to understand.
     #[error("its header names critical extensions, which sluice does not know")]
     Critical,
+    /// The token is of another type than access tokens are.
+    #[error("its type (typ) is {0:?}: access tokens are JWT or at+jwt")]
+    Type(String),
+    /// The token is bound to a key of its client.
+    #[error(
+        "it is bound to a key of its client (claim cnf, by DPoP or mutual TLS), which sluice does not check: request a bearer token"
+    )]
+    SenderConstrained,
+    /// The token was issued in the future.
+    #[error(
+        "it was issued at {at}, and this machine's clock says {now}: compare the clocks (issuers.{issuer}.leeway_seconds)"
+    )]
+    IssuedLater {
+        /// The time of issue.
+        at: String,
+        /// The time of the gateway's clock.
+        now: String,
+        /// The issuer's name in the settings.
+        issuer: String,
+    },
     /// The issuer's keys do not have the token's key.
     #[error("it is signed with a key that the issuer does not have: it is of another server than issuers.{0} says")]
     UnknownKey(String),

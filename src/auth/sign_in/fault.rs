@@ -93,12 +93,14 @@ pub enum SignInFault {
     },
     /// No rule of the issuer gives the person any rights.
     #[error(
-        "You have signed in, but no rule gives you rights here. The ID token has the claims {claims}; the rules are \
+        "You have signed in as {subject}, but no rule gives you rights here. The ID token has the claims {claims}; the rules are \
          [[issuers.rules]] of the issuer {issuer}."
     )]
     NoRights {
         /// The issuer's name in the settings.
         issuer: String,
+        /// The person, as the issuer names it.
+        subject: String,
         /// The names of the claims that the ID token has.
         claims: String,
     },

@@ -46,7 +46,8 @@ pub(super) enum ScopeNode {
 #[derive(SimpleObject)]
 #[graphql(name = "Viewer")]
 pub(super) struct ViewerNode {
-    /// The configured name; null if the gateway has no readers.
+    /// The name of the reader or the API key, or the subject of the token or session; null if the gateway requires no token, or the
+    /// token has no subject.
     name: Option<String>,
     /// The kind of what identifies the viewer.
     kind: ViewerKindNode,

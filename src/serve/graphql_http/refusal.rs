@@ -40,6 +40,7 @@ impl HttpRefusal {
         let status = self.status;
         let mut response = respond(status, media_type, self.answer().json.into_bytes());
         let more = match status {
+            StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, "1")),
             StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, "Bearer")),
             // The methods of the route: GET is for queries, and for subscriptions as a stream.
             StatusCode::METHOD_NOT_ALLOWED => Some((header::ALLOW, "GET, HEAD, POST")),

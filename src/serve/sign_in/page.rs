@@ -43,10 +43,17 @@ pub(super) fn fault(fault: &SignInFault) -> Response {
         _ => (StatusCode::BAD_GATEWAY, "The sign-in has failed"),
     };
     let links = match fault {
-        SignInFault::NotConfigured => r#"<a href="/">Back</a>"#,
-        _ => r#"<a href="/auth/login">Sign in again</a><a href="/">Back</a>"#,
+        SignInFault::NotConfigured => r#"<a href="/">Back</a>"#.to_owned(),
+        // The issuer would let the same person in again without a question.
+        SignInFault::NoRights { issuer, .. } => {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("again", "1").append_pair("issuer", issuer);
+            let query = escaped(&query.finish());
+            format!(r#"<a href="/auth/login?{query}">Sign in as somebody else</a><a href="/">Back</a>"#)
+        }
+        _ => r#"<a href="/auth/login">Sign in again</a><a href="/">Back</a>"#.to_owned(),
     };
-    respond(status, title, &fault.to_string(), links)
+    respond(status, title, &fault.to_string(), &links)
 }
 
 /// Fills the page. The text may be foreign, and the links are HTML.

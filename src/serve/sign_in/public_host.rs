@@ -5,24 +5,31 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use url::form_urlencoded;
 
-use super::LoginParameters;
 use crate::auth::PublicUrl;
 use crate::serve::client::RequestClient;
 use crate::serve::{authority, forwarded};
 
-/// Returns the address of `/auth/login` at the public URL; None if the browser is there already, or was sent there before. A proxy
-/// that hides the host from the gateway would otherwise send it there forever.
-pub(super) fn login_address(public_url: &PublicUrl, parts: &Parts, asked: &LoginParameters) -> Option<String> {
-    if asked.moved.is_some() || is_public(public_url, parts) {
+/// The parameter of a browser that was sent to the public URL. A proxy that hides the host from the gateway would otherwise send it
+/// there forever.
+const MOVED: (&str, &str) = ("moved", "1");
+
+/// Returns the address of `/auth/login` at the public URL, with the parameters that have a value; None if the browser is there
+/// already.
+pub(super) fn login_address(
+    public_url: &PublicUrl,
+    parts: &Parts,
+    parameters: &[(&str, Option<&str>)],
+) -> Option<String> {
+    if is_public(public_url, parts) {
         return None;
     }
     let mut query = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in [("issuer", &asked.issuer), ("to", &asked.to)] {
+    for (name, value) in parameters {
         if let Some(value) = value {
             query.append_pair(name, value);
         }
     }
-    query.append_pair("moved", "1");
+    query.append_pair(MOVED.0, MOVED.1);
     Some(public_url.with_path(&format!("/auth/login?{}", query.finish())))
 }
 

@@ -44,12 +44,19 @@ impl Close {
     /// reason.
     pub(super) fn denied(denied: &Denied) -> Self {
         let reason = match denied {
+            denied if denied.is_unavailable() => return Self::unavailable(denied),
             Denied::NoToken(accepted) => format!("Forbidden: {accepted} is required"),
             // Whatever is cut off here is in the answer to a request.
             Denied::Token(fault) | Denied::OfNoReader(fault) => format!("Forbidden: {fault}"),
             denied => format!("Forbidden: {denied}"),
         };
         Self { code: 4403, reason: Cow::Owned(reason) }
+    }
+
+    /// The client could not be identified for want of something that the gateway lacks. Clients reconnect after 1013 with the same
+    /// token.
+    fn unavailable(denied: &Denied) -> Self {
+        Self { code: 1013, reason: Cow::Owned(format!("Unavailable: {denied}")) }
     }
 
     /// The client's rights have ended. Clients reconnect after 4403, get a new token, and resume.

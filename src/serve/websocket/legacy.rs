@@ -77,7 +77,7 @@ mod tests {
         );
         let denied: serde_json::Value =
             serde_json::from_str(&connection_error(&Close::denied(&Denied::KeysUnread))).unwrap();
-        let message = format!("Forbidden: {}", Denied::KeysUnread);
+        let message = format!("Unavailable: {}", Denied::KeysUnread);
         assert_eq!(denied, json!({"type": "connection_error", "payload": {"message": message}}));
     }
 }

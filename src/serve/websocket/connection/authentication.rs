@@ -62,6 +62,11 @@ impl<S: MessageSocket> Connection<S> {
             return self.send(Protocol::pong(None)).await;
         };
         let told = match self.context.authenticator.identify(value.as_str()).await {
+            Ok(fresh) if fresh.name.is_none() => {
+                let message =
+                    "a token that names nobody (by the claim sub, client_id or cid) renews no other: connect again";
+                json!({ "code": "UNAUTHENTICATED", "message": message })
+            }
             Ok(fresh) if is_same(&fresh, viewer) => {
                 let told = json!({ "expiresAt": fresh.expires.map(|expires| expires.to_string()) });
                 self.take_viewer(fresh);
