@@ -166,10 +166,11 @@ async function needsItsToken(_, { connect, list, follow, code, unauthenticated =
   const before = asked;
   const refused = await new Promise(resolve => follow(client, { after: "0" }, resolve, resolve));
   assert.match(code(refused), unauthenticated);
-  const attempts = `${unauthenticated}` === "/Forbidden/" ? 2 : 1;
+  const [attempts, least] = [asked - before, `${unauthenticated}` === "/Forbidden/" ? 2 : 1];
+  assert.ok(attempts >= least, `${attempts} attempts`);
   await sleep(3_000);
   assert.equal(asked - before, attempts, "it stops");
-  if (attempts === 1) return;
+  if (least === 1) return;
   const tokens = ["wrong", token];
   const renewing = connect(url, () => tokens.shift() ?? token);
   const batch = await new Promise((resolve, reject) => { follow(renewing, { after: "0" }, resolve, reject); });

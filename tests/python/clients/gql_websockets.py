@@ -8,7 +8,7 @@ from gql.transport.websockets import WebsocketsTransport
 FILTER = {"applicationInstances": ["0oalisted"]}
 HEAD = gql("{ ingestion { head } }")
 # All that gql has of `connection_error`.
-UNAUTHENTICATED = "Server error: '{'message': 'Forbidden'}'"
+UNAUTHENTICATED = """Server error: '{'message': "Forbidden: the token is unknown: this gateway accepts a reader's token"}'"""
 
 
 def connect(url, token):
