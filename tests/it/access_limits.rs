@@ -181,6 +181,7 @@ async fn an_address_begins_at_most_a_thousand_sign_ins() {
     let client = Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
     let begin = async |address: &str| {
         let request = client.get(gateway.url("/auth/login")).header("x-forwarded-for", address);
+        let request = request.header("x-forwarded-host", "sluice.example");
         request.send().await.unwrap()
     };
     for _ in 0..1_000 {
