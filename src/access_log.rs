@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(hash_of("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
-    /// Without a subscriber, nothing wants the access log.
+    /// A process without a tracing subscriber has no access log.
     #[test]
     fn the_access_log_is_off_by_itself() {
         assert!(!is_on());

@@ -59,7 +59,7 @@ async fn main() -> anyhow::Result<()> {
     if let Some(api) = &api {
         say(&format!("System Log, applications and OAuth 2 at {}", api.url()));
     }
-    // It serves for as long as this handle lives.
+    // The authorization server serves for as long as this handle lives.
     let issuer = options.issuer.start().await?;
     if let Some(issuer) = &issuer {
         say(&format!("authorization server at {}", issuer.url()));

@@ -222,7 +222,7 @@ impl Issuers {
     /// Counts and logs a token of no configured issuer.
     fn count_unknown(&self, fault: &TokenFault) {
         metrics::counter!("sluice_tokens_total", "issuer" => "unknown", "result" => "refused").increment(1);
-        // Where no issuer's tokens are accepted, any unknown text comes here.
+        // Any unknown text comes here if no issuer's tokens are accepted.
         if self.accept_tokens() && self.0.refusals.is_due(fault) {
             let configured: Vec<_> =
                 self.names_and_urls().into_iter().map(|(name, url)| format!("{name} ({url})")).collect();

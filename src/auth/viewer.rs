@@ -31,7 +31,7 @@ pub enum AllowedDocuments {
     /// Every document, unless the gateway executes trusted ones only.
     #[default]
     Any,
-    /// Only the documents that the operator trusts.
+    /// Documents that the operator trusts, and no others.
     Trusted,
 }
 

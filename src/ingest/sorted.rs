@@ -118,7 +118,7 @@ impl RecordReader {
                 self.read_card(card, json, sorted);
             }
             Shape::Unknown(found) => {
-                // Of an org with private members, keys may be private too.
+                // Keys may be private, too, in an org with private members.
                 let found = if self.intake.privacy.is_some() { found.without_keys() } else { found };
                 sorted.rejected.push(self.rejection(found.to_string(), json.as_bytes()));
             }

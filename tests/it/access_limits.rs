@@ -170,7 +170,7 @@ async fn of_ten_thousand_sign_ins_only_the_earliest_gives_way_to_a_stranger() {
     assert_eq!(database.number(LOGINS).await, 1);
 }
 
-/// One address alone cannot displace the sign-ins of others.
+/// The limit of an address, by which it cannot displace the sign-ins of others.
 #[tokio::test]
 async fn an_address_begins_at_most_a_thousand_sign_ins() {
     let issuer = issuer().await;

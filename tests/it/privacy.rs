@@ -171,10 +171,10 @@ async fn retries_and_imports_by_the_command_are_private_too() {
     let client = Client::builder().no_proxy().build().unwrap();
     let hook = client.post(format!("http://{}/okta/acme/hooks", gateway.address)).header("authorization", HOOK_SECRET);
     hook.body(delivery(&[broken]).to_string()).send().await.unwrap();
-    // It stands as it was kept, without what is private. A later version reads its time.
+    // The rejected record is kept without its private members. A time that is read stands for a later version that can read it.
     let read = "UPDATE rejected SET raw = convert_to(replace(convert_from(raw, 'UTF8'), 'yesterday', '2026-03-04T05:06:07Z'), 'UTF8')";
     assert_eq!(sqlx::query(read).execute(&pool).await.unwrap().rows_affected(), 1);
-    // What was rejected before there was privacy.
+    // Records that were rejected before the org had privacy.
     let before = "INSERT INTO rejected (org, source, reason, raw, digest) VALUES ('acme', 0, 'old', $1, sha256($1))";
     for raw in [event().to_string(), format!("not JSON {}", event())] {
         sqlx::query(before).bind(raw.as_bytes()).execute(&pool).await.unwrap();

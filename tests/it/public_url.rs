@@ -34,7 +34,7 @@ async fn a_sign_in_under_another_name_begins_at_the_public_url() {
             assert_eq!(location(&response), format!("{PUBLIC_URL}{moved}"), "{host:?}");
             assert!(response.headers().get(SET_COOKIE).is_none(), "{path}");
         }
-        // Where a proxy hides the host, the browser is not sent round and round.
+        // A browser is moved once only, since a proxy may hide the host.
         let again = go(moved, &[]).await;
         assert!(location(&again).starts_with(&issuer.url()), "{again:?}");
     }

@@ -70,7 +70,7 @@ fn filters() -> Vec<(&'static str, Value, bool)> {
     ]
 }
 
-/// What is recorded each time that something is done: statements of the background come in between only now and then.
+/// Returns the statements that are recorded in each of several runs of an action: those of background tasks are in some only.
 async fn repeated<T>(act: impl AsyncFn() -> T) -> (Vec<String>, T) {
     let count = || {
         let mut times = BTreeMap::<_, usize>::new();

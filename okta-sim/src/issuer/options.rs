@@ -39,7 +39,7 @@ impl IssuerOptions {
     /// Starts the authorization server; None without an address.
     ///
     /// # Errors
-    /// Nobody can listen on the address.
+    /// The address cannot be listened on.
     pub async fn start(&self) -> anyhow::Result<Option<AuthorizationServer>> {
         let Some(address) = self.issuer else { return Ok(None) };
         let listener = TcpListener::bind(address).await;

@@ -126,7 +126,7 @@ impl TokenConditions {
             Ok((Ok(decoded), keys)) => (decoded.claims, keys),
             Ok((Err(error), _)) => return Err(self.fault(name, audience, token, error.kind())),
         };
-        // Anybody who has seen it could send it.
+        // A token that is bound to a key is no bearer token: sluice cannot check that its sender has the key.
         if claims.get("cnf").is_some_and(|bound_to| !bound_to.is_null()) {
             return Err(TokenFault::SenderConstrained);
         }

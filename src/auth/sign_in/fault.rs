@@ -18,7 +18,7 @@ pub enum SignInFault {
     /// The page to return to is not one of the gateway.
     #[error("The parameter `to` must be a path of this gateway, such as /graphiql.")]
     NotLocal,
-    /// One client address has begun too many sign-ins.
+    /// The client's address has begun too many sign-ins.
     #[error("From this network address, more than 1,000 sign-ins have begun within 10 minutes. Try again later.")]
     TooMany,
     /// Too many sign-ins begin at once.
