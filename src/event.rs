@@ -35,7 +35,7 @@ pub use page::{
 };
 pub use pattern::EventTypePattern;
 pub use position::{Position, PositionParseError};
-pub use rights::{Grant, GrantedPart, Narrowed, Rights, Rows};
+pub use rights::{Grant, GrantedPart, Narrowed, RepeatedList, Rights, Rows};
 pub use scope::{Scope, Scopes};
 pub use source_state::SourceState;
 pub use statement_usage::StatementUsage;

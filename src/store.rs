@@ -4,6 +4,7 @@ mod append;
 mod arrival;
 mod backfill_names;
 mod backfill_words;
+mod candidate;
 mod count;
 mod cursor_move;
 mod database_facts;

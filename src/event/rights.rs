@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{
     Details, EntityColumns, EntityFilter, EventColumn, EventColumns, Filter, Scope, Scopes, Search, SyncEvent,
 };
-pub use rows::{Grant, GrantedPart, Rows};
+pub use rows::{Grant, GrantedPart, RepeatedList, Rows};
 
 /// The rights of a reader: what the reader may do (scopes), which events it may see (rows), and which of their values
 /// (columns). A view of the log applies them to each of its reads. A clone is cheap.
@@ -105,7 +105,8 @@ impl Rights {
         if !self.see_people() {
             without_people(&mut filter);
         }
-        Narrowed { filter: self.event_rows().narrow(filter), rights: self.clone() }
+        let (filter, repeated_list) = self.event_rows().narrow(filter);
+        Narrowed { filter, repeated_list, rights: self.clone() }
     }
 
     /// Removes from an event the values that may not be seen.
@@ -161,7 +162,7 @@ impl fmt::Display for Rights {
 /// ```compile_fail,E0451
 /// use sluice::event::{Filter, Narrowed, Rights};
 ///
-/// let narrowed = Narrowed { filter: Filter::default(), rights: Rights::everything() };
+/// let narrowed = Narrowed { filter: Filter::default(), repeated_list: None, rights: Rights::everything() };
 /// ```
 ///
 /// ```
@@ -173,10 +174,18 @@ impl fmt::Display for Rights {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Narrowed {
     filter: Filter,
+    /// The list of the filter that only repeats the lists of the rights' alternatives.
+    repeated_list: Option<RepeatedList>,
     rights: Rights,
 }
 
 impl Narrowed {
+    /// Returns the list of the filter that only repeats the lists of the rights' alternatives. The filter has it for the sake of
+    /// indexes and of routing; events that match the alternatives match it, too.
+    pub const fn repeated_list(&self) -> Option<RepeatedList> {
+        self.repeated_list
+    }
+
     /// Returns the rights, for reads beside the filter, such as labels.
     pub const fn rights(&self) -> &Rights {
         &self.rights

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sqlx::{Postgres, QueryBuilder};
 
-use crate::event::{EntityFilter, EventTypePattern, Filter, Narrowed, Place, TimeRange, is_address};
+use crate::event::{EntityFilter, EventTypePattern, Filter, Narrowed, Place, RepeatedList, TimeRange, is_address};
 
 /// Adds ` AND …` for each condition of a filter on an event `e`.
 pub(super) fn push(query: &mut QueryBuilder<Postgres>, filter: &Narrowed) {
@@ -211,6 +211,15 @@ impl Conditions<'_> {
         self.push_membership(query, column, others);
         query.push(")");
     }
+}
+
+/// Returns the list of a reader's rights that only repeats the lists of their alternatives, so that there is an index for it.
+pub(super) fn repeated(wanted: &Narrowed) -> Option<Compared<'_>> {
+    let column = match wanted.repeated_list()? {
+        RepeatedList::Applications => "e.application_name",
+        RepeatedList::Instances => "e.instance_id",
+    };
+    Some(Compared { part: wanted, column })
 }
 
 /// The usual outcome, which the partial index of outcomes omits.

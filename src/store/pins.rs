@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use sqlx::{Postgres, QueryBuilder};
 
+use super::candidate::Candidate;
 use super::filter::{self, Compared, INFO, SUCCESS};
 use crate::event::{EventOrderField, EventTypePattern, Filter, Narrowed};
 
@@ -17,11 +18,9 @@ use crate::event::{EventOrderField, EventTypePattern, Filter, Narrowed};
 /// look costs about as much as 64 ranges.
 const MOST_SHORT: usize = 64;
 
-/// Maximum number of candidates that are tried, one by one.
-const MOST_CANDIDATES: usize = 4;
-
-/// Maximum number of alternatives of an `or` that one statement reads by their indexes.
-const MOST_ALTERNATIVES: usize = 8;
+/// Largest number of values of a list whose ranges are read without such a look for a reader with limited rows. Rights have
+/// conditions that no index of a list can check, so each range costs more.
+const MOST_SHORT_OF_RIGHTS: usize = 8;
 
 /// A column that leads an index, before `published` and `position`, and the values of it that a filter wants.
 #[derive(Clone, Debug)]
@@ -53,10 +52,6 @@ pub(super) enum Access<'f> {
     Adaptive(Vec<Candidate<'f>>),
 }
 
-/// Pins that together find every matching event: one pin of the filter, or one pin of each alternative of an `or`.
-#[derive(Debug)]
-pub(super) struct Candidate<'f>(pub(super) Vec<Pin<'f>>);
-
 impl<'f> Access<'f> {
     /// Chooses the access path for a filter.
     pub(super) fn of(wanted: &'f Narrowed, field: EventOrderField) -> Self {
@@ -64,7 +59,10 @@ impl<'f> Access<'f> {
         let pins = Pin::all(&parts);
         let narrowest = Pin::narrowest(&pins);
         let has_several = pins.iter().filter(|pin| pin.is_list()).count() > 1;
-        let has_lists = has_long_list(wanted) || (has_several && narrowest.is_some_and(|pin| pin.breadth() > 1));
+        let is_long = |pin: &Pin<'_>| pin.is_list() && pin.breadth() > MOST_SHORT_OF_RIGHTS;
+        let has_lists = has_long_list(wanted)
+            || (wanted.is_restricted() && narrowest.is_some_and(is_long))
+            || (has_several && narrowest.is_some_and(|pin| pin.breadth() > 1));
         let has_or = parts.iter().any(|part| part.or.is_some());
         // No index has the order of the log. PostgreSQL would have to choose between a scan of the log and a sort of all
         // events of a list, and its statistics do not suffice for that.
@@ -100,49 +98,6 @@ impl<'f> Access<'f> {
     }
 }
 
-impl<'f> Candidate<'f> {
-    /// Returns the candidates of a filter's parts, given their pins: first those with the fewest values, and of these the
-    /// ones with the rarer column.
-    fn all(mut pins: Vec<Pin<'f>>, parts: &[&'f Filter]) -> Vec<Self> {
-        pins.sort_by_key(Pin::counted_breadth);
-        let (common, rare): (Vec<_>, Vec<_>) = pins.into_iter().partition(Pin::is_common);
-        let single = |pins: Vec<Pin<'f>>| pins.into_iter().map(|pin| Self(vec![pin]));
-        let alternatives = parts.iter().copied().filter_map(Self::of_alternatives);
-        single(rare).chain(alternatives).chain(single(common)).take(MOST_CANDIDATES).collect()
-    }
-
-    /// Returns the pins of all alternatives of a filter's `or`; None if an alternative has no pin, or if there are too many
-    /// alternatives for one statement.
-    fn of_alternatives(part: &'f Filter) -> Option<Self> {
-        let alternatives = part.or.as_ref().filter(|parts| (1..=MOST_ALTERNATIVES).contains(&parts.len()))?;
-        let pins = alternatives.iter().map(|part| Pin::narrowest(&Pin::all(&part.conjuncts())).cloned());
-        pins.collect::<Option<_>>().map(Self)
-    }
-
-    /// Adds a query for the keys of at most `most + 1` events of each pin. The query follows the order of the pin's index,
-    /// so that PostgreSQL stops reading at the limit.
-    pub(super) fn push_keys(
-        &self,
-        query: &mut QueryBuilder<Postgres>,
-        most: i64,
-        push_conditions: impl Fn(&mut QueryBuilder<Postgres>),
-    ) {
-        for (nth, pin) in self.0.iter().enumerate() {
-            query.push(if nth == 0 { "" } else { " UNION ALL " });
-            query.push("(SELECT e.published, e.position FROM sync_event e WHERE ");
-            pin.push_any(query);
-            push_conditions(query);
-            query.push(" ORDER BY ").push(pin.compared.column).push(", e.published, e.position LIMIT ");
-            query.push_bind(most.saturating_add(1)).push(")");
-        }
-    }
-
-    /// Returns the pin; None for several alternatives.
-    pub(super) fn pin(&self) -> Option<&Pin<'f>> {
-        if let [pin] = &*self.0 { Some(pin) } else { None }
-    }
-}
-
 /// Returns true if a filter, or any part of it, has a list of more than [`MOST_SHORT`] values.
 fn has_long_list(wanted: &Filter) -> bool {
     let Filter { orgs, applications, application_instances, transactions, event_types, outcomes, severities, .. } =
@@ -157,7 +112,7 @@ fn has_long_list(wanted: &Filter) -> bool {
 
 impl<'f> Pin<'f> {
     /// Returns the pins of a filter's parts, those with the rarest column first.
-    fn all(parts: &[&'f Filter]) -> Vec<Self> {
+    pub(super) fn all(parts: &[&'f Filter]) -> Vec<Self> {
         let of_column = |(rarity, pins): (usize, PinsOfColumn)| {
             parts.iter().copied().flat_map(pins).map(move |pin| Self { rarity, ..pin })
         };
@@ -165,7 +120,7 @@ impl<'f> Pin<'f> {
     }
 
     /// Returns the pin with the rarest column, and of these the one with the fewest values.
-    fn narrowest(pins: &[Self]) -> Option<&Self> {
+    pub(super) fn narrowest(pins: &[Self]) -> Option<&Self> {
         pins.iter().min_by_key(|pin| (pin.rarity, pin.breadth()))
     }
 

@@ -20,7 +20,7 @@ const FILTERS: usize = 14;
 
 /// Events of four months in another order than that of time, always two at a moment: instances of which a few are
 /// popular, users, types, outcomes and two orgs. `truth` is a table with the same events, without indexes.
-async fn fill(pool: &PgPool) {
+pub(crate) async fn fill(pool: &PgPool) {
     let sql = format!(
         "SELECT log_add_month(('2025-01-01'::date + n * interval '1 month')::date) FROM generate_series(0, 3) n;
         INSERT INTO sync_event (position, published, org, uuid, event_type, message, outcome_result, severity, user_id,
@@ -91,7 +91,7 @@ fn condition(random: &mut StdRng) -> (Value, String) {
 }
 
 /// Several of these, as `and`, `or` and `not` combine them.
-fn combination(random: &mut StdRng) -> (Value, String) {
+pub(crate) fn combination(random: &mut StdRng) -> (Value, String) {
     let (one, one_condition) = condition(random);
     let (other, other_condition) = condition(random);
     let (third, third_condition) = condition(random);
@@ -112,7 +112,7 @@ fn combination(random: &mut StdRng) -> (Value, String) {
 
 impl Gateway {
     /// Checks the pages of a filter in every order.
-    async fn check_lists(&self, filter: &Value, condition: &str) {
+    pub(crate) async fn check_lists(&self, filter: &Value, condition: &str) {
         for (field, columns) in [("PUBLISHED", ["published", "position"].as_slice()), ("POSITION", &["position"])] {
             for direction in ["ASC", "DESC"] {
                 let order: Vec<_> = columns.iter().map(|column| format!("{column} {direction}")).collect();

@@ -76,6 +76,7 @@ mod kills;
 mod leaks;
 mod legacy_websocket;
 mod letter_case;
+mod limited_lists;
 mod listed_applications;
 mod live;
 mod log_stream;

@@ -68,20 +68,22 @@ impl Rows {
     }
 
     /// Narrows a filter to these rows. Lists are intersected here rather than added as conditions, so that an index and the
-    /// routing of live events still find a list. Grants of several kinds become alternatives.
-    pub(super) fn narrow(&self, filter: Filter) -> Filter {
-        let Self::Granted(grants) = self else { return filter };
+    /// routing of live events still find a list. Grants of several kinds become alternatives; a list that only repeats theirs is
+    /// returned beside the filter.
+    pub(super) fn narrow(&self, filter: Filter) -> (Filter, Option<RepeatedList>) {
+        let Self::Granted(grants) = self else { return (filter, None) };
         let mut alternatives = alternatives(grants, &filter);
         match alternatives.len() {
-            0 => Filter { orgs: Some(Vec::new()), ..filter },
+            0 => (Filter { orgs: Some(Vec::new()), ..filter }, None),
             1 => {
                 let Filter { orgs, applications, application_instances, .. } = alternatives.remove(0);
-                Filter {
+                let narrowed = Filter {
                     orgs,
                     applications: applications.or(filter.applications),
                     application_instances: application_instances.or(filter.application_instances),
                     ..filter
-                }
+                };
+                (narrowed, None)
             }
             _ => with_alternatives(filter, alternatives),
         }
@@ -121,23 +123,35 @@ fn alternatives(grants: &[Grant], filter: &Filter) -> Vec<Filter> {
 
 /// Adds the condition that one of several alternatives matches. If all of them have lists of one kind, the filter gets all
 /// values of these lists, too: that condition is redundant, but there is an index for it.
-fn with_alternatives(mut filter: Filter, alternatives: Vec<Filter>) -> Filter {
+fn with_alternatives(mut filter: Filter, alternatives: Vec<Filter>) -> (Filter, Option<RepeatedList>) {
     let union = |list: fn(&Filter) -> Option<&Vec<String>>| {
         let lists = alternatives.iter().map(list).collect::<Option<Vec<_>>>()?;
         Some(lists.into_iter().flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>())
     };
+    let mut repeated_list = None;
     if let Some(instances) = union(|part| part.application_instances.as_ref()) {
         filter.application_instances = Some(instances);
+        repeated_list = Some(RepeatedList::Instances);
     }
     if let Some(applications) = union(|part| part.applications.as_ref()) {
         filter.applications = Some(applications);
+        repeated_list = Some(RepeatedList::Applications);
     }
     if filter.or.is_none() {
         filter.or = Some(alternatives);
     } else {
         filter.and.push(Filter { or: Some(alternatives), ..Filter::default() });
     }
-    filter
+    (filter, repeated_list)
+}
+
+/// A list of a narrowed filter that only repeats the lists of alternatives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RepeatedList {
+    /// The list of applications.
+    Applications,
+    /// The list of application instances.
+    Instances,
 }
 
 /// The grants of one org while they are merged.

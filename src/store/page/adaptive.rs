@@ -3,14 +3,16 @@
 //! If many events match, the first events of the order fill the page, while an index needs a look-up for each value. If
 //! few events match, an index finds them, while the order of the page leads through the whole log. So a first statement
 //! looks at a bounded number of events in the order of the page. If they do not fill the page, further statements read the
-//! following events by an index, as `collect.rs` describes.
+//! following events by an index, as `collect.rs` describes. How often the first statement found a match tells how far.
 
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row as _};
+use time::OffsetDateTime;
 
 use super::IN_AN_ERA;
 use super::ranges::push_event_at;
 use super::scan::{Bound, LogMethod, PageRows, Scan, Source, event_count};
+use crate::event::Timestamp;
 use crate::store::filter::{self, Conditions};
 use crate::store::{Store, StoreError};
 
@@ -22,6 +24,10 @@ const FIRST_LOOK: (i64, i64) = (320, 200);
 /// Largest numbers of events that a second statement looks at: in the order of time, and in the order of the log, where each
 /// event costs more. The second statement is sent only if the first one found enough matches.
 const SECOND_LOOK: (i64, i64) = (4000, 1200);
+
+/// Number of events that a statement looks at in the time in which an index finds the events of one value, for readers with
+/// limited rows.
+const EVENTS_PER_VALUE: i64 = 20;
 
 /// Largest number of events that a statement looks at if no index finds the filter's events.
 const LONGEST_LOOK: i64 = 65_536;
@@ -65,13 +71,37 @@ impl Scan<'_> {
         if is_partial && hits > 0 {
             // The next events probably match as often. A margin of one half is added.
             let needed = size.saturating_mul(self.limit) / hits * 3 / 2;
-            if needed <= second.max(size.saturating_mul(2)) {
+            if self.prefers_index(needed) {
+                self.expected_end = self.expect_end(&answer.rows)?;
+            } else if needed <= second.max(size.saturating_mul(2)) {
                 let (more, is_partial_still) = self.look_at(store, source, needed.max(first / 2)).await?;
                 answer = answer.with(more);
                 is_partial = is_partial_still;
             }
         }
         Ok((answer, is_partial))
+    }
+
+    /// Returns true if an index should find the rest of the page sooner than a look at this number of events. The statements of
+    /// readers who see everything do not depend on it: their lists need no look at the rows of events.
+    fn prefers_index(&self, needed: i64) -> bool {
+        if !self.wanted.is_restricted() || !self.is_by_time() || self.seeks_words() {
+            return false;
+        }
+        let candidate = self.access.candidates().first().filter(|candidate| !candidate.is_common());
+        let breadth = candidate.and_then(|candidate| i64::try_from(candidate.breadth()).ok());
+        breadth.is_some_and(|breadth| needed > breadth.saturating_mul(EVENTS_PER_VALUE))
+    }
+
+    /// Returns the moment at which the page should be full if further matches are half as frequent as those that a look just
+    /// found; None if the look found fewer than two.
+    fn expect_end(&self, found: &[PgRow]) -> Result<Option<Timestamp>, StoreError> {
+        let edge = if self.is_descending { self.below } else { self.above };
+        let (Some(edge), [first, _, ..]) = (edge, found) else { return Ok(None) };
+        let (first, edge) = (first.try_get::<OffsetDateTime, _>("published")?, edge.published.date_time());
+        let times = self.limit.saturating_mul(2) / event_count(found);
+        let end = i32::try_from(times).ok().and_then(|times| edge.checked_add((edge - first).checked_mul(times)?));
+        Ok(end.map(Timestamp::from))
     }
 
     /// Looks at growing numbers of events, until the page is full or the source ends.
@@ -126,7 +156,7 @@ impl Scan<'_> {
             push_event_at(&mut query, "sync_event", "a", source);
         }
         query.push(" WHERE true");
-        Conditions { without: None, hashes_lists: true }.push(&mut query, self.wanted);
+        Conditions { without: filter::repeated(self.wanted), hashes_lists: true }.push(&mut query, self.wanted);
         query.push(self.order(alias)).push(" LIMIT ").push_bind(self.limit);
         query.push("), edge AS MATERIALIZED (SELECT ").push(alias).push(".published, ").push(alias);
         query.push(if self.is_by_time() { ".position FROM sync_event e" } else { ".position FROM arrival a" });

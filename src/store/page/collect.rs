@@ -6,15 +6,16 @@
 //!
 //! If a list has many events, the page needs only the first of them. The same statement then takes the first events of some
 //! values as a sample, estimates from it how far the list must be read to fill the page, and collects the events up to
-//! there.
+//! there. A look that found some matches makes the sample unnecessary.
 
 use sqlx::{Postgres, QueryBuilder, Row as _};
 
 use super::IN_AN_ERA;
 use super::ranges::push_event_at;
 use super::scan::{Bound, PageRows, Scan, Source, event_count};
+use crate::event::Timestamp;
+use crate::store::candidate::Candidate;
 use crate::store::filter::Conditions;
-use crate::store::pins::{Candidate, Pin};
 use crate::store::{Store, StoreError};
 
 /// Maximum number of events of a list that a statement collects, before the filter's other conditions. For a large page
@@ -53,10 +54,19 @@ impl Scan<'_> {
         let add = |answer: Option<PageRows>, more| answer.into_iter().chain([more]).reduce(PageRows::with);
         let candidates = self.access.candidates().len();
         let attempts = if candidates == 0 || self.seeks_words() { 0 } else { MAX_ATTEMPTS };
+        if let Some(moment) = self.expected_end.take() {
+            match self.collect(store, source, (0, StretchEnd::Expected(moment)), is_persistent).await? {
+                Collected::Done(more) => return Ok((Some(more), true)),
+                Collected::Stretch(more) => answer = Some(more),
+                Collected::TooMany(_) => {}
+            }
+        }
         let mut aim = self.most_collected() / 2;
         for attempt in 0..candidates + attempts {
             let nth = if attempt < candidates { attempt } else { 0 };
-            match self.collect(store, source, (nth, aim), is_persistent).await? {
+            let Some(candidate) = self.access.candidates().get(nth) else { break };
+            let end = StretchEnd::Sampled(Sample::of(candidate, aim));
+            match self.collect(store, source, (nth, end), is_persistent).await? {
                 Collected::Done(more) => {
                     self.access.prefer(nth);
                     return Ok((add(answer, more), true));
@@ -70,17 +80,17 @@ impl Scan<'_> {
         Ok((answer, false))
     }
 
-    /// Collects about `aim` events of a candidate, and reads those that match.
+    /// Collects the events of a candidate's first stretch, and reads those that match.
     async fn collect(
         &mut self,
         store: &Store,
         source: &Source<'_>,
-        (nth, aim): (usize, i64),
+        (nth, end): (usize, StretchEnd),
         is_persistent: bool,
     ) -> Result<Collected, StoreError> {
         let Some(candidate) = self.access.candidates().get(nth) else { return Ok(Collected::TooMany(true)) };
-        let sample = Sample::of(candidate, aim);
-        let mut query = self.collect_query(source, candidate, &sample);
+        let mut query = self.collect_query(source, candidate, &end);
+        let is_shortest = matches!(&end, StretchEnd::Sampled(sample) if sample.rank == 0);
         let rows = query.build().persistent(is_persistent).fetch_all(&store.reads).await?;
         let first = rows.first().ok_or(StoreError::Restored)?;
         let collected: i64 = first.try_get("collected")?;
@@ -88,7 +98,7 @@ impl Scan<'_> {
         let answer = PageRows::of(rows)?;
         self.head.get_or_insert(answer.head);
         if collected > self.most_collected() {
-            return Ok(Collected::TooMany(sample.rank == 0));
+            return Ok(Collected::TooMany(is_shortest));
         }
         self.limit -= event_count(&answer.rows);
         Ok(match end.filter(|_| self.limit > 0) {
@@ -112,10 +122,18 @@ impl Scan<'_> {
 
     /// Returns the statement that collects the keys of a candidate's first events, and reads these events unless there are
     /// too many.
-    fn collect_query(&self, source: &Source<'_>, candidate: &Candidate<'_>, sample: &Sample) -> QueryBuilder<Postgres> {
+    fn collect_query(
+        &self,
+        source: &Source<'_>,
+        candidate: &Candidate<'_>,
+        end: &StretchEnd,
+    ) -> QueryBuilder<Postgres> {
         let most = self.most_collected();
-        let mut query = QueryBuilder::new("WITH ends AS MATERIALIZED (SELECT k.published, k.position FROM (");
-        self.push_sample(&mut query, source, candidate, sample);
+        let mut query = QueryBuilder::new("WITH ends AS MATERIALIZED (SELECT ");
+        match end {
+            StretchEnd::Sampled(sample) => self.push_sample(&mut query, source, candidate, sample),
+            StretchEnd::Expected(moment) => self.push_last_until(&mut query, source, *moment),
+        }
         query.push("), collected AS MATERIALIZED (");
         candidate.push_keys(&mut query, most, |query| {
             self.push_indexed(query, source);
@@ -149,7 +167,7 @@ impl Scan<'_> {
         query
     }
 
-    /// Adds the query for the event at which a candidate's first stretch ends, as estimated from the sample. The query returns
+    /// Adds the rest of the query for the event at which a candidate's first stretch ends, as estimated from the sample. The query returns
     /// no row if the sample has too few events.
     fn push_sample(
         &self,
@@ -158,6 +176,7 @@ impl Scan<'_> {
         candidate: &Candidate<'_>,
         sample: &Sample,
     ) {
+        query.push("k.published, k.position FROM (");
         for (nth, pin) in candidate.0.iter().enumerate() {
             query.push(if nth == 0 { "SELECT k.* FROM " } else { " UNION ALL SELECT k.* FROM " });
             pin.push_sample(query, sample.step);
@@ -171,11 +190,29 @@ impl Scan<'_> {
         query.push(") k").push(self.order("k")).push(" OFFSET ").push_bind(sample.rank).push(" LIMIT 1");
     }
 
+    /// Adds the rest of the query for the last event of the source, in the order of the page, that is not beyond a moment. A
+    /// stretch ends at an event of the source, since what follows may be in another source.
+    fn push_last_until(&self, query: &mut QueryBuilder<Postgres>, source: &Source<'_>, moment: Timestamp) {
+        let (side, direction) = if self.is_descending { (">=", "") } else { ("<=", " DESC") };
+        query.push("e.published, e.position FROM sync_event e WHERE e.published ").push(side).push(" ");
+        query.push_bind(moment.date_time());
+        self.push_indexed(query, source);
+        query.push(format!(" ORDER BY e.published{direction}, e.position{direction} LIMIT 1"));
+    }
+
     /// Adds the conditions on an event `e` that a pin's index can check.
     fn push_indexed(&self, query: &mut QueryBuilder<Postgres>, source: &Source<'_>) {
         self.push_place(query, source);
         self.push_published(query);
     }
+}
+
+/// End of a candidate's first stretch.
+enum StretchEnd {
+    /// The end that a sample of the candidate's events gives.
+    Sampled(Sample),
+    /// The moment at which a look expects the page to be full.
+    Expected(Timestamp),
 }
 
 /// A sample of a candidate's events: the first events of some values.
@@ -191,7 +228,7 @@ struct Sample {
 impl Sample {
     fn of(candidate: &Candidate<'_>, aim: i64) -> Self {
         let number = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
-        let breadth: usize = candidate.0.iter().map(Pin::counted_breadth).sum::<usize>().max(1);
+        let breadth = candidate.breadth().max(1);
         let step = breadth.div_ceil(SAMPLED_VALUES);
         let values = breadth.div_ceil(step);
         let rank = aim.saturating_mul(number(values)) / number(breadth);

@@ -45,6 +45,8 @@ pub(in crate::store) struct Scan<'a> {
     pub(in crate::store) limit: i64,
     /// Number of sources whose first events the scan may still look at.
     pub(super) looks: usize,
+    /// The moment at which the page is expected to be full, judged by the last look.
+    pub(super) expected_end: Option<Timestamp>,
     /// The end of the log at the first look. Later statements read no events beyond it.
     pub(super) head: Option<i64>,
 }
@@ -140,6 +142,7 @@ impl<'a> Scan<'a> {
             stretch: (None, None),
             limit: i64::try_from(request.size).unwrap_or(i64::MAX).saturating_add(1),
             looks: MAX_LOOKED_SOURCES,
+            expected_end: None,
             head: None,
         }
     }
