@@ -29,6 +29,7 @@ mod backoff;
 pub mod catalogue;
 pub mod config;
 pub mod event;
+mod failed_request;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod graphql;

@@ -9,7 +9,7 @@ pub use options::IssuerOptions;
 pub use sign_in::{CLIENT_ID, CLIENT_SECRET, SignInBehaviour};
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -62,7 +62,8 @@ struct IssuerState {
     behaviour: Mutex<IssuerBehaviour>,
     /// The number of requests for keys.
     fetches: AtomicUsize,
-    made: AtomicUsize,
+    /// The number in the id of the next key.
+    next_key: AtomicU64,
     sign_in: Mutex<sign_in::SignInState>,
     token_auth_methods: Mutex<Vec<&'static str>>,
     /// The service that gets access tokens by its credentials.
@@ -99,17 +100,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl AuthorizationServer {
-    /// Starts a server on a listener.
+    /// Starts a server on a listener. The ids of its keys count from `key-0`.
     ///
     /// # Errors
     /// The listener has no address, or no key could be made.
     pub fn start(listener: TcpListener) -> anyhow::Result<Self> {
+        Self::start_with_key(listener, 0)
+    }
+
+    /// Starts a server on a listener. The ids of its keys count from this number.
+    ///
+    /// # Errors
+    /// The listener has no address, or no key could be made.
+    pub fn start_with_key(listener: TcpListener, number: u64) -> anyhow::Result<Self> {
         let state = Arc::new(IssuerState {
             address: listener.local_addr()?,
             keys: Mutex::default(),
             behaviour: Mutex::default(),
             fetches: AtomicUsize::new(0),
-            made: AtomicUsize::new(0),
+            next_key: AtomicU64::new(number),
             sign_in: Mutex::default(),
             token_auth_methods: Mutex::new(vec!["client_secret_basic", "client_secret_post"]),
             service: Mutex::default(),
@@ -157,7 +166,7 @@ impl AuthorizationServer {
     /// # Errors
     /// No key could be made.
     pub fn rotate(&self, keep: bool) -> anyhow::Result<()> {
-        let id = format!("key-{}", self.state.made.fetch_add(1, Ordering::SeqCst));
+        let id = format!("key-{}", self.state.next_key.fetch_add(1, Ordering::SeqCst));
         let key = SigningKey::new(id)?;
         let mut keys = lock(&self.state.keys);
         if !keep {

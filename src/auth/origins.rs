@@ -18,6 +18,9 @@ pub enum NotAnOrigin {
         "expected the origin of a page: a scheme, a host and perhaps a port, such as \"https://portal.example.com\""
     )]
     Malformed,
+    /// The text has a wildcard.
+    #[error("there are no wildcards: list each origin, such as \"https://portal.example.com\"")]
+    Wildcard,
     /// The origin is of plain HTTP, and anybody on the way could change its pages.
     #[error("pages of plain http may be changed on their way: expected https, or http on localhost")]
     Insecure,
@@ -27,6 +30,9 @@ impl FromStr for PageOrigin {
     type Err = NotAnOrigin;
 
     fn from_str(text: &str) -> Result<Self, NotAnOrigin> {
+        if text.contains('*') {
+            return Err(NotAnOrigin::Wildcard);
+        }
         let url = Url::parse(text).map_err(|_| NotAnOrigin::Malformed)?;
         let has_rest = !matches!(url.path(), "/" | "")
             || url.query().is_some()
@@ -108,7 +114,6 @@ mod tests {
     fn other_texts_are_refused() {
         for text in [
             "",
-            "*",
             "null",
             "portal.example.com",
             "https://",
@@ -117,11 +122,13 @@ mod tests {
             "https://portal.example.com?a",
             "https://portal.example.com#a",
             "https://me@portal.example.com",
-            "https://*.example.com/",
             "ftp://portal.example.com",
             "file:///tmp",
         ] {
             assert_eq!(text.parse::<PageOrigin>(), Err(NotAnOrigin::Malformed), "{text}");
+        }
+        for text in ["*", "https://*", "https://*.example.com", "http://localhost:*"] {
+            assert_eq!(text.parse::<PageOrigin>(), Err(NotAnOrigin::Wildcard), "{text}");
         }
         for text in ["http://portal.example.com", "http://10.0.0.1:80", "http://localhost.example"] {
             assert_eq!(text.parse::<PageOrigin>(), Err(NotAnOrigin::Insecure), "{text}");

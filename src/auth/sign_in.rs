@@ -28,7 +28,7 @@ use super::public_url::PublicUrl;
 use super::sessions::{RandomText, Sessions, after, digest};
 use crate::access::{AccessRecords, LoginKey, LoginRecord, SessionRecord};
 use crate::event::Timestamp;
-use fault::shown;
+use fault::{shown, shown_error};
 
 /// The number of sign-ins that use the database at once, since anybody can begin one, and each writes.
 const WRITING: usize = 1;
@@ -227,8 +227,7 @@ impl SignIn {
             return Err(SignInFault::OtherIssuer(name.clone(), shown(answer.issuer.as_deref().unwrap_or("none"))));
         }
         if let Some(error) = &answer.error {
-            let description = answer.description.as_deref().map(|text| format!(": {}", shown(text)));
-            return Err(SignInFault::Refused(name.clone(), shown(error) + &description.unwrap_or_default()));
+            return Err(SignInFault::Refused(name.clone(), shown_error(error, answer.description.as_deref())));
         }
         let code = answer.code.as_deref().ok_or_else(|| SignInFault::NoCode(name.clone()))?;
         let endpoint = metadata.token_endpoint.clone();
@@ -244,7 +243,8 @@ impl SignIn {
         if issuer.rights(&verified.claims).is_none() {
             let names = verified.claims.keys().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
             let subject = shown(&verified.subject);
-            return Err(SignInFault::NoRights { issuer: name.clone(), subject, claims: names });
+            let mismatches = issuer.mismatches(&verified.claims);
+            return Err(SignInFault::NoRights { issuer: name.clone(), subject, mismatches, claims: names });
         }
         let now = Timestamp::now();
         let record = SessionRecord {

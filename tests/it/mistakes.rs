@@ -112,6 +112,11 @@ fn mistakes(issuer: &AuthorizationServer, away: &AuthorizationServer) -> Vec<Mis
             &["it is signed with ES512, which issuers.okta.algorithms"],
         ),
         mistake(
+            "a token without a signature",
+            format!("eyJhbGciOiJub25lIn0.{}.", good.split('.').nth(1).unwrap()),
+            &["it is not signed (its alg is none): tokens of issuers.okta must be signed"],
+        ),
+        mistake(
             "a key of another server",
             issuer.sign(&header("key-9", Algorithm::ES256), &claims(&json!({}))).unwrap(),
             &["a key that the issuer does not have", "issuers.okta"],

@@ -150,7 +150,7 @@ async fn each_lie_of_an_issuer_is_refused() {
         (
             SignInBehaviour::Refusal,
             StatusCode::BAD_REQUEST,
-            "access_denied: User is not assigned &lt;b&gt;to&lt;/b&gt; the app.",
+            "access_denied: User is not assigned &lt;b&gt;to&lt;/b&gt; the app (issuers.okta.sign_in).",
         ),
         (SignInBehaviour::NoCode, StatusCode::BAD_REQUEST, "without a code"),
         (SignInBehaviour::Nonce, StatusCode::BAD_GATEWAY, "its nonce is of another sign-in"),
@@ -160,7 +160,7 @@ async fn each_lie_of_an_issuer_is_refused() {
         (SignInBehaviour::SeveralAudiences, StatusCode::BAD_GATEWAY, "issued to another client"),
         (SignInBehaviour::Expired, StatusCode::BAD_GATEWAY, "it expired at"),
         (SignInBehaviour::IssuedLongAgo, StatusCode::BAD_GATEWAY, "issuers.okta.leeway_seconds"),
-        (SignInBehaviour::Unsigned, StatusCode::BAD_GATEWAY, "no signed JSON Web Token"),
+        (SignInBehaviour::Unsigned, StatusCode::BAD_GATEWAY, "it is not signed (its alg is none)"),
         (
             SignInBehaviour::OtherIssuer,
             StatusCode::BAD_GATEWAY,
@@ -195,7 +195,7 @@ async fn a_person_without_rights_is_told_why() {
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     let page = refused.text().await.unwrap();
     for words in [
-        "You have signed in as 00u1, but no rule gives you rights",
+        "You have signed in as 00u1, but no rule gives you rights here: groups has other values",
         "department",
         "groups",
         "[[issuers.rules]] of the issuer okta",

@@ -14,7 +14,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The modules of `src/`. Each row builds on those before it: a module uses modules of earlier rows only.
 const LAYERS: [&[&str]; 13] = [
-    &["abort_on_drop", "access_log", "backoff", "event", "language", "lru_cache"],
+    &["abort_on_drop", "access_log", "backoff", "event", "failed_request", "language", "lru_cache"],
     &["okta", "postgres"],
     &["store"],
     &["access", "catalogue", "ledger"],

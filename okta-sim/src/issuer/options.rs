@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
+use time::OffsetDateTime;
 use tokio::net::TcpListener;
 
 use super::{AuthorizationServer, ServiceClient};
@@ -43,8 +44,10 @@ impl IssuerOptions {
     pub async fn start(&self) -> anyhow::Result<Option<AuthorizationServer>> {
         let Some(address) = self.issuer else { return Ok(None) };
         let listener = TcpListener::bind(address).await;
-        let server =
-            AuthorizationServer::start(listener.with_context(|| format!("could not listen on {address} (--issuer)"))?)?;
+        let listener = listener.with_context(|| format!("could not listen on {address} (--issuer)"))?;
+        // Another start has another key, which must not have the same id.
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let server = AuthorizationServer::start_with_key(listener, u64::try_from(now).unwrap_or_default())?;
         server.serve_client(ServiceClient {
             id: self.issuer_client.clone(),
             secret: self.issuer_secret.clone(),

@@ -54,7 +54,7 @@ pub(super) struct FetchedKeys {
 pub(super) enum NoKey {
     /// The issuer's keys do not have it.
     Unknown,
-    /// The issuer's keys could not be fetched.
+    /// The issuer's keys could not be fetched, so that none is known, or not the newest ones.
     NoKeys,
 }
 
@@ -100,17 +100,19 @@ impl IssuerKeys {
         verify: impl FnOnce(&DecodingKey) -> T,
     ) -> Result<(T, u64), NoKey> {
         let is_known = |fetched: &Arc<FetchedKeys>| fetched.keys.find(id, algorithm).is_some();
-        let mut current = self.current();
+        let (mut current, mut is_in_time) = (self.current(), true);
         if !current.as_ref().is_some_and(is_known) {
-            self.fetch_for_unknown().await;
+            is_in_time = self.fetch_for_unknown().await;
             current = self.current();
         }
         let Some(fetched) = current else { return Err(NoKey::NoKeys) };
-        fetched.keys.find(id, algorithm).map(|key| (verify(key), fetched.number)).ok_or(NoKey::Unknown)
+        let none = || if is_in_time && self.failure().is_none() { NoKey::Unknown } else { NoKey::NoKeys };
+        fetched.keys.find(id, algorithm).map(|key| (verify(key), fetched.number)).ok_or_else(none)
     }
 
-    /// Fetches the keys, unless that was done within the last 30 s. Requests that ask meanwhile wait for the same fetch.
-    async fn fetch_for_unknown(self: &Arc<Self>) {
+    /// Fetches the keys, unless that was done within the last 30 s. Requests that ask meanwhile wait for the same fetch. Returns
+    /// false if the issuer does not answer in time.
+    async fn fetch_for_unknown(self: &Arc<Self>) -> bool {
         let keys = Arc::clone(self);
         // A task of its own, which goes on when the client that caused it disconnects.
         let fetch = tokio::spawn(async move {
@@ -120,7 +122,7 @@ impl IssuerKeys {
                 _ = keys.refresh().await;
             }
         });
-        _ = timeout(FETCH_TIMEOUT, fetch).await;
+        timeout(FETCH_TIMEOUT, fetch).await.is_ok()
     }
 
     /// Fetches the keys. If that fails, those in memory stay.

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::key_set::{KeySet, KeySetFault};
 use super::metadata::IssuerMetadata;
+use crate::failed_request::cause;
 
 /// The longest time for which a whole fetch may take.
 pub(super) const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -143,9 +144,5 @@ pub(in crate::auth) async fn read_body(mut response: Response) -> reqwest::Resul
 
 /// Returns in words why there is no response within a time limit.
 pub(in crate::auth) fn reason(error: &reqwest::Error, limit: Duration) -> String {
-    if error.is_timeout() {
-        format!("no answer within {} s", limit.as_secs())
-    } else {
-        std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
-    }
+    if error.is_timeout() { format!("no answer within {} s", limit.as_secs()) } else { cause(error) }
 }

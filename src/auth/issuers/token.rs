@@ -104,8 +104,11 @@ impl TokenConditions {
         keys: &Arc<IssuerKeys>,
     ) -> Result<VerifiedToken, TokenFault> {
         let other_algorithm = |algorithm| TokenFault::Algorithm(algorithm, name.to_owned());
-        let header =
-            decode_header(token).map_err(|_| foreign_algorithm(token).map_or(TokenFault::NoToken, other_algorithm))?;
+        let header = decode_header(token).map_err(|_| match named_algorithm(token) {
+            Some(none) if none.eq_ignore_ascii_case("none") => TokenFault::Unsigned(name.to_owned()),
+            Some(algorithm) => other_algorithm(algorithm),
+            None => TokenFault::NoToken,
+        })?;
         if !self.algorithms.contains(&header.alg) {
             return Err(other_algorithm(format!("{:?}", header.alg)));
         }
@@ -218,11 +221,10 @@ fn whole_seconds(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_f64()?.trunc().to_string().parse().ok())
 }
 
-/// Returns the algorithm in a token's header that this version does not know; None for a token without a signature.
-fn foreign_algorithm(token: &str) -> Option<String> {
+/// Returns the algorithm in a token's header, of which nothing is verified.
+fn named_algorithm(token: &str) -> Option<String> {
     let header = URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?;
     let header: Value = serde_json::from_slice(&header).ok()?;
     let algorithm = header.get("alg")?.as_str()?;
-    let is_name = !algorithm.eq_ignore_ascii_case("none") && algorithm.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_name.then(|| shortened(algorithm))
+    algorithm.bytes().all(|byte| byte.is_ascii_alphanumeric()).then(|| shortened(algorithm))
 }

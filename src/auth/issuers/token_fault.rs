@@ -31,6 +31,9 @@ pub enum TokenFault {
         /// The issuer's name in the settings.
         issuer: String,
     },
+    /// The token has no signature.
+    #[error("it is not signed (its alg is none): tokens of issuers.{0} must be signed")]
+    Unsigned(String),
     /// The token is signed with an algorithm that is not allowed.
     #[error("it is signed with {0}, which issuers.{1}.algorithms does not allow")]
     Algorithm(String, String),

@@ -6,7 +6,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
-use super::fault::{SignInFault, shown};
+use super::fault::{SignInFault, shown_error};
 use crate::auth::issuers::{Issuer, MAX_BYTES, SignInSettings, read_body, reason};
 
 /// The longest time for which the exchange may take.
@@ -107,7 +107,6 @@ impl CodeExchange<'_> {
             "invalid_grant" => format!("The issuer must allow the redirect URI {}.", self.redirect_uri),
             _ => format!("Look at issuers.{issuer}.sign_in."),
         };
-        let description = description.map(|text| format!(": {}", shown(text))).unwrap_or_default();
-        SignInFault::NotExchanged { issuer, reason: shown(error) + &description, advice }
+        SignInFault::NotExchanged { issuer, reason: shown_error(error, description), advice }
     }
 }

@@ -42,7 +42,7 @@ pub enum SignInFault {
     #[error("The browser was sent back by the issuer {1:?}, not by issuers.{0}.url.")]
     OtherIssuer(String, String),
     /// The issuer has refused the sign-in.
-    #[error("The issuer {0} has refused the sign-in: {1}.")]
+    #[error("The issuer {0} has refused the sign-in: {1} (issuers.{0}.sign_in).")]
     Refused(String, String),
     /// The browser came back without a code.
     #[error("The issuer {0} has sent the browser back without a code.")]
@@ -93,14 +93,16 @@ pub enum SignInFault {
     },
     /// No rule of the issuer gives the person any rights.
     #[error(
-        "You have signed in as {subject}, but no rule gives you rights here. The ID token has the claims {claims}; the rules are \
-         [[issuers.rules]] of the issuer {issuer}."
+        "You have signed in as {subject}, but no rule gives you rights here: {mismatches}. The ID token has the claims {claims}; \
+         the rules are [[issuers.rules]] of the issuer {issuer}."
     )]
     NoRights {
         /// The issuer's name in the settings.
         issuer: String,
         /// The person, as the issuer names it.
         subject: String,
+        /// The claims that the rules look at, and why none of them does.
+        mismatches: String,
         /// The names of the claims that the ID token has.
         claims: String,
     },
@@ -133,7 +135,31 @@ pub enum LogoutFault {
     Unavailable,
 }
 
+/// Returns an issuer's error and its description, if there is one, as a part of a sentence.
+pub(super) fn shown_error(error: &str, description: Option<&str>) -> String {
+    let description = shown(description.unwrap_or_default());
+    let description = description.trim().trim_end_matches('.');
+    if description.is_empty() { shown(error) } else { format!("{}: {description}", shown(error)) }
+}
+
 /// Returns the part of a foreign text that a page may show.
 pub(super) fn shown(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).take(MAX_SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_an_issuer_is_part_of_a_sentence() {
+        for (description, expected) in [
+            (None, "invalid_scope"),
+            (Some(""), "invalid_scope"),
+            (Some("Policy evaluation failed."), "invalid_scope: Policy evaluation failed"),
+            (Some("unknown scope\n"), "invalid_scope: unknown scope"),
+        ] {
+            assert_eq!(shown_error("invalid_scope", description), expected);
+        }
+    }
 }

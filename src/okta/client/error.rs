@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::resource::Resource;
+use crate::failed_request::cause;
 
 /// The reason why a request failed. Messages use the names of settings under an org: `url`, `api.token` …
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,19 +58,9 @@ pub enum OktaError {
 }
 
 impl OktaError {
-    /// Describes a failed connection. The URL is left out, since a link may contain a token.
+    /// Describes a failed connection.
     pub(super) fn from_transport(error: &reqwest::Error) -> Self {
-        let mut source: &dyn std::error::Error = error;
-        while let Some(inner) = source.source() {
-            source = inner;
-        }
-        if error.is_timeout() {
-            Self::NoAnswer("the request timed out".to_owned())
-        } else if std::ptr::addr_eq(source, error) {
-            Self::NoAnswer("the connection failed".to_owned())
-        } else {
-            Self::NoAnswer(source.to_string())
-        }
+        Self::NoAnswer(if error.is_timeout() { "the request timed out".to_owned() } else { cause(error) })
     }
 
     /// Returns true if retries cannot help until somebody changes a setting.

@@ -31,8 +31,9 @@ impl Close {
     pub(super) const TOO_SLOW: Self = Self::new(1013, "Too slow: resume from the last position");
     /// The client has subscribed before its connection was acknowledged.
     pub(super) const UNAUTHORIZED: Self = Self::new(4401, "Unauthorized");
-    /// The client has sent a new token with other rights; it reconnects and resumes.
-    pub(super) const RIGHTS_CHANGED: Self = Self::new(4403, "The new token has other rights: connect again and resume");
+    /// The client has sent a new token of another reader, or with other rights; it reconnects and resumes.
+    pub(super) const RIGHTS_CHANGED: Self =
+        Self::new(4403, "The new token is of another reader, or has other rights: connect again and resume");
     /// The client offers no supported sub-protocol.
     pub(super) const PROTOCOL: Self = Self::new(4406, "Subprotocol not acceptable");
     /// The client has not sent `connection_init` in time.
