@@ -53,6 +53,7 @@ mod delivery_headers;
 mod described;
 mod directory_identity;
 mod document_commands;
+mod document_operations;
 mod documents;
 mod drain;
 mod eras;
