@@ -26,6 +26,7 @@ mod access;
 mod access_explained;
 mod access_limits;
 mod access_log;
+mod access_log_credentials;
 mod admission;
 mod api_keys;
 mod append;
