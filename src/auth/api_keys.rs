@@ -100,7 +100,7 @@ impl ApiKeys {
             Ok(_) => metrics::counter!("sluice_api_keys_total", "result" => "accepted").increment(1),
             Err(fault) => {
                 metrics::counter!("sluice_api_keys_total", "result" => fault.name()).increment(1);
-                self.log_refusal(text, *fault);
+                self.log_refusal(text, fault);
             }
         }
         found
@@ -139,18 +139,18 @@ impl ApiKeys {
             return Err(KeyFault::Unknown);
         }
         if let Some(at) = key.record.revoked_at {
-            return Err(KeyFault::Revoked(at));
+            return Err(KeyFault::Revoked { key: key.record.name.clone(), at });
         }
         if key.record.expires_at <= now {
-            return Err(KeyFault::Expired(key.record.expires_at));
+            return Err(KeyFault::Expired { key: key.record.name.clone(), at: key.record.expires_at });
         }
         key.used.fetch_max(now.millis(), Ordering::Relaxed);
         Ok(key.viewer.clone())
     }
 
     /// Logs a refusal with the public part of the key, by which `sluice keys list` shows it.
-    fn log_refusal(&self, text: &str, fault: KeyFault) {
-        if self.0.refusals.is_due(&fault) {
+    fn log_refusal(&self, text: &str, fault: &KeyFault) {
+        if self.0.refusals.is_due(fault) {
             let id = key_text::public_id(text).unwrap_or("unknown");
             tracing::warn!(id, %fault, "refused an API key; others for the same reason within a minute are only counted");
         }

@@ -60,7 +60,17 @@ impl Denied {
 
     /// Returns true if the sender is known, and has no rights.
     pub const fn is_without_rights(&self) -> bool {
-        matches!(self, Self::Token(TokenFault::NoRights { .. }) | Self::Session(SessionFault::NoRights(..)))
+        matches!(self, Self::Token(TokenFault::NoRights { .. }) | Self::Session(SessionFault::NoRights { .. }))
+    }
+
+    /// Returns the issuer and the name of the sender, as far as the refused credential proves them.
+    pub fn proven(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::Key(fault) => (None, fault.key()),
+            Self::Token(TokenFault::NoRights { issuer, subject, .. }) => (Some(issuer), subject.as_deref()),
+            Self::Session(SessionFault::NoRights { issuer, subject, .. }) => (Some(issuer), Some(subject)),
+            _ => (None, None),
+        }
     }
 
     /// Returns true if the request has a credential that is refused, as opposed to none.

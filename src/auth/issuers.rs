@@ -331,9 +331,13 @@ impl Issuer {
     async fn verify(&self, token: &str, hash: [u8; 32]) -> Result<Viewer, TokenFault> {
         let IssuerSettings { name, conditions, .. } = &self.settings;
         let verified = conditions.verify(name, token, &self.keys).await?;
-        let no_rights = || TokenFault::NoRights { issuer: name.clone(), mismatches: self.mismatches(&verified.claims) };
-        let rights = self.rights(&verified.claims).ok_or_else(no_rights)?;
         let subject = subject(&verified.claims);
+        let no_rights = || TokenFault::NoRights {
+            issuer: name.clone(),
+            subject: subject.clone(),
+            mismatches: self.mismatches(&verified.claims),
+        };
+        let rights = self.rights(&verified.claims).ok_or_else(no_rights)?;
         let viewer = Viewer {
             credential: Credential::Token {
                 issuer: name.clone(),

@@ -87,7 +87,11 @@ impl Sessions {
         let settings = issuer.settings.sign_in.as_ref().filter(|_| is_of).ok_or_else(no_sign_in)?;
         let viewer = session.viewer(&issuer, |revocation| {
             let SessionRecord { issuer: name, subject, created_at, expires_at, .. } = &session.record;
-            let no_rights = || SessionFault::NoRights(name.clone(), issuer.mismatches(&session.claims));
+            let no_rights = || SessionFault::NoRights {
+                issuer: name.clone(),
+                subject: subject.clone(),
+                mismatches: issuer.mismatches(&session.claims),
+            };
             let rights = issuer.rights(&session.claims).ok_or_else(no_rights)?;
             Ok(Viewer {
                 credential: Credential::Session { issuer: name.clone(), share: share(subject) },

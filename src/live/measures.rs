@@ -14,7 +14,7 @@ pub(super) struct LiveMetrics {
     lag_positions: Histogram,
 }
 
-/// Events that a subscriber was given. They count as delivered when it asks for more.
+/// Events that a subscriber was given. They count as delivered when they are sent.
 #[derive(Debug)]
 pub(super) struct HandedOut {
     pub(super) events: usize,

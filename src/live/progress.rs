@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use super::feed::Feed;
 use super::feed::payload::Payload;
+use super::measures::{HandedOut, LiveMetrics};
 use super::push::parked::ParkedSubscriber;
 use super::reached::Reached;
 use crate::event::Position;
@@ -16,8 +17,16 @@ pub struct Progress(Arc<SharedProgress>);
 #[derive(Debug)]
 struct SharedProgress {
     reached: Arc<Reached>,
-    /// The subscriber's feed, and the place where it parks, once it has joined.
-    joined: OnceLock<(Weak<Feed>, Weak<ParkedSubscriber>)>,
+    joined: OnceLock<JoinedFeed>,
+}
+
+/// The feed that a subscriber has joined.
+#[derive(Debug)]
+struct JoinedFeed {
+    feed: Weak<Feed>,
+    /// The place where the subscriber parks.
+    parked: Weak<ParkedSubscriber>,
+    metrics: Arc<LiveMetrics>,
 }
 
 /// Stands for a position that is not known yet.
@@ -35,7 +44,7 @@ impl Progress {
     /// stays quiet until the subscriber is asked for its next events, so that a client receives this position before any
     /// event after it.
     pub fn hold(&self) -> Option<Position> {
-        let joined = self.0.joined.get().and_then(|(feed, parked)| Some((feed.upgrade()?, parked.upgrade()?)));
+        let joined = self.0.joined.get().and_then(|joined| Some((joined.feed.upgrade()?, joined.parked.upgrade()?)));
         if let Some((_, parked)) = &joined {
             parked.wake();
         }
@@ -54,7 +63,7 @@ impl Progress {
     /// before it has started.
     pub fn payload(&self) -> Option<Payload> {
         let position = self.hold()?;
-        let feed = self.0.joined.get()?.0.upgrade()?;
+        let feed = self.0.joined.get()?.feed.upgrade()?;
         Some(feed.empty_payload(position))
     }
 
@@ -68,6 +77,20 @@ impl Progress {
         self.0.reached.events()
     }
 
+    /// Counts the events of the last payloads as delivered, unless they are counted. The task that sends payloads must call this
+    /// when the client's connection has taken them: the client may end the subscription before it is asked for more.
+    pub fn sent(&self) {
+        let Some(joined) = self.0.joined.get() else { return };
+        let Some(sent) = self.0.reached.sent() else { return };
+        let routed = joined.feed.upgrade().map_or(sent.last, |feed| feed.routed());
+        joined.metrics.delivered(&sent, 1, routed);
+    }
+
+    /// Keeps the events of payloads that are still to be sent.
+    pub(super) fn hand_out(&self, events: Option<HandedOut>) {
+        self.0.reached.hand_out(events);
+    }
+
     /// Moves to a position.
     pub(super) fn set(&self, position: Position) {
         self.0.reached.position.set(position);
@@ -78,9 +101,10 @@ impl Progress {
         Arc::clone(&self.0.reached)
     }
 
-    /// Connects this with the subscriber's feed and with the place where it parks.
-    pub(super) fn join(&self, feed: &Arc<Feed>, parked: &Arc<ParkedSubscriber>) {
-        _ = self.0.joined.set((Arc::downgrade(feed), Arc::downgrade(parked)));
+    /// Connects this with the subscriber's feed, with the place where it parks, and with the metrics of deliveries.
+    pub(super) fn join(&self, feed: &Arc<Feed>, parked: &Arc<ParkedSubscriber>, metrics: &Arc<LiveMetrics>) {
+        let (feed, parked) = (Arc::downgrade(feed), Arc::downgrade(parked));
+        _ = self.0.joined.set(JoinedFeed { feed, parked, metrics: Arc::clone(metrics) });
     }
 }
 
@@ -89,7 +113,8 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::event::Filter;
+    use crate::event::{Filter, Timestamp};
+    use crate::live::feed::renderer::RenderedEvent;
     use crate::live::feed::router::Router;
     use crate::live::feed::router::tests::{event, request, router};
     use crate::live::push::parked::WakeReason;
@@ -100,7 +125,7 @@ mod tests {
         let feed = router.join(request("k", filter, &Arc::default()));
         let progress = Progress::default();
         let parked = Arc::new(ParkedSubscriber::new(None, progress.reached(), 100));
-        progress.join(&feed, &parked);
+        progress.join(&feed, &parked, &Arc::new(LiveMetrics::new()));
         (progress, feed, parked)
     }
 
@@ -128,6 +153,28 @@ mod tests {
         assert_eq!(held(&progress), Some(12));
         progress.set(Position::new(20));
         assert_eq!(held(&progress), Some(20), "the subscriber has read ahead of the router");
+    }
+
+    #[test]
+    fn events_count_once_when_they_are_sent() {
+        let router = router(Position::new(3), 1 << 20);
+        let (progress, _feed, _parked) = joined(&router);
+        progress.set(Position::new(3));
+        let reached = |progress: &Progress| (progress.position().map(Position::get), progress.events());
+        progress.sent();
+        assert_eq!(reached(&progress), (Some(3), 0), "nothing was handed out");
+        let events = [5, 6].map(|position| RenderedEvent {
+            position: Position::new(position),
+            stored_at: Timestamp::now(),
+            texts: std::iter::empty().collect(),
+            errors: None,
+        });
+        progress.hand_out(HandedOut::live(&events));
+        assert_eq!(reached(&progress), (Some(3), 0), "the client may never receive what was handed out");
+        for _ in 0..2 {
+            progress.sent();
+            assert_eq!(reached(&progress), (Some(6), 2));
+        }
     }
 
     #[test]

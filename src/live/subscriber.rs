@@ -14,7 +14,7 @@ use super::feed::payload::Payload;
 use super::feed::rendered::FeedEntry;
 use super::feed::request::FeedRequest;
 use super::feed::router::Router;
-use super::measures::{HandedOut, LiveMetrics};
+use super::measures::HandedOut;
 use super::progress::Progress;
 use super::push::parked::{Outlet, ParkedSubscriber, WakeReason};
 use crate::abort_on_drop::spawn_abort_on_drop;
@@ -31,8 +31,6 @@ pub struct Subscriber {
     /// True until the first payload was returned.
     is_new: bool,
     pending: PendingEntries,
-    handed_out: Option<HandedOut>,
-    metrics: Arc<LiveMetrics>,
 }
 
 /// Options of a new subscriber, beside the request for its feed.
@@ -126,10 +124,9 @@ impl Live {
         let parked = ParkedSubscriber::new(outlet, progress.reached(), batch);
         let membership = FeedMembership::new(&self.router, request, parked);
         follower.report_progress();
-        progress.join(&membership.feed, &membership.parked);
-        let metrics = Arc::clone(&self.metrics);
+        progress.join(&membership.feed, &membership.parked, &self.metrics);
         let pending = PendingEntries::default();
-        Ok(Subscriber { follower, membership, batch, is_new: true, pending, handed_out: None, metrics })
+        Ok(Subscriber { follower, membership, batch, is_new: true, pending })
     }
 }
 
@@ -144,11 +141,7 @@ impl Subscriber {
         if std::mem::take(&mut self.is_new) {
             return Ok(vec![self.membership.feed.empty_payload(self.follower.position())]);
         }
-        if let Some(handed_out) = self.handed_out.take() {
-            self.metrics.delivered(&handed_out, 1, self.membership.feed.routed());
-            self.membership.parked.count_sent(handed_out.events);
-            self.follower.report_progress_through(handed_out.last);
-        }
+        self.follower.progress().sent();
         loop {
             // The last call may have been dropped while the subscriber was parked.
             if let Some((position, reason)) = self.membership.parked.unpark() {
@@ -211,7 +204,9 @@ impl Subscriber {
             // Other subscribers may wait for these events, so a slow client must not hold up their rendering.
             Err(entries) => spawn_abort_on_drop(FeedEntry::render_all(entries)).await,
         };
-        self.handed_out = measure(&rendered);
+        // The first event with errors comes in no part, and ends the subscription.
+        let (whole, _) = rendered.split_at(rendered.iter().take_while(|event| event.errors.is_none()).count());
+        self.follower.progress().hand_out(measure(whole));
         self.membership.feed.payloads_of(&rendered, self.batch)
     }
 

@@ -113,7 +113,9 @@ pub(super) fn denied(sender: &RequestSender, denied: &Denied) {
         Denied::Token(_) | Denied::UnknownToken(_) | Denied::OfNoReader(_) => kind(ViewerKind::Token),
     };
     let verdict = super::authorization::status(denied).1.into();
-    access_log::write(AccessRecord { credential, verdict, ..record_of(None, facts) });
+    let (issuer, reader) = denied.proven();
+    let (issuer, reader) = (issuer.map(str::to_owned), reader.map(str::to_owned));
+    access_log::write(AccessRecord { reader, credential, issuer, verdict, ..record_of(None, facts) });
 }
 
 /// Writes that a request was refused: its viewer lacks rights, or without a viewer, its secret is wrong.
@@ -149,32 +151,36 @@ impl Drop for ImportAccess {
     }
 }
 
-/// Writes that a person has signed in. The error is the code of a sign-in that has failed.
-pub(super) fn signed_in(sender: &RequestSender, result: Result<Person<'_>, &'static str>) {
-    about_session(sender, AccessEvent::SignIn, result);
+/// Writes that a person has signed in.
+pub(super) fn signed_in(sender: &RequestSender, person: Person<'_>) {
+    about_session(sender, AccessEvent::SignIn, Some(person), "ok");
+}
+
+/// Writes that a sign-in has failed, with this code. The person is known where an issuer has named it.
+pub(super) fn sign_in_failed(sender: &RequestSender, person: Option<Person<'_>>, code: &'static str) {
+    about_session(sender, AccessEvent::SignIn, person, code);
 }
 
 /// Writes that a person has signed out, or that an issuer has ended sessions. The error is the code of the refusal.
 pub(super) fn signed_out(sender: &RequestSender, result: Result<Person<'_>, &'static str>) {
-    about_session(sender, AccessEvent::SignOut, result);
+    about_session(sender, AccessEvent::SignOut, result.ok(), result.err().unwrap_or("ok"));
 }
 
-/// The person of a session.
+/// The person of a session. Where a sign-in has failed, only its issuer may be known.
 #[derive(Clone, Copy)]
 pub(super) struct Person<'p> {
     pub(super) issuer: &'p str,
     pub(super) subject: Option<&'p str>,
 }
 
-fn about_session(sender: &RequestSender, event: AccessEvent, result: Result<Person<'_>, &'static str>) {
+fn about_session(sender: &RequestSender, event: AccessEvent, person: Option<Person<'_>>, verdict: &'static str) {
     let Some(facts) = sender.facts() else { return };
-    let person = result.ok();
     access_log::write(AccessRecord {
         event,
         reader: person.and_then(|person| person.subject).map(str::to_owned),
         issuer: person.map(|person| person.issuer.to_owned()),
         credential: kind(ViewerKind::Session),
-        verdict: result.err().unwrap_or("ok").into(),
+        verdict: verdict.into(),
         ..record_of(None, facts)
     });
 }

@@ -25,9 +25,16 @@ pub(super) enum OperationEvent {
 /// The state of an operation. What is large is boxed, since the stream has room for several states at once.
 enum OperationState {
     New(Graph, Box<Operation>, OperationAccess),
-    Subscribed(Box<Subscription>, OperationAccess),
+    Subscribed(Box<RecordedSubscription>),
     Answered,
     Ended,
+}
+
+/// A subscription and its record in the access log. The subscription is dropped first: then no worker sends it events any more,
+/// and the record has all that were sent.
+struct RecordedSubscription {
+    subscription: Subscription,
+    access: OperationAccess,
 }
 
 /// Runs an operation. Each poll of the stream moves it on, and dropping the stream ends it and its record in the access log.
@@ -43,7 +50,7 @@ async fn advance(state: OperationState) -> Option<(OperationEvent, OperationStat
                 Ok(subscription) => {
                     access.started(&subscription.progress);
                     let started = OperationEvent::Started(subscription.progress.clone());
-                    (started, OperationState::Subscribed(Box::new(subscription), access))
+                    (started, OperationState::Subscribed(Box::new(RecordedSubscription { subscription, access })))
                 }
                 Err(refused) => {
                     access.answered(&refused);
@@ -61,10 +68,10 @@ async fn advance(state: OperationState) -> Option<(OperationEvent, OperationStat
                 (OperationEvent::Next(vec![answer]), OperationState::Answered)
             }
         }
-        OperationState::Subscribed(mut subscription, mut access) => match subscription.next().await {
-            Ok(answers) => (OperationEvent::Next(answers), OperationState::Subscribed(subscription, access)),
+        OperationState::Subscribed(mut running) => match running.subscription.next().await {
+            Ok(answers) => (OperationEvent::Next(answers), OperationState::Subscribed(running)),
             Err(last) => {
-                access.answered(&last);
+                running.access.answered(&last);
                 (OperationEvent::Error(last), OperationState::Ended)
             }
         },

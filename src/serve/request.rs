@@ -6,11 +6,12 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::admission::Admission;
 use super::security_headers;
+use crate::access_log;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -24,7 +25,7 @@ pub(super) async fn observe(State(admission): State<Admission>, mut request: Req
     let id = given.or_else(|| HeaderValue::try_from(Uuid::now_v7().to_string()).ok());
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
-    let span = tracing::info_span!("request", id = id.as_ref().and_then(|id| id.to_str().ok()), %method, route);
+    let span = span(id.as_ref().and_then(|id| id.to_str().ok()), &method, &route);
     let started = Instant::now();
     let is_https = admission.is_https();
     let mut response = async {
@@ -56,6 +57,16 @@ pub(super) async fn observe(State(admission): State<Admission>, mut request: Req
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// Creates the span of a request, which log lines about the request have. If `RUST_LOG` leaves it out, the access log has it
+/// alone: its records need the request's id.
+fn span(id: Option<&str>, method: &Method, route: &str) -> Span {
+    let span = tracing::info_span!("request", id, %method, route);
+    if span.is_disabled() && access_log::is_on() {
+        return tracing::info_span!(target: access_log::TARGET, "request", id, %method, route);
+    }
+    span
 }
 
 /// Returns the method as a label of metrics. Unknown methods share one label, since clients may invent any number.

@@ -122,8 +122,9 @@ impl SignInState {
         let browser = Cookie::Login.value(public_url, headers);
         let earlier = Cookie::Session.value(public_url, headers);
         let finished = sign_in.finish(answer, browser, earlier).await;
-        access::signed_in(sender, finished.as_ref().map(Person::from).map_err(code));
-        let BegunSession { id, lasts, return_to, .. } = finished?;
+        let session = finished.inspect_err(|fault| tell_of_failure(sender, fault))?;
+        access::signed_in(sender, Person { issuer: &session.issuer, subject: Some(&session.subject) });
+        let BegunSession { id, lasts, return_to, .. } = session;
         Ok(redirect(&return_to, [Cookie::Session.set(public_url, &id, lasts)]))
     }
 }
@@ -135,7 +136,12 @@ pub(super) async fn login(
     parts: Parts,
 ) -> Response {
     let Ok(Query(parameters)) = parameters else { return page::fault(&SignInFault::NotLocal) };
-    state.begin(parameters, &parts).await.unwrap_or_else(|fault| page::fault(&fault))
+    state.begin(parameters, &parts).await.unwrap_or_else(|fault| {
+        if !fault.is_of_address() {
+            tell_of_failure(&RequestSender::of(&parts.extensions, &parts.headers), &fault);
+        }
+        page::fault(&fault)
+    })
 }
 
 /// Takes a browser that comes back from an issuer, and begins a session.
@@ -238,16 +244,17 @@ pub(super) async fn backchannel_logout(
     ended.map(|_| fresh(json!({})))
 }
 
-impl<'s> From<&'s BegunSession> for Person<'s> {
-    fn from(session: &'s BegunSession) -> Self {
-        Self { issuer: &session.issuer, subject: Some(&session.subject) }
-    }
+/// Writes to the access log that a sign-in has failed.
+fn tell_of_failure(sender: &RequestSender, fault: &SignInFault) {
+    let person = fault.issuer().map(|issuer| Person { issuer, subject: fault.subject() });
+    access::sign_in_failed(sender, person, code(fault));
 }
 
 /// Returns the code of a fault in the access log.
 const fn code(fault: &SignInFault) -> &'static str {
     match fault {
         SignInFault::NoRights { .. } => "NO_RIGHTS",
+        SignInFault::TooMany => "TOO_MANY_SIGN_INS",
         SignInFault::Busy | SignInFault::Unavailable | SignInFault::NoMetadata(_) => "UNAVAILABLE",
         _ => "UNAUTHENTICATED",
     }

@@ -249,7 +249,12 @@ impl StreamWriter {
     async fn send(&mut self, is_end: bool) -> Result<(), StreamEnd> {
         let text = std::mem::take(&mut self.out);
         match timeout(self.write_timeout, self.sink.send(text, is_end)).await {
-            Ok(Ok(())) if !is_end => Ok(()),
+            Ok(Ok(())) if !is_end => {
+                if let Some(progress) = &self.progress {
+                    progress.sent();
+                }
+                Ok(())
+            }
             Ok(_) => Err(StreamEnd::Done),
             Err(_) => Err(StreamEnd::TooSlow),
         }

@@ -7,22 +7,23 @@ use std::process::Stdio;
 
 use futures_util::StreamExt as _;
 use okta_sim::{AuthorizationServer, CLIENT_ID};
-use reqwest::header::{COOKIE, HOST, LOCATION, SET_COOKIE};
+use reqwest::header::{COOKIE, HOST, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
-use crate::browser::PUBLIC_URL;
+use crate::browser::{PUBLIC_URL, location};
 use crate::event_stream::EventStream;
-use crate::events::{delivery, sync_event};
+use crate::events::{delivery, sync_event, sync_events};
 use crate::gateway::HOOK_SECRET;
+use crate::issuers::AUDIENCE;
 use crate::process::GatewayProcess;
 use crate::sign_in::issuer;
 use crate::socket::{Socket, handshake};
 
-const TOKEN: &str = "the token of the auditor";
+pub(crate) const TOKEN: &str = "the token of the auditor";
 
 /// A token that the gateway does not know.
 const WRONG_TOKEN: &str = "a token that nobody has";
@@ -36,7 +37,7 @@ const ON: (&str, &str) = ("RUST_LOG", "info,sluice::access_log=info");
 const FOLLOW: &str = "subscription Follow { syncEvents(from: {after: \"0\"}) { position events { uuid } } }";
 
 /// The records of the access log among the lines of a gateway.
-fn records(output: &str) -> Vec<Value> {
+pub(crate) fn records(output: &str) -> Vec<Value> {
     let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["target"] == "sluice::access_log").collect()
 }
@@ -62,14 +63,25 @@ fn fields(record: &Value) -> BTreeSet<String> {
     keys.filter(|key| !everywhere.contains(&key.as_str())).cloned().collect()
 }
 
-/// A gateway whose auditor has a token, and at which people sign in.
-struct Watched {
-    process: GatewayProcess,
-    client: Client,
+/// The cookie that a response sets.
+fn set_cookie(response: &Response) -> String {
+    response.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned()
+}
+
+/// The values of these fields in each record with a message.
+pub(crate) fn facts(records: &[Value], message: &str, names: &[&str]) -> Vec<Value> {
+    let of = records.iter().filter(|one| one["message"] == message);
+    of.map(|one| names.iter().map(|name| one[name].clone()).collect()).collect()
+}
+
+/// A gateway whose auditor has a token, at which people sign in, and which accepts tokens of an issuer.
+pub(crate) struct Watched {
+    pub(crate) process: GatewayProcess,
+    pub(crate) client: Client,
 }
 
 impl Watched {
-    async fn start(issuer: &AuthorizationServer) -> Self {
+    pub(crate) async fn start(issuer: &AuthorizationServer) -> Self {
         let settings = format!(
             r#"
             [access]
@@ -80,6 +92,7 @@ impl Watched {
             [[issuers]]
             name = "okta"
             url = "{}"
+            audience = "{AUDIENCE}"
             sign_in = {{ client_id = "{CLIENT_ID}", client_secret = "env:SECRET" }}
             [[issuers.rules]]
             claim = "groups"
@@ -95,11 +108,11 @@ impl Watched {
         Self { process, client: Client::builder().no_proxy().redirect(Policy::none()).build().unwrap() }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.process.address)
     }
 
-    fn post(&self, token: &str, body: &Value) -> RequestBuilder {
+    pub(crate) fn post(&self, token: &str, body: &Value) -> RequestBuilder {
         self.client.post(self.url("/graphql")).bearer_auth(token).json(body)
     }
 
@@ -109,21 +122,31 @@ impl Watched {
         request.header("origin", PUBLIC_URL).header("sec-fetch-site", "same-origin")
     }
 
+    /// Opens an address of the gateway at its public URL, as a browser does.
+    pub(crate) fn open(&self, path: &str) -> RequestBuilder {
+        self.client.get(self.url(path)).header(HOST, PUBLIC_URL.strip_prefix("https://").unwrap())
+    }
+
+    /// Begins a sign-in and goes to the issuer. Returns the path with which it sends the browser back, and the browser's cookie.
+    pub(crate) async fn begin_sign_in(&self) -> (String, String) {
+        let begun = self.open("/auth/login").send().await.unwrap();
+        let answered = self.client.get(location(&begun)).send().await.unwrap();
+        (location(&answered).strip_prefix(PUBLIC_URL).unwrap().to_owned(), set_cookie(&begun))
+    }
+
     /// Signs a person in, and returns the cookie of the session.
     async fn sign_in(&self) -> String {
-        let cookie = |response: &Response| {
-            let line = response.headers()[SET_COOKIE].to_str().unwrap();
-            line.split(';').next().unwrap().to_owned()
-        };
-        let location = |response: &Response| response.headers()[LOCATION].to_str().unwrap().to_owned();
-        let host = PUBLIC_URL.strip_prefix("https://").unwrap();
-        let begun = self.client.get(self.url("/auth/login")).header(HOST, host).send().await.unwrap();
-        let answered = self.client.get(location(&begun)).send().await.unwrap();
-        let back = location(&answered);
-        let back = back.strip_prefix(PUBLIC_URL).unwrap();
-        let finished = self.client.get(self.url(back)).header(COOKIE, cookie(&begun)).send().await.unwrap();
+        let (back, cookie) = self.begin_sign_in().await;
+        let finished = self.open(&back).header(COOKIE, cookie).send().await.unwrap();
         assert_eq!(finished.status(), StatusCode::SEE_OTHER);
-        cookie(&finished)
+        set_cookie(&finished)
+    }
+
+    /// Stops the gateway. Returns what it has logged.
+    pub(crate) async fn stop(mut self) -> String {
+        self.process.signal(Signal::TERM);
+        self.process.ended().await;
+        self.process.output()
     }
 
     /// Reads events, and does some things that are refused. Returns what the log must not have.
@@ -161,9 +184,6 @@ impl Watched {
         assert_eq!(socket.message().await["type"], "connection_ack");
         socket.subscribed("1", FOLLOW, json!({})).await;
         assert_eq!(socket.batch("1").await["position"], "2");
-        // The answer to the ping shows that the gateway has gone on after it sent the events.
-        socket.send(json!({"type": "ping"})).await;
-        assert_eq!(socket.message().await["type"], "pong");
         socket.send(json!({"type": "complete", "id": "1"})).await;
         socket.subscribe("2", "{ viewer { name } }", json!({})).await;
         assert_eq!(socket.message().await["id"], "2");
@@ -192,19 +212,14 @@ impl Watched {
 #[tokio::test]
 async fn every_operation_has_a_record_with_the_documented_fields() {
     let issuer = issuer().await;
-    let mut watched = Watched::start(&issuer).await;
+    let watched = Watched::start(&issuer).await;
     let secrets = watched.use_all().await;
-    watched.process.signal(Signal::TERM);
-    watched.process.ended().await;
-    let output = watched.process.output();
+    let output = watched.stop().await;
     for secret in secrets {
         assert!(!output.contains(&secret), "{secret} is logged: {output}");
     }
     let records = records(&output);
-    let facts = |message: &str, names: &[&str]| -> Vec<Value> {
-        let of = records.iter().filter(|one| one["message"] == message);
-        of.map(|one| names.iter().map(|name| one[name].clone()).collect()).collect()
-    };
+    let facts = |message: &str, names: &[&str]| facts(&records, message, names);
     assert_eq!(
         facts("graph.read", &["operation", "verdict", "reader", "credential", "client", "client_version"]),
         [
@@ -286,6 +301,62 @@ async fn a_full_pipe_stops_no_answer() {
     }
     assert_eq!((written + told, told), ((BATCH * BATCHES) as u64, dropped), "each record is written or counted");
     child.kill().await.unwrap();
+}
+
+/// Whatever a client has received is in the record, even if the client leaves at once: the gateway counts events when it sends
+/// them, and not when it looks for more.
+#[tokio::test]
+async fn what_a_client_has_received_is_in_the_record_however_soon_it_leaves() {
+    const TIMES: usize = 50;
+    let mut gateway = GatewayProcess::prepare("data", "");
+    gateway.variables.push((ON.0, ON.1.to_owned()));
+    gateway.start_again().await;
+    let client = Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://{}/graphql", gateway.address);
+    let hook = client.post(format!("http://{}/okta/acme/hooks", gateway.address)).header("authorization", HOOK_SECRET);
+    hook.body(delivery(&sync_events("one", 2)).to_string()).send().await.unwrap();
+    let mut socket = Socket::open(gateway.address).await;
+    for number in 0..TIMES {
+        let id = number.to_string();
+        socket.subscribed(&id, FOLLOW, json!({})).await;
+        assert_eq!(socket.batch(&id).await["position"], "2");
+        socket.send(json!({"type": "complete", "id": id})).await;
+        let request = client.post(&url).json(&json!({"query": FOLLOW})).header("accept", "text/event-stream");
+        let mut stream = EventStream::open(request).await;
+        assert_eq!(stream.batch().await.1["events"], json!([]));
+        assert_eq!(stream.batch().await.1["position"], "2");
+        drop(stream);
+    }
+    gateway.signal(Signal::TERM);
+    gateway.ended().await;
+    let ended = facts(&records(&gateway.output()), "graph.follow.ended", &["through", "events"]);
+    assert_eq!(ended, vec![json!(["2", 2]); 2 * TIMES]);
+}
+
+/// The request's id is in the record, also if `RUST_LOG` leaves out the other lines that have it.
+#[tokio::test]
+async fn records_have_the_request_id_whatever_other_lines_are_logged() {
+    for others in ["info", "warn", "off"] {
+        let mut gateway = GatewayProcess::prepare("data", "");
+        gateway.variables.push((ON.0, format!("{others},sluice::access_log=info")));
+        gateway.start_again().await;
+        let client = Client::builder().no_proxy().build().unwrap();
+        let request =
+            client.post(format!("http://{}/graphql", gateway.address)).header("x-request-id", "of-the-client");
+        request.json(&json!({"query": "query Me { viewer { name } }"})).send().await.unwrap();
+        let mut socket = Socket::open(gateway.address).await;
+        socket.subscribe("1", "query Me { viewer { name } }", json!({})).await;
+        assert_eq!(socket.message().await["id"], "1");
+        gateway.signal(Signal::TERM);
+        gateway.ended().await;
+        let output = gateway.output();
+        let ids: Vec<_> = records(&output).iter().map(|record| record["spans"].clone()).collect();
+        let [by_post, by_socket] = &ids[..] else { panic!("{output}") };
+        let span = json!([{"id": "of-the-client", "method": "POST", "route": "/graphql", "name": "request"}]);
+        assert_eq!(by_post, &span, "RUST_LOG={others}");
+        assert_eq!((&by_socket[0]["method"], by_socket[0]["id"].is_string()), (&json!("GET"), true), "{by_socket}");
+        assert_eq!(output.contains("\"message\":\"ready\""), others == "info", "{output}");
+    }
 }
 
 /// True if a process has the thread of the access log.

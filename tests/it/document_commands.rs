@@ -109,14 +109,14 @@ struct Block {
 }
 
 /// A page, by its path from the repository's root.
-struct Page {
-    path: String,
-    text: String,
+pub(crate) struct Page {
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 impl Page {
     /// Reads README.md and each page of docs/.
-    fn read_all() -> Vec<Self> {
+    pub(crate) fn read_all() -> Vec<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let docs = fs::read_dir(root.join("docs")).unwrap();
         let docs = docs.map(|entry| format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));

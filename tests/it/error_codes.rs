@@ -44,8 +44,8 @@ fn collect(path: &Path, codes: &mut BTreeSet<String>) {
 
 #[test]
 fn every_code_is_told_of_and_there_is_none_besides() {
-    // One is made elsewhere, the other is shorter than a code has to be to be found.
-    let mut given = BTreeSet::from(["TOO_MANY_OPERATIONS".to_owned(), "BUSY".to_owned()]);
+    // Two are made elsewhere, and the last one is shorter than a code has to be to be found.
+    let mut given = BTreeSet::from(["TOO_MANY_OPERATIONS", "TOO_MANY_SIGN_INS", "BUSY"].map(str::to_owned));
     for place in PLACES {
         collect(&Path::new(ROOT).join(place), &mut given);
     }

@@ -31,13 +31,13 @@ struct Limited {
 }
 
 impl Limited {
-    fn new(name: &'static str, orgs: &[&str], column: &str, values: Vec<String>) -> Self {
-        let part = |values| match column {
-            "instance_id" => GrantedPart::Instances(values),
-            _ => GrantedPart::Applications(values),
+    fn new(name: &'static str, orgs: &[&str], column: &str, values: &[String]) -> Self {
+        let part = match column {
+            "instance_id" => GrantedPart::Instances,
+            _ => GrantedPart::Applications,
         };
         let condition = format!("org = ANY('{{{}}}') AND {column} = ANY('{{{}}}')", orgs.join(","), values.join(","));
-        let grants = orgs.iter().map(|org| Grant { org: (*org).to_owned(), part: part(values.clone()) });
+        let grants = orgs.iter().map(|org| Grant { org: (*org).to_owned(), part: part(values.to_vec()) });
         Self { name, rows: Rows::granted(grants), condition }
     }
 
@@ -47,16 +47,17 @@ impl Limited {
 }
 
 fn readers() -> Vec<Limited> {
-    let numbered =
-        |prefix: &str, numbers: std::ops::Range<usize>| numbers.map(|number| format!("{prefix}{number}")).collect();
+    let numbered = |prefix: &str, numbers: std::ops::Range<usize>| {
+        numbers.map(|number| format!("{prefix}{number}")).collect::<Vec<_>>()
+    };
     vec![
-        Limited::new("eight instances", &[ORG], "instance_id", numbered("0oa", 100..108)),
-        Limited::new("twelve instances", &[ORG], "instance_id", numbered("0oa", 100..112)),
-        Limited::new("forty instances of two orgs", &[ORG, "rare"], "instance_id", numbered("0oa", 110..150)),
-        Limited::new("two hundred instances of two orgs", &[ORG, "rare"], "instance_id", numbered("0oa", 0..200)),
-        Limited::new("instances with bursts", &[ORG, "rare"], "instance_id", numbered("burst", 0..40)),
-        Limited::new("absent instances", &[ORG], "instance_id", numbered("none", 0..40)),
-        Limited::new("twelve applications", &["rare"], "application_name", numbered("app", 0..12)),
+        Limited::new("eight instances", &[ORG], "instance_id", &numbered("0oa", 100..108)),
+        Limited::new("twelve instances", &[ORG], "instance_id", &numbered("0oa", 100..112)),
+        Limited::new("forty instances of two orgs", &[ORG, "rare"], "instance_id", &numbered("0oa", 110..150)),
+        Limited::new("two hundred instances of two orgs", &[ORG, "rare"], "instance_id", &numbered("0oa", 0..200)),
+        Limited::new("instances with bursts", &[ORG, "rare"], "instance_id", &numbered("burst", 0..40)),
+        Limited::new("absent instances", &[ORG], "instance_id", &numbered("none", 0..40)),
+        Limited::new("twelve applications", &["rare"], "application_name", &numbered("app", 0..12)),
     ]
 }
 

@@ -62,14 +62,15 @@ fn claims(changes: &Value) -> Value {
     claims
 }
 
+fn signed_with_secret(header: &Header, changes: &Value) -> String {
+    jsonwebtoken::encode(header, &claims(changes), &EncodingKey::from_secret(b"x")).unwrap()
+}
+
 fn mistakes(issuer: &AuthorizationServer, away: &AuthorizationServer) -> Vec<Mistake> {
     let (url, now) = (issuer.url(), OffsetDateTime::now_utc().unix_timestamp());
     let token = |changes: Value| issuer.token(&claims(&changes)).unwrap();
     let header = |kid: &str, algorithm| Header { kid: Some(kid.to_owned()), ..Header::new(algorithm) };
-    let with_secret = {
-        let claims = claims(&json!({"iss": url, "exp": now + 60}));
-        jsonwebtoken::encode(&header("key-0", Algorithm::HS256), &claims, &EncodingKey::from_secret(b"x")).unwrap()
-    };
+    let with_secret = signed_with_secret(&header("key-0", Algorithm::HS256), &json!({"iss": url, "exp": now + 60}));
     let good = token(json!({}));
     let foreign_header = "eyJhbGciOiJFUzUxMiIsImtpZCI6ImtleS0wIn0";
     let foreign = format!("{foreign_header}.{}", good.split_once('.').unwrap().1);

@@ -44,9 +44,9 @@ fn a_key_is_accepted_only_with_its_secret_and_until_it_is_over() {
     assert_eq!(identify(&key), Err(KeyFault::Unknown), "the id is right, and the secret is not");
     let now = Timestamp::now();
     keys.replace(vec![ApiKeyRecord { expires_at: now, ..record.clone() }]);
-    assert_eq!(identify(&key), Err(KeyFault::Expired(now)));
+    assert_eq!(identify(&key), Err(KeyFault::Expired { key: "ci".to_owned(), at: now }));
     keys.replace(vec![ApiKeyRecord { revoked_at: Some(now), ..record.clone() }]);
-    assert_eq!(identify(&key), Err(KeyFault::Revoked(now)));
+    assert_eq!(identify(&key), Err(KeyFault::Revoked { key: "ci".to_owned(), at: now }));
     assert!(keys.exist());
     keys.replace(vec![ApiKeyRecord { rights: None, ..record }]);
     assert!(Scope::ALL.into_iter().all(|scope| identify(&key).unwrap().require(scope).is_err()));

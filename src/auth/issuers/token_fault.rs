@@ -119,6 +119,8 @@ pub enum TokenFault {
     NoRights {
         /// The issuer's name in the settings.
         issuer: String,
+        /// The subject of the token; None if it names nobody.
+        subject: Option<String>,
         /// The claims that the rules look at, and why none of them does.
         mismatches: String,
     },

@@ -23,8 +23,15 @@ pub enum SessionFault {
     #[error("the session could not be looked up, since the database is not available; send the request again")]
     Unavailable,
     /// No rule of the issuer gives the person any rights now.
-    #[error("no rule of issuers.{0}.rules matches this session, so it has no rights: {1}")]
-    NoRights(String, String),
+    #[error("no rule of issuers.{issuer}.rules matches this session, so it has no rights: {mismatches}")]
+    NoRights {
+        /// The issuer's name in the settings.
+        issuer: String,
+        /// The subject of the person.
+        subject: String,
+        /// The claims that the rules look at, and why none of them does.
+        mismatches: String,
+    },
     /// The cookie came with a request that a page of the gateway has not sent.
     #[error(
         "a session counts only for pages at access.public_url ({0}), by the headers Origin and Sec-Fetch-Site: send a token instead"

@@ -109,6 +109,46 @@ pub enum SignInFault {
 }
 
 impl SignInFault {
+    /// Returns the configured name of the issuer at which the sign-in has failed; None if it has failed before that.
+    pub fn issuer(&self) -> Option<&str> {
+        match self {
+            Self::NotConfigured
+            | Self::UnknownIssuer(_)
+            | Self::NotLocal
+            | Self::TooMany
+            | Self::Busy
+            | Self::Unavailable
+            | Self::UnknownLogin => None,
+            Self::NoMetadata(issuer)
+            | Self::NoEndpoint(issuer, _)
+            | Self::OtherIssuer(issuer, _)
+            | Self::Refused(issuer, _)
+            | Self::NoCode(issuer)
+            | Self::NoSecretAllowed(issuer)
+            | Self::NoAnswer(issuer, _)
+            | Self::NotExchanged { issuer, .. }
+            | Self::NoIdToken(issuer, _)
+            | Self::IdToken(issuer, _)
+            | Self::Nonce(issuer)
+            | Self::OtherClient(issuer)
+            | Self::IssuedAt { issuer, .. }
+            | Self::NoRights { issuer, .. } => Some(issuer),
+        }
+    }
+
+    /// Returns the subject of the person, if the issuer has proved who that is.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::NoRights { subject, .. } => Some(subject),
+            _ => None,
+        }
+    }
+
+    /// Returns true if the address that the browser has opened is wrong, so that nobody has tried to sign in.
+    pub const fn is_of_address(&self) -> bool {
+        matches!(self, Self::NotConfigured | Self::UnknownIssuer(_) | Self::NotLocal)
+    }
+
     pub(super) fn of_database(error: &StoreError) -> Self {
         tracing::warn!(%error, "a sign-in has failed because of the database");
         Self::Unavailable

@@ -87,12 +87,12 @@ impl Follower {
 
     /// Reports the follower's position as the subscriber's progress.
     pub(in crate::live) fn report_progress(&self) {
-        self.report_progress_through(self.position);
+        self.progress.set(self.position);
     }
 
-    /// Reports a position as the subscriber's progress, while the subscriber still has events to hand out after it.
-    pub(in crate::live) fn report_progress_through(&self, position: Position) {
-        self.progress.set(position);
+    /// The subscriber's progress, as it is reported.
+    pub(in crate::live) const fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// True if reads through a position have reached the era in which the log is known to end.

@@ -78,11 +78,6 @@ impl ParkedSubscriber {
         Self { outlet, progress, batch, state: Mutex::new(ParkState::Running), task: AtomicWaker::new() }
     }
 
-    /// Counts events that the subscriber was sent.
-    pub(in crate::live) fn count_sent(&self, events: usize) {
-        self.progress.add_events(events);
-    }
-
     fn move_to(&self, position: Position, events: usize) {
         self.progress.add_events(events);
         self.progress.position.set(position);

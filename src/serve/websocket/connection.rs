@@ -276,10 +276,14 @@ impl<S: MessageSocket> Connection<S> {
     /// Sends an operation's event. Everything is sent before the next event is awaited, since an outlet may send that
     /// event.
     async fn send_event(&mut self, id: &str, event: OperationEvent) -> Flow {
-        match self.write_event(id, event).await {
-            Flow::Continue(()) => self.write(Write::Flush).await,
-            gone @ Flow::Break(_) => gone,
+        if let gone @ Flow::Break(_) = self.write_event(id, event).await {
+            return gone;
         }
+        let flow = self.write(Write::Flush).await;
+        if flow.is_continue() {
+            self.operations.sent(id);
+        }
+        flow
     }
 
     /// Writes an operation's event to the socket's buffer.

@@ -81,6 +81,14 @@ impl Operations {
         }
     }
 
+    /// Counts the events of an operation's last payloads as delivered.
+    pub(super) fn sent(&self, id: &str) {
+        let running = self.running.iter().find(|running| &*running.id == id);
+        if let Some(progress) = running.and_then(|running| running.progress.as_ref()) {
+            progress.sent();
+        }
+    }
+
     /// Ends an operation. Returns false if no operation with this id runs.
     pub(super) fn end(&mut self, id: &str) -> bool {
         let Some(at) = self.running.iter().position(|running| &*running.id == id) else { return false };
