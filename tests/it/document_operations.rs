@@ -1,11 +1,11 @@
 //! The GraphQL operations of README.md, of docs/ and of what the gateway shows have names, by which the access log tells them apart.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use async_graphql::parser::parse_schema;
-use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
+use async_graphql::parser::types::{InputValueDefinition, TypeKind, TypeSystemDefinition};
 
 use crate::document_commands::Page;
 use crate::schema::definitions_and_description;
@@ -23,19 +23,26 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// Returns the fields with which an operation's selection may begin.
-fn root_fields() -> BTreeSet<String> {
-    let mut names: BTreeSet<_> = ["__typename", "__schema", "__type"].map(str::to_owned).into();
+/// The fields with which an operation's selection may begin. True for those that need arguments: `nodes` alone is a part of pages.
+type RootFields = BTreeMap<String, bool>;
+
+fn root_fields() -> RootFields {
+    let mut fields: RootFields = ["__typename", "__schema", "__type"].map(|name| (name.to_owned(), false)).into();
     let schema = read("schema.graphql");
     for definition in parse_schema(definitions_and_description(&schema).0).unwrap().definitions {
         if let TypeSystemDefinition::Type(definition) = definition
             && let TypeKind::Object(object) = definition.node.kind
             && ["Query", "Subscription"].contains(&definition.node.name.node.as_str())
         {
-            names.extend(object.fields.iter().map(|field| field.node.name.node.to_string()));
+            fields.extend(object.fields.iter().map(|field| {
+                let is_needed =
+                    |argument: &InputValueDefinition| !argument.ty.node.nullable && argument.default_value.is_none();
+                let needs_arguments = field.node.arguments.iter().any(|argument| is_needed(&argument.node));
+                (field.node.name.node.to_string(), needs_arguments)
+            }));
         }
     }
-    names
+    fields
 }
 
 /// The operations of a text.
@@ -48,12 +55,14 @@ struct Operations<'t> {
 
 impl<'t> Operations<'t> {
     /// Finds operations in text, commands and code of any language: each `{` that is followed by a field of the schema's root.
-    fn of(text: &'t str, root_fields: &BTreeSet<String>) -> Self {
+    fn of(text: &'t str, root_fields: &RootFields) -> Self {
         let mut found = Self::default();
         for (at, _) in text.match_indices('{') {
             let (before, selection) = text.split_at(at);
-            if !root_fields.contains(first_field(&selection[1..])) {
-                continue;
+            let (field, rest) = first_field(&selection[1..]);
+            match root_fields.get(field) {
+                Some(needs_arguments) if !needs_arguments || rest.starts_with('(') => {}
+                _ => continue,
             }
             match header(before) {
                 Header::Named(name) => found.named.push(name),
@@ -68,10 +77,10 @@ impl<'t> Operations<'t> {
     }
 }
 
-/// Returns the name of the first field of a selection, which may have an alias.
-fn first_field(selection: &str) -> &str {
+/// Returns the name of the first field of a selection, which may have an alias, and what follows it.
+fn first_field(selection: &str) -> (&str, &str) {
     let (first, rest) = first_word(selection);
-    rest.trim_start().strip_prefix(':').map_or(first, |field| first_word(field).0)
+    rest.trim_start().strip_prefix(':').map_or((first, rest), first_word)
 }
 
 fn first_word(text: &str) -> (&str, &str) {
@@ -150,6 +159,7 @@ fn operations_without_a_name_are_found() {
         ("'query=query ($first: Int) { syncEvents(first: $first) { head } }'", 1),
         ("subscription($after: Position!)\n  { syncEvents(from: {after: $after}) { position } }", 2),
         ("const text = `subscription {\n  syncEvents { position } }`;", 1),
+        ("`{ nodes(ids: [\"a\"]) { id } }`", 1),
     ] {
         let operations = Operations::of(text, &root_fields);
         assert!(operations.named.is_empty(), "{text}: {operations:?}");
@@ -161,7 +171,7 @@ fn operations_without_a_name_are_found() {
         ("query A { viewer { name } } query B { ingestion { head } }", &["A", "B"]),
         ("fragment Page on Query { syncEvents { head } }", &[]),
         ("const { syncEvents } = data; cache = new Cache({ syncEvents: pages }); { fields: { syncEvents } }", &[]),
-        ("{\"data\": {\"syncEvents\": {\"nodes\": []}}} and `{after: \"41\"}` and `nodes { position }`", &[]),
+        ("{\"data\": {\"syncEvents\": {\"nodes\": []}}} and `{after: \"41\"}` and `{ nodes { position } }`", &[]),
     ] {
         let expected = Operations { named: names.to_vec(), anonymous: Vec::new() };
         assert_eq!(Operations::of(text, &root_fields), expected, "{text}");
