@@ -1,10 +1,10 @@
 //! The log in PostgreSQL: its tables, and the SQL that appends to them and reads them.
 
+mod access_path;
 mod append;
 mod arrival;
 mod backfill_names;
 mod backfill_words;
-mod candidate;
 mod count;
 mod cursor_move;
 mod database_facts;

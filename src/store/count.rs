@@ -2,10 +2,10 @@
 
 use sqlx::{Postgres, QueryBuilder, Row as _};
 
-use super::candidate::Candidate;
+use super::access_path::{Access, Candidate};
 use super::filter::{self, Conditions};
 use super::page::{MOST_COLLECTED, Source, push_event_at};
-use super::pins::{self, Access, Pin};
+use super::pins::{self, Pin};
 use super::windows::MonthWindow;
 use super::{Store, StoreError};
 use crate::event::{EventOrderField, Narrowed, Position};

@@ -10,17 +10,8 @@ use std::collections::BTreeSet;
 
 use sqlx::{Postgres, QueryBuilder};
 
-use super::candidate::Candidate;
 use super::filter::{self, Compared, INFO, SUCCESS};
-use crate::event::{EventOrderField, EventTypePattern, Filter, Narrowed};
-
-/// Largest number of values of a list whose ranges are read without a look at the first events of the page's order. That
-/// look costs about as much as 64 ranges.
-const MOST_SHORT: usize = 64;
-
-/// Largest number of values of a list whose ranges are read without such a look for a reader with limited rows. Rights have
-/// conditions that no index of a list can check, so each range costs more.
-const MOST_SHORT_OF_RIGHTS: usize = 8;
+use crate::event::{EventTypePattern, Filter};
 
 /// A column that leads an index, before `published` and `position`, and the values of it that a filter wants.
 #[derive(Clone, Debug)]
@@ -39,75 +30,6 @@ enum Values<'f> {
     Codes(Vec<i16>),
     /// All event types of the catalogue that match these patterns.
     Types(&'f [EventTypePattern]),
-}
-
-/// The access path to the events of a filter.
-#[derive(Debug)]
-pub(super) enum Access<'f> {
-    /// PostgreSQL chooses the index.
-    Any,
-    /// The statement reads the index of a pin, value by value.
-    Pinned(Pin<'f>),
-    /// A first statement looks at the first events in the page's order; further statements try the candidates' indexes.
-    Adaptive(Vec<Candidate<'f>>),
-}
-
-impl<'f> Access<'f> {
-    /// Chooses the access path for a filter.
-    pub(super) fn of(wanted: &'f Narrowed, field: EventOrderField) -> Self {
-        let parts = wanted.conjuncts();
-        let pins = Pin::all(&parts);
-        let narrowest = Pin::narrowest(&pins);
-        let has_several = pins.iter().filter(|pin| pin.is_list()).count() > 1;
-        let is_long = |pin: &Pin<'_>| pin.is_list() && pin.breadth() > MOST_SHORT_OF_RIGHTS;
-        let has_lists = has_long_list(wanted)
-            || (wanted.is_restricted() && narrowest.is_some_and(is_long))
-            || (has_several && narrowest.is_some_and(|pin| pin.breadth() > 1));
-        let has_or = parts.iter().any(|part| part.or.is_some());
-        // No index has the order of the log. PostgreSQL would have to choose between a scan of the log and a sort of all
-        // events of a list, and its statistics do not suffice for that.
-        // Rights of several kinds are an `or`, and may show so few events that a page leads through all of the log.
-        if has_lists
-            || (field == EventOrderField::Position && **wanted != Filter::default())
-            || (wanted.is_restricted() && has_or && narrowest.is_none_or(Pin::is_common))
-        {
-            return Self::Adaptive(Candidate::all(pins, &parts));
-        }
-        let Some(pin) = narrowest else { return Self::Any };
-        // Words, alternatives or another single value may have fewer events than the pin. PostgreSQL can compare them, since
-        // its statistics have estimates for all of these.
-        let is_alone = !seeks_words(wanted) && !has_or && pins.iter().filter(|pin| !pin.is_common()).count() <= 1;
-        if pin.breadth() > 1 || is_alone { Self::Pinned(pin.clone()) } else { Self::Any }
-    }
-
-    /// Returns the candidates, which only adaptive access has.
-    pub(super) fn candidates(&self) -> &[Candidate<'f>] {
-        match self {
-            Self::Any | Self::Pinned(_) => &[],
-            Self::Adaptive(candidates) => candidates,
-        }
-    }
-
-    /// Moves a candidate with few events to the front, since it probably has few events in other months, too.
-    pub(super) fn prefer(&mut self, nth: usize) {
-        if let Self::Adaptive(candidates) = self
-            && let Some(first) = candidates.get_mut(..=nth)
-        {
-            first.rotate_right(1);
-        }
-    }
-}
-
-/// Returns true if a filter, or any part of it, has a list of more than [`MOST_SHORT`] values.
-fn has_long_list(wanted: &Filter) -> bool {
-    let Filter { orgs, applications, application_instances, transactions, event_types, outcomes, severities, .. } =
-        wanted;
-    let lists = [orgs, applications, application_instances, transactions, outcomes, severities];
-    let people = [&wanted.admin, &wanted.user, &wanted.application_user].into_iter().flatten();
-    let of_people = people.flat_map(|person| [&person.ids, &person.alternate_ids, &person.types]);
-    let is_long = lists.into_iter().chain(of_people).flatten().any(|values| values.len() > MOST_SHORT);
-    let mut parts = wanted.and.iter().chain(wanted.or.iter().flatten()).chain(wanted.not.as_deref());
-    is_long || event_types.as_ref().is_some_and(|types| types.len() > MOST_SHORT) || parts.any(has_long_list)
 }
 
 impl<'f> Pin<'f> {
@@ -144,7 +66,7 @@ impl<'f> Pin<'f> {
     }
 
     /// Returns true for several values that few events may have.
-    fn is_list(&self) -> bool {
+    pub(super) fn is_list(&self) -> bool {
         matches!(self.values, Values::Listed(_)) && self.breadth() > 1 && !self.is_common()
     }
 

@@ -14,7 +14,7 @@ use super::IN_AN_ERA;
 use super::ranges::push_event_at;
 use super::scan::{Bound, PageRows, Scan, Source, event_count};
 use crate::event::Timestamp;
-use crate::store::candidate::Candidate;
+use crate::store::access_path::Candidate;
 use crate::store::filter::Conditions;
 use crate::store::{Store, StoreError};
 

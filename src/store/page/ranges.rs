@@ -4,8 +4,9 @@ use sqlx::{Postgres, QueryBuilder};
 
 use super::scan::{Bound, Scan, Source};
 use crate::event::EventOrderField;
+use crate::store::access_path::Access;
 use crate::store::filter::Conditions;
-use crate::store::pins::{self, Access, Pin};
+use crate::store::pins::{self, Pin};
 use crate::store::windows::MonthWindow;
 
 impl Scan<'_> {

@@ -6,8 +6,8 @@ use time::OffsetDateTime;
 
 use crate::event::{Cursor, Direction, EventOrder, EventOrderField, Filter, Narrowed, PageRequest, Timestamp};
 use crate::store::StoreError;
+use crate::store::access_path::Access;
 use crate::store::months::Partition;
-use crate::store::pins::Access;
 use crate::store::row::Layout;
 use crate::store::windows::MonthWindow;
 
