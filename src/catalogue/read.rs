@@ -136,7 +136,7 @@ impl Catalogue {
     ) -> Result<Vec<ApplicationInstance>, StoreError> {
         let mut query = QueryBuilder::new("SELECT * FROM application_instance WHERE (org, instance_id) IN ");
         push_keys(&mut query, keys);
-        push_visible_instances(&mut query, "application_instance", visible);
+        push_visible_instances(&mut query, "application_instance", &visible.among_instances(keys));
         let rows: Vec<InstanceRow> = query.build_query_as().fetch_all(&self.reads).await?;
         Ok(rows.into_iter().map(ApplicationInstance::from).collect())
     }

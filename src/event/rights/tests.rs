@@ -176,3 +176,21 @@ fn ingestion_is_seen_of_whole_orgs() {
     let without = Rights::new([Scope::EventsRead].into_iter().collect(), Rows::All);
     assert!(!without.see_ingestion_of("acme"));
 }
+
+#[test]
+fn rows_among_a_few_instances_grant_the_same_of_them() {
+    let rows = Rows::granted([
+        instances("acme", &["0oa3", "0oa1", "0oa2"]),
+        applications("acme", &["box"]),
+        instances("beta", &["0oa1"]),
+        whole("gamma"),
+    ]);
+    let among = |keys: &[(&str, &str)]| rows.among_instances(keys);
+    let rest = [applications("acme", &["box"]), whole("gamma")];
+    assert_eq!(among(&[]), Rows::granted(rest.clone()));
+    assert_eq!(among(&[("acme", "0oa9"), ("beta", "0oa2"), ("none", "0oa1")]), Rows::granted(rest.clone()));
+    let keys = [("acme", "0oa3"), ("acme", "0oa1"), ("acme", "0oa3"), ("gamma", "0oa2")];
+    assert_eq!(among(&keys), Rows::granted(rest.into_iter().chain([instances("acme", &["0oa1", "0oa3"])])));
+    assert_eq!(Rows::granted([instances("acme", &["0oa1"])]).among_instances(&[("beta", "0oa1")]), *Rows::nothing());
+    assert_eq!(Rows::All.among_instances(&[("acme", "0oa1")]), Rows::All);
+}
