@@ -214,7 +214,7 @@ impl Conditions<'_> {
 }
 
 /// Returns the list of a reader's rights that only repeats the lists of their alternatives, so that there is an index for it.
-pub(super) fn repeated(wanted: &Narrowed) -> Option<Compared<'_>> {
+pub(super) fn repeated_list(wanted: &Narrowed) -> Option<Compared<'_>> {
     let column = match wanted.repeated_list()? {
         RepeatedList::Applications => "e.application_name",
         RepeatedList::Instances => "e.instance_id",

@@ -303,8 +303,8 @@ async fn a_full_pipe_stops_no_answer() {
     child.kill().await.unwrap();
 }
 
-/// Whatever a client has received is in the record, even if the client leaves at once: the gateway counts events when it sends
-/// them, and not when it looks for more.
+/// A record has all that a client has received, even if the client leaves at once: the gateway counts events when it sends them,
+/// and not when it looks for more.
 #[tokio::test]
 async fn what_a_client_has_received_is_in_the_record_however_soon_it_leaves() {
     const TIMES: usize = 50;

@@ -13,7 +13,7 @@ use crate::issuers::AUDIENCE;
 use crate::sign_in::issuer;
 use crate::socket::{Heard, Socket, handshake};
 
-/// What a record says of a sender, and what became of the request.
+/// The fields of a record that name the sender of a request, and the one with its result.
 const SENDER: [&str; 4] = ["reader", "credential", "issuer", "verdict"];
 
 const FOLLOW: &str = "subscription Events { syncEvents { events { uuid } position } }";
@@ -90,7 +90,7 @@ async fn records_name_the_holders_of_api_keys_and_tokens() {
     );
 }
 
-/// The values of parameters of a path.
+/// The secrets among the parameters of a path: the state of a sign-in, and the issuer's code.
 fn parameters(path: &str) -> Vec<String> {
     let url = Url::parse(PUBLIC_URL).unwrap().join(path).unwrap();
     let secret = |name: &str| ["state", "code"].contains(&name);

@@ -98,7 +98,7 @@ fn is_of_word(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || letter == '_'
 }
 
-/// What stands before a selection of fields of the root.
+/// The text before a selection of the root's fields: the beginning of an operation, or of something else.
 enum Header<'t> {
     Named(&'t str),
     Anonymous,

@@ -44,7 +44,7 @@ fn collect(path: &Path, codes: &mut BTreeSet<String>) {
 
 #[test]
 fn every_code_is_told_of_and_there_is_none_besides() {
-    // Two are made elsewhere, and the last one is shorter than a code has to be to be found.
+    // Two codes are made elsewhere, and the last one is too short for `collect`.
     let mut given = BTreeSet::from(["TOO_MANY_OPERATIONS", "TOO_MANY_SIGN_INS", "BUSY"].map(str::to_owned));
     for place in PLACES {
         collect(&Path::new(ROOT).join(place), &mut given);

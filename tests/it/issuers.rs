@@ -230,7 +230,7 @@ async fn keys_rotate_and_invented_ones_cost_little() {
     assert_eq!(trusting.ask(&new).await.0, StatusCode::OK);
 }
 
-/// While the issuer is away, its known keys go on. A token with another key may be right, so its client must not throw it away,
+/// An issuer's known keys go on while it is away. A token with another key may be right, so its client must not throw it away,
 /// and hears so within the time of a fetch.
 #[tokio::test]
 async fn an_issuer_that_is_away_refuses_nobody_who_is_known() {

@@ -90,7 +90,7 @@ impl Follower {
         self.progress.set(self.position);
     }
 
-    /// The subscriber's progress, as it is reported.
+    /// Returns the subscriber's progress, as it was last reported.
     pub(in crate::live) const fn progress(&self) -> &Progress {
         &self.progress
     }

@@ -156,7 +156,8 @@ impl Scan<'_> {
             push_event_at(&mut query, "sync_event", "a", source);
         }
         query.push(" WHERE true");
-        Conditions { without: filter::repeated(self.wanted), hashes_lists: true }.push(&mut query, self.wanted);
+        let conditions = Conditions { without: filter::repeated_list(self.wanted), hashes_lists: true };
+        conditions.push(&mut query, self.wanted);
         query.push(self.order(alias)).push(" LIMIT ").push_bind(self.limit);
         query.push("), edge AS MATERIALIZED (SELECT ").push(alias).push(".published, ").push(alias);
         query.push(if self.is_by_time() { ".position FROM sync_event e" } else { ".position FROM arrival a" });

@@ -167,8 +167,8 @@ impl Scan<'_> {
         query
     }
 
-    /// Adds the rest of the query for the event at which a candidate's first stretch ends, as estimated from the sample. The query returns
-    /// no row if the sample has too few events.
+    /// Adds the rest of the query for the event at which a candidate's first stretch ends, as estimated from the sample. The
+    /// query returns no row if the sample has too few events.
     fn push_sample(
         &self,
         query: &mut QueryBuilder<Postgres>,
