@@ -1,5 +1,6 @@
 //! Clients that read slowly: they hold up nobody else, and nothing is lost to them.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,7 +9,9 @@ use tokio_tungstenite::{MaybeTlsStream, client_async};
 
 use crate::events::{sync_event, sync_events, uuid};
 use crate::gateway::Gateway;
+use crate::process::GatewayProcess;
 use crate::socket::{Heard, Socket, handshake};
+use crate::traffic::Traffic;
 
 /// How many large events there are: together more than the system takes for a client that does not read.
 const EVENTS: usize = 160;
@@ -20,25 +23,34 @@ const LARGE: &str = "subscription ($after: Position!) { \
     syncEvents(from: {after: $after}, filter: {applicationInstances: [\"0oalarge\"]}) { events { position message } } }";
 
 impl Gateway {
-    /// A WebSocket of a client for which the system holds little, so that it soon has to read or is waited for.
+    /// A WebSocket of a client that reads slowly.
     pub(crate) async fn slow_socket(&self) -> Socket {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(16 << 10).unwrap();
-        let stream = MaybeTlsStream::Plain(socket.connect(self.address).await.unwrap());
-        let request = handshake(self.address, "graphql-transport-ws");
-        let mut socket = Socket::over(client_async(request, stream).await.unwrap().0);
-        socket.send(json!({"type": "connection_init"})).await;
-        assert_eq!(socket.message().await, json!({"type": "connection_ack"}));
-        socket
+        slow_socket(self.address).await
     }
 
     async fn deliver_large_events(&self) {
-        let mut events = sync_events("large", EVENTS);
-        for event in &mut events {
-            event["displayMessage"] = "x".repeat(LENGTH).into();
-        }
-        self.deliver(&events).await;
+        self.deliver(&large_events()).await;
     }
+}
+
+/// Opens a WebSocket of a client for which the system holds little, so that it soon has to read or is waited for.
+async fn slow_socket(address: SocketAddr) -> Socket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 << 10).unwrap();
+    let stream = MaybeTlsStream::Plain(socket.connect(address).await.unwrap());
+    let request = handshake(address, "graphql-transport-ws");
+    let mut socket = Socket::over(client_async(request, stream).await.unwrap().0);
+    socket.send(json!({"type": "connection_init"})).await;
+    assert_eq!(socket.message().await, json!({"type": "connection_ack"}));
+    socket
+}
+
+fn large_events() -> Vec<Value> {
+    let mut events = sync_events("large", EVENTS);
+    for event in &mut events {
+        event["displayMessage"] = "x".repeat(LENGTH).into();
+    }
+    events
 }
 
 /// The position of a large event, which must be whole.
@@ -108,11 +120,14 @@ async fn a_client_that_does_not_read_is_closed_while_others_get_on_and_resumes_w
 
 #[tokio::test]
 async fn a_client_that_reads_again_soon_is_told_that_it_was_too_slow() {
-    let gateway = Gateway::start_with(|settings| settings.limits.socket_write_seconds = 1).await;
-    gateway.deliver_large_events().await;
-    let mut slow = gateway.slow_socket().await;
+    // A process of its own, whose metrics are of nothing else.
+    let mut gateway = GatewayProcess::start_with("[limits]\nsocket_write_seconds = 1\n").await;
+    Traffic::new().deliver(gateway.address, &large_events()).await.unwrap();
+    let mut slow = slow_socket(gateway.address).await;
     slow.subscribe("1", LARGE, json!({"after": "0"})).await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    gateway
+        .wait_until(async |gateway| gateway.metric("sluice_sockets_closed_total{code=\"1013\"}").await == Some(1))
+        .await;
     let mut last = 0;
     let close = loop {
         match slow.hear().await {

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::gateway::Gateway;
 
 /// The longest that anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What stands between two empty lines.
 #[derive(Debug, Default, PartialEq)]
@@ -40,7 +40,11 @@ impl Gateway {
 impl EventStream {
     /// Sends a request, which must be answered with events.
     pub(crate) async fn open(request: RequestBuilder) -> Self {
-        let response = request.send().await.unwrap();
+        Self::of(request.send().await.unwrap())
+    }
+
+    /// Takes a response, which must be of events.
+    pub(crate) fn of(response: Response) -> Self {
         assert_eq!(response.status(), StatusCode::OK);
         let content_type = response.headers()["content-type"].to_str().unwrap();
         assert_eq!(content_type.split(';').next(), Some("text/event-stream"));
