@@ -173,7 +173,7 @@ impl fmt::Display for Rights {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Narrowed {
-    filter: Filter,
+    filter: Arc<Filter>,
     /// The list of the filter that only repeats the lists of the rights' alternatives.
     repeated_list: Option<RepeatedList>,
     rights: Rights,

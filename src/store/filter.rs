@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{Encode, Postgres, QueryBuilder, Type};
 
 use crate::event::{EntityFilter, EventTypePattern, Filter, Narrowed, Place, RepeatedList, TimeRange, is_address};
 
@@ -122,17 +122,20 @@ impl Conditions<'_> {
         match values {
             None => {}
             Some([value]) => {
-                query.push(" AND ").push(column).push(" = ").push_bind(value.clone());
+                query.push(" AND ").push(column).push(" = ").push_bind(value);
             }
             Some(values) => {
                 query.push(" AND ");
-                self.push_membership(query, column, values.to_vec());
+                self.push_membership(query, column, values);
             }
         }
     }
 
     /// Adds a comparison of a column with several values.
-    fn push_membership(&self, query: &mut QueryBuilder<Postgres>, column: &str, values: Vec<String>) {
+    fn push_membership<'v, T>(&self, query: &mut QueryBuilder<Postgres>, column: &str, values: &'v [T])
+    where
+        &'v [T]: Encode<'v, Postgres> + Type<Postgres>,
+    {
         query.push(column);
         if self.hashes_lists && values.len() > MOST_COMPARED {
             // Within an expression, the planner does not turn the subquery into a join: it hashes the result.
@@ -144,9 +147,9 @@ impl Conditions<'_> {
 
     fn push_patterns(&self, query: &mut QueryBuilder<Postgres>, patterns: &[EventTypePattern]) {
         query.push(" AND ");
-        let names: Option<Vec<_>> = patterns.iter().map(|pattern| pattern.exact().map(str::to_owned)).collect();
+        let names: Option<Vec<_>> = patterns.iter().map(EventTypePattern::exact).collect();
         match names {
-            Some(names) if names.len() > 1 => self.push_membership(query, "e.event_type", names),
+            Some(names) if names.len() > 1 => self.push_membership(query, "e.event_type", &names),
             None if patterns.len() > MOST_COMPARED => {
                 // Comparing the few types of the catalogue with the patterns is cheaper than comparing each event.
                 query.push("e.event_type IN (SELECT t.name FROM event_type t WHERE ");
@@ -206,9 +209,9 @@ impl Conditions<'_> {
             return self.push_list(query, part, column, Some(&others));
         }
         query.push(" AND (");
-        self.push_membership(query, folded_column, fold(&addresses));
+        self.push_membership(query, folded_column, &fold(&addresses));
         query.push(" OR ");
-        self.push_membership(query, column, others);
+        self.push_membership(query, column, &others);
         query.push(")");
     }
 }
@@ -297,7 +300,7 @@ pub(super) fn push_range(query: &mut QueryBuilder<Postgres>, column: &str, range
 pub(super) fn push_types(query: &mut QueryBuilder<Postgres>, column: &str, patterns: &[EventTypePattern]) {
     let names: Vec<_> = patterns.iter().filter_map(EventTypePattern::exact).map(str::to_owned).collect();
     if let ([name], [_]) = (&*names, patterns) {
-        query.push(column).push(" = ").push_bind(name.clone());
+        query.push(column).push(" = ").push_bind(name);
         return;
     }
     query.push("(").push(column).push(" = ANY(").push_bind(names).push(")");

@@ -6,6 +6,7 @@
 //! although a value that no event has would then cost a scan of the whole log. `push_equal` and `push_single` prevent
 //! that.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use sqlx::{Postgres, QueryBuilder};
@@ -25,7 +26,7 @@ pub(super) struct Pin<'f> {
 
 #[derive(Clone, Debug)]
 enum Values<'f> {
-    Listed(Vec<String>),
+    Listed(Vec<Cow<'f, str>>),
     /// Codes of the ways in.
     Codes(Vec<i16>),
     /// All event types of the catalogue that match these patterns.
@@ -80,8 +81,8 @@ impl<'f> Pin<'f> {
         Self { compared, values, rarity: 0 }
     }
 
-    fn listed(compared: Compared<'f>, values: &[String], fold: fn(&str) -> String) -> Self {
-        let mut distinct: Vec<String> = values.iter().map(|value| fold(value)).collect();
+    fn listed(compared: Compared<'f>, values: impl Iterator<Item = Cow<'f, str>>) -> Self {
+        let mut distinct: Vec<_> = values.collect();
         distinct.sort_unstable();
         distinct.dedup();
         Self::of(compared, Values::Listed(distinct))
@@ -203,11 +204,11 @@ const SOURCE: &str = "e.first_source";
 
 const ADMIN_TYPE: &str = "e.admin_type";
 
-fn people(part: &Filter) -> Vec<Pin<'_>> {
+fn people<'f>(part: &'f Filter) -> Vec<Pin<'f>> {
     let pins = filter::people(part).flat_map(|(person, columns)| {
-        let pin = |column, ids| Pin::listed(Compared { part, column }, ids, str::to_ascii_lowercase);
-        let by_id = person.ids.as_ref().map(|ids| pin(columns.folded_id, ids));
-        let by_alternate = person.alternate_ids.as_ref().map(|ids| pin(columns.folded_alternate_id, ids));
+        let pin = |column, ids: &'f [String]| Pin::listed(Compared { part, column }, ids.iter().map(|id| folded(id)));
+        let by_id = person.ids.as_deref().map(|ids| pin(columns.folded_id, ids));
+        let by_alternate = person.alternate_ids.as_deref().map(|ids| pin(columns.folded_alternate_id, ids));
         by_id.into_iter().chain(by_alternate)
     });
     pins.collect()
@@ -254,8 +255,13 @@ fn without<'f>(values: Option<&'f [String]>, usual: &str) -> Option<&'f [String]
     values.filter(|values| !values.iter().any(|value| value == usual))
 }
 
-fn listed<'f>(part: &'f Filter, column: &'static str, values: Option<&[String]>) -> Vec<Pin<'f>> {
-    let pin = |values: &[String]| Pin::listed(Compared { part, column }, values, str::to_owned);
+/// Returns an id in lower case.
+fn folded(id: &str) -> Cow<'_, str> {
+    if id.bytes().any(|byte| byte.is_ascii_uppercase()) { id.to_ascii_lowercase().into() } else { id.into() }
+}
+
+fn listed<'f>(part: &'f Filter, column: &'static str, values: Option<&'f [String]>) -> Vec<Pin<'f>> {
+    let pin = |values: &'f [String]| Pin::listed(Compared { part, column }, values.iter().map(Cow::from));
     values.map(pin).into_iter().collect()
 }
 
@@ -267,9 +273,9 @@ fn types(part: &Filter) -> Vec<Pin<'_>> {
         return Vec::new();
     }
     let compared = Compared { part, column: TYPE };
-    let exact: Option<Vec<_>> = patterns.iter().map(|pattern| pattern.exact().map(str::to_owned)).collect();
+    let exact: Option<Vec<_>> = patterns.iter().map(|pattern| pattern.exact().map(Cow::from)).collect();
     vec![match exact {
-        Some(names) => Pin::listed(compared, &names, str::to_owned),
+        Some(names) => Pin::listed(compared, names.into_iter()),
         None => Pin::of(compared, Values::Types(patterns)),
     }]
 }

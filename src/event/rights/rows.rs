@@ -1,7 +1,10 @@
 //! The rows that a reader may see: everything, or the events of grants.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 use crate::event::Filter;
 
@@ -31,11 +34,62 @@ pub enum Rows {
     /// Every event of every org.
     All,
     /// The events of any of these grants. An org has at most one grant of each kind, and no other beside the whole org.
-    Granted(Arc<[Grant]>),
+    Granted(Arc<Grants>),
+}
+
+/// The grants of a reader.
+#[derive(Clone, Default)]
+pub struct Grants {
+    list: Vec<Grant>,
+    /// The filter that matches all that the grants show. Most requests need it, and its lists may be long.
+    filter: OnceLock<(Arc<Filter>, Option<RepeatedList>)>,
+}
+
+impl Deref for Grants {
+    type Target = [Grant];
+
+    fn deref(&self) -> &[Grant] {
+        &self.list
+    }
+}
+
+impl fmt::Debug for Grants {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.list.fmt(formatter)
+    }
+}
+
+impl PartialEq for Grants {
+    fn eq(&self, other: &Self) -> bool {
+        self.list == other.list
+    }
+}
+
+impl Eq for Grants {}
+
+impl Hash for Grants {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.list.hash(state);
+    }
+}
+
+impl Grants {
+    /// Narrows a filter to the events of the grants.
+    fn narrow(&self, filter: Filter) -> (Arc<Filter>, Option<RepeatedList>) {
+        let narrowed = |filter| {
+            let (narrowed, repeated_list) = narrow(&self.list, filter);
+            (Arc::new(narrowed), repeated_list)
+        };
+        if filter == Filter::default() {
+            self.filter.get_or_init(|| narrowed(filter)).clone()
+        } else {
+            narrowed(filter)
+        }
+    }
 }
 
 /// No rows.
-static NOTHING: std::sync::LazyLock<Rows> = std::sync::LazyLock::new(|| Rows::Granted(Arc::from([])));
+static NOTHING: std::sync::LazyLock<Rows> = std::sync::LazyLock::new(|| Rows::Granted(Arc::default()));
 
 impl Rows {
     /// Returns the rows of grants, which are merged, so that equal rows have equal values.
@@ -44,7 +98,8 @@ impl Rows {
         for Grant { org, part } in grants {
             orgs.entry(org).or_default().add(part);
         }
-        Self::Granted(orgs.into_iter().flat_map(|(org, merged)| merged.into_grants(&org)).collect())
+        let list = orgs.into_iter().flat_map(|(org, merged)| merged.into_grants(&org)).collect();
+        Self::Granted(Arc::new(Grants { list, filter: OnceLock::new() }))
     }
 
     /// Returns no rows.
@@ -82,26 +137,33 @@ impl Rows {
         Self::granted(narrowed)
     }
 
-    /// Narrows a filter to these rows. Lists are intersected here rather than added as conditions, so that an index and the
-    /// routing of live events still find a list. Grants of several kinds become alternatives; a list that only repeats theirs is
-    /// returned beside the filter.
-    pub(super) fn narrow(&self, filter: Filter) -> (Filter, Option<RepeatedList>) {
-        let Self::Granted(grants) = self else { return (filter, None) };
-        let mut alternatives = alternatives(grants, &filter);
-        match alternatives.len() {
-            0 => (Filter { orgs: Some(Vec::new()), ..filter }, None),
-            1 => {
-                let Filter { orgs, applications, application_instances, .. } = alternatives.remove(0);
-                let narrowed = Filter {
-                    orgs,
-                    applications: applications.or(filter.applications),
-                    application_instances: application_instances.or(filter.application_instances),
-                    ..filter
-                };
-                (narrowed, None)
-            }
-            _ => with_alternatives(filter, alternatives),
+    /// Narrows a filter to these rows.
+    pub(super) fn narrow(&self, filter: Filter) -> (Arc<Filter>, Option<RepeatedList>) {
+        match self {
+            Self::All => (Arc::new(filter), None),
+            Self::Granted(grants) => grants.narrow(filter),
         }
+    }
+}
+
+/// Narrows a filter to the events of grants. Lists are intersected here rather than added as conditions, so that an index and
+/// the routing of live events still find a list. Grants of several kinds become alternatives; a list that only repeats theirs
+/// is returned beside the filter.
+fn narrow(grants: &[Grant], filter: Filter) -> (Filter, Option<RepeatedList>) {
+    let mut alternatives = alternatives(grants, &filter);
+    match alternatives.len() {
+        0 => (Filter { orgs: Some(Vec::new()), ..filter }, None),
+        1 => {
+            let Filter { orgs, applications, application_instances, .. } = alternatives.remove(0);
+            let narrowed = Filter {
+                orgs,
+                applications: applications.or(filter.applications),
+                application_instances: application_instances.or(filter.application_instances),
+                ..filter
+            };
+            (narrowed, None)
+        }
+        _ => with_alternatives(filter, alternatives),
     }
 }
 

@@ -69,6 +69,10 @@ fn equal_rights_have_equal_texts_and_others_have_not() {
     let one = rights([instances("acme", &["b", "a"]), whole("beta"), instances("acme", &["b"])]);
     let same = rights([applications("beta", &["box"]), whole("beta"), instances("acme", &["a", "b"])]);
     assert_eq!((one.to_string(), &one), (same.to_string(), &same));
+    // A filter that is kept for the next request is no part of the rights.
+    let narrowed = one.narrow(Filter::default());
+    assert!(std::ptr::eq(&*narrowed, &*one.clone().narrow(Filter::default())));
+    assert_eq!((one.to_string(), &one), (same.to_string(), &same));
     let others = [
         rights([instances("acme", &["a", "b"])]),
         rights([instances("acme", &["a\", \"b"]), whole("beta")]),
