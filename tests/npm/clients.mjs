@@ -255,7 +255,8 @@ const checked = Object.entries(clients).map(async ([name, adapt]) => {
   const client = adapted.connect(url, () => token);
   for (const check of [lists, showsLive, resumes, stopsWhereRefused, needsItsToken]) {
     try {
-      // A client may have to wait for the end of a silence of 60 s more than once.
+      // Node's `fetch` sends nothing and does not end where a connection is reset before Node learns that it stands. A client
+      // then goes on after a silence of 60 s, possibly more than once.
       await inTime(check(client, adapted, name), 240_000 + 1000 * cuts);
     } catch (error) {
       throw new Error(`${name}, ${check.name}`, { cause: error });
