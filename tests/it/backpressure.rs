@@ -45,7 +45,8 @@ async fn slow_socket(address: SocketAddr) -> Socket {
     socket
 }
 
-fn large_events() -> Vec<Value> {
+/// Makes events that are together more than the system takes for a client that does not read.
+pub(crate) fn large_events() -> Vec<Value> {
     let mut events = sync_events("large", EVENTS);
     for event in &mut events {
         event["displayMessage"] = "x".repeat(LENGTH).into();
@@ -99,7 +100,7 @@ async fn a_client_that_does_not_read_is_closed_while_others_get_on_and_resumes_w
     for expected in 1..=EVENTS {
         assert_eq!(position(&other.event("1").await), expected);
     }
-    // There is room for another socket only once the slow one's place is free.
+    // Another socket has room only once the slow one's place is free.
     let mut again = loop {
         match Socket::try_open(gateway.address).await {
             Ok(socket) => break socket,

@@ -6,6 +6,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
+use crate::backpressure::large_events;
 use crate::event_stream::{EventStream, PATIENCE};
 use crate::events::{sync_event, sync_events, uuid};
 use crate::gateway::Gateway;
@@ -199,14 +200,11 @@ async fn a_client_that_takes_nothing_is_cut_off_and_resumes_without_a_loss() {
         settings.limits.streams = 1;
     })
     .await;
-    let mut events = sync_events("large", 160);
-    for event in &mut events {
-        event["displayMessage"] = "x".repeat(100_000).into();
-    }
+    let events = large_events();
     gateway.deliver(&events).await;
     let query = "subscription { syncEvents(from: {after: \"0\"}) { events { message position } } }";
     let mut stream = EventStream::open(gateway.event_source(query, None)).await;
-    // There is room for another stream only once the slow one's place is free.
+    // Another stream has room only once the slow one's place is free.
     drop(gateway.open_when_there_is_room(query, None).await);
     let mut last = 0_usize;
     loop {

@@ -30,7 +30,7 @@ impl Gateway {
 
 #[tokio::test]
 async fn a_query_that_takes_too_long_is_stopped_in_the_database_too() {
-    // Long enough for a query to reach the database on a busy machine, where it is seen.
+    // The limit leaves a query time to reach the database, where it is seen, on a busy machine.
     let gateway = Gateway::start_with(|settings| {
         settings.limits.query_seconds = 3;
         settings.limits.query_connections = 2;

@@ -38,7 +38,7 @@ pub enum Rows {
 }
 
 /// The grants of a reader.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Grants {
     list: Vec<Grant>,
     /// The filter that matches all that the grants show. Most requests need it, and its lists may be long.
