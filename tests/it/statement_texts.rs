@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sluice::auth::{AllowedDocuments, Reader, Readers};
 use sluice::config::Settings;
 use sluice::event::{Grant, GrantedPart, Rights, Rows, Scopes};
+use time::{Date, Duration, OffsetDateTime};
 
 use crate::database::TestDatabase;
 use crate::event_stream::EventStream;
@@ -147,21 +148,32 @@ async fn of_all_requests(gateway: &Gateway, token: &str) -> BTreeMap<String, Vec
     all
 }
 
+/// The part of the name of a month's partition, and how the file names it: a gateway keeps partitions for this month and
+/// the next, and the file says the same in every month.
+fn names_of_months(today: Date) -> [(String, &'static str); 2] {
+    let first_of_next = today.replace_day(1).unwrap() + Duration::days(31);
+    [(today, "_this_month"), (first_of_next, "_next_month")]
+        .map(|(day, name)| (format!("_{}_{:02}", day.year(), u8::from(day.month())), name))
+}
+
 /// The statements, each text once, below the names of the requests that take it.
-fn written(all: &BTreeMap<String, Vec<String>>) -> String {
-    let mut requests = BTreeMap::<&str, BTreeSet<String>>::new();
+fn written(all: &BTreeMap<String, Vec<String>>, months: &[(String, &str)]) -> String {
+    let with_months = |statement: &str| {
+        months.iter().fold(statement.trim().to_owned(), |text, (month, name)| text.replace(month, name))
+    };
+    let mut requests = BTreeMap::<String, BTreeSet<String>>::new();
     for (name, statements) in all {
         for statement in statements {
             let times = statements.iter().filter(|other| *other == statement).count();
             let name = if times == 1 { name.clone() } else { format!("{name} ({times} times)") };
-            requests.entry(statement).or_default().insert(name);
+            requests.entry(with_months(statement)).or_default().insert(name);
         }
     }
     let mut text =
         "-- The statements of readers who may see everything, below the requests that take them.\n".to_owned();
     for (statement, names) in requests {
         let names = names.into_iter().collect::<Vec<_>>().join("; ");
-        _ = writeln!(text, "\n-- {names}\n{}", statement.trim());
+        _ = writeln!(text, "\n-- {names}\n{statement}");
     }
     text
 }
@@ -173,6 +185,7 @@ fn reader(name: &str, rows: Rows) -> Reader {
 
 #[tokio::test]
 async fn readers_of_everything_send_the_statements_that_the_file_holds() {
+    let months = names_of_months(OffsetDateTime::now_utc().date());
     let database = TestDatabase::new().await;
     seed(&database).await;
     record();
@@ -180,13 +193,18 @@ async fn readers_of_everything_send_the_statements_that_the_file_holds() {
     let readers = vec![reader("unlimited", Rows::All), reader("limited", Rows::granted(limited))];
     let settings = Settings { readers: Readers::with_rights(readers), ..settings(&database) };
     let gateway = Gateway::start_over(database, settings).await;
-    let text = written(&of_all_requests(&gateway, "unlimited").await);
+    let text = written(&of_all_requests(&gateway, "unlimited").await, &months);
 
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/statement_texts.sql");
-    if std::fs::read_to_string(&kept).unwrap_or_default() != text {
+    let before = std::fs::read_to_string(&kept).unwrap();
+    if before != text {
         let new = Path::new(env!("CARGO_TARGET_TMPDIR")).join("statement_texts.sql");
-        std::fs::write(&new, text).unwrap();
-        panic!("the statements changed; if they should: mv {} {}", new.display(), kept.display());
+        std::fs::write(&new, &text).unwrap();
+        let (had, has): (BTreeSet<_>, BTreeSet<_>) = (before.lines().collect(), text.lines().collect());
+        let gone = had.difference(&has).map(|line| format!("- {line}"));
+        let added = has.difference(&had).map(|line| format!("+ {line}"));
+        let changes = gone.chain(added).collect::<Vec<_>>().join("\n");
+        panic!("the statements changed; if they should: mv {} {}\n{changes}", new.display(), kept.display());
     }
     // A reader with limits sends others, or the file would say nothing of rights.
     let page = json!({"first": 3});
